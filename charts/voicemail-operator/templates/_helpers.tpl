@@ -1,0 +1,70 @@
+{{- define "operator.name" -}}
+{{- printf "%s" .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "operator.selector" -}}
+app.kubernetes.io/name: voicemail-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "operator.labels" -}}
+{{ include "operator.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "operator.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* What the operator may do in a namespace with tenants. Secrets: by name, never list or watch. */}}
+{{- define "operator.rules" -}}
+- apiGroups: [voicemail.dev]
+  resources: [voicemailtenants]
+  verbs: [get, list, watch, patch]
+- apiGroups: [voicemail.dev]
+  resources: [gdprrequests]
+  verbs: [get, list, watch]
+- apiGroups: [voicemail.dev]
+  resources: [voicemailtenants/status, gdprrequests/status]
+  verbs: [patch]
+- apiGroups: [voicemail.dev]
+  resources: [voicemailtenants/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, patch, delete]
+- apiGroups: [""]
+  resources: [serviceaccounts, configmaps, services]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* A cluster's own name, which can't be read without a cluster-wide right. */}}
+{{- define "operator.checkValues" -}}
+{{- if and .Values.watchNamespaces (not .Values.clusterName) -}}
+{{- fail "clusterName: write a name for this cluster, since with watchNamespaces the operator can't read one" -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,150 @@
+//! Conditions of both resources: the types' names, and how a list of them changes.
+//!
+//! Pure. A condition keeps its `lastTransitionTime` until its `status` flips, so that a reconcile which
+//! finds nothing new yields the very same list, and no write.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The tenant serves with all its replicas.
+pub const READY: &str = "Ready";
+/// Work is under way that needs no person.
+pub const RECONCILING: &str = "Reconciling";
+/// Nothing will happen until a person changes something.
+pub const STALLED: &str = "Stalled";
+/// The store answers and is this tenant's.
+pub const STORAGE_READY: &str = "StorageReady";
+/// A tenant that is being deleted waits for something.
+pub const DELETION_BLOCKED: &str = "DeletionBlocked";
+/// A data-subject request is done.
+pub const COMPLETED: &str = "Completed";
+/// A data-subject request can't be done as written.
+pub const FAILED: &str = "Failed";
+
+const LONGEST_MESSAGE: usize = 1024;
+
+/// One condition, with the meaning that Kubernetes gives it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Which condition.
+    #[serde(rename = "type")]
+    #[schemars(length(max = 64))]
+    pub type_: String,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// Stable word for the cause.
+    #[schemars(length(max = 128))]
+    pub reason: String,
+    /// The cause in a sentence, and what to do about it.
+    #[schemars(length(max = 4096))]
+    pub message: String,
+    /// Generation of the spec that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// When `status` last changed.
+    pub last_transition_time: Time,
+}
+
+/// Whether a condition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It doesn't.
+    False,
+    /// It can't be told.
+    Unknown,
+}
+
+impl From<bool> for ConditionStatus {
+    fn from(value: bool) -> Self {
+        if value { Self::True } else { Self::False }
+    }
+}
+
+/// What is known about a condition, without its history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Which condition.
+    pub type_: &'static str,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// Stable word for the cause.
+    pub reason: String,
+    /// The cause in a sentence.
+    pub message: String,
+}
+
+impl Finding {
+    /// A finding of that type.
+    pub fn new(
+        type_: &'static str,
+        status: impl Into<ConditionStatus>,
+        reason: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { type_, status: status.into(), reason: reason.into(), message: message.into() }
+    }
+}
+
+/// The conditions that follow from `findings`, with times kept from `previous` where the status is the same.
+pub fn merge_conditions(
+    previous: &[Condition],
+    findings: Vec<Finding>,
+    generation: Option<i64>,
+    now: jiff::Timestamp,
+) -> Vec<Condition> {
+    let kept = |finding: &Finding| {
+        let same = |c: &&Condition| c.type_ == finding.type_ && c.status == finding.status;
+        previous.iter().find(same).map(|condition| condition.last_transition_time.clone())
+    };
+    let with_time = |finding: Finding| Condition {
+        last_transition_time: kept(&finding).unwrap_or_else(|| Time(whole_seconds(now))),
+        type_: finding.type_.into(),
+        status: finding.status,
+        reason: finding.reason,
+        message: finding.message.chars().take(LONGEST_MESSAGE).collect(),
+        observed_generation: generation,
+    };
+    findings.into_iter().map(with_time).collect()
+}
+
+/// Kubernetes keeps times in whole seconds; a fraction would differ from what is read back.
+pub fn whole_seconds(time: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// The condition of that type.
+pub fn find_condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(second).unwrap()
+    }
+
+    fn ready(status: bool, reason: &str) -> Vec<Finding> {
+        vec![Finding::new(READY, status, reason, "m")]
+    }
+
+    #[test]
+    fn transition_time_is_kept_while_the_status_is_the_same() {
+        let first = merge_conditions(&[], ready(false, "A"), Some(1), at(10));
+        let second = merge_conditions(&first, ready(false, "B"), Some(2), at(20));
+        assert_eq!(second[0].last_transition_time, Time(at(10)));
+        assert_eq!(second[0].reason, "B");
+    }
+
+    #[test]
+    fn transition_time_moves_when_the_status_flips() {
+        let first = merge_conditions(&[], ready(false, "A"), Some(1), at(10));
+        let second = merge_conditions(&first, ready(true, "A"), Some(1), at(20));
+        assert_eq!(second[0].last_transition_time, Time(at(20)));
+    }
+}

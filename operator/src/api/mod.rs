@@ -1,0 +1,124 @@
+//! The resources of `voicemail.dev/v1alpha1`: their types and CEL rules, nothing else.
+//!
+//! Flow: [`crds`] derives the CustomResourceDefinitions from the types; `voicemail-operator crds` writes
+//! them to `crds/` and to the chart, and a test fails when a checked-in file differs. The API server
+//! enforces every rule, so there is no admission webhook and no certificate for one.
+//!
+//! What can go wrong: a rule over an unbounded list or string exceeds the API server's cost limit and the
+//! whole CRD is refused; every list, map and string that a rule can reach is therefore bounded.
+
+pub mod access;
+pub mod conditions;
+pub mod gdpr_request;
+pub mod storage;
+pub mod voicemail_tenant;
+
+pub use gdpr_request::{GdprOperation, GdprRequest, GdprRequestSpec, GdprRequestStatus, Phase};
+pub use voicemail_tenant::{VoicemailTenant, VoicemailTenantSpec, VoicemailTenantStatus};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Field manager of every server-side apply, and value of the `managed-by` label.
+pub const MANAGER: &str = "voicemail-operator";
+/// Label that all children carry, with the tenant's name.
+pub const TENANT_LABEL: &str = "voicemail.dev/tenant";
+/// Label that says who manages an object.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Label that a Secret must carry, with value `true`, before its consumers are read.
+pub const CONSUMERS_LABEL: &str = "voicemail.dev/gdpr-consumers";
+/// Annotation that confirms the deletion of a tenant's data: its value is the tenant's name.
+pub const CONFIRM_DELETION: &str = "voicemail.dev/confirm-deletion";
+/// Finalizer on every tenant.
+pub const FINALIZER: &str = "voicemail.dev/tenant";
+
+/// Names a Secret in the same namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretName {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Points at a Secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretSource {
+    /// The Secret.
+    pub secret: SecretName,
+}
+
+/// The CustomResourceDefinitions, each with its file name.
+pub fn crds() -> [(&'static str, CustomResourceDefinition); 2] {
+    [
+        ("voicemail.dev_gdprrequests.yaml", slim(GdprRequest::crd())),
+        ("voicemail.dev_voicemailtenants.yaml", slim(VoicemailTenant::crd())),
+    ]
+}
+
+/// Removes `nullable`, which the derive adds to every optional field: a null would make `has()` true in CEL.
+fn slim(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let Ok(mut value) = serde_json::to_value(&crd) else { return crd };
+    remove_nullable(&mut value);
+    serde_json::from_value(value).unwrap_or(crd)
+}
+
+fn remove_nullable(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove("nullable");
+            fields.values_mut().for_each(remove_nullable);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nullable),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_optional_field_is_nullable() {
+        for (name, crd) in crds() {
+            assert!(!serde_yaml::to_string(&crd).unwrap().contains("nullable"), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_rule_has_a_message_of_its_own() {
+        fn visit(value: &Value, messages: &mut Vec<String>) {
+            match value {
+                Value::Object(fields) => {
+                    for rule in
+                        fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten()
+                    {
+                        messages
+                            .push(rule["message"].as_str().unwrap_or_else(|| panic!("{rule}")).to_owned());
+                    }
+                    fields.values().for_each(|value| visit(value, messages));
+                }
+                Value::Array(items) => items.iter().for_each(|value| visit(value, messages)),
+                _ => {}
+            }
+        }
+        for (name, crd) in crds() {
+            let mut messages = Vec::new();
+            visit(&serde_json::to_value(&crd).unwrap(), &mut messages);
+            let all = messages.len();
+            messages.sort();
+            messages.dedup();
+            assert!(all > 3 && messages.len() == all, "{name}: {messages:?}");
+        }
+    }
+
+    #[test]
+    fn crds_stay_small_enough_for_client_side_apply() {
+        for (name, crd) in crds() {
+            let size = serde_json::to_string(&crd).unwrap().len();
+            assert!(size < 24_000, "{name}: {size}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Where a tenant's messages live. No location can be changed: the messages would stay behind.
+
+// The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
+#![allow(unreachable_pub)]
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One region and its store.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.master == oldSelf.master")
+    .message("master can't be moved to another region: it holds the mailboxes")
+)]
+pub struct Region {
+    /// Name of the region.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// True for the one region that holds all but audio.
+    #[serde(default)]
+    pub master: bool,
+    /// Where the region's messages live.
+    pub storage: Storage,
+}
+
+/// Exactly one kind of storage.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.volume)].filter(given, given).size() == 1")
+    .message("storage: write exactly one storage kind: volume"),
+    validation = Rule::new("has(self.volume) == has(oldSelf.volume)")
+    .message("storage: the kind of storage can't be changed")
+)]
+pub struct Storage {
+    /// A persistent volume that all pods of the core mount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Volume>,
+}
+
+/// A claim to make, or one that exists.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.claim) != has(self.existingClaim)")
+    .message("volume: write exactly one of claim and existingClaim"),
+    validation = Rule::new("has(self.claim) == has(oldSelf.claim)")
+    .message("volume: claim and existingClaim can't be exchanged, since the messages would stay behind"),
+    validation = Rule::new(
+    "!has(self.existingClaim) || !has(oldSelf.existingClaim) || self.existingClaim == oldSelf.existingClaim")
+    .message("existingClaim can't be changed: the messages are there")
+)]
+pub struct Volume {
+    /// The claim that the operator makes, always ReadWriteMany.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// Name of a ReadWriteMany claim in the same namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub existing_claim: Option<String>,
+}
+
+/// A claim as the operator makes it.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.storageClassName == oldSelf.storageClassName")
+    .message("claim.storageClassName can't be changed: the messages are on that class"),
+    validation = Rule::new("has(self.volumeName) == has(oldSelf.volumeName) && (!has(self.volumeName) || self.volumeName == oldSelf.volumeName)")
+    .message("claim.volumeName can't be changed: the messages are on that volume"),
+    validation = Rule::new("has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)")
+    .message("claim.selector can't be changed: the messages are on the volume that it chose"),
+    validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
+    .message("claim.size can grow but not shrink"),
+    validation = Rule::new("!has(self.volumeName) || !has(self.selector)")
+    .message("claim: write volumeName or selector, not both")
+)]
+pub struct Claim {
+    /// Storage class; empty for a volume without a class.
+    #[schemars(length(max = 253))]
+    pub storage_class_name: String,
+    /// Size, such as 20Gi.
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[1-9][0-9]{0,14}([KMGTP]i|[kMGTP])?$"))]
+    pub size: String,
+    /// Binds to that volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub volume_name: Option<String>,
+    /// Binds to a volume with these labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<Selector>,
+    /// Labels of the claim, such as servicename.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub labels: BTreeMap<String, Label>,
+    /// How the volume is used.
+    #[serde(default)]
+    pub volume_mode: VolumeMode,
+}
+
+/// Value of a label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Label(#[schemars(length(max = 63))] pub String);
+
+/// Chooses a volume by its labels.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Selector {
+    /// Labels that the volume must carry.
+    #[schemars(extend("maxProperties" = 16))]
+    pub match_labels: BTreeMap<String, Label>,
+}
+
+/// How a volume is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VolumeMode {
+    /// Mounted as a file system.
+    #[default]
+    Filesystem,
+}

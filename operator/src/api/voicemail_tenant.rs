@@ -1,0 +1,257 @@
+//! `VoicemailTenant`: one contact centre's voicemail, its storage, people and deadlines.
+//!
+//! Flow: a user writes the spec; the tenant controller turns it into the tenant's children and reports
+//! in the status. What can't be taken back (tenant id, every storage location) can't be changed.
+
+// The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
+#![allow(unreachable_pub)]
+// The lint takes columns of the same type for repetitions.
+#![allow(clippy::duplicated_attributes)]
+
+use super::SecretSource;
+pub use super::access::{Auth, Issuer, Role, ServiceAccount};
+use super::conditions::Condition;
+pub use super::storage::{Claim, Label, Region, Selector, Storage, Volume, VolumeMode};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a tenant's voicemail should be.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "voicemail.dev",
+    version = "v1alpha1",
+    kind = "VoicemailTenant",
+    plural = "voicemailtenants",
+    shortname = "vmt",
+    category = "voicemail",
+    namespaced,
+    status = "VoicemailTenantStatus",
+    derive = "PartialEq",
+    doc = "One contact centre's voicemail: its storage, people and deadlines.",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Region", type_ = "string", json_path = ".spec.region"),
+    printcolumn(name = "Storage", type_ = "string", json_path = ".status.regions[0].storage"),
+    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
+        .message("metadata.name: write 1 to 40 lower-case letters, digits and dashes, beginning with a letter: Services are named after it"),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.regions.exists(r, r.name == self.region)")
+    .message("region: write the name of one of spec.regions"),
+    validation = Rule::new("self.regions.filter(r, r.master).size() == 1")
+    .message("regions: mark exactly one region as master"),
+    validation = Rule::new("!self.regions.exists(r, has(r.storage.volume)) || self.regions.size() == 1")
+    .message("regions: a tenant on a volume has one region only"),
+    validation = Rule::new("oldSelf.regions.all(o, self.regions.exists(r, r.name == o.name))")
+    .message("regions: a region can't be removed or renamed, since its messages would be lost")
+)]
+pub struct VoicemailTenantSpec {
+    /// Contact-centre id (ccid): names the tenant's tree in every store.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9-]+$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message("tenantId can't be changed: it names the tenant's data; make another tenant instead"))]
+    pub tenant_id: String,
+    /// The region that this cluster serves.
+    #[schemars(length(min = 1, max = 63))]
+    pub region: String,
+    /// The tenant's regions; the master holds all but audio.
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub regions: Vec<Region>,
+    /// Tenant key and receipt key, given instead of made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<SecretSource>,
+    /// Pods of the core.
+    #[serde(default = "default_replicas")]
+    #[schemars(range(min = 0, max = 50))]
+    pub replicas: i32,
+    /// Image of the core; the operator's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+    /// CPU and memory of each pod of the core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Limits and retention by name; `standard` exists always.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub classes_of_service: Vec<ClassOfService>,
+    /// How phone numbers are read.
+    pub numbers: Numbers,
+    /// Who may call, in which role.
+    #[serde(default)]
+    pub auth: Auth,
+    /// A serving certificate, brought instead of made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<SecretSource>,
+    /// Times of the data-subject rights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gdpr: Option<Gdpr>,
+    /// What becomes of the data claim and the keys when the tenant is deleted. Delete needs the annotation
+    /// voicemail.dev/confirm-deletion with the tenant's name as its value.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+fn default_replicas() -> i32 {
+    2
+}
+
+/// CPU and memory of a pod.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// What is reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Amounts>,
+    /// What is allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Amounts>,
+}
+
+/// Amounts of CPU and memory.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Amounts {
+    /// CPU, such as 250m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20), regex(pattern = r"^[0-9]+(\.[0-9]{1,3})?m?$"))]
+    pub cpu: Option<String>,
+    /// Memory, such as 256Mi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20), regex(pattern = r"^[1-9][0-9]*([KMGT]i|[kMGT])?$"))]
+    pub memory: Option<String>,
+}
+
+/// Limits and retention of a kind of mailbox.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClassOfService {
+    /// Name that mailboxes refer to.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Messages a mailbox may hold, trash not counted.
+    #[serde(default = "default_max_messages")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_messages: i32,
+    /// Longest message, in seconds.
+    #[serde(default = "default_max_seconds")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub max_seconds: i32,
+    /// Days from deposit to automatic deletion.
+    #[serde(default = "default_retention_days")]
+    #[schemars(range(min = 1, max = 3650))]
+    pub retention_days: i32,
+    /// Hours that a deleted message can be restored for.
+    #[serde(default = "default_trash_hours")]
+    #[schemars(range(min = 0, max = 720))]
+    pub trash_hours: i32,
+}
+
+fn default_max_messages() -> i32 {
+    10
+}
+
+fn default_max_seconds() -> i32 {
+    180
+}
+
+fn default_retention_days() -> i32 {
+    30
+}
+
+fn default_trash_hours() -> i32 {
+    24
+}
+
+/// How phone numbers are read.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Numbers {
+    /// ISO 3166 region by which national numbers are read, such as GB.
+    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
+    pub default_region: String,
+}
+
+/// Times of the data-subject rights, such as 90s, 24h or 7d.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gdpr {
+    /// From the mark to the erasure; at most 30d. 24h when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
+    pub undo_window: Option<String>,
+    /// How long an export can be fetched. 7d when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
+    pub export_lifetime: Option<String>,
+    /// How long backups of the store live. 35d when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
+    pub backup_retention: Option<String>,
+}
+
+/// What becomes of a deleted tenant's claim and keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// They stay.
+    #[default]
+    Retain,
+    /// They go, once confirmed.
+    Delete,
+}
+
+/// What was seen.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VoicemailTenantStatus {
+    /// Ready, Reconciling, Stalled, StorageReady and, while being deleted, DeletionBlocked.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// Generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Id of the tenant's store; once known, lost keys are never made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub store_id: Option<String>,
+    /// Pods of the core.
+    #[serde(default)]
+    pub replicas: i32,
+    /// Pods that serve.
+    #[serde(default)]
+    pub ready_replicas: i32,
+    /// Label selector of the pods, for autoscalers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub selector: Option<String>,
+    /// The regions as seen from this cluster.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub regions: Vec<RegionStatus>,
+}
+
+/// A region as seen from this cluster.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegionStatus {
+    /// Name of the region.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Kind of storage.
+    #[schemars(length(max = 32))]
+    pub storage: String,
+    /// Whether the store answers.
+    pub reachable: bool,
+}

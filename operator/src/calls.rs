@@ -1,0 +1,148 @@
+//! Calls to the API server, each with a deadline, and what their failures mean.
+//!
+//! Flow: `within_deadline("what it does", api.get(..)).await`. kube sets no read time-out, so without this
+//! a silent connection would hold a reconcile for ever. Retrying is left to the work queue's back-off.
+
+use std::time::Duration;
+
+/// Longest time that one call to the API server may take.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Whether retrying can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Only a changed object can help.
+    Permanent,
+    /// The same again, later, can help.
+    Transient,
+    /// Somebody else was faster: read again and retry at once.
+    Conflict,
+}
+
+impl Class {
+    /// Label in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
+/// A failure that says whether retrying helps, and its stable name.
+pub trait Classified: std::error::Error + Send + Sync + 'static {
+    /// Whether retrying can help.
+    fn class(&self) -> Class;
+    /// Stable CamelCase name, for conditions and events.
+    fn reason(&self) -> &'static str;
+}
+
+/// A call to the API server that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// No answer in time.
+    #[error("could not {what}: no answer from the API server within {} s", CALL_DEADLINE.as_secs())]
+    Deadline {
+        /// What was attempted.
+        what: &'static str,
+    },
+    /// The API server refused or could not be reached.
+    #[error("could not {what}: {}", describe(source))]
+    Refused {
+        /// What was attempted.
+        what: &'static str,
+        /// The answer.
+        source: Box<kube::Error>,
+    },
+}
+
+/// The API server's own words, without the debug form that kube adds.
+fn describe(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl CallError {
+    fn status(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Refused { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            Self::Deadline { .. } => None,
+        }
+    }
+
+    /// Whether the object isn't there.
+    pub fn is_not_found(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_not_found)
+    }
+
+    /// Whether somebody else was faster.
+    pub fn is_conflict(&self) -> bool {
+        self.status().is_some_and(|status| status.is_conflict() || status.is_already_exists())
+    }
+}
+
+impl Classified for CallError {
+    fn class(&self) -> Class {
+        match self.status() {
+            _ if self.is_conflict() => Class::Conflict,
+            Some(status) if status.is_invalid() => Class::Permanent,
+            _ => Class::Transient,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self.status() {
+            None => "ApiServerUnreachable",
+            Some(status) if status.is_forbidden() => "Forbidden",
+            Some(status) if status.is_invalid() => "RefusedByApiServer",
+            Some(_) if self.is_conflict() => "Conflict",
+            Some(_) => "ApiServerError",
+        }
+    }
+}
+
+/// Runs one call with the deadline.
+///
+/// # Errors
+/// [`CallError`], which names what was attempted.
+pub async fn within_deadline<T>(
+    what: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(CALL_DEADLINE, call).await {
+        Err(_) => Err(CallError::Deadline { what }),
+        Ok(Err(source)) => Err(CallError::Refused { what, source: Box::new(source) }),
+        Ok(Ok(value)) => Ok(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    fn refused(reason: &str, code: u16) -> CallError {
+        let status = Status::failure("no", reason).with_code(code).boxed();
+        CallError::Refused { what: "write", source: Box::new(kube::Error::Api(status)) }
+    }
+
+    #[test]
+    fn failures_are_classed_by_whether_retrying_helps() {
+        assert_eq!(refused("Conflict", 409).class(), Class::Conflict);
+        assert_eq!(refused("Invalid", 422).class(), Class::Permanent);
+        assert_eq!(refused("Forbidden", 403).class(), Class::Transient);
+        assert_eq!(CallError::Deadline { what: "read" }.class(), Class::Transient);
+    }
+
+    #[test]
+    fn message_holds_the_servers_words_once() {
+        assert_eq!(refused("Forbidden", 403).to_string(), "could not write: no");
+    }
+}

@@ -1,0 +1,314 @@
+//! Speaks to a tenant's core: HTTPS with the tenant's own authority, and a token for that tenant alone.
+//!
+//! Flow: [`Cores::connect`] reads the authority from the certificate's Secret and the address from the
+//! Service, and asks the API server for a 10-minute token of the operator's own account whose audience is
+//! the tenant's UID. A connection is kept for five minutes, and dropped at the first failure.
+//!
+//! What can go wrong: see [`CoreError`]. A problem document's words are passed on only after anything that
+//! looks like a phone number was taken out.
+
+use crate::api::VoicemailTenant;
+use crate::calls::{CallError, Class, Classified, within_deadline};
+use crate::settings::Settings;
+use crate::tenant::build::certificate::CA_CERTIFICATE;
+use crate::tenant::build::names::{child_name, tls_name};
+use crate::tenant::build::service::API_PORT;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
+use kube::api::PostParams;
+use kube::{Api, Client, ResourceExt};
+use reqwest::{Certificate, RequestBuilder};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use voicemail_core::gdpr_api::{CaseView, GdprAnswer, GdprBody, Operation, Problem};
+
+const TOKEN_SECONDS: i64 = 600;
+const KEPT: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Why a core did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CoreError {
+    /// A call to the API server failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The tenant has no Service or certificate yet.
+    #[error("the tenant has no {0} yet")]
+    NotThere(&'static str),
+    /// No connection, or none in time.
+    #[error("the tenant's core can't be reached: {0}")]
+    Unreachable(String),
+    /// An answer that isn't of this API.
+    #[error("the tenant's core answered {0} without a problem document")]
+    Unreadable(u16),
+    /// The core says what is wrong.
+    #[error("{title}: {detail}")]
+    Problem {
+        /// HTTP status.
+        status: u16,
+        /// The last part of the problem's type, in CamelCase.
+        reason: String,
+        /// The kind of problem.
+        title: String,
+        /// What happened.
+        detail: String,
+    },
+}
+
+impl CoreError {
+    /// Whether retrying can help: a refusal for good is a 4xx that isn't about the token, time or rate.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Problem { status: 401 | 403 | 408 | 425 | 429, .. } => Class::Transient,
+            Self::Problem { status: 400..=499, .. } => Class::Permanent,
+            Self::Call(error) => error.class(),
+            _ => Class::Transient,
+        }
+    }
+
+    /// Stable CamelCase name.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Call(error) => error.reason().into(),
+            Self::NotThere(_) => "TenantNotReady".into(),
+            Self::Unreachable(_) => "CoreUnreachable".into(),
+            Self::Unreadable(_) => "CoreAnswerUnreadable".into(),
+            Self::Problem { reason, .. } => reason.clone(),
+        }
+    }
+}
+
+/// Connections to the tenants' cores, by tenant UID.
+#[derive(Default)]
+pub struct Cores(Mutex<HashMap<String, (Instant, Arc<Core>)>>);
+
+impl Cores {
+    /// A connection to the tenant's core.
+    ///
+    /// # Errors
+    /// [`CoreError`], apart from `Problem`.
+    pub async fn connect(
+        &self,
+        client: &Client,
+        settings: &Settings,
+        tenant: &VoicemailTenant,
+    ) -> Result<Arc<Core>, CoreError> {
+        let uid = tenant.uid().unwrap_or_default();
+        if let Some((since, core)) = self.lock().get(&uid).cloned()
+            && since.elapsed() < KEPT
+        {
+            return Ok(core);
+        }
+        let core = Arc::new(connect(client, settings, tenant).await?);
+        let mut kept = self.lock();
+        kept.retain(|_, (since, _)| since.elapsed() < KEPT);
+        kept.insert(uid, (Instant::now(), core.clone()));
+        Ok(core)
+    }
+
+    /// Forgets a connection that failed.
+    pub fn forget(&self, tenant: &VoicemailTenant) {
+        self.lock().remove(&tenant.uid().unwrap_or_default());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, Arc<Core>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn connect(client: &Client, settings: &Settings, tenant: &VoicemailTenant) -> Result<Core, CoreError> {
+    let (authority, address, token) = tokio::try_join!(
+        read_authority(client, tenant),
+        read_address(client, tenant),
+        request_token(client, settings, tenant)
+    )?;
+    let host = format!("{}.{}.svc", child_name(&tenant.name_any()), tenant.namespace().unwrap_or_default());
+    let unusable = |error: reqwest::Error| CoreError::Unreachable(error.without_url().to_string());
+    let mut builder =
+        reqwest::Client::builder().no_proxy().timeout(DEADLINE).connect_timeout(Duration::from_secs(5));
+    if let Some(authority) = authority {
+        builder = builder.tls_certs_only(Certificate::from_pem_bundle(&authority).map_err(unusable)?);
+    }
+    if let Some(address) = address {
+        builder = builder.resolve(&host, SocketAddr::from((address, API_PORT)));
+    }
+    let http = builder.build().map_err(unusable)?;
+    Ok(Core { http, base: format!("https://{host}:{API_PORT}/api/v1/gdpr"), token })
+}
+
+/// The authority's certificate. A brought certificate without one is checked against the machine's roots.
+async fn read_authority(client: &Client, tenant: &VoicemailTenant) -> Result<Option<Vec<u8>>, CoreError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
+    let brought = tenant.spec.tls.as_ref().map(|tls| tls.secret.name.clone());
+    let name = brought.clone().unwrap_or_else(|| tls_name(&tenant.name_any()));
+    let secret = within_deadline("read the certificate's Secret", api.get_opt(&name)).await?;
+    let secret = secret.ok_or(CoreError::NotThere("certificate"))?;
+    Ok(secret.data.unwrap_or_default().remove(CA_CERTIFICATE).map(|bytes| bytes.0))
+}
+
+/// The Service's address, which spares the operator a name server.
+async fn read_address(client: &Client, tenant: &VoicemailTenant) -> Result<Option<IpAddr>, CoreError> {
+    let api: Api<Service> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
+    let service = within_deadline("read the Service", api.get_opt(&child_name(&tenant.name_any()))).await?;
+    let service = service.ok_or(CoreError::NotThere("Service"))?;
+    Ok(service.spec.and_then(|spec| spec.cluster_ip).and_then(|address| address.parse().ok()))
+}
+
+async fn request_token(
+    client: &Client,
+    settings: &Settings,
+    tenant: &VoicemailTenant,
+) -> Result<String, CoreError> {
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), &settings.namespace);
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            audiences: vec![tenant.uid().unwrap_or_default()],
+            expiration_seconds: Some(TOKEN_SECONDS),
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    let parameters = PostParams::default();
+    let call = api.create_token_request(&settings.service_account, &parameters, &request);
+    let answer = within_deadline("request a token", call).await?;
+    Ok(answer.status.map(|status| status.token).unwrap_or_default())
+}
+
+/// A connection to one tenant's core.
+pub struct Core {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Core {
+    /// Asks for an operation; the same request key gets the same run for ever.
+    ///
+    /// # Errors
+    /// [`CoreError`].
+    pub async fn open(&self, operation: Operation, body: &GdprBody) -> Result<GdprAnswer, CoreError> {
+        let url = format!("{}/{}", self.base, operation.segment());
+        self.send(self.http.post(url).json(body), &body.caseid).await
+    }
+
+    /// All runs of a case.
+    ///
+    /// # Errors
+    /// [`CoreError`].
+    pub async fn read_case(&self, case: &str) -> Result<CaseView, CoreError> {
+        let url = format!("{}/cases/{}", self.base, encode_segment(case));
+        self.send(self.http.get(url), case).await
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder, case: &str) -> Result<T, CoreError> {
+        let lost = |error: reqwest::Error| CoreError::Unreachable(root_cause(&error.without_url()));
+        let answer = request.bearer_auth(&self.token).send().await.map_err(lost)?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(lost)?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|_| CoreError::Unreadable(status.as_u16()));
+        }
+        let problem: Problem =
+            serde_json::from_slice(&body).map_err(|_| CoreError::Unreadable(status.as_u16()))?;
+        Err(CoreError::Problem {
+            status: status.as_u16(),
+            reason: camel_case(&problem.kind),
+            title: redact(&problem.title, case),
+            detail: redact(&problem.detail, case),
+        })
+    }
+}
+
+/// The innermost words: "error sending request" says nothing.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// Percent-encodes all but unreserved characters.
+pub fn encode_segment(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
+}
+
+/// `/problems/mailbox-full` becomes `MailboxFull`.
+fn camel_case(kind: &str) -> String {
+    let last = kind.rsplit(['/', ':', '#']).next().unwrap_or(kind);
+    let words = last.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let capital = |word: &str| format!("{}{}", word[..1].to_ascii_uppercase(), &word[1..]);
+    let name: String = words.map(capital).collect();
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("Problem{name}") }
+}
+
+/// Takes out whatever looks like a phone number: seven digits or more, apart from the case id.
+pub fn redact(text: &str, case: &str) -> String {
+    let hide = |piece: &str| {
+        let digits = piece.chars().filter(char::is_ascii_digit).count();
+        if digits >= 7 { "…".to_owned() } else { piece.to_owned() }
+    };
+    let number_like = |c: char| c.is_ascii_digit() || "+()-. ".contains(c);
+    let redact_part = |part: &str| {
+        let (mut out, mut piece) = (String::new(), String::new());
+        for c in part.chars() {
+            if number_like(c) {
+                piece.push(c);
+            } else {
+                out.push_str(&hide(&std::mem::take(&mut piece)));
+                out.push(c);
+            }
+        }
+        out + &hide(&piece)
+    };
+    if case.is_empty() {
+        return redact_part(text);
+    }
+    text.split(case).map(redact_part).collect::<Vec<_>>().join(case)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_type_becomes_a_reason() {
+        assert_eq!(camel_case("/problems/mailbox-full"), "MailboxFull");
+        assert_eq!(camel_case("about:blank"), "Blank");
+        assert_eq!(camel_case(""), "Problem");
+    }
+
+    #[test]
+    fn nothing_like_a_phone_number_is_passed_on() {
+        let text = "case 123456789 of +44 1632 960-001 has 3 runs, 01632960001";
+        let shown = redact(text, "123456789");
+        assert_eq!(shown, "case 123456789 of…has 3 runs,…");
+    }
+
+    #[test]
+    fn case_ids_are_encoded_in_the_path() {
+        assert_eq!(encode_segment("a/b c#1"), "a%2Fb%20c%231");
+    }
+
+    #[test]
+    fn refusals_for_good_are_told_from_trouble() {
+        let problem = |status| CoreError::Problem {
+            status,
+            reason: "R".into(),
+            title: String::new(),
+            detail: String::new(),
+        };
+        for status in [400, 404, 409, 422] {
+            assert_eq!(problem(status).class(), Class::Permanent, "{status}");
+        }
+        for status in [401, 403, 429, 500, 503] {
+            assert_eq!(problem(status).class(), Class::Transient, "{status}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Reads what a request points at: the tenant, and the Secret with the data subjects, at the moment of use.
+
+use super::consumers::{Unusable, read_consumers};
+use crate::api::{GdprRequest, VoicemailTenant};
+use crate::calls::{CallError, within_deadline};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, ResourceExt};
+use voicemail_core::gdpr_api::GdprBody;
+
+/// The tenant that the request names.
+///
+/// # Errors
+/// The API server refuses or doesn't answer.
+pub async fn read_tenant(
+    client: &Client,
+    request: &GdprRequest,
+) -> Result<Option<VoicemailTenant>, CallError> {
+    let api: Api<VoicemailTenant> = Api::namespaced(client.clone(), &request.namespace().unwrap_or_default());
+    within_deadline("read the tenant", api.get_opt(&request.spec.tenant)).await
+}
+
+/// The body of the call that opens the request's run.
+///
+/// # Errors
+/// The API server refuses or doesn't answer. A Secret that can't be used is the inner error.
+pub async fn read_body(
+    client: &Client,
+    request: &GdprRequest,
+) -> Result<Result<GdprBody, Unusable>, CallError> {
+    let body = match &request.spec.consumers {
+        None => Ok(empty_body(request)),
+        Some(source) => {
+            let api: Api<Secret> = Api::namespaced(client.clone(), &request.namespace().unwrap_or_default());
+            let name = &source.secret.name;
+            let secret = within_deadline("read the consumers' Secret", api.get_opt(name)).await?;
+            read_consumers(secret.as_ref(), name, &request.spec.case_id)
+        }
+    };
+    Ok(body.map(|body| complete(body, request)))
+}
+
+fn empty_body(request: &GdprRequest) -> GdprBody {
+    GdprBody {
+        caseid: request.spec.case_id.clone(),
+        ccid: None,
+        consumers: Vec::new(),
+        request_key: None,
+        undo_window: None,
+        run: None,
+        other: serde_json::Map::default(),
+    }
+}
+
+/// Adds what the resource says. What the file says about it doesn't count.
+fn complete(body: GdprBody, request: &GdprRequest) -> GdprBody {
+    GdprBody {
+        request_key: Some(format!("{}/{}", request.namespace().unwrap_or_default(), request.name_any())),
+        undo_window: request.spec.undo_window.clone(),
+        run: request.spec.run.clone(),
+        ..body
+    }
+}

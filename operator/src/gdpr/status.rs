@@ -1,0 +1,61 @@
+//! Writes a request's status, only on difference, and an event when its phase changes.
+
+use crate::api::MANAGER;
+use crate::api::conditions::{COMPLETED, find_condition};
+use crate::api::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
+use crate::calls::{CallError, within_deadline};
+use crate::runtime::Context;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource, ResourceExt};
+use serde_json::json;
+
+/// Writes the status if it differs.
+///
+/// # Errors
+/// The API server refuses or doesn't answer.
+pub async fn write_status(
+    context: &Context,
+    request: &GdprRequest,
+    status: &GdprRequestStatus,
+) -> Result<(), CallError> {
+    if request.status.as_ref() == Some(status) {
+        return Ok(());
+    }
+    let api: Api<GdprRequest> =
+        Api::namespaced(context.client.clone(), &request.namespace().unwrap_or_default());
+    let body = json!({"apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest", "status": status});
+    let (name, parameters, patch) =
+        (request.name_any(), PatchParams::apply(MANAGER).force(), Patch::Apply(&body));
+    let call = api.patch_status(&name, &parameters, &patch);
+    match within_deadline("write the request's status", call).await {
+        // Deleted meanwhile: there is nobody left to tell.
+        Err(error) if error.is_not_found() => return Ok(()),
+        result => result?,
+    };
+    announce(context, request, status).await;
+    Ok(())
+}
+
+async fn announce(context: &Context, request: &GdprRequest, status: &GdprRequestStatus) {
+    let before = request.status.as_ref().map(|status| status.phase).unwrap_or_default();
+    if before == status.phase {
+        return;
+    }
+    let (failed, phase) = (status.phase == Phase::Failed, format!("{:?}", status.phase));
+    tracing::info!(
+        namespace = request.namespace(),
+        name = request.name_any(),
+        phase,
+        "a request changed its phase"
+    );
+    let message = find_condition(&status.conditions, COMPLETED).map(|condition| condition.message.clone());
+    let event = Event {
+        type_: if failed { EventType::Warning } else { EventType::Normal },
+        reason: phase,
+        note: message.map(|message| message.chars().take(1000).collect()),
+        action: format!("{:?}", request.spec.operation),
+        secondary: None,
+    };
+    context.publish(&event, &request.object_ref(&())).await;
+}

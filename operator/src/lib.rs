@@ -1,0 +1,23 @@
+//! The voicemail operator: turns a `VoicemailTenant` into a running voicemail service and a `GdprRequest`
+//! into a data-subject right exercised on it.
+//!
+//! ```text
+//!  VoicemailTenant ──▶ tenant: dereference ▶ validate ▶ build ▶ apply ▶ status      children in the cluster
+//!  GdprRequest     ──▶ gdpr:   dereference ▶ core client ▶ plan ▶ status            the tenant's core, HTTPS
+//! ```
+//!
+//! `runtime` drives both; `leader` lets one replica work at a time. Reading and writing happen at the ends
+//! of a reconcile only, the middle is pure. No phone number is ever written to an object, event, log or metric.
+
+pub mod api;
+pub mod calls;
+pub mod controllers;
+pub mod crd_files;
+pub mod gdpr;
+pub mod health;
+pub mod leader;
+pub mod metrics;
+pub mod runtime;
+pub mod settings;
+pub mod telemetry;
+pub mod tenant;

@@ -1,0 +1,160 @@
+//! `voicemail-operator run` works in a cluster; `voicemail-operator crds [--check]` writes the CRD files.
+//!
+//! `run` installs the TLS provider first, answers probes, waits until it leads, and then runs both
+//! controllers until a signal comes or the lease is lost; in both cases it ends, and is started again.
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::{Api, Client, Config, ResourceExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use voicemail_operator::calls::within_deadline;
+use voicemail_operator::gdpr::core_client::Cores;
+use voicemail_operator::health::{self, Health};
+use voicemail_operator::metrics::Metrics;
+use voicemail_operator::runtime::Context;
+use voicemail_operator::settings::Settings;
+use voicemail_operator::{controllers, crd_files, leader, telemetry};
+
+/// Running reconciles may end within this time after a signal.
+const GRACE: Duration = Duration::from_secs(25);
+/// After the lease is lost, another may begin in five seconds.
+const GRACE_WITHOUT_LEASE: Duration = Duration::from_secs(4);
+
+#[derive(Parser)]
+#[command(version, about = "Kubernetes operator for voicemail tenants and data-subject requests")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the controllers.
+    Run(Box<Settings>),
+    /// Writes the CRD files.
+    Crds {
+        /// Compares instead of writing.
+        #[arg(long)]
+        check: bool,
+        /// Top folder of the repository.
+        #[arg(long, default_value = ".")]
+        root: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        bail!("a TLS provider is installed already");
+    }
+    match Arguments::parse().command {
+        Command::Run(settings) => {
+            telemetry::start();
+            tokio::runtime::Runtime::new()?.block_on(run(*settings))
+        }
+        Command::Crds { check: true, root } => Ok(crd_files::check(&root)?),
+        Command::Crds { check: false, root } => Ok(crd_files::write(&root)?),
+    }
+}
+
+async fn run(mut settings: Settings) -> anyhow::Result<()> {
+    settings.identity = Some(settings.replica());
+    let metrics = Arc::new(Metrics::default());
+    let health = Arc::new(Health::new(metrics.clone()));
+    health::serve(settings.health_address, health.clone()).context("the health address can't be had")?;
+    let signs = health.clone();
+    tokio::spawn(async move { signs.give_signs().await });
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    let client = connect().await?;
+    let context = Arc::new(build_context(client, settings, metrics).await?);
+    health.set_ready();
+    work(context, stop).await
+}
+
+fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping");
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Retrying is left to the work queue's back-off: kube's own retries could take minutes within one call.
+async fn connect() -> anyhow::Result<Client> {
+    let mut config = Config::infer().await.context("no cluster is configured")?;
+    config.default_retry = false;
+    Ok(Client::try_from(config)?)
+}
+
+async fn build_context(client: Client, settings: Settings, metrics: Arc<Metrics>) -> anyhow::Result<Context> {
+    let cluster = match &settings.cluster {
+        Some(name) if !name.is_empty() => name.clone(),
+        _ => read_cluster(&client).await?,
+    };
+    let reporter = Reporter { controller: "voicemail-operator".into(), instance: Some(settings.replica()) };
+    Ok(Context {
+        recorder: Recorder::new(client.clone(), reporter),
+        // Plain HTTP: without this, a machine without CA certificates would be refused.
+        http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?,
+        cores: Cores::default(),
+        client,
+        settings,
+        cluster,
+        metrics,
+    })
+}
+
+async fn read_cluster(client: &Client) -> anyhow::Result<String> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let namespace =
+        within_deadline("read the UID of the namespace kube-system", api.get("kube-system")).await;
+    let namespace = namespace.context("give this cluster a name by CLUSTER_NAME instead")?;
+    namespace.uid().context("the namespace kube-system has no UID")
+}
+
+/// Waits for the lease, then works.
+async fn work(context: Arc<Context>, stop: CancellationToken) -> anyhow::Result<()> {
+    let (elected, release) = (CancellationToken::new(), CancellationToken::new());
+    let settings = &context.settings;
+    let election = leader::lead(
+        context.client.clone(),
+        &settings.namespace,
+        settings.replica(),
+        context.metrics.clone(),
+        elected.clone(),
+        release.clone(),
+    );
+    let controllers = async {
+        tokio::select! { () = elected.cancelled() => {}, () = stop.cancelled() => return }
+        controllers::run(context.clone(), stop.clone()).await;
+    };
+    tokio::pin!(election, controllers);
+    tokio::select! {
+        () = &mut election => {
+            stop.cancel();
+            let _ = tokio::time::timeout(GRACE_WITHOUT_LEASE, controllers).await;
+            bail!("the lease is lost: another replica takes over");
+        }
+        () = end_within(&mut controllers, &stop) => {}
+    }
+    release.cancel();
+    election.await;
+    Ok(())
+}
+
+/// The controllers' end, or the end of the grace period after the signal.
+async fn end_within(controllers: impl Future<Output = ()>, stop: &CancellationToken) {
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! { () = controllers => {}, () = overdue => tracing::warn!("a reconcile did not end in time") }
+}

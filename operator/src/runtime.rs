@@ -1,0 +1,220 @@
+//! Drives both controllers: watches, deadlines, back-off, panics. Knows no business rule.
+//!
+//! ```text
+//!  watch primary ─▶ strip managedFields ─▶ guard undecodable ─▶ reflector ─┐
+//!  watch children by label (metadata only) ─▶ owner by label ──────────────┼─▶ queue ─▶ reconcile ≤ 120 s
+//! ```
+//!
+//! Each watch backs off by itself and its errors are absorbed here, so that one failing watch never holds
+//! up another. A reconcile that panics or hangs is counted and repeated; an object that fails waits longer
+//! each time, with jitter, up to five minutes.
+
+pub mod backoff;
+pub mod streams;
+
+use crate::calls::{Class, Classified};
+use crate::metrics::{Metrics, Outcome};
+use crate::settings::Settings;
+use backoff::Backoffs;
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::events::{Event, Recorder};
+use kube::runtime::reflector::Store;
+use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Longest time that one reconcile may take.
+const RECONCILE_DEADLINE: Duration = Duration::from_secs(120);
+/// Gathers the several events of one change.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// What reconcilers share.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Plain HTTP to the pods' health ports.
+    pub http: reqwest::Client,
+    /// Flags.
+    pub settings: Settings,
+    /// Name of this cluster.
+    pub cluster: String,
+    /// Events.
+    pub recorder: Recorder,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Clients and tokens for the tenants' cores.
+    pub cores: crate::gdpr::core_client::Cores,
+}
+
+impl Context {
+    /// Publishes an event. A lost event is logged and no failure.
+    pub async fn publish(&self, event: &Event, about: &ObjectReference) {
+        let publish = crate::calls::within_deadline("publish an event", self.recorder.publish(event, about));
+        if let Err(error) = publish.await {
+            tracing::warn!(%error, reason = event.reason, "an event was lost");
+        }
+    }
+}
+
+/// A failed reconcile, as the queue sees it.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}: {message}")]
+pub struct Failure {
+    /// Whether retrying helps.
+    pub class: Class,
+    /// Stable name.
+    pub reason: &'static str,
+    /// In words.
+    pub message: String,
+    outcome: Outcome,
+}
+
+impl Failure {
+    fn of(error: &dyn Classified) -> Self {
+        let outcome = if error.class() == Class::Permanent { Outcome::Terminal } else { Outcome::Error };
+        Self { class: error.class(), reason: error.reason(), message: error.to_string(), outcome }
+    }
+
+    fn timeout() -> Self {
+        let message = format!("no end within {} s", RECONCILE_DEADLINE.as_secs());
+        Self { class: Class::Transient, reason: "ReconcileTimeout", message, outcome: Outcome::Timeout }
+    }
+
+    fn panic() -> Self {
+        let message = "the reconcile panicked; this is a fault of the operator".to_owned();
+        Self { class: Class::Transient, reason: "ReconcilePanic", message, outcome: Outcome::Panic }
+    }
+}
+
+/// A controller's own part.
+pub trait Reconciler: Send + Sync + 'static {
+    /// The primary resource.
+    type Object: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static;
+    /// What can go wrong.
+    type Error: Classified;
+    /// Name in metrics and logs.
+    const NAME: &'static str;
+
+    /// Brings one object to what it should be.
+    fn reconcile(
+        &self,
+        object: &Self::Object,
+        context: &Context,
+    ) -> impl Future<Output = Result<Action, Self::Error>> + Send;
+}
+
+/// What a controller needs to run.
+pub struct Driver<R> {
+    /// Its own part.
+    pub reconciler: R,
+    /// What all share.
+    pub context: Arc<Context>,
+    /// Limits how many objects are worked on, over all namespaces.
+    pub permits: Arc<Semaphore>,
+    backoffs: Backoffs,
+}
+
+impl<R: Reconciler> Driver<R> {
+    /// A driver that works on `concurrency` objects at a time.
+    pub fn new(reconciler: R, context: Arc<Context>, concurrency: u16) -> Self {
+        context.metrics.set_concurrency(R::NAME, concurrency);
+        let permits = Arc::new(Semaphore::new(concurrency.max(1).into()));
+        Self { reconciler, context, permits, backoffs: Backoffs::default() }
+    }
+
+    /// Runs one controller until the token is cancelled and running reconciles have ended.
+    pub async fn run(
+        self: Arc<Self>,
+        controller: Controller<DeserializeGuard<R::Object>>,
+        stop: CancellationToken,
+        concurrency: u16,
+    ) {
+        let unready = stopped_before_ready(controller.store(), stop.clone());
+        controller
+            .with_config(controller::Config::default().concurrency(concurrency).debounce(DEBOUNCE))
+            .graceful_shutdown_on(stop.cancelled_owned())
+            .run(
+                |object, driver: Arc<Self>| async move { driver.attempt(object).await }.boxed(),
+                |object, failure, driver| driver.after_failure(&object, failure),
+                self,
+            )
+            .take_until(unready)
+            .for_each(|_| async {})
+            .await;
+    }
+
+    async fn attempt(&self, object: Arc<DeserializeGuard<R::Object>>) -> Result<Action, Failure> {
+        let Ok(_permit) = self.permits.acquire().await else { return Ok(Action::await_change()) };
+        let object = match &object.0 {
+            Ok(object) => object,
+            Err(invalid) => {
+                let (name, error) = (invalid.metadata.name.as_deref().unwrap_or_default(), &invalid.error);
+                tracing::warn!(
+                    controller = R::NAME,
+                    name,
+                    error,
+                    "an object can't be read and is left alone"
+                );
+                return Ok(Action::await_change());
+            }
+        };
+        let begin = Instant::now();
+        let active = self.context.metrics.begin(R::NAME);
+        let work = AssertUnwindSafe(self.reconciler.reconcile(object, &self.context)).catch_unwind();
+        let result = match tokio::time::timeout(RECONCILE_DEADLINE, work).await {
+            Err(_) => Err(Failure::timeout()),
+            Ok(Err(_)) => Err(Failure::panic()),
+            Ok(Ok(Err(error))) => Err(Failure::of(&error)),
+            Ok(Ok(Ok(action))) => Ok(action),
+        };
+        drop(active);
+        let outcome = result.as_ref().map_or_else(|failure| failure.outcome, |_| Outcome::Success);
+        self.context.metrics.end(R::NAME, outcome, begin.elapsed());
+        if result.is_ok() {
+            self.backoffs.forget(&key(object));
+        }
+        result
+    }
+
+    fn after_failure(&self, object: &DeserializeGuard<R::Object>, failure: &Failure) -> Action {
+        let (namespace, name) = (object.meta().namespace.as_deref(), object.meta().name.as_deref());
+        let delay = match failure.class {
+            Class::Conflict => jittered(Duration::from_millis(200)),
+            _ => self.backoffs.next(&key(object)),
+        };
+        let (reason, message) = (failure.reason, &failure.message);
+        tracing::warn!(controller = R::NAME, namespace, name, reason, message, ?delay, "a reconcile failed");
+        Action::requeue(delay)
+    }
+}
+
+/// Ends when the stop comes before the first list has: kube waits for that list before it ends, for ever, since
+/// it has let go of the watch. No reconcile runs then.
+async fn stopped_before_ready<K>(store: Store<K>, stop: CancellationToken)
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    stop.cancelled().await;
+    if store.wait_until_ready().now_or_never().is_some() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn key<K: Resource>(object: &K) -> String {
+    object.meta().uid.clone().unwrap_or_else(|| object.name_any())
+}
+
+/// The duration with up to a tenth more or less, so that objects don't march in step after a restart.
+pub fn jittered(duration: Duration) -> Duration {
+    let mut byte = [128u8; 1];
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    duration.mul_f64(0.9 + 0.2 * f64::from(byte[0]) / 255.0)
+}

@@ -1,0 +1,84 @@
+//! The watches: of primary resources whole, of everything else metadata only.
+//!
+//! Each has its own back-off and a time-out of 200 s, below the idle limits of common load balancers, which
+//! would silently freeze it. An error is logged and absorbed: the watch itself starts over.
+
+use futures::{Stream, StreamExt, future};
+use kube::api::PartialObjectMeta;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::hash::Hash;
+
+const WATCH_SECONDS: u32 = 200;
+
+/// An object that may be undecodable.
+pub type Guarded<K> = DeserializeGuard<K>;
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+/// An API of one namespace, or of all.
+pub fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Watches a primary resource into a store.
+pub fn watch_primary<K>(
+    api: Api<Guarded<K>>,
+) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let (reader, writer) = reflector::store();
+    let events =
+        watcher(api, config()).default_backoff().modify(|object| object.managed_fields_mut().clear());
+    let objects = events.reflect(writer).touched_objects();
+    (reader, absorb_errors(objects))
+}
+
+/// Watches the metadata of objects with these labels.
+pub fn watch_metadata<K>(
+    api: Api<PartialObjectMeta<K>>,
+    labels: &str,
+) -> impl Stream<Item = Result<PartialObjectMeta<K>, watcher::Error>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Default + Eq + Hash,
+{
+    absorb_errors(watcher(api, config().labels(labels)).default_backoff().touched_objects())
+}
+
+fn absorb_errors<T: Send + 'static>(
+    stream: impl Stream<Item = Result<T, watcher::Error>> + Send,
+) -> impl Stream<Item = Result<T, watcher::Error>> + Send {
+    stream.filter(|item| {
+        if let Err(error) = item {
+            tracing::warn!(%error, "a watch starts over");
+        }
+        future::ready(item.is_ok())
+    })
+}
+
+/// A reference to a primary object by name, beside `object`.
+pub fn sibling<K, P>(object: &K, name: &str) -> ObjectRef<Guarded<P>>
+where
+    K: Resource,
+    P: Resource<DynamicType = ()>,
+{
+    let reference = ObjectRef::new(name);
+    match object.namespace() {
+        Some(namespace) => reference.within(&namespace),
+        None => reference,
+    }
+}

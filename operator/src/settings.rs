@@ -1,0 +1,67 @@
+//! What the operator is told when it starts: flags, each with an environment variable for the chart.
+
+use std::net::SocketAddr;
+
+/// Settings of `voicemail-operator run`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// Image of the core for tenants that name none.
+    #[arg(long, env = "VOICEMAIL_IMAGE", default_value = "ghcr.io/voicemail-dev/voicemail:0.1.0")]
+    pub image: String,
+    /// Namespaces to watch, separated by commas; all when empty.
+    #[arg(long, env = "WATCH_NAMESPACES", default_value = "", value_parser = parse_namespaces)]
+    pub watch_namespaces: Namespaces,
+    /// Namespace of the operator: where its lease and service account are.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "voicemail-system")]
+    pub namespace: String,
+    /// The operator's service account, whose tokens the cores accept.
+    #[arg(long, env = "SERVICE_ACCOUNT", default_value = "voicemail-operator")]
+    pub service_account: String,
+    /// Name of this replica in the lease and in events.
+    #[arg(long, env = "POD_NAME")]
+    pub identity: Option<String>,
+    /// Name of this cluster in a store that several share; the UID of the namespace kube-system when absent.
+    #[arg(long, env = "CLUSTER_NAME")]
+    pub cluster: Option<String>,
+    /// Where to answer /healthz, /readyz and /metrics.
+    #[arg(long, env = "HEALTH_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub health_address: SocketAddr,
+    /// Tenants reconciled at a time.
+    #[arg(long, env = "TENANT_CONCURRENCY", default_value_t = 8)]
+    pub tenant_concurrency: u16,
+    /// Data-subject requests reconciled at a time.
+    #[arg(long, env = "GDPR_CONCURRENCY", default_value_t = 2)]
+    pub gdpr_concurrency: u16,
+}
+
+/// The namespaces to watch; none means all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Namespaces(pub Vec<String>);
+
+fn parse_namespaces(text: &str) -> Result<Namespaces, std::convert::Infallible> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    Ok(Namespaces(names.map(str::to_owned).collect()))
+}
+
+impl Settings {
+    /// The replica's name: given, or with a random ending, since two on one host must differ.
+    pub fn replica(&self) -> String {
+        let random = || {
+            let mut bytes = [0u8; 4];
+            let _ = aws_lc_rs::rand::fill(&mut bytes);
+            format!("{}-{}-{}", self.service_account, std::process::id(), hex::encode(bytes))
+        };
+        self.identity.clone().unwrap_or_else(random)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_of_namespaces_means_all() {
+        assert_eq!(parse_namespaces(""), Ok(Namespaces(vec![])));
+        assert_eq!(parse_namespaces(" a, b,"), Ok(Namespaces(vec!["a".into(), "b".into()])));
+    }
+}

@@ -1,0 +1,52 @@
+//! The data claim, field by field as the spec says, always ReadWriteMany.
+//!
+//! It has no owner reference: garbage collection must never take messages with it.
+
+use super::super::validate::Plan;
+use super::names::{child_name, kept};
+use crate::api::voicemail_tenant::{Claim, Selector, VolumeMode};
+use k8s_openapi::api::core::v1::{
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use std::collections::BTreeMap;
+
+/// The one access mode that several pods can share.
+pub const READ_WRITE_MANY: &str = "ReadWriteMany";
+
+/// Builds the claim.
+pub fn build_claim(plan: &Plan, claim: &Claim) -> PersistentVolumeClaim {
+    PersistentVolumeClaim {
+        metadata: build_metadata(plan, claim),
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec![READ_WRITE_MANY.into()]),
+            storage_class_name: Some(claim.storage_class_name.clone()),
+            volume_name: claim.volume_name.clone(),
+            selector: claim.selector.as_ref().map(build_selector),
+            volume_mode: Some(match claim.volume_mode {
+                VolumeMode::Filesystem => "Filesystem".into(),
+            }),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some(BTreeMap::from([("storage".into(), Quantity(claim.size.clone()))])),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn build_metadata(plan: &Plan, claim: &Claim) -> ObjectMeta {
+    let mut metadata = kept(plan, child_name(&plan.name));
+    let given = claim.labels.iter().map(|(key, value)| (key.clone(), value.0.clone()));
+    let mut labels: BTreeMap<String, String> = given.collect();
+    labels.extend(metadata.labels.take().unwrap_or_default());
+    metadata.labels = Some(labels);
+    metadata
+}
+
+fn build_selector(selector: &Selector) -> LabelSelector {
+    let labels = selector.match_labels.iter().map(|(key, value)| (key.clone(), value.0.clone()));
+    LabelSelector { match_labels: Some(labels.collect()), ..Default::default() }
+}

@@ -1,0 +1,223 @@
+//! The Deployment of the core: unprivileged, read-only, one pod more than wanted during a roll-out, never fewer.
+//!
+//! Nothing here depends on the operator's version, so that upgrading the operator restarts no pod.
+//! Configuration and certificates are reloaded by the core, so that changing them restarts none either.
+//!
+//! The startup and liveness probes ask `/healthz`, the readiness probe `/readyz`: a core whose store isn't
+//! ready must stay alive to say why.
+
+use super::super::validate::{ClaimPlan, Plan};
+use super::certificate::{TLS_CERTIFICATE, TLS_KEY};
+use super::keys::{RECEIPT_KEY, TENANT_KEY};
+use super::names::{child_name, labels, owned, selector};
+use super::service::{API_PORT, METRICS_PORT};
+use crate::api::voicemail_tenant::Amounts;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction,
+    KeyToPath, Lifecycle, LifecycleHandler, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
+    SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use std::collections::BTreeMap;
+
+/// Folder of the configuration.
+pub const CONFIG_DIR: &str = "/etc/voicemail/config";
+/// Folder of the keys.
+pub const KEYS_DIR: &str = "/etc/voicemail/keys";
+/// Folder of the serving certificate.
+pub const TLS_DIR: &str = "/etc/voicemail/tls";
+/// Where the data claim is mounted.
+pub const DATA_DIR: &str = "/var/lib/voicemail";
+/// Name of the core's container.
+pub const CONTAINER: &str = "voicemail";
+const USER: i64 = 10_001;
+
+/// Builds the Deployment.
+pub fn build_deployment(plan: &Plan) -> Deployment {
+    Deployment {
+        metadata: owned(plan, child_name(&plan.name)),
+        spec: Some(DeploymentSpec {
+            replicas: Some(plan.replicas),
+            selector: selector(&plan.name),
+            strategy: Some(build_strategy()),
+            revision_history_limit: Some(3),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(labels(&plan.name)), ..Default::default() }),
+                spec: Some(build_pod(plan)),
+            },
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn build_strategy() -> DeploymentStrategy {
+    DeploymentStrategy {
+        type_: Some("RollingUpdate".into()),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(IntOrString::Int(1)),
+            max_unavailable: Some(IntOrString::Int(0)),
+        }),
+    }
+}
+
+fn build_pod(plan: &Plan) -> PodSpec {
+    PodSpec {
+        service_account_name: Some(child_name(&plan.name)),
+        termination_grace_period_seconds: Some(30),
+        enable_service_links: Some(false),
+        security_context: Some(build_pod_security()),
+        topology_spread_constraints: Some(vec![build_spread(plan)]),
+        containers: vec![build_container(plan)],
+        volumes: Some(build_volumes(plan)),
+        ..Default::default()
+    }
+}
+
+fn build_pod_security() -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(USER),
+        run_as_group: Some(USER),
+        fs_group: Some(USER),
+        fs_group_change_policy: Some("OnRootMismatch".into()),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+fn build_spread(plan: &Plan) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: "kubernetes.io/hostname".into(),
+        when_unsatisfiable: "ScheduleAnyway".into(),
+        label_selector: Some(selector(&plan.name)),
+        ..Default::default()
+    }
+}
+
+fn build_container(plan: &Plan) -> Container {
+    Container {
+        name: CONTAINER.into(),
+        image: Some(plan.image.clone()),
+        image_pull_policy: Some("IfNotPresent".into()),
+        command: Some(vec!["voicemail".into()]),
+        args: Some(vec![
+            "serve".into(),
+            "--config".into(),
+            format!("{CONFIG_DIR}/{}", super::config::CONFIG_FILE),
+        ]),
+        ports: Some(vec![build_port("api", API_PORT), build_port("metrics", METRICS_PORT)]),
+        startup_probe: Some(Probe { failure_threshold: Some(60), ..build_probe("/healthz", 1) }),
+        readiness_probe: Some(Probe { failure_threshold: Some(2), ..build_probe("/readyz", 2) }),
+        liveness_probe: Some(Probe { failure_threshold: Some(6), ..build_probe("/healthz", 10) }),
+        lifecycle: Some(build_lifecycle()),
+        resources: build_resources(plan),
+        security_context: Some(build_container_security()),
+        volume_mounts: Some(build_mounts()),
+        ..Default::default()
+    }
+}
+
+fn build_port(name: &str, port: u16) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.into()),
+        container_port: port.into(),
+        protocol: Some("TCP".into()),
+        ..Default::default()
+    }
+}
+
+fn build_probe(path: &str, period: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.into()),
+            port: IntOrString::String("metrics".into()),
+            scheme: Some("HTTP".into()),
+            ..Default::default()
+        }),
+        period_seconds: Some(period),
+        timeout_seconds: Some(5),
+        ..Default::default()
+    }
+}
+
+/// The pod leaves the Service's endpoints while it still serves.
+fn build_lifecycle() -> Lifecycle {
+    let sleep = LifecycleHandler { sleep: Some(SleepAction { seconds: 3 }), ..Default::default() };
+    Lifecycle { pre_stop: Some(sleep), ..Default::default() }
+}
+
+fn build_resources(plan: &Plan) -> Option<ResourceRequirements> {
+    let resources = plan.resources.as_ref()?;
+    Some(ResourceRequirements {
+        requests: resources.requests.as_ref().map(build_amounts),
+        limits: resources.limits.as_ref().map(build_amounts),
+        ..Default::default()
+    })
+}
+
+fn build_amounts(amounts: &Amounts) -> BTreeMap<String, Quantity> {
+    let given = [("cpu", &amounts.cpu), ("memory", &amounts.memory)];
+    given.into_iter().filter_map(|(key, text)| Some((key.to_owned(), Quantity(text.clone()?)))).collect()
+}
+
+fn build_container_security() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        run_as_non_root: Some(true),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+fn build_mounts() -> Vec<VolumeMount> {
+    let mount = |name: &str, path: &str, read_only: bool| VolumeMount {
+        name: name.into(),
+        mount_path: path.into(),
+        read_only: read_only.then_some(true),
+        ..Default::default()
+    };
+    vec![
+        mount("config", CONFIG_DIR, true),
+        mount("keys", KEYS_DIR, true),
+        mount("tls", TLS_DIR, true),
+        mount("data", DATA_DIR, false),
+        mount("tmp", "/tmp", false),
+    ]
+}
+
+fn build_volumes(plan: &Plan) -> Vec<Volume> {
+    let claim = match &plan.claim {
+        ClaimPlan::Make(_) => child_name(&plan.name),
+        ClaimPlan::Existing(name) => name.clone(),
+    };
+    let config = ConfigMapVolumeSource { name: child_name(&plan.name), ..Default::default() };
+    let claim = PersistentVolumeClaimVolumeSource { claim_name: claim, ..Default::default() };
+    let volume = |name: &str| Volume { name: name.into(), ..Default::default() };
+    vec![
+        Volume { config_map: Some(config), ..volume("config") },
+        Volume {
+            secret: Some(build_secret(&plan.keys.secret, &[TENANT_KEY, RECEIPT_KEY])),
+            ..volume("keys")
+        },
+        Volume { secret: Some(build_secret(&plan.tls_secret, &[TLS_CERTIFICATE, TLS_KEY])), ..volume("tls") },
+        Volume { persistent_volume_claim: Some(claim), ..volume("data") },
+        Volume { empty_dir: Some(EmptyDirVolumeSource::default()), ..volume("tmp") },
+    ]
+}
+
+fn build_secret(name: &str, keys: &[&str]) -> SecretVolumeSource {
+    let item = |key: &&str| KeyToPath { key: (*key).into(), path: (*key).into(), mode: None };
+    SecretVolumeSource {
+        secret_name: Some(name.into()),
+        default_mode: Some(0o440),
+        items: Some(keys.iter().map(item).collect()),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,76 @@
+//! Names, labels and owner references of a tenant's children: one rule for all of them.
+
+use super::super::validate::Plan;
+use crate::api::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use std::collections::BTreeMap;
+
+/// Label with the name of the program.
+pub const NAME_LABEL: &str = "app.kubernetes.io/name";
+const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+const PROGRAM: &str = "voicemail";
+
+/// Name of every child that has no name of its own.
+pub fn child_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail")
+}
+
+/// Name of the Secret with tenant key and receipt key that the operator makes.
+pub fn keys_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail-keys")
+}
+
+/// Name of the Secret with the serving certificate that the operator makes.
+pub fn tls_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail-tls")
+}
+
+/// Name of the Secret with the certificate authority, which no pod sees.
+pub fn ca_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail-ca")
+}
+
+/// Name of the Service that gives each pod a name.
+pub fn headless_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail-headless")
+}
+
+/// Labels of every child.
+pub fn labels(tenant: &str) -> BTreeMap<String, String> {
+    let mut labels = selector_labels(tenant);
+    labels.insert(INSTANCE_LABEL.into(), tenant.into());
+    labels.insert(MANAGED_BY_LABEL.into(), MANAGER.into());
+    labels
+}
+
+/// The labels that choose a tenant's pods. They can never change: a Deployment's selector is immutable.
+pub fn selector_labels(tenant: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(NAME_LABEL.into(), PROGRAM.into()), (TENANT_LABEL.into(), tenant.into())])
+}
+
+/// The same as a selector.
+pub fn selector(tenant: &str) -> LabelSelector {
+    LabelSelector { match_labels: Some(selector_labels(tenant)), ..Default::default() }
+}
+
+/// The same as text, for autoscalers and list calls.
+pub fn selector_text(tenant: &str) -> String {
+    let pairs: Vec<String> =
+        selector_labels(tenant).iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(",")
+}
+
+/// Metadata of a child that goes when the tenant goes.
+pub fn owned(plan: &Plan, name: String) -> ObjectMeta {
+    ObjectMeta { owner_references: Some(vec![plan.owner.clone()]), ..kept(plan, name) }
+}
+
+/// Metadata of a child that outlives the tenant.
+pub fn kept(plan: &Plan, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(plan.namespace.clone()),
+        labels: Some(labels(&plan.name)),
+        ..Default::default()
+    }
+}

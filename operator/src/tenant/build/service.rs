@@ -1,0 +1,54 @@
+//! The Services: one address for the API, and a headless one by which replicas and monitors find each pod.
+
+use super::super::validate::Plan;
+use super::names::{child_name, headless_name, owned, selector_labels};
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+/// Port of the HTTPS API.
+pub const API_PORT: u16 = 8081;
+/// Port of health and metrics, plain HTTP, inside the cluster only.
+pub const METRICS_PORT: u16 = 9090;
+
+/// Builds the API's Service.
+pub fn build_service(plan: &Plan) -> Service {
+    Service {
+        metadata: owned(plan, child_name(&plan.name)),
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".into()),
+            selector: Some(selector_labels(&plan.name)),
+            ports: Some(vec![build_port("https", API_PORT, "api")]),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// Builds the headless Service. Pods that aren't ready are in it too: a monitor wants to see them.
+pub fn build_headless_service(plan: &Plan) -> Service {
+    Service {
+        metadata: owned(plan, headless_name(&plan.name)),
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".into()),
+            cluster_ip: Some("None".into()),
+            publish_not_ready_addresses: Some(true),
+            selector: Some(selector_labels(&plan.name)),
+            ports: Some(vec![
+                build_port("https", API_PORT, "api"),
+                build_port("metrics", METRICS_PORT, "metrics"),
+            ]),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn build_port(name: &str, port: u16, target: &str) -> ServicePort {
+    ServicePort {
+        name: Some(name.into()),
+        port: port.into(),
+        protocol: Some("TCP".into()),
+        target_port: Some(IntOrString::String(target.into())),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,161 @@
+//! The tenant controller: one reconcile is five steps, each a file.
+//!
+//! ```text
+//!  dereference (reads) ─▶ validate (pure) ─▶ build (pure) ─▶ apply (writes) ─▶ observe (reads) ─▶ status (pure, one write)
+//! ```
+//!
+//! A reconcile of a tenant that is as it should be sends no mutating request. What a person must change
+//! becomes a condition; what a retry can mend becomes an error, and the work queue backs off.
+
+pub mod apply;
+pub mod build;
+pub mod core_config;
+pub mod deletion;
+pub mod dereference;
+pub mod drift;
+pub mod observe;
+pub mod status;
+#[cfg(test)]
+mod tests;
+pub mod validate;
+
+use crate::api::conditions::{READY, find_condition};
+use crate::api::{FINALIZER, VoicemailTenant, VoicemailTenantStatus};
+use crate::calls::{CallError, Class, Classified, within_deadline};
+use crate::runtime::{Context, jittered};
+use apply::ApplyError;
+use jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource, ResourceExt};
+use status::{Outcome, compute_status, write_status};
+use std::time::Duration;
+use voicemail_core::config::ConfigError;
+
+/// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
+const RESYNC: Duration = Duration::from_secs(10 * 60);
+/// A tenant on its way is looked at that often, since a core's reason can change without an event.
+const PROGRESS: Duration = Duration::from_secs(10);
+/// A refused tenant: what it lacks may appear without an event.
+const REFUSED: Duration = Duration::from_secs(20);
+
+/// Why a reconcile must be repeated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TenantError {
+    /// A call failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Applying stopped.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The configuration can't be written.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl Classified for TenantError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Call(error) => error.class(),
+            Self::Apply(error) => error.class(),
+            Self::Config(_) => Class::Permanent,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Call(error) => error.reason(),
+            Self::Apply(error) => error.reason(),
+            Self::Config(_) => "ConfigNotEncodable",
+        }
+    }
+}
+
+/// Brings one tenant to what its spec says. The object is read afresh: a cached status would be written twice.
+///
+/// # Errors
+/// [`TenantError`]; repeating helps.
+pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
+    let api: Api<VoicemailTenant> =
+        Api::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
+    let read = within_deadline("read the tenant", api.get_opt(&cached.name_any())).await?;
+    let Some(tenant) = read else { return Ok(Action::await_change()) };
+    let ours = tenant.finalizers().iter().any(|name| name == FINALIZER);
+    if tenant.metadata.deletion_timestamp.is_none()
+        && deletion::let_go_with_namespace(&context.client, &tenant).await?
+    {
+        return Ok(Action::await_change());
+    }
+    match (tenant.metadata.deletion_timestamp.is_some(), ours) {
+        (true, false) => Ok(Action::await_change()),
+        (true, true) => {
+            let gone = deletion::finish(&context.client, &tenant).await?;
+            Ok(if gone { Action::await_change() } else { Action::requeue(jittered(PROGRESS)) })
+        }
+        (false, false) => {
+            deletion::add_finalizer(&context.client, &tenant).await?;
+            Ok(Action::await_change())
+        }
+        (false, true) => converge(&tenant, context).await,
+    }
+}
+
+async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
+    let facts = dereference::dereference(&context.client, tenant).await?;
+    let plan = match validate::validate(tenant, &facts, &context.settings, &context.cluster) {
+        Ok(plan) => plan,
+        Err(refusal) => {
+            report(tenant, &Outcome::Refused(&refusal), context).await?;
+            return Ok(Action::requeue(jittered(REFUSED)));
+        }
+    };
+    let built = build::build(&plan)?;
+    let applied = match apply::apply(&context.client, &plan, built, facts.now).await {
+        Ok(applied) => applied,
+        Err(error) if error.class() == Class::Permanent => {
+            report(tenant, &Outcome::Stopped(error.reason(), error.to_string()), context).await?;
+            return Ok(Action::requeue(jittered(REFUSED)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let pods = observe::observe_pods(&context.client, &context.http, &plan).await?;
+    let status = report(tenant, &Outcome::Applied(&applied, &pods), context).await?;
+    Ok(Action::requeue(jittered(if is_quiet(&status) { RESYNC } else { PROGRESS })))
+}
+
+/// Nothing is on its way, and the store's id is known.
+fn is_quiet(status: &VoicemailTenantStatus) -> bool {
+    let available = find_condition(&status.conditions, crate::api::conditions::RECONCILING);
+    available.is_some_and(|condition| condition.reason == "UpToDate") && status.store_id.is_some()
+}
+
+async fn report(
+    tenant: &VoicemailTenant,
+    outcome: &Outcome<'_>,
+    context: &Context,
+) -> Result<VoicemailTenantStatus, CallError> {
+    let status = compute_status(tenant, outcome, Timestamp::now());
+    if write_status(&context.client, tenant, &status).await? {
+        announce(tenant, &status, context).await;
+    }
+    Ok(status)
+}
+
+/// An event when the reason of Ready changes. A lost event is no failure.
+async fn announce(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
+    let before = tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, READY));
+    let Some(after) = find_condition(&status.conditions, READY) else { return };
+    if before.is_some_and(|before| before.reason == after.reason) {
+        return;
+    }
+    let good = after.reason == "Available" || after.reason == "RolloutInProgress";
+    let event = Event {
+        type_: if good { EventType::Normal } else { EventType::Warning },
+        reason: after.reason.clone(),
+        note: Some(after.message.chars().take(1000).collect()),
+        action: "Reconcile".into(),
+        secondary: None,
+    };
+    context.publish(&event, &tenant.object_ref(&())).await;
+}

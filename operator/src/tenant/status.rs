@@ -1,0 +1,272 @@
+//! The tenant's status: pure conditions from what was applied and seen, and the one write, only on difference.
+//!
+//! Ready says whether all replicas serve. Reconciling and Stalled follow kstatus: Stalled means that nothing
+//! will happen until a person changes something, and the two are never true together.
+
+use super::apply::Applied;
+use super::build::claim::READ_WRITE_MANY;
+use super::build::names::selector_text;
+use super::dereference::read_claim;
+use super::observe::{PodSeen, STARTING};
+use super::validate::Refusal;
+use crate::api::MANAGER;
+use crate::api::conditions::{
+    ConditionStatus, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
+};
+use crate::api::voicemail_tenant::{RegionStatus, VoicemailTenant, VoicemailTenantStatus};
+use crate::calls::{CallError, Class, Classified, within_deadline};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+
+/// How a reconcile went.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    /// Everything was applied, and the pods were looked at.
+    Applied(&'a Applied, &'a [PodSeen]),
+    /// Nothing was changed, for this reason.
+    Refused(&'a Refusal),
+    /// The API server refused an object, or a name is taken: as (reason, message).
+    Stopped(&'static str, String),
+}
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Obstacle {
+    reason: String,
+    message: String,
+    /// A person must act.
+    stalled: bool,
+}
+
+impl Obstacle {
+    fn new(reason: impl Into<String>, message: impl Into<String>, stalled: bool) -> Self {
+        Self { reason: reason.into(), message: message.into(), stalled }
+    }
+}
+
+/// Reasons of the core that only a person can remove.
+const STALLING: [&str; 4] = ["KeyMismatch", "StoreBelongsToAnother", "StoreTooNew", "ConfigInvalid"];
+
+/// The status that follows.
+pub fn compute_status(
+    tenant: &VoicemailTenant,
+    outcome: &Outcome<'_>,
+    now: Timestamp,
+) -> VoicemailTenantStatus {
+    let previous = tenant.status.clone().unwrap_or_default();
+    let findings = match outcome {
+        Outcome::Applied(applied, pods) => find_from_cluster(applied, pods),
+        Outcome::Refused(refusal) => find_from_refusal(refusal, &previous),
+        Outcome::Stopped(reason, message) => {
+            let obstacle = Obstacle::new(*reason, message.clone(), true);
+            let mut findings = progress_findings(Some(&obstacle), false);
+            findings.push(kept_storage(&previous));
+            findings
+        }
+    };
+    let (replicas, ready_replicas, store_id) = match outcome {
+        Outcome::Applied(applied, pods) => counts(applied, pods),
+        _ => (previous.replicas, previous.ready_replicas, None),
+    };
+    let reachable = findings.iter().any(|f| f.type_ == STORAGE_READY && f.status == ConditionStatus::True);
+    VoicemailTenantStatus {
+        conditions: merge_conditions(&previous.conditions, findings, tenant.metadata.generation, now),
+        observed_generation: tenant.metadata.generation,
+        store_id: store_id.or(previous.store_id),
+        replicas,
+        ready_replicas,
+        selector: Some(selector_text(&tenant.name_any())),
+        regions: tenant.spec.regions.iter().map(|region| region_status(&region.name, reachable)).collect(),
+    }
+}
+
+fn region_status(name: &str, reachable: bool) -> RegionStatus {
+    RegionStatus { name: name.into(), storage: "volume".into(), reachable }
+}
+
+fn counts(applied: &Applied, pods: &[PodSeen]) -> (i32, i32, Option<String>) {
+    let status = deployment_status(applied.deployment());
+    let ready_core = pods.iter().filter_map(|pod| pod.core.as_ref()).find(|core| core.ready);
+    let store_id = ready_core.and_then(|core| core.store_id.clone());
+    (status.replicas.unwrap_or(0), status.ready_replicas.unwrap_or(0), store_id)
+}
+
+fn deployment_status(deployment: &Deployment) -> DeploymentStatus {
+    deployment.status.clone().unwrap_or_default()
+}
+
+/// Ready, Reconciling and Stalled when not everything serves, or nothing stands in the way.
+fn progress_findings(obstacle: Option<&Obstacle>, ready: bool) -> Vec<Finding> {
+    let reason = obstacle.map_or("Available", |o| o.reason.as_str());
+    let message = obstacle.map_or("all replicas serve", |o| o.message.as_str());
+    let stalled = obstacle.is_some_and(|o| o.stalled);
+    let reconciling = obstacle.is_some() && !stalled;
+    let (ready_reason, ready_message) =
+        if ready { ("Available", "all replicas serve") } else { (reason, message) };
+    let finding = |type_, holds: bool, quiet: &str| {
+        let (reason, message) = if holds { (reason, message) } else { (quiet, "") };
+        Finding::new(type_, holds, reason, message)
+    };
+    vec![
+        Finding::new(READY, ready, ready_reason, ready_message),
+        finding(RECONCILING, reconciling, if stalled { "Stalled" } else { "UpToDate" }),
+        finding(STALLED, stalled, "NotStalled"),
+    ]
+}
+
+fn find_from_refusal(refusal: &Refusal, previous: &VoicemailTenantStatus) -> Vec<Finding> {
+    let stalled = refusal.class() == Class::Permanent;
+    let obstacle = Obstacle::new(refusal.reason(), refusal.to_string(), stalled);
+    let mut findings = progress_findings(Some(&obstacle), false);
+    findings.push(if refusal.is_about_storage() {
+        Finding::new(STORAGE_READY, false, obstacle.reason, obstacle.message)
+    } else {
+        kept_storage(previous)
+    });
+    findings
+}
+
+/// What was known about the storage stays, when this reconcile learned nothing about it.
+fn kept_storage(previous: &VoicemailTenantStatus) -> Finding {
+    match find_condition(&previous.conditions, STORAGE_READY) {
+        Some(known) => Finding::new(STORAGE_READY, known.status, known.reason.clone(), known.message.clone()),
+        None => Finding::new(STORAGE_READY, ConditionStatus::Unknown, "NotLookedAt", ""),
+    }
+}
+
+fn find_from_cluster(applied: &Applied, pods: &[PodSeen]) -> Vec<Finding> {
+    let storage = find_storage(applied, pods);
+    let desired = applied.deployment().spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
+    let serving = deployment_status(applied.deployment()).ready_replicas.unwrap_or(0);
+    let ready = desired > 0 && serving >= desired;
+    let obstacle = find_obstacle(applied, pods, &storage, desired, serving);
+    let mut findings = progress_findings(obstacle.as_ref(), ready);
+    findings.push(storage);
+    findings
+}
+
+fn find_storage(applied: &Applied, pods: &[PodSeen]) -> Finding {
+    let no = |reason: &str, message: String| Finding::new(STORAGE_READY, false, reason, message);
+    if let Some(claim) = applied.claim() {
+        let (name, fact) = (claim.name_any(), read_claim(claim));
+        if !fact.access_modes.iter().any(|mode| mode == READ_WRITE_MANY) {
+            return no("ClaimNotReadWriteMany", format!("PersistentVolumeClaim {name} is not ReadWriteMany"));
+        }
+        match fact.phase.as_str() {
+            "Bound" => {}
+            "Lost" => return no("ClaimLost", format!("PersistentVolumeClaim {name} has lost its volume")),
+            _ => {
+                let hint =
+                    "is there a volume, or a provisioner, for its storage class, size and access mode?";
+                return no("ClaimPending", format!("PersistentVolumeClaim {name} is not bound yet: {hint}"));
+            }
+        }
+    }
+    find_store(pods)
+}
+
+fn find_store(pods: &[PodSeen]) -> Finding {
+    let mut cores = pods.iter().filter(|pod| !pod.terminating).filter_map(|pod| pod.core.as_ref());
+    if cores.clone().any(|core| core.ready) {
+        return Finding::new(STORAGE_READY, true, "StoreAnswers", "the store answers and is this tenant's");
+    }
+    let telling = |reason: &Option<String>| reason.as_deref().is_some_and(|reason| reason != STARTING);
+    match cores.find(|core| telling(&core.reason)) {
+        Some(core) => Finding::new(
+            STORAGE_READY,
+            false,
+            core.reason.clone().unwrap_or_default(),
+            core.message.clone().unwrap_or_default(),
+        ),
+        None => Finding::new(
+            STORAGE_READY,
+            ConditionStatus::Unknown,
+            "NoCoreAnswers",
+            "no pod runs that could tell",
+        ),
+    }
+}
+
+fn find_obstacle(
+    applied: &Applied,
+    pods: &[PodSeen],
+    storage: &Finding,
+    desired: i32,
+    serving: i32,
+) -> Option<Obstacle> {
+    if desired == 0 {
+        return Some(Obstacle::new("ScaledToZero", "spec.replicas is 0: nothing serves", true));
+    }
+    if is_settled(applied.deployment(), desired) {
+        return None;
+    }
+    let progress = format!("{serving} of {desired} replicas serve");
+    let with_progress = |cause: Obstacle| {
+        let message = format!("{progress}: {}", cause.message);
+        Obstacle { message, ..cause }
+    };
+    let cause = storage_obstacle(storage).or_else(|| pod_obstacle(pods)).or_else(|| refused_pods(applied));
+    Some(cause.map_or_else(|| Obstacle::new("RolloutInProgress", progress.clone(), false), with_progress))
+}
+
+/// All pods are of the newest template and serve, and no older one is left.
+fn is_settled(deployment: &Deployment, desired: i32) -> bool {
+    let status = deployment_status(deployment);
+    let seen = status.observed_generation >= deployment.metadata.generation;
+    let all = |count: Option<i32>| count.unwrap_or(0) == desired;
+    seen && all(status.replicas) && all(status.updated_replicas) && all(status.ready_replicas)
+}
+
+fn storage_obstacle(storage: &Finding) -> Option<Obstacle> {
+    let stalled = STALLING.contains(&storage.reason.as_str()) || storage.reason == "ClaimNotReadWriteMany";
+    let bad = storage.status == ConditionStatus::False;
+    bad.then(|| Obstacle::new(storage.reason.clone(), storage.message.clone(), stalled))
+}
+
+fn pod_obstacle(pods: &[PodSeen]) -> Option<Obstacle> {
+    let mut live = pods.iter().filter(|pod| !pod.terminating);
+    let stuck = live.clone().find_map(|pod| Some((pod, pod.cannot_start.as_ref()?)));
+    if let Some((pod, (reason, message))) = stuck {
+        return Some(Obstacle::new(
+            "ImageCannotStart",
+            format!("pod {}: {reason}: {message}", pod.name),
+            true,
+        ));
+    }
+    let (pod, words) = live.find_map(|pod| Some((pod, pod.unschedulable.as_ref()?)))?;
+    Some(Obstacle::new("PodsUnschedulable", format!("pod {}: {words}", pod.name), false))
+}
+
+/// A quota or a policy keeps the pods from being made.
+fn refused_pods(applied: &Applied) -> Option<Obstacle> {
+    let conditions = deployment_status(applied.deployment()).conditions.unwrap_or_default();
+    let failure = conditions.into_iter().find(|c| c.type_ == "ReplicaFailure" && c.status == "True")?;
+    Some(Obstacle::new("PodsRefused", failure.message.unwrap_or_default(), true))
+}
+
+/// Writes the status, if it differs. Returns whether it was written.
+///
+/// # Errors
+/// The API server refuses or doesn't answer.
+pub async fn write_status(
+    client: &Client,
+    tenant: &VoicemailTenant,
+    status: &VoicemailTenantStatus,
+) -> Result<bool, CallError> {
+    if tenant.status.as_ref() == Some(status) {
+        return Ok(false);
+    }
+    let api: Api<VoicemailTenant> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
+    let body = json!({"apiVersion": "voicemail.dev/v1alpha1", "kind": "VoicemailTenant", "status": status});
+    let parameters = PatchParams::apply(MANAGER).force();
+    let name = tenant.name_any();
+    let patch = Patch::Apply(&body);
+    match within_deadline("write the tenant's status", api.patch_status(&name, &parameters, &patch)).await {
+        // Deleted meanwhile: there is nobody left to tell.
+        Err(error) if error.is_not_found() => Ok(false),
+        result => result.map(|_| true),
+    }
+}

@@ -1,0 +1,56 @@
+//! `cargo demo`: the main job from nothing to a proven erasure, on a real Kubernetes, before the reader's eyes.
+//!
+//! ```text
+//! cluster ▸ image ▸ operator ▸ tenant ▸ mailboxes ▸ messages ▸ playback ▸ export ▸ forget ▸ undo ▸ forget ▸ scan
+//! ```
+//!
+//! Every step checks what it claims and ends the demo where that isn't so. What an earlier, aborted run left
+//! is removed first; what this one made is removed at the end unless `--keep` is given. The local cluster
+//! stays, since starting one takes a while.
+
+mod arguments;
+mod cast;
+mod privacy;
+mod rooms;
+mod setup;
+mod tour;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use voicemail_tests::progress::say;
+use voicemail_tests::stage::Steps;
+
+use arguments::Arguments;
+use setup::Scene;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    voicemail_tests::install_crypto();
+    let arguments = Arguments::parse();
+    match play(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("\nThe demo failed: {error:#}\n\n{}", tour::AFTER_FAILURE));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn play(arguments: &Arguments) -> Result<()> {
+    let mut steps = Steps::default();
+    let scene = Scene::set(arguments, &mut steps).await?;
+    let rooms = scene.open_rooms(&mut steps).await?;
+    let messages = rooms.leave_messages(&mut steps).await?;
+    privacy::exercise_rights(&scene, &rooms, &messages, &mut steps).await?;
+    tour::show_resources(&scene, &mut steps).await?;
+    if arguments.keep {
+        steps.summarise();
+        return tour::describe(&scene);
+    }
+    scene.strike(&mut steps).await?;
+    steps.summarise();
+    tour::say_what_stays(&scene);
+    Ok(())
+}

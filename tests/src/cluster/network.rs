@@ -1,0 +1,53 @@
+//! The network namespace in which the cluster runs, and its link to this machine.
+//!
+//! A veth pair joins both; this machine routes Service and pod addresses through the node, and the node routes
+//! everything else back. So host programs reach pods and Services directly, pods reach host programs at
+//! [`HOST_IP`], and nothing touches the machine's own packet filter.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cluster::layout::{
+    HOST_IP, HOST_LINK, LINK_PREFIX, NETNS, NODE_IP, NODE_LINK, POD_CIDR, SERVICE_CIDR, netns_path,
+};
+use crate::command::run;
+
+/// Makes namespace, link and routes.
+pub(super) fn create() -> Result<()> {
+    ip(&["netns", "add", NETNS])?;
+    ip(&["link", "add", HOST_LINK, "type", "veth", "peer", "name", NODE_LINK, "netns", NETNS])?;
+    ip(&["address", "add", &format!("{HOST_IP}/{LINK_PREFIX}"), "dev", HOST_LINK])?;
+    ip(&["link", "set", HOST_LINK, "up"])?;
+    ip(&["-n", NETNS, "address", "add", &format!("{NODE_IP}/{LINK_PREFIX}"), "dev", NODE_LINK])?;
+    ip(&["-n", NETNS, "link", "set", "lo", "up"])?;
+    ip(&["-n", NETNS, "link", "set", NODE_LINK, "up"])?;
+    ip(&["-n", NETNS, "route", "add", "default", "via", HOST_IP])?;
+    for network in [SERVICE_CIDR, POD_CIDR] {
+        ip(&["route", "add", network, "via", NODE_IP, "dev", HOST_LINK])
+            .with_context(|| format!("something else on this machine may already use {network}"))?;
+    }
+    forward_packets()
+}
+
+fn forward_packets() -> Result<()> {
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net={}", netns_path().display()));
+    command.args(["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+    run(&mut command).context("switching on forwarding in the cluster's namespace").map(drop)
+}
+
+/// Removes namespace and link, and with them the routes; what is not there is no error.
+pub(super) fn remove() -> Result<()> {
+    if std::path::Path::new("/sys/class/net").join(HOST_LINK).exists() {
+        ip(&["link", "delete", HOST_LINK])?;
+    }
+    if netns_path().exists() {
+        ip(&["netns", "delete", NETNS])?;
+    }
+    Ok(())
+}
+
+fn ip(args: &[&str]) -> Result<()> {
+    run(Command::new("ip").args(args)).map(drop)
+}

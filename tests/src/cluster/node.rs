@@ -1,0 +1,160 @@
+//! containerd, kubelet and kube-proxy: their arguments and configuration files.
+//!
+//! Pure: the same folders give the same text, which the recipe's digest covers.
+//!
+//! What matters, beyond the obvious:
+//! - containerd finds its shim on the `PATH`, may not lower `oom_score_adj` without `CAP_SYS_RESOURCE`, and keeps
+//!   pods' network namespaces below its own state folder, so that ours are told from others'.
+//! - kubelet accepts cgroup v1 and manages cgroups itself (no systemd); nothing resolves names for it.
+//! - Images are never collected and never pulled: what a test loads stays until it is replaced.
+
+use crate::cluster::control_plane::component;
+use crate::cluster::layout::{
+    DNS_IP, Layout, NODE_IP, NODE_NAME, NODE_POD_CIDR, POD_CIDR, containerd_socket, containerd_state,
+    run_folder,
+};
+use crate::cluster::processes::Component;
+use crate::cluster::programs::Programs;
+
+/// Files that the components read: (name below the cluster's folder, content).
+pub(super) fn files(layout: &Layout, programs: &Programs) -> Vec<(String, String)> {
+    vec![
+        ("config/containerd.toml".to_owned(), containerd_config(layout, programs)),
+        ("cni/10-bridge.conflist".to_owned(), network_config(layout)),
+        ("config/kubelet.yaml".to_owned(), kubelet_config(layout)),
+    ]
+}
+
+/// The container runtime, which must hold images before kubelet starts.
+pub(super) fn runtime(layout: &Layout, programs: &Programs) -> Vec<Component> {
+    let mut containerd =
+        component("containerd", programs, vec!["--config".to_owned(), layout.text("config/containerd.toml")]);
+    containerd.path = format!("{}:{}", programs.folder_of("containerd").display(), containerd.path);
+    vec![containerd]
+}
+
+/// What makes this machine a node.
+pub(super) fn agents(layout: &Layout, programs: &Programs) -> Vec<Component> {
+    let kubelet = vec![
+        format!("--config={}", layout.text("config/kubelet.yaml")),
+        format!("--kubeconfig={}", layout.text("kubeconfigs/kubelet")),
+        format!("--root-dir={}", layout.text("kubelet")),
+        format!("--cert-dir={}", layout.text("pki/kubelet")),
+        format!("--hostname-override={NODE_NAME}"),
+        format!("--node-ip={NODE_IP}"),
+    ];
+    let kube_proxy = vec![
+        format!("--kubeconfig={}", layout.text("kubeconfigs/kube-proxy")),
+        format!("--hostname-override={NODE_NAME}"),
+        format!("--cluster-cidr={POD_CIDR}"),
+        "--proxy-mode=nftables".to_owned(),
+        "--conntrack-max-per-core=0".to_owned(),
+    ];
+    vec![component("kubelet", programs, kubelet), component("kube-proxy", programs, kube_proxy)]
+}
+
+fn containerd_config(layout: &Layout, programs: &Programs) -> String {
+    format!(
+        r#"version = 3
+root = '{root}'
+state = '{state}'
+
+[grpc]
+  address = '{socket}'
+
+[plugins.'io.containerd.internal.v1.opt']
+  path = '{opt}'
+
+[plugins.'io.containerd.nri.v1.nri']
+  disable = true
+
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = 'localhost/pause:1'
+
+[plugins.'io.containerd.cri.v1.runtime']
+  restrict_oom_score_adj = true
+  netns_mounts_under_state_dir = true
+
+[plugins.'io.containerd.cri.v1.runtime'.cni]
+  bin_dirs = ['{cni}']
+  conf_dir = '{cni_config}'
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+  runtime_type = 'io.containerd.runc.v2'
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+  BinaryName = '{runc}'
+  Root = '{runc_state}'
+  SystemdCgroup = false
+"#,
+        root = layout.text("containerd"),
+        state = containerd_state(),
+        socket = containerd_socket(),
+        opt = layout.text("containerd-opt"),
+        cni = programs.folder_of("bridge").display(),
+        cni_config = layout.text("cni"),
+        runc = programs.path("runc").display(),
+        runc_state = run_folder().join("runc").display(),
+    )
+}
+
+fn network_config(layout: &Layout) -> String {
+    format!(
+        r#"{{
+  "cniVersion": "1.0.0",
+  "name": "voicemail-cluster",
+  "plugins": [
+    {{
+      "type": "bridge",
+      "bridge": "cni0",
+      "isGateway": true,
+      "ipMasq": false,
+      "hairpinMode": true,
+      "ipam": {{
+        "type": "host-local",
+        "dataDir": "{leases}",
+        "ranges": [[{{"subnet": "{NODE_POD_CIDR}"}}]],
+        "routes": [{{"dst": "0.0.0.0/0"}}]
+      }}
+    }},
+    {{"type": "portmap", "capabilities": {{"portMappings": true}}}}
+  ]
+}}
+"#,
+        leases = layout.text("cni-leases"),
+    )
+}
+
+fn kubelet_config(layout: &Layout) -> String {
+    format!(
+        r#"apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+containerRuntimeEndpoint: unix://{socket}
+podLogsDir: {logs}
+volumePluginDir: {plugins}
+authentication:
+  anonymous: {{enabled: false}}
+  webhook: {{enabled: true}}
+  x509: {{clientCAFile: {ca}}}
+authorization:
+  mode: Webhook
+clusterDomain: cluster.local
+clusterDNS: [{DNS_IP}]
+resolvConf: ""
+cgroupDriver: cgroupfs
+failCgroupV1: false
+failSwapOn: false
+enforceNodeAllocatable: []
+maxPods: 200
+imageGCHighThresholdPercent: 100
+evictionHard:
+  memory.available: 100Mi
+  nodefs.available: 1%
+  imagefs.available: 1%
+"#,
+        socket = containerd_socket(),
+        logs = layout.text("pod-logs"),
+        plugins = layout.text("volume-plugins"),
+        ca = layout.text("pki/ca.crt"),
+    )
+}

@@ -1,0 +1,31 @@
+//! What the tests, benches and the demo share: a real Kubernetes on this machine, the image under test, and
+//! ways to wait.
+//!
+//! Flow of a test: [`install_crypto`], then [`cluster::Cluster::ensure`] finds or starts the cluster,
+//! [`image::build_image`] puts the image under test on its node, [`namespace::TestNamespace`] gives the test a
+//! place of its own (or [`tenant_place::TenantPlace`], with an operator in it), and [`wait::wait_for`] waits for objects with a deadline and tells why when it passes.
+
+pub mod cluster;
+pub mod command;
+pub mod digest;
+pub mod foreign_operators;
+pub mod image;
+pub mod later;
+pub mod libraries;
+pub mod namespace;
+pub mod operator_audit;
+pub mod operator_process;
+pub mod progress;
+pub mod schema_bounds;
+pub mod stage;
+pub mod store_contract;
+pub mod tenant_manifest;
+pub mod tenant_place;
+pub mod wait;
+
+/// Chooses the TLS implementation of this process; call it first in every `main` and test.
+///
+/// A second call changes nothing.
+pub fn install_crypto() {
+    let _already_installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

@@ -1,0 +1,58 @@
+//! Tenants for tests, made from the example that users start with.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use voicemail_operator::api::VoicemailTenant;
+use voicemail_operator::api::conditions::{Condition, find_condition};
+use voicemail_operator::api::voicemail_tenant::{Claim, Volume};
+
+/// Capacity of the tests' volumes; nothing enforces it.
+pub const SIZE: &str = "16Mi";
+
+/// The tenant of `examples/volume-tenant.yaml`, as it is there.
+pub fn example_tenant() -> Result<VoicemailTenant> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/volume-tenant.yaml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(serde_yaml::from_str(&text)?)
+}
+
+/// The same under another name, on that volume and no other.
+pub fn tenant_on(name: &str, volume: &str) -> Result<VoicemailTenant> {
+    let mut tenant = example_tenant()?;
+    tenant.metadata.name = Some(name.to_owned());
+    let claim = claim_mut(&mut tenant)?;
+    claim.size = SIZE.to_owned();
+    claim.volume_name = Some(volume.to_owned());
+    Ok(tenant)
+}
+
+/// The same on somebody else's claim.
+pub fn tenant_on_existing_claim(name: &str, claim: &str) -> Result<VoicemailTenant> {
+    let mut tenant = example_tenant()?;
+    tenant.metadata.name = Some(name.to_owned());
+    let volume = volume_mut(&mut tenant)?;
+    volume.claim = None;
+    volume.existing_claim = Some(claim.to_owned());
+    Ok(tenant)
+}
+
+/// Its claim.
+pub fn claim_mut(tenant: &mut VoicemailTenant) -> Result<&mut Claim> {
+    volume_mut(tenant)?.claim.as_mut().context("the tenant makes no claim")
+}
+
+fn volume_mut(tenant: &mut VoicemailTenant) -> Result<&mut Volume> {
+    let region = tenant.spec.regions.first_mut().context("the tenant has no region")?;
+    region.storage.volume.as_mut().context("the tenant has no volume")
+}
+
+/// The condition of that type, if the tenant's status has it.
+pub fn condition<'a>(tenant: &'a VoicemailTenant, type_: &str) -> Option<&'a Condition> {
+    find_condition(&tenant.status.as_ref()?.conditions, type_)
+}
+
+/// The id of the store, once known.
+pub fn store_id(tenant: &VoicemailTenant) -> Option<&str> {
+    tenant.status.as_ref()?.store_id.as_deref()
+}

@@ -1,0 +1,239 @@
+//! Acknowledged messages survive: core pods are killed under load, and everything that was promised is
+//! there, and after a sweep nothing else.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's failure is a panic")]
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::api::ListParams;
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+use voicemail_core::clock::World;
+use voicemail_core::config::TenantConfig;
+use voicemail_core::model::{AudioKey, Index, MailboxId, MessageId, Time};
+use voicemail_core::store::documents::Documents;
+use voicemail_core::store::volume::{LockProbe, VolumeStore};
+use voicemail_core::store::{Key, Store};
+use voicemail_tests::image::{Profile, build_image};
+use voicemail_tests::later::sweep_later;
+use voicemail_tests::stage::{
+    Accounts, Api, Coding, Deposit, SharedOperator, Site, Studio, Tenant, TenantManifest,
+};
+
+const NAMESPACE: &str = "messages-survive";
+const BOXES: [&str; 3] = ["1001", "1002", "5000"];
+const CLIENTS: usize = 8;
+const MESSAGES: usize = 12;
+const KILLS: usize = 6;
+const DAY: Duration = Duration::from_secs(86_400);
+
+struct Promise {
+    mailbox: &'static str,
+    id: MessageId,
+    audio: Bytes,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_acknowledged_message_survives_sigkill_of_its_pods_and_no_orphan_is_left() {
+    voicemail_tests::install_crypto();
+    let site = Site::local().await.unwrap();
+    let image = build_image(site.cluster().unwrap(), Profile::current()).await.unwrap();
+    let _operator = SharedOperator::ensure(&site, &image).await.unwrap();
+    let mut manifest = TenantManifest::example().unwrap().in_namespace(NAMESPACE);
+    manifest.document()["spec"]["classesOfService"][0]["maxMessages"] = 1_000.into();
+    Tenant::remove_leftovers(&site, NAMESPACE, &manifest).await.unwrap();
+    let tenant = Tenant::apply(&site, NAMESPACE, &manifest).await.unwrap();
+    tenant.wait_ready().await.unwrap();
+    let accounts = Accounts::create(&site, &manifest).await.unwrap();
+    let api = tenant.connect().await.unwrap();
+    let admin = api.with_token(accounts.token("provisioner").unwrap());
+    for mailbox in BOXES {
+        admin.put_mailbox(mailbox, "standard", "test").await.unwrap();
+    }
+    admin.put_user("alice", &BOXES, &[]).await.unwrap();
+
+    let caller = api.with_token(accounts.token("media-server").unwrap());
+    let done = Arc::new(AtomicU32::new(0));
+    let over = Arc::new(AtomicBool::new(false));
+    let killer = tokio::spawn(kill_pods(site.clone(), Arc::clone(&done), Arc::clone(&over)));
+    let promises = deposit_under_fire(&caller, &done).await;
+    over.store(true, Ordering::SeqCst);
+    let kills = killer.await.unwrap();
+    assert!(kills >= 2, "only {kills} processes were killed while clients deposited");
+
+    tenant.wait_ready().await.unwrap();
+    let agent = api.with_token(accounts.token("alice").unwrap());
+    check_promises(&agent, &promises).await;
+    check_nothing_else_is_left(&site, &tenant).await;
+    tenant.remove().await.unwrap();
+}
+
+/// Eight clients, each of which repeats a message under its key until it is acknowledged.
+async fn deposit_under_fire(caller: &Api, done: &Arc<AtomicU32>) -> Vec<Promise> {
+    let studio = Studio::open().unwrap();
+    let codings = [Coding::Pcm, Coding::ALaw, Coding::MuLaw];
+    let spoken: Vec<Bytes> =
+        codings.iter().map(|coding| studio.speak("please call me back", *coding).unwrap()).collect();
+    let clients = (0..CLIENTS).map(|client| {
+        let (caller, spoken, done) = (caller.clone(), spoken.clone(), Arc::clone(done));
+        tokio::spawn(async move {
+            let mut promises = Vec::new();
+            for message in 0..MESSAGES {
+                let audio = spoken[(client + message) % spoken.len()].clone();
+                let mailbox = BOXES[(client + message) % BOXES.len()];
+                promises.push(deposit_until_acknowledged(&caller, mailbox, client, audio).await);
+                done.fetch_add(1, Ordering::SeqCst);
+            }
+            promises
+        })
+    });
+    join_all(clients).await.into_iter().flat_map(Result::unwrap).collect()
+}
+
+async fn deposit_until_acknowledged(
+    caller: &Api,
+    mailbox: &'static str,
+    client: usize,
+    audio: Bytes,
+) -> Promise {
+    let world = World::real();
+    let id = MessageId::new(world.now(), &world.random());
+    let deposit = Deposit {
+        mailbox: mailbox.into(),
+        caller: format!("+4416329600{client:02}"),
+        caller_name: None,
+        urgent: false,
+        audio: audio.clone(),
+        key: Some(id),
+    };
+    let start = std::time::Instant::now();
+    loop {
+        match caller.deposit(&deposit).await {
+            Ok(answer) => {
+                assert_eq!(answer.id, id);
+                return Promise { mailbox, id, audio };
+            }
+            Err(error) if start.elapsed() > Duration::from_secs(90) => {
+                panic!("never acknowledged: {error:#}")
+            }
+            Err(_) => world.back_off(5).await,
+        }
+    }
+}
+
+/// Kills one core process after another, each once some more messages have been acknowledged.
+async fn kill_pods(site: Site, done: Arc<AtomicU32>, over: Arc<AtomicBool>) -> usize {
+    let mut kills = 0;
+    let world = World::real();
+    let step = (CLIENTS * MESSAGES / (KILLS + 2)) as u32;
+    while kills < KILLS && !over.load(Ordering::SeqCst) {
+        if done.load(Ordering::SeqCst) < step * (kills as u32 + 1) {
+            world.back_off(7).await;
+            continue;
+        }
+        let victims = core_processes(&site).await;
+        if let Some(victim) = victims.get(kills % victims.len().max(1)) {
+            kill_process(*victim, Signal::KILL).unwrap();
+            kills += 1;
+        }
+    }
+    kills
+}
+
+/// Processes of the tenant's pods on the node, which are processes of this machine.
+async fn core_processes(site: &Site) -> Vec<Pid> {
+    let pods = site.api::<Pod>(NAMESPACE).unwrap().list(&ListParams::default()).await.unwrap();
+    let uids: Vec<String> = pods.into_iter().filter_map(|pod| pod.metadata.uid).collect();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(number) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
+        let read = |name: &str| std::fs::read_to_string(entry.path().join(name)).unwrap_or_default();
+        let (cgroup, command) = (read("cgroup").replace('_', "-"), read("cmdline"));
+        if command.starts_with("voicemail\0serve") && uids.iter().any(|uid| cgroup.contains(uid)) {
+            found.extend(Pid::from_raw(number));
+        }
+    }
+    found
+}
+
+async fn check_promises(agent: &Api, promises: &[Promise]) {
+    assert_eq!(promises.len(), CLIENTS * MESSAGES);
+    for mailbox in BOXES {
+        let listed: BTreeSet<MessageId> =
+            agent.list(mailbox).await.unwrap().into_iter().map(|message| message.id).collect();
+        let mwi = agent.mwi(mailbox).await.unwrap();
+        assert_eq!(mwi.new as usize, listed.len(), "the lamp of {mailbox} shows what its list shows");
+        for promise in promises.iter().filter(|promise| promise.mailbox == mailbox) {
+            assert!(listed.contains(&promise.id), "{} was acknowledged and isn't listed", promise.id);
+            let audio = agent.audio(mailbox, promise.id).await.unwrap();
+            assert_eq!(audio, promise.audio, "{} plays other bytes", promise.id);
+        }
+    }
+}
+
+/// A day later a sweep has removed or completed everything that dead deposits left behind.
+async fn check_nothing_else_is_left(site: &Site, tenant: &Tenant) {
+    let keys = tempfile::tempdir().unwrap();
+    copy_keys(site, keys.path()).await;
+    let config = tenant_config(site).await;
+    let volume = tenant.volume_folder().unwrap();
+    let swept = sweep_later(&config, keys.path(), volume, DAY + Duration::from_secs(600)).await.unwrap();
+    assert_eq!((swept.failed, swept.orphans, swept.completed), (0, 0, 0), "the last pass still found work");
+    let store: Arc<dyn Store> = Arc::new(VolumeStore::new(volume, &config.tenant_id, LockProbe(Vec::new())));
+    let (audio, envelopes) = stored(store.as_ref()).await;
+    let mut expected = (BTreeSet::new(), BTreeSet::new());
+    let documents = Documents::new(Arc::clone(&store), World::real());
+    for mailbox in BOXES {
+        let mailbox: MailboxId = mailbox.parse().unwrap();
+        let index: Index = documents.load(&Key::index(&mailbox)).await.unwrap().unwrap();
+        for (id, entry) in &index.entries {
+            assert!(entry.is_listed(), "{id} is neither listed nor gone");
+            expected.0.insert(entry.audio.as_str().to_owned());
+            expected.1.insert(Key::envelope(&entry.caller_hash, &mailbox, *id).as_str().to_owned());
+        }
+    }
+    assert_eq!((audio, envelopes), expected, "audio and envelopes are those of the entries");
+    assert_eq!(temporaries(volume), Vec::<PathBuf>::new());
+}
+
+async fn stored(store: &dyn Store) -> (BTreeSet<String>, BTreeSet<String>) {
+    let audio: BTreeSet<String> = store.list("au/").try_collect().await.unwrap();
+    assert!(audio.iter().all(|key| AudioKey::parse(key).is_some()));
+    (audio, store.list("ca/").try_collect().await.unwrap())
+}
+
+/// Temporary files of killed processes go after an hour by the file system's clock, which this test can't
+/// move; any younger one is allowed.
+fn temporaries(volume: &Path) -> Vec<PathBuf> {
+    let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3_600);
+    let folders = std::fs::read_dir(volume.join("v1")).unwrap().flatten();
+    let files =
+        folders.filter_map(|tenant| std::fs::read_dir(tenant.path().join("tmp")).ok()).flatten().flatten();
+    let old = |path: &PathBuf| path.metadata().and_then(|m| m.modified()).is_ok_and(|at| at < hour_ago);
+    files.map(|entry| entry.path()).filter(old).collect()
+}
+
+async fn copy_keys(site: &Site, folder: &Path) {
+    let secret = site.api::<Secret>(NAMESPACE).unwrap().get("acme-voicemail-keys").await.unwrap();
+    for (name, bytes) in secret.data.unwrap() {
+        std::fs::write(folder.join(name), bytes.0).unwrap();
+    }
+}
+
+async fn tenant_config(site: &Site) -> TenantConfig {
+    let map = site.api::<ConfigMap>(NAMESPACE).unwrap().get("acme-voicemail").await.unwrap();
+    TenantConfig::parse(&map.data.unwrap()["config.yaml"]).unwrap()
+}
+
+#[test]
+fn ids_made_for_deposits_are_acceptable_now() {
+    let world = World::real();
+    let id = MessageId::new(world.now(), &world.random());
+    assert!(id.is_acceptable(world.now()) && id.time() <= Time(world.now().0 + 1));
+}

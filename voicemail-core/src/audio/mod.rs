@@ -1,0 +1,92 @@
+//! Audio as callers send it: checked while it streams past, never held in memory, never changed.
+//!
+//! Flow: [`check_wav`] wraps a body; every chunk goes through the [`WavParser`] and a SHA-256 and on to
+//! the store unchanged. When the body has ended well, the recording's length, size and digest are set.
+//!
+//! Accepted: RIFF/WAVE with PCM 16-bit, A-law or µ-law, also as `WAVE_FORMAT_EXTENSIBLE`, mono or stereo,
+//! 8 to 48 kHz; other chunks are skipped. A writer that can't seek back gives sizes of 0xFFFFFFFF:
+//! then the audio reaches to the end of the body.
+//!
+//! What goes wrong: an error item ends the stream, and so the write. [`BodyError::Invalid`] for what is
+//! empty, truncated or of another kind; [`BodyError::TooLong`] as early as the header gives it away.
+
+mod error;
+mod parser;
+mod wav;
+
+pub use error::AudioError;
+pub use parser::WavParser;
+pub use wav::{Codec, WavFormat};
+
+use crate::mailbox::{Recording, RecordingInfo};
+use crate::model::AudioDigest;
+use crate::store::{BodyError, BodyStream};
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use std::sync::{Arc, OnceLock};
+
+/// What a recording may measure at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioLimits {
+    /// Seconds of audio.
+    pub max_seconds: u32,
+    /// Bytes of the whole file.
+    pub max_bytes: u64,
+}
+
+impl AudioLimits {
+    /// Bytes a second of the widest format: 48 kHz, stereo, 16 bits.
+    const WIDEST: u64 = 192_000;
+    /// Room for the header and chunks that aren't audio.
+    const HEADROOM: u64 = 256 * 1024;
+
+    /// The limits of a class of service that allows that many seconds.
+    pub fn for_seconds(max_seconds: u32) -> Self {
+        Self { max_seconds, max_bytes: u64::from(max_seconds) * Self::WIDEST + Self::HEADROOM }
+    }
+}
+
+/// Passes the body through while checking it; `info` is set once the body has ended well.
+pub fn check_wav(body: BodyStream, limits: AudioLimits) -> Recording {
+    let info = Arc::new(OnceLock::new());
+    let checked = Checked {
+        body,
+        parser: WavParser::new(limits),
+        digest: Context::new(&SHA256),
+        info: Arc::clone(&info),
+    };
+    Recording { body: stream::try_unfold(checked, Checked::next).boxed(), info }
+}
+
+struct Checked {
+    body: BodyStream,
+    parser: WavParser,
+    digest: Context,
+    info: Arc<OnceLock<RecordingInfo>>,
+}
+
+impl Checked {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, BodyError> {
+        match self.body.next().await {
+            Some(chunk) => {
+                let chunk = chunk?;
+                self.parser.push(&chunk)?;
+                self.digest.update(&chunk);
+                Ok(Some((chunk, self)))
+            }
+            None => self.finish().map(|()| None),
+        }
+    }
+
+    fn finish(self) -> Result<(), BodyError> {
+        let duration_ms = self.parser.finish()?;
+        let digest = AudioDigest(hex::encode(self.digest.finish()));
+        // Set once: this stream is the cell's only writer and ends here.
+        let _ = self.info.set(RecordingInfo { duration_ms, size: self.parser.seen(), digest });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

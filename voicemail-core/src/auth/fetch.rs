@@ -1,0 +1,100 @@
+//! Fetches discovery documents and key sets: small, quickly, over a connection that can be trusted.
+
+use super::AuthSetupError;
+use futures::StreamExt;
+use reqwest::{Certificate, Client, Url, redirect};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+const LARGEST: usize = 1024 * 1024;
+
+/// How documents are fetched from one issuer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fetcher {
+    /// A private CA; the system's when absent.
+    pub(super) ca_file: Option<PathBuf>,
+    /// File of the token to send; re-read at every use.
+    pub(super) token_file: Option<PathBuf>,
+}
+
+impl Fetcher {
+    /// Fetches a JSON document. The error is for an operator's eyes.
+    pub(super) async fn json(&self, url: &Url) -> Result<Value, String> {
+        let bytes = match url.to_file_path() {
+            Ok(path) if url.scheme() == "file" => read_file(&path).await?,
+            _ => self.download(url).await?,
+        };
+        serde_json::from_slice(&bytes).map_err(|_| format!("{url} isn't a JSON document"))
+    }
+
+    async fn download(&self, url: &Url) -> Result<Vec<u8>, String> {
+        let mut request = self.client().await?.get(url.clone());
+        if let Some(file) = &self.token_file {
+            let token = String::from_utf8_lossy(&read_file(file).await?).trim().to_owned();
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.map_err(describe)?;
+        let response = response.error_for_status().map_err(describe)?;
+        read_limited(response).await
+    }
+
+    /// A client for one fetch, since fetches are minutes apart and files may change in between.
+    async fn client(&self) -> Result<Client, String> {
+        let mut builder = Client::builder().timeout(TIME_LIMIT).redirect(redirect::Policy::none());
+        if let Some(file) = &self.ca_file {
+            let pem = read_file(file).await?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(describe)?;
+            builder = builder.tls_certs_only(certificates);
+        }
+        if self.token_file.is_some() {
+            builder = builder.no_proxy();
+        }
+        builder.build().map_err(describe)
+    }
+}
+
+async fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    tokio::fs::read(path).await.map_err(|error| format!("{}: {error}", path.display()))
+}
+
+async fn read_limited(response: reqwest::Response) -> Result<Vec<u8>, String> {
+    let mut chunks = response.bytes_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        bytes.extend_from_slice(&chunk.map_err(describe)?);
+        if bytes.len() > LARGEST {
+            return Err("the document is larger than 1 MiB".into());
+        }
+    }
+    Ok(bytes)
+}
+
+/// An error with its causes, since a client's own message says little.
+fn describe(error: reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// A URL that keys may come from: https, loopback, or a file.
+pub(super) fn key_url(text: &str) -> Result<Url, AuthSetupError> {
+    let url = Url::parse(text).map_err(|_| AuthSetupError::InvalidUrl(text.to_owned()))?;
+    let loopback = match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => {
+            host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+        }
+        None => false,
+    };
+    match url.scheme() {
+        "https" | "file" => Ok(url),
+        "http" if loopback => Ok(url),
+        _ => Err(AuthSetupError::InsecureUrl(text.to_owned())),
+    }
+}

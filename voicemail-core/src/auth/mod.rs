@@ -1,0 +1,124 @@
+//! Who is calling, and in which roles: bearer tokens (JWT) checked against configured issuers.
+//!
+//! ```text
+//! token ─▶ header (asymmetric algorithms only) ─▶ issuer by `iss` ─▶ its keys (cached) ─▶ signature,
+//!          times, audience ─▶ roles: by service account, or by the issuer's role map ─▶ Identity
+//! ```
+//!
+//! Keys are found by discovery, kept, looked up again when a token names an unknown one (at most every
+//! 10 s an issuer) and every 10 minutes. A key source that can't be reached leaves the keys known so far
+//! in force; without any, the answer is "try again", never "come in".
+//!
+//! A [`Authenticator`] is built for one configuration; a reload builds another.
+
+mod claims;
+mod error;
+mod fetch;
+mod keys;
+mod token;
+
+pub use error::{AuthError, AuthSetupError};
+
+use crate::clock::World;
+use crate::config::{AuthConfig, IssuerConfig, KubernetesIssuer, Role};
+use crate::model::UserId;
+use keys::{KeySource, Origin};
+use std::collections::BTreeSet;
+use std::fmt;
+use token::Token;
+
+/// Who is calling.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Name for audit: a service account's, or for a person a digest of issuer and subject.
+    pub subject: String,
+    /// The user whose mailboxes an agent opens.
+    pub user: Option<UserId>,
+    /// What the caller may do.
+    pub roles: BTreeSet<Role>,
+}
+
+impl Identity {
+    /// Whether the caller has any of the roles.
+    pub fn has_any(&self, roles: &[Role]) -> bool {
+        roles.iter().any(|role| self.roles.contains(role))
+    }
+}
+
+impl fmt::Debug for Identity {
+    /// A user's id may be personal: only the audit name and the roles are shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity {{ subject: {:?}, roles: {:?} }}", self.subject, self.roles)
+    }
+}
+
+/// Checks tokens by one configuration.
+pub struct Authenticator {
+    kubernetes: Option<(KubernetesIssuer, KeySource)>,
+    issuers: Vec<(IssuerConfig, KeySource)>,
+}
+
+impl Authenticator {
+    /// Prepares the issuers; nothing is fetched before the first token.
+    ///
+    /// # Errors
+    /// When a key source's address can't be used.
+    pub fn new(config: &AuthConfig, world: &World) -> Result<Self, AuthSetupError> {
+        let issuers = config.issuers.iter().map(|issuer| {
+            let source = KeySource::new(Origin::of_issuer(issuer)?, world.clone());
+            Ok((issuer.clone(), source))
+        });
+        let kubernetes = config.kubernetes.as_ref().map(|issuer| {
+            let source = KeySource::new(Origin::of_cluster(issuer)?, world.clone());
+            Ok((issuer.clone(), source))
+        });
+        Ok(Self { issuers: issuers.collect::<Result<_, _>>()?, kubernetes: kubernetes.transpose()? })
+    }
+
+    /// Checks a bearer token.
+    ///
+    /// # Errors
+    /// Why it isn't accepted, or that its issuer's keys can't be had now.
+    pub async fn authenticate(&self, bearer: &str) -> Result<Identity, AuthError> {
+        let token = Token::read(bearer)?;
+        let mut refusal = None;
+        for (issuer, source) in self.issuers.iter().filter(|(issuer, _)| issuer.issuer == token.issuer) {
+            match by_issuer(&token, issuer, source).await {
+                Ok(identity) => return Ok(identity),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        match (refusal, &self.kubernetes) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Some((cluster, source))) => by_cluster(&token, cluster, source).await,
+            (None, None) => Err(AuthError::ForeignIssuer),
+        }
+    }
+}
+
+async fn by_issuer(
+    token: &Token<'_>,
+    issuer: &IssuerConfig,
+    source: &KeySource,
+) -> Result<Identity, AuthError> {
+    let known = source.current().await?;
+    let audiences = std::slice::from_ref(&issuer.audience);
+    let claims = source.verify(token, known, audiences).await?;
+    claims::identity_of_user(&claims, issuer)
+}
+
+async fn by_cluster(
+    token: &Token<'_>,
+    cluster: &KubernetesIssuer,
+    source: &KeySource,
+) -> Result<Identity, AuthError> {
+    let known = source.current().await?;
+    if known.issuer != token.issuer {
+        return Err(AuthError::ForeignIssuer);
+    }
+    let claims = source.verify(token, known, &claims::audiences_of(cluster)).await?;
+    claims::identity_of_account(&claims, cluster)
+}
+
+#[cfg(test)]
+mod tests;

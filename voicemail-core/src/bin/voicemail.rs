@@ -1,0 +1,110 @@
+//! The data plane's program: serves one tenant, or examines its store.
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use voicemail_core::clock::World;
+use voicemail_core::config::TenantConfig;
+use voicemail_core::core::make_store;
+use voicemail_core::server::Server;
+use voicemail_core::store::{probe, volume};
+use voicemail_core::{http, telemetry};
+
+/// Voicemail for one tenant: mailboxes, message waiting indication and data-subject rights.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the tenant that a configuration names
+    Serve {
+        /// Configuration, YAML
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Examine whether the tenant's stores keep the promises that are built upon
+    Probe {
+        /// Configuration, YAML
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Try to take a lock that another process holds
+    #[command(hide = true)]
+    ProbeLock {
+        /// The locked file
+        file: PathBuf,
+    },
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    // First of all: with two providers around, TLS would panic at its first use.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let outcome = match Arguments::parse().command {
+        Command::Serve { config } => run(serve(&config)),
+        Command::Probe { config } => run(examine(&config)),
+        Command::ProbeLock { file } => Ok(exit(volume::hold_lock_probe(&file))),
+        Command::Openapi => print_document(),
+    };
+    outcome.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "voicemail: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn exit(status: i32) -> ExitCode {
+    u8::try_from(status).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn run(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+async fn serve(config: &Path) -> Outcome {
+    telemetry::start_logs();
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let server = Server::bind(config, World::real())?;
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        told.cancel();
+    });
+    server.run(stop).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn examine(config: &Path) -> Outcome {
+    let config = TenantConfig::parse(&std::fs::read_to_string(config)?)?;
+    let world = World::real();
+    let mut out = std::io::stdout();
+    let mut holds = true;
+    for region in &config.regions {
+        let store = make_store(&config, &region.storage, &world);
+        for finding in probe::probe(store.as_ref(), &world).await.findings {
+            let mark = if finding.holds { "ok  " } else { "FAIL" };
+            writeln!(out, "{mark} {} {}: {}", region.name, finding.property, finding.detail)?;
+            holds &= finding.holds;
+        }
+    }
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_document() -> Outcome {
+    writeln!(std::io::stdout(), "{}", http::openapi().to_pretty_json()?)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,62 @@
+//! Orders of steps that must never be written: each is a mistake that the simulation has to catch.
+//!
+//! In a real build every question is answered `false` at compile time. Under test one mistake can be
+//! switched on for the current thread, to show that a random or a directed schedule finds it.
+
+/// A deliberately broken order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) enum Broken {
+    /// F4's list before F3's mark.
+    MarkAfterList,
+    /// D3 inserts without looking at the mark.
+    NoFirstLook,
+    /// D4 doesn't look after the insertion.
+    NoLookAfterInsertion,
+    /// Whoever flags doesn't look again.
+    NoLookAfterFlagging,
+    /// D3 doesn't look among the ids that are gone.
+    NoPresenceCheck,
+    /// D3 asks whether the mailbox is closed before whether the id is there.
+    ClosedBeforePresent,
+    /// X4 before X2.
+    EntryBeforeAudio,
+    /// A refused deposit removes its audio before its envelope.
+    AudioBeforeEnvelope,
+    /// A purge deletes without a manifest.
+    NoManifest,
+    /// X takes any entry of the id.
+    DeleteAnyEntry,
+    /// X1 refuses an entry that is being deleted.
+    RefuseDeleting,
+    /// Two deletions of one message share a due item.
+    SharedDueName,
+    /// A run's due item is filed before the run exists.
+    DueBeforeRun,
+    /// Audio without envelope is removed after an hour.
+    ShortGrace,
+    /// An undo is allowed after `purge_at`.
+    LateUndo,
+    /// No passes after the end.
+    NoPassesAfterEnd,
+}
+
+#[cfg(not(test))]
+pub(crate) const fn is(_: Broken) -> bool {
+    false
+}
+
+#[cfg(test)]
+thread_local! {
+    static ON: std::cell::Cell<Option<Broken>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(test)]
+pub(crate) fn is(mistake: Broken) -> bool {
+    ON.get() == Some(mistake)
+}
+
+#[cfg(test)]
+pub(crate) fn switch(mistake: Option<Broken>) {
+    ON.set(mistake);
+}

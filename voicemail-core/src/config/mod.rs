@@ -1,0 +1,313 @@
+//! The configuration of one tenant's core: the one type that the operator writes into a ConfigMap
+//! and that `voicemail serve --config FILE` reads, so that the two can't drift.
+//!
+//! Flow: the operator builds a [`TenantConfig`] from a `VoicemailTenant` and writes it as YAML; the
+//! core parses and [checks](TenantConfig::check) it, then watches the file and reloads it. Files that
+//! hold secrets (keys, certificates) are named here by path and never inlined.
+//!
+//! What can go wrong: YAML that doesn't parse, an unknown field, or a rule of `check` broken. Each is
+//! a [`ConfigError`] that says what to change; a running core keeps its last good configuration.
+
+mod check;
+mod duration;
+
+pub use check::ConfigError;
+pub use duration::{format_duration, parse_duration};
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a core needs to serve one tenant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TenantConfig {
+    /// Contact-centre id (`ccid`): names the tenant's tree in every store. Never changes.
+    pub tenant_id: String,
+    /// The cluster that this core runs in, as registered in the tenant document.
+    pub cluster: String,
+    /// The region that this core serves; one of `regions`.
+    pub region: String,
+    /// The tenant's regions; exactly one is the master, which holds all but audio.
+    pub regions: Vec<RegionConfig>,
+    /// Folder with `tenant.key` (32 bytes or more, any encoding) and `receipt.key` (PKCS#8 PEM, Ed25519).
+    pub keys_dir: PathBuf,
+    /// Where to listen.
+    pub listen: ListenConfig,
+    /// Who may call, in which role.
+    #[serde(default)]
+    pub auth: AuthConfig,
+    /// Limits and retention by name; a mailbox names one. `standard` exists always.
+    #[serde(default)]
+    pub classes_of_service: Vec<ClassOfService>,
+    /// ISO 3166 region by which national numbers are read, such as `GB`.
+    pub default_number_region: String,
+    /// Times of the data-subject rights.
+    #[serde(default)]
+    pub gdpr: GdprConfig,
+}
+
+/// One region of a tenant and its store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RegionConfig {
+    /// Name, as in the tenant's `spec.regions`.
+    pub name: String,
+    /// True for the one region that holds the metadata.
+    #[serde(default)]
+    pub master: bool,
+    /// The region's store.
+    #[serde(with = "serde_yaml::with::singleton_map")]
+    pub storage: StorageConfig,
+}
+
+/// Where a region's objects live.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum StorageConfig {
+    /// A mounted POSIX file system that all replicas share.
+    Volume {
+        /// The mount's path.
+        path: PathBuf,
+    },
+}
+
+/// Addresses and certificate of the two servers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListenConfig {
+    /// The API, port 8081 in a cluster.
+    pub api: SocketAddr,
+    /// Health and metrics, port 9090 in a cluster; never exposed outside it.
+    pub metrics: SocketAddr,
+    /// Certificate and key; without it the API must be on a loopback address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+}
+
+/// PEM files of the serving certificate; reloaded when they change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// Token issuers and the accounts that have roles.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuthConfig {
+    /// The cluster's own service-account issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesIssuer>,
+    /// Further OpenID issuers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<IssuerConfig>,
+}
+
+/// How tokens of the cluster's service accounts are checked: the issuer's name and keys are found
+/// through the API server's discovery document, read with the pod's ordinary token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KubernetesIssuer {
+    /// API server, such as `https://kubernetes.default.svc`.
+    pub api_server: String,
+    /// PEM file of the API server's CA.
+    pub ca_file: PathBuf,
+    /// File with the pod's own token; re-read at every use.
+    pub token_file: PathBuf,
+    /// A token must carry one of these audiences.
+    pub audiences: Vec<String>,
+    /// The accounts that may call.
+    pub service_accounts: Vec<ServiceAccountRole>,
+}
+
+/// What one service account may do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceAccountRole {
+    /// Namespace of the account.
+    pub namespace: String,
+    /// Name of the account.
+    pub name: String,
+    /// Its roles.
+    pub roles: Vec<Role>,
+    /// The user that an `agent` account acts as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Only a token with this audience counts for this entry (the operator's own entry: the tenant's UID).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+}
+
+/// An OpenID issuer whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// The `iss` claim; also where discovery starts unless `jwks_uri` is given.
+    pub issuer: String,
+    /// The `aud` claim must hold this.
+    pub audience: String,
+    /// Key set; found by discovery when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// PEM file of a private CA for the two above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Claim that names the user.
+    #[serde(default = "default_user_claim")]
+    pub user_claim: String,
+    /// Claim that lists roles (a string or a list of strings).
+    #[serde(default = "default_roles_claim")]
+    pub roles_claim: String,
+    /// From the claim's values to our roles; a value that isn't here gives nothing.
+    pub role_map: BTreeMap<String, Role>,
+}
+
+fn default_user_claim() -> String {
+    "sub".into()
+}
+
+fn default_roles_claim() -> String {
+    "roles".into()
+}
+
+/// The four audiences of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// Media servers: reception and deposit.
+    Telephony,
+    /// Own mailboxes and those of own groups.
+    Agent,
+    /// Provisioning; not listening.
+    Admin,
+    /// Data-subject rights.
+    Privacy,
+}
+
+/// Limits and retention of a kind of mailbox.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClassOfService {
+    /// Name that mailboxes refer to.
+    pub name: String,
+    /// Messages a mailbox may hold, trash not counted.
+    #[serde(default = "default_max_messages")]
+    pub max_messages: u32,
+    /// Longest message, in seconds.
+    #[serde(default = "default_max_seconds")]
+    pub max_seconds: u32,
+    /// Days from deposit to automatic deletion; stamped on each message at deposit.
+    #[serde(default = "default_retention_days")]
+    pub retention_days: u32,
+    /// Hours that a deleted message can be restored for.
+    #[serde(default = "default_trash_hours")]
+    pub trash_hours: u32,
+}
+
+fn default_max_messages() -> u32 {
+    10
+}
+
+fn default_max_seconds() -> u32 {
+    180
+}
+
+fn default_retention_days() -> u32 {
+    30
+}
+
+fn default_trash_hours() -> u32 {
+    24
+}
+
+impl ClassOfService {
+    /// The class of a mailbox that names none.
+    pub const STANDARD: &'static str = "standard";
+
+    /// The built-in `standard` class.
+    pub fn standard() -> Self {
+        Self {
+            name: Self::STANDARD.into(),
+            max_messages: default_max_messages(),
+            max_seconds: default_max_seconds(),
+            retention_days: default_retention_days(),
+            trash_hours: default_trash_hours(),
+        }
+    }
+}
+
+/// Times of the data-subject rights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GdprConfig {
+    /// From the mark to the erasure, unless the request says otherwise (0 s to 30 d).
+    #[serde(default = "default_undo_window", with = "duration")]
+    pub undo_window: Duration,
+    /// How long an export can be fetched; its messages are kept from retention until then.
+    #[serde(default = "default_export_lifetime", with = "duration")]
+    pub export_lifetime: Duration,
+    /// How long backups live, and so how long the erasure ledger must.
+    #[serde(default = "default_backup_retention", with = "duration")]
+    pub backup_retention: Duration,
+}
+
+const DAY: u64 = 86_400;
+
+fn default_undo_window() -> Duration {
+    Duration::from_secs(DAY)
+}
+
+fn default_export_lifetime() -> Duration {
+    Duration::from_secs(7 * DAY)
+}
+
+fn default_backup_retention() -> Duration {
+    Duration::from_secs(35 * DAY)
+}
+
+impl Default for GdprConfig {
+    fn default() -> Self {
+        Self {
+            undo_window: default_undo_window(),
+            export_lifetime: default_export_lifetime(),
+            backup_retention: default_backup_retention(),
+        }
+    }
+}
+
+impl TenantConfig {
+    /// Parses YAML and checks it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which field is wrong and what to write instead.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = serde_yaml::from_str(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The YAML that [`parse`](Self::parse) reads.
+    ///
+    /// # Errors
+    /// Only if a value can't be written as YAML.
+    pub fn to_yaml(&self) -> Result<String, ConfigError> {
+        Ok(serde_yaml::to_string(self)?)
+    }
+
+    /// The class of that name; `standard` is built in unless redefined.
+    pub fn class_of_service(&self, name: &str) -> Option<ClassOfService> {
+        let found = self.classes_of_service.iter().find(|class| class.name == name).cloned();
+        found.or_else(|| (name == ClassOfService::STANDARD).then(ClassOfService::standard))
+    }
+
+    /// The one region that holds the metadata. A checked configuration has it.
+    pub fn master(&self) -> Option<&RegionConfig> {
+        self.regions.iter().find(|region| region.master)
+    }
+}

@@ -1,0 +1,204 @@
+//! What every service of a tenant holds: stores, documents, clock, keys, and the configuration in force.
+//!
+//! Cheap to clone. The configuration is swapped as a whole when its file changes.
+
+use crate::clock::World;
+use crate::config::TenantConfig;
+use crate::mailbox::IndexWriter;
+use crate::model::{CallerHash, CallerId, MailboxId, RuleSet, TenantDocument, TenantKey, Time};
+use crate::store::documents::Documents;
+use crate::store::{Key, Store, StoreError};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+/// Largest difference between our clock and the store's at which destructive steps run.
+const MAX_SKEW: Duration = Duration::from_secs(5);
+/// How long a comparison of clocks holds.
+const GUARD_LIFE: Duration = Duration::from_secs(10);
+/// Retention days remembered as made; forgotten all at once when more.
+const MOST_RETAINED: usize = 100_000;
+
+/// Shared by all services of one tenant in one process.
+#[derive(Clone)]
+pub struct Context(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    regions: BTreeMap<String, Arc<dyn Store>>,
+    documents: Documents,
+    writer: IndexWriter,
+    world: World,
+    key: TenantKey,
+    identity: RwLock<Arc<Identity>>,
+    config: RwLock<Arc<TenantConfig>>,
+    guarded: Mutex<Option<Duration>>,
+    retained: Mutex<HashSet<(MailboxId, Time)>>,
+}
+
+/// What the tenant document says about the store.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The store's id.
+    pub store_id: String,
+    /// Every rule set ever used; the last is in force.
+    pub rule_sets: Vec<RuleSet>,
+}
+
+/// Our clock and the store's differ too much for steps that destroy data.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum GuardError {
+    /// More than 5 s apart.
+    #[error("this replica's clock and the store's are {seconds} s apart")]
+    Skew {
+        /// How far.
+        seconds: u64,
+    },
+    /// The store's clock can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Context {
+    /// Puts a tenant together. `regions` holds every region's store by name, the master's among them.
+    pub fn new(
+        config: TenantConfig,
+        identity: Identity,
+        key: TenantKey,
+        store: Arc<dyn Store>,
+        regions: BTreeMap<String, Arc<dyn Store>>,
+        world: World,
+    ) -> Self {
+        let documents = Documents::new(Arc::clone(&store), world.clone());
+        Self(Arc::new(Inner {
+            writer: IndexWriter::new(documents.clone()),
+            documents,
+            store,
+            regions,
+            world,
+            key,
+            identity: RwLock::new(Arc::new(identity)),
+            config: RwLock::new(Arc::new(config)),
+            guarded: Mutex::default(),
+            retained: Mutex::default(),
+        }))
+    }
+
+    /// The master region's store, which holds all but audio.
+    pub fn store(&self) -> &dyn Store {
+        self.0.store.as_ref()
+    }
+
+    /// A region's store.
+    ///
+    /// # Errors
+    /// `Refused` for a region that isn't configured.
+    pub fn region(&self, name: &str) -> Result<&Arc<dyn Store>, StoreError> {
+        let missing = || StoreError::Refused(format!("region {name} isn't configured here"));
+        self.0.regions.get(name).ok_or_else(missing)
+    }
+
+    /// All regions' stores, the master first.
+    pub fn regions(&self) -> impl Iterator<Item = (&String, &Arc<dyn Store>)> {
+        let is_master = |store: &Arc<dyn Store>| Arc::ptr_eq(store, &self.0.store);
+        let masters = self.0.regions.iter().filter(move |(_, store)| is_master(store));
+        masters.chain(self.0.regions.iter().filter(move |(_, store)| !is_master(store)))
+    }
+
+    pub(crate) fn documents(&self) -> &Documents {
+        &self.0.documents
+    }
+
+    pub(crate) fn writer(&self) -> &IndexWriter {
+        &self.0.writer
+    }
+
+    /// Clock and randomness.
+    pub fn world(&self) -> &World {
+        &self.0.world
+    }
+
+    /// The tenant key.
+    pub fn key(&self) -> &TenantKey {
+        &self.0.key
+    }
+
+    /// What the tenant document said when it was last read.
+    pub fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.0.identity.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the tenant document again: another replica may have brought a rule set that a search must know.
+    pub(crate) async fn refresh_identity(&self) -> Result<(), StoreError> {
+        if let Some(tenant) = self.0.documents.load::<TenantDocument>(&Key::tenant()).await? {
+            let identity = Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets };
+            *self.0.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+        }
+        Ok(())
+    }
+
+    /// The rule set that this configuration writes with.
+    fn rules_in_force(&self) -> Option<RuleSet> {
+        let (identity, config) = (self.identity(), self.config());
+        let mut own = identity.rule_sets.iter().rev();
+        own.find(|rules| rules.default_region == config.default_number_region).cloned()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<TenantConfig> {
+        Arc::clone(&self.0.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another configuration in force.
+    pub fn reload(&self, config: TenantConfig) {
+        *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// Normalises a caller by the rule set in force: hash, normalised form and the rule set's number.
+    pub(crate) fn file_caller(&self, caller: Option<&CallerId>) -> (CallerHash, Option<CallerId>, u32) {
+        let rules = self.rules_in_force();
+        match (caller, &rules) {
+            (Some(caller), Some(rules)) => {
+                let normalised = rules.normalise(caller);
+                (self.0.key.hash(&normalised), CallerId::new(&normalised), rules.id)
+            }
+            _ => (CallerHash::withheld(), None, rules.as_ref().map_or(0, |rules| rules.id)),
+        }
+    }
+
+    /// The clock guard: refuses while our clock and the store's are more than 5 s apart.
+    pub(crate) async fn guard_clock(&self) -> Result<(), GuardError> {
+        let started = self.0.world.monotonic();
+        let fresh = |at: Duration| started.saturating_sub(at) < GUARD_LIFE;
+        if self.last_guarded().is_some_and(fresh) {
+            return Ok(());
+        }
+        let before = self.0.world.now();
+        let theirs = self.0.store.clock().await?;
+        let after = self.0.world.now();
+        let apart = before.since(theirs).max(theirs.since(after));
+        if apart > MAX_SKEW {
+            return Err(GuardError::Skew { seconds: apart.as_secs() });
+        }
+        *self.0.guarded.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
+        Ok(())
+    }
+
+    fn last_guarded(&self) -> Option<Duration> {
+        *self.0.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this replica has made the mailbox's retention item of that day already.
+    pub(crate) fn has_retained(&self, mailbox: &MailboxId, day: Time) -> bool {
+        let retained = self.0.retained.lock().unwrap_or_else(PoisonError::into_inner);
+        retained.contains(&(mailbox.clone(), day))
+    }
+
+    pub(crate) fn note_retained(&self, mailbox: &MailboxId, day: Time) {
+        let mut retained = self.0.retained.lock().unwrap_or_else(PoisonError::into_inner);
+        if retained.len() >= MOST_RETAINED {
+            retained.clear();
+        }
+        retained.insert((mailbox.clone(), day));
+    }
+}

@@ -1,0 +1,281 @@
+//! Opening a tenant: keys, store, probe, tenant document, services.
+//!
+//! Flow: [`Core::open`] reads the keys, probes the store, checks that it belongs to this tenant and key
+//! (or claims an empty one), registers this cluster, and puts the services together. It fails with a
+//! reason that an operator can show; the caller tries again. [`Core::run_sweeper`] then keeps time.
+
+use crate::clock::World;
+use crate::config::{StorageConfig, TenantConfig};
+use crate::context::{Context, GuardError, Identity};
+use crate::gdpr::{Gdpr, ReceiptKey};
+use crate::mailbox::{Directory, Mailboxes};
+use crate::model::{IdentityError, Opening, TenantDocument, TenantKey};
+use crate::store::documents::{Decision, Documents};
+use crate::store::retry::RetryStore;
+use crate::store::volume::{LockProbe, VolumeStore};
+use crate::store::{ErrorClass, Key, Store, StoreError, probe};
+use crate::sweep::Sweeper;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often a cluster says that it still uses the store.
+const HEARTBEAT: Duration = Duration::from_secs(300);
+
+/// One tenant's services.
+pub struct Core {
+    /// Mailboxes.
+    pub mailboxes: Mailboxes,
+    /// Provisioning.
+    pub directory: Directory,
+    /// Data-subject rights.
+    pub gdpr: Gdpr,
+    /// What the services share.
+    pub context: Context,
+}
+
+/// Why a tenant can't be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A key file is missing or malformed.
+    #[error("{0}")]
+    KeysUnreadable(String),
+    /// The store lacks a property.
+    #[error("the storage failed its check ({property}): {detail}")]
+    StorageProbeFailed {
+        /// Which.
+        property: &'static str,
+        /// What was seen and what to do.
+        detail: String,
+    },
+    /// The store isn't this tenant's.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The clocks differ.
+    #[error("this replica's clock and the store's are {seconds} s apart: synchronise them")]
+    ClockSkew {
+        /// How far.
+        seconds: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl OpenError {
+    /// Stable name, as conditions show it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::KeysUnreadable(_) => "KeysUnreadable",
+            Self::StorageProbeFailed { .. } => "StorageProbeFailed",
+            Self::Identity(IdentityError::KeyMismatch { .. }) => "KeyMismatch",
+            Self::Identity(IdentityError::StoreBelongsToAnother { .. }) => "StoreBelongsToAnother",
+            Self::ClockSkew { .. } => "ClockSkew",
+            Self::Store(_) => "StorageUnavailable",
+        }
+    }
+
+    /// What to do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Store(error) => error.class(),
+            Self::ClockSkew { .. } => ErrorClass::Transient,
+            _ => ErrorClass::Permanent,
+        }
+    }
+}
+
+/// The secrets of a tenant.
+pub struct TenantKeys {
+    /// Files callers and derives all other keys.
+    pub tenant: TenantKey,
+    /// Signs receipts.
+    pub receipt: ReceiptKey,
+}
+
+impl TenantKeys {
+    /// Reads `tenant.key` and `receipt.key` from a folder.
+    ///
+    /// # Errors
+    /// `KeysUnreadable`, which says what is wrong with which file.
+    pub fn read(folder: &Path) -> Result<Self, OpenError> {
+        let file = |name: &str| {
+            let read = std::fs::read(folder.join(name));
+            read.map_err(|error| OpenError::KeysUnreadable(format!("{name} can't be read: {error}")))
+        };
+        let short = || format!("tenant.key is shorter than {} bytes", TenantKey::MIN_BYTES);
+        let bytes = file("tenant.key")?;
+        let tenant = TenantKey::new(bytes.trim_ascii()).ok_or_else(|| OpenError::KeysUnreadable(short()))?;
+        let text = String::from_utf8_lossy(&file("receipt.key")?).into_owned();
+        let receipt = ReceiptKey::from_pem(&text).map_err(OpenError::KeysUnreadable)?;
+        Ok(Self { tenant, receipt })
+    }
+}
+
+/// Whether a core can serve, as its readiness endpoint shows it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Readiness {
+    /// Whether it takes calls.
+    pub ready: bool,
+    /// Stable name.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// The store's id, once known.
+    pub store_id: Option<String>,
+}
+
+impl Core {
+    /// Opens the tenant that a configuration names.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(config: &TenantConfig, world: World) -> Result<Self, OpenError> {
+        let keys = TenantKeys::read(&config.keys_dir)?;
+        let mut regions = BTreeMap::new();
+        for region in &config.regions {
+            regions.insert(region.name.clone(), make_store(config, &region.storage, &world));
+        }
+        Self::open_on(config, keys, regions, world).await
+    }
+
+    /// Opens a tenant on stores that are there already, by region.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_on(
+        config: &TenantConfig,
+        keys: TenantKeys,
+        regions: BTreeMap<String, Arc<dyn Store>>,
+        world: World,
+    ) -> Result<Self, OpenError> {
+        let missing = || StoreError::Refused("no region is the master".into());
+        let master = config.master().and_then(|region| regions.get(&region.name)).ok_or_else(missing)?;
+        let store = Arc::clone(master);
+        probe_store(store.as_ref(), &world).await?;
+        let tenant = claim(&store, config, &keys.tenant, &world).await?;
+        // Reads the number plans now rather than with the first deposit.
+        tenant.rule_sets.iter().for_each(crate::model::RuleSet::prepare);
+        let identity = Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets };
+        let context = Context::new(config.clone(), identity, keys.tenant, store, regions, world);
+        match context.guard_clock().await {
+            Err(GuardError::Skew { seconds }) => return Err(OpenError::ClockSkew { seconds }),
+            Err(GuardError::Store(error)) => return Err(error.into()),
+            Ok(()) => {}
+        }
+        Ok(Self {
+            mailboxes: Mailboxes::new(context.clone()),
+            directory: Directory::new(context.clone()),
+            gdpr: Gdpr::new(context.clone(), Arc::new(keys.receipt)),
+            context,
+        })
+    }
+
+    /// Whether this core can serve now.
+    pub async fn readiness(&self) -> Readiness {
+        let store_id = Some(self.context.identity().store_id.clone());
+        let not = |reason: &str, message: String| Readiness {
+            ready: false,
+            reason: reason.into(),
+            message,
+            store_id: store_id.clone(),
+        };
+        match self.context.guard_clock().await {
+            Err(error @ GuardError::Skew { .. }) => not("ClockSkew", error.to_string()),
+            Err(GuardError::Store(error)) => not("StorageUnavailable", error.to_string()),
+            Ok(()) => Readiness { ready: true, reason: "Ready".into(), message: "serving".into(), store_id },
+        }
+    }
+
+    /// Sweeps and keeps this cluster's registration fresh, until cancelled.
+    pub async fn run_sweeper(&self, stop: CancellationToken) {
+        let sweeper = Sweeper::new(self.context.clone(), self.gdpr.clone());
+        tokio::select! {
+            () = sweeper.run() => {}
+            () = self.keep_registered() => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn keep_registered(&self) {
+        loop {
+            self.context.world().sleep(HEARTBEAT).await;
+            let config = self.context.config();
+            let documents = self.context.documents();
+            if let Err(error) = register(documents, &config, self.context.key()).await {
+                tracing::warn!(reason = error.reason(), %error, "this cluster's registration wasn't renewed");
+            }
+        }
+    }
+}
+
+/// The store that a configuration names, with time-outs and retries.
+pub fn make_store(config: &TenantConfig, storage: &StorageConfig, world: &World) -> Arc<dyn Store> {
+    let StorageConfig::Volume { path } = storage;
+    let store = VolumeStore::new(path, &config.tenant_id, LockProbe::own_program());
+    Arc::new(RetryStore::new(Arc::new(store), world.clone()))
+}
+
+async fn probe_store(store: &dyn Store, world: &World) -> Result<(), OpenError> {
+    match probe::probe(store, world).await.failure() {
+        None => Ok(()),
+        Some(finding) => {
+            Err(OpenError::StorageProbeFailed { property: finding.property, detail: finding.detail.clone() })
+        }
+    }
+}
+
+/// Claims an empty store, or checks that this one is ours; registers this cluster in it.
+async fn claim(
+    store: &Arc<dyn Store>,
+    config: &TenantConfig,
+    key: &TenantKey,
+    world: &World,
+) -> Result<TenantDocument, OpenError> {
+    let documents = Documents::new(Arc::clone(store), world.clone());
+    let id = uuid::Builder::from_random_bytes(world.random()).into_uuid().to_string();
+    let make = |found: Option<TenantDocument>, _| match found {
+        Some(found) => Decision::Keep(found),
+        None => {
+            let new = TenantDocument::new(&opening(config, key), id.clone());
+            Decision::Write(new.clone(), new)
+        }
+    };
+    let found = documents.update(&Key::tenant(), make).await?;
+    found.check(&opening(config, key))?;
+    register(&documents, config, key).await
+}
+
+async fn register(
+    documents: &Documents,
+    config: &TenantConfig,
+    key: &TenantKey,
+) -> Result<TenantDocument, OpenError> {
+    let register = |found: Option<TenantDocument>, now| {
+        let mut tenant = found.unwrap_or_default();
+        match tenant.check(&opening(config, key)) {
+            Ok(()) => {
+                tenant.register(&opening(config, key), now);
+                Decision::Write(tenant.clone(), Ok(tenant))
+            }
+            Err(error) => Decision::Keep(Err(error)),
+        }
+    };
+    Ok(documents.update(&Key::tenant(), register).await??)
+}
+
+fn opening<'a>(config: &'a TenantConfig, key: &'a TenantKey) -> Opening<'a> {
+    Opening {
+        tenant_id: &config.tenant_id,
+        key,
+        regions: config.regions.iter().map(|region| region.name.clone()).collect(),
+        master: config.master().map_or("", |region| &region.name),
+        number_region: &config.default_number_region,
+        cluster: &config.cluster,
+        region: &config.region,
+    }
+}

@@ -1,0 +1,133 @@
+//! What a run's due item does when its time comes: by the run's state, not by the item's.
+//!
+//! Items only say when to look. A run that died anywhere is moved on from where it stands; one that has
+//! ended is looked at again after 1 h, 1 d and 8 d (late flags of an undone run are cleared, late copies
+//! of a purged one erased), and its mark is dropped when its time is over.
+
+use super::erase::{Scope, delete_manifests, erase, erase_rounds, prune};
+use super::runs::{change, load_run, schedule};
+use super::{Gdpr, GdprError, export, forget, undo};
+use crate::broken::{self, Broken};
+use crate::context::Context;
+use crate::gdpr_api::{Operation, RunState};
+use crate::model::{Mark, Run, RunStage, Time};
+use crate::store::documents::Decision;
+use crate::store::{Key, StoreError};
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Passes after the end: when each comes.
+const PASSES: [Duration; 3] = [undo::FIRST_PASS, DAY, Duration::from_secs(8 * 86_400)];
+
+/// Handles one due item of a run. On success the item can go.
+pub(crate) async fn move_run_on(gdpr: &Gdpr, scope_of: &crate::model::Due) -> Result<(), GdprError> {
+    let crate::model::Due::Run { run: id, stage, callers, cutoff } = scope_of else { return Ok(()) };
+    let context = &gdpr.context;
+    let Some(run) = load_run(context, id).await? else { return Ok(()) };
+    // Filed before F2 the item doesn't know the cutoff; the run does, once it is open.
+    let scope = Scope { run: id, callers, cutoff: run.cutoff.unwrap_or(*cutoff) };
+    match (run.has_ended(), stage) {
+        (true, RunStage::After(pass)) => after_end(context, &run, scope, *pass).await,
+        (true, _) => ensure_first_pass(context, &run, scope).await,
+        (false, _) => resume(gdpr, run, scope).await,
+    }
+}
+
+async fn resume(gdpr: &Gdpr, run: Run, scope: Scope<'_>) -> Result<(), GdprError> {
+    let context = &gdpr.context;
+    let now = context.world().now();
+    match run.state {
+        RunState::Opening | RunState::Marking => {
+            forget::open(context, &run.id).await?;
+            let opened = load_run(context, &run.id).await?.unwrap_or(run);
+            forget::mark(context, &opened).await?;
+            // The item in hand may be the deadline's: it goes after this, so the purge can't wait for it.
+            if opened.purge_at.is_some_and(|at| now >= at) { erase(gdpr, scope).await } else { Ok(()) }
+        }
+        RunState::Marked if run.purge_at.is_some_and(|at| now < at) => {
+            forget::mark(context, &run).await.map(|_| ())
+        }
+        RunState::Marked | RunState::Purging => erase(gdpr, scope).await,
+        RunState::Undoing => undo::finish(context, &run).await,
+        RunState::Collecting | RunState::Ready => finish_export(context, &run, now).await,
+        RunState::Undone | RunState::Purged | RunState::Expired => Ok(()),
+    }
+}
+
+async fn finish_export(context: &Context, run: &Run, now: Time) -> Result<(), GdprError> {
+    export::collect(context, run).await?;
+    if run.expires_at.is_some_and(|until| now < until) {
+        return Ok(());
+    }
+    change(context, &run.id, |run, now| (run.expire(now), ())).await?;
+    prune_later(context, run).await
+}
+
+/// The identifiers of an ended export stand in superseded states for a while.
+async fn prune_later(context: &Context, run: &Run) -> Result<(), GdprError> {
+    let at = context.world().now().plus(Duration::from_secs(60));
+    Ok(schedule(context, &run.id, RunStage::After(1), at, &[], run.created_at).await?)
+}
+
+/// A run that died between its end and its first pass.
+async fn ensure_first_pass(context: &Context, run: &Run, scope: Scope<'_>) -> Result<(), GdprError> {
+    if run.operation != Operation::ForgetMe {
+        return prune_later(context, run).await;
+    }
+    let at = run.ended_at.unwrap_or(run.created_at).plus(PASSES[0]);
+    Ok(schedule(context, scope.run, RunStage::After(1), at, scope.callers, scope.cutoff).await?)
+}
+
+async fn after_end(context: &Context, run: &Run, scope: Scope<'_>, pass: u32) -> Result<(), GdprError> {
+    if broken::is(Broken::NoPassesAfterEnd) {
+        return Ok(());
+    }
+    match run.state {
+        RunState::Undone => undo::lift(context, scope.run, scope.callers, scope.cutoff).await?,
+        RunState::Purged => {
+            erase_rounds(context, scope).await?;
+            delete_manifests(context, scope.run, pass as usize >= PASSES.len()).await?;
+        }
+        _ => {}
+    }
+    let boxes: Vec<_> = run.touched.keys().cloned().collect();
+    prune(context, std::slice::from_ref(scope.run), &boxes).await?;
+    if run.operation != Operation::ForgetMe {
+        return Ok(());
+    }
+    if pass as usize > PASSES.len() {
+        return Ok(drop_marks(context, scope).await?);
+    }
+    schedule_next(context, run, scope, pass).await
+}
+
+/// The next pass; after the last, the day on which the mark's time is over.
+async fn schedule_next(context: &Context, run: &Run, scope: Scope<'_>, pass: u32) -> Result<(), GdprError> {
+    let ended = run.ended_at.unwrap_or(run.created_at);
+    let at = match PASSES.get(pass as usize) {
+        Some(after) => ended.plus(*after),
+        None => undo::keep_mark_until(context).plus(DAY),
+    };
+    Ok(schedule(context, scope.run, RunStage::After(pass + 1), at, scope.callers, scope.cutoff).await?)
+}
+
+/// Drops ledger entries whose time is over, and the mark when none is left.
+async fn drop_marks(context: &Context, scope: Scope<'_>) -> Result<(), StoreError> {
+    for caller in scope.callers {
+        let key = Key::mark(caller);
+        let expire = |mark: Option<Mark>, now| match mark {
+            Some(mut mark) => {
+                let changed = mark.expire(now);
+                let empty = mark.runs.is_empty();
+                if changed { Decision::Write(mark, empty) } else { Decision::Keep(empty) }
+            }
+            None => Decision::Keep(false),
+        };
+        // A forget that starts this instant writes its mark once more a minute later.
+        if context.documents().update(&key, expire).await? {
+            crate::store::patience::delete(context.store(), context.world(), &key).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! What a GDPR call can answer. Messages never hold an identifier.
+
+use crate::context::GuardError;
+use crate::store::{ErrorClass, StoreError};
+
+/// Why a request was refused or failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GdprError {
+    /// The case id can't be used.
+    #[error("caseid: use 1 to 100 bytes of text without control characters")]
+    InvalidCase,
+    /// No phone identifier in the request.
+    #[error("consumers: name at least one phone identifier")]
+    NoConsumers,
+    /// Consumers in an unknown shape; the text says where.
+    #[error("consumers: {0}")]
+    InvalidConsumers(String),
+    /// The `ccid` isn't this tenant's.
+    #[error("ccid: it isn't this tenant's contact-centre id")]
+    OtherTenant,
+    /// The case has an open run for other consumers.
+    #[error("the case has an open run for other consumers: use another caseid, or wait for its end")]
+    OpenWithOtherConsumers,
+    /// No run of that case.
+    #[error("there is no such case or receipt")]
+    UnknownCase,
+    /// Nothing that an undo could take back.
+    #[error("the case has no forget run that could be undone")]
+    NoRunToUndo,
+    /// The window is over.
+    #[error("the undo window is over: the messages count as erased")]
+    TooLateToUndo,
+    /// The window isn't a duration of up to 30 days.
+    #[error("undoWindow: write 0s to 30d")]
+    InvalidWindow,
+    /// No export of the case can be fetched (any more).
+    #[error("the case has no export that can be fetched: request a new one")]
+    NotExportable,
+    /// A region doesn't answer; nothing has changed.
+    #[error("region {region} doesn't answer: all regions must be up")]
+    RegionDown {
+        /// Which.
+        region: String,
+    },
+    /// Our clock and the store's differ by more than 5 s.
+    #[error("this replica's clock differs from the store's by more than 5 s: deadlines can't be kept")]
+    ClockSkew,
+    /// The store failed; repeating the request resumes its run.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl GdprError {
+    /// What to do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Store(error) => error.class(),
+            Self::RegionDown { .. } | Self::ClockSkew => ErrorClass::Transient,
+            Self::OpenWithOtherConsumers => ErrorClass::Conflict,
+            _ => ErrorClass::Permanent,
+        }
+    }
+}
+
+impl From<GuardError> for GdprError {
+    fn from(error: GuardError) -> Self {
+        match error {
+            GuardError::Skew { .. } => Self::ClockSkew,
+            GuardError::Store(error) => Self::Store(error),
+        }
+    }
+}

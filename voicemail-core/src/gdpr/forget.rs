@@ -1,0 +1,175 @@
+//! Forgetting (F0 to F5): create the run, open it, mark its callers, flag their messages.
+//!
+//! The order is the handshake with depositors: the mark is written before the envelopes are listed, so
+//! that a deposit is either found here or finds the mark itself. Whoever flags looks at the mark again
+//! afterwards, because an undo may have come between.
+
+use super::runs::{Wanted, change, find_or_create, load_run, schedule};
+use super::search::{Found, by_mailbox, find};
+use super::subject::{Subject, hashes};
+use super::{Gdpr, GdprError};
+use crate::broken::{self, Broken};
+use crate::config::parse_duration;
+use crate::context::Context;
+use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
+use crate::model::{CallerHash, CaseId, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time};
+use crate::store::documents::Decision;
+use crate::store::{Key, StoreError};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// When a started run is looked at again: resumed, or marked once more.
+const RESUME_AFTER: Duration = Duration::from_secs(60);
+const LONGEST_WINDOW: Duration = Duration::from_secs(30 * 86_400);
+
+pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, GdprError> {
+    let context = &gdpr.context;
+    let case = check_request(context, &body)?;
+    let subject = Subject::parse(&body.consumers)?.require()?;
+    let window = match &body.undo_window {
+        Some(text) => parse_duration(text).map_err(|_| GdprError::InvalidWindow)?,
+        None => context.config().gdpr.undo_window,
+    };
+    if window > LONGEST_WINDOW {
+        return Err(GdprError::InvalidWindow);
+    }
+    check_regions(context).await?;
+    context.guard_clock().await?;
+    context.refresh_identity().await?;
+    let wanted =
+        Wanted { case, operation: Operation::ForgetMe, subject, window, request_key: body.request_key };
+    if broken::is(Broken::DueBeforeRun) {
+        let (id, now) = (RunId::new(&wanted.case, Operation::ForgetMe, 1), context.world().now());
+        let callers = wanted.subject.callers(context);
+        schedule(context, &id, RunStage::Resume, now.plus(RESUME_AFTER), &callers, now).await?;
+    }
+    let run = find_or_create(gdpr, &wanted).await?;
+    let found = if run.has_ended() { Vec::new() } else { start(context, &run).await? };
+    let run = load_run(context, &run.id).await?.unwrap_or(run);
+    Ok(answer(context, &wanted, &run, &found))
+}
+
+/// Case and tenant of any request.
+pub(super) fn check_request(context: &Context, body: &GdprBody) -> Result<CaseId, GdprError> {
+    let case = body.caseid.parse().map_err(|_| GdprError::InvalidCase)?;
+    let tenant = &context.config().tenant_id;
+    match &body.ccid {
+        Some(ccid) if ccid != tenant => Err(GdprError::OtherTenant),
+        _ => Ok(case),
+    }
+}
+
+/// F0: every region answers a write and a read, else the request is refused whole.
+pub(super) async fn check_regions(context: &Context) -> Result<(), GdprError> {
+    for (name, store) in context.regions() {
+        let key = Key::probe(context.world().now(), &context.world().random_hex());
+        let written = store.create(&key, "region".into()).await;
+        let read = store.get(&key).await;
+        let removed = store.delete(&key).await;
+        if written.is_err() || removed.is_err() || !matches!(read, Ok(Some(_))) {
+            return Err(GdprError::RegionDown { region: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// F2 to F5 of a run in whatever state before `marked`; of a later one only the search.
+async fn start(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
+    if run.state == RunState::Opening && broken::is(Broken::DueBeforeRun) {
+        open(context, &run.id).await?;
+    } else if run.state == RunState::Opening {
+        let at = context.world().now().plus(RESUME_AFTER);
+        schedule(context, &run.id, RunStage::Resume, at, &run.callers, run.created_at).await?;
+        open(context, &run.id).await?;
+    }
+    match load_run(context, &run.id).await? {
+        Some(run) if matches!(run.state, RunState::Marking | RunState::Marked) => mark(context, &run).await,
+        Some(run) => Ok(find(context, &run.callers, run.cutoff.unwrap_or(run.created_at)).await?),
+        None => Err(GdprError::UnknownCase),
+    }
+}
+
+/// F2: sets the times, and files the deadline.
+pub(super) async fn open(context: &Context, run: &RunId) -> Result<(), GdprError> {
+    context.guard_clock().await?;
+    change(context, run, |run, now| (run.open(now), ())).await?;
+    Ok(())
+}
+
+/// F3 to F5. Run once more a minute later, and whenever the run is resumed.
+pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
+    let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(Vec::new()) };
+    schedule(context, &run.id, RunStage::Deadline, purge_at, &run.callers, cutoff).await?;
+    let early = match broken::is(Broken::MarkAfterList) {
+        true => Some(find(context, &run.callers, cutoff).await?),
+        false => None,
+    };
+    for caller in &run.callers {
+        add_mark(context, caller, &run.id, cutoff, purge_at).await?;
+    }
+    let found = match early {
+        Some(found) => found,
+        None => find(context, &run.callers, cutoff).await?,
+    };
+    let boxes = by_mailbox(&found);
+    for (mailbox, messages) in &boxes {
+        let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages: messages.clone() };
+        context.writer().try_apply(mailbox, op).await?;
+    }
+    if !broken::is(Broken::NoLookAfterFlagging) && is_undone(context, run).await? {
+        clear_flags(context, &run.id, boxes.keys()).await?;
+    }
+    let matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    change(context, &run.id, |run, _| (run.finish_marking(matched), ())).await?;
+    Ok(found)
+}
+
+async fn add_mark(
+    context: &Context,
+    caller: &CallerHash,
+    run: &RunId,
+    cutoff: Time,
+    purge_at: Time,
+) -> Result<(), StoreError> {
+    let add = |mark: Option<Mark>, _| {
+        let mut mark = mark.unwrap_or_default();
+        if mark.add(run, cutoff, purge_at) { Decision::Write(mark, ()) } else { Decision::Keep(()) }
+    };
+    context.documents().update(&Key::mark(caller), add).await
+}
+
+/// A worker that was frozen before it flagged may find its run undone.
+async fn is_undone(context: &Context, run: &Run) -> Result<bool, StoreError> {
+    let Some(caller) = run.callers.first() else { return Ok(false) };
+    let mark: Option<Mark> = context.documents().load(&Key::mark(caller)).await?;
+    let state = mark.and_then(|mark| mark.runs.get(&run.id).map(|marked| marked.state));
+    Ok(state == Some(MarkState::Undone))
+}
+
+pub(super) async fn clear_flags(
+    context: &Context,
+    run: &RunId,
+    boxes: impl IntoIterator<Item = &MailboxId>,
+) -> Result<(), StoreError> {
+    for mailbox in boxes {
+        context.writer().try_apply(mailbox, IndexOp::ClearFlags { run: run.clone() }).await?;
+    }
+    Ok(())
+}
+
+/// The answer: each phone as given, with the ids of its messages.
+pub(super) fn answer(context: &Context, wanted: &Wanted, run: &Run, found: &[Found]) -> GdprAnswer {
+    let ids = |phone: &String| {
+        let callers = hashes(context, phone);
+        let of_phone = found.iter().filter(|found| callers.contains(&found.caller));
+        Value::Array(of_phone.map(|found| Value::String(found.id.to_string())).collect())
+    };
+    let consumers: Map<String, Value> =
+        wanted.subject.phones.iter().map(|phone| (phone.clone(), ids(phone))).collect();
+    GdprAnswer {
+        caseid: wanted.case.as_str().to_owned(),
+        consumers,
+        not_applicable: wanted.subject.not_applicable,
+        run: run.view(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Runs of a case in the store: listing, finding, creating, and changing one by its machine.
+//!
+//! The number of a run is given by creating its document: two requests at once get the same number, and
+//! one of them finds the other's run. A request key finds its own run for ever.
+
+use super::{Gdpr, GdprError};
+use crate::context::Context;
+use crate::gdpr_api::Operation;
+use crate::mailbox::encode;
+use crate::model::{CallerHash, CaseId, Due, Run, RunId, RunStage, StartRun, Time};
+use crate::store::documents::Decision;
+use crate::store::patience::ensure;
+use crate::store::{Key, StoreError};
+use futures::TryStreamExt;
+
+/// All runs of a case, oldest first.
+pub(super) async fn list_runs(context: &Context, case: &CaseId) -> Result<Vec<Run>, StoreError> {
+    let prefix = format!("gdpr/{}/", case.key());
+    let keys: Vec<String> = context.store().list(&prefix).try_collect().await?;
+    let mut runs = Vec::new();
+    for key in keys.iter().filter(|key| is_run(key)) {
+        let Some(key) = Key::listed(key) else { continue };
+        runs.extend(context.documents().load::<Run>(&key).await?);
+    }
+    runs.sort_by_key(|run| (run.created_at, run.id.clone()));
+    Ok(runs)
+}
+
+/// `…/<operation>.<number>`, and not a manifest or receipt beside it.
+pub(crate) fn is_run(key: &str) -> bool {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    let number = name.split_once('.').map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+pub(super) async fn load_run(context: &Context, run: &RunId) -> Result<Option<Run>, StoreError> {
+    context.documents().load(&Key::run(run)).await
+}
+
+/// What a request asks for, apart from the case's history.
+pub(super) struct Wanted {
+    pub(super) case: CaseId,
+    pub(super) operation: Operation,
+    pub(super) subject: super::subject::Subject,
+    pub(super) window: std::time::Duration,
+    pub(super) request_key: Option<String>,
+}
+
+/// The request's own run from before, the case's open run, or a new one.
+pub(super) async fn find_or_create(gdpr: &Gdpr, wanted: &Wanted) -> Result<Run, GdprError> {
+    let context = &gdpr.context;
+    let digest = wanted.subject.digest(context);
+    loop {
+        let all = list_runs(context, &wanted.case).await?;
+        let mine: Vec<&Run> = all.iter().filter(|run| run.operation == wanted.operation).collect();
+        let key = wanted.request_key.as_deref();
+        if let Some(run) = mine.iter().find(|run| key.is_some() && run.request_key.as_deref() == key) {
+            return Ok((*run).clone());
+        }
+        if let Some(open) = mine.iter().find(|run| !run.has_ended() && is_open(run)) {
+            let same = open.subject == digest;
+            return if same { Ok((*open).clone()) } else { Err(GdprError::OpenWithOtherConsumers) };
+        }
+        let number = u32::try_from(mine.len()).unwrap_or(u32::MAX).saturating_add(1);
+        if let Some(run) = create(context, wanted, &digest, number).await? {
+            return Ok(run);
+        }
+    }
+}
+
+/// An export that is ready doesn't stand in the way of a newer one.
+fn is_open(run: &Run) -> bool {
+    run.operation == Operation::ForgetMe || run.state == crate::gdpr_api::RunState::Collecting
+}
+
+/// `None`: another request took the number.
+async fn create(
+    context: &Context,
+    wanted: &Wanted,
+    digest: &str,
+    number: u32,
+) -> Result<Option<Run>, GdprError> {
+    let id = RunId::new(&wanted.case, wanted.operation, number);
+    let sealed = wanted.subject.seal(context, &id);
+    let failed = || StoreError::Refused("identifiers can't be sealed".into());
+    let run = Run::start(StartRun {
+        case: wanted.case.clone(),
+        operation: wanted.operation,
+        now: context.world().now(),
+        window: wanted.window,
+        callers: wanted.subject.callers(context),
+        subject: digest.to_owned(),
+        sealed: sealed.ok_or_else(failed)?,
+        request_key: wanted.request_key.clone(),
+        id: id.clone(),
+    });
+    let insert = |found: Option<Run>, _| match found {
+        Some(_) => Decision::Keep(false),
+        None => Decision::Write(run.clone(), true),
+    };
+    let created = context.documents().update(&Key::run(&id), insert).await?;
+    Ok(created.then_some(run))
+}
+
+/// Changes a run by its machine; the answer is the machine's. `None` when there is no such run.
+pub(super) async fn change<T: Clone + Send>(
+    context: &Context,
+    id: &RunId,
+    mut step: impl FnMut(&mut Run, Time) -> (bool, T) + Send,
+) -> Result<Option<(Run, T)>, StoreError> {
+    let change = |found: Option<Run>, now| {
+        let Some(mut run) = found else { return Decision::Keep(None) };
+        let (changed, answer) = step(&mut run, now);
+        if changed {
+            Decision::Write(run.clone(), Some((run, answer)))
+        } else {
+            Decision::Keep(Some((run, answer)))
+        }
+    };
+    context.documents().update(&Key::run(id), change).await
+}
+
+/// Files a due item for a run. It carries all that is needed, because the run forgets its callers at its end.
+pub(super) async fn schedule(
+    context: &Context,
+    run: &RunId,
+    stage: RunStage,
+    at: Time,
+    callers: &[CallerHash],
+    cutoff: Time,
+) -> Result<(), StoreError> {
+    let item = Due::Run { run: run.clone(), stage, callers: callers.to_vec(), cutoff }.at(at);
+    ensure(context.store(), context.world(), &Key::due(&item), &encode(&item)?).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_run;
+
+    #[test]
+    fn manifests_and_receipts_are_no_runs() {
+        assert!(is_run("gdpr/123456789/forgetme.1") && is_run("gdpr/x.2f/exportme.12"));
+        for key in [
+            "gdpr/1/forgetme.1.receipt",
+            "gdpr/1/forgetme.1.manifest.2",
+            "gdpr/1/forgetme",
+            "gdpr/1/forgetme.",
+        ] {
+            assert!(!is_run(key), "{key}");
+        }
+    }
+}

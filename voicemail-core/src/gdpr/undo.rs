@@ -1,0 +1,124 @@
+//! Undo: a marked run is taken back, only before its `purge_at`, and everything is as it was.
+//!
+//! Undo and purge contend on the run's document. The mark says `undone` before flags are cleared, so
+//! that whoever flags late finds out; late flags are cleared again by the passes after the end.
+
+use super::forget::{answer, check_request, clear_flags, mark};
+use super::runs::{Wanted, change, list_runs, load_run, schedule};
+use super::search::{by_mailbox, find};
+use super::subject::Subject;
+use super::{Gdpr, GdprError};
+use crate::context::Context;
+use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
+use crate::model::{CallerHash, MARK_MINIMUM, Mark, MarkState, Run, RunId, RunStage, Time};
+use crate::store::documents::Decision;
+use crate::store::{Key, StoreError};
+use std::time::Duration;
+
+/// When the first pass after the end comes.
+pub(super) const FIRST_PASS: Duration = Duration::from_secs(3_600);
+
+pub(super) async fn undo(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, GdprError> {
+    let context = &gdpr.context;
+    let case = check_request(context, &body)?;
+    let subject = Subject::parse(&body.consumers)?;
+    let run = choose(context, &case, &body, &subject).await?;
+    let callers = run.callers.clone();
+    let cutoff = run.cutoff.unwrap_or(run.created_at);
+    take_back(context, run.clone(), body.request_key.as_deref()).await?;
+    let found = find(context, &callers, cutoff).await?;
+    let run = load_run(context, &run.id).await?.unwrap_or(run);
+    let wanted =
+        Wanted { case, operation: Operation::ForgetMe, subject, window: run.window, request_key: None };
+    Ok(answer(context, &wanted, &run, &found))
+}
+
+/// The run that this request undid before, the one named, or the case's latest that isn't undone.
+async fn choose(
+    context: &Context,
+    case: &crate::model::CaseId,
+    body: &GdprBody,
+    subject: &Subject,
+) -> Result<Run, GdprError> {
+    let mut runs = list_runs(context, case).await?;
+    runs.retain(|run| run.operation == Operation::ForgetMe);
+    let key = body.request_key.as_deref();
+    if let Some(run) = runs.iter().find(|run| key.is_some() && run.undo_key.as_deref() == key) {
+        return Ok(run.clone());
+    }
+    if let Some(named) = &body.run {
+        runs.retain(|run| run.id.as_str() == named);
+    }
+    if !subject.phones.is_empty() {
+        let digest = subject.digest(context);
+        runs.retain(|run| run.subject == digest);
+    }
+    let undone = |run: &Run| body.run.is_none() && run.state == RunState::Undone;
+    let latest = runs.iter().rev().find(|run| !undone(run)).or(runs.last());
+    latest.cloned().ok_or(GdprError::NoRunToUndo)
+}
+
+async fn take_back(context: &Context, run: Run, key: Option<&str>) -> Result<(), GdprError> {
+    context.guard_clock().await?;
+    if matches!(run.state, RunState::Opening | RunState::Marking) {
+        super::forget::open(context, &run.id).await?;
+        if let Some(opened) = load_run(context, &run.id).await? {
+            mark(context, &opened).await?;
+        }
+    }
+    let begun = change(context, &run.id, |run, now| {
+        let begun = run.begin_undo(key, now);
+        (begun == Some(true), begun)
+    });
+    match begun.await? {
+        Some((run, Some(_))) if run.state == RunState::Undoing => finish(context, &run).await,
+        Some((_, Some(_))) => Ok(()),
+        Some((_, None)) => Err(GdprError::TooLateToUndo),
+        None => Err(GdprError::NoRunToUndo),
+    }
+}
+
+/// undoing → undone; also resumed by the sweeper.
+pub(super) async fn finish(context: &Context, run: &Run) -> Result<(), GdprError> {
+    let cutoff = run.cutoff.unwrap_or(run.created_at);
+    let first_pass = context.world().now().plus(FIRST_PASS);
+    schedule(context, &run.id, RunStage::After(1), first_pass, &run.callers, cutoff).await?;
+    lift(context, &run.id, &run.callers, cutoff).await?;
+    change(context, &run.id, |run, now| (run.finish_undo(now), ())).await?;
+    Ok(())
+}
+
+/// The mark says undone, then flags go. Repeated by the passes after the end.
+pub(super) async fn lift(
+    context: &Context,
+    run: &RunId,
+    callers: &[CallerHash],
+    cutoff: Time,
+) -> Result<(), StoreError> {
+    let keep_until = keep_mark_until(context);
+    for caller in callers {
+        set_mark(context, caller, run, MarkState::Undone, Some(keep_until)).await?;
+    }
+    let boxes = by_mailbox(&find(context, callers, cutoff).await?);
+    clear_flags(context, run, boxes.keys()).await
+}
+
+/// How long a mark outlives its run: at least nine days, and as long as backups do.
+pub(super) fn keep_mark_until(context: &Context) -> Time {
+    let life = context.config().gdpr.backup_retention.max(MARK_MINIMUM);
+    context.world().now().plus(life)
+}
+
+pub(super) async fn set_mark(
+    context: &Context,
+    caller: &CallerHash,
+    run: &RunId,
+    state: MarkState,
+    keep_until: Option<Time>,
+) -> Result<(), StoreError> {
+    let set = |mark: Option<Mark>, _| {
+        let Some(mut mark) = mark else { return Decision::Keep(()) };
+        if mark.set(run, state, keep_until) { Decision::Write(mark, ()) } else { Decision::Keep(()) }
+    };
+    context.documents().update(&Key::mark(caller), set).await
+}

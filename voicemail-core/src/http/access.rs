@@ -1,0 +1,76 @@
+//! What is recorded of every request: method, route template, status, time and a request id. Nothing else.
+
+use super::problem::FailureNote;
+use super::{ApiError, App, ProblemKind};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+/// How long a request that is neither upload nor download may take.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// Says which log line a response belongs to.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Answers a request, logs and counts it. A handler that panics is answered too.
+pub(super) async fn record(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = name_of(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answer.unwrap_or_else(|_| {
+        let problem = ApiError::new(ProblemKind::Internal, "the service's log has more under the request id");
+        problem.because("the handler panicked").into_response()
+    });
+    let route = route.as_ref().map_or("none", |route| route.as_str());
+    let status = response.status().as_u16();
+    let took = started.elapsed();
+    app.metrics.count_request(method, route, status, took);
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(method, route, status, ms, request = %id, "request");
+    note_failure(&app, &response, &id);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+fn note_failure(app: &App, response: &Response, id: &str) {
+    let Some(note) = response.extensions().get::<FailureNote>() else { return };
+    if let Some(reason) = note.store {
+        app.metrics.count_store_error(reason);
+    }
+    if let Some(cause) = &note.cause {
+        tracing::warn!(request = %id, %cause, "request failed");
+    }
+}
+
+/// Gives up on a request that takes too long; services tolerate being dropped at any point.
+pub(super) async fn limit_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(
+            ProblemKind::Timeout,
+            "it took longer than 30 s: the same request is safe to repeat",
+        )
+        .into_response(),
+    }
+}
+
+/// A method's name from a fixed set, since labels must not grow.
+fn name_of(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "OTHER",
+    }
+}

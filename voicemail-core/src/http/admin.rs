@@ -1,0 +1,203 @@
+//! What administrators call: provisioning of mailboxes, users and groups. Not listening.
+
+use super::extract::{Admins, Caller, JsonBody, Name};
+use super::{ApiError, App};
+use crate::mailbox::MailboxView;
+use crate::model::{Group, GroupId, MailboxId, User, UserId};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(put_mailbox, get_mailbox, delete_mailbox))
+        .routes(routes!(put_user, get_user, delete_user))
+        .routes(routes!(put_group, get_group, delete_group))
+}
+
+/// Settings of a mailbox.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MailboxBody {
+    /// One of the tenant's; `standard` when absent.
+    class_of_service: Option<String>,
+    /// What people call the box.
+    label: Option<String>,
+}
+
+/// Make a mailbox or change its settings
+#[utoipa::path(
+    put, path = "/mailboxes/{mailbox}", tag = "admin",
+    params(("mailbox" = String, Path, description = "Mailbox")), request_body = MailboxBody,
+    responses((status = 200, description = "The mailbox as it is now", body = MailboxView)),
+)]
+async fn put_mailbox(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(mailbox): Name<MailboxId>,
+    JsonBody(body): JsonBody<MailboxBody>,
+) -> Result<Json<MailboxView>, ApiError> {
+    let directory = &app.core()?.directory;
+    Ok(Json(directory.put_mailbox(&mailbox, body.class_of_service, body.label).await?))
+}
+
+/// Get a mailbox
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}", tag = "admin",
+    params(("mailbox" = String, Path, description = "Mailbox")),
+    responses((status = 200, description = "Settings and use", body = MailboxView)),
+)]
+async fn get_mailbox(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(mailbox): Name<MailboxId>,
+) -> Result<Json<MailboxView>, ApiError> {
+    Ok(Json(app.core()?.directory.get_mailbox(&mailbox).await?))
+}
+
+/// Delete a mailbox and its messages
+///
+/// Messages that an open erasure covers go when that is decided.
+#[utoipa::path(
+    delete, path = "/mailboxes/{mailbox}", tag = "admin",
+    params(("mailbox" = String, Path, description = "Mailbox")),
+    responses((status = 204, description = "Closed")),
+)]
+async fn delete_mailbox(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(mailbox): Name<MailboxId>,
+) -> Result<StatusCode, ApiError> {
+    app.core()?.directory.delete_mailbox(&mailbox).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A user's mailboxes and groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserBody {
+    /// Personal mailboxes, at most 10.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub mailboxes: Vec<MailboxId>,
+    /// Groups that the user belongs to, at most 100.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub groups: Vec<GroupId>,
+}
+
+impl From<User> for UserBody {
+    fn from(user: User) -> Self {
+        Self { mailboxes: user.mailboxes, groups: user.groups }
+    }
+}
+
+/// Make or replace a user
+#[utoipa::path(
+    put, path = "/users/{user}", tag = "admin",
+    params(("user" = String, Path, description = "User, as the token's user claim names them")), request_body = UserBody,
+    responses((status = 200, description = "The user as it is now", body = UserBody)),
+)]
+async fn put_user(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(user): Name<UserId>,
+    JsonBody(body): JsonBody<UserBody>,
+) -> Result<Json<UserBody>, ApiError> {
+    let new = User { mailboxes: body.mailboxes, groups: body.groups, unknown: Map::new() };
+    Ok(Json(app.core()?.directory.put_user(&user, new).await?.into()))
+}
+
+/// Get a user
+#[utoipa::path(
+    get, path = "/users/{user}", tag = "admin", params(("user" = String, Path, description = "User")),
+    responses((status = 200, description = "Mailboxes and groups", body = UserBody)),
+)]
+async fn get_user(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(user): Name<UserId>,
+) -> Result<Json<UserBody>, ApiError> {
+    Ok(Json(app.core()?.directory.get_user(&user).await?.into()))
+}
+
+/// Remove a user
+///
+/// Their mailboxes stay.
+#[utoipa::path(
+    delete, path = "/users/{user}", tag = "admin", params(("user" = String, Path, description = "User")),
+    responses((status = 204, description = "Removed")),
+)]
+async fn delete_user(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(user): Name<UserId>,
+) -> Result<StatusCode, ApiError> {
+    app.core()?.directory.delete_user(&user).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A group's mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupBody {
+    /// The mailbox that the members share.
+    #[schema(value_type = String)]
+    pub mailbox: MailboxId,
+}
+
+impl From<Group> for GroupBody {
+    fn from(group: Group) -> Self {
+        Self { mailbox: group.mailbox }
+    }
+}
+
+/// Make or replace a group
+#[utoipa::path(
+    put, path = "/groups/{group}", tag = "admin",
+    params(("group" = String, Path, description = "Group")), request_body = GroupBody,
+    responses((status = 200, description = "The group as it is now", body = GroupBody)),
+)]
+async fn put_group(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(group): Name<GroupId>,
+    JsonBody(body): JsonBody<GroupBody>,
+) -> Result<Json<GroupBody>, ApiError> {
+    let new = Group { mailbox: body.mailbox, unknown: Map::new() };
+    Ok(Json(app.core()?.directory.put_group(&group, new).await?.into()))
+}
+
+/// Get a group
+#[utoipa::path(
+    get, path = "/groups/{group}", tag = "admin", params(("group" = String, Path, description = "Group")),
+    responses((status = 200, description = "Its mailbox", body = GroupBody)),
+)]
+async fn get_group(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(group): Name<GroupId>,
+) -> Result<Json<GroupBody>, ApiError> {
+    Ok(Json(app.core()?.directory.get_group(&group).await?.into()))
+}
+
+/// Remove a group
+///
+/// Its mailbox stays.
+#[utoipa::path(
+    delete, path = "/groups/{group}", tag = "admin", params(("group" = String, Path, description = "Group")),
+    responses((status = 204, description = "Removed")),
+)]
+async fn delete_group(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(group): Name<GroupId>,
+) -> Result<StatusCode, ApiError> {
+    app.core()?.directory.delete_group(&group).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,265 @@
+//! What agents call: lists, messages, audio, lamps, their own mailboxes.
+
+use super::extract::{Agents, Caller, JsonBody, Lamps, Name, Names, Parameters};
+use super::mailbox_access::{open_lamp, open_own};
+use super::range::{Part, choose_part};
+use super::{ApiError, App, ProblemKind};
+use crate::mailbox::{ListedState, MessageFilter, MessagePage, MessageView, OwnMailbox};
+use crate::model::{MailboxId, MessageChange, MessageId, MessageState, Mwi};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+const MOST_LISTED: u16 = 1_000;
+const LISTED: u16 = 100;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(message, change, trash))
+        .routes(routes!(restore))
+        .routes(routes!(mwi))
+        .routes(routes!(own_mailboxes))
+}
+
+pub(super) fn downloads() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(audio))
+}
+
+/// Which messages to list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only these; all but the trash when absent.
+    state: Option<ListedState>,
+    /// At most this many, 1 to 1000; 100 when absent.
+    limit: Option<u16>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// List messages
+///
+/// Newest first, with their callers.
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/messages", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox"), ListQuery),
+    responses((status = 200, description = "A page of messages", body = MessagePage)),
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Caller<Agents>,
+    Name(mailbox): Name<MailboxId>,
+    Parameters(query): Parameters<ListQuery>,
+) -> Result<Response, ApiError> {
+    let limit = query.limit.unwrap_or(LISTED);
+    if !(1..=MOST_LISTED).contains(&limit) {
+        return Err(ApiError::new(ProblemKind::InvalidValue, "limit: write 1 to 1000"));
+    }
+    let core = open_own(&app, &caller, &mailbox).await?;
+    let filter = MessageFilter { state: query.state, limit: usize::from(limit), cursor: query.cursor };
+    Ok(private(core.mailboxes.list(&mailbox, filter).await?))
+}
+
+/// Personal data stays out of caches.
+fn private<T: Serialize>(body: T) -> Response {
+    ([(header::CACHE_CONTROL, "private, no-store")], Json(body)).into_response()
+}
+
+/// Get a message
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/messages/{id}", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message")),
+    responses((status = 200, description = "The message", body = MessageView)),
+)]
+async fn message(
+    State(app): State<App>,
+    caller: Caller<Agents>,
+    Names(mailbox, id): Names<MailboxId, MessageId>,
+) -> Result<Response, ApiError> {
+    let core = open_own(&app, &caller, &mailbox).await?;
+    Ok(private(core.mailboxes.message(&mailbox, id).await?))
+}
+
+/// The states that an owner sets.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum OwnState {
+    New,
+    Read,
+    Saved,
+}
+
+/// What to change; what is absent stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ChangeBody {
+    state: Option<OwnState>,
+    urgent: Option<bool>,
+}
+
+impl From<ChangeBody> for MessageChange {
+    fn from(body: ChangeBody) -> Self {
+        let state = body.state.map(|state| match state {
+            OwnState::New => MessageState::New,
+            OwnState::Read => MessageState::Read,
+            OwnState::Saved => MessageState::Saved,
+        });
+        Self { state, urgent: body.urgent }
+    }
+}
+
+/// Mark a message read, saved, new or urgent
+#[utoipa::path(
+    patch, path = "/mailboxes/{mailbox}/messages/{id}", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message")),
+    request_body = ChangeBody,
+    responses((status = 200, description = "The message as it is now", body = MessageView)),
+)]
+async fn change(
+    State(app): State<App>,
+    caller: Caller<Agents>,
+    Names(mailbox, id): Names<MailboxId, MessageId>,
+    JsonBody(body): JsonBody<ChangeBody>,
+) -> Result<Response, ApiError> {
+    let core = open_own(&app, &caller, &mailbox).await?;
+    Ok(private(core.mailboxes.change(&mailbox, id, body.into()).await?))
+}
+
+/// Move a message to the trash
+#[utoipa::path(
+    delete, path = "/mailboxes/{mailbox}/messages/{id}", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message")),
+    responses((status = 200, description = "The message, with the end of its time in the trash", body = MessageView)),
+)]
+async fn trash(
+    State(app): State<App>,
+    caller: Caller<Agents>,
+    Names(mailbox, id): Names<MailboxId, MessageId>,
+) -> Result<Response, ApiError> {
+    let core = open_own(&app, &caller, &mailbox).await?;
+    Ok(private(core.mailboxes.trash(&mailbox, id).await?))
+}
+
+/// Take a message out of the trash
+#[utoipa::path(
+    post, path = "/mailboxes/{mailbox}/messages/{id}/restore", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message")),
+    responses((status = 200, description = "The message as it was", body = MessageView)),
+)]
+async fn restore(
+    State(app): State<App>,
+    caller: Caller<Agents>,
+    Names(mailbox, id): Names<MailboxId, MessageId>,
+) -> Result<Response, ApiError> {
+    let core = open_own(&app, &caller, &mailbox).await?;
+    Ok(private(core.mailboxes.restore(&mailbox, id).await?))
+}
+
+/// Get a mailbox's message waiting counts
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/mwi", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox")),
+    responses((status = 200, description = "Counts as in RFC 3842", body = Mwi)),
+)]
+async fn mwi(
+    State(app): State<App>,
+    caller: Caller<Lamps>,
+    Name(mailbox): Name<MailboxId>,
+) -> Result<Response, ApiError> {
+    let core = open_lamp(&app, &caller, &mailbox).await?;
+    Ok(private(core.mailboxes.mwi(&mailbox).await?))
+}
+
+/// The caller's mailboxes.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct OwnMailboxes {
+    /// Personal ones first, then those of groups.
+    pub mailboxes: Vec<OwnMailbox>,
+}
+
+/// List own mailboxes
+///
+/// Personal ones and those of own groups, with their counts.
+#[utoipa::path(
+    get, path = "/me/mailboxes", tag = "agent",
+    responses((status = 200, description = "Mailboxes with counts", body = OwnMailboxes)),
+)]
+async fn own_mailboxes(State(app): State<App>, caller: Caller<Agents>) -> Result<Response, ApiError> {
+    let mailboxes = app.core()?.directory.mailboxes_of(caller.user()?).await?;
+    Ok(private(OwnMailboxes { mailboxes }))
+}
+
+/// Get a message's audio
+///
+/// As it was deposited. Serves one range of bytes, and an entity tag: the SHA-256 of the whole.
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/messages/{id}/audio", tag = "agent",
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message"),
+        ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
+    ),
+    responses(
+        (status = 200, description = "The audio", content_type = "audio/wav", body = Vec<u8>),
+        (status = 206, description = "The range", content_type = "audio/wav", body = Vec<u8>),
+        (status = 304, description = "The client has it"),
+    ),
+)]
+async fn audio(
+    State(app): State<App>,
+    caller: Caller<Agents>,
+    Names(mailbox, id): Names<MailboxId, MessageId>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let core = open_own(&app, &caller, &mailbox).await?;
+    let view = core.mailboxes.message(&mailbox, id).await?;
+    let etag = format!("\"{}\"", view.sha256);
+    let part = choose_part(&headers, &etag, view.size);
+    let range = match &part {
+        Part::NotModified => return Ok(describe_audio(StatusCode::NOT_MODIFIED, &etag).into_response()),
+        Part::Unsatisfiable => return Ok(outside(view.size)),
+        Part::Whole => None,
+        Part::Range(range) => Some(range.clone()),
+    };
+    let audio = core.mailboxes.audio(&mailbox, id, range.clone()).await?;
+    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let (status, headers) = describe_audio(status, &etag);
+    let mut response = (status, headers, Body::from_stream(audio.bytes)).into_response();
+    describe_length(&mut response, range, view.size);
+    Ok(response)
+}
+
+type Description = (StatusCode, [(header::HeaderName, String); 4]);
+
+fn describe_audio(status: StatusCode, etag: &str) -> Description {
+    let headers = [
+        (header::CONTENT_TYPE, "audio/wav".to_owned()),
+        (header::CACHE_CONTROL, "private, no-store".to_owned()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::ETAG, etag.to_owned()),
+    ];
+    (status, headers)
+}
+
+fn describe_length(response: &mut Response, range: Option<Range<u64>>, size: u64) {
+    let length = range.as_ref().map_or(size, |range| range.end - range.start);
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let described = range.map(|range| format!("bytes {}-{}/{size}", range.start, range.end - 1));
+    if let Some(Ok(value)) = described.map(HeaderValue::try_from) {
+        response.headers_mut().insert(header::CONTENT_RANGE, value);
+    }
+}
+
+fn outside(size: u64) -> Response {
+    let problem = ApiError::new(ProblemKind::WrongRange, format!("the audio has {size} bytes"));
+    ([(header::CONTENT_RANGE, format!("bytes */{size}"))], problem).into_response()
+}

@@ -1,0 +1,68 @@
+//! What handlers share: the services once their store is open, the authenticator in force, the metrics.
+
+use super::{ApiError, ProblemKind};
+use crate::auth::Authenticator;
+use crate::core::Core;
+use crate::telemetry::Metrics;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+/// How far the process has come.
+#[derive(Clone)]
+pub enum Stage {
+    /// The store isn't open yet.
+    Opening {
+        /// Why not, in one word.
+        reason: &'static str,
+        /// Why not, in a sentence.
+        message: String,
+    },
+    /// Serving.
+    Open(Arc<Core>),
+    /// Being shut down; requests under way are still served.
+    Stopping(Arc<Core>),
+}
+
+/// Shared by all handlers; cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    stage: watch::Receiver<Stage>,
+    authenticator: watch::Receiver<Arc<Authenticator>>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Deposits under way, which outlive their connections.
+    pub uploads: TaskTracker,
+}
+
+impl App {
+    /// An app that follows the stage and the authenticator.
+    pub fn new(
+        stage: watch::Receiver<Stage>,
+        authenticator: watch::Receiver<Arc<Authenticator>>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { stage, authenticator, metrics, uploads: TaskTracker::new() }
+    }
+
+    /// How far the process has come.
+    pub fn stage(&self) -> Stage {
+        self.stage.borrow().clone()
+    }
+
+    /// The authenticator in force.
+    pub(super) fn authenticator(&self) -> Arc<Authenticator> {
+        Arc::clone(&self.authenticator.borrow())
+    }
+
+    /// The services, or that they can't be had yet.
+    pub(super) fn core(&self) -> Result<Arc<Core>, ApiError> {
+        match self.stage() {
+            Stage::Open(core) | Stage::Stopping(core) => Ok(core),
+            Stage::Opening { reason, .. } => Err(ApiError::new(
+                ProblemKind::NotOpen,
+                format!("the store isn't open yet ({reason}): try again"),
+            )),
+        }
+    }
+}

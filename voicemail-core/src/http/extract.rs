@@ -1,0 +1,162 @@
+//! What handlers take from a request: the caller with a role, names from the path, a JSON body.
+//!
+//! A body that doesn't parse is described by place, never by content, since it may hold numbers.
+
+use super::{ApiError, App, ProblemKind};
+use crate::auth::{AuthError, Identity};
+use crate::config::Role;
+use crate::model::{InvalidId, UserId};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+/// Which roles may call a handler; any one of them is enough.
+pub(super) trait Audience: Send + Sync {
+    const ROLES: &'static [Role];
+}
+
+macro_rules! audience {
+    ($(#[$doc:meta])* $name:ident: $($role:ident),+) => {
+        $(#[$doc])*
+        pub(super) struct $name;
+        impl Audience for $name {
+            const ROLES: &'static [Role] = &[$(Role::$role),+];
+        }
+    };
+}
+
+audience!(
+    /// Media servers.
+    Telephony: Telephony
+);
+audience!(
+    /// Owners of mailboxes.
+    Agents: Agent
+);
+audience!(
+    /// Whoever shows lamps.
+    Lamps: Telephony, Agent
+);
+audience!(
+    /// Provisioning.
+    Admins: Admin
+);
+audience!(
+    /// Data-subject rights.
+    Privacy: Privacy
+);
+
+/// Who is calling, in one of the roles that the handler is for.
+pub(super) struct Caller<A>(pub(super) Identity, PhantomData<A>);
+
+impl<A: Audience> Caller<A> {
+    /// The user whose mailboxes these are.
+    pub(super) fn user(&self) -> Result<&UserId, ApiError> {
+        self.0.user.as_ref().ok_or_else(|| {
+            ApiError::new(ProblemKind::RoleMissing, "the token names no user whose mailboxes could be opened")
+        })
+    }
+}
+
+impl<A: Audience> FromRequestParts<App> for Caller<A> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let token = bearer(&parts.headers).ok_or(AuthError::Missing)?;
+        let identity = app.authenticator().authenticate(token).await?;
+        if identity.has_any(A::ROLES) {
+            return Ok(Self(identity, PhantomData));
+        }
+        let roles: Vec<String> = A::ROLES.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
+        let detail = format!("this takes the role {}", roles.join(" or "));
+        Err(ApiError::new(ProblemKind::RoleMissing, detail))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// One checked name from the path.
+pub(super) struct Name<T>(pub(super) T);
+
+/// Two checked names from the path.
+pub(super) struct Names<A, B>(pub(super) A, pub(super) B);
+
+fn not_a_path() -> ApiError {
+    ApiError::new(ProblemKind::InvalidName, "the path has a part that isn't valid UTF-8")
+}
+
+impl<T: FromStr<Err = InvalidId>> FromRequestParts<App> for Name<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Path(text) = Path::<String>::from_request_parts(parts, app).await.map_err(|_| not_a_path())?;
+        Ok(Self(text.parse()?))
+    }
+}
+
+impl<A: FromStr<Err = InvalidId>, B: FromStr<Err = InvalidId>> FromRequestParts<App> for Names<A, B> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, app).await;
+        let Path((first, second)) = path.map_err(|_| not_a_path())?;
+        Ok(Self(first.parse()?, second.parse()?))
+    }
+}
+
+/// Query parameters.
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Parameters<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let query = Query::<T>::from_request_parts(parts, app).await;
+        let detail = "a query parameter isn't one that is known, or has another form";
+        query.map(|Query(value)| Self(value)).map_err(|_| ApiError::new(ProblemKind::InvalidValue, detail))
+    }
+}
+
+/// A JSON body.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::new(ProblemKind::WrongType, "send application/json"));
+        }
+        let bytes =
+            Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    ApiError::new(ProblemKind::BodyTooLarge, "send at most 1 MiB")
+                }
+                _ => ApiError::new(ProblemKind::Interrupted, "the body stopped before its end"),
+            })?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| describe(&error))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+fn describe(error: &serde_json::Error) -> ApiError {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "a field is missing, unknown or of another form",
+        _ => "it isn't JSON",
+    };
+    let detail = format!("the body can't be read: {what} (line {}, column {})", error.line(), error.column());
+    ApiError::new(ProblemKind::InvalidRequest, detail)
+}

@@ -1,0 +1,73 @@
+//! The HTTP API, `/api/v1`: routes by audience, one place for errors, and the OpenAPI document.
+//!
+//! ```text
+//! request ─▶ access log + metrics ─▶ route ─▶ role (extractor) ─▶ names, body ─▶ service ─▶ answer
+//!                                                 └──────────── any failure ──▶ problem document
+//! ```
+//!
+//! Every handler takes a `Caller` first, which names the roles that may call it. Uploads
+//! and downloads have no time limit as a whole, only one between two chunks; all else has 30 s.
+//!
+//! No caller's number ever stands in a URL; no URI, header or body is ever logged.
+
+mod access;
+mod admin;
+mod agents;
+mod app;
+mod document;
+mod drain;
+mod extract;
+mod mailbox_access;
+mod privacy;
+mod problem;
+mod range;
+mod telephony;
+mod upload;
+
+pub use admin::{GroupBody, UserBody};
+pub use agents::OwnMailboxes;
+pub use app::{App, Stage};
+pub use document::openapi;
+pub use problem::{ApiError, ProblemKind};
+pub use telephony::DepositAnswer;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use utoipa_axum::router::OpenApiRouter;
+
+/// Where the API begins.
+pub const PREFIX: &str = "/api/v1";
+
+/// The largest JSON body.
+const LARGEST_BODY: usize = 1024 * 1024;
+
+/// The API over an app; needs no port.
+pub fn router(app: App) -> Router {
+    let (routes, _) = routes().split_for_parts();
+    routes
+        .fallback(problem::unknown_path)
+        .method_not_allowed_fallback(problem::wrong_method)
+        .layer(from_fn(drain::read_rest_of_refused))
+        .layer(from_fn_with_state(app.clone(), access::record))
+        .with_state(app)
+}
+
+/// All routes with their documentation.
+fn routes() -> OpenApiRouter<App> {
+    let short = OpenApiRouter::new()
+        .merge(agents::routes())
+        .merge(admin::routes())
+        .merge(privacy::routes())
+        .route_layer(from_fn(access::limit_time))
+        .route_layer(DefaultBodyLimit::max(LARGEST_BODY));
+    let long = OpenApiRouter::new()
+        .merge(telephony::uploads())
+        .merge(agents::downloads())
+        .merge(privacy::downloads())
+        .route_layer(DefaultBodyLimit::disable());
+    OpenApiRouter::new().nest(PREFIX, short.merge(long))
+}
+
+#[cfg(test)]
+mod tests;

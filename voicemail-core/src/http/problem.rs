@@ -1,0 +1,269 @@
+//! The one place where errors become HTTP: RFC 9457 problem documents with a stable `type`.
+//!
+//! What a client sees names the rule and what to do; the store's own words go to the log alone, and
+//! nothing of what a caller sent is repeated.
+
+use crate::auth::AuthError;
+use crate::gdpr::GdprError;
+use crate::gdpr_api::Problem;
+use crate::mailbox::MailboxError;
+use crate::model::InvalidId;
+use crate::store::{BodyError, ErrorClass, StoreError};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $slug:literal, $status:ident, $title:literal;)*) => {
+        /// Every kind of problem that the API answers.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "the titles say it")]
+        pub enum ProblemKind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ProblemKind {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Last segment of the `type`.
+            pub fn slug(self) -> &'static str {
+                match self { $(Self::$name => $slug,)* }
+            }
+
+            /// HTTP status.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// The kind in words.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    InvalidRequest = "invalid-request", BAD_REQUEST, "The request can't be read";
+    InvalidName = "invalid-name", BAD_REQUEST, "A name or id has another form";
+    InvalidValue = "invalid-value", BAD_REQUEST, "A value breaks a rule";
+    IdOutOfTime = "id-out-of-time", BAD_REQUEST, "The Idempotency-Key is too old or too new";
+    InvalidAudio = "invalid-audio", BAD_REQUEST, "The audio can't be stored";
+    Interrupted = "interrupted", BAD_REQUEST, "The body stopped before its end";
+    InvalidConsumers = "invalid-consumers", BAD_REQUEST, "The data subjects can't be read";
+    OtherTenant = "other-tenant", BAD_REQUEST, "The ccid is another tenant's";
+    InvalidWindow = "invalid-window", BAD_REQUEST, "The undo window isn't one that is allowed";
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "No accepted token";
+    RoleMissing = "role-missing", FORBIDDEN, "The token's roles don't allow this";
+    UnknownPath = "unknown-path", NOT_FOUND, "There is nothing here";
+    UnknownMailbox = "unknown-mailbox", NOT_FOUND, "Unknown mailbox";
+    UnknownMessage = "unknown-message", NOT_FOUND, "Unknown message";
+    UnknownUser = "unknown-user", NOT_FOUND, "Unknown user or group";
+    UnknownCase = "unknown-case", NOT_FOUND, "Unknown case";
+    WrongMethod = "wrong-method", METHOD_NOT_ALLOWED, "The method isn't allowed here";
+    TooSlow = "too-slow", REQUEST_TIMEOUT, "The upload was too slow";
+    MailboxFull = "mailbox-full", CONFLICT, "The mailbox is full";
+    MailboxClosing = "mailbox-closing", CONFLICT, "The mailbox is being emptied";
+    CaseDiffers = "case-differs", CONFLICT, "The case is open with other consumers";
+    NoRunToUndo = "no-run-to-undo", CONFLICT, "There is nothing to undo";
+    TooLateToUndo = "too-late-to-undo", CONFLICT, "The undo window is over";
+    NotExportable = "not-exportable", CONFLICT, "There is no export to fetch";
+    Gone = "gone", GONE, "Deleted";
+    BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
+    AudioTooLong = "audio-too-long", PAYLOAD_TOO_LARGE, "The audio is too long";
+    WrongType = "wrong-content-type", UNSUPPORTED_MEDIA_TYPE, "The content type isn't the one expected";
+    WrongRange = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "The range is outside the audio";
+    IdReused = "id-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another message";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
+    StoreRefused = "store-refused", INTERNAL_SERVER_ERROR, "The store refused";
+    NotOpen = "not-open", SERVICE_UNAVAILABLE, "The store isn't open yet";
+    StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The store isn't available";
+    RegionDown = "region-down", SERVICE_UNAVAILABLE, "A region's store isn't available";
+    ClockSkew = "clock-skew", SERVICE_UNAVAILABLE, "The clocks differ too much";
+    KeysUnavailable = "keys-unavailable", SERVICE_UNAVAILABLE, "The token can't be checked now";
+    Timeout = "timeout", SERVICE_UNAVAILABLE, "It took too long";
+}
+
+/// A failure on its way to the client.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    kind: ProblemKind,
+    detail: String,
+    note: FailureNote,
+}
+
+/// What the access log and the metrics learn of a failure, as an extension of the response.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FailureNote {
+    /// The store's reason, for the metric.
+    pub(super) store: Option<&'static str>,
+    /// What happened in the server's own words, for the log.
+    pub(super) cause: Option<String>,
+}
+
+impl ApiError {
+    /// A failure of that kind; the detail says what to do.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), note: FailureNote::default() }
+    }
+
+    /// With a cause that only the log shows.
+    #[must_use]
+    pub(super) fn because(mut self, cause: impl ToString) -> Self {
+        self.note.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    fn document(&self) -> Problem {
+        Problem {
+            kind: format!("/problems/{}", self.kind.slug()),
+            title: self.kind.title().to_owned(),
+            status: self.kind.status().as_u16(),
+            detail: self.detail.clone(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self.document()).unwrap_or_default();
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response = (self.kind.status(), [(header::CONTENT_TYPE, kind)], body).into_response();
+        let headers = response.headers_mut();
+        match self.kind.status() {
+            StatusCode::UNAUTHORIZED => {
+                headers
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"voicemail\""));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(self.note);
+        response
+    }
+}
+
+/// The answer for a path that isn't ours.
+pub(super) async fn unknown_path() -> ApiError {
+    ApiError::new(ProblemKind::UnknownPath, "see the OpenAPI document for the paths there are")
+}
+
+/// The answer for a path that is ours with another method.
+pub(super) async fn wrong_method() -> ApiError {
+    ApiError::new(ProblemKind::WrongMethod, "see the OpenAPI document for the methods there are")
+}
+
+impl From<InvalidId> for ApiError {
+    fn from(error: InvalidId) -> Self {
+        Self::new(ProblemKind::InvalidName, error.to_string())
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::KeysUnavailable(cause) => {
+                let detail = "the keys of the token's issuer can't be fetched: try again";
+                Self::new(ProblemKind::KeysUnavailable, detail).because(cause)
+            }
+            other => Self::new(ProblemKind::Unauthenticated, other.to_string()),
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Invalid(detail) => Self::new(ProblemKind::InvalidAudio, detail),
+            BodyError::TooLong(detail) => Self::new(ProblemKind::AudioTooLong, detail),
+            BodyError::Interrupted(detail) => Self::new(ProblemKind::Interrupted, detail),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let mut failure = match &error {
+            StoreError::Body(body) => return body.clone().into(),
+            StoreError::NewerSchema { .. } => Self::new(ProblemKind::StoreRefused, error.to_string()),
+            _ if error.class() == ErrorClass::Permanent => {
+                Self::new(ProblemKind::StoreRefused, "the store refused; the service's log says why")
+            }
+            _ => Self::new(
+                ProblemKind::StoreUnavailable,
+                "the store isn't available: the same request is safe to repeat",
+            ),
+        };
+        failure.note.store = Some(error.reason());
+        failure.because(error)
+    }
+}
+
+impl From<MailboxError> for ApiError {
+    fn from(error: MailboxError) -> Self {
+        let kind = match error {
+            MailboxError::Store(store) => return store.into(),
+            MailboxError::Audio(body) => return body.into(),
+            MailboxError::UnknownMailbox => ProblemKind::UnknownMailbox,
+            MailboxError::UnknownMessage => ProblemKind::UnknownMessage,
+            MailboxError::Unknown(_) => ProblemKind::UnknownUser,
+            MailboxError::Full { .. } => ProblemKind::MailboxFull,
+            MailboxError::IdOutOfTime => ProblemKind::IdOutOfTime,
+            MailboxError::IdReused => ProblemKind::IdReused,
+            MailboxError::Gone => ProblemKind::Gone,
+            MailboxError::TooSlow => ProblemKind::TooSlow,
+            MailboxError::StillClosing => ProblemKind::MailboxClosing,
+            MailboxError::Invalid(_) => ProblemKind::InvalidValue,
+            MailboxError::ClockSkew => ProblemKind::ClockSkew,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<GdprError> for ApiError {
+    fn from(error: GdprError) -> Self {
+        let kind = match error {
+            GdprError::Store(store) => return store.into(),
+            GdprError::InvalidCase => ProblemKind::InvalidName,
+            GdprError::NoConsumers | GdprError::InvalidConsumers(_) => ProblemKind::InvalidConsumers,
+            GdprError::OtherTenant => ProblemKind::OtherTenant,
+            GdprError::OpenWithOtherConsumers => ProblemKind::CaseDiffers,
+            GdprError::UnknownCase => ProblemKind::UnknownCase,
+            GdprError::NoRunToUndo => ProblemKind::NoRunToUndo,
+            GdprError::TooLateToUndo => ProblemKind::TooLateToUndo,
+            GdprError::InvalidWindow => ProblemKind::InvalidWindow,
+            GdprError::NotExportable => ProblemKind::NotExportable,
+            GdprError::RegionDown { .. } => ProblemKind::RegionDown,
+            GdprError::ClockSkew => ProblemKind::ClockSkew,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_has_a_type_of_its_own_in_kebab_case() {
+        let slugs: BTreeSet<&str> = ProblemKind::ALL.iter().map(|kind| kind.slug()).collect();
+        assert_eq!(slugs.len(), ProblemKind::ALL.len());
+        assert!(slugs.iter().all(|slug| slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+    }
+
+    #[test]
+    fn the_stores_own_words_stay_in_the_log() {
+        let error = ApiError::from(StoreError::Unavailable("/data/v1/t/ca/ab/abcdef: EIO".into()));
+        assert!(!error.document().detail.contains("/data"));
+        assert!(error.note.cause.as_deref().unwrap_or_default().contains("EIO"));
+        assert_eq!(error.note.store, Some("Unavailable"));
+    }
+}

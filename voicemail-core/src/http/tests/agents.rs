@@ -1,0 +1,145 @@
+use super::*;
+use crate::mailbox::{MessagePage, MessageView, ShownState};
+use crate::model::Mwi;
+
+#[tokio::test]
+async fn messages_are_listed_newest_first_in_pages() {
+    let api = Api::start().await;
+    let mut left = Vec::new();
+    for _ in 0..3 {
+        left.push(api.leave_message("1001", "+442079460123").await);
+    }
+    let first: MessagePage = api.get("/mailboxes/1001/messages?limit=2").await.json();
+    let rest = format!("/mailboxes/1001/messages?limit=2&cursor={}", first.next.unwrap());
+    let rest: MessagePage = api.get(&rest).await.json();
+    let listed: BTreeSet<String> =
+        first.messages.iter().chain(&rest.messages).map(|message| message.id.to_string()).collect();
+    assert_eq!((first.messages.len(), rest.messages.len(), rest.next), (2, 1, None));
+    assert_eq!(listed, left.into_iter().collect());
+    let times: Vec<&String> =
+        first.messages.iter().chain(&rest.messages).map(|message| &message.received).collect();
+    assert!(times.is_sorted_by(|left, right| left >= right));
+}
+
+#[tokio::test]
+async fn query_parameters_that_make_no_sense_are_refused() {
+    let api = Api::start().await;
+    for query in ["limit=0", "limit=1001", "limit=x", "state=lost", "cursor=x", "caller=%2B44"] {
+        let answer = api.get(&format!("/mailboxes/1001/messages?{query}")).await;
+        answer.is_problem(ProblemKind::InvalidValue);
+    }
+}
+
+#[tokio::test]
+async fn marking_moves_a_message_between_the_counts() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", "").await;
+    let path = format!("/mailboxes/1001/messages/{id}");
+    let change = json!({ "state": "saved", "urgent": true });
+    let view: MessageView = api.send_json(Method::PATCH, &path, change).await.is(StatusCode::OK).json();
+    assert_eq!((view.state, view.urgent), (ShownState::Saved, true));
+    let mwi: Mwi = api.get("/mailboxes/1001/mwi").await.json();
+    assert_eq!(mwi, Mwi { new: 0, old: 1, urgent_new: 0, urgent_old: 1 });
+    for body in [json!({ "state": "trashed" }), json!({ "colour": 1 }), json!([])] {
+        let answer = api.send_json(Method::PATCH, &path, body).await;
+        answer.is_problem(ProblemKind::InvalidRequest);
+    }
+}
+
+#[tokio::test]
+async fn a_trashed_message_is_out_of_list_and_counts_until_restored() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", "").await;
+    let path = format!("/mailboxes/1001/messages/{id}");
+    let trashed: MessageView = api.delete(&path).await.is(StatusCode::OK).json();
+    assert!(trashed.state == ShownState::Trashed && trashed.trashed_until.is_some());
+    assert_eq!(api.get("/mailboxes/1001/mwi").await.json::<Mwi>().new, 0);
+    let list: MessagePage = api.get("/mailboxes/1001/messages").await.json();
+    assert!(list.messages.is_empty());
+    let trash: MessagePage = api.get("/mailboxes/1001/messages?state=trashed").await.json();
+    assert_eq!(trash.messages.len(), 1);
+    let restored: MessageView =
+        api.post(&format!("{path}/restore"), json!({})).await.is(StatusCode::OK).json();
+    assert_eq!(restored.state, ShownState::New);
+    assert_eq!(api.get("/mailboxes/1001/mwi").await.json::<Mwi>().new, 1);
+}
+
+#[tokio::test]
+async fn audio_is_played_as_it_was_deposited_whole_or_in_ranges() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", "").await;
+    let path = format!("/mailboxes/1001/messages/{id}/audio");
+    let whole = api.get(&path).await.is(StatusCode::OK);
+    assert_eq!(whole.body, speech(1));
+    assert_eq!(whole.header("content-type"), "audio/wav");
+    assert_eq!(whole.header("cache-control"), "private, no-store");
+    assert_eq!(whole.header("content-length"), whole.body.len().to_string());
+    let with = async |name: &str, value: &str| {
+        let request = api.request(Method::GET, &path).header(name, value);
+        api.send(request.body(Body::empty()).unwrap()).await
+    };
+    let part = with("range", "bytes=10-19").await.is(StatusCode::PARTIAL_CONTENT);
+    assert_eq!(part.body, whole.body[10..20]);
+    assert_eq!(part.header("content-range"), format!("bytes 10-19/{}", whole.body.len()));
+    let outside = with("range", "bytes=999999-").await;
+    outside.is_problem(ProblemKind::WrongRange);
+    assert_eq!(outside.header("content-range"), format!("bytes */{}", whole.body.len()));
+    let known = with("if-none-match", whole.header("etag")).await.is(StatusCode::NOT_MODIFIED);
+    assert!(known.body.is_empty());
+}
+
+#[tokio::test]
+async fn a_head_request_tells_the_size_without_the_audio() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", "").await;
+    let request = api.request(Method::HEAD, &format!("/mailboxes/1001/messages/{id}/audio"));
+    let answer = api.send(request.body(Body::empty()).unwrap()).await.is(StatusCode::OK);
+    assert!(answer.body.is_empty());
+    assert_eq!(answer.header("content-length"), speech(1).len().to_string());
+}
+
+#[tokio::test]
+async fn another_users_mailbox_looks_like_one_that_is_not_there() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", "").await;
+    let base = "/mailboxes/1001";
+    for path in ["/messages", "/mwi", &format!("/messages/{id}"), &format!("/messages/{id}/audio")] {
+        api.get_as("alice", &format!("{base}{path}")).await.is(StatusCode::OK);
+        let theirs = api.get_as("bob", &format!("{base}{path}")).await;
+        theirs.is_problem(ProblemKind::UnknownMailbox);
+        let none = api.get_as("bob", &format!("/mailboxes/4711{path}")).await;
+        assert_eq!(theirs.body, none.body);
+    }
+    for (method, path) in [(Method::PATCH, ""), (Method::DELETE, ""), (Method::POST, "/restore")] {
+        let path = format!("{base}/messages/{id}{path}");
+        let request =
+            api.request_as(method, &path, "bob", &["agent"]).header("content-type", "application/json");
+        let answer = api.send(request.body(Body::from("{}")).unwrap()).await;
+        answer.is_problem(ProblemKind::UnknownMailbox);
+    }
+}
+
+#[tokio::test]
+async fn members_share_their_groups_mailbox() {
+    let api = Api::start().await;
+    api.leave_message("2000", "+442079460123").await;
+    for user in ["alice", "bob"] {
+        let page: MessagePage = api.get_as(user, "/mailboxes/2000/messages").await.is(StatusCode::OK).json();
+        assert_eq!(page.messages.len(), 1);
+        let own: OwnMailboxes = api.get_as(user, "/me/mailboxes").await.is(StatusCode::OK).json();
+        let counts: Vec<u32> = own.mailboxes.iter().map(|own| own.mwi.new).collect();
+        assert_eq!(counts, [0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn telephony_sees_every_lamp_but_no_message() {
+    let api = Api::start().await;
+    let ask = async |path: &str| {
+        let request = api.request_as(Method::GET, path, "media", &["telephony"]);
+        api.send(request.body(Body::empty()).unwrap()).await
+    };
+    ask("/mailboxes/1001/mwi").await.is(StatusCode::OK);
+    ask("/mailboxes/1001/messages").await.is_problem(ProblemKind::RoleMissing);
+    ask("/mailboxes/4711/mwi").await.is_problem(ProblemKind::UnknownMailbox);
+}

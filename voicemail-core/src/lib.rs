@@ -1,0 +1,40 @@
+//! The voicemail data plane: mailboxes that callers deposit into and agents listen to, message
+//! waiting indication, and data-subject rights, on stores without a database.
+//!
+//! With default features off only [`config`] and [`gdpr_api`] remain: what the operator needs.
+
+pub mod config;
+pub mod gdpr_api;
+
+#[cfg(feature = "server")]
+pub mod audio;
+#[cfg(feature = "server")]
+pub mod auth;
+#[cfg(feature = "server")]
+mod broken;
+#[cfg(feature = "server")]
+pub mod clock;
+#[cfg(feature = "server")]
+pub mod context;
+#[cfg(feature = "server")]
+pub mod core;
+#[cfg(feature = "server")]
+pub mod gdpr;
+#[cfg(feature = "server")]
+pub mod http;
+#[cfg(feature = "server")]
+pub mod mailbox;
+#[cfg(feature = "server")]
+pub mod model;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
+pub mod store;
+#[cfg(feature = "server")]
+pub mod sweep;
+#[cfg(feature = "server")]
+pub mod telemetry;
+
+#[cfg(test)]
+#[cfg(feature = "server")]
+mod simulation;

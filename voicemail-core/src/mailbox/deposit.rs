@@ -1,0 +1,248 @@
+//! A deposit, from admission to acknowledgement (D0 to D5 of the protocol).
+//!
+//! D0 admits by the index; D1 streams the audio to a name that this attempt alone uses; D2 creates the
+//! envelope, and the first envelope of an id decides: retries converge on it; D3 to D5 are
+//! [`Finisher`]'s. Nothing is acknowledged earlier. Whatever step a crash follows, a retry or the
+//! sweeper completes or removes what is there.
+
+use super::{Finisher, Insertion, MailboxError, Mailboxes};
+use crate::context::{Context, GuardError};
+use crate::model::{
+    AudioDigest, AudioKey, CallerHash, CallerId, Due, Envelope, Index, MailboxId, MailboxSettings, MessageId,
+    Mwi, Time,
+};
+use crate::store::patience::{Created, create_or_read, delete, ensure};
+use crate::store::{BodyStream, Key, StoreError};
+use bytes::Bytes;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How long an attempt may take from admission to the end of its audio.
+pub(crate) const ATTEMPT_LIFE: Duration = Duration::from_secs(900);
+
+/// What a caller leaves, before the audio.
+#[derive(Clone, Debug)]
+pub struct DepositRequest {
+    /// For whom.
+    pub mailbox: MailboxId,
+    /// The idempotency key.
+    pub id: MessageId,
+    /// The caller's number; none when withheld.
+    pub caller: Option<CallerId>,
+    /// The caller's display name.
+    pub caller_name: Option<String>,
+    /// Whether the caller marked it urgent.
+    pub urgent: bool,
+}
+
+/// Audio on its way in, and what is known about it once it has ended well.
+pub struct Recording {
+    /// The bytes; an error ends the deposit without a trace.
+    pub body: BodyStream,
+    /// Set when the body has ended well.
+    pub info: Arc<OnceLock<RecordingInfo>>,
+}
+
+/// Facts of a complete recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingInfo {
+    /// Length in milliseconds.
+    pub duration_ms: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256.
+    pub digest: AudioDigest,
+}
+
+/// A deposit that the mailbox takes.
+pub struct Admitted {
+    /// Longest recording, in seconds.
+    pub max_seconds: u32,
+    request: DepositRequest,
+    received: Time,
+    started: Duration,
+    retention: Duration,
+    generation: u32,
+}
+
+/// An acknowledged message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deposited {
+    /// Its id.
+    pub id: MessageId,
+    /// Counts of the mailbox with the message.
+    pub mwi: Mwi,
+    /// False when the message was there already.
+    pub created: bool,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Mailboxes {
+    /// A new message id, for a deposit without an idempotency key.
+    pub fn new_id(&self) -> MessageId {
+        let world = self.context.world();
+        MessageId::new(world.now(), &world.random())
+    }
+
+    /// D0: whether the mailbox takes this message, decided from the index before any audio is read.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, `IdOutOfTime`, `Full`, `ClockSkew`, or the store's.
+    pub async fn admit(&self, request: DepositRequest) -> Result<Admitted, MailboxError> {
+        let (started, received) = (self.context.world().monotonic(), self.context.world().now());
+        let documents = self.context.documents();
+        let index: Index =
+            documents.load(&Key::index(&request.mailbox)).await?.ok_or(MailboxError::UnknownMailbox)?;
+        let is_retry = index.entries.contains_key(&request.id);
+        if index.closed && !is_retry {
+            return Err(MailboxError::UnknownMailbox);
+        }
+        if !request.id.is_acceptable(received) {
+            return Err(MailboxError::IdOutOfTime);
+        }
+        let class = self.class_of(&request.mailbox).await?;
+        if !is_retry && index.listed() >= class.max_messages as usize {
+            return Err(MailboxError::Full { limit: class.max_messages });
+        }
+        self.guard_clock().await?;
+        Ok(Admitted {
+            max_seconds: class.max_seconds,
+            received,
+            started,
+            retention: DAY * class.retention_days,
+            generation: index.generation,
+            request,
+        })
+    }
+
+    pub(crate) async fn class_of(
+        &self,
+        mailbox: &MailboxId,
+    ) -> Result<crate::config::ClassOfService, MailboxError> {
+        let settings: Option<MailboxSettings> =
+            self.context.documents().load(&Key::settings(mailbox)).await?;
+        let name = settings.map(|settings| settings.class_of_service).unwrap_or_default();
+        let found = self.context.config().class_of_service(&name);
+        // A class that was taken out of the configuration must not lose messages.
+        Ok(found.unwrap_or_else(crate::config::ClassOfService::standard))
+    }
+
+    async fn guard_clock(&self) -> Result<(), MailboxError> {
+        match self.context.guard_clock().await {
+            Ok(()) => Ok(()),
+            Err(GuardError::Skew { .. }) => Err(MailboxError::ClockSkew),
+            Err(GuardError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// D1 to D5: stores the audio, makes the message, and acknowledges it.
+    ///
+    /// # Errors
+    /// `Audio`, `TooSlow`, `IdReused`, `Gone`, or the store's; with the last a retry is safe.
+    pub async fn deposit(&self, admitted: Admitted, recording: Recording) -> Result<Deposited, MailboxError> {
+        let context = &self.context;
+        let (caller, normalised, rules) = context.file_caller(admitted.request.caller.as_ref());
+        let DepositRequest { mailbox, id, caller: given, caller_name, urgent } = admitted.request;
+        let region = context.config().region.clone();
+        let audio = AudioKey::new(&mailbox, id, &caller, admitted.received, &context.world().random_hex());
+        let info = store_audio(context, &region, &audio, recording).await?;
+        if context.world().monotonic().saturating_sub(admitted.started) > ATTEMPT_LIFE {
+            drop_audio(context, &region, &audio).await?;
+            return Err(MailboxError::TooSlow);
+        }
+        let envelope = Envelope {
+            schema: Envelope::SCHEMA,
+            caller: given,
+            normalised,
+            rules,
+            caller_name,
+            received: admitted.received,
+            duration_ms: info.duration_ms,
+            size: info.size,
+            region,
+            audio,
+            digest: info.digest,
+            urgent,
+            expires: admitted.received.plus(admitted.retention),
+            generation: admitted.generation,
+        };
+        let envelope = settle_envelope(context, &mailbox, id, &caller, envelope).await?;
+        ensure_retention(context, &mailbox, envelope.expires).await?;
+        Finisher::new(context).finish(Insertion { mailbox, id, caller, envelope }).await
+    }
+}
+
+/// D1. After an error nothing is left, or at most audio that no envelope names, which the sweeper removes.
+async fn store_audio(
+    context: &Context,
+    region: &str,
+    audio: &AudioKey,
+    recording: Recording,
+) -> Result<RecordingInfo, MailboxError> {
+    let store = context.region(region)?;
+    if let Err(error) = store.put(&Key::audio(audio), recording.body).await {
+        if error.may_be_applied() {
+            drop_audio(context, region, audio).await?;
+        }
+        return Err(error.into());
+    }
+    let unfinished = || StoreError::Refused("a recording ended without its facts".into());
+    Ok(recording.info.get().cloned().ok_or_else(unfinished)?)
+}
+
+async fn drop_audio(context: &Context, region: &str, audio: &AudioKey) -> Result<(), StoreError> {
+    delete(context.region(region)?.as_ref(), context.world(), &Key::audio(audio)).await
+}
+
+/// D2: the first envelope of an id decides. Ours, or theirs if it has our digest; our audio goes then.
+async fn settle_envelope(
+    context: &Context,
+    mailbox: &MailboxId,
+    id: MessageId,
+    caller: &CallerHash,
+    ours: Envelope,
+) -> Result<Envelope, MailboxError> {
+    let key = Key::envelope(caller, mailbox, id);
+    let bytes = encode(&ours)?;
+    match create_or_read(context.store(), context.world(), &key, &bytes).await? {
+        Created::Ours => Ok(ours),
+        Created::Theirs(found) => {
+            let theirs = decode_envelope(&found)?;
+            drop_audio(context, &ours.region, &ours.audio).await?;
+            if theirs.digest == ours.digest { Ok(theirs) } else { Err(MailboxError::IdReused) }
+        }
+    }
+}
+
+/// The due item of the day on which a message expires, unless this replica made it already.
+pub(crate) async fn ensure_retention(
+    context: &Context,
+    mailbox: &MailboxId,
+    expires: Time,
+) -> Result<(), StoreError> {
+    let day = expires.end_of_day();
+    if context.has_retained(mailbox, day) {
+        return Ok(());
+    }
+    let item = Due::Retain { mailbox: mailbox.clone() }.at(day);
+    ensure(context.store(), context.world(), &Key::due(&item), &encode(&item)?).await?;
+    context.note_retained(mailbox, day);
+    Ok(())
+}
+
+pub(crate) fn encode<T: serde::Serialize>(value: &T) -> Result<Bytes, StoreError> {
+    let failed = |error| StoreError::Refused(format!("an object can't be encoded: {error}"));
+    serde_json::to_vec(value).map(Bytes::from).map_err(failed)
+}
+
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    let failed = |error: serde_json::Error| {
+        StoreError::Refused(format!("an object can't be decoded at column {}", error.column()))
+    };
+    serde_json::from_slice(bytes).map_err(failed)
+}
+
+pub(crate) fn decode_envelope(bytes: &[u8]) -> Result<Envelope, StoreError> {
+    decode(bytes)
+}

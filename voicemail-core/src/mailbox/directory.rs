@@ -1,0 +1,297 @@
+//! Provisioning: mailboxes, users and groups, and who may open what.
+//!
+//! A mailbox is opened by its settings and its index, and closed by a tombstone in the index, after
+//! which its entries are deleted one by one, flagged ones when their run is decided. Opening it again
+//! raises its generation. A user's document is the truth about boxes and groups.
+
+use super::deposit::encode;
+use super::{MailboxError, Mailboxes, Remover};
+use crate::context::Context;
+use crate::model::{
+    Due, Group, GroupId, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, Mwi, PurgeItem, User,
+    UserId,
+};
+use crate::store::documents::Decision;
+use crate::store::patience::{delete, ensure};
+use crate::store::{Key, StoreError};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// When the sweeper takes an unfinished closing up.
+const RESUME_AFTER: Duration = Duration::from_secs(300);
+const MAX_LABEL: usize = 100;
+
+/// Provisioning of one tenant.
+#[derive(Clone)]
+pub struct Directory {
+    context: Context,
+}
+
+/// A mailbox as administrators see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MailboxView {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub mailbox: MailboxId,
+    /// Its class of service.
+    pub class_of_service: String,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Messages that count against its quota.
+    pub messages: u32,
+    /// Its quota.
+    pub max_messages: u32,
+}
+
+/// How a user comes by a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OwnedAs {
+    /// Their own.
+    Personal,
+    /// By membership in this group.
+    Group(GroupId),
+}
+
+/// One of a user's mailboxes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnMailbox {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub mailbox: MailboxId,
+    /// Why it is theirs.
+    pub owned_as: OwnedAs,
+    /// Its counts.
+    pub mwi: Mwi,
+}
+
+impl Directory {
+    /// Over a tenant's context.
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// Makes a mailbox, or changes its settings. A closed one is opened again once it is empty.
+    ///
+    /// # Errors
+    /// `Invalid` for an unknown class, `StillClosing`, or the store's.
+    pub async fn put_mailbox(
+        &self,
+        mailbox: &MailboxId,
+        class_of_service: Option<String>,
+        label: Option<String>,
+    ) -> Result<MailboxView, MailboxError> {
+        let class = class_of_service.unwrap_or_else(|| crate::config::ClassOfService::STANDARD.into());
+        if self.context.config().class_of_service(&class).is_none() {
+            return Err(MailboxError::Invalid("classOfService: no class of that name is configured".into()));
+        }
+        if label.as_ref().is_some_and(|label| label.chars().count() > MAX_LABEL) {
+            return Err(MailboxError::Invalid(format!("label: use at most {MAX_LABEL} characters")));
+        }
+        let change = |settings: Option<MailboxSettings>, _| {
+            let mut new = settings.unwrap_or_default();
+            (new.class_of_service, new.label) = (class.clone(), label.clone());
+            Decision::Write(new, ())
+        };
+        self.context.documents().update(&Key::settings(mailbox), change).await?;
+        match self.context.writer().apply(mailbox, IndexOp::Open).await?.outcome {
+            IndexOutcome::StillClosing => Err(MailboxError::StillClosing),
+            _ => self.get_mailbox(mailbox).await,
+        }
+    }
+
+    /// A mailbox's settings and use.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, or the store's.
+    pub async fn get_mailbox(&self, mailbox: &MailboxId) -> Result<MailboxView, MailboxError> {
+        let index = self.open_index(mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
+        let settings: MailboxSettings =
+            self.context.documents().load(&Key::settings(mailbox)).await?.unwrap_or_default();
+        let class = Mailboxes::new(self.context.clone()).class_of(mailbox).await?;
+        Ok(MailboxView {
+            mailbox: mailbox.clone(),
+            class_of_service: settings.class_of_service,
+            label: settings.label,
+            messages: u32::try_from(index.listed()).unwrap_or(u32::MAX),
+            max_messages: class.max_messages,
+        })
+    }
+
+    async fn open_index(&self, mailbox: &MailboxId) -> Result<Option<Index>, StoreError> {
+        let index: Option<Index> = self.context.documents().load(&Key::index(mailbox)).await?;
+        Ok(index.filter(|index| !index.closed))
+    }
+
+    /// Closes a mailbox for good and deletes its messages; those of an open forget run when it is decided.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, or the store's; what is left is taken up by the sweeper.
+    pub async fn delete_mailbox(&self, mailbox: &MailboxId) -> Result<(), MailboxError> {
+        let index = self.open_index(mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
+        let item = Due::Close { mailbox: mailbox.clone(), generation: index.generation }.at(self
+            .context
+            .world()
+            .now()
+            .plus(RESUME_AFTER));
+        ensure(self.context.store(), self.context.world(), &Key::due(&item), &encode(&item)?).await?;
+        self.context.writer().apply(mailbox, IndexOp::Close).await?;
+        if empty_closed(&self.context, mailbox, index.generation).await? {
+            delete(self.context.store(), self.context.world(), &Key::due(&item)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes or replaces a user.
+    ///
+    /// # Errors
+    /// `Invalid` when a mailbox or group doesn't exist or there are too many; or the store's.
+    pub async fn put_user(&self, user: &UserId, new: User) -> Result<User, MailboxError> {
+        self.check_user(&new).await?;
+        let change = |old: Option<User>, _| {
+            let unknown = old.map(|old| old.unknown).unwrap_or_default();
+            Decision::Write(User { unknown, ..new.clone() }, ())
+        };
+        self.context.documents().update(&Key::user(user), change).await?;
+        Ok(new)
+    }
+
+    async fn check_user(&self, user: &User) -> Result<(), MailboxError> {
+        let invalid = |text: String| Err(MailboxError::Invalid(text));
+        let boxes: BTreeSet<&MailboxId> = user.mailboxes.iter().collect();
+        let groups: BTreeSet<&GroupId> = user.groups.iter().collect();
+        if boxes.len() != user.mailboxes.len() || groups.len() != user.groups.len() {
+            return invalid("mailboxes, groups: name each only once".into());
+        }
+        if boxes.len() > User::MAX_MAILBOXES || groups.len() > User::MAX_GROUPS {
+            let (most_boxes, most_groups) = (User::MAX_MAILBOXES, User::MAX_GROUPS);
+            return invalid(format!("a user has at most {most_boxes} mailboxes and {most_groups} groups"));
+        }
+        for mailbox in boxes {
+            if self.open_index(mailbox).await?.is_none() {
+                return invalid(format!("mailboxes: there is no mailbox {mailbox}; make it first"));
+            }
+        }
+        for group in groups {
+            if self.load_group(group).await?.is_none() {
+                return invalid(format!("groups: there is no group {group}; make it first"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_group(&self, group: &GroupId) -> Result<Option<Group>, StoreError> {
+        self.context.documents().load(&Key::group(group)).await
+    }
+
+    /// A user's boxes and groups.
+    ///
+    /// # Errors
+    /// `Unknown`, or the store's.
+    pub async fn get_user(&self, user: &UserId) -> Result<User, MailboxError> {
+        let found = self.context.documents().load(&Key::user(user)).await?;
+        found.ok_or(MailboxError::Unknown("user"))
+    }
+
+    /// Removes a user; their mailboxes stay.
+    ///
+    /// # Errors
+    /// `Unknown`, or the store's.
+    pub async fn delete_user(&self, user: &UserId) -> Result<(), MailboxError> {
+        self.get_user(user).await?;
+        Ok(delete(self.context.store(), self.context.world(), &Key::user(user)).await?)
+    }
+
+    /// Makes or replaces a group.
+    ///
+    /// # Errors
+    /// `Invalid` when its mailbox doesn't exist; or the store's.
+    pub async fn put_group(&self, group: &GroupId, new: Group) -> Result<Group, MailboxError> {
+        if self.open_index(&new.mailbox).await?.is_none() {
+            let text = format!("mailbox: there is no mailbox {}; make it first", new.mailbox);
+            return Err(MailboxError::Invalid(text));
+        }
+        let change = |old: Option<Group>, _| {
+            let unknown = old.map(|old| old.unknown).unwrap_or_default();
+            Decision::Write(Group { unknown, ..new.clone() }, ())
+        };
+        self.context.documents().update(&Key::group(group), change).await?;
+        Ok(new)
+    }
+
+    /// A group's mailbox.
+    ///
+    /// # Errors
+    /// `Unknown`, or the store's.
+    pub async fn get_group(&self, group: &GroupId) -> Result<Group, MailboxError> {
+        self.load_group(group).await?.ok_or(MailboxError::Unknown("group"))
+    }
+
+    /// Removes a group; its mailbox stays.
+    ///
+    /// # Errors
+    /// `Unknown`, or the store's.
+    pub async fn delete_group(&self, group: &GroupId) -> Result<(), MailboxError> {
+        self.get_group(group).await?;
+        Ok(delete(self.context.store(), self.context.world(), &Key::group(group)).await?)
+    }
+
+    /// All mailboxes of a user, personal ones first, with their counts. A user nobody provisioned has none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn mailboxes_of(&self, user: &UserId) -> Result<Vec<OwnMailbox>, MailboxError> {
+        let mut own = Vec::new();
+        for (mailbox, owned_as) in self.owned(user).await? {
+            if let Some(index) = self.open_index(&mailbox).await? {
+                own.push(OwnMailbox { mailbox, owned_as, mwi: Mwi::count(&index) });
+            }
+        }
+        Ok(own)
+    }
+
+    /// Whether a mailbox is a user's own or that of a group of theirs.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn may_open(&self, user: &UserId, mailbox: &MailboxId) -> Result<bool, MailboxError> {
+        Ok(self.owned(user).await?.iter().any(|(own, _)| own == mailbox))
+    }
+
+    async fn owned(&self, user: &UserId) -> Result<Vec<(MailboxId, OwnedAs)>, StoreError> {
+        let found: Option<User> = self.context.documents().load(&Key::user(user)).await?;
+        let user = found.unwrap_or_default();
+        let mut owned: Vec<_> =
+            user.mailboxes.into_iter().map(|mailbox| (mailbox, OwnedAs::Personal)).collect();
+        for group in user.groups {
+            if let Some(found) = self.load_group(&group).await?
+                && !owned.iter().any(|(mailbox, _)| *mailbox == found.mailbox)
+            {
+                owned.push((found.mailbox, OwnedAs::Group(group)));
+            }
+        }
+        Ok(owned)
+    }
+}
+
+/// Deletes the entries of a closed mailbox, flagged ones left out. True when none is left, or the mailbox
+/// has been opened again.
+pub(crate) async fn empty_closed(
+    context: &Context,
+    mailbox: &MailboxId,
+    generation: u32,
+) -> Result<bool, StoreError> {
+    let key = Key::index(mailbox);
+    let load = || context.documents().load::<Index>(&key);
+    let is_ours = |index: &Index| index.closed && index.generation == generation;
+    let Some(index) = load().await?.filter(|index| is_ours(index)) else { return Ok(true) };
+    for (id, entry) in index.entries.iter().filter(|(_, entry)| entry.forget.is_empty()) {
+        let remover = Remover::new(context);
+        remover.remove(mailbox, &PurgeItem::of_entry(*id, entry)).await?;
+    }
+    Ok(load().await?.is_none_or(|index| !is_ours(&index) || index.entries.is_empty()))
+}

@@ -1,0 +1,73 @@
+//! What a mailbox call can answer; the HTTP layer maps each to a problem document.
+
+use crate::store::{BodyError, ErrorClass, StoreError};
+
+/// Why a mailbox call failed. Messages never hold a number or a name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MailboxError {
+    /// No such mailbox, or not the caller's.
+    #[error("there is no such mailbox")]
+    UnknownMailbox,
+    /// No such message, or it isn't visible.
+    #[error("there is no such message in this mailbox")]
+    UnknownMessage,
+    /// No such user or group.
+    #[error("there is no such {0}")]
+    Unknown(&'static str),
+    /// The mailbox holds as many messages as its class of service allows.
+    #[error("the mailbox is full: it holds {limit} messages")]
+    Full {
+        /// The class's limit.
+        limit: u32,
+    },
+    /// The id's time isn't within six days back and five minutes ahead.
+    #[error(
+        "the Idempotency-Key's time is outside the last 6 days and the next 5 minutes: make a new UUIDv7"
+    )]
+    IdOutOfTime,
+    /// The id belongs to another message.
+    #[error("the Idempotency-Key was used for another message: make a new UUIDv7")]
+    IdReused,
+    /// The message was deleted, erased, or the mailbox closed meanwhile.
+    #[error("the message or its mailbox has been deleted")]
+    Gone,
+    /// The audio can't be stored.
+    #[error("{0}")]
+    Audio(BodyError),
+    /// The upload took longer than an attempt may.
+    #[error("the upload took longer than 15 minutes")]
+    TooSlow,
+    /// The mailbox is closed and still being emptied.
+    #[error("the mailbox is still being emptied: try again when its erasure has ended")]
+    StillClosing,
+    /// Something provisioned breaks a rule.
+    #[error("{0}")]
+    Invalid(String),
+    /// Our clock and the store's differ by more than 5 s.
+    #[error("this replica's clock differs from the store's by more than 5 s")]
+    ClockSkew,
+    /// The store failed; retrying is safe.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl MailboxError {
+    /// What to do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Store(error) => error.class(),
+            Self::ClockSkew | Self::StillClosing => ErrorClass::Transient,
+            _ => ErrorClass::Permanent,
+        }
+    }
+}
+
+impl From<StoreError> for MailboxError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Body(body) => Self::Audio(body),
+            other => Self::Store(other),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! D3 to D5: an envelope becomes an entry, under the eye of its caller's mark.
+//!
+//! Used by deposits, and by the sweeper for deposits whose replica died. The mark is looked at before
+//! the insertion (so that a covered message is never visible), after it (the handshake with a forget:
+//! it writes the mark, then lists), and once more after flagging (an undo may have come between).
+
+use super::{Deposited, MailboxError, Remover};
+use crate::broken::{self, Broken};
+use crate::context::Context;
+use crate::model::{
+    CallerHash, Envelope, IndexOp, IndexOutcome, MailboxId, Mark, MarkState, MessageId, Mwi, NewEntry, RunId,
+    Time,
+};
+use crate::store::patience::delete;
+use crate::store::{Key, StoreError};
+use std::collections::BTreeMap;
+
+/// A message whose audio and envelope are stored.
+pub(crate) struct Insertion {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) id: MessageId,
+    pub(crate) caller: CallerHash,
+    pub(crate) envelope: Envelope,
+}
+
+/// Completes deposits.
+pub(crate) struct Finisher<'a> {
+    context: &'a Context,
+}
+
+impl<'a> Finisher<'a> {
+    pub(crate) fn new(context: &'a Context) -> Self {
+        Self { context }
+    }
+
+    /// Inserts the entry and settles it with the mark.
+    ///
+    /// # Errors
+    /// `Gone` when a purge covers it, the id was deleted or the mailbox closed; `IdReused`; the store's.
+    pub(crate) async fn finish(&self, insertion: Insertion) -> Result<Deposited, MailboxError> {
+        let flags = self.look_before(&insertion).await?;
+        let entry =
+            insertion.envelope.entry(insertion.caller.clone(), flags.clone(), self.context.world().now());
+        let new = NewEntry { id: insertion.id, entry, generation: insertion.envelope.generation };
+        let op = IndexOp::Insert(Box::new(new));
+        let applied = self.context.writer().try_apply(&insertion.mailbox, op).await?;
+        let outcome = applied.map_or(IndexOutcome::Refused, |applied| applied.outcome);
+        match outcome {
+            IndexOutcome::Done | IndexOutcome::AlreadyThere => {}
+            refused => {
+                self.remove_own(&insertion).await?;
+                let reused = refused == IndexOutcome::OtherMessage;
+                return Err(if reused { MailboxError::IdReused } else { MailboxError::Gone });
+            }
+        }
+        let mut mwi = applied.map(|applied| applied.mwi).unwrap_or_default();
+        self.look_after(&insertion, &flags, outcome == IndexOutcome::AlreadyThere, &mut mwi).await?;
+        Ok(Deposited { id: insertion.id, mwi, created: outcome == IndexOutcome::Done })
+    }
+
+    async fn load_mark(&self, caller: &CallerHash) -> Result<Mark, StoreError> {
+        if caller.is_withheld() {
+            return Ok(Mark::default());
+        }
+        Ok(self.context.documents().load(&Key::mark(caller)).await?.unwrap_or_default())
+    }
+
+    async fn look_before(&self, insertion: &Insertion) -> Result<BTreeMap<RunId, Time>, MailboxError> {
+        let mut flags = BTreeMap::new();
+        if broken::is(Broken::NoFirstLook) {
+            return Ok(flags);
+        }
+        let mark = self.load_mark(&insertion.caller).await?;
+        for (run, marked) in mark.covering(insertion.envelope.received) {
+            match marked.state {
+                MarkState::Undone => {}
+                MarkState::Marked => {
+                    flags.insert(run.clone(), marked.purge_at);
+                }
+                MarkState::Purging | MarkState::Purged => return self.erase(insertion).await,
+            }
+        }
+        Ok(flags)
+    }
+
+    async fn look_after(
+        &self,
+        insertion: &Insertion,
+        flags: &BTreeMap<RunId, Time>,
+        was_there: bool,
+        mwi: &mut Mwi,
+    ) -> Result<(), MailboxError> {
+        if broken::is(Broken::NoLookAfterInsertion) {
+            return Ok(());
+        }
+        let mark = self.load_mark(&insertion.caller).await?;
+        for (run, marked) in mark.covering(insertion.envelope.received) {
+            match marked.state {
+                MarkState::Undone => *mwi = self.clear(insertion, run).await?,
+                MarkState::Marked => {
+                    if was_there || !flags.contains_key(run) {
+                        *mwi = self.flag(insertion, run, marked.purge_at).await?;
+                    }
+                    self.look_again(insertion, run, mwi).await?;
+                }
+                MarkState::Purging | MarkState::Purged => return self.erase(insertion).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// After flagging: the run may have been undone or carried out meanwhile.
+    async fn look_again(
+        &self,
+        insertion: &Insertion,
+        run: &RunId,
+        mwi: &mut Mwi,
+    ) -> Result<(), MailboxError> {
+        if broken::is(Broken::NoLookAfterFlagging) {
+            return Ok(());
+        }
+        let mark = self.load_mark(&insertion.caller).await?;
+        match mark.runs.get(run).map(|marked| marked.state) {
+            Some(MarkState::Undone) => *mwi = self.clear(insertion, run).await?,
+            Some(MarkState::Purging | MarkState::Purged) => return self.erase(insertion).await,
+            Some(MarkState::Marked) | None => {}
+        }
+        Ok(())
+    }
+
+    async fn flag(&self, insertion: &Insertion, run: &RunId, purge_at: Time) -> Result<Mwi, MailboxError> {
+        let messages = BTreeMap::from([(insertion.id, insertion.caller.clone())]);
+        let op = IndexOp::Flag { run: run.clone(), purge_at, messages };
+        Ok(self.context.writer().apply(&insertion.mailbox, op).await?.mwi)
+    }
+
+    async fn clear(&self, insertion: &Insertion, run: &RunId) -> Result<Mwi, MailboxError> {
+        let op = IndexOp::ClearFlags { run: run.clone() };
+        Ok(self.context.writer().apply(&insertion.mailbox, op).await?.mwi)
+    }
+
+    /// A purge covers the message: it goes by X, and the depositor is told that it is gone.
+    async fn erase<T>(&self, insertion: &Insertion) -> Result<T, MailboxError> {
+        let Insertion { mailbox, id, caller, envelope } = insertion;
+        let message = envelope.purge_item(*id, caller.clone());
+        Remover::new(self.context).remove(mailbox, &message).await?;
+        Err(MailboxError::Gone)
+    }
+
+    /// Refused by the index: our envelope first, **then** our audio, because the sweeper starts from audio.
+    pub(crate) async fn remove_own(&self, insertion: &Insertion) -> Result<(), StoreError> {
+        let (store, world) = (self.context.store(), self.context.world());
+        let key = Key::envelope(&insertion.caller, &insertion.mailbox, insertion.id);
+        let audio = Key::audio(&insertion.envelope.audio);
+        let region = self.context.region(&insertion.envelope.region)?;
+        if broken::is(Broken::AudioBeforeEnvelope) {
+            delete(region.as_ref(), world, &audio).await?;
+        }
+        if let Some(found) = store.get(&key).await?
+            && super::deposit::decode_envelope(&found)?.audio == insertion.envelope.audio
+        {
+            delete(store, world, &key).await?;
+        }
+        delete(region.as_ref(), world, &audio).await
+    }
+}

@@ -1,0 +1,47 @@
+//! Mailboxes: deposit, retrieve, mark, trash, retention, and who owns what.
+//!
+//! Flow of a deposit: [`Mailboxes::admit`] decides from the index whether the mailbox takes it (before
+//! any audio is read), then [`Mailboxes::deposit`] streams the audio and makes the message. Every other
+//! call is one read of the index or one operation on it.
+//!
+//! What can go wrong is a [`MailboxError`]: each says what to do, and nothing acknowledged is ever lost.
+
+mod deposit;
+mod directory;
+mod error;
+mod finish;
+mod remove;
+mod retention;
+mod retrieve;
+mod views;
+mod writer;
+
+pub use deposit::{Admitted, DepositRequest, Deposited, Recording, RecordingInfo};
+pub use directory::{Directory, MailboxView, OwnMailbox, OwnedAs};
+pub use error::MailboxError;
+pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
+pub use views::{MessageView, ShownState};
+
+pub(crate) use deposit::{decode, decode_envelope, encode};
+pub(crate) use directory::empty_closed;
+pub(crate) use finish::{Finisher, Insertion};
+#[cfg(test)]
+pub(crate) use remove::Only;
+pub(crate) use remove::Remover;
+pub(crate) use retention::expire_messages;
+pub(crate) use writer::IndexWriter;
+
+use crate::context::Context;
+
+/// The mailbox service of one tenant.
+#[derive(Clone)]
+pub struct Mailboxes {
+    pub(crate) context: Context,
+}
+
+impl Mailboxes {
+    /// Over a tenant's context.
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+}

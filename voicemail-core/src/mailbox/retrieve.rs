@@ -1,0 +1,195 @@
+//! What agents do with messages: list, listen, mark, trash and restore.
+//!
+//! A list is one read of the index, newest first; a cursor names the last message shown, so that
+//! messages arriving meanwhile neither repeat nor hide others.
+
+use super::deposit::ensure_retention;
+use super::remove::Only;
+use super::views::shown;
+use super::{MailboxError, Mailboxes, MessageView, Remover, ShownState};
+use crate::model::{
+    AudioDigest, Entry, Index, IndexOp, IndexOutcome, MailboxId, MessageChange, MessageId, Mwi, PurgeItem,
+    Time,
+};
+use crate::store::{Key, StoreError};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use std::ops::Range;
+use std::time::Duration;
+
+/// States that a list can be narrowed to.
+pub type ListedState = ShownState;
+
+/// Which messages to list.
+#[derive(Clone, Debug, Default)]
+pub struct MessageFilter {
+    /// Only these; all but the trash when absent.
+    pub state: Option<ListedState>,
+    /// At most this many.
+    pub limit: usize,
+    /// Go on after the page that gave this.
+    pub cursor: Option<String>,
+}
+
+/// A page of a list.
+#[derive(Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct MessagePage {
+    /// Newest first.
+    pub messages: Vec<MessageView>,
+    /// Gives the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Audio on its way out.
+pub struct Audio {
+    /// Size of the whole recording.
+    pub size: u64,
+    /// SHA-256 of the whole recording.
+    pub digest: AudioDigest,
+    /// The range asked for.
+    pub bytes: BoxStream<'static, Result<Bytes, StoreError>>,
+}
+
+impl Mailboxes {
+    /// The index of an open mailbox.
+    async fn index(&self, mailbox: &MailboxId) -> Result<Index, MailboxError> {
+        let index: Option<Index> = self.context.documents().load(&Key::index(mailbox)).await?;
+        index.filter(|index| !index.closed).ok_or(MailboxError::UnknownMailbox)
+    }
+
+    async fn entry(&self, mailbox: &MailboxId, id: MessageId) -> Result<Entry, MailboxError> {
+        let index = self.index(mailbox).await?;
+        index.visible(id).cloned().ok_or(MailboxError::UnknownMessage)
+    }
+
+    /// Lists messages, newest first.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, `Invalid` for a cursor that isn't ours, or the store's.
+    pub async fn list(
+        &self,
+        mailbox: &MailboxId,
+        filter: MessageFilter,
+    ) -> Result<MessagePage, MailboxError> {
+        let after = filter.cursor.as_deref().map(parse_cursor).transpose()?;
+        let index = self.index(mailbox).await?;
+        let wanted = |entry: &Entry| {
+            let state = shown(entry);
+            entry.is_visible() && filter.state.map_or(state != ShownState::Trashed, |only| only == state)
+        };
+        let mut found: Vec<(Time, MessageId)> = index
+            .entries
+            .iter()
+            .filter(|(_, entry)| wanted(entry))
+            .map(|(id, entry)| (entry.received, *id))
+            .filter(|position| after.is_none_or(|after| *position < after))
+            .collect();
+        found.sort_unstable_by(|left, right| right.cmp(left));
+        let more = found.len() > filter.limit;
+        found.truncate(filter.limit);
+        let next = found.last().filter(|_| more).map(|(time, id)| format!("{}.{id}", time.0));
+        let view =
+            |(_, id): &(Time, MessageId)| index.visible(*id).map(|e| MessageView::new(mailbox, *id, e));
+        Ok(MessagePage { messages: found.iter().filter_map(view).collect(), next })
+    }
+
+    /// One message.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, `UnknownMessage`, or the store's.
+    pub async fn message(&self, mailbox: &MailboxId, id: MessageId) -> Result<MessageView, MailboxError> {
+        Ok(MessageView::new(mailbox, id, &self.entry(mailbox, id).await?))
+    }
+
+    /// A message's audio, or a range of it.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, `UnknownMessage`, or the store's.
+    pub async fn audio(
+        &self,
+        mailbox: &MailboxId,
+        id: MessageId,
+        range: Option<Range<u64>>,
+    ) -> Result<Audio, MailboxError> {
+        let entry = self.entry(mailbox, id).await?;
+        let store = self.context.region(&entry.region)?;
+        let found = store.read(&Key::audio(&entry.audio), range).await?;
+        // Erased between the look at the index and the read.
+        let body = found.ok_or(MailboxError::UnknownMessage)?;
+        Ok(Audio { size: body.size, digest: entry.digest, bytes: body.bytes })
+    }
+
+    /// Changes state or urgency.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, `UnknownMessage`, or the store's.
+    pub async fn change(
+        &self,
+        mailbox: &MailboxId,
+        id: MessageId,
+        change: MessageChange,
+    ) -> Result<MessageView, MailboxError> {
+        self.apply_to_message(mailbox, id, IndexOp::Change(id, change)).await
+    }
+
+    /// Moves a message to the trash, from which it goes for good after the class's hours.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, `UnknownMessage`, or the store's.
+    pub async fn trash(&self, mailbox: &MailboxId, id: MessageId) -> Result<MessageView, MailboxError> {
+        let entry = self.entry(mailbox, id).await?;
+        let hours = self.class_of(mailbox).await?.trash_hours;
+        let keep = Duration::from_secs(u64::from(hours) * 3_600);
+        let now = self.context.world().now();
+        if keep.is_zero() {
+            let only = Only { expired: false, visible: true };
+            let remover = Remover::new(&self.context);
+            remover.remove_if(mailbox, &PurgeItem::of_entry(id, &entry), only).await?;
+            let trash = Some(crate::model::Trash { until: now });
+            return Ok(MessageView::new(mailbox, id, &Entry { trash, ..entry }));
+        }
+        // The due item first: a trashed message must never be without one. The clock may reach the next
+        // day before the index is written.
+        for margin in [Duration::ZERO, Duration::from_secs(60)] {
+            ensure_retention(&self.context, mailbox, now.plus(keep).plus(margin)).await?;
+        }
+        self.apply_to_message(mailbox, id, IndexOp::MoveToTrash { id, keep }).await
+    }
+
+    /// Takes a message out of the trash.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, `UnknownMessage`, or the store's.
+    pub async fn restore(&self, mailbox: &MailboxId, id: MessageId) -> Result<MessageView, MailboxError> {
+        self.apply_to_message(mailbox, id, IndexOp::Restore(id)).await
+    }
+
+    async fn apply_to_message(
+        &self,
+        mailbox: &MailboxId,
+        id: MessageId,
+        op: IndexOp,
+    ) -> Result<MessageView, MailboxError> {
+        self.index(mailbox).await?;
+        match self.context.writer().apply(mailbox, op).await?.outcome {
+            IndexOutcome::NotFound => Err(MailboxError::UnknownMessage),
+            _ => self.message(mailbox, id).await,
+        }
+    }
+
+    /// The counts that the lamp shows.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, or the store's.
+    pub async fn mwi(&self, mailbox: &MailboxId) -> Result<Mwi, MailboxError> {
+        Ok(Mwi::count(&self.index(mailbox).await?))
+    }
+}
+
+fn parse_cursor(text: &str) -> Result<(Time, MessageId), MailboxError> {
+    let invalid = || MailboxError::Invalid("cursor: use the value of next from the page before".into());
+    let (time, id) = text.split_once('.').ok_or_else(invalid)?;
+    let time = time.parse().map_err(|_| invalid())?;
+    Ok((Time(time), id.parse().map_err(|_| invalid())?))
+}

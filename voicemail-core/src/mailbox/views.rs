@@ -1,0 +1,84 @@
+//! What agents see of a message.
+
+use crate::model::{Entry, MailboxId, MessageId, MessageState, Time};
+use serde::{Deserialize, Serialize};
+
+/// State as agents see it: the trash is a state of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ShownState {
+    /// Nobody has listened to it.
+    New,
+    /// Listened to.
+    Read,
+    /// Kept on purpose.
+    Saved,
+    /// In the trash until `trashedUntil`.
+    Trashed,
+}
+
+/// A message in a list. Holds personal data: never logged.
+#[derive(Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageView {
+    /// Id, a UUIDv7.
+    #[schema(value_type = String)]
+    pub id: MessageId,
+    /// Its mailbox.
+    #[schema(value_type = String)]
+    pub mailbox: MailboxId,
+    /// State.
+    pub state: ShownState,
+    /// Urgent or not.
+    pub urgent: bool,
+    /// The caller as given; absent when withheld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// The caller's display name as given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_name: Option<String>,
+    /// When it was deposited, RFC 3339.
+    pub received: String,
+    /// Length in milliseconds.
+    pub duration_ms: u64,
+    /// Size of the audio in bytes.
+    pub size: u64,
+    /// SHA-256 of the audio, hex.
+    pub sha256: String,
+    /// When retention deletes it, RFC 3339; later if it is held.
+    pub expires: String,
+    /// When the trash is emptied of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trashed_until: Option<String>,
+}
+
+impl MessageView {
+    /// The view of a visible entry.
+    pub fn new(mailbox: &MailboxId, id: MessageId, entry: &Entry) -> Self {
+        Self {
+            id,
+            mailbox: mailbox.clone(),
+            state: shown(entry),
+            urgent: entry.urgent,
+            caller: entry.caller.as_ref().map(|caller| caller.reveal().to_owned()),
+            caller_name: entry.caller_name.clone(),
+            received: entry.received.rfc3339(),
+            duration_ms: entry.duration_ms,
+            size: entry.size,
+            sha256: entry.digest.0.clone(),
+            expires: entry.expires.rfc3339(),
+            trashed_until: entry.trash.as_ref().map(|trash| Time::rfc3339(trash.until)),
+        }
+    }
+}
+
+pub(super) fn shown(entry: &Entry) -> ShownState {
+    if entry.trash.is_some() {
+        return ShownState::Trashed;
+    }
+    match entry.state {
+        MessageState::New | MessageState::Deleting => ShownState::New,
+        MessageState::Read => ShownState::Read,
+        MessageState::Saved => ShownState::Saved,
+    }
+}

@@ -1,0 +1,136 @@
+//! Group commit: writers to one mailbox's index in one process share replacements.
+//!
+//! One replacement is in flight at a time; what queues meanwhile is merged into the next. Whoever gets
+//! the turn applies everything that waits and hands out the answers. A leader that is dropped half-way
+//! leaves its followers without an answer; they queue again, which is safe because operations are
+//! idempotent. An operation whose caller is gone is not applied: a late flag would have nobody to look
+//! at the mark again after it.
+
+use super::MailboxError;
+use crate::model::{Index, IndexOp, IndexOutcome, MailboxId, Mwi};
+use crate::store::documents::{Decision, Documents};
+use crate::store::{Key, StoreError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+/// What became of an operation, and the counts of the very revision that holds it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Applied {
+    pub(crate) outcome: IndexOutcome,
+    pub(crate) mwi: Mwi,
+}
+
+/// `None`: there is no such mailbox.
+type Answer = Result<Option<Applied>, StoreError>;
+
+struct Waiting {
+    op: IndexOp,
+    reply: oneshot::Sender<Answer>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Vec<Waiting>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// The one way to change an index.
+pub(crate) struct IndexWriter {
+    documents: Documents,
+    queues: Mutex<HashMap<MailboxId, Arc<Queue>>>,
+}
+
+/// Queues nobody uses are dropped when there are more than this.
+const MOST_QUEUES: usize = 10_000;
+
+impl IndexWriter {
+    pub(crate) fn new(documents: Documents) -> Self {
+        Self { documents, queues: Mutex::default() }
+    }
+
+    /// Applies an operation.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, or the store's.
+    pub(crate) async fn apply(&self, mailbox: &MailboxId, op: IndexOp) -> Result<Applied, MailboxError> {
+        self.try_apply(mailbox, op).await?.ok_or(MailboxError::UnknownMailbox)
+    }
+
+    /// Applies an operation; `None` when there is no such mailbox.
+    pub(crate) async fn try_apply(&self, mailbox: &MailboxId, op: IndexOp) -> Answer {
+        let queue = self.queue(mailbox);
+        loop {
+            let mut reply = queue.enter(op.clone());
+            let answer = tokio::select! {
+                biased;
+                answer = &mut reply => answer.ok(),
+                turn = queue.turn.lock() => {
+                    if reply.is_empty() && !reply.is_terminated() {
+                        self.lead(mailbox, &queue).await;
+                    }
+                    drop(turn);
+                    reply.try_recv().ok()
+                }
+            };
+            if let Some(answer) = answer {
+                return answer;
+            }
+        }
+    }
+
+    fn queue(&self, mailbox: &MailboxId) -> Arc<Queue> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if queues.len() > MOST_QUEUES {
+            queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+        }
+        Arc::clone(queues.entry(mailbox.clone()).or_default())
+    }
+
+    async fn lead(&self, mailbox: &MailboxId, queue: &Queue) {
+        let mut batch = queue.take();
+        batch.retain(|waiting| !waiting.reply.is_closed());
+        let ops: Vec<IndexOp> = batch.iter().map(|waiting| waiting.op.clone()).collect();
+        let result = self.write(mailbox, &ops).await;
+        for (position, waiting) in batch.into_iter().enumerate() {
+            let answer = match &result {
+                Ok(applied) => Ok(applied.as_ref().and_then(|all| all.get(position).copied())),
+                Err(error) => Err(error.clone()),
+            };
+            // A caller who is gone needs no answer.
+            let _ = waiting.reply.send(answer);
+        }
+    }
+
+    async fn write(&self, mailbox: &MailboxId, ops: &[IndexOp]) -> Result<Option<Vec<Applied>>, StoreError> {
+        let change = |index: Option<Index>, now| {
+            let opens = ops.iter().any(|op| matches!(op, IndexOp::Open));
+            let Some(mut index) = index.or_else(|| opens.then(Index::default)) else {
+                return Decision::Keep(None);
+            };
+            let mut changed = false;
+            let mut outcomes = Vec::with_capacity(ops.len());
+            for op in ops {
+                let (wrote, outcome) = index.apply(op, now);
+                changed |= wrote;
+                outcomes.push(outcome);
+            }
+            let mwi = Mwi::count(&index);
+            let applied = outcomes.into_iter().map(|outcome| Applied { outcome, mwi }).collect();
+            if changed { Decision::Write(index, Some(applied)) } else { Decision::Keep(Some(applied)) }
+        };
+        self.documents.update(&Key::index(mailbox), change).await
+    }
+}
+
+impl Queue {
+    fn enter(&self, op: IndexOp) -> oneshot::Receiver<Answer> {
+        let (reply, receiver) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(Waiting { op, reply });
+        receiver
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,221 @@
+//! Caller numbers: how they are normalised, hashed and kept out of logs.
+//!
+//! Flow: a deposit's `caller` becomes a [`CallerId`] (as given); [`RuleSet::normalise`] brings it to
+//! E.164 where it is a number in the tenant's plan; [`TenantKey::hash`] gives the [`CallerHash`] under
+//! which envelopes and marks are filed. An erasure hashes a subject under every rule set ever used.
+//!
+//! What can go wrong: text that is no telephone number (a SIP URI, a short code) is kept as it is,
+//! trimmed and in lower case, so that it is found under the same text again.
+
+use aws_lc_rs::hmac;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A caller's number as the network gave it. Its `Debug` is redacted: numbers are personal data.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallerId(String);
+
+impl CallerId {
+    /// Longest caller accepted, in bytes; a SIP URI fits.
+    pub const MAX_BYTES: usize = 256;
+
+    /// `None` when the text is blank: a withheld number.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// The number itself, for the API's answers and the stored envelope; never for a log.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CallerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CallerId(redacted)")
+    }
+}
+
+/// A way of normalising numbers that was once in force. Kept for ever in the tenant document, because
+/// an erasure must find what was filed under it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleSet {
+    /// Number of the rule set within the tenant, from 1.
+    pub id: u32,
+    /// Version of the algorithm in this module.
+    pub algorithm: u32,
+    /// ISO 3166 region by which national numbers are read.
+    pub default_region: String,
+}
+
+impl RuleSet {
+    /// The algorithm that this program writes with.
+    pub const ALGORITHM: u32 = 1;
+
+    /// Loads what normalising needs, which takes a moment the first time.
+    pub fn prepare(&self) {
+        if let Some(caller) = CallerId::new("+441632960000") {
+            self.normalise(&caller);
+        }
+    }
+
+    /// E.164 where the text is a number in the plan, else the text trimmed and in lower case.
+    pub fn normalise(&self, caller: &CallerId) -> String {
+        let text = strip_uri(caller.reveal());
+        let region = self.default_region.parse().ok();
+        match phonenumber::parse(region, text) {
+            Ok(number) if is_dialable(text) => number.format().mode(phonenumber::Mode::E164).to_string(),
+            _ => caller.reveal().trim().to_lowercase(),
+        }
+    }
+}
+
+/// Letters make the parser read vanity numbers; a caller id with letters is a name or an address.
+fn is_dialable(text: &str) -> bool {
+    text.bytes().filter(u8::is_ascii_digit).count() >= 5 && text.chars().all(|c| !c.is_alphabetic())
+}
+
+/// `tel:+44…;ext=1` and `<tel:…>` carry a number; other URIs stay as they are.
+fn strip_uri(text: &str) -> &str {
+    let text = text.trim().trim_start_matches('<').trim_end_matches('>');
+    let number = text.strip_prefix("tel:").unwrap_or(text);
+    number.split(';').next().unwrap_or(number)
+}
+
+/// First 128 bits, in hex, of HMAC-SHA256(tenant key, normalised caller); or `withheld`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallerHash(String);
+
+impl CallerHash {
+    /// The place of callers without a number.
+    pub fn withheld() -> Self {
+        Self("withheld".into())
+    }
+
+    /// Whether the caller gave no number; such messages can't be found by caller.
+    pub fn is_withheld(&self) -> bool {
+        self.0 == "withheld"
+    }
+
+    /// The hash as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Where it is filed: `<h2>/<H>`, or `withheld`.
+    pub fn path(&self) -> String {
+        if self.is_withheld() {
+            self.0.clone()
+        } else {
+            format!("{}/{}", &self.0[..2.min(self.0.len())], self.0)
+        }
+    }
+}
+
+impl fmt::Display for CallerHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The tenant's secret key. Losing it means that erasures find nothing, hence its check value.
+#[derive(Clone)]
+pub struct TenantKey(hmac::Key);
+
+impl TenantKey {
+    /// Shortest key accepted, in bytes.
+    pub const MIN_BYTES: usize = 32;
+
+    /// `None` when the key is shorter than [`MIN_BYTES`](Self::MIN_BYTES).
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        (bytes.len() >= Self::MIN_BYTES).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
+    }
+
+    /// The hash under which a normalised caller is filed.
+    pub fn hash(&self, normalised: &str) -> CallerHash {
+        CallerHash(self.tag("caller", normalised.as_bytes())[..32].to_owned())
+    }
+
+    /// Tells a wrong key from the right one without giving anything away.
+    pub fn check_value(&self) -> String {
+        self.tag("check", b"")[..16].to_owned()
+    }
+
+    /// A keyed digest, in hex, for the purpose named.
+    pub fn tag(&self, purpose: &str, data: &[u8]) -> String {
+        hex::encode(self.derive(purpose, data))
+    }
+
+    /// 32 bytes derived for the purpose named.
+    pub fn derive(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(purpose.as_bytes());
+        context.update(&[0]);
+        context.update(data);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.sign().as_ref());
+        bytes
+    }
+}
+
+impl fmt::Debug for TenantKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TenantKey(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> RuleSet {
+        RuleSet { id: 1, algorithm: RuleSet::ALGORITHM, default_region: "GB".into() }
+    }
+
+    fn normalise(text: &str) -> String {
+        rules().normalise(&CallerId::new(text).unwrap())
+    }
+
+    #[test]
+    fn all_spellings_of_a_number_are_one_caller() {
+        for text in [
+            "+44 20 7946 0123",
+            "020 7946 0123",
+            "0044 20 79460123",
+            "(020) 7946-0123",
+            "tel:+442079460123;ext=5",
+        ] {
+            assert_eq!(normalise(text), "+442079460123", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_kept_in_lower_case() {
+        assert_eq!(normalise(" SIP:Alice@Example.org "), "sip:alice@example.org");
+        assert_eq!(normalise("0800FLOWERS"), "0800flowers");
+    }
+
+    #[test]
+    fn blank_callers_are_withheld() {
+        assert_eq!(CallerId::new("  "), None);
+    }
+
+    #[test]
+    fn a_number_never_shows_in_debug_output() {
+        let caller = CallerId::new("+442079460123").unwrap();
+        assert!(!format!("{caller:?}").contains("44"));
+    }
+
+    #[test]
+    fn hashes_differ_between_keys_and_purposes() {
+        let (one, two) = (TenantKey::new(&[1; 32]).unwrap(), TenantKey::new(&[2; 32]).unwrap());
+        assert_ne!(one.hash("+442079460123"), two.hash("+442079460123"));
+        assert_eq!(one.hash("+442079460123").as_str().len(), 32);
+        assert_ne!(one.check_value(), two.check_value());
+        assert!(TenantKey::new(&[1; 31]).is_none());
+    }
+}

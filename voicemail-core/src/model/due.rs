@@ -1,0 +1,109 @@
+//! Due items: what must happen at a time, with all that is needed to do it.
+//!
+//! Filed as `due/<yyyymmddHHMM>/<kind>.<id>` and never changed, so that any replica can take one up
+//! and a crash leaves it for the next. Names are deterministic where making one twice must do nothing.
+
+use super::{AudioKey, CallerHash, MailboxId, MessageId, RunId, Time};
+use serde::{Deserialize, Serialize};
+
+/// A stored due item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueItem {
+    /// Exact time; the key only has the minute.
+    pub at: Time,
+    /// What to do.
+    #[serde(flatten)]
+    pub due: Due,
+}
+
+/// What must happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Due {
+    /// X: finish a deletion. `attempt` makes the name this deletion's own.
+    Delete {
+        /// Mailbox of the message.
+        mailbox: MailboxId,
+        /// The message.
+        id: MessageId,
+        /// Its caller.
+        caller: CallerHash,
+        /// Its audio.
+        audio: AudioKey,
+        /// Region of the audio.
+        region: String,
+        /// Random.
+        attempt: String,
+    },
+    /// Look for expired messages in a mailbox. Names no message.
+    Retain {
+        /// The mailbox.
+        mailbox: MailboxId,
+    },
+    /// Finish closing a mailbox.
+    Close {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its generation when it was closed.
+        generation: u32,
+    },
+    /// Move a GDPR run on.
+    Run {
+        /// The run.
+        run: RunId,
+        /// Why.
+        stage: RunStage,
+        /// Callers of the run: after its end these are only here and in the ledger.
+        callers: Vec<CallerHash>,
+        /// Messages received up to then are covered.
+        cutoff: Time,
+    },
+}
+
+/// Why a run is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "name", content = "number")]
+pub enum RunStage {
+    /// A minute after the start: resume it, or mark once more.
+    Resume,
+    /// The purge or the export's end is due.
+    Deadline,
+    /// Superseded revisions can be pruned now; the number makes the item's name its own.
+    History(i64),
+    /// After the end: pass 1 at 1 h, 2 at 1 d, 3 at 8 d.
+    After(u32),
+}
+
+impl DueItem {
+    /// Key below the tenant's prefix.
+    pub fn key(&self) -> String {
+        format!("due/{}/{}", self.at.minute(), self.due.name())
+    }
+}
+
+impl Due {
+    fn name(&self) -> String {
+        match self {
+            Self::Delete { mailbox, id, attempt, .. } => format!("delete.{mailbox}.{id}.{attempt}"),
+            Self::Retain { mailbox } => format!("retain.{mailbox}"),
+            Self::Close { mailbox, generation } => format!("close.{mailbox}.{generation}"),
+            Self::Run { run, stage, .. } => format!("run.{}.{}", run.flat(), stage.name()),
+        }
+    }
+
+    /// At that time.
+    pub fn at(self, at: Time) -> DueItem {
+        DueItem { at, due: self }
+    }
+}
+
+impl RunStage {
+    fn name(self) -> String {
+        match self {
+            Self::Resume => "resume".into(),
+            Self::Deadline => "deadline".into(),
+            Self::History(round) => format!("history-{round}"),
+            Self::After(pass) => format!("after-{pass}"),
+        }
+    }
+}

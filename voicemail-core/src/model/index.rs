@@ -1,0 +1,209 @@
+//! The mailbox index: one document that holds every entry of a mailbox, and the envelope beside each message.
+//!
+//! A list of messages and the MWI counts are one read of the index; every change to a mailbox is one
+//! conditional replacement of it (see [`IndexOp`](super::IndexOp)). Entries hold what a list shows; the
+//! [`Envelope`] is filed by caller and is what an erasure finds.
+
+use super::{AudioDigest, AudioKey, CallerHash, CallerId, MessageId, PurgeItem, RunId, Time};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// The index of one mailbox, `mb/<m2>/<mailbox>/index`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Index {
+    /// Messages by id, so oldest first.
+    pub entries: BTreeMap<MessageId, Entry>,
+    /// Ids that were deleted, until no retry of them is accepted any more.
+    pub gone: BTreeMap<MessageId, Time>,
+    /// The mailbox was closed; it takes no deposits and its entries are being deleted.
+    pub closed: bool,
+    /// Raised when a closed mailbox is opened again, so that a frozen deposit to the old one is refused.
+    pub generation: u32,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// What a message's owner did with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageState {
+    /// Nobody has listened to it.
+    New,
+    /// Listened to.
+    Read,
+    /// Listened to, and kept on purpose.
+    Saved,
+    /// Being deleted for good; in no list.
+    Deleting,
+}
+
+/// A message in the trash: out of the counts, restorable until its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trash {
+    /// When it goes for good.
+    pub until: Time,
+}
+
+/// One message in a mailbox.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Hash that the caller is filed under.
+    pub caller_hash: CallerHash,
+    /// The caller as given; none when withheld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<CallerId>,
+    /// Display name as given by the network. Personal data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_name: Option<String>,
+    /// When the deposit began.
+    pub received: Time,
+    /// Length of the recording in milliseconds.
+    pub duration_ms: u64,
+    /// Size of the audio in bytes.
+    pub size: u64,
+    /// Region of deposit, which holds the audio.
+    pub region: String,
+    /// Where the audio is.
+    pub audio: AudioKey,
+    /// SHA-256 of the audio.
+    pub digest: AudioDigest,
+    /// What the owner did with it.
+    pub state: MessageState,
+    /// In the trash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trash: Option<Trash>,
+    /// Marked urgent by the caller or the owner.
+    #[serde(default)]
+    pub urgent: bool,
+    /// When retention deletes it; stamped at deposit.
+    pub expires: Time,
+    /// Kept from retention and trash until each hold's time, by the hold's id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub holds: BTreeMap<String, Time>,
+    /// Forget runs that hide it, with the time from which it counts as erased.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub forget: BTreeMap<RunId, Time>,
+    /// Since when its clocks stand still: since the first flag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Time>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl Entry {
+    /// Exists for its owner, in the trash or not: neither being deleted nor hidden by a forget run.
+    pub fn is_visible(&self) -> bool {
+        self.state != MessageState::Deleting && self.forget.is_empty()
+    }
+
+    /// In the list and the counts: visible and not in the trash.
+    pub fn is_listed(&self) -> bool {
+        self.is_visible() && self.trash.is_none()
+    }
+
+    /// When retention or the trash deletes it, whichever comes first.
+    pub fn deadline(&self) -> Time {
+        self.trash.as_ref().map_or(self.expires, |trash| trash.until.min(self.expires))
+    }
+
+    /// Whether retention deletes it now: past its deadline, visible and not held.
+    pub fn is_expired(&self, now: Time) -> bool {
+        self.is_visible() && self.deadline() <= now && !self.is_held(now)
+    }
+
+    /// Whether any hold is in force.
+    pub fn is_held(&self, now: Time) -> bool {
+        self.holds.values().any(|until| *until > now)
+    }
+
+    /// Whether this is the message that a deletion was made for.
+    pub fn is(&self, caller: &CallerHash, audio: &AudioKey) -> bool {
+        self.caller_hash == *caller && self.audio == *audio
+    }
+}
+
+impl Index {
+    /// Entries that count against the mailbox's quota.
+    pub fn listed(&self) -> usize {
+        self.entries.values().filter(|entry| entry.is_listed()).count()
+    }
+
+    /// A visible entry, in the trash or not.
+    pub fn visible(&self, id: MessageId) -> Option<&Entry> {
+        self.entries.get(&id).filter(|entry| entry.is_visible())
+    }
+}
+
+/// What was deposited, filed by caller: `ca/<h2>/<H>/<mailbox>/<msgid>`. Written once. It is the
+/// message's metadata and the index by caller in one, and from it an entry can be made again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Version of this shape.
+    pub schema: u32,
+    /// The caller as given; none when withheld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<CallerId>,
+    /// The caller as hashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalised: Option<CallerId>,
+    /// Rule set that normalised it.
+    pub rules: u32,
+    /// Display name as given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_name: Option<String>,
+    /// When the deposit began.
+    pub received: Time,
+    /// Length of the recording in milliseconds.
+    pub duration_ms: u64,
+    /// Size of the audio in bytes.
+    pub size: u64,
+    /// Region that holds the audio.
+    pub region: String,
+    /// Where the audio is.
+    pub audio: AudioKey,
+    /// SHA-256 of the audio.
+    pub digest: AudioDigest,
+    /// Urgent by the caller.
+    pub urgent: bool,
+    /// When retention deletes the message.
+    pub expires: Time,
+    /// The mailbox's generation at deposit.
+    pub generation: u32,
+}
+
+impl Envelope {
+    /// Version written now.
+    pub const SCHEMA: u32 = 1;
+
+    /// The message that this envelope is of, as a deletion names it.
+    pub fn purge_item(&self, id: MessageId, caller: CallerHash) -> PurgeItem {
+        PurgeItem { id, caller, audio: self.audio.clone(), region: self.region.clone() }
+    }
+
+    /// The entry that this envelope makes, hidden from the start by the runs given.
+    pub fn entry(&self, caller_hash: CallerHash, forget: BTreeMap<RunId, Time>, now: Time) -> Entry {
+        Entry {
+            caller_hash,
+            caller: self.caller.clone(),
+            caller_name: self.caller_name.clone(),
+            received: self.received,
+            duration_ms: self.duration_ms,
+            size: self.size,
+            region: self.region.clone(),
+            audio: self.audio.clone(),
+            digest: self.digest.clone(),
+            state: MessageState::New,
+            trash: None,
+            urgent: self.urgent,
+            expires: self.expires,
+            holds: BTreeMap::new(),
+            paused_at: (!forget.is_empty()).then_some(now),
+            forget,
+            unknown: Map::new(),
+        }
+    }
+}

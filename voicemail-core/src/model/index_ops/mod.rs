@@ -1,0 +1,369 @@
+//! Operations on a mailbox index, each a pure function of the index and the time.
+//!
+//! Flow: a service puts an [`IndexOp`] into a mailbox's queue; all that is queued is applied to one
+//! revision and written in one conditional replacement; each service gets its [`IndexOutcome`]. An
+//! operation may be applied twice (a lost reply, a leader that died), so each is idempotent.
+//!
+//! The order of the checks in [`insert`] is part of the protocol: presence first, then closed, then gone.
+
+use super::{AudioKey, CallerHash, Entry, Index, MessageId, MessageState, RunId, Time, Trash};
+use crate::broken::{self, Broken};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What D3 inserts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEntry {
+    /// The message.
+    pub id: MessageId,
+    /// Its entry, flagged from the start where a mark covers it.
+    pub entry: Entry,
+    /// The mailbox's generation that the envelope names.
+    pub generation: u32,
+}
+
+/// A message that is to be deleted, with all that is needed to do it; manifests are made of these.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct PurgeItem {
+    /// The message.
+    pub id: MessageId,
+    /// Its caller.
+    pub caller: CallerHash,
+    /// Its audio.
+    pub audio: AudioKey,
+    /// Region of the audio.
+    pub region: String,
+}
+
+impl PurgeItem {
+    /// The message that an entry is of.
+    pub fn of_entry(id: MessageId, entry: &Entry) -> Self {
+        let Entry { caller_hash, audio, region, .. } = entry;
+        Self { id, caller: caller_hash.clone(), audio: audio.clone(), region: region.clone() }
+    }
+}
+
+/// A change that an owner asks for; `None` leaves the field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageChange {
+    /// New, read or saved.
+    pub state: Option<MessageState>,
+    /// Urgent or not.
+    pub urgent: Option<bool>,
+}
+
+/// Everything that can be done to an index.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IndexOp {
+    /// D3: a deposit arrives.
+    Insert(Box<NewEntry>),
+    /// F4 and D4: a forget run hides messages of a caller.
+    Flag {
+        /// The run.
+        run: RunId,
+        /// From when the messages count as erased.
+        purge_at: Time,
+        /// Messages and the caller each must have.
+        messages: BTreeMap<MessageId, CallerHash>,
+    },
+    /// An undone run's flags go; clocks run on from where they stood.
+    ClearFlags {
+        /// The run.
+        run: RunId,
+    },
+    /// X1: out of lists and counts.
+    BeginDelete {
+        /// The message.
+        id: MessageId,
+        /// Only if it is this caller's …
+        caller: CallerHash,
+        /// … with this audio.
+        audio: AudioKey,
+        /// Retention deletes only what has expired by then and is neither flagged nor held.
+        only_expired: bool,
+        /// An owner deletes only what they can see.
+        only_visible: bool,
+    },
+    /// X4: the entry goes, the id is remembered.
+    FinishDelete {
+        /// The message.
+        id: MessageId,
+        /// Only if it is this caller's …
+        caller: CallerHash,
+        /// … with this audio.
+        audio: AudioKey,
+    },
+    /// P2: entries of the manifest are being deleted; ids without entry are remembered.
+    BeginPurge(Vec<PurgeItem>),
+    /// P4: entries of the manifest go, all ids are remembered.
+    FinishPurge(Vec<PurgeItem>),
+    /// State or urgency.
+    Change(MessageId, MessageChange),
+    /// Into the trash.
+    MoveToTrash {
+        /// The message.
+        id: MessageId,
+        /// How long it can be restored.
+        keep: Duration,
+    },
+    /// Out of the trash.
+    Restore(MessageId),
+    /// Kept from retention and trash until then.
+    Hold {
+        /// The hold's id.
+        hold: String,
+        /// Until when.
+        until: Time,
+        /// The messages and the caller each must have.
+        messages: BTreeMap<MessageId, CallerHash>,
+    },
+    /// The mailbox takes no more deposits.
+    Close,
+    /// A closed and empty mailbox is opened, or a new one made.
+    Open,
+}
+
+/// What became of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexOutcome {
+    /// Done by this revision, or nothing was left to do.
+    Done,
+    /// D3: our id is there already, with our caller and digest.
+    AlreadyThere,
+    /// D3: our id is there with another caller or digest.
+    OtherMessage,
+    /// D3: closed, of another generation, or deleted before.
+    Refused,
+    /// No such (visible) message.
+    NotFound,
+    /// The mailbox is closed and its entries aren't all gone yet.
+    StillClosing,
+    /// How many entries the operation touched.
+    Touched(u32),
+}
+
+impl Index {
+    /// Applies one operation. The flag says whether the index changed and must be written.
+    pub fn apply(&mut self, op: &IndexOp, now: Time) -> (bool, IndexOutcome) {
+        match op {
+            IndexOp::Insert(new) => self.insert(new),
+            IndexOp::Flag { run, purge_at, messages } => self.flag(run, *purge_at, messages, now),
+            IndexOp::ClearFlags { run } => self.clear_flags(run, now),
+            IndexOp::BeginDelete { id, caller, audio, only_expired, only_visible } => {
+                let allowed = |entry: &Entry| {
+                    (!only_expired || entry.is_expired(now)) && (!only_visible || entry.is_visible())
+                };
+                self.begin_delete(*id, caller, audio, allowed)
+            }
+            IndexOp::FinishDelete { id, caller, audio } => self.finish_delete(*id, caller, audio, now),
+            IndexOp::BeginPurge(items) => self.begin_purge(items),
+            IndexOp::FinishPurge(items) => self.finish_purge(items, now),
+            IndexOp::Change(id, change) => self.change(*id, *change),
+            IndexOp::MoveToTrash { id, keep } => self.move_to_trash(*id, *keep, now),
+            IndexOp::Restore(id) => self.restore(*id),
+            IndexOp::Hold { hold, until, messages } => self.hold(hold, *until, messages),
+            IndexOp::Close => (!std::mem::replace(&mut self.closed, true), IndexOutcome::Done),
+            IndexOp::Open => self.open(),
+        }
+    }
+
+    fn insert(&mut self, new: &NewEntry) -> (bool, IndexOutcome) {
+        if self.closed && broken::is(Broken::ClosedBeforePresent) {
+            return (false, IndexOutcome::Refused);
+        }
+        if let Some(entry) = self.entries.get(&new.id) {
+            let ours = entry.caller_hash == new.entry.caller_hash && entry.digest == new.entry.digest;
+            return (false, if ours { IndexOutcome::AlreadyThere } else { IndexOutcome::OtherMessage });
+        }
+        let gone = self.gone.contains_key(&new.id) && !broken::is(Broken::NoPresenceCheck);
+        if self.closed || self.generation != new.generation || gone {
+            return (false, IndexOutcome::Refused);
+        }
+        self.entries.insert(new.id, new.entry.clone());
+        (true, IndexOutcome::Done)
+    }
+
+    fn flag(
+        &mut self,
+        run: &RunId,
+        purge_at: Time,
+        messages: &BTreeMap<MessageId, CallerHash>,
+        now: Time,
+    ) -> (bool, IndexOutcome) {
+        let mut touched = 0;
+        for (id, caller) in messages {
+            let Some(entry) = self.entries.get_mut(id) else { continue };
+            let ours = entry.caller_hash == *caller && entry.state != MessageState::Deleting;
+            if ours && !entry.forget.contains_key(run) {
+                entry.forget.insert(run.clone(), purge_at);
+                entry.paused_at = entry.paused_at.or(Some(now));
+                touched += 1;
+            }
+        }
+        (touched > 0, IndexOutcome::Touched(touched))
+    }
+
+    fn clear_flags(&mut self, run: &RunId, now: Time) -> (bool, IndexOutcome) {
+        let mut touched = 0;
+        for entry in self.entries.values_mut() {
+            if entry.forget.remove(run).is_some() {
+                touched += 1;
+                if entry.forget.is_empty() {
+                    restart_clocks(entry, now);
+                }
+            }
+        }
+        (touched > 0, IndexOutcome::Touched(touched))
+    }
+
+    fn begin_delete(
+        &mut self,
+        id: MessageId,
+        caller: &CallerHash,
+        audio: &AudioKey,
+        allowed: impl Fn(&Entry) -> bool,
+    ) -> (bool, IndexOutcome) {
+        let any = broken::is(Broken::DeleteAnyEntry);
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| any || entry.is(caller, audio)) else {
+            return (false, IndexOutcome::Done);
+        };
+        // Our own reply may have been lost: finding it being deleted means go on.
+        if entry.state == MessageState::Deleting {
+            let refuse = broken::is(Broken::RefuseDeleting);
+            return (false, if refuse { IndexOutcome::NotFound } else { IndexOutcome::Done });
+        }
+        if !allowed(entry) {
+            return (false, IndexOutcome::NotFound);
+        }
+        entry.state = MessageState::Deleting;
+        (true, IndexOutcome::Done)
+    }
+
+    fn finish_delete(
+        &mut self,
+        id: MessageId,
+        caller: &CallerHash,
+        audio: &AudioKey,
+        now: Time,
+    ) -> (bool, IndexOutcome) {
+        match self.entries.get(&id) {
+            Some(entry) if !entry.is(caller, audio) && !broken::is(Broken::DeleteAnyEntry) => {
+                return (false, IndexOutcome::Done);
+            }
+            None if self.gone.contains_key(&id) => return (false, IndexOutcome::Done),
+            _ => {}
+        }
+        self.entries.remove(&id);
+        self.remember(id, now);
+        (true, IndexOutcome::Done)
+    }
+
+    fn begin_purge(&mut self, items: &[PurgeItem]) -> (bool, IndexOutcome) {
+        let mut touched = 0;
+        for item in items {
+            match self.entries.get_mut(&item.id) {
+                Some(entry) if entry.caller_hash == item.caller => {
+                    touched += u32::from(entry.state != MessageState::Deleting);
+                    entry.state = MessageState::Deleting;
+                }
+                Some(_) => {}
+                None => {
+                    let fresh = self.gone.insert(item.id, item.id.forgotten_after()).is_none();
+                    touched += u32::from(fresh);
+                }
+            }
+        }
+        (touched > 0, IndexOutcome::Touched(touched))
+    }
+
+    fn finish_purge(&mut self, items: &[PurgeItem], now: Time) -> (bool, IndexOutcome) {
+        let (mut touched, mut changed) = (0, false);
+        for item in items {
+            if self.entries.get(&item.id).is_some_and(|entry| entry.caller_hash == item.caller) {
+                self.entries.remove(&item.id);
+                touched += 1;
+            }
+            if !self.entries.contains_key(&item.id) && !self.gone.contains_key(&item.id) {
+                self.remember(item.id, now);
+                changed = true;
+            }
+        }
+        (changed || touched > 0, IndexOutcome::Touched(touched))
+    }
+
+    fn change(&mut self, id: MessageId, change: MessageChange) -> (bool, IndexOutcome) {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.is_visible()) else {
+            return (false, IndexOutcome::NotFound);
+        };
+        let before = (entry.state, entry.urgent);
+        entry.state = change.state.unwrap_or(entry.state);
+        entry.urgent = change.urgent.unwrap_or(entry.urgent);
+        ((entry.state, entry.urgent) != before, IndexOutcome::Done)
+    }
+
+    fn move_to_trash(&mut self, id: MessageId, keep: Duration, now: Time) -> (bool, IndexOutcome) {
+        match self.entries.get_mut(&id).filter(|entry| entry.is_visible()) {
+            None => (false, IndexOutcome::NotFound),
+            Some(entry) if entry.trash.is_some() => (false, IndexOutcome::Done),
+            Some(entry) => {
+                entry.trash = Some(Trash { until: now.plus(keep) });
+                (true, IndexOutcome::Done)
+            }
+        }
+    }
+
+    fn restore(&mut self, id: MessageId) -> (bool, IndexOutcome) {
+        match self.entries.get_mut(&id).filter(|entry| entry.is_visible()) {
+            None => (false, IndexOutcome::NotFound),
+            Some(entry) => (entry.trash.take().is_some(), IndexOutcome::Done),
+        }
+    }
+
+    fn hold(
+        &mut self,
+        hold: &str,
+        until: Time,
+        messages: &BTreeMap<MessageId, CallerHash>,
+    ) -> (bool, IndexOutcome) {
+        let mut touched = 0;
+        for (id, caller) in messages {
+            let entry = self.entries.get_mut(id).filter(|e| e.is_visible() && e.caller_hash == *caller);
+            if let Some(entry) = entry
+                && entry.holds.insert(hold.to_owned(), until) != Some(until)
+            {
+                touched += 1;
+            }
+        }
+        (touched > 0, IndexOutcome::Touched(touched))
+    }
+
+    fn open(&mut self) -> (bool, IndexOutcome) {
+        if self.generation > 0 && !self.closed {
+            return (false, IndexOutcome::Done);
+        }
+        if !self.entries.is_empty() {
+            return (false, IndexOutcome::StillClosing);
+        }
+        self.closed = false;
+        self.generation += 1;
+        (true, IndexOutcome::Done)
+    }
+
+    fn remember(&mut self, id: MessageId, now: Time) {
+        self.gone.insert(id, id.forgotten_after());
+        self.gone.retain(|_, until| *until > now);
+    }
+}
+
+/// Retention and trash go on where they stood when the first flag was set.
+fn restart_clocks(entry: &mut Entry, now: Time) {
+    let Some(since) = entry.paused_at.take() else { return };
+    let pause = now.since(since);
+    entry.expires = entry.expires.plus(pause);
+    if let Some(trash) = &mut entry.trash {
+        trash.until = trash.until.plus(pause);
+    }
+}
+
+#[cfg(test)]
+mod tests;

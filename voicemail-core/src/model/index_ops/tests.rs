@@ -1,0 +1,144 @@
+//! Properties of all operations, in random sequences.
+
+use super::*;
+use crate::gdpr_api::Operation;
+use crate::model::{AudioDigest, CallerId, Envelope, Mwi, TenantKey};
+use proptest::prelude::*;
+
+fn id(n: u8) -> MessageId {
+    MessageId::new(Time(1_790_000_000_000), &[n; 10])
+}
+
+fn caller(n: u8) -> CallerHash {
+    TenantKey::new(&[7; 32]).unwrap().hash(&n.to_string())
+}
+
+fn audio(n: u8) -> AudioKey {
+    AudioKey::new(&"1001".parse().unwrap(), id(n), &caller(n % 2), Time(0), "a")
+}
+
+fn run(n: u8) -> RunId {
+    RunId::new(&"c".parse().unwrap(), Operation::ForgetMe, n.into())
+}
+
+fn envelope(n: u8) -> Envelope {
+    Envelope {
+        schema: 1,
+        caller: CallerId::new("1"),
+        normalised: None,
+        rules: 1,
+        caller_name: None,
+        received: Time(i64::from(n)),
+        duration_ms: 1,
+        size: 1,
+        region: "r".into(),
+        audio: audio(n),
+        digest: AudioDigest("d".into()),
+        urgent: n.is_multiple_of(3),
+        expires: Time(1_000),
+        generation: 1,
+    }
+}
+
+fn insertion(n: u8) -> IndexOp {
+    let entry = envelope(n).entry(caller(n % 2), BTreeMap::new(), Time(0));
+    IndexOp::Insert(Box::new(NewEntry { id: id(n), entry, generation: 1 }))
+}
+
+fn item(n: u8) -> PurgeItem {
+    PurgeItem { id: id(n), caller: caller(n % 2), audio: audio(n), region: "r".into() }
+}
+
+fn operation() -> impl Strategy<Value = IndexOp> {
+    let keep = Duration::from_secs(60);
+    let delete = move |n: u8, only_expired, only_visible| IndexOp::BeginDelete {
+        id: id(n),
+        caller: caller(n % 2),
+        audio: audio(n),
+        only_expired,
+        only_visible,
+    };
+    let messages = |n: u8| BTreeMap::from([(id(n), caller(n % 2))]);
+    prop_oneof![
+        4 => (0u8..6).prop_map(insertion),
+        2 => (0u8..6, 0u8..3).prop_map(move |(n, r)| IndexOp::Flag { run: run(r), purge_at: Time(9), messages: messages(n) }),
+        1 => (0u8..3).prop_map(|r| IndexOp::ClearFlags { run: run(r) }),
+        1 => (0u8..6, any::<bool>(), any::<bool>()).prop_map(move |(n, e, v)| delete(n, e, v)),
+        1 => (0u8..6).prop_map(|n| IndexOp::FinishDelete { id: id(n), caller: caller(n % 2), audio: audio(n) }),
+        1 => (0u8..6).prop_map(|n| IndexOp::BeginPurge(vec![item(n)])),
+        1 => (0u8..6).prop_map(|n| IndexOp::FinishPurge(vec![item(n)])),
+        1 => (0u8..6).prop_map(|n| IndexOp::Change(id(n), MessageChange { state: Some(MessageState::Read), urgent: None })),
+        1 => (0u8..6).prop_map(move |n| IndexOp::MoveToTrash { id: id(n), keep }),
+        1 => (0u8..6).prop_map(|n| IndexOp::Restore(id(n))),
+        1 => (0u8..6).prop_map(move |n| IndexOp::Hold { hold: "h".into(), until: Time(50), messages: messages(n) }),
+        1 => Just(IndexOp::Close),
+        1 => Just(IndexOp::Open),
+    ]
+}
+
+fn open_index() -> Index {
+    Index { generation: 1, ..Index::default() }
+}
+
+proptest! {
+    #[test]
+    fn an_operation_applied_twice_changes_nothing_the_second_time(
+        before in prop::collection::vec(operation(), 0..20),
+        twice in operation(),
+    ) {
+        let mut index = open_index();
+        for op in &before {
+            index.apply(op, Time(1));
+        }
+        index.apply(&twice, Time(1));
+        let once = index.clone();
+        let (changed, _) = index.apply(&twice, Time(1));
+        prop_assert!(!changed, "{twice:?}");
+        prop_assert_eq!(once, index);
+    }
+
+    #[test]
+    fn a_change_is_reported_exactly_when_there_is_one(ops in prop::collection::vec(operation(), 0..30)) {
+        let mut index = open_index();
+        for op in &ops {
+            let before = index.clone();
+            let (changed, _) = index.apply(op, Time(1));
+            prop_assert_eq!(changed, before != index, "{:?}", op);
+        }
+    }
+
+    #[test]
+    fn the_lamp_counts_what_the_list_shows(ops in prop::collection::vec(operation(), 0..30)) {
+        let mut index = open_index();
+        for op in &ops {
+            index.apply(op, Time(1));
+            let mwi = Mwi::count(&index);
+            prop_assert_eq!((mwi.new + mwi.old) as usize, index.listed());
+            prop_assert!(mwi.urgent_new <= mwi.new && mwi.urgent_old <= mwi.old);
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_gone_never_has_an_entry_again(ops in prop::collection::vec(operation(), 0..40)) {
+        let mut index = open_index();
+        for op in &ops {
+            index.apply(op, Time(1));
+            let both = index.gone.keys().find(|id| index.entries.contains_key(id));
+            prop_assert_eq!(both, None, "{:?}", op);
+        }
+    }
+}
+
+#[test]
+fn the_clock_stands_still_while_any_run_hides_a_message() {
+    let mut index = open_index();
+    index.apply(&insertion(1), Time(0));
+    let flag =
+        |r| IndexOp::Flag { run: run(r), purge_at: Time(9), messages: BTreeMap::from([(id(1), caller(1))]) };
+    index.apply(&flag(1), Time(100));
+    index.apply(&flag(2), Time(200));
+    index.apply(&IndexOp::ClearFlags { run: run(1) }, Time(300));
+    assert_eq!(index.entries[&id(1)].expires, Time(1_000));
+    index.apply(&IndexOp::ClearFlags { run: run(2) }, Time(400));
+    assert_eq!(index.entries[&id(1)].expires, Time(1_300));
+}

@@ -1,0 +1,31 @@
+//! Values and rules of the voicemail domain: no IO, no clock, no async.
+//!
+//! Everything that a store holds is a value here, and every change to it is a function of the value,
+//! an operation and the time. Services load a value, call such a function and write the result
+//! conditionally; that is what lets model, property and crash tests drive the protocol.
+
+mod audio_ref;
+mod caller;
+mod due;
+mod ids;
+mod index;
+mod index_ops;
+mod mark;
+mod mwi;
+mod provisioning;
+mod run;
+mod tenant;
+mod time;
+
+pub use audio_ref::{AudioDigest, AudioKey, AudioParts};
+pub use caller::{CallerHash, CallerId, RuleSet, TenantKey};
+pub use due::{Due, DueItem, RunStage};
+pub use ids::{CaseId, GroupId, InvalidId, MailboxId, MessageId, RunId, UserId};
+pub use index::{Entry, Envelope, Index, MessageState, Trash};
+pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
+pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
+pub use mwi::Mwi;
+pub use provisioning::{Group, MailboxSettings, User};
+pub use run::{Manifest, Receipt, Run, SignedReceipt, StartRun};
+pub use tenant::{IdentityError, Opening, Registration, TenantDocument};
+pub use time::Time;

@@ -1,0 +1,51 @@
+//! What an administrator provisions: mailboxes' settings, users with their boxes, groups with theirs.
+//!
+//! A user's document is the one truth about whose mailboxes they are and which groups they belong to;
+//! a group's document names its mailbox. So a change of membership is one conditional write.
+
+use super::{GroupId, MailboxId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Settings of a mailbox, `mb/<m2>/<mailbox>/settings`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MailboxSettings {
+    /// Class of service by name.
+    pub class_of_service: String,
+    /// What people call the box; not a person's name where that can be avoided.
+    pub label: Option<String>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// A user, `user/<user>`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct User {
+    /// Personal mailboxes, at most [`User::MAX_MAILBOXES`].
+    pub mailboxes: Vec<MailboxId>,
+    /// Groups the user belongs to.
+    pub groups: Vec<GroupId>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl User {
+    /// Personal mailboxes a user may have.
+    pub const MAX_MAILBOXES: usize = 10;
+    /// Groups a user may belong to.
+    pub const MAX_GROUPS: usize = 100;
+}
+
+/// A group, `group/<group>`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// The mailbox that the members share.
+    pub mailbox: MailboxId,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}

@@ -1,0 +1,134 @@
+//! The tenant document, `tenant`: what a store belongs to, and which clusters use it.
+//!
+//! A core refuses a store whose document names another tenant, another key or another region's layout:
+//! a wrong key would make an erasure find nothing and call it done.
+
+use super::{RuleSet, TenantKey, Time};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Identity of a store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TenantDocument {
+    /// Random id of this store, made once.
+    pub store_id: String,
+    /// The tenant it belongs to.
+    pub tenant_id: String,
+    /// Check value of the tenant key.
+    pub key_check: String,
+    /// Names of the regions.
+    pub regions: Vec<String>,
+    /// Name of the master region.
+    pub master: String,
+    /// Every rule set ever used, oldest first; the last is in force.
+    pub rule_sets: Vec<RuleSet>,
+    /// Raised with every erasure, so that a restored copy can be told from a current one.
+    pub erasure_epoch: u64,
+    /// Clusters that use the store.
+    pub clusters: BTreeMap<String, Registration>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// A cluster that uses the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Region that it serves.
+    pub region: String,
+    /// When one of its cores last said so.
+    pub heartbeat: Time,
+}
+
+/// Why a store isn't this tenant's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// Another key.
+    #[error(
+        "the store was written with another tenant key: restore the keys Secret that belongs to store {store_id}"
+    )]
+    KeyMismatch {
+        /// The store's id.
+        store_id: String,
+    },
+    /// Another tenant or other regions.
+    #[error("store {store_id} belongs to another tenant or has other regions: {what}")]
+    StoreBelongsToAnother {
+        /// The store's id.
+        store_id: String,
+        /// What differs.
+        what: &'static str,
+    },
+}
+
+/// What a core says about itself when it opens a store.
+pub struct Opening<'a> {
+    /// Tenant.
+    pub tenant_id: &'a str,
+    /// Its key.
+    pub key: &'a TenantKey,
+    /// Region names.
+    pub regions: Vec<String>,
+    /// Master's name.
+    pub master: &'a str,
+    /// Region by which national numbers are read.
+    pub number_region: &'a str,
+    /// This cluster.
+    pub cluster: &'a str,
+    /// The region that it serves.
+    pub region: &'a str,
+}
+
+impl TenantDocument {
+    /// A document for a store that has none.
+    pub fn new(opening: &Opening<'_>, store_id: String) -> Self {
+        Self {
+            store_id,
+            tenant_id: opening.tenant_id.into(),
+            key_check: opening.key.check_value(),
+            regions: opening.regions.clone(),
+            master: opening.master.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Checks that the store is the one expected.
+    ///
+    /// # Errors
+    /// What doesn't match.
+    pub fn check(&self, opening: &Opening<'_>) -> Result<(), IdentityError> {
+        let store_id = self.store_id.clone();
+        let other = |what| IdentityError::StoreBelongsToAnother { store_id: store_id.clone(), what };
+        if self.tenant_id != opening.tenant_id {
+            return Err(other("the tenant id differs"));
+        }
+        if self.master != opening.master {
+            return Err(other("the master region differs"));
+        }
+        if self.key_check != opening.key.check_value() {
+            return Err(IdentityError::KeyMismatch { store_id });
+        }
+        if self.regions != opening.regions {
+            return Err(other("the regions differ"));
+        }
+        Ok(())
+    }
+
+    /// Registers the cluster and the rule set in force; true if the document changed.
+    pub fn register(&mut self, opening: &Opening<'_>, now: Time) -> bool {
+        let registration = Registration { region: opening.region.into(), heartbeat: now };
+        self.clusters.insert(opening.cluster.into(), registration);
+        let current = self.rule_sets.last();
+        let same = current.is_some_and(|rules| {
+            rules.algorithm == RuleSet::ALGORITHM && rules.default_region == opening.number_region
+        });
+        if !same {
+            let id = current.map_or(1, |rules| rules.id + 1);
+            let default_region = opening.number_region.into();
+            self.rule_sets.push(RuleSet { id, algorithm: RuleSet::ALGORITHM, default_region });
+        }
+        true
+    }
+}

@@ -1,0 +1,155 @@
+//! The invariants: what must hold at every moment, and what must hold when all is quiet.
+
+use super::tenant::{BOXES, CALLERS, Tenant, hash, mailbox};
+use crate::gdpr_api::RunState;
+use crate::model::{AudioKey, Entry, MessageId, MessageState, Run, Time};
+use crate::store::Key;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What clients know: what was promised to them, and what they asked for.
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// Acknowledged messages: mailbox, caller, and when they were received at the latest.
+    pub(super) acknowledged: BTreeMap<MessageId, (String, String, Time)>,
+    /// Somebody asked for these to be deleted.
+    pub(super) deletions: BTreeSet<MessageId>,
+    /// Somebody asked for these mailboxes to be closed.
+    pub(super) closings: BTreeSet<String>,
+    /// Forget cases, their callers, and whether marking was reported as done.
+    pub(super) cases: BTreeMap<String, (String, bool)>,
+}
+
+pub(super) type Verdict = Result<(), String>;
+
+fn covers(run: &Run, entry: &Entry, caller: &str) -> bool {
+    entry.caller_hash == hash(caller) && run.cutoff.is_some_and(|cutoff| entry.received <= cutoff)
+}
+
+/// At any moment: nothing that is erased, or was acknowledged and is hidden, can be seen.
+pub(super) fn visible(tenant: &Tenant, ledger: &Ledger) -> Verdict {
+    for name in BOXES {
+        for (id, entry) in tenant.index(name).entries.iter().filter(|(_, entry)| entry.is_visible()) {
+            for (case, (caller, marked)) in &ledger.cases {
+                let Some(run) = tenant.run(case).filter(|run| covers(run, entry, caller)) else { continue };
+                if run.state == RunState::Purged {
+                    return Err(format!("{id} is visible although {case} is purged"));
+                }
+                let hiding = matches!(run.state, RunState::Marked | RunState::Purging);
+                if hiding && *marked && ledger.acknowledged.contains_key(id) {
+                    return Err(format!("{id} is acknowledged and covered by {case}, but visible"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// When all is quiet: nothing is half done, nothing promised is lost, nothing erased is left.
+pub(super) fn quiet(tenant: &Tenant, ledger: &Ledger) -> Verdict {
+    let mut entries = BTreeMap::new();
+    for name in BOXES {
+        for (id, entry) in tenant.index(name).entries {
+            check_entry(tenant, name, id, &entry)?;
+            entries.insert((name.to_owned(), id), entry);
+        }
+    }
+    check_leftovers(tenant, &entries)?;
+    for (case, (caller, _)) in &ledger.cases {
+        check_run(tenant, case, caller, &entries)?;
+    }
+    check_promises(tenant, ledger, &entries)
+}
+
+fn check_entry(tenant: &Tenant, name: &str, id: MessageId, entry: &Entry) -> Verdict {
+    if entry.state == MessageState::Deleting {
+        return Err(format!("{id} is being deleted for ever"));
+    }
+    if !entry.forget.is_empty() {
+        return Err(format!("{id} is hidden for ever by {:?}", entry.forget));
+    }
+    let dump = tenant.memory.dump();
+    if !dump.contains_key(entry.audio.as_str()) {
+        return Err(format!("{id} has an entry without audio"));
+    }
+    let key = Key::envelope(&entry.caller_hash, &mailbox(name), id);
+    let envelope = dump.get(key.as_str()).ok_or_else(|| format!("{id} has an entry without envelope"))?;
+    let audio: AudioKey = crate::mailbox::decode_envelope(envelope).map_err(|e| e.to_string())?.audio;
+    if audio == entry.audio { Ok(()) } else { Err(format!("{id}: the envelope names other audio")) }
+}
+
+fn check_leftovers(tenant: &Tenant, entries: &BTreeMap<(String, MessageId), Entry>) -> Verdict {
+    for key in tenant.memory.dump().keys() {
+        if let Some((audio, parts)) = AudioKey::parse(key) {
+            let entry = entries.get(&(parts.mailbox.to_string(), parts.id));
+            if entry.is_none_or(|entry| entry.audio != audio) {
+                return Err(format!("orphan audio {key}"));
+            }
+        }
+        if key.starts_with("ca/") {
+            let (mailbox, id) = crate::store::parse_envelope(key).ok_or("a strange envelope")?;
+            let entry = entries.get(&(mailbox.to_string(), id));
+            if entry.is_none_or(|entry| !key.contains(entry.caller_hash.as_str())) {
+                return Err(format!("orphan envelope {key}"));
+            }
+        }
+        if key.starts_with("due/") && !key.contains("/retain.") {
+            return Err(format!("a due item is left: {key}"));
+        }
+        if key.contains(".manifest.") || key.starts_with("probe/") {
+            return Err(format!("left behind: {key}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_run(
+    tenant: &Tenant,
+    case: &str,
+    caller: &str,
+    entries: &BTreeMap<(String, MessageId), Entry>,
+) -> Verdict {
+    // A request that died before its run existed was never accepted.
+    let Some(run) = tenant.run(case) else { return Ok(()) };
+    if !run.has_ended() {
+        return Err(format!("{case} ends as {:?}", run.state));
+    }
+    if run.sealed.is_some() || !run.callers.is_empty() {
+        return Err(format!("{case} has ended and still knows its subject"));
+    }
+    if run.state == RunState::Purged {
+        let survivor = entries.iter().find(|(_, entry)| covers(&run, entry, caller));
+        if let Some(((_, id), _)) = survivor {
+            return Err(format!("{id} survives the purge of {case}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_promises(
+    tenant: &Tenant,
+    ledger: &Ledger,
+    entries: &BTreeMap<(String, MessageId), Entry>,
+) -> Verdict {
+    for (id, (name, caller, received)) in &ledger.acknowledged {
+        let purged = |case: &String, of: &String| {
+            let run = tenant.run(case).filter(|run| run.state == RunState::Purged && of == caller);
+            run.and_then(|run| run.cutoff).is_some_and(|cutoff| *received <= cutoff)
+        };
+        let excused = ledger.deletions.contains(id)
+            || ledger.closings.contains(name)
+            || ledger.cases.iter().any(|(case, (of, _))| purged(case, of));
+        if !excused && !entries.contains_key(&(name.clone(), *id)) {
+            return Err(format!("{id} was acknowledged and is lost"));
+        }
+    }
+    Ok(())
+}
+
+/// Everything below `au/` and `ca/` of a caller.
+pub(super) fn traces(tenant: &Tenant, caller: &str) -> Vec<String> {
+    debug_assert!(CALLERS.contains(&caller));
+    let hash = hash(caller);
+    let of_caller =
+        |key: &&String| (key.starts_with("au/") || key.starts_with("ca/")) && key.contains(hash.as_str());
+    tenant.memory.dump().keys().filter(of_caller).cloned().collect()
+}

@@ -1,0 +1,176 @@
+//! Deposits that die or freeze, ids that are used twice, mailboxes that close meanwhile.
+
+use super::{A, B, BOX, Case, HOUR, Outcome, at_every_step, catches, expect};
+use crate::broken::Broken;
+use crate::mailbox::MailboxError;
+use crate::simulation::tenant::mailbox;
+
+#[test]
+fn a_deposit_that_dies_anywhere_is_completed_or_leaves_nothing() {
+    let dies = at_every_step(|case, calls| {
+        let mut depositing = case.depositing(case.id(), A);
+        let ended = case.advance(&mut depositing, calls).is_some();
+        drop(depositing);
+        case.rest()?;
+        expect(!ended || case.listed() == 1, "an acknowledged message is lost")?;
+        Ok(ended)
+    });
+    assert_eq!(dies, Ok(()));
+}
+
+fn retry_after_a_delete() -> Outcome {
+    let mut case = Case::new();
+    let id = case.deposit(A);
+    let deleting = case.deleting(id);
+    expect(case.run(deleting), "the deletion was refused")?;
+    let again = case.run(case.depositing(id, A));
+    expect(matches!(again, Err(MailboxError::Gone)), "a deleted message was accepted again")?;
+    expect(case.listed() == 0, "a deleted message came back")?;
+    case.rest()
+}
+
+#[test]
+fn an_insertion_without_the_presence_check_is_caught() {
+    catches(Broken::NoPresenceCheck, retry_after_a_delete);
+}
+
+/// One key with two callers, the second of them erased: the first one's message stays.
+fn one_key_with_two_callers() -> Outcome {
+    at_every_step(|case, calls| {
+        let id = case.deposit(A);
+        let second = case.run(case.depositing(id, B));
+        expect(matches!(second, Err(MailboxError::IdReused)), "the second caller was accepted")?;
+        let mut third = case.depositing(id, B);
+        let ended = case.advance(&mut third, calls).is_some();
+        drop(third);
+        case.purge("c1", B);
+        case.rest()?;
+        expect(case.tenant.index(BOX).visible(id).is_some(), "the first caller's message is gone")?;
+        case.expect_no_traces(B)?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn an_id_used_by_two_callers_stays_with_the_first() {
+    assert_eq!(one_key_with_two_callers(), Ok(()));
+}
+
+/// The second caller is purged while their retry of the first one's id is frozen.
+fn purge_covers_a_reused_id() -> Outcome {
+    at_every_step(|case, calls| {
+        let id = case.deposit(A);
+        let mut depositing = case.depositing(id, B);
+        let early = case.advance(&mut depositing, calls);
+        let ended = early.is_some();
+        case.purge("c1", B);
+        let late = case.finish(early, &mut depositing);
+        expect(late.is_err(), "a reused id was accepted")?;
+        case.rest()?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn a_deletion_of_any_entry_of_the_id_is_caught() {
+    catches(Broken::DeleteAnyEntry, purge_covers_a_reused_id);
+}
+
+fn mailbox_closed_during_a_deposit() -> Outcome {
+    at_every_step(|case, calls| {
+        let mut depositing = case.depositing(case.id(), A);
+        let early = case.advance(&mut depositing, calls);
+        let ended = early.is_some();
+        case.close();
+        // Acknowledged before the closing or refused after it: the closing deletes it either way.
+        let _ = case.finish(early, &mut depositing);
+        case.rest()?;
+        case.expect_no_traces(A)?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn a_mailbox_closed_during_a_deposit_leaves_nothing() {
+    assert_eq!(mailbox_closed_during_a_deposit(), Ok(()));
+}
+
+/// A deposit is refused by a closed mailbox and dies anywhere while it cleans up.
+fn refused_deposit_dies() -> Outcome {
+    at_every_step(|case, calls| {
+        let mut depositing = case.depositing(case.id(), A);
+        case.advance_until(&mut depositing, A, "ca/");
+        case.close();
+        let ended = case.advance(&mut depositing, calls).is_some();
+        drop(depositing);
+        case.rest()?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn audio_before_envelope_on_refusal_is_caught() {
+    catches(Broken::AudioBeforeEnvelope, refused_deposit_dies);
+}
+
+/// A retry into a closed mailbox of a message that is there still, because its run isn't decided.
+fn retry_into_a_closed_mailbox() -> Outcome {
+    let mut case = Case::new();
+    let id = case.deposit(A);
+    case.forget("c1", A, 2 * HOUR);
+    case.close();
+    let again = case.run(case.depositing(id, A));
+    expect(again.is_ok(), "a retry of a message that is there was refused")?;
+    case.expect_undo("c1")?;
+    case.rest()
+}
+
+#[test]
+fn closed_before_present_is_caught() {
+    catches(Broken::ClosedBeforePresent, retry_into_a_closed_mailbox);
+}
+
+#[test]
+fn a_mailbox_opened_again_refuses_a_deposit_to_the_old_one() {
+    let mut case = Case::new();
+    let mut depositing = case.depositing(case.id(), A);
+    case.advance_until(&mut depositing, A, "ca/");
+    case.close();
+    let replica = case.replica.clone();
+    case.run(async move { replica.directory.put_mailbox(&mailbox(BOX), None, None).await.unwrap() });
+    let late = case.finish(None, &mut depositing);
+    assert!(matches!(late, Err(MailboxError::Gone)), "{late:?}");
+    assert_eq!((case.listed(), case.rest()), (0, Ok(())));
+}
+
+/// Frozen for two hours between the check of its own time limit and its envelope.
+fn frozen_before_its_envelope() -> Outcome {
+    let mut case = Case::new();
+    let id = case.id();
+    let mut depositing = case.depositing(id, A);
+    case.advance_until(&mut depositing, A, "au/");
+    // Without leave for a call it passes its own check and stands before the envelope.
+    case.advance(&mut depositing, 0);
+    case.sweep_after(2 * HOUR);
+    if case.finish(None, &mut depositing).is_ok() {
+        case.promise(id, BOX, A);
+    }
+    case.rest()
+}
+
+#[test]
+fn an_orphan_grace_of_an_hour_is_caught() {
+    catches(Broken::ShortGrace, frozen_before_its_envelope);
+}
+
+#[test]
+fn an_upload_that_takes_longer_than_an_attempt_may_leaves_nothing() {
+    let case = Case::new();
+    let mut depositing = case.depositing(case.id(), A);
+    // Admitted, then silent for longer than an attempt's life before its audio ends.
+    case.advance(&mut depositing, 2);
+    case.pass_time(HOUR);
+    let late = case.finish(None, &mut depositing);
+    assert!(matches!(late, Err(MailboxError::TooSlow)), "{late:?}");
+    assert_eq!(case.traces(A), Vec::<String>::new());
+}

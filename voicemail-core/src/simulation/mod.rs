@@ -1,0 +1,22 @@
+//! The protocol played by the real services over a store that can die, freeze and lie between any two calls.
+//!
+//! Flow: a seeded [`scheduler`] holds every operation as a future and lets one store call of one of them
+//! happen at a time; between any two it may kill the operation, freeze it for hours, drop the call, or
+//! apply it and lose the reply. Clocks are the scheduler's, each replica's a little wrong. [`play`] draws
+//! random operations; [`directed`] plays the schedules that random ones find rarely or never; [`check`]
+//! holds the invariants. At the end only sweepers run.
+//!
+//! Which schedule catches which mistake of [`crate::broken`]: directed schedules catch all sixteen, in every
+//! run. In a survey of 150 seeds each, random schedules also caught mark after list, no look after the
+//! insertion, no presence check, closed before present, audio before envelope, and no manifest; they missed
+//! the other ten.
+//!
+//! A failure prints its seed: `SEED=n cargo test -p voicemail-core --lib random_schedules` plays it alone.
+
+mod check;
+mod directed;
+mod play;
+mod scheduler;
+mod store;
+mod tenant;
+mod world;

@@ -1,0 +1,93 @@
+//! A store whose every call waits for the scheduler's leave, and may be dropped or applied without a reply.
+
+use super::scheduler::{Fate, leave};
+use crate::model::Time;
+use crate::store::memory::MemoryStore;
+use crate::store::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The shared memory store behind the scheduler's gate. Its clock is the simulation's true one.
+pub(super) struct SimStore(pub(super) Arc<MemoryStore>);
+
+fn unclear() -> StoreError {
+    StoreError::Unclear("simulated".into())
+}
+
+/// A write under a fate; `conflict` is what a retried, applied write looks like.
+async fn write<T>(
+    conflict: StoreError,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match leave().await {
+        Fate::Apply => call.await,
+        Fate::Drop => Err(unclear()),
+        Fate::LoseReply { as_conflict } => {
+            let applied = call.await;
+            match applied {
+                Ok(_) if as_conflict => Err(conflict),
+                Ok(_) => Err(unclear()),
+                Err(error) => Err(error),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SimStore {
+    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        leave().await;
+        self.0.get(key).await
+    }
+
+    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<ObjectBody>, StoreError> {
+        leave().await;
+        self.0.read(key, range).await
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        leave().await;
+        self.0.load(key).await
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        // An empty listing shows nothing that could change meanwhile: not worth a step of the schedule.
+        if !self.0.has_below(prefix) {
+            return stream::empty().boxed();
+        }
+        stream::once(leave()).flat_map(move |_| self.0.list(prefix)).boxed()
+    }
+
+    async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
+        write(StoreError::Exists, self.0.create(key, bytes)).await
+    }
+
+    async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
+        write(unclear(), self.0.put(key, body)).await
+    }
+
+    async fn replace(
+        &self,
+        key: &Key,
+        basis: Option<&Revision>,
+        bytes: Bytes,
+    ) -> Result<Revision, StoreError> {
+        write(StoreError::Conflict, self.0.replace(key, basis, bytes)).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        write(unclear(), self.0.delete(key)).await
+    }
+
+    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
+        self.0.prune_history(key).await
+    }
+
+    async fn clock(&self) -> Result<Time, StoreError> {
+        self.0.clock().await
+    }
+}

@@ -1,0 +1,175 @@
+//! A tenant of the simulation: one shared store, replicas with clocks of their own, and short recordings.
+
+use super::store::SimStore;
+use super::world::SimWorld;
+use crate::clock::World;
+use crate::config::{ClassOfService, ListenConfig, RegionConfig, StorageConfig, TenantConfig};
+use crate::context::{Context, Identity};
+use crate::gdpr::{Gdpr, ReceiptKey};
+use crate::gdpr_api::GdprBody;
+use crate::mailbox::{DepositRequest, Directory, MailboxError, Mailboxes, Recording, RecordingInfo};
+use crate::model::{AudioDigest, CallerHash, CallerId, Index, MailboxId, MessageId, RuleSet, Run, TenantKey};
+use crate::store::memory::MemoryStore;
+use crate::store::{Key, Store};
+use crate::sweep::Sweeper;
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt, stream};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+pub(super) const CALLERS: [&str; 2] = ["+442079460001", "+442079460002"];
+pub(super) const BOXES: [&str; 3] = ["1001", "1002", "5000"];
+
+/// Made for these tests; signs nothing else.
+const RECEIPT_KEY: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----";
+
+pub(super) fn mailbox(name: &str) -> MailboxId {
+    name.parse().unwrap()
+}
+
+pub(super) fn key() -> TenantKey {
+    TenantKey::new(&[7; 32]).unwrap()
+}
+
+pub(super) fn hash(caller: &str) -> CallerHash {
+    key().hash(caller)
+}
+
+/// The shared store and clock.
+#[derive(Clone)]
+pub(super) struct Tenant {
+    pub(super) world: SimWorld,
+    pub(super) memory: Arc<MemoryStore>,
+}
+
+/// One replica: services over the shared store.
+#[derive(Clone)]
+pub(super) struct Replica {
+    pub(super) context: Context,
+    pub(super) mailboxes: Mailboxes,
+    pub(super) directory: Directory,
+    pub(super) gdpr: Gdpr,
+}
+
+fn config() -> TenantConfig {
+    TenantConfig {
+        tenant_id: "t".into(),
+        cluster: "c".into(),
+        region: "r".into(),
+        regions: vec![RegionConfig {
+            name: "r".into(),
+            master: true,
+            storage: StorageConfig::Volume { path: "/nowhere".into() },
+        }],
+        keys_dir: "/nowhere".into(),
+        listen: ListenConfig {
+            api: "127.0.0.1:0".parse().unwrap(),
+            metrics: "127.0.0.1:0".parse().unwrap(),
+            tls: None,
+        },
+        auth: crate::config::AuthConfig::default(),
+        classes_of_service: vec![ClassOfService {
+            max_messages: 1_000,
+            trash_hours: 0,
+            retention_days: 3_650,
+            ..ClassOfService::standard()
+        }],
+        default_number_region: "GB".into(),
+        gdpr: crate::config::GdprConfig::default(),
+    }
+}
+
+impl Tenant {
+    pub(super) fn new(seed: u64) -> Self {
+        let world = SimWorld::new(seed);
+        let memory = Arc::new(MemoryStore::new(World::new(world.clone())));
+        let tenant = Self { world, memory };
+        for name in BOXES {
+            let directory = tenant.replica(0).directory;
+            super::scheduler::complete(&tenant.world, async move {
+                directory.put_mailbox(&mailbox(name), None, None).await.unwrap();
+            });
+        }
+        tenant
+    }
+
+    /// A replica with a clock that is wrong by so much.
+    pub(super) fn replica(&self, skew_ms: i64) -> Replica {
+        let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.memory)));
+        let rules = RuleSet { id: 1, algorithm: RuleSet::ALGORITHM, default_region: "GB".into() };
+        let identity = Identity { store_id: "s".into(), rule_sets: vec![rules] };
+        let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
+        let world = World::new(self.world.skewed(skew_ms));
+        let context = Context::new(config(), identity, key(), store, regions, world);
+        Replica {
+            mailboxes: Mailboxes::new(context.clone()),
+            directory: Directory::new(context.clone()),
+            gdpr: Gdpr::new(context.clone(), Arc::new(ReceiptKey::from_pem(RECEIPT_KEY).unwrap())),
+            context,
+        }
+    }
+
+    pub(super) fn document<D: DeserializeOwned>(&self, key: &Key) -> Option<D> {
+        let found = self.memory.load(key).now_or_never().unwrap().unwrap()?;
+        Some(serde_json::from_slice(&found.bytes).unwrap())
+    }
+
+    pub(super) fn index(&self, name: &str) -> Index {
+        self.document(&Key::index(&mailbox(name))).unwrap_or_default()
+    }
+
+    pub(super) fn run(&self, case: &str) -> Option<Run> {
+        self.document(&Key::listed(&format!("gdpr/{case}/forgetme.1")).unwrap())
+    }
+}
+
+impl Replica {
+    /// A deposit from admission to acknowledgement.
+    pub(super) async fn deposit(
+        &self,
+        name: &str,
+        caller: &str,
+        id: MessageId,
+        audio: u8,
+    ) -> Result<(), MailboxError> {
+        let request = DepositRequest {
+            mailbox: mailbox(name),
+            id,
+            caller: CallerId::new(caller),
+            caller_name: None,
+            urgent: false,
+        };
+        let admitted = self.mailboxes.admit(request).await?;
+        self.mailboxes.deposit(admitted, recording(audio)).await.map(|_| ())
+    }
+
+    /// One pass of a sweeper that has just started, so that daily work is done too.
+    pub(super) async fn sweep(&self) {
+        // A pass that fails leaves its work to the next.
+        let _ = Sweeper::new(self.context.clone(), self.gdpr.clone()).pass().await;
+    }
+}
+
+pub(super) fn recording(audio: u8) -> Recording {
+    let bytes = Bytes::from(vec![audio; 16]);
+    let info = RecordingInfo { duration_ms: 1_000, size: 16, digest: AudioDigest(format!("{audio:064x}")) };
+    let known = OnceLock::new();
+    known.set(info).unwrap();
+    Recording { body: stream::once(async move { Ok(bytes) }).boxed(), info: Arc::new(known) }
+}
+
+pub(super) fn body(case: &str, caller: Option<&str>, window_seconds: u64) -> GdprBody {
+    let consumers = caller.map(|caller| serde_json::json!({ "phone": [caller] }));
+    GdprBody {
+        caseid: case.into(),
+        ccid: None,
+        consumers: consumers.into_iter().collect(),
+        request_key: None,
+        undo_window: Some(format!("{window_seconds}s")),
+        run: None,
+        other: serde_json::Map::new(),
+    }
+}

@@ -1,0 +1,75 @@
+//! What a store call can answer, and what its caller can do about it.
+
+use super::BodyError;
+
+/// What to do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Retrying can't help: something must be changed first.
+    Permanent,
+    /// Try again later.
+    Transient,
+    /// Somebody else was there first: look again and decide anew.
+    Conflict,
+}
+
+/// Why a store call failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// `create`: there is an object of that name; possibly ours, if a reply was lost.
+    #[error("there is an object of that name already")]
+    Exists,
+    /// `replace`: the document isn't of that revision; possibly because our own write was applied.
+    #[error("the document has changed meanwhile")]
+    Conflict,
+    /// The call may or may not have been applied.
+    #[error("the store didn't answer clearly: {0}")]
+    Unclear(String),
+    /// The store can't do it now; nothing was applied.
+    #[error("the store isn't available: {0}")]
+    Unavailable(String),
+    /// The store refuses, or holds something that can't be read.
+    #[error("the store refused: {0}")]
+    Refused(String),
+    /// The body to be stored failed; nothing was stored.
+    #[error("the body to be stored failed: {0}")]
+    Body(#[from] BodyError),
+    /// A document was written by a newer version: it can be read, not written.
+    #[error("the document has schema {found}, newer than {known}: upgrade this core before it writes")]
+    NewerSchema {
+        /// Its schema.
+        found: u32,
+        /// The newest that we write.
+        known: u32,
+    },
+}
+
+impl StoreError {
+    /// What to do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Exists | Self::Conflict => ErrorClass::Conflict,
+            Self::Unclear(_) | Self::Unavailable(_) => ErrorClass::Transient,
+            Self::Refused(_) | Self::Body(_) | Self::NewerSchema { .. } => ErrorClass::Permanent,
+        }
+    }
+
+    /// Whether a write that got this may have been applied.
+    pub fn may_be_applied(&self) -> bool {
+        matches!(self, Self::Exists | Self::Conflict | Self::Unclear(_))
+    }
+
+    /// Stable name for metrics and logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Exists => "Exists",
+            Self::Conflict => "Conflict",
+            Self::Unclear(_) => "Unclear",
+            Self::Unavailable(_) => "Unavailable",
+            Self::Refused(_) => "Refused",
+            Self::Body(_) => "Body",
+            Self::NewerSchema { .. } => "NewerSchema",
+        }
+    }
+}

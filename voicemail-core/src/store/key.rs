@@ -1,0 +1,147 @@
+//! Names of everything stored, below the tenant's prefix `v1/<tenant>/`. One function a kind of key.
+//!
+//! A key is an object's or a document's by its kind; a back end that files the two differently (a
+//! volume) tells them apart by the call that is made, and so never mixes them.
+
+use crate::model::{AudioKey, CallerHash, DueItem, GroupId, MailboxId, MessageId, RunId, Time, UserId};
+use std::fmt;
+
+/// A checked key: segments of `[A-Za-z0-9._-]`, none of them `.` or `..`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A key as a listing gave it; `None` if it isn't a name of ours.
+    pub fn listed(text: &str) -> Option<Self> {
+        let good = |segment: &str| {
+            !matches!(segment, "" | "." | "..")
+                && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        };
+        text.split('/').all(good).then(|| Self(text.to_owned()))
+    }
+
+    /// The tenant document.
+    pub fn tenant() -> Self {
+        Self("tenant".into())
+    }
+
+    /// A mailbox's index.
+    pub fn index(mailbox: &MailboxId) -> Self {
+        Self(format!("{}/index", mailbox_path(mailbox)))
+    }
+
+    /// A mailbox's settings.
+    pub fn settings(mailbox: &MailboxId) -> Self {
+        Self(format!("{}/settings", mailbox_path(mailbox)))
+    }
+
+    /// A user.
+    pub fn user(user: &UserId) -> Self {
+        Self(format!("user/{user}"))
+    }
+
+    /// A group.
+    pub fn group(group: &GroupId) -> Self {
+        Self(format!("group/{group}"))
+    }
+
+    /// The envelope of a message.
+    pub fn envelope(caller: &CallerHash, mailbox: &MailboxId, id: MessageId) -> Self {
+        Self(format!("ca/{}/{mailbox}/{id}", caller.path()))
+    }
+
+    /// Below this are all envelopes of a caller.
+    pub fn envelopes(caller: &CallerHash) -> String {
+        format!("ca/{}/", caller.path())
+    }
+
+    /// A caller's mark.
+    pub fn mark(caller: &CallerHash) -> Self {
+        Self(format!("mark/{}", caller.path()))
+    }
+
+    /// A GDPR run.
+    pub fn run(run: &RunId) -> Self {
+        Self(format!("gdpr/{run}"))
+    }
+
+    /// A purge round's manifest.
+    pub fn manifest(run: &RunId, round: u32) -> Self {
+        Self(format!("gdpr/{run}.manifest.{round}"))
+    }
+
+    /// A run's receipt.
+    pub fn receipt(run: &RunId) -> Self {
+        Self(format!("gdpr/{run}.receipt"))
+    }
+
+    /// A due item.
+    pub fn due(item: &DueItem) -> Self {
+        Self(item.key())
+    }
+
+    /// Audio.
+    pub fn audio(audio: &AudioKey) -> Self {
+        Self(audio.as_str().to_owned())
+    }
+
+    /// A throw-away name for a probe that begins then; a crash may leave it to the sweeper.
+    pub fn probe(begun: Time, random: &str) -> Self {
+        Self(format!("probe/{:x}-{random}", begun.0))
+    }
+
+    /// When the probe of a listed key began.
+    pub fn probe_begun(key: &str) -> Option<Time> {
+        let (begun, _) = key.strip_prefix("probe/")?.split_once('-')?;
+        i64::from_str_radix(begun, 16).ok().map(Time)
+    }
+}
+
+/// Mailboxes are spread over 256 folders by a hash of their name (FNV-1a: stable, not secret).
+fn mailbox_path(mailbox: &MailboxId) -> String {
+    let seed = 0x811c_9dc5_u32;
+    let hash = mailbox.as_str().bytes().fold(seed, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    format!("mb/{:02x}/{mailbox}", hash >> 24)
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads mailbox and message from a listed envelope key.
+pub(crate) fn parse_envelope(key: &str) -> Option<(MailboxId, MessageId)> {
+    let mut parts = key.rsplit('/');
+    let (id, mailbox) = (parts.next()?, parts.next()?);
+    Some((mailbox.parse().ok()?, id.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_names_with_path_tricks_are_no_keys() {
+        for bad in ["", "/a", "a/", "a//b", "a/../b", "a/./b", "a b", "a\\b"] {
+            assert_eq!(Key::listed(bad), None, "{bad:?}");
+        }
+        assert!(Key::listed("au/2026092113/1001/x.y_z-1").is_some());
+    }
+
+    #[test]
+    fn an_envelope_key_is_read_back() {
+        let id: MessageId = "01996a10-1111-7abc-8def-0123456789ab".parse().unwrap();
+        let mailbox: MailboxId = "1001".parse().unwrap();
+        for caller in [CallerHash::withheld(), crate::model::TenantKey::new(&[1; 32]).unwrap().hash("+44")] {
+            let key = Key::envelope(&caller, &mailbox, id);
+            assert!(key.as_str().starts_with(&Key::envelopes(&caller)));
+            assert_eq!(parse_envelope(key.as_str()), Some((mailbox.clone(), id)));
+        }
+    }
+}

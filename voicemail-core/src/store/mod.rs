@@ -1,0 +1,119 @@
+//! The store: one narrow trait with one meaning on every back end, and the back ends.
+//!
+//! Two kinds of thing are stored. *Objects* are immutable: audio, envelopes, due items, manifests.
+//! *Documents* are replaced as a whole, only if unchanged: indexes, settings, marks, runs. Names are
+//! relative to the tenant's prefix. All that is more than one call is built on top: see
+//! [`documents`] for compare-and-swap with nonces.
+//!
+//! What can go wrong: every write may fail *unclear*: applied or not, nobody knows. Callers read back.
+
+pub mod documents;
+mod error;
+mod key;
+pub mod memory;
+pub(crate) mod patience;
+pub mod probe;
+pub mod retry;
+pub mod volume;
+
+pub use error::{ErrorClass, StoreError};
+pub use key::Key;
+pub(crate) use key::parse_envelope;
+
+use crate::model::Time;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use std::ops::Range;
+
+/// Identifies one state of a document: an ETag, or a number on a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision(pub String);
+
+/// A document's bytes and the revision they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned {
+    /// The document.
+    pub bytes: Bytes,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+/// Bytes on their way into the store; an error item aborts the write and leaves nothing behind.
+pub type BodyStream = BoxStream<'static, Result<Bytes, BodyError>>;
+
+/// Why a body on its way in can't be stored: the message is for the caller who sent it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It isn't what it should be.
+    #[error("{0}")]
+    Invalid(String),
+    /// It is longer or larger than allowed.
+    #[error("{0}")]
+    TooLong(String),
+    /// It stopped before its end.
+    #[error("{0}")]
+    Interrupted(String),
+}
+
+/// An object's bytes on their way out.
+pub struct ObjectBody {
+    /// Size of the whole object.
+    pub size: u64,
+    /// The range asked for, or all.
+    pub bytes: BoxStream<'static, Result<Bytes, StoreError>>,
+}
+
+/// Keys below a prefix, in order.
+pub type KeyStream<'a> = BoxStream<'a, Result<String, StoreError>>;
+
+/// One back end, rooted at the tenant's prefix.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// An immutable object, whole; for small ones.
+    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
+
+    /// An immutable object as a stream, or a range of it. A range past the end is cut.
+    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<ObjectBody>, StoreError>;
+
+    /// A document and its revision.
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError>;
+
+    /// Keys of objects below a prefix (which ends in `/`), sorted by key. Lazy, so that a reader may stop early.
+    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a>;
+
+    /// Writes an object; `StoreError::Exists` if there is one.
+    async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// Writes an object under a name that only this attempt uses; returns its size. A body that fails
+    /// is `StoreError::Body` and leaves nothing.
+    async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError>;
+
+    /// Replaces a document if its revision is `basis` (`None`: if there is none), else `StoreError::Conflict`.
+    async fn replace(
+        &self,
+        key: &Key,
+        basis: Option<&Revision>,
+        bytes: Bytes,
+    ) -> Result<Revision, StoreError>;
+
+    /// Removes an object or a document; a missing one is success.
+    async fn delete(&self, key: &Key) -> Result<(), StoreError>;
+
+    /// Removes what the store keeps of a document's superseded states. `Some(time)`: not all can go
+    /// yet; the rest can then.
+    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError>;
+
+    /// The store's own clock.
+    async fn clock(&self) -> Result<Time, StoreError>;
+
+    /// Examines properties that no single call shows, such as locks that reach other processes.
+    async fn probe_medium(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Removes what crashes and superseded states left behind; called every few seconds.
+    async fn tidy(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! The start-up probe: does this store keep the promises that the protocol is built on?
+//!
+//! Some servers accept the conditions of a write and ignore them; some file systems have locks that
+//! reach nobody. Neither shows in daily use until two replicas write at once. About 15 requests on a
+//! throw-away key; a property that fails is named with its remedy, and the core isn't ready.
+
+use super::{Key, Revision, Store, StoreError};
+use crate::clock::World;
+use bytes::Bytes;
+use futures::future::join_all;
+use serde::Serialize;
+
+/// Concurrent creators of one key, of which one must win.
+const CREATORS: usize = 8;
+
+/// One property and how it fared.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// The property, such as `create-is-exclusive`.
+    pub property: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was seen, and what to do if it doesn't hold.
+    pub detail: String,
+}
+
+/// What a probe found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// In the order of the probe; it ends with the first failure.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// The property that doesn't hold.
+    pub fn failure(&self) -> Option<&Finding> {
+        self.findings.iter().find(|finding| !finding.holds)
+    }
+
+    fn add(&mut self, property: &'static str, result: Result<(), String>) -> bool {
+        let holds = result.is_ok();
+        self.findings.push(Finding {
+            property,
+            holds,
+            detail: result.err().unwrap_or_else(|| "holds".into()),
+        });
+        holds
+    }
+}
+
+/// Probes a store and removes what it wrote.
+pub async fn probe(store: &dyn Store, world: &World) -> Report {
+    let name = || Key::probe(world.now(), &world.random_hex());
+    let keys = [name(), name(), name()];
+    let mut report = Report::default();
+    examine(store, &keys, &mut report).await;
+    for key in &keys {
+        let removed = store.delete(key).await.map_err(say);
+        if let Err(error) = removed {
+            report.add("delete", Err(error));
+        }
+    }
+    report
+}
+
+async fn examine(store: &dyn Store, keys: &[Key; 3], report: &mut Report) {
+    let [object, document, race] = keys;
+    let _ = report.add("medium", store.probe_medium().await.map_err(say))
+        && report.add("create-and-read", create_and_read(store, object).await)
+        && report.add("create-is-exclusive", create_again(store, object).await)
+        && report.add("replace-is-conditional", replace_documents(store, document).await)
+        && report.add("one-winner", race_creators(store, race).await)
+        && report.add("clock", store.clock().await.map(|_| ()).map_err(say));
+}
+
+fn say(error: StoreError) -> String {
+    error.to_string()
+}
+
+async fn create_and_read(store: &dyn Store, key: &Key) -> Result<(), String> {
+    store.create(key, Bytes::from_static(b"one")).await.map_err(say)?;
+    match store.get(key).await.map_err(say)? {
+        Some(bytes) if bytes == "one" => Ok(()),
+        _ => Err("an object that was just written isn't read back: use a store with read-after-write".into()),
+    }
+}
+
+async fn create_again(store: &dyn Store, key: &Key) -> Result<(), String> {
+    match store.create(key, Bytes::from_static(b"two")).await {
+        Err(StoreError::Exists) => Ok(()),
+        Ok(()) => {
+            Err("the store writes over an object although told not to: it ignores If-None-Match".into())
+        }
+        Err(error) => Err(say(error)),
+    }
+}
+
+async fn replace_documents(store: &dyn Store, key: &Key) -> Result<(), String> {
+    let first = store.replace(key, None, Bytes::from_static(b"1")).await.map_err(say)?;
+    let bogus = Revision("99999".into());
+    match store.replace(key, Some(&bogus), Bytes::from_static(b"x")).await {
+        Err(StoreError::Conflict) => {}
+        Ok(_) => return Err("the store replaces a document of another revision: it ignores If-Match".into()),
+        Err(error) => return Err(say(error)),
+    }
+    store.replace(key, Some(&first), Bytes::from_static(b"2")).await.map_err(say)?;
+    match store.load(key).await.map_err(say)? {
+        Some(found) if found.bytes == "2" => Ok(()),
+        _ => Err("a document that was just replaced isn't read back".into()),
+    }
+}
+
+async fn race_creators(store: &dyn Store, key: &Key) -> Result<(), String> {
+    let creators = (0..CREATORS).map(|n| store.create(key, Bytes::from(n.to_string())));
+    let winners = join_all(creators).await.iter().filter(|result| result.is_ok()).count();
+    match winners {
+        1 => Ok(()),
+        n => Err(format!(
+            "{n} of {CREATORS} concurrent creators of one key won: two replicas would lose messages"
+        )),
+    }
+}

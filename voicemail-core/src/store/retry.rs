@@ -1,0 +1,119 @@
+//! Time-outs and retries around a store: 5 s a call, 3 retries of what is safe to repeat, 10 s in all.
+//!
+//! Reads, listings' first steps and deletes are repeated. A conditional write is not: a time-out there
+//! is *unclear*, and the caller reads back (see [`super::documents`]). An upload has its own time limit.
+
+use super::{BodyStream, ErrorClass, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use crate::clock::World;
+use crate::model::Time;
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+const CALL: Duration = Duration::from_secs(5);
+const IN_ALL: Duration = Duration::from_secs(10);
+const RETRIES: u32 = 3;
+
+/// A store with patience.
+pub struct RetryStore {
+    inner: Arc<dyn Store>,
+    world: World,
+}
+
+impl RetryStore {
+    /// Around that store.
+    pub fn new(inner: Arc<dyn Store>, world: World) -> Self {
+        Self { inner, world }
+    }
+
+    async fn once<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        tokio::select! {
+            biased;
+            result = call => result,
+            () = self.world.sleep(CALL) => Err(StoreError::Unclear("no answer within 5 s".into())),
+        }
+    }
+
+    async fn repeat<T, C, F>(&self, call: C) -> Result<T, StoreError>
+    where
+        C: Fn() -> F,
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let start = self.world.monotonic();
+        let mut attempt = 0;
+        loop {
+            let result = self.once(call()).await;
+            let spent = self.world.monotonic().saturating_sub(start);
+            match result {
+                Err(error)
+                    if error.class() == ErrorClass::Transient
+                        && attempt < RETRIES
+                        && spent + CALL <= IN_ALL =>
+                {
+                    attempt += 1;
+                    self.world.back_off(attempt + 3).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for RetryStore {
+    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        self.repeat(|| self.inner.get(key)).await
+    }
+
+    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<ObjectBody>, StoreError> {
+        self.repeat(|| self.inner.read(key, range.clone())).await
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        self.repeat(|| self.inner.load(key)).await
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        self.inner.list(prefix)
+    }
+
+    async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
+        self.once(self.inner.create(key, bytes)).await
+    }
+
+    async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
+        self.inner.put(key, body).await
+    }
+
+    async fn replace(
+        &self,
+        key: &Key,
+        basis: Option<&Revision>,
+        bytes: Bytes,
+    ) -> Result<Revision, StoreError> {
+        self.once(self.inner.replace(key, basis, bytes)).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        self.repeat(|| self.inner.delete(key)).await
+    }
+
+    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
+        self.repeat(|| self.inner.prune_history(key)).await
+    }
+
+    async fn clock(&self) -> Result<Time, StoreError> {
+        self.repeat(|| self.inner.clock()).await
+    }
+
+    async fn probe_medium(&self) -> Result<(), StoreError> {
+        self.inner.probe_medium().await
+    }
+
+    async fn tidy(&self) -> Result<(), StoreError> {
+        self.inner.tidy().await
+    }
+}

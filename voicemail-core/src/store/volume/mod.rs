@@ -1,0 +1,168 @@
+//! A shared POSIX file system as a store: a local disk, CephFS, or NFSv4.1 with locks.
+//!
+//! Objects are files, published by hard link and never written over ([`publish`]). Documents are
+//! folders of numbered revisions ([`revisions`]); `link` is the compare-and-swap. All calls run on a
+//! bounded number of blocking threads, so that a hung server can't exhaust the process.
+//!
+//! What can go wrong: file systems without hard links or with locks that don't reach other clients
+//! (SMB, blob mounts) look fine until two replicas write at once; [`medium`] refuses them at start.
+
+mod medium;
+mod objects;
+mod publish;
+mod revisions;
+mod walk;
+
+pub use medium::{LockProbe, hold_lock_probe};
+
+use super::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use crate::model::Time;
+use async_trait::async_trait;
+use bytes::Bytes;
+use revisions::Heads;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How long a superseded revision stays: three times the age at which a writer abandons its basis.
+pub const REVISION_LIFE: Duration = Duration::from_secs(30);
+
+/// Blocking calls at a time.
+const THREADS: usize = 64;
+
+/// A store on a mounted folder.
+#[derive(Clone)]
+pub struct VolumeStore {
+    root: Arc<PathBuf>,
+    threads: Arc<Semaphore>,
+    heads: Arc<Heads>,
+    lock_probe: LockProbe,
+}
+
+impl VolumeStore {
+    /// Rooted at `mount/v1/<tenant>`.
+    pub fn new(mount: &Path, tenant: &str, lock_probe: LockProbe) -> Self {
+        Self {
+            root: Arc::new(mount.join("v1").join(tenant)),
+            threads: Arc::new(Semaphore::new(THREADS)),
+            heads: Arc::new(Heads::default()),
+            lock_probe,
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path, &Heads) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let closed = |_| StoreError::Unavailable("shutting down".into());
+        let permit = Arc::clone(&self.threads).acquire_owned().await.map_err(closed)?;
+        let (root, heads) = (Arc::clone(&self.root), Arc::clone(&self.heads));
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work(&root, &heads);
+            drop(permit);
+            result
+        });
+        task.await.map_err(|error| StoreError::Unclear(format!("a blocking call ended badly: {error}")))?
+    }
+}
+
+#[async_trait]
+impl Store for VolumeStore {
+    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        let key = key.clone();
+        self.blocking(move |root, _| objects::get(root, &key)).await
+    }
+
+    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<ObjectBody>, StoreError> {
+        objects::read(&self.root, key, range).await
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        let key = key.clone();
+        self.blocking(move |root, heads| revisions::load(root, heads, &key)).await
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        walk::list(Arc::clone(&self.root), prefix)
+    }
+
+    async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.blocking(move |root, _| objects::create(root, &key, &bytes)).await
+    }
+
+    async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
+        let root = Arc::clone(&self.root);
+        let (file, size) = objects::receive(&root, body).await?;
+        let key = key.clone();
+        self.blocking(move |root, _| objects::publish_received(root, &key, file)).await?;
+        Ok(size)
+    }
+
+    async fn replace(
+        &self,
+        key: &Key,
+        basis: Option<&Revision>,
+        bytes: Bytes,
+    ) -> Result<Revision, StoreError> {
+        let (key, basis) = (key.clone(), basis.cloned());
+        self.blocking(move |root, heads| revisions::replace(root, heads, &key, basis.as_ref(), &bytes)).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.blocking(move |root, heads| {
+            objects::delete(root, &key)?;
+            revisions::delete(root, heads, &key)
+        })
+        .await
+    }
+
+    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
+        let key = key.clone();
+        self.blocking(move |root, _| revisions::prune(root, &key)).await
+    }
+
+    async fn clock(&self) -> Result<Time, StoreError> {
+        self.blocking(|root, _| publish::file_system_time(root)).await
+    }
+
+    async fn probe_medium(&self) -> Result<(), StoreError> {
+        let probe = self.lock_probe.clone();
+        self.blocking(move |root, _| medium::probe(root, &probe)).await
+    }
+
+    async fn tidy(&self) -> Result<(), StoreError> {
+        self.blocking(|root, heads| {
+            revisions::prune_scheduled(root, heads)?;
+            publish::remove_stale_temporaries(root)
+        })
+        .await
+    }
+}
+
+/// An operating system's error before anything was written.
+fn unavailable(what: &str) -> impl Fn(io::Error) -> StoreError + '_ {
+    move |error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            let user = rustix::process::geteuid().as_raw();
+            StoreError::Refused(format!("{what}: {error}: let user {user} write to the volume"))
+        }
+        io::ErrorKind::Unsupported | io::ErrorKind::ReadOnlyFilesystem => {
+            StoreError::Refused(format!("{what}: {error}"))
+        }
+        _ => StoreError::Unavailable(format!("{what}: {error}")),
+    }
+}
+
+/// An operating system's error after which the change may stand.
+fn unclear(what: &str) -> impl Fn(io::Error) -> StoreError + '_ {
+    move |error| StoreError::Unclear(format!("{what}: {error}"))
+}
+
+fn path_of(root: &Path, key: &Key) -> PathBuf {
+    root.join(key.as_str())
+}

@@ -1,0 +1,126 @@
+//! Audio without an entry: a deposit whose replica died, or garbage.
+//!
+//! Audio that an envelope names is a deposit that can be completed (nobody will call again); audio that
+//! no envelope names is removed after a day, when its attempt is long over and its name can't be used
+//! again. Recent hours are walked often, all hours that ids may name once a day.
+
+use super::{Sweeper, Swept};
+use crate::broken::{self, Broken};
+use crate::context::Context;
+use crate::mailbox::{Finisher, Insertion, MailboxError, decode_envelope};
+use crate::model::{AudioKey, AudioParts, Envelope, Index, Time};
+use crate::store::patience::delete;
+use crate::store::{Key, StoreError};
+use futures::TryStreamExt;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Younger audio belongs to a deposit that is under way.
+const UNDER_WAY: Duration = Duration::from_secs(300);
+/// Audio that no envelope names is kept this long.
+const GRACE: Duration = Duration::from_secs(86_400);
+/// Ids may be six days old and five minutes ahead.
+const DAYS: u64 = 8;
+
+/// Hours from three back to the one to come.
+pub(super) async fn sweep_recent(sweeper: &Sweeper, swept: &mut Swept) -> Result<(), StoreError> {
+    sweep_hours(sweeper, 3, swept).await
+}
+
+/// All hours that an id may name.
+pub(super) async fn sweep_all(sweeper: &Sweeper, swept: &mut Swept) -> Result<(), StoreError> {
+    sweep_hours(sweeper, DAYS * 24, swept).await
+}
+
+async fn sweep_hours(sweeper: &Sweeper, back: u64, swept: &mut Swept) -> Result<(), StoreError> {
+    let context = &sweeper.context;
+    let region = context.config().region.clone();
+    let now = context.world().now();
+    let start = now.plus(HOUR);
+    for hours in 0..=back + 1 {
+        let prefix = format!("au/{}/", start.minus(HOUR * u32::try_from(hours).unwrap_or(u32::MAX)).hour());
+        let mut keys = context.region(&region)?.list(&prefix);
+        while let Some(key) = keys.try_next().await? {
+            if let Some((audio, parts)) = AudioKey::parse(&key) {
+                let piece = Piece { context, region: &region, audio, parts };
+                if let Err(error) = piece.settle(now, swept).await {
+                    swept.failed += 1;
+                    tracing::warn!(reason = error.reason(), %error, "audio without an entry stays as it is");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Piece<'a> {
+    context: &'a Context,
+    region: &'a str,
+    audio: AudioKey,
+    parts: AudioParts,
+}
+
+impl Piece<'_> {
+    async fn settle(self, now: Time, swept: &mut Swept) -> Result<(), StoreError> {
+        let age = now.since(self.parts.begun);
+        if age < UNDER_WAY {
+            return Ok(());
+        }
+        let index: Option<Index> = self.context.documents().load(&Key::index(&self.parts.mailbox)).await?;
+        let entry = index.as_ref().and_then(|index| index.entries.get(&self.parts.id));
+        if entry.is_some_and(|entry| entry.audio == self.audio) {
+            return Ok(());
+        }
+        let entry_caller = entry.map(|entry| entry.caller_hash.clone());
+        match (self.own_envelope().await?, entry_caller) {
+            (Some(envelope), None) => self.complete(envelope, swept).await,
+            (Some(envelope), Some(other)) if other != self.parts.caller => {
+                self.remove_refused(envelope, swept).await
+            }
+            (None, _) if age > GRACE || (broken::is(Broken::ShortGrace) && age > HOUR) => {
+                self.remove_orphan(swept).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The envelope of this message, if it names this audio.
+    async fn own_envelope(&self) -> Result<Option<Envelope>, StoreError> {
+        let key = Key::envelope(&self.parts.caller, &self.parts.mailbox, self.parts.id);
+        let Some(bytes) = self.context.store().get(&key).await? else { return Ok(None) };
+        Ok(Some(decode_envelope(&bytes)?).filter(|envelope| envelope.audio == self.audio))
+    }
+
+    fn insertion(self, envelope: Envelope) -> Insertion {
+        let AudioParts { mailbox, id, caller, .. } = self.parts;
+        Insertion { mailbox, id, caller, envelope }
+    }
+
+    /// D3 and D4 in the place of the replica that died.
+    async fn complete(self, envelope: Envelope, swept: &mut Swept) -> Result<(), StoreError> {
+        let context = self.context;
+        let insertion = self.insertion(envelope);
+        match Finisher::new(context).finish(insertion).await {
+            Ok(_) => swept.completed += 1,
+            Err(MailboxError::Store(error)) => return Err(error),
+            Err(_) => swept.orphans += 1,
+        }
+        Ok(())
+    }
+
+    /// The id is another caller's message: ours was refused, and its depositor died before it cleaned up.
+    async fn remove_refused(self, envelope: Envelope, swept: &mut Swept) -> Result<(), StoreError> {
+        let context = self.context;
+        let insertion = self.insertion(envelope);
+        Finisher::new(context).remove_own(&insertion).await?;
+        swept.orphans += 1;
+        Ok(())
+    }
+
+    async fn remove_orphan(self, swept: &mut Swept) -> Result<(), StoreError> {
+        let store = self.context.region(self.region)?;
+        delete(store.as_ref(), self.context.world(), &Key::audio(&self.audio)).await?;
+        swept.orphans += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Due items whose time has come.
+//!
+//! Listed in the order of their minutes, so that reading stops at the first that lies ahead. An item
+//! goes only when its work is done; a crash, or an error, leaves it for the next pass.
+
+use super::{Sweeper, Swept};
+use crate::gdpr::{GdprError, move_run_on};
+use crate::mailbox::{Remover, decode, empty_closed, expire_messages};
+use crate::model::{Due, DueItem, Index, MessageState, Time};
+use crate::store::patience::delete;
+use crate::store::{ErrorClass, Key, StoreError};
+use futures::TryStreamExt;
+use std::time::Duration;
+
+/// How long a deletion that never became visible is kept: its maker may only be slow.
+const DOUBT: Duration = Duration::from_secs(86_400);
+
+pub(super) async fn sweep(sweeper: &Sweeper) -> Result<Swept, StoreError> {
+    let (context, mut swept) = (&sweeper.context, Swept::default());
+    let mut keys = context.store().list("due/");
+    while let Some(key) = keys.try_next().await? {
+        let now = context.world().now();
+        if minute_of(&key) > now.minute().as_str() {
+            swept.next = swept.next.or_else(|| Some(next_minute(now)));
+            break;
+        }
+        let Some(key) = Key::listed(&key) else { continue };
+        let Some(bytes) = context.store().get(&key).await? else { continue };
+        // One that can't be read must not stand in the way of all that come after it.
+        let item: DueItem = match decode(&bytes) {
+            Ok(item) => item,
+            Err(error) => {
+                swept.failed += 1;
+                tracing::error!(%key, %error, "a due item can't be read and stays");
+                continue;
+            }
+        };
+        if item.at > now {
+            swept.next = Some(swept.next.map_or(item.at, |next| next.min(item.at)));
+            continue;
+        }
+        match carry_out(sweeper, &item).await {
+            Ok(Done::Yes) => {
+                delete(context.store(), context.world(), &key).await?;
+                swept.due += 1;
+            }
+            Ok(Done::NotYet) => {}
+            Err(error) => {
+                swept.failed += 1;
+                tracing::warn!(class = ?error.class(), %error, "a due item failed and stays");
+            }
+        }
+    }
+    Ok(swept)
+}
+
+fn minute_of(key: &str) -> &str {
+    key.split('/').nth(1).unwrap_or_default()
+}
+
+/// Items of a coming minute: look again when it begins.
+fn next_minute(now: Time) -> Time {
+    Time(now.0.div_euclid(60_000).saturating_add(1).saturating_mul(60_000))
+}
+
+enum Done {
+    Yes,
+    NotYet,
+}
+
+async fn carry_out(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> {
+    let context = &sweeper.context;
+    match &item.due {
+        Due::Retain { mailbox } => expire_messages(context, mailbox).await?,
+        Due::Close { mailbox, generation } => {
+            let done = empty_closed(context, mailbox, *generation).await?;
+            return Ok(if done { Done::Yes } else { Done::NotYet });
+        }
+        Due::Run { .. } => {
+            move_run_on(&sweeper.gdpr, &item.due).await?;
+            0
+        }
+        Due::Delete { .. } => return finish_deletion(sweeper, item).await,
+    };
+    Ok(Done::Yes)
+}
+
+/// X from its due item. An entry that isn't being deleted means that X1 never came: the deletion was
+/// never acknowledged, but its maker may only be slow, so the item is dropped after a day.
+async fn finish_deletion(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> {
+    let context = &sweeper.context;
+    let Due::Delete { mailbox, id, audio, .. } = &item.due else { return Ok(Done::Yes) };
+    let index: Option<Index> = context.documents().load(&Key::index(mailbox)).await?;
+    let entry = index.as_ref().and_then(|index| index.entries.get(id));
+    let standing = entry.is_some_and(|entry| entry.state != MessageState::Deleting && entry.audio == *audio);
+    if standing {
+        let doubtful = context.world().now().since(item.at) <= DOUBT;
+        return Ok(if doubtful { Done::NotYet } else { Done::Yes });
+    }
+    Remover::new(context).finish(item).await?;
+    Ok(Done::Yes)
+}
+
+/// Why a due item stays.
+#[derive(Debug, thiserror::Error)]
+enum DueError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Gdpr(#[from] GdprError),
+}
+
+impl DueError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Store(error) => error.class(),
+            Self::Gdpr(error) => error.class(),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What the metrics port shows. Labels come from fixed sets: route templates, methods, reasons.
+
+use crate::gdpr_api::Operation;
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// From a lamp query to an upload of minutes.
+const SECONDS: [f64; 13] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabels {
+    operation: &'static str,
+    result: &'static str,
+}
+
+/// Counters of one process; cheap to clone.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<RouteLabels, Histogram>,
+    deposits: Family<ResultLabels, Counter>,
+    deposited_bytes: Counter,
+    gdpr: Family<OperationLabels, Counter>,
+    store_errors: Family<ReasonLabels, Counter>,
+    reloads: Family<ResultLabels, Counter>,
+    open: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("voicemail");
+        let seconds = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
+        let inner = Inner {
+            requests: Family::default(),
+            seconds,
+            deposits: Family::default(),
+            deposited_bytes: Counter::default(),
+            gdpr: Family::default(),
+            store_errors: Family::default(),
+            reloads: Family::default(),
+            open: Gauge::default(),
+            registry: Registry::default(),
+        };
+        inner.register(&mut registry);
+        Self(Arc::new(Inner { registry, ..inner }))
+    }
+}
+
+impl Inner {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("http_requests", "HTTP requests answered", self.requests.clone());
+        let help = "Time from a request's header to its answer's";
+        registry.register_with_unit("http_request", help, Unit::Seconds, self.seconds.clone());
+        registry.register("deposits", "Deposits by result", self.deposits.clone());
+        let help = "Audio of acknowledged deposits";
+        registry.register_with_unit("deposited", help, Unit::Bytes, self.deposited_bytes.clone());
+        registry.register(
+            "gdpr_requests",
+            "Data-subject requests by operation and result",
+            self.gdpr.clone(),
+        );
+        registry.register(
+            "store_errors",
+            "Requests that the store failed, by reason",
+            self.store_errors.clone(),
+        );
+        registry.register(
+            "config_reloads",
+            "Reloads of configuration and certificates",
+            self.reloads.clone(),
+        );
+        registry.register("store_open", "1 once the store is open", self.open.clone());
+    }
+}
+
+impl Metrics {
+    /// Counts an answered request.
+    pub fn count_request(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        let route = route.to_owned();
+        self.0
+            .seconds
+            .get_or_create(&RouteLabels { method, route: route.clone() })
+            .observe(took.as_secs_f64());
+        self.0.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+    }
+
+    /// Counts a deposit: `created`, `repeated`, `refused` or `failed`.
+    pub fn count_deposit(&self, result: &'static str) {
+        self.0.deposits.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// Adds up the audio of acknowledged deposits.
+    pub fn add_deposited_bytes(&self, bytes: u64) {
+        self.0.deposited_bytes.inc_by(bytes);
+    }
+
+    /// Counts a data-subject request: `accepted`, `refused` or `failed`.
+    pub fn count_gdpr(&self, operation: Operation, result: &'static str) {
+        let operation = operation.segment();
+        self.0.gdpr.get_or_create(&OperationLabels { operation, result }).inc();
+    }
+
+    /// Counts a request that the store failed.
+    pub fn count_store_error(&self, reason: &'static str) {
+        self.0.store_errors.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Counts a reload: `applied` or `refused`.
+    pub fn count_reload(&self, result: &'static str) {
+        self.0.reloads.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// Shows whether the store is open.
+    pub fn show_open(&self, open: bool) {
+        self.0.open.set(i64::from(open));
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = encode(&mut text, &self.0.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_shown_in_openmetrics() {
+        let metrics = Metrics::default();
+        metrics.count_request("GET", "/api/v1/me/mailboxes", 200, Duration::from_millis(7));
+        metrics.count_deposit("created");
+        metrics.count_gdpr(Operation::ForgetMe, "accepted");
+        let text = metrics.render();
+        for line in [
+            r#"voicemail_http_requests_total{method="GET",route="/api/v1/me/mailboxes",status="200"} 1"#,
+            r#"voicemail_deposits_total{result="created"} 1"#,
+            r#"voicemail_gdpr_requests_total{operation="forgetme",result="accepted"} 1"#,
+            r#"voicemail_http_request_seconds_bucket{le="0.01",method="GET",route="/api/v1/me/mailboxes"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
