@@ -127,6 +127,21 @@ pub struct Readiness {
     pub message: String,
     /// The store's id, once known.
     pub store_id: Option<String>,
+    /// Every region's store as last seen.
+    pub regions: Vec<RegionHealth>,
+}
+
+/// Whether a region's store answers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegionHealth {
+    /// The region.
+    pub name: String,
+    /// Whether its store answered when it was last asked.
+    pub reachable: bool,
+    /// Why not, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 impl Core {
@@ -138,7 +153,7 @@ impl Core {
         let keys = TenantKeys::read(&config.keys_dir)?;
         let mut regions = BTreeMap::new();
         for region in &config.regions {
-            regions.insert(region.name.clone(), make_store(config, &region.storage, &world));
+            regions.insert(region.name.clone(), make_store(config, &region.storage, &world)?);
         }
         Self::open_on(config, keys, regions, world).await
     }
@@ -183,11 +198,18 @@ impl Core {
             reason: reason.into(),
             message,
             store_id: store_id.clone(),
+            regions: Vec::new(),
         };
         match self.context.guard_clock().await {
             Err(error @ GuardError::Skew { .. }) => not("ClockSkew", error.to_string()),
             Err(GuardError::Store(error)) => not("StorageUnavailable", error.to_string()),
-            Ok(()) => Readiness { ready: true, reason: "Ready".into(), message: "serving".into(), store_id },
+            Ok(()) => Readiness {
+                ready: true,
+                reason: "Ready".into(),
+                message: "serving".into(),
+                store_id,
+                regions: Vec::new(),
+            },
         }
     }
 
@@ -214,10 +236,19 @@ impl Core {
 }
 
 /// The store that a configuration names, with time-outs and retries.
-pub fn make_store(config: &TenantConfig, storage: &StorageConfig, world: &World) -> Arc<dyn Store> {
-    let StorageConfig::Volume { path } = storage;
+///
+/// # Errors
+/// `Refused` for credentials that can't be read at all.
+pub fn make_store(
+    config: &TenantConfig,
+    storage: &StorageConfig,
+    world: &World,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let StorageConfig::Volume { path } = storage else {
+        return Err(StoreError::Refused(format!("{} isn't linked", storage.kind())));
+    };
     let store = VolumeStore::new(path, &config.tenant_id, LockProbe::own_program());
-    Arc::new(RetryStore::new(Arc::new(store), world.clone()))
+    Ok(Arc::new(RetryStore::new(Arc::new(store), world.clone())))
 }
 
 async fn probe_store(store: &dyn Store, world: &World) -> Result<(), OpenError> {

@@ -13,8 +13,8 @@ use kube::ResourceExt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use voicemail_core::config::{
-    AuthConfig, ClassOfService, GdprConfig, IssuerConfig, KubernetesIssuer, ListenConfig, RegionConfig, Role,
-    ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig, parse_duration,
+    AuthConfig, CallerTagging, ClassOfService, GdprConfig, IssuerConfig, KubernetesIssuer, ListenConfig,
+    RegionConfig, Role, ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig, parse_duration,
 };
 
 const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -44,6 +44,9 @@ pub fn plan_config(
         auth: plan_auth(tenant, settings),
         classes_of_service: spec.classes_of_service.iter().map(plan_class).collect(),
         default_number_region: spec.numbers.default_region.clone(),
+        number_prefixes: Vec::new(),
+        caller_tag: CallerTagging::default(),
+        upload_buffer_mib: 64,
         gdpr: plan_gdpr(tenant)?,
     };
     config.check()?;
@@ -60,6 +63,7 @@ fn plan_class(class: &given::ClassOfService) -> ClassOfService {
         name: class.name.clone(),
         max_messages: class.max_messages.unsigned_abs(),
         max_seconds: class.max_seconds.unsigned_abs(),
+        quota_seconds: None,
         retention_days: class.retention_days.unsigned_abs(),
         trash_hours: class.trash_hours.unsigned_abs(),
     }

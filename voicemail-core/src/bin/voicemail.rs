@@ -94,7 +94,7 @@ async fn examine(config: &Path) -> Outcome {
     let mut out = std::io::stdout();
     let mut holds = true;
     for region in &config.regions {
-        let store = make_store(&config, &region.storage, &world);
+        let store = make_store(&config, &region.storage, &world)?;
         for finding in probe::probe(store.as_ref(), &world).await.findings {
             let mark = if finding.holds { "ok  " } else { "FAIL" };
             writeln!(out, "{mark} {} {}: {}", region.name, finding.property, finding.detail)?;

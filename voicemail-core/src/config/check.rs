@@ -2,7 +2,7 @@
 //!
 //! Pure: nothing is read from disk here, so that the operator can check what it is about to write.
 
-use super::{ClassOfService, TenantConfig};
+use super::{ClassOfService, NumberPrefix, StorageConfig, TenantConfig};
 use std::collections::BTreeSet;
 
 /// Why a configuration can't be used.
@@ -38,6 +38,8 @@ impl TenantConfig {
         self.check_regions()?;
         self.check_listen()?;
         self.check_classes()?;
+        self.number_prefixes.iter().try_for_each(check_prefix)?;
+        rule((16..=4096).contains(&self.upload_buffer_mib), "uploadBufferMib", || "write 16 to 4096".into())?;
         rule(self.gdpr.undo_window.as_secs() <= MAX_WINDOW_SECONDS, "gdpr.undoWindow", || {
             "write at most 30d".into()
         })
@@ -63,7 +65,12 @@ impl TenantConfig {
         rule(names.len() == self.regions.len(), "regions", || "give each region a name of its own".into())?;
         rule(masters == 1, "regions", || format!("mark exactly one region as master; {masters} are marked"))?;
         rule(names.contains(self.region.as_str()), "region", || format!("write one of {names:?}"))?;
-        rule(self.regions.len() == 1, "regions", || "a tenant on a volume has one region".into())
+        let on_volume =
+            self.regions.iter().any(|region| matches!(region.storage, StorageConfig::Volume { .. }));
+        rule(!on_volume || self.regions.len() == 1, "regions", || {
+            "a tenant on a volume has one region; several regions need object stores".into()
+        })?;
+        self.regions.iter().try_for_each(|region| check_storage(&region.storage))
     }
 
     fn check_listen(&self) -> Result<(), ConfigError> {
@@ -81,10 +88,50 @@ impl TenantConfig {
     }
 }
 
+fn check_prefix(given: &NumberPrefix) -> Result<(), ConfigError> {
+    let is_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    rule(
+        (1..=15).contains(&given.prefix.len()) && is_digits(&given.prefix),
+        "numberPrefixes.prefix",
+        || "write 1 to 15 digits".into(),
+    )?;
+    let new = given.replace_with.strip_prefix('+').unwrap_or(&given.replace_with);
+    rule(new.len() <= 15 && is_digits(new), "numberPrefixes.replaceWith", || {
+        "write at most 15 digits, with a plus in front if they are international".into()
+    })?;
+    let digits = given.digits.unwrap_or(15);
+    rule((1..=15).contains(&digits), "numberPrefixes.digits", || "write 1 to 15".into())
+}
+
+fn check_storage(storage: &StorageConfig) -> Result<(), ConfigError> {
+    let (prefix, endpoint) = match storage {
+        StorageConfig::Volume { .. } => return Ok(()),
+        StorageConfig::AzureBlob(azure) => (&azure.prefix, &azure.endpoint),
+        StorageConfig::S3(s3) => (&s3.prefix, &s3.endpoint),
+    };
+    let plain = |segment: &str| {
+        !matches!(segment, "" | "." | "..")
+            && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    };
+    rule(
+        prefix.as_ref().is_none_or(|prefix| prefix.split('/').all(plain)),
+        "regions.storage.prefix",
+        || "write folders of letters, digits, dots, dashes and underscores, such as voicemail/acme".into(),
+    )?;
+    let is_http = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+    rule(endpoint.as_ref().is_none_or(is_http), "regions.storage.endpoint", || {
+        "write a URL that begins with https:// (or http:// for a server in the same cluster)".into()
+    })
+}
+
 fn check_class(class: &ClassOfService) -> Result<(), ConfigError> {
     let within = |value: u32, least: u32, most: u32| (least..=most).contains(&value);
     rule(within(class.max_messages, 1, 1_000), "classesOfService.maxMessages", || "write 1 to 1000".into())?;
     rule(within(class.max_seconds, 1, 3_600), "classesOfService.maxSeconds", || "write 1 to 3600".into())?;
+    let quota = class.quota_seconds.unwrap_or(class.max_seconds);
+    rule(within(quota, class.max_seconds, 3_600_000), "classesOfService.quotaSeconds", || {
+        "write at least maxSeconds and at most 3600000".into()
+    })?;
     rule(within(class.retention_days, 1, 3_650), "classesOfService.retentionDays", || {
         "write 1 to 3650".into()
     })?;

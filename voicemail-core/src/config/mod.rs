@@ -10,9 +10,13 @@
 
 mod check;
 mod duration;
+mod storage;
 
 pub use check::ConfigError;
 pub use duration::{format_duration, parse_duration};
+pub use storage::{
+    AzureBlobConfig, AzureCredentials, EtagQuoting, RegionConfig, S3Config, S3Credentials, StorageConfig,
+};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,34 +48,18 @@ pub struct TenantConfig {
     pub classes_of_service: Vec<ClassOfService>,
     /// ISO 3166 region by which national numbers are read, such as `GB`.
     pub default_number_region: String,
+    /// How this tenant's own prefixes are read, before the national plan; the first that fits applies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub number_prefixes: Vec<NumberPrefix>,
+    /// What the index tag `caller_id` of a message holds, on stores that have tags.
+    #[serde(default)]
+    pub caller_tag: CallerTagging,
+    /// Memory for messages on their way into an object store, in MiB; more uploads wait. 16 to 4096.
+    #[serde(default = "default_upload_buffer")]
+    pub upload_buffer_mib: u32,
     /// Times of the data-subject rights.
     #[serde(default)]
     pub gdpr: GdprConfig,
-}
-
-/// One region of a tenant and its store.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RegionConfig {
-    /// Name, as in the tenant's `spec.regions`.
-    pub name: String,
-    /// True for the one region that holds the metadata.
-    #[serde(default)]
-    pub master: bool,
-    /// The region's store.
-    #[serde(with = "serde_yaml::with::singleton_map")]
-    pub storage: StorageConfig,
-}
-
-/// Where a region's objects live.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum StorageConfig {
-    /// A mounted POSIX file system that all replicas share.
-    Volume {
-        /// The mount's path.
-        path: PathBuf,
-    },
 }
 
 /// Addresses and certificate of the two servers.
@@ -202,6 +190,9 @@ pub struct ClassOfService {
     /// Longest message, in seconds.
     #[serde(default = "default_max_seconds")]
     pub max_seconds: u32,
+    /// Seconds of messages a mailbox may hold in all, trash not counted; no limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_seconds: Option<u32>,
     /// Days from deposit to automatic deletion; stamped on each message at deposit.
     #[serde(default = "default_retention_days")]
     pub retention_days: u32,
@@ -236,10 +227,40 @@ impl ClassOfService {
             name: Self::STANDARD.into(),
             max_messages: default_max_messages(),
             max_seconds: default_max_seconds(),
+            quota_seconds: None,
             retention_days: default_retention_days(),
             trash_hours: default_trash_hours(),
         }
     }
+}
+
+fn default_upload_buffer() -> u32 {
+    64
+}
+
+/// A prefix of a tenant's own, such as the digit for an outside line or a range of extensions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NumberPrefix {
+    /// Digits that the number begins with, such as `9`.
+    pub prefix: String,
+    /// What stands in their place, such as nothing or `+4420794600`.
+    #[serde(default)]
+    pub replace_with: String,
+    /// Only numbers of that many digits, the prefix counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digits: Option<u32>,
+}
+
+/// What an index tag holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CallerTagging {
+    /// The number in E.164, and the hash for what a tag can't hold.
+    #[default]
+    E164,
+    /// The hash, always.
+    Hash,
 }
 
 /// Times of the data-subject rights.

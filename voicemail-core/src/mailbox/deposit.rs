@@ -8,7 +8,7 @@
 use super::{Finisher, Insertion, MailboxError, Mailboxes};
 use crate::context::{Context, GuardError};
 use crate::model::{
-    AudioDigest, AudioKey, CallerHash, CallerId, Due, Envelope, Index, MailboxId, MailboxSettings, MessageId,
+    AudioDigest, AudioKey, CallerId, CallerTag, Due, Envelope, Index, MailboxId, MailboxSettings, MessageId,
     Mwi, Time,
 };
 use crate::store::patience::{Created, create_or_read, delete, ensure};
@@ -146,7 +146,8 @@ impl Mailboxes {
         let DepositRequest { mailbox, id, caller: given, caller_name, urgent } = admitted.request;
         let region = context.config().region.clone();
         let audio = AudioKey::new(&mailbox, id, &caller, admitted.received, &context.world().random_hex());
-        let info = store_audio(context, &region, &audio, recording).await?;
+        let tag = CallerTag::new(context.config().caller_tag, normalised.as_ref(), &caller);
+        let info = store_audio(context, &region, &audio, recording, &tag).await?;
         if context.world().monotonic().saturating_sub(admitted.started) > ATTEMPT_LIFE {
             drop_audio(context, &region, &audio).await?;
             return Err(MailboxError::TooSlow);
@@ -167,7 +168,7 @@ impl Mailboxes {
             expires: admitted.received.plus(admitted.retention),
             generation: admitted.generation,
         };
-        let envelope = settle_envelope(context, &mailbox, id, &caller, envelope).await?;
+        let envelope = settle_envelope(context, Key::envelope(&caller, &mailbox, id), envelope, &tag).await?;
         ensure_retention(context, &mailbox, envelope.expires).await?;
         Finisher::new(context).finish(Insertion { mailbox, id, caller, envelope }).await
     }
@@ -179,9 +180,10 @@ async fn store_audio(
     region: &str,
     audio: &AudioKey,
     recording: Recording,
+    tag: &CallerTag,
 ) -> Result<RecordingInfo, MailboxError> {
     let store = context.region(region)?;
-    if let Err(error) = store.put(&Key::audio(audio), recording.body).await {
+    if let Err(error) = store.put_tagged(&Key::audio(audio), recording.body, tag).await {
         if error.may_be_applied() {
             drop_audio(context, region, audio).await?;
         }
@@ -198,14 +200,12 @@ async fn drop_audio(context: &Context, region: &str, audio: &AudioKey) -> Result
 /// D2: the first envelope of an id decides. Ours, or theirs if it has our digest; our audio goes then.
 async fn settle_envelope(
     context: &Context,
-    mailbox: &MailboxId,
-    id: MessageId,
-    caller: &CallerHash,
+    key: Key,
     ours: Envelope,
+    tag: &CallerTag,
 ) -> Result<Envelope, MailboxError> {
-    let key = Key::envelope(caller, mailbox, id);
     let bytes = encode(&ours)?;
-    match create_or_read(context.store(), context.world(), &key, &bytes).await? {
+    match create_or_read(context.store(), context.world(), &key, &bytes, Some(tag)).await? {
         Created::Ours => Ok(ours),
         Created::Theirs(found) => {
             let theirs = decode_envelope(&found)?;

@@ -7,6 +7,7 @@
 //! What can go wrong: text that is no telephone number (a SIP URI, a short code) is kept as it is,
 //! trimmed and in lower case, so that it is found under the same text again.
 
+use crate::config::CallerTagging;
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -83,6 +84,38 @@ fn strip_uri(text: &str) -> &str {
     let text = text.trim().trim_start_matches('<').trim_end_matches('>');
     let number = text.strip_prefix("tel:").unwrap_or(text);
     number.split(';').next().unwrap_or(number)
+}
+
+/// Value of the index tag `caller_id`, in characters that the tags of every store take.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CallerTag(String);
+
+impl CallerTag {
+    /// Name of the tag.
+    pub const NAME: &'static str = "caller_id";
+
+    /// The number if it is E.164 and the tenant wants numbers, else the hash; a withheld caller's is `withheld`.
+    pub fn new(tagging: CallerTagging, normalised: Option<&CallerId>, hash: &CallerHash) -> Self {
+        let is_e164 = |number: &str| {
+            let digits = number.strip_prefix('+').unwrap_or_default();
+            (5..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+        };
+        match normalised.map(CallerId::reveal).filter(|number| is_e164(number)) {
+            Some(number) if tagging == CallerTagging::E164 => Self(number.to_owned()),
+            _ => Self(hash.as_str().to_owned()),
+        }
+    }
+
+    /// The value, for the store alone.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CallerTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CallerTag(redacted)")
+    }
 }
 
 /// First 128 bits, in hex, of HMAC-SHA256(tenant key, normalised caller); or `withheld`.
@@ -197,6 +230,20 @@ mod tests {
     fn what_is_no_number_is_kept_in_lower_case() {
         assert_eq!(normalise(" SIP:Alice@Example.org "), "sip:alice@example.org");
         assert_eq!(normalise("0800FLOWERS"), "0800flowers");
+    }
+
+    #[test]
+    fn a_tag_holds_the_number_or_what_every_store_takes() {
+        let hash = TenantKey::new(&[1; 32]).unwrap().hash("x");
+        let tag = |tagging, text: &str| {
+            CallerTag::new(tagging, CallerId::new(text).as_ref(), &hash).reveal().to_owned()
+        };
+        assert_eq!(tag(CallerTagging::E164, "+442079460123"), "+442079460123");
+        for unfit in ["sip:alice@example.org", "1234", "+44 20", "+"] {
+            assert_eq!(tag(CallerTagging::E164, unfit), hash.as_str(), "{unfit}");
+        }
+        assert_eq!(tag(CallerTagging::Hash, "+442079460123"), hash.as_str());
+        assert_eq!(CallerTag::new(CallerTagging::E164, None, &CallerHash::withheld()).reveal(), "withheld");
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod tenant;
 mod time;
 
 pub use audio_ref::{AudioDigest, AudioKey, AudioParts};
-pub use caller::{CallerHash, CallerId, RuleSet, TenantKey};
+pub use caller::{CallerHash, CallerId, CallerTag, RuleSet, TenantKey};
 pub use due::{Due, DueItem, RunStage};
 pub use ids::{CaseId, GroupId, InvalidId, MailboxId, MessageId, RunId, UserId};
 pub use index::{Entry, Envelope, Index, MessageState, Trash};

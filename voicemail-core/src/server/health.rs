@@ -40,7 +40,13 @@ async fn judge(app: &App) -> Readiness {
 }
 
 fn not_ready(reason: &str, message: &str) -> Readiness {
-    Readiness { ready: false, reason: reason.into(), message: message.into(), store_id: None }
+    Readiness {
+        ready: false,
+        reason: reason.into(),
+        message: message.into(),
+        store_id: None,
+        regions: Vec::new(),
+    }
 }
 
 async fn metrics(State(app): State<App>) -> Response {

@@ -78,6 +78,9 @@ fn config() -> TenantConfig {
             ..ClassOfService::standard()
         }],
         default_number_region: "GB".into(),
+        number_prefixes: Vec::new(),
+        caller_tag: crate::config::CallerTagging::default(),
+        upload_buffer_mib: 64,
         gdpr: crate::config::GdprConfig::default(),
     }
 }

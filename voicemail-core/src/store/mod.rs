@@ -20,7 +20,7 @@ pub use error::{ErrorClass, StoreError};
 pub use key::Key;
 pub(crate) use key::parse_envelope;
 
-use crate::model::Time;
+use crate::model::{CallerTag, Time};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -85,9 +85,27 @@ pub trait Store: Send + Sync + 'static {
     /// Writes an object; `StoreError::Exists` if there is one.
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError>;
 
+    /// As [`create`](Self::create), with the index tag `caller_id` where the store has tags.
+    async fn create_tagged(&self, key: &Key, bytes: Bytes, tag: &CallerTag) -> Result<(), StoreError> {
+        let _no_tags = tag;
+        self.create(key, bytes).await
+    }
+
     /// Writes an object under a name that only this attempt uses; returns its size. A body that fails
     /// is `StoreError::Body` and leaves nothing.
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError>;
+
+    /// As [`put`](Self::put), with the index tag `caller_id` where the store has tags.
+    async fn put_tagged(&self, key: &Key, body: BodyStream, tag: &CallerTag) -> Result<u64, StoreError> {
+        let _no_tags = tag;
+        self.put(key, body).await
+    }
+
+    /// The index tag of an object; `None` without one, or where the store has no tags.
+    async fn tag(&self, key: &Key) -> Result<Option<String>, StoreError> {
+        let _no_tags = key;
+        Ok(None)
+    }
 
     /// Replaces a document if its revision is `basis` (`None`: if there is none), else `StoreError::Conflict`.
     async fn replace(

@@ -4,6 +4,7 @@
 
 use super::{ErrorClass, Key, Store, StoreError};
 use crate::clock::World;
+use crate::model::CallerTag;
 use bytes::Bytes;
 
 const ATTEMPTS: u32 = 8;
@@ -22,10 +23,15 @@ pub(crate) async fn create_or_read(
     world: &World,
     key: &Key,
     bytes: &Bytes,
+    tag: Option<&CallerTag>,
 ) -> Result<Created, StoreError> {
     let mut last = StoreError::Exists;
     for attempt in 0..ATTEMPTS {
-        match store.create(key, bytes.clone()).await {
+        let created = match tag {
+            Some(tag) => store.create_tagged(key, bytes.clone(), tag).await,
+            None => store.create(key, bytes.clone()).await,
+        };
+        match created {
             Ok(()) => return Ok(Created::Ours),
             Err(error) if error.may_be_applied() || error.class() == ErrorClass::Transient => last = error,
             Err(error) => return Err(error),
@@ -49,7 +55,7 @@ pub(crate) async fn ensure(
     key: &Key,
     bytes: &Bytes,
 ) -> Result<(), StoreError> {
-    create_or_read(store, world, key, bytes).await.map(|_| ())
+    create_or_read(store, world, key, bytes, None).await.map(|_| ())
 }
 
 /// Deletes, also when a first reply is unclear.

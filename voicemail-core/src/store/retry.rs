@@ -5,7 +5,7 @@
 
 use super::{BodyStream, ErrorClass, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
 use crate::clock::World;
-use crate::model::Time;
+use crate::model::{CallerTag, Time};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::future::Future;
@@ -82,6 +82,18 @@ impl Store for RetryStore {
 
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
         self.once(self.inner.create(key, bytes)).await
+    }
+
+    async fn create_tagged(&self, key: &Key, bytes: Bytes, tag: &CallerTag) -> Result<(), StoreError> {
+        self.once(self.inner.create_tagged(key, bytes, tag)).await
+    }
+
+    async fn put_tagged(&self, key: &Key, body: BodyStream, tag: &CallerTag) -> Result<u64, StoreError> {
+        self.inner.put_tagged(key, body, tag).await
+    }
+
+    async fn tag(&self, key: &Key) -> Result<Option<String>, StoreError> {
+        self.repeat(|| self.inner.tag(key)).await
     }
 
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
