@@ -11,6 +11,7 @@ use crate::gdpr::{Gdpr, ReceiptKey};
 use crate::mailbox::{Directory, Mailboxes};
 use crate::model::{IdentityError, Opening, TenantDocument, TenantKey};
 use crate::store::documents::{Decision, Documents};
+use crate::store::object::{ObjectBackend, UploadBudget};
 use crate::store::retry::RetryStore;
 use crate::store::volume::{LockProbe, VolumeStore};
 use crate::store::{ErrorClass, Key, Store, StoreError, probe};
@@ -244,11 +245,13 @@ pub fn make_store(
     storage: &StorageConfig,
     world: &World,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    let StorageConfig::Volume { path } = storage else {
-        return Err(StoreError::Refused(format!("{} isn't linked", storage.kind())));
+    let (tenant, budget) = (&config.tenant_id, UploadBudget::new(config.upload_buffer_mib));
+    let store: Arc<dyn Store> = match storage {
+        StorageConfig::Volume { path } => Arc::new(VolumeStore::new(path, tenant, LockProbe::own_program())),
+        StorageConfig::AzureBlob(azure) => Arc::new(ObjectBackend::open_azure(azure, tenant, budget, world)?),
+        StorageConfig::S3(s3) => Arc::new(ObjectBackend::open_s3(s3, tenant, budget, world)?),
     };
-    let store = VolumeStore::new(path, &config.tenant_id, LockProbe::own_program());
-    Ok(Arc::new(RetryStore::new(Arc::new(store), world.clone())))
+    Ok(Arc::new(RetryStore::new(store, world.clone())))
 }
 
 async fn probe_store(store: &dyn Store, world: &World) -> Result<(), OpenError> {

@@ -29,6 +29,9 @@ pub enum StoreError {
     /// The store can't do it now; nothing was applied.
     #[error("the store isn't available: {0}")]
     Unavailable(String),
+    /// The store refuses our credentials, or they can't be read; nothing was applied. New ones cure it.
+    #[error("the storage credentials don't work: {0}")]
+    Credentials(String),
     /// The store refuses, or holds something that can't be read.
     #[error("the store refused: {0}")]
     Refused(String),
@@ -50,7 +53,7 @@ impl StoreError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Exists | Self::Conflict => ErrorClass::Conflict,
-            Self::Unclear(_) | Self::Unavailable(_) => ErrorClass::Transient,
+            Self::Unclear(_) | Self::Unavailable(_) | Self::Credentials(_) => ErrorClass::Transient,
             Self::Refused(_) | Self::Body(_) | Self::NewerSchema { .. } => ErrorClass::Permanent,
         }
     }
@@ -67,6 +70,7 @@ impl StoreError {
             Self::Conflict => "Conflict",
             Self::Unclear(_) => "Unclear",
             Self::Unavailable(_) => "Unavailable",
+            Self::Credentials(_) => "Credentials",
             Self::Refused(_) => "Refused",
             Self::Body(_) => "Body",
             Self::NewerSchema { .. } => "NewerSchema",

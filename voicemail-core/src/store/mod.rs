@@ -11,6 +11,7 @@ pub mod documents;
 mod error;
 mod key;
 pub mod memory;
+pub mod object;
 pub(crate) mod patience;
 pub mod probe;
 pub mod retry;
@@ -125,9 +126,20 @@ pub trait Store: Send + Sync + 'static {
     /// The store's own clock.
     async fn clock(&self) -> Result<Time, StoreError>;
 
-    /// Examines properties that no single call shows, such as locks that reach other processes.
-    async fn probe_medium(&self) -> Result<(), StoreError> {
-        Ok(())
+    /// Any call that shows whether the store answers and takes our credentials.
+    async fn greet(&self) -> Result<(), StoreError> {
+        self.clock().await.map(drop)
+    }
+
+    /// Examines properties that no single call shows, such as locks that reach other processes, or settings
+    /// that keep what is deleted. It may settle how the store is talked to from then on.
+    async fn examine(&self) -> Result<Vec<probe::Finding>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Whether every request costs money, so that an idle service should send few.
+    fn is_metered(&self) -> bool {
+        false
     }
 
     /// Removes what crashes and superseded states left behind; called every few seconds.

@@ -1,8 +1,8 @@
 //! The start-up probe: does this store keep the promises that the protocol is built on?
 //!
 //! Some servers accept the conditions of a write and ignore them; some file systems have locks that
-//! reach nobody. Neither shows in daily use until two replicas write at once. About 15 requests on a
-//! throw-away key; a property that fails is named with its remedy, and the core isn't ready.
+//! reach nobody. Neither shows in daily use until two replicas write at once. About 20 requests on
+//! throw-away keys; a property that fails is named with its remedy, and the core isn't ready.
 
 use super::{Key, Revision, Store, StoreError};
 use crate::clock::World;
@@ -24,6 +24,31 @@ pub struct Finding {
     pub detail: String,
 }
 
+impl Finding {
+    /// The property holds.
+    pub fn holds(property: &'static str) -> Self {
+        Self::note(property, "holds".into())
+    }
+
+    /// Nothing is wrong, and there is something to know.
+    pub fn note(property: &'static str, detail: String) -> Self {
+        Self { property, holds: true, detail }
+    }
+
+    /// The property doesn't hold; the detail says what to do.
+    pub fn fails(property: &'static str, detail: String) -> Self {
+        Self { property, holds: false, detail }
+    }
+
+    /// From the outcome of an examination.
+    pub fn of<E: std::fmt::Display>(property: &'static str, examined: Result<(), E>) -> Self {
+        match examined {
+            Ok(()) => Self::holds(property),
+            Err(error) => Self::fails(property, error.to_string()),
+        }
+    }
+}
+
 /// What a probe found.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
@@ -38,13 +63,16 @@ impl Report {
     }
 
     fn add(&mut self, property: &'static str, result: Result<(), String>) -> bool {
-        let holds = result.is_ok();
-        self.findings.push(Finding {
-            property,
-            holds,
-            detail: result.err().unwrap_or_else(|| "holds".into()),
-        });
-        holds
+        self.findings.push(Finding::of(property, result));
+        self.failure().is_none()
+    }
+
+    fn add_examined(&mut self, examined: Result<Vec<Finding>, StoreError>) -> bool {
+        match examined {
+            Ok(findings) => self.findings.extend(findings),
+            Err(error) => self.findings.push(Finding::fails("examination", error.to_string())),
+        }
+        self.failure().is_none()
     }
 }
 
@@ -65,7 +93,8 @@ pub async fn probe(store: &dyn Store, world: &World) -> Report {
 
 async fn examine(store: &dyn Store, keys: &[Key; 3], report: &mut Report) {
     let [object, document, race] = keys;
-    let _ = report.add("medium", store.probe_medium().await.map_err(say))
+    let _ = report.add("answers", store.greet().await.map_err(say))
+        && report.add_examined(store.examine().await)
         && report.add("create-and-read", create_and_read(store, object).await)
         && report.add("create-is-exclusive", create_again(store, object).await)
         && report.add("replace-is-conditional", replace_documents(store, document).await)

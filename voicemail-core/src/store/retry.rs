@@ -3,6 +3,7 @@
 //! Reads, listings' first steps and deletes are repeated. A conditional write is not: a time-out there
 //! is *unclear*, and the caller reads back (see [`super::documents`]). An upload has its own time limit.
 
+use super::probe::Finding;
 use super::{BodyStream, ErrorClass, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
 use crate::clock::World;
 use crate::model::{CallerTag, Time};
@@ -121,8 +122,16 @@ impl Store for RetryStore {
         self.repeat(|| self.inner.clock()).await
     }
 
-    async fn probe_medium(&self) -> Result<(), StoreError> {
-        self.inner.probe_medium().await
+    async fn greet(&self) -> Result<(), StoreError> {
+        self.repeat(|| self.inner.greet()).await
+    }
+
+    async fn examine(&self) -> Result<Vec<Finding>, StoreError> {
+        self.inner.examine().await
+    }
+
+    fn is_metered(&self) -> bool {
+        self.inner.is_metered()
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ mod walk;
 
 pub use medium::{LockProbe, hold_lock_probe};
 
+use super::probe::Finding;
 use super::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
 use crate::model::Time;
 use async_trait::async_trait;
@@ -130,9 +131,10 @@ impl Store for VolumeStore {
         self.blocking(|root, _| publish::file_system_time(root)).await
     }
 
-    async fn probe_medium(&self) -> Result<(), StoreError> {
+    async fn examine(&self) -> Result<Vec<Finding>, StoreError> {
         let probe = self.lock_probe.clone();
-        self.blocking(move |root, _| medium::probe(root, &probe)).await
+        let examined = self.blocking(move |root, _| medium::probe(root, &probe)).await;
+        Ok(vec![Finding::of("medium", examined)])
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {

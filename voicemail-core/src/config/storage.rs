@@ -1,0 +1,124 @@
+//! Where a tenant's regions keep their objects, and which files hold the credentials.
+//!
+//! Secrets are named by the folder they are mounted in, never inlined. They are read again when they change.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One region of a tenant and its store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RegionConfig {
+    /// Name, as in the tenant's `spec.regions`.
+    pub name: String,
+    /// True for the one region that holds the metadata.
+    #[serde(default)]
+    pub master: bool,
+    /// The region's store.
+    #[serde(with = "serde_yaml::with::singleton_map")]
+    pub storage: StorageConfig,
+}
+
+/// Where a region's objects live.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum StorageConfig {
+    /// A mounted POSIX file system that all replicas share.
+    Volume {
+        /// The mount's path.
+        path: PathBuf,
+    },
+    /// A container of an Azure storage account.
+    AzureBlob(AzureBlobConfig),
+    /// A bucket of S3 or of a server that speaks its protocol.
+    S3(S3Config),
+}
+
+/// A container, or a folder of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AzureBlobConfig {
+    /// Storage account.
+    pub account: String,
+    /// Container.
+    pub container: String,
+    /// Folder in the container, such as `voicemail/acme`; the container's root when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// Blob endpoint of a sovereign cloud or an emulator; `https://ACCOUNT.blob.core.windows.net` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// How requests are signed.
+    #[serde(with = "serde_yaml::with::singleton_map")]
+    pub credentials: AzureCredentials,
+}
+
+/// How requests to Azure are signed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum AzureCredentials {
+    /// A folder with the file `accountKey` (base64) or `sasToken`, and perhaps `ca.crt` for a private CA.
+    Files {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The pod's federated token, as the workload identity webhook provides it in the environment.
+    WorkloadIdentity {},
+}
+
+/// A bucket, or a folder of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct S3Config {
+    /// Bucket.
+    pub bucket: String,
+    /// Folder in the bucket, such as `voicemail/acme`; the bucket's root when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// The region that requests are signed for, such as `eu-west-1`.
+    pub region: String,
+    /// Endpoint of a server other than AWS; buckets are then named by path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// How ETags are sent back; found by the probe when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag_quoting: Option<EtagQuoting>,
+    /// How requests are signed.
+    #[serde(with = "serde_yaml::with::singleton_map")]
+    pub credentials: S3Credentials,
+}
+
+/// How ETags are sent back in conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EtagQuoting {
+    /// In quotes, as RFC 9110 says.
+    Rfc,
+    /// Without, as some Ceph gateways want it.
+    Bare,
+}
+
+/// How requests to S3 are signed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum S3Credentials {
+    /// A folder with the files `accessKeyId` and `secretAccessKey`, perhaps `sessionToken`, and perhaps
+    /// `ca.crt` for a private CA.
+    Files {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The pod's projected token, as IRSA or EKS Pod Identity provide it in the environment.
+    WebIdentity {},
+}
+
+impl StorageConfig {
+    /// Name of the kind, as in manifests.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Volume { .. } => "volume",
+            Self::AzureBlob(_) => "azureBlob",
+            Self::S3(_) => "s3",
+        }
+    }
+}

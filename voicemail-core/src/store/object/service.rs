@@ -1,0 +1,33 @@
+//! What only one kind of object store has: versions, tags, rules that delete by themselves.
+
+use super::super::StoreError;
+use super::super::probe::Finding;
+use async_trait::async_trait;
+use object_store::path::Path;
+
+/// Beyond the calls that all object stores share.
+#[async_trait]
+pub(super) trait Service: Send + Sync + 'static {
+    /// Any small signed request: its answer shows that the store answers, and its clock.
+    async fn greet(&self) -> Result<(), StoreError>;
+
+    /// Removes a name; a missing one is success. The library's own call asks for a batch of one, which not every
+    /// server and token takes.
+    async fn delete(&self, path: &Path) -> Result<(), StoreError>;
+
+    /// The index tag `caller_id` of an object.
+    async fn read_tag(&self, path: &Path) -> Result<Option<String>, StoreError>;
+
+    /// Removes all versions of a name that was deleted.
+    async fn erase_versions(&self, path: &Path) -> Result<(), StoreError>;
+
+    /// Removes the superseded versions of a name.
+    async fn prune_versions(&self, path: &Path) -> Result<(), StoreError>;
+
+    /// Told that a write was given a version: the store keeps what is deleted.
+    fn note_version(&self);
+
+    /// Looks at the settings of the bucket or account that decide whether what is deleted is gone, and
+    /// whether what is kept stays. `folder` is where the tenant's objects are.
+    async fn examine(&self, folder: &Path) -> Vec<Finding>;
+}

@@ -1,0 +1,58 @@
+//! Requests that the client library has no calls for, signed by its authorizers.
+//!
+//! One try each; the caller's patience repeats what is safe to repeat.
+
+use super::super::StoreError;
+use super::errors::{read_code, reading};
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
+
+/// An answer, whole.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// The body of a success; `None` for 404.
+    pub(super) fn found(self) -> Result<Option<Bytes>, StoreError> {
+        match self.status {
+            status if status.is_success() => Ok(Some(self.body)),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(self.refusal()),
+        }
+    }
+
+    /// The error that this answer is.
+    pub(super) fn refusal(&self) -> StoreError {
+        let code = read_code(&String::from_utf8_lossy(&self.body));
+        let text = match code {
+            Some(code) => format!("the server answered {code}"),
+            None => format!("the server answered {}", self.status.as_u16()),
+        };
+        match self.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => StoreError::Credentials(text),
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                StoreError::Unclear(text)
+            }
+            _ => StoreError::Refused(text),
+        }
+    }
+}
+
+/// A request without a body, still unsigned.
+pub(super) fn build_request(method: Method, url: &str) -> Result<HttpRequest, StoreError> {
+    let invalid = |_| StoreError::Refused("the endpoint isn't a URL".into());
+    http::Request::builder().method(method).uri(url).body(HttpRequestBody::empty()).map_err(invalid)
+}
+
+/// Sends a signed request and reads the answer.
+pub(super) async fn send(client: &HttpClient, request: HttpRequest) -> Result<Answer, StoreError> {
+    let failed = |error| reading(object_store::Error::Generic { store: "raw", source: Box::new(error) });
+    let response = client.execute(request).await.map_err(failed)?;
+    let status = response.status();
+    let body = response.into_body().collect().await.map_err(failed)?.to_bytes();
+    Ok(Answer { status, body })
+}
