@@ -6,11 +6,13 @@ use crate::clock::World;
 use crate::config::TenantConfig;
 use crate::mailbox::IndexWriter;
 use crate::model::{CallerHash, CallerId, MailboxId, RuleSet, TenantDocument, TenantKey, Time};
+use crate::regions::{Sight, Sights};
 use crate::store::documents::Documents;
 use crate::store::{Key, Store, StoreError};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Largest difference between our clock and the store's at which destructive steps run.
 const MAX_SKEW: Duration = Duration::from_secs(5);
@@ -33,6 +35,9 @@ struct Inner {
     identity: RwLock<Arc<Identity>>,
     config: RwLock<Arc<TenantConfig>>,
     guarded: Mutex<Option<Duration>>,
+    sights: Sights,
+    expected: Mutex<Option<Time>>,
+    wake: Notify,
     retained: Mutex<HashSet<(MailboxId, Time)>>,
 }
 
@@ -80,6 +85,9 @@ impl Context {
             identity: RwLock::new(Arc::new(identity)),
             config: RwLock::new(Arc::new(config)),
             guarded: Mutex::default(),
+            sights: Sights::default(),
+            expected: Mutex::default(),
+            wake: Notify::new(),
             retained: Mutex::default(),
         }))
     }
@@ -96,6 +104,41 @@ impl Context {
     pub fn region(&self, name: &str) -> Result<&Arc<dyn Store>, StoreError> {
         let missing = || StoreError::Refused(format!("region {name} isn't configured here"));
         self.0.regions.get(name).ok_or_else(missing)
+    }
+
+    /// A region's store, to put audio into.
+    ///
+    /// # Errors
+    /// `Refused` for a region that isn't configured, `Unavailable` for one that wasn't opened yet.
+    pub(crate) fn region_to_write(&self, name: &str) -> Result<&Arc<dyn Store>, StoreError> {
+        if let Some(Sight::Unopened(cause)) = self.0.sights.of(name) {
+            return Err(StoreError::Unavailable(format!("region {name} isn't open: {cause}")));
+        }
+        self.region(name)
+    }
+
+    /// What was last seen of the regions.
+    pub(crate) fn sights(&self) -> &Sights {
+        &self.0.sights
+    }
+
+    /// Tells this replica's sweeper that something is due then: it may be about to sleep for longer.
+    pub(crate) fn expect_due(&self, at: Time) {
+        let mut expected = self.0.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        if expected.is_none_or(|known| at < known) {
+            *expected = Some(at);
+            self.0.wake.notify_one();
+        }
+    }
+
+    /// The earliest moment told since this was last asked.
+    pub(crate) fn take_expected(&self) -> Option<Time> {
+        self.0.expected.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Returns when something was told to be due.
+    pub(crate) async fn expected(&self) {
+        self.0.wake.notified().await;
     }
 
     /// All regions' stores, the master first.

@@ -10,6 +10,7 @@ use crate::context::{Context, GuardError, Identity};
 use crate::gdpr::{Gdpr, ReceiptKey};
 use crate::mailbox::{Directory, Mailboxes};
 use crate::model::{IdentityError, Opening, TenantDocument, TenantKey};
+use crate::regions::{Sight, list_health, open_region, watch};
 use crate::store::documents::{Decision, Documents};
 use crate::store::object::{ObjectBackend, UploadBudget};
 use crate::store::retry::RetryStore;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How often a cluster says that it still uses the store.
-const HEARTBEAT: Duration = Duration::from_secs(300);
+const HEARTBEAT: Duration = Duration::from_secs(900);
 
 /// One tenant's services.
 pub struct Core {
@@ -75,6 +76,7 @@ impl OpenError {
             Self::Identity(IdentityError::KeyMismatch { .. }) => "KeyMismatch",
             Self::Identity(IdentityError::StoreBelongsToAnother { .. }) => "StoreBelongsToAnother",
             Self::ClockSkew { .. } => "ClockSkew",
+            Self::Store(StoreError::Credentials(_)) => "CredentialsRefused",
             Self::Store(_) => "StorageUnavailable",
         }
     }
@@ -172,6 +174,8 @@ impl Core {
         let missing = || StoreError::Refused("no region is the master".into());
         let master = config.master().and_then(|region| regions.get(&region.name)).ok_or_else(missing)?;
         let store = Arc::clone(master);
+        // Before the probe, so that a store that is away or refuses us isn't taken for one that lacks a property.
+        store.greet().await?;
         probe_store(store.as_ref(), &world).await?;
         let tenant = claim(&store, config, &keys.tenant, &world).await?;
         // Reads the number plans now rather than with the first deposit.
@@ -183,6 +187,7 @@ impl Core {
             Err(GuardError::Store(error)) => return Err(error.into()),
             Ok(()) => {}
         }
+        open_others(&context).await?;
         Ok(Self {
             mailboxes: Mailboxes::new(context.clone()),
             directory: Directory::new(context.clone()),
@@ -199,17 +204,17 @@ impl Core {
             reason: reason.into(),
             message,
             store_id: store_id.clone(),
-            regions: Vec::new(),
+            regions: list_health(&self.context),
         };
         match self.context.guard_clock().await {
             Err(error @ GuardError::Skew { .. }) => not("ClockSkew", error.to_string()),
-            Err(GuardError::Store(error)) => not("StorageUnavailable", error.to_string()),
+            Err(GuardError::Store(error)) => not(OpenError::from(error.clone()).reason(), error.to_string()),
             Ok(()) => Readiness {
                 ready: true,
                 reason: "Ready".into(),
                 message: "serving".into(),
                 store_id,
-                regions: Vec::new(),
+                regions: list_health(&self.context),
             },
         }
     }
@@ -220,6 +225,7 @@ impl Core {
         tokio::select! {
             () = sweeper.run() => {}
             () = self.keep_registered() => {}
+            () = watch(&self.context) => {}
             () = stop.cancelled() => {}
         }
     }
@@ -254,7 +260,24 @@ pub fn make_store(
     Ok(Arc::new(RetryStore::new(store, world.clone())))
 }
 
-async fn probe_store(store: &dyn Store, world: &World) -> Result<(), OpenError> {
+/// Opens all regions but the master. One that is away doesn't keep the tenant from being served; one that is
+/// wrong does if this cluster puts its audio there.
+async fn open_others(context: &Context) -> Result<(), OpenError> {
+    let store_id = context.identity().store_id.clone();
+    for (name, store) in context.regions().skip(1) {
+        let Err(error) = open_region(store.as_ref(), name, &store_id, context.world()).await else {
+            continue;
+        };
+        if *name == context.config().region && error.class() == ErrorClass::Permanent {
+            return Err(error);
+        }
+        tracing::warn!(region = name, reason = error.reason(), %error, "the region isn't open yet");
+        context.sights().note(name, Some(Sight::Unopened(error.to_string())));
+    }
+    Ok(())
+}
+
+pub(crate) async fn probe_store(store: &dyn Store, world: &World) -> Result<(), OpenError> {
     match probe::probe(store, world).await.failure() {
         None => Ok(()),
         Some(finding) => {

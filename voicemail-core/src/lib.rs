@@ -27,6 +27,8 @@ pub mod mailbox;
 #[cfg(feature = "server")]
 pub mod model;
 #[cfg(feature = "server")]
+mod regions;
+#[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
 pub mod store;

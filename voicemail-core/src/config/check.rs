@@ -70,6 +70,10 @@ impl TenantConfig {
         rule(!on_volume || self.regions.len() == 1, "regions", || {
             "a tenant on a volume has one region; several regions need object stores".into()
         })?;
+        let places: BTreeSet<String> = self.regions.iter().map(|region| region.storage.place()).collect();
+        rule(places.len() == self.regions.len(), "regions", || {
+            "give each region a bucket, container or folder of its own".into()
+        })?;
         self.regions.iter().try_for_each(|region| check_storage(&region.storage))
     }
 

@@ -113,6 +113,21 @@ pub enum S3Credentials {
 }
 
 impl StorageConfig {
+    /// The place, without credentials: two regions may not share it.
+    pub fn place(&self) -> String {
+        let folder = |prefix: &Option<String>| prefix.clone().unwrap_or_default();
+        match self {
+            Self::Volume { path } => path.display().to_string(),
+            Self::AzureBlob(azure) => {
+                format!("{}/{}/{}", azure.account, azure.container, folder(&azure.prefix))
+            }
+            Self::S3(s3) => {
+                let endpoint = s3.endpoint.clone().unwrap_or_else(|| s3.region.clone());
+                format!("{endpoint}/{}/{}", s3.bucket, folder(&s3.prefix))
+            }
+        }
+    }
+
     /// Name of the kind, as in manifests.
     pub fn kind(&self) -> &'static str {
         match self {

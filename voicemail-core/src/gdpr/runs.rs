@@ -130,7 +130,9 @@ pub(super) async fn schedule(
     cutoff: Time,
 ) -> Result<(), StoreError> {
     let item = Due::Run { run: run.clone(), stage, callers: callers.to_vec(), cutoff }.at(at);
-    ensure(context.store(), context.world(), &Key::due(&item), &encode(&item)?).await
+    ensure(context.store(), context.world(), &Key::due(&item), &encode(&item)?).await?;
+    context.expect_due(at);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ async fn store_audio(
     recording: Recording,
     tag: &CallerTag,
 ) -> Result<RecordingInfo, MailboxError> {
-    let store = context.region(region)?;
+    let store = context.region_to_write(region)?;
     if let Err(error) = store.put_tagged(&Key::audio(audio), recording.body, tag).await {
         if error.may_be_applied() {
             drop_audio(context, region, audio).await?;

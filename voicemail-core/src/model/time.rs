@@ -43,6 +43,12 @@ impl Time {
         self.format("%Y%m%d%H%M")
     }
 
+    /// The beginning of a minute that [`minute`](Self::minute) wrote.
+    pub fn from_minute(text: &str) -> Option<Self> {
+        let parsed = jiff::civil::DateTime::strptime("%Y%m%d%H%M", text).ok()?;
+        Some(Self(parsed.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond()))
+    }
+
     /// The hour as `yyyymmddHH`, as audio is filed.
     pub fn hour(self) -> String {
         self.format("%Y%m%d%H")

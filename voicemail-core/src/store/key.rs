@@ -30,6 +30,11 @@ impl Key {
         Self("tenant".into())
     }
 
+    /// Which store and region the folder of a region that isn't the master belongs to.
+    pub fn region() -> Self {
+        Self("region".into())
+    }
+
     /// A mailbox's index.
     pub fn index(mailbox: &MailboxId) -> Self {
         Self(format!("{}/index", mailbox_path(mailbox)))

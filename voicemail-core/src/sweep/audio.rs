@@ -12,6 +12,7 @@ use crate::model::{AudioKey, AudioParts, Envelope, Index, Time};
 use crate::store::patience::delete;
 use crate::store::{Key, StoreError};
 use futures::TryStreamExt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -20,29 +21,56 @@ const UNDER_WAY: Duration = Duration::from_secs(300);
 /// Audio that no envelope names is kept this long.
 const GRACE: Duration = Duration::from_secs(86_400);
 /// Ids may be six days old and five minutes ahead.
-const DAYS: u64 = 8;
+const HOURS: u32 = 8 * 24 + 1;
+/// Hours walked in one turn: all of them in less than a day.
+const SHARE: u32 = 3;
+const TURN_MS: i64 = 900_000;
 
-/// Hours from three back to the one to come.
+/// Hours from three back to the one to come, in the region that this cluster serves.
 pub(super) async fn sweep_recent(sweeper: &Sweeper, swept: &mut Swept) -> Result<(), StoreError> {
-    sweep_hours(sweeper, 3, swept).await
+    let region = sweeper.context.config().region.clone();
+    sweep_hours(&sweeper.context, &region, 0..=4, swept).await
 }
 
 /// All hours that an id may name.
-pub(super) async fn sweep_all(sweeper: &Sweeper, swept: &mut Swept) -> Result<(), StoreError> {
-    sweep_hours(sweeper, DAYS * 24, swept).await
+pub(super) async fn sweep_all(sweeper: &Sweeper, swept: &mut Swept) {
+    sweep_everywhere(&sweeper.context, 0..=HOURS, swept).await;
 }
 
-async fn sweep_hours(sweeper: &Sweeper, back: u64, swept: &mut Swept) -> Result<(), StoreError> {
-    let context = &sweeper.context;
-    let region = context.config().region.clone();
+/// The share of those hours whose turn it is by the clock, so that restarts leave none out.
+pub(super) async fn sweep_share(sweeper: &Sweeper, swept: &mut Swept) {
+    let turns = i64::from(HOURS / SHARE + 1);
+    let turn = sweeper.context.world().now().0.div_euclid(TURN_MS).rem_euclid(turns);
+    let first = u32::try_from(turn).unwrap_or_default() * SHARE;
+    sweep_everywhere(&sweeper.context, first..=first + SHARE - 1, swept).await;
+}
+
+/// In all regions: one whose clusters are gone is nobody else's. A region that is away doesn't keep the others
+/// from being swept.
+async fn sweep_everywhere(context: &Context, hours: RangeInclusive<u32>, swept: &mut Swept) {
+    let regions: Vec<String> = context.regions().map(|(name, _)| name.clone()).collect();
+    for region in regions {
+        if let Err(error) = sweep_hours(context, &region, hours.clone(), swept).await {
+            swept.failed += 1;
+            tracing::warn!(region, reason = error.reason(), %error, "the region's audio wasn't walked to its end");
+        }
+    }
+}
+
+async fn sweep_hours(
+    context: &Context,
+    region: &str,
+    hours: RangeInclusive<u32>,
+    swept: &mut Swept,
+) -> Result<(), StoreError> {
     let now = context.world().now();
     let start = now.plus(HOUR);
-    for hours in 0..=back + 1 {
-        let prefix = format!("au/{}/", start.minus(HOUR * u32::try_from(hours).unwrap_or(u32::MAX)).hour());
-        let mut keys = context.region(&region)?.list(&prefix);
+    for back in hours {
+        let prefix = format!("au/{}/", start.minus(HOUR * back).hour());
+        let mut keys = context.region(region)?.list(&prefix);
         while let Some(key) = keys.try_next().await? {
             if let Some((audio, parts)) = AudioKey::parse(&key) {
-                let piece = Piece { context, region: &region, audio, parts };
+                let piece = Piece { context, region, audio, parts };
                 if let Err(error) = piece.settle(now, swept).await {
                     swept.failed += 1;
                     tracing::warn!(reason = error.reason(), %error, "audio without an entry stays as it is");

@@ -21,7 +21,7 @@ pub(super) async fn sweep(sweeper: &Sweeper) -> Result<Swept, StoreError> {
     while let Some(key) = keys.try_next().await? {
         let now = context.world().now();
         if minute_of(&key) > now.minute().as_str() {
-            swept.next = swept.next.or_else(|| Some(next_minute(now)));
+            swept.next = swept.next.or_else(|| Time::from_minute(minute_of(&key)));
             break;
         }
         let Some(key) = Key::listed(&key) else { continue };
@@ -56,11 +56,6 @@ pub(super) async fn sweep(sweeper: &Sweeper) -> Result<Swept, StoreError> {
 
 fn minute_of(key: &str) -> &str {
     key.split('/').nth(1).unwrap_or_default()
-}
-
-/// Items of a coming minute: look again when it begins.
-fn next_minute(now: Time) -> Time {
-    Time(now.0.div_euclid(60_000).saturating_add(1).saturating_mul(60_000))
 }
 
 enum Done {

@@ -1,8 +1,12 @@
 //! The sweeper: carries out what is due and completes or removes what crashes left behind.
 //!
 //! Every replica runs one; any may do any work, because all of it is idempotent. One file a kind of
-//! garbage. Due items are taken up at their second; audio without an entry is looked for every minute
-//! among recent hours and once a day among all hours that ids may name.
+//! garbage. Due items are taken up at their second; audio without an entry is looked for among recent hours
+//! of this cluster's region, and once a day in all regions and among all hours that ids may name.
+//!
+//! On a store whose requests cost money an idle replica looks every two minutes. It sleeps no longer than to
+//! the next item that it knows of, and what this process itself files wakes it: only what a replica that
+//! died had filed may be taken up that much later. Nothing lives longer for it: what is due counts as gone.
 
 mod audio;
 mod due;
@@ -15,9 +19,14 @@ use crate::model::Time;
 use crate::store::StoreError;
 use std::time::Duration;
 
-/// Longest pause between two looks at due items.
-const PAUSE: Duration = Duration::from_secs(5);
-const AUDIO_EVERY: Duration = Duration::from_secs(60);
+/// Longest pause between two looks at due items, and how often recent audio is walked.
+struct Pace {
+    pause: Duration,
+    audio: Duration,
+}
+
+const FREE: Pace = Pace { pause: Duration::from_secs(5), audio: Duration::from_secs(60) };
+const METERED: Pace = Pace { pause: Duration::from_secs(120), audio: Duration::from_secs(900) };
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What one replica sweeps.
@@ -60,8 +69,7 @@ impl Sweeper {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(reason = error.reason(), %error, "a sweep failed"),
             }
-            let pause = self.pause();
-            self.context.world().sleep(pause).await;
+            self.rest().await;
         }
     }
 
@@ -81,23 +89,52 @@ impl Sweeper {
         }
         let mut swept = due::sweep(self).await?;
         let now = self.context.world().monotonic();
-        let is_time = |last: Option<Duration>, every| last.is_none_or(|at| now.saturating_sub(at) >= every);
-        if is_time(self.last_daily, DAY) {
-            audio::sweep_all(self, &mut swept).await?;
+        self.sweep_audio(now, &mut swept).await?;
+        if is_time(self.last_daily, now, DAY) {
             openings::drop_stale(&self.context).await?;
             probes::remove_stale(&self.context).await?;
-            (self.last_daily, self.last_audio) = (Some(now), Some(now));
-        } else if is_time(self.last_audio, AUDIO_EVERY) {
-            audio::sweep_recent(self, &mut swept).await?;
-            self.last_audio = Some(now);
+            self.last_daily = Some(now);
         }
         self.context.store().tidy().await?;
         self.next = swept.next;
         Ok(swept)
     }
 
-    fn pause(&self) -> Duration {
-        let now = self.context.world().now();
-        self.next.map_or(PAUSE, |next| next.since(now)).clamp(Duration::from_millis(20), PAUSE)
+    /// All hours once a day where that is free, and a share of them each time where it isn't.
+    async fn sweep_audio(&mut self, now: Duration, swept: &mut Swept) -> Result<(), StoreError> {
+        if !is_time(self.last_audio, now, self.pace().audio) {
+            return Ok(());
+        }
+        if self.context.store().is_metered() {
+            audio::sweep_recent(self, swept).await?;
+            audio::sweep_share(self, swept).await;
+        } else if is_time(self.last_daily, now, DAY) {
+            audio::sweep_all(self, swept).await;
+        } else {
+            audio::sweep_recent(self, swept).await?;
+        }
+        self.last_audio = Some(now);
+        Ok(())
     }
+
+    fn pace(&self) -> Pace {
+        if self.context.store().is_metered() { METERED } else { FREE }
+    }
+
+    /// Sleeps until the next known item, or until something new is filed here that comes before it.
+    async fn rest(&mut self) {
+        loop {
+            self.next = [self.next, self.context.take_expected()].into_iter().flatten().min();
+            let (now, longest) = (self.context.world().now(), self.pace().pause);
+            let left = self.next.map_or(longest, |next| next.since(now));
+            tokio::select! {
+                () = self.context.world().sleep(left.clamp(Duration::from_millis(20), longest)) => return,
+                () = self.context.expected() => {}
+            }
+        }
+    }
+}
+
+fn is_time(last: Option<Duration>, now: Duration, every: Duration) -> bool {
+    last.is_none_or(|at| now.saturating_sub(at) >= every)
 }

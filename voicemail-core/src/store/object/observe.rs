@@ -38,6 +38,11 @@ impl Observed {
         self.requests.load(Ordering::Relaxed)
     }
 
+    /// A request failed on its way: whether the server still answers must be asked again.
+    fn forget(&self) {
+        *self.date.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn note(&self, response: &HttpResponse) {
         let header = response.headers().get(http::header::DATE).and_then(|value| value.to_str().ok());
         let Some(date) = header.and_then(read_date) else { return };
@@ -80,9 +85,16 @@ struct ObservingService {
 impl HttpService for ObservingService {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         self.observed.requests.fetch_add(1, Ordering::Relaxed);
-        let response = self.inner.execute(request).await?;
-        self.observed.note(&response);
-        Ok(response)
+        match self.inner.execute(request).await {
+            Ok(response) => {
+                self.observed.note(&response);
+                Ok(response)
+            }
+            Err(error) => {
+                self.observed.forget();
+                Err(error)
+            }
+        }
     }
 }
 
