@@ -1,6 +1,6 @@
 //! The data plane's program: serves one tenant, or examines its store.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,9 +8,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use voicemail_core::clock::World;
 use voicemail_core::config::TenantConfig;
-use voicemail_core::core::make_store;
 use voicemail_core::server::Server;
-use voicemail_core::store::{probe, volume};
+use voicemail_core::store::report::probe_regions;
+use voicemail_core::store::volume;
 use voicemail_core::{http, telemetry};
 
 /// Voicemail for one tenant: mailboxes, message waiting indication and data-subject rights.
@@ -34,6 +34,9 @@ enum Command {
         /// Configuration, YAML
         #[arg(long)]
         config: PathBuf,
+        /// How to print the report
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
     },
     /// Try to take a lock that another process holds
     #[command(hide = true)]
@@ -45,6 +48,12 @@ enum Command {
     Openapi,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
@@ -52,7 +61,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match Arguments::parse().command {
         Command::Serve { config } => run(serve(&config)),
-        Command::Probe { config } => run(examine(&config)),
+        Command::Probe { config, output } => run(examine(&config, output)),
         Command::ProbeLock { file } => Ok(exit(volume::hold_lock_probe(&file))),
         Command::Openapi => print_document(),
     };
@@ -88,20 +97,15 @@ async fn serve(config: &Path) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn examine(config: &Path) -> Outcome {
+async fn examine(config: &Path, output: Output) -> Outcome {
     let config = TenantConfig::parse(&std::fs::read_to_string(config)?)?;
-    let world = World::real();
-    let mut out = std::io::stdout();
-    let mut holds = true;
-    for region in &config.regions {
-        let store = make_store(&config, &region.storage, &world)?;
-        for finding in probe::probe(store.as_ref(), &world).await.findings {
-            let mark = if finding.holds { "ok  " } else { "FAIL" };
-            writeln!(out, "{mark} {} {}: {}", region.name, finding.property, finding.detail)?;
-            holds &= finding.holds;
-        }
-    }
-    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let report = probe_regions(&config, &World::real()).await;
+    let text = match output {
+        Output::Text => report.to_text(),
+        Output::Json => serde_json::to_string_pretty(&report)? + "\n",
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(if report.trusted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print_document() -> Outcome {

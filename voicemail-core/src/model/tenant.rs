@@ -110,14 +110,18 @@ impl TenantDocument {
         if self.key_check != opening.key.check_value() {
             return Err(IdentityError::KeyMismatch { store_id });
         }
-        if self.regions != opening.regions {
-            return Err(other("the regions differ"));
+        if !self.regions.iter().all(|region| opening.regions.contains(region)) {
+            return Err(other(
+                "a region was taken out of the configuration, which its audio would be lost with",
+            ));
         }
         Ok(())
     }
 
-    /// Registers the cluster and the rule set in force; true if the document changed.
+    /// Registers the cluster, its new regions and the rule set in force; true if the document changed.
     pub fn register(&mut self, opening: &Opening<'_>, now: Time) -> bool {
+        let known = self.regions.clone();
+        self.regions.extend(opening.regions.iter().filter(|region| !known.contains(region)).cloned());
         let registration = Registration { region: opening.region.into(), heartbeat: now };
         self.clusters.insert(opening.cluster.into(), registration);
         let current = self.rule_sets.last();
@@ -130,5 +134,35 @@ impl TenantDocument {
             self.rule_sets.push(RuleSet { id, algorithm: RuleSet::ALGORITHM, default_region });
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening<'a>(key: &'a TenantKey, regions: &[&str]) -> Opening<'a> {
+        Opening {
+            tenant_id: "t",
+            key,
+            regions: regions.iter().map(|region| (*region).to_owned()).collect(),
+            master: "eu",
+            number_region: "GB",
+            cluster: "one",
+            region: "eu",
+        }
+    }
+
+    #[test]
+    fn a_region_can_be_added_and_never_taken_away() {
+        let key = TenantKey::new(&[1; 32]).unwrap();
+        let mut tenant = TenantDocument::new(&opening(&key, &["eu"]), "s".into());
+        let both = opening(&key, &["us", "eu"]);
+        assert_eq!(tenant.check(&both), Ok(()));
+        tenant.register(&both, Time(0));
+        assert_eq!(tenant.regions, ["eu", "us"]);
+        assert_eq!(tenant.check(&both), Ok(()));
+        let error = tenant.check(&opening(&key, &["eu"])).unwrap_err();
+        assert!(error.to_string().contains("taken out"), "{error}");
     }
 }

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod object;
 pub(crate) mod patience;
 pub mod probe;
+pub mod report;
 pub mod retry;
 pub mod volume;
 
