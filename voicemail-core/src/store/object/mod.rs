@@ -44,8 +44,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How old an answer may be from which the store's clock is told. Its own request is made when none is younger.
-const CLOCK_AGE: Duration = Duration::from_secs(90);
+/// How old an answer may be from which the store's clock is told: an idle sweeper asks more often than that. A
+/// request of its own is made when none is younger, or one has failed since.
+const CLOCK_AGE: Duration = Duration::from_secs(130);
 
 /// A bucket or container, or a folder of one, rooted at the tenant's prefix.
 pub struct ObjectBackend {

@@ -235,7 +235,7 @@ impl S3Service {
 #[async_trait]
 impl Service for S3Service {
     async fn greet(&self) -> Result<(), StoreError> {
-        self.send(Method::GET, "/?list-type=2&max-keys=0").await?.found().and_then(|found| {
+        self.send(Method::GET, "/?list-type=2&max-keys=1").await?.found().and_then(|found| {
             found.map(drop).ok_or_else(|| StoreError::Refused("there is no such bucket".into()))
         })
     }
