@@ -46,7 +46,7 @@ pub use images::{Entry, Images};
 pub use kubectl::Kubectl;
 use layout::Layout;
 pub use prerequisites::ALTERNATIVE;
-use programs::Programs;
+pub use programs::Programs;
 pub use volumes::HostVolume;
 
 /// A running cluster.

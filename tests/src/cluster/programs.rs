@@ -62,6 +62,9 @@ const MODULES: [Module; 5] = [
     module!("helm", &["helm"], cgo: false, tags: "", renamed: &[]),
 ];
 
+/// Built when a test first asks for it, not with the cluster.
+const MINIO: Module = module!("minio", &["minio"], cgo: false, tags: "", renamed: &[]);
+
 const PAUSE_SOURCE: &str = include_str!("../../programs/pause/pause.c");
 
 impl Module {
@@ -163,6 +166,16 @@ impl Programs {
             self.build_pause()?;
         }
         Ok(())
+    }
+
+    /// The S3 server of the tests, built if it isn't there yet.
+    pub fn ensure_minio(&self) -> Result<PathBuf> {
+        std::fs::create_dir_all(&self.cache).with_context(|| format!("creating {}", self.cache.display()))?;
+        let folder = MINIO.folder(&self.cache);
+        if !folder.is_dir() {
+            MINIO.build(&self.cache)?;
+        }
+        Ok(folder.join("minio"))
     }
 
     fn build_pause(&self) -> Result<()> {

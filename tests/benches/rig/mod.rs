@@ -1,0 +1,88 @@
+//! What the benches share: a tenant over a store, deposits without HTTP, and medians.
+
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use voicemail_core::clock::World;
+use voicemail_core::config::TenantConfig;
+use voicemail_core::core::{Core, TenantKeys};
+use voicemail_core::gdpr::ReceiptKey;
+use voicemail_core::mailbox::{DepositRequest, Recording, RecordingInfo};
+use voicemail_core::model::{AudioDigest, CallerId, MailboxId, MessageId, TenantKey};
+use voicemail_core::store::{BodyStream, Store};
+
+/// 30 s of G.711.
+pub const AUDIO: usize = 240_000;
+
+/// A tenant whose mailboxes take any number of messages.
+pub async fn open(store: Arc<dyn Store>) -> Result<Core> {
+    let mut config = TenantConfig::parse(include_str!("../../../examples/standalone.yaml"))?;
+    config.classes_of_service.iter_mut().for_each(|class| class.max_messages = 1_000_000);
+    let key = TenantKey::new(&[7; 32]).context("a key")?;
+    let receipt = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?.serialize_pem();
+    let receipt = ReceiptKey::from_pem(&receipt).map_err(anyhow::Error::msg)?;
+    let region = config.region.clone();
+    let keys = TenantKeys { tenant: key, receipt };
+    Ok(Core::open_on(&config, keys, BTreeMap::from([(region, store)]), World::real()).await?)
+}
+
+/// Opens a mailbox.
+pub async fn open_mailbox(core: &Core, name: &str) -> Result<MailboxId> {
+    let mailbox: MailboxId = name.parse()?;
+    core.directory.put_mailbox(&mailbox, None, None).await?;
+    Ok(mailbox)
+}
+
+/// Audio of that size, in the chunks that a connection gives.
+pub fn body(bytes: usize) -> BodyStream {
+    const CHUNK: usize = 16_000;
+    static SILENCE: [u8; CHUNK] = [0xd5; CHUNK];
+    let chunks = (0..bytes.div_ceil(CHUNK)).map(move |n| {
+        let length = CHUNK.min(bytes - n * CHUNK);
+        Ok(Bytes::from_static(&SILENCE[..length]))
+    });
+    stream::iter(chunks).boxed()
+}
+
+/// Deposits a message of that many bytes.
+pub async fn deposit(core: &Core, mailbox: &MailboxId, bytes: usize) -> Result<MessageId> {
+    let info = OnceLock::new();
+    let digest = AudioDigest(format!("{:064x}", bytes));
+    let facts = RecordingInfo { duration_ms: bytes as u64 / 8, size: bytes as u64, digest };
+    ensure!(info.set(facts).is_ok(), "facts are set once");
+    let id = core.mailboxes.new_id();
+    let caller = CallerId::new("+441632960001");
+    let request = DepositRequest { mailbox: mailbox.clone(), id, caller, caller_name: None, urgent: false };
+    let admitted = core.mailboxes.admit(request).await?;
+    core.mailboxes.deposit(admitted, Recording { body: body(bytes), info: Arc::new(info) }).await?;
+    Ok(id)
+}
+
+/// How long it takes.
+pub async fn time<T>(work: impl Future<Output = Result<T>>) -> Result<Duration> {
+    let start = Instant::now();
+    work.await?;
+    Ok(start.elapsed())
+}
+
+/// Milliseconds.
+pub fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
+
+/// The value below which that share of them lies.
+pub fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
+}
+
+/// The middle one.
+pub fn median(values: &[f64]) -> f64 {
+    quantile(values, 0.5)
+}

@@ -1,0 +1,199 @@
+//! S3 and Azure Blob on real servers: the store contract, versions, tags, settings that the probe must notice,
+//! credentials that change.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's failure is a panic")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use voicemail_core::clock::World;
+use voicemail_core::store::probe::{Report, probe};
+use voicemail_core::store::{BodyStream, Key, Store, StoreError};
+use voicemail_tests::object_stores::{ObjectPlace, TENANT, write_key_pair};
+use voicemail_tests::servers::{Azurite, Minio};
+use voicemail_tests::{install_crypto, store_contract};
+
+const ACCOUNT: &str = "voiceaccount";
+
+async fn minio() -> Minio {
+    install_crypto();
+    Minio::start().await.unwrap()
+}
+
+async fn azurite() -> Azurite {
+    install_crypto();
+    Azurite::start(&[ACCOUNT]).await.unwrap()
+}
+
+fn key(text: &str) -> Key {
+    Key::listed(text).unwrap()
+}
+
+async fn examine(place: &ObjectPlace) -> Report {
+    probe(place.open_patient().unwrap().as_ref(), &World::real()).await
+}
+
+fn detail(report: &Report, property: &str) -> (bool, String) {
+    let found = report.findings.iter().find(|finding| finding.property == property);
+    found.map(|finding| (finding.holds, finding.detail.clone())).unwrap_or_else(|| panic!("{report:#?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn minio_keeps_the_contract() {
+    let server = minio().await;
+    let place = ObjectPlace::on_minio(&server, "contract").await.unwrap();
+    store_contract::run_all(Arc::new(place.open().unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn azurite_keeps_the_contract() {
+    let server = azurite().await;
+    let place = ObjectPlace::on_azurite(&server, ACCOUNT, "contract").await.unwrap();
+    store_contract::run_all(Arc::new(place.open().unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_servers_pass_the_probe_with_tags() {
+    let (server, emulator) = (minio().await, azurite().await);
+    let places = [
+        ObjectPlace::on_minio(&server, "probed").await.unwrap(),
+        ObjectPlace::on_azurite(&emulator, ACCOUNT, "probed").await.unwrap(),
+    ];
+    for place in places {
+        let report = examine(&place).await;
+        assert!(report.failure().is_none(), "{report:#?}");
+        assert_eq!(detail(&report, "index-tags"), (true, "holds".into()));
+    }
+}
+
+fn body(bytes: usize) -> BodyStream {
+    const CHUNK: usize = 70_000;
+    let chunk =
+        move |n: usize| Bytes::from(vec![u8::try_from(n % 251).unwrap(); CHUNK.min(bytes - n * CHUNK)]);
+    stream::iter((0..bytes.div_ceil(CHUNK)).map(move |n| Ok(chunk(n)))).boxed()
+}
+
+async fn digest(mut chunks: impl StreamExt<Item = Bytes> + Unpin) -> String {
+    let mut all = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        all.extend_from_slice(&chunk);
+    }
+    voicemail_tests::digest::sha256_hex(&all)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_several_parts_is_stored_whole_and_read_in_ranges() {
+    const SIZE: usize = 12_345_678;
+    let (server, emulator) = (minio().await, azurite().await);
+    let places = [
+        ObjectPlace::on_minio(&server, "parts").await.unwrap(),
+        ObjectPlace::on_azurite(&emulator, ACCOUNT, "parts").await.unwrap(),
+    ];
+    for place in places {
+        let (store, name) = (place.open_patient().unwrap(), key("au/2026112309/1/long"));
+        assert_eq!(store.put(&name, body(SIZE)).await.unwrap(), SIZE as u64);
+        let sent = digest(body(SIZE).map(Result::unwrap)).await;
+        let whole = store.read(&name, None).await.unwrap().unwrap();
+        assert_eq!((whole.size, digest(whole.bytes.map(Result::unwrap)).await), (SIZE as u64, sent));
+        let part = store.read(&name, Some(6_999_999..7_000_001)).await.unwrap().unwrap();
+        let part: Vec<Bytes> = part.bytes.try_collect().await.unwrap();
+        assert_eq!(part.concat(), [99, 100]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_leaves_no_version_and_pruning_leaves_only_the_head() {
+    let server = minio().await;
+    let place = ObjectPlace::on_minio(&server, "versions").await.unwrap();
+    let admin = server.admin();
+    admin.keep_versions("versions").await.unwrap();
+    let report = examine(&place).await;
+    assert!(detail(&report, "versions").1.contains("keeps versions"), "{report:#?}");
+
+    // A store that wasn't told by a probe learns it from its first write.
+    let store = place.open_patient().unwrap();
+    let document = key("mb/00/1001/index");
+    let mut basis = store.replace(&document, None, "0".into()).await.unwrap();
+    for n in 1..4 {
+        basis = store.replace(&document, Some(&basis), Bytes::from(n.to_string())).await.unwrap();
+    }
+    store.create(&key("ca/ab/abc/1001/x"), "envelope".into()).await.unwrap();
+    let prefix = format!("voice/mail/v1/{TENANT}/");
+    assert_eq!(admin.list_versions("versions", &prefix).await.unwrap().len(), 5);
+    assert_eq!(store.prune_history(&document).await.unwrap(), None);
+    assert_eq!(admin.list_versions("versions", &prefix).await.unwrap().len(), 2);
+    assert_eq!(store.load(&document).await.unwrap().unwrap().bytes, "3");
+    for name in [&document, &key("ca/ab/abc/1001/x"), &key("ca/ab/abc/1001/never")] {
+        store.delete(name).await.unwrap();
+    }
+    assert_eq!(admin.list_versions("versions", &prefix).await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lifecycle_rule_that_would_delete_settings_fails_the_probe_by_its_name() {
+    let server = minio().await;
+    let place = ObjectPlace::on_minio(&server, "ruled").await.unwrap();
+    let rule = |prefix: &str| {
+        format!(
+            "<Rule><ID>tidy-up</ID><Status>Enabled</Status><Filter><Prefix>{prefix}</Prefix></Filter>\
+             <Expiration><Days>30</Days></Expiration></Rule>"
+        )
+    };
+    server.admin().set_lifecycle("ruled", &rule("logs/")).await.unwrap();
+    assert_eq!(detail(&examine(&place).await, "no-lifecycle-rule"), (true, "holds".into()));
+    server.admin().set_lifecycle("ruled", &rule("voice/")).await.unwrap();
+    let (holds, text) = detail(&examine(&place).await, "no-lifecycle-rule");
+    assert!(!holds && text.contains("tidy-up"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_keeps_deleted_blobs_fails_the_probe() {
+    let server = azurite().await;
+    let place = ObjectPlace::on_azurite(&server, ACCOUNT, "kept").await.unwrap();
+    server.set_soft_delete(ACCOUNT, true).await.unwrap();
+    let (holds, text) = detail(&examine(&place).await, "no-soft-delete");
+    assert!(!holds && text.contains("turn blob soft delete off"), "{text}");
+    server.set_soft_delete(ACCOUNT, false).await.unwrap();
+    assert!(examine(&place).await.failure().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_token_serves_as_well_as_the_accounts_key() {
+    let server = azurite().await;
+    let place = ObjectPlace::on_azurite(&server, ACCOUNT, "signed").await.unwrap();
+    let token = server.container_token(ACCOUNT, "signed").unwrap();
+    std::fs::remove_file(place.credentials().join("accountKey")).unwrap();
+    std::fs::write(place.credentials().join("sasToken"), &token).unwrap();
+    let report = examine(&place).await;
+    assert!(report.failure().is_none(), "{report:#?}");
+    store_contract::run_all(Arc::new(place.open().unwrap())).await;
+
+    let forged = token.replace("sig=", "sig=A");
+    std::fs::write(place.credentials().join("sasToken"), &forged).unwrap();
+    let error = place.open().unwrap().get(&key("probe/x")).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Credentials(_)), "{error:?}");
+    assert!(!error.to_string().contains("sig="), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rotated_keys_are_taken_up_without_a_restart_and_torn_ones_are_not() {
+    let mut server = minio().await;
+    let place = ObjectPlace::on_minio(&server, "rotated").await.unwrap();
+    let store = place.open_patient().unwrap();
+    store.create(&key("probe/first"), "1".into()).await.unwrap();
+    let new = server.rotate_keys().await.unwrap();
+    let refused = store.get(&key("probe/first")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Credentials(_)), "{refused:?}");
+
+    std::fs::write(place.credentials().join("secretAccessKey"), "").unwrap();
+    let torn = store.get(&key("probe/first")).await.unwrap_err();
+    assert!(matches!(torn, StoreError::Credentials(_)), "{torn:?}");
+    write_key_pair(place.credentials(), &new).unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while store.get(&key("probe/first")).await != Ok(Some("1".into())) {
+        assert!(tokio::time::Instant::now() < deadline, "the new keys weren't taken up within 10 s");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
