@@ -17,10 +17,10 @@ use voicemail_core::model::{AudioDigest, CallerId, MailboxId, MessageId, TenantK
 use voicemail_core::store::{BodyStream, Store};
 
 /// 30 s of G.711.
-pub const AUDIO: usize = 240_000;
+pub(crate) const AUDIO: usize = 240_000;
 
 /// A tenant whose mailboxes take any number of messages.
-pub async fn open(store: Arc<dyn Store>) -> Result<Core> {
+pub(crate) async fn open(store: Arc<dyn Store>) -> Result<Core> {
     let mut config = TenantConfig::parse(include_str!("../../../examples/standalone.yaml"))?;
     config.classes_of_service.iter_mut().for_each(|class| class.max_messages = 1_000_000);
     let key = TenantKey::new(&[7; 32]).context("a key")?;
@@ -32,14 +32,14 @@ pub async fn open(store: Arc<dyn Store>) -> Result<Core> {
 }
 
 /// Opens a mailbox.
-pub async fn open_mailbox(core: &Core, name: &str) -> Result<MailboxId> {
+pub(crate) async fn open_mailbox(core: &Core, name: &str) -> Result<MailboxId> {
     let mailbox: MailboxId = name.parse()?;
     core.directory.put_mailbox(&mailbox, None, None).await?;
     Ok(mailbox)
 }
 
 /// Audio of that size, in the chunks that a connection gives.
-pub fn body(bytes: usize) -> BodyStream {
+pub(crate) fn body(bytes: usize) -> BodyStream {
     const CHUNK: usize = 16_000;
     static SILENCE: [u8; CHUNK] = [0xd5; CHUNK];
     let chunks = (0..bytes.div_ceil(CHUNK)).map(move |n| {
@@ -50,7 +50,7 @@ pub fn body(bytes: usize) -> BodyStream {
 }
 
 /// Deposits a message of that many bytes.
-pub async fn deposit(core: &Core, mailbox: &MailboxId, bytes: usize) -> Result<MessageId> {
+pub(crate) async fn deposit(core: &Core, mailbox: &MailboxId, bytes: usize) -> Result<MessageId> {
     let info = OnceLock::new();
     let digest = AudioDigest(format!("{:064x}", bytes));
     let facts = RecordingInfo { duration_ms: bytes as u64 / 8, size: bytes as u64, digest };
@@ -64,25 +64,25 @@ pub async fn deposit(core: &Core, mailbox: &MailboxId, bytes: usize) -> Result<M
 }
 
 /// How long it takes.
-pub async fn time<T>(work: impl Future<Output = Result<T>>) -> Result<Duration> {
+pub(crate) async fn time<T>(work: impl Future<Output = Result<T>>) -> Result<Duration> {
     let start = Instant::now();
     work.await?;
     Ok(start.elapsed())
 }
 
 /// Milliseconds.
-pub fn ms(duration: Duration) -> f64 {
+pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
 /// The value below which that share of them lies.
-pub fn quantile(values: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[((sorted.len() - 1) as f64 * share).round() as usize]
 }
 
 /// The middle one.
-pub fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
