@@ -7,6 +7,8 @@ pub mod config;
 pub mod gdpr_api;
 
 #[cfg(feature = "server")]
+pub mod admin;
+#[cfg(feature = "server")]
 pub mod audio;
 #[cfg(feature = "server")]
 pub mod auth;
@@ -38,3 +40,7 @@ pub mod telemetry;
 #[cfg(test)]
 #[cfg(feature = "server")]
 mod simulation;
+
+#[cfg(test)]
+#[cfg(feature = "server")]
+mod testing;

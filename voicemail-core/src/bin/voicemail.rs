@@ -11,7 +11,7 @@ use voicemail_core::config::TenantConfig;
 use voicemail_core::core::make_store;
 use voicemail_core::server::Server;
 use voicemail_core::store::{probe, volume};
-use voicemail_core::{http, telemetry};
+use voicemail_core::{admin, http, telemetry};
 
 /// Voicemail for one tenant: mailboxes, message waiting indication and data-subject rights.
 #[derive(Parser)]
@@ -35,6 +35,11 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Work on a tenant's stores, beside running cores
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
     /// Try to take a lock that another process holds
     #[command(hide = true)]
     ProbeLock {
@@ -45,6 +50,19 @@ enum Command {
     Openapi,
 }
 
+#[derive(Subcommand)]
+enum AdminCommand {
+    /// Give messages the retention that their mailbox's class has now
+    ApplyRetention {
+        /// Configuration, YAML
+        #[arg(long)]
+        config: PathBuf,
+        /// Change the messages; otherwise only say what would change
+        #[arg(long)]
+        apply: bool,
+    },
+}
+
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
@@ -53,6 +71,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve { config } => run(serve(&config)),
         Command::Probe { config } => run(examine(&config)),
+        Command::Admin { command } => run(administer(&command)),
         Command::ProbeLock { file } => Ok(exit(volume::hold_lock_probe(&file))),
         Command::Openapi => print_document(),
     };
@@ -102,6 +121,23 @@ async fn examine(config: &Path) -> Outcome {
         }
     }
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// 2: it couldn't be done at all.
+async fn administer(command: &AdminCommand) -> Outcome {
+    let outcome = administer_store(command).await;
+    Ok(outcome.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "voicemail: {error}");
+        ExitCode::from(2)
+    }))
+}
+
+async fn administer_store(command: &AdminCommand) -> Outcome {
+    let (world, mut out) = (World::real(), std::io::stdout());
+    let AdminCommand::ApplyRetention { config, apply } = command;
+    let config = TenantConfig::parse(&std::fs::read_to_string(config)?)?;
+    let status = admin::run_apply_retention(&config, &world, *apply, &mut out).await?;
+    Ok(ExitCode::from(status))
 }
 
 fn print_document() -> Outcome {

@@ -46,6 +46,9 @@ pub enum GdprError {
     /// Our clock and the store's differ by more than 5 s.
     #[error("this replica's clock differs from the store's by more than 5 s: deadlines can't be kept")]
     ClockSkew,
+    /// A newer version files callers by rules that this one can't carry out: a search would miss some.
+    #[error("numbers are filed by rules of a newer version: repeat the request when all cores are upgraded")]
+    NewerRules,
     /// The store failed; repeating the request resumes its run.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -56,7 +59,7 @@ impl GdprError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Store(error) => error.class(),
-            Self::RegionDown { .. } | Self::ClockSkew => ErrorClass::Transient,
+            Self::RegionDown { .. } | Self::ClockSkew | Self::NewerRules => ErrorClass::Transient,
             Self::OpenWithOtherConsumers => ErrorClass::Conflict,
             _ => ErrorClass::Permanent,
         }

@@ -6,7 +6,7 @@
 use super::forget::{answer, check_regions, check_request};
 use super::runs::{Wanted, change, find_or_create, load_run, schedule};
 use super::search::{Found, by_mailbox, find};
-use super::subject::Subject;
+use super::subject::{Subject, refresh_rules};
 use super::{Gdpr, GdprError};
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
@@ -21,7 +21,7 @@ pub(super) async fn export(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
     let window = context.config().gdpr.export_lifetime;
     check_regions(context).await?;
     context.guard_clock().await?;
-    context.refresh_identity().await?;
+    refresh_rules(context).await?;
     let wanted =
         Wanted { case, operation: Operation::ExportMe, subject, window, request_key: body.request_key };
     let run = find_or_create(gdpr, &wanted).await?;

@@ -6,7 +6,7 @@
 
 use super::runs::{Wanted, change, find_or_create, load_run, schedule};
 use super::search::{Found, by_mailbox, find};
-use super::subject::{Subject, hashes};
+use super::subject::{Subject, hashes, refresh_rules};
 use super::{Gdpr, GdprError};
 use crate::broken::{self, Broken};
 use crate::config::parse_duration;
@@ -35,7 +35,7 @@ pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
     }
     check_regions(context).await?;
     context.guard_clock().await?;
-    context.refresh_identity().await?;
+    refresh_rules(context).await?;
     let wanted =
         Wanted { case, operation: Operation::ForgetMe, subject, window, request_key: body.request_key };
     if broken::is(Broken::DueBeforeRun) {
@@ -98,6 +98,7 @@ pub(super) async fn open(context: &Context, run: &RunId) -> Result<(), GdprError
 
 /// F3 to F5. Run once more a minute later, and whenever the run is resumed.
 pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
+    let run = &widen(context, run).await?;
     let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(Vec::new()) };
     schedule(context, &run.id, RunStage::Deadline, purge_at, &run.callers, cutoff).await?;
     let early = match broken::is(Broken::MarkAfterList) {
@@ -122,6 +123,27 @@ pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, Gdp
     let matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
     change(context, &run.id, |run, _| (run.finish_marking(matched), ())).await?;
     Ok(found)
+}
+
+/// A rule set may have come since the run was made: its subject is hashed again, under all there are now.
+async fn widen(context: &Context, run: &Run) -> Result<Run, GdprError> {
+    refresh_rules(context).await?;
+    let sealed = run.sealed.as_deref().unwrap_or_default();
+    let Some(subject) = Subject::open(context, &run.id, sealed) else { return Ok(run.clone()) };
+    let callers = subject.callers(context);
+    if callers.iter().all(|caller| run.callers.contains(caller)) {
+        return Ok(run.clone());
+    }
+    let add = |run: &mut Run, _| {
+        let open = !run.has_ended() && run.sealed.is_some();
+        let before = run.callers.len();
+        let new = callers.iter().filter(|caller| open && !run.callers.contains(caller));
+        let new: Vec<CallerHash> = new.cloned().collect();
+        run.callers.extend(new);
+        (run.callers.len() > before, ())
+    };
+    let changed = change(context, &run.id, add).await?;
+    Ok(changed.map_or_else(|| run.clone(), |(run, ())| run))
 }
 
 async fn add_mark(

@@ -22,19 +22,19 @@ pub(super) const CALLERS: [&str; 2] = ["+442079460001", "+442079460002"];
 pub(super) const BOXES: [&str; 3] = ["1001", "1002", "5000"];
 
 /// Made for these tests; signs nothing else.
-const RECEIPT_KEY: &str = "-----BEGIN PRIVATE KEY-----
+pub(crate) const RECEIPT_KEY: &str = "-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
 -----END PRIVATE KEY-----";
 
-pub(super) fn mailbox(name: &str) -> MailboxId {
+pub(crate) fn mailbox(name: &str) -> MailboxId {
     name.parse().unwrap()
 }
 
-pub(super) fn key() -> TenantKey {
+pub(crate) fn key() -> TenantKey {
     TenantKey::new(&[7; 32]).unwrap()
 }
 
-pub(super) fn hash(caller: &str) -> CallerHash {
+pub(crate) fn hash(caller: &str) -> CallerHash {
     key().hash(caller)
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Replica {
     pub(super) gdpr: Gdpr,
 }
 
-fn config() -> TenantConfig {
+pub(crate) fn config() -> TenantConfig {
     TenantConfig {
         tenant_id: "t".into(),
         cluster: "c".into(),
@@ -102,7 +102,7 @@ impl Tenant {
     /// A replica with a clock that is wrong by so much.
     pub(super) fn replica(&self, skew_ms: i64) -> Replica {
         let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.memory)));
-        let rules = RuleSet { id: 1, algorithm: RuleSet::ALGORITHM, default_region: "GB".into() };
+        let rules = RuleSet::new(1, "GB", &[]);
         let identity = Identity { store_id: "s".into(), rule_sets: vec![rules] };
         let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
         let world = World::new(self.world.skewed(skew_ms));
@@ -156,7 +156,7 @@ impl Replica {
     }
 }
 
-pub(super) fn recording(audio: u8) -> Recording {
+pub(crate) fn recording(audio: u8) -> Recording {
     let bytes = Bytes::from(vec![audio; 16]);
     let info = RecordingInfo { duration_ms: 1_000, size: 16, digest: AudioDigest(format!("{audio:064x}")) };
     let known = OnceLock::new();
@@ -164,7 +164,7 @@ pub(super) fn recording(audio: u8) -> Recording {
     Recording { body: stream::once(async move { Ok(bytes) }).boxed(), info: Arc::new(known) }
 }
 
-pub(super) fn body(case: &str, caller: Option<&str>, window_seconds: u64) -> GdprBody {
+pub(crate) fn body(case: &str, caller: Option<&str>, window_seconds: u64) -> GdprBody {
     let consumers = caller.map(|caller| serde_json::json!({ "phone": [caller] }));
     GdprBody {
         caseid: case.into(),

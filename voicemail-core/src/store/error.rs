@@ -35,6 +35,14 @@ pub enum StoreError {
     /// The body to be stored failed; nothing was stored.
     #[error("the body to be stored failed: {0}")]
     Body(#[from] BodyError),
+    /// What is stored isn't what was written: damage, or something foreign under our name.
+    #[error("{what} can't be decoded at column {column}: run voicemail admin fsck")]
+    Undecodable {
+        /// A document or an object.
+        what: &'static str,
+        /// Where.
+        column: usize,
+    },
     /// A document was written by a newer version: it can be read, not written.
     #[error("the document has schema {found}, newer than {known}: upgrade this core before it writes")]
     NewerSchema {
@@ -51,7 +59,9 @@ impl StoreError {
         match self {
             Self::Exists | Self::Conflict => ErrorClass::Conflict,
             Self::Unclear(_) | Self::Unavailable(_) => ErrorClass::Transient,
-            Self::Refused(_) | Self::Body(_) | Self::NewerSchema { .. } => ErrorClass::Permanent,
+            Self::Refused(_) | Self::Body(_) | Self::NewerSchema { .. } | Self::Undecodable { .. } => {
+                ErrorClass::Permanent
+            }
         }
     }
 
@@ -70,6 +80,7 @@ impl StoreError {
             Self::Refused(_) => "Refused",
             Self::Body(_) => "Body",
             Self::NewerSchema { .. } => "NewerSchema",
+            Self::Undecodable { .. } => "Undecodable",
         }
     }
 }

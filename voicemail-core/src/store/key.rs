@@ -115,6 +115,13 @@ impl fmt::Display for Key {
     }
 }
 
+/// The mailbox of a listed index's key.
+pub(crate) fn parse_index(key: &str) -> Option<MailboxId> {
+    let mut parts = key.strip_prefix("mb/")?.split('/');
+    let (_, mailbox, document) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
+    (document == "index" && Key::index(&mailbox).as_str() == key).then_some(mailbox)
+}
+
 /// Reads mailbox and message from a listed envelope key.
 pub(crate) fn parse_envelope(key: &str) -> Option<(MailboxId, MessageId)> {
     let mut parts = key.rsplit('/');

@@ -48,9 +48,9 @@ pub(super) struct Stored<D> {
 }
 
 pub(super) fn decode<D: DeserializeOwned>(bytes: &[u8]) -> Result<Stored<D>, StoreError> {
-    let stored: Body<D> = serde_json::from_slice(bytes).map_err(|error| {
-        StoreError::Refused(format!("a document can't be decoded at column {}", error.column()))
-    })?;
+    let failed =
+        |error: serde_json::Error| StoreError::Undecodable { what: "a document", column: error.column() };
+    let stored: Body<D> = serde_json::from_slice(bytes).map_err(failed)?;
     Ok(Stored { header: stored.header, body: stored.body })
 }
 

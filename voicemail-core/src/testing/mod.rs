@@ -1,0 +1,147 @@
+//! A tenant on any store with a clock and randomness of the test's own, for tests of tools that look at
+//! whole stores: the services fill it, the test damages or ages it.
+
+mod clocked;
+
+use crate::admin::{Access, open_on};
+use crate::clock::{Surroundings, World};
+use crate::config::TenantConfig;
+use crate::context::Context;
+use crate::core::{Core, TenantKeys};
+use crate::gdpr::ReceiptKey;
+use crate::mailbox::{DepositRequest, MailboxError};
+use crate::model::{CallerId, Entry, Index, MessageId, Time};
+use crate::simulation::tenant::{RECEIPT_KEY, config, recording};
+pub(crate) use crate::simulation::tenant::{body, key, mailbox};
+use crate::store::documents::Documents;
+use crate::store::memory::MemoryStore;
+use crate::store::{Key, Store};
+use crate::sweep::Sweeper;
+use clocked::Clocked;
+use futures::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Where the test's clock starts: 2026-09-21T14:13:20Z.
+pub(crate) const START: Time = Time(1_790_000_000_000);
+pub(crate) const CALLER: &str = "+442079460001";
+pub(crate) const OTHER_CALLER: &str = "+442079460002";
+
+/// A clock that stands until it is moved, and a count in place of randomness.
+pub(crate) struct Clock {
+    now: AtomicI64,
+    drawn: AtomicU64,
+}
+
+struct Hands(Arc<Clock>);
+
+impl Surroundings for Hands {
+    fn now(&self) -> Time {
+        Time(self.0.now.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.now().0).unwrap())
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) {
+        let drawn = self.0.drawn.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+        let pattern = drawn.iter().rev().chain([0x5a].iter()).cycle();
+        buffer.iter_mut().zip(pattern).for_each(|(byte, value)| *byte = *value);
+    }
+}
+
+/// A tenant with mailboxes 1001 and 1002.
+pub(crate) struct Site {
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) core: Core,
+    pub(crate) config: TenantConfig,
+}
+
+fn keys() -> TenantKeys {
+    TenantKeys { tenant: key(), receipt: ReceiptKey::from_pem(RECEIPT_KEY).unwrap() }
+}
+
+impl Site {
+    pub(crate) async fn in_memory() -> Self {
+        Self::start(|world| Arc::new(MemoryStore::new(world))).await
+    }
+
+    /// On a store that may hold a tenant already.
+    pub(crate) async fn start(make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
+        let clock = Arc::new(Clock { now: AtomicI64::new(START.0), drawn: AtomicU64::new(1) });
+        let world = World::new(Hands(Arc::clone(&clock)));
+        let store: Arc<dyn Store> = Arc::new(Clocked(make(world.clone()), world.clone()));
+        let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
+        let config = config();
+        let core = Core::open_on(&config, keys(), regions, world).await.unwrap();
+        for name in ["1001", "1002"] {
+            core.directory.put_mailbox(&mailbox(name), None, None).await.unwrap();
+        }
+        Self { clock, store, core, config }
+    }
+
+    pub(crate) fn world(&self) -> World {
+        World::new(Hands(Arc::clone(&self.clock)))
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.world().now()
+    }
+
+    pub(crate) fn pass_time(&self, duration: Duration) {
+        self.clock.now.fetch_add(i64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// A message of a second, acknowledged.
+    pub(crate) async fn deposit(&self, name: &str, caller: &str) -> MessageId {
+        self.try_deposit(name, caller).await.unwrap()
+    }
+
+    pub(crate) async fn try_deposit(&self, name: &str, caller: &str) -> Result<MessageId, MailboxError> {
+        let id = self.core.mailboxes.new_id();
+        let request = DepositRequest {
+            mailbox: mailbox(name),
+            id,
+            caller: CallerId::new(caller),
+            caller_name: None,
+            urgent: false,
+        };
+        let admitted = self.core.mailboxes.admit(request).await?;
+        self.core.mailboxes.deposit(admitted, recording(1)).await.map(|deposited| deposited.id)
+    }
+
+    /// A pass of a sweeper that has just started, so that daily work is done too.
+    pub(crate) async fn sweep(&self) {
+        let mut sweeper = Sweeper::new(self.core.context.clone(), self.core.gdpr.clone());
+        sweeper.pass().await.unwrap();
+    }
+
+    pub(crate) async fn index(&self, name: &str) -> Index {
+        let documents = Documents::new(Arc::clone(&self.store), self.world());
+        documents.load(&Key::index(&mailbox(name))).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn entry(&self, name: &str, id: MessageId) -> Entry {
+        self.index(name).await.entries[&id].clone()
+    }
+
+    /// What a tool opens, under another configuration perhaps.
+    pub(crate) async fn open(&self, config: &TenantConfig, access: Access) -> Context {
+        let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&self.store))]);
+        open_on(config, keys(), regions, access, &self.world()).await.unwrap()
+    }
+
+    /// Overwrites or makes a document by hand.
+    pub(crate) async fn write_document(&self, key: &Key, bytes: impl Into<bytes::Bytes>) {
+        let basis = self.store.load(key).await.unwrap().map(|found| found.revision);
+        self.store.replace(key, basis.as_ref(), bytes.into()).await.unwrap();
+    }
+}
