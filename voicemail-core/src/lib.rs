@@ -21,6 +21,8 @@ pub mod context;
 #[cfg(feature = "server")]
 pub mod core;
 #[cfg(feature = "server")]
+pub mod fsck;
+#[cfg(feature = "server")]
 pub mod gdpr;
 #[cfg(feature = "server")]
 pub mod http;

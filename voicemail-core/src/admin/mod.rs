@@ -10,13 +10,13 @@ mod retention;
 mod show;
 
 pub use retention::{MailboxPlan, RetentionCounts, RetentionReport, apply_retention};
-pub use show::{CommandResult, run_apply_retention};
+pub use show::{CommandResult, run_apply_retention, run_fsck};
 
 use crate::clock::World;
 use crate::config::TenantConfig;
 use crate::context::{Context, Identity};
 use crate::core::{OpenError, TenantKeys, make_store, opening};
-use crate::model::{IdentityError, TenantDocument};
+use crate::model::TenantDocument;
 use crate::store::documents::Documents;
 use crate::store::read_only::ReadOnlyStore;
 use crate::store::{Key, Store, StoreError};
@@ -28,6 +28,8 @@ use std::sync::Arc;
 pub enum Access {
     /// Only look: every writing call is refused.
     Read,
+    /// As `Read`, and a tenant document that can't be decoded is no obstacle: the checker reports it.
+    Examine,
     /// Change what the command says.
     Write,
 }
@@ -57,7 +59,7 @@ pub async fn open_on(
     world: &World,
 ) -> Result<Context, OpenError> {
     let guarded = |store: Arc<dyn Store>| match access {
-        Access::Read => Arc::new(ReadOnlyStore::new(store)) as Arc<dyn Store>,
+        Access::Read | Access::Examine => Arc::new(ReadOnlyStore::new(store)) as Arc<dyn Store>,
         Access::Write => store,
     };
     let regions: BTreeMap<_, _> = regions.into_iter().map(|(name, store)| (name, guarded(store))).collect();
@@ -65,15 +67,24 @@ pub async fn open_on(
     let master = config.master().and_then(|region| regions.get(&region.name)).ok_or_else(missing)?;
     let store = Arc::clone(master);
     let documents = Documents::new(Arc::clone(&store), world.clone());
-    let empty = || StoreError::Refused("the store holds no tenant: is this the right one?".into());
-    let tenant: TenantDocument = documents.load(&Key::tenant()).await?.ok_or_else(empty)?;
-    check(&tenant, config, &keys)?;
-    let identity = Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets };
+    let identity = match read_identity(&documents, config, &keys).await {
+        Err(OpenError::Store(StoreError::Undecodable { .. })) if access == Access::Examine => {
+            Identity { store_id: String::new(), rule_sets: Vec::new() }
+        }
+        other => other?,
+    };
     Ok(Context::new(config.clone(), identity, keys.tenant, store, regions, world.clone()))
 }
 
-fn check(tenant: &TenantDocument, config: &TenantConfig, keys: &TenantKeys) -> Result<(), IdentityError> {
-    tenant.check(&opening(config, &keys.tenant))
+async fn read_identity(
+    documents: &Documents,
+    config: &TenantConfig,
+    keys: &TenantKeys,
+) -> Result<Identity, OpenError> {
+    let empty = || StoreError::Refused("the store holds no tenant: is this the right one?".into());
+    let tenant: TenantDocument = documents.load(&Key::tenant()).await?.ok_or_else(empty)?;
+    tenant.check(&opening(config, &keys.tenant))?;
+    Ok(Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets })
 }
 
 #[cfg(test)]

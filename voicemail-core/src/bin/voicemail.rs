@@ -61,6 +61,18 @@ enum AdminCommand {
         #[arg(long)]
         apply: bool,
     },
+    /// Check every invariant over the whole store: 0 clean, 1 findings, 2 couldn't check
+    Fsck {
+        /// Configuration, YAML
+        #[arg(long)]
+        config: PathBuf,
+        /// Repair what is safe to repair
+        #[arg(long)]
+        repair: bool,
+        /// A line of JSON for each finding and for the summary
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
@@ -134,9 +146,17 @@ async fn administer(command: &AdminCommand) -> Outcome {
 
 async fn administer_store(command: &AdminCommand) -> Outcome {
     let (world, mut out) = (World::real(), std::io::stdout());
-    let AdminCommand::ApplyRetention { config, apply } = command;
-    let config = TenantConfig::parse(&std::fs::read_to_string(config)?)?;
-    let status = admin::run_apply_retention(&config, &world, *apply, &mut out).await?;
+    let read = |file: &Path| -> Result<TenantConfig, Box<dyn std::error::Error>> {
+        Ok(TenantConfig::parse(&std::fs::read_to_string(file)?)?)
+    };
+    let status = match command {
+        AdminCommand::ApplyRetention { config, apply } => {
+            admin::run_apply_retention(&read(config)?, &world, *apply, &mut out).await?
+        }
+        AdminCommand::Fsck { config, repair, json } => {
+            admin::run_fsck(&read(config)?, &world, *repair, *json, &mut out).await?
+        }
+    };
     Ok(ExitCode::from(status))
 }
 

@@ -5,14 +5,16 @@
 //! afterwards, because an undo may have come between.
 
 use super::runs::{Wanted, change, find_or_create, load_run, schedule};
-use super::search::{Found, by_mailbox, find};
+use super::search::{Boxes, Found, Search, by_mailbox, find, search, whole};
 use super::subject::{Subject, hashes, refresh_rules};
 use super::{Gdpr, GdprError};
 use crate::broken::{self, Broken};
 use crate::config::parse_duration;
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
-use crate::model::{CallerHash, CaseId, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time};
+use crate::model::{
+    CallerHash, CaseId, Entry, Index, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time,
+};
 use crate::store::documents::Decision;
 use crate::store::{Key, StoreError};
 use serde_json::{Map, Value};
@@ -96,33 +98,64 @@ pub(super) async fn open(context: &Context, run: &RunId) -> Result<(), GdprError
     Ok(())
 }
 
-/// F3 to F5. Run once more a minute later, and whenever the run is resumed.
+/// F3 to F5. Run once more a minute later, and whenever the run is resumed. What can't be decoded keeps
+/// nothing else from being hidden, and is reported at the end: the run may go on, but not end.
 pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
     let run = &widen(context, run).await?;
     let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(Vec::new()) };
     schedule(context, &run.id, RunStage::Deadline, purge_at, &run.callers, cutoff).await?;
     let early = match broken::is(Broken::MarkAfterList) {
-        true => Some(find(context, &run.callers, cutoff).await?),
+        true => Some(search(context, &run.callers, cutoff).await?),
         false => None,
     };
     for caller in &run.callers {
         add_mark(context, caller, &run.id, cutoff, purge_at).await?;
     }
-    let found = match early {
-        Some(found) => found,
-        None => find(context, &run.callers, cutoff).await?,
+    let search = match early {
+        Some(search) => search,
+        None => search(context, &run.callers, cutoff).await?,
     };
-    let boxes = by_mailbox(&found);
+    let (boxes, mut unreadable) = choose_messages(context, &search, cutoff).await?;
     for (mailbox, messages) in &boxes {
         let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages: messages.clone() };
-        context.writer().try_apply(mailbox, op).await?;
+        unreadable += skip_undecodable(context.writer().try_apply(mailbox, op).await)?;
     }
     if !broken::is(Broken::NoLookAfterFlagging) && is_undone(context, run).await? {
         clear_flags(context, &run.id, boxes.keys()).await?;
     }
-    let matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    let matched = u64::try_from(search.found.len()).unwrap_or(u64::MAX);
     change(context, &run.id, |run, _| (run.finish_marking(matched), ())).await?;
-    Ok(found)
+    whole(unreadable).map(|()| search.found)
+}
+
+/// What to flag, by mailbox, and how many envelopes nobody can read. Of those the index tells when they
+/// were received: they are hidden too.
+async fn choose_messages(
+    context: &Context,
+    search: &Search,
+    cutoff: Time,
+) -> Result<(Boxes, usize), GdprError> {
+    let mut boxes = by_mailbox(&search.found);
+    for (mailbox, id, caller) in &search.unreadable {
+        let index: Index = match context.documents().load(&Key::index(mailbox)).await {
+            Err(StoreError::Undecodable { .. }) => continue,
+            other => other?.unwrap_or_default(),
+        };
+        let ours = |entry: &&Entry| entry.caller_hash == *caller && entry.received <= cutoff;
+        if index.entries.get(id).filter(ours).is_some() {
+            boxes.entry(mailbox.clone()).or_default().insert(*id, caller.clone());
+        }
+    }
+    Ok((boxes, search.unreadable.len()))
+}
+
+/// 1 for a mailbox whose index can't be decoded: others must not wait for it.
+pub(super) fn skip_undecodable<T>(result: Result<T, StoreError>) -> Result<usize, StoreError> {
+    match result {
+        Ok(_) => Ok(0),
+        Err(StoreError::Undecodable { .. }) => Ok(1),
+        Err(error) => Err(error),
+    }
 }
 
 /// A rule set may have come since the run was made: its subject is hashed again, under all there are now.
@@ -172,11 +205,13 @@ pub(super) async fn clear_flags(
     context: &Context,
     run: &RunId,
     boxes: impl IntoIterator<Item = &MailboxId>,
-) -> Result<(), StoreError> {
+) -> Result<(), GdprError> {
+    let mut unreadable = 0;
     for mailbox in boxes {
-        context.writer().try_apply(mailbox, IndexOp::ClearFlags { run: run.clone() }).await?;
+        let op = IndexOp::ClearFlags { run: run.clone() };
+        unreadable += skip_undecodable(context.writer().try_apply(mailbox, op).await)?;
     }
-    Ok(())
+    whole(unreadable)
 }
 
 /// The answer: each phone as given, with the ids of its messages.

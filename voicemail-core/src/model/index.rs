@@ -200,6 +200,26 @@ impl Envelope {
     /// Version written now.
     pub const SCHEMA: u32 = 1;
 
+    /// An envelope made again from its message, for one that was damaged or lost.
+    pub fn of_entry(entry: &Entry, normalised: Option<CallerId>, rules: u32, generation: u32) -> Self {
+        Self {
+            schema: Self::SCHEMA,
+            caller: entry.caller.clone(),
+            normalised,
+            rules,
+            caller_name: entry.caller_name.clone(),
+            received: entry.received,
+            duration_ms: entry.duration_ms,
+            size: entry.size,
+            region: entry.region.clone(),
+            audio: entry.audio.clone(),
+            digest: entry.digest.clone(),
+            urgent: entry.urgent,
+            expires: entry.expires,
+            generation,
+        }
+    }
+
     /// The message that this envelope is of, as a deletion names it.
     pub fn purge_item(&self, id: MessageId, caller: CallerHash) -> PurgeItem {
         PurgeItem { id, caller, audio: self.audio.clone(), region: self.region.clone() }

@@ -10,6 +10,7 @@ use crate::gdpr_api::GdprBody;
 use crate::mailbox::{DepositRequest, Directory, MailboxError, Mailboxes, Recording, RecordingInfo};
 use crate::model::{AudioDigest, CallerHash, CallerId, Index, MailboxId, MessageId, RuleSet, Run, TenantKey};
 use crate::store::memory::MemoryStore;
+use crate::store::read_only::ReadOnlyStore;
 use crate::store::{Key, Store};
 use crate::sweep::Sweeper;
 use bytes::Bytes;
@@ -85,6 +86,13 @@ pub(crate) fn config() -> TenantConfig {
     }
 }
 
+fn make_context(store: Arc<dyn Store>, world: World) -> Context {
+    let rules = RuleSet::new(1, "GB", &[]);
+    let identity = Identity { store_id: "s".into(), rule_sets: vec![rules] };
+    let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
+    Context::new(config(), identity, key(), store, regions, world)
+}
+
 impl Tenant {
     pub(super) fn new(seed: u64) -> Self {
         let world = SimWorld::new(seed);
@@ -102,17 +110,19 @@ impl Tenant {
     /// A replica with a clock that is wrong by so much.
     pub(super) fn replica(&self, skew_ms: i64) -> Replica {
         let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.memory)));
-        let rules = RuleSet::new(1, "GB", &[]);
-        let identity = Identity { store_id: "s".into(), rule_sets: vec![rules] };
-        let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
-        let world = World::new(self.world.skewed(skew_ms));
-        let context = Context::new(config(), identity, key(), store, regions, world);
+        let context = make_context(store, World::new(self.world.skewed(skew_ms)));
         Replica {
             mailboxes: Mailboxes::new(context.clone()),
             directory: Directory::new(context.clone()),
             gdpr: Gdpr::new(context.clone(), Arc::new(ReceiptKey::from_pem(RECEIPT_KEY).unwrap())),
             context,
         }
+    }
+
+    /// The store itself, without the scheduler's gate, and read-only.
+    pub(super) fn plain_context(&self) -> Context {
+        let memory: Arc<dyn Store> = Arc::clone(&self.memory) as Arc<dyn Store>;
+        make_context(Arc::new(ReadOnlyStore::new(memory)), World::new(self.world.clone()))
     }
 
     pub(super) fn document<D: DeserializeOwned>(&self, key: &Key) -> Option<D> {

@@ -102,6 +102,21 @@ impl Key {
     }
 }
 
+/// What can't be decoded is moved to `quarantine/<yyyymmddHHMM>/<key>`: a name tells when, and the caller's
+/// hash where the key has one.
+impl Key {
+    /// Where the bytes of a key go that can't be decoded.
+    pub fn quarantine(at: Time, key: &Self) -> Self {
+        Self(format!("quarantine/{}/{key}", at.minute()))
+    }
+
+    /// The minute and the key that a quarantined object's name holds.
+    pub fn quarantined(key: &str) -> Option<(&str, &str)> {
+        let (minute, original) = key.strip_prefix("quarantine/")?.split_once('/')?;
+        (minute.len() == 12 && minute.bytes().all(|b| b.is_ascii_digit())).then_some((minute, original))
+    }
+}
+
 /// Mailboxes are spread over 256 folders by a hash of their name (FNV-1a: stable, not secret).
 fn mailbox_path(mailbox: &MailboxId) -> String {
     let seed = 0x811c_9dc5_u32;

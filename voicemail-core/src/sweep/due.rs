@@ -47,7 +47,7 @@ pub(super) async fn sweep(sweeper: &Sweeper) -> Result<Swept, StoreError> {
             Ok(Done::NotYet) => {}
             Err(error) => {
                 swept.failed += 1;
-                tracing::warn!(class = ?error.class(), %error, "a due item failed and stays");
+                tracing::warn!(class = ?error.class(), reason = error.reason(), %error, "a due item failed and stays");
             }
         }
     }
@@ -115,6 +115,13 @@ impl DueError {
         match self {
             Self::Store(error) => error.class(),
             Self::Gdpr(error) => error.class(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.reason(),
+            Self::Gdpr(error) => error.reason(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod audio;
 mod due;
 mod openings;
 mod probes;
+mod quarantine;
 
 use crate::context::{Context, GuardError};
 use crate::gdpr::Gdpr;
@@ -84,8 +85,9 @@ impl Sweeper {
         let is_time = |last: Option<Duration>, every| last.is_none_or(|at| now.saturating_sub(at) >= every);
         if is_time(self.last_daily, DAY) {
             audio::sweep_all(self, &mut swept).await?;
-            openings::drop_stale(&self.context).await?;
+            openings::drop_stale(&self.context, &mut swept).await?;
             probes::remove_stale(&self.context).await?;
+            quarantine::remove_old(&self.context).await?;
             (self.last_daily, self.last_audio) = (Some(now), Some(now));
         } else if is_time(self.last_audio, AUDIO_EVERY) {
             audio::sweep_recent(self, &mut swept).await?;

@@ -10,16 +10,18 @@ use crate::context::Context;
 use crate::core::{Core, TenantKeys};
 use crate::gdpr::ReceiptKey;
 use crate::mailbox::{DepositRequest, MailboxError};
-use crate::model::{CallerId, Entry, Index, MessageId, Time};
+use crate::model::{CallerHash, CallerId, Entry, Index, MessageId, Time};
 use crate::simulation::tenant::{RECEIPT_KEY, config, recording};
 pub(crate) use crate::simulation::tenant::{body, key, mailbox};
 use crate::store::documents::Documents;
 use crate::store::memory::MemoryStore;
+use crate::store::volume::{LockProbe, VolumeStore};
 use crate::store::{Key, Store};
 use crate::sweep::Sweeper;
 use clocked::Clocked;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -69,9 +71,17 @@ fn keys() -> TenantKeys {
     TenantKeys { tenant: key(), receipt: ReceiptKey::from_pem(RECEIPT_KEY).unwrap() }
 }
 
+pub(crate) fn hash(caller: &str) -> CallerHash {
+    key().hash(caller)
+}
+
 impl Site {
     pub(crate) async fn in_memory() -> Self {
         Self::start(|world| Arc::new(MemoryStore::new(world))).await
+    }
+
+    pub(crate) async fn on_volume(folder: &Path) -> Self {
+        Self::start(|_| Arc::new(VolumeStore::new(folder, "t", LockProbe(Vec::new())))).await
     }
 
     /// On a store that may hold a tenant already.
@@ -124,6 +134,13 @@ impl Site {
         sweeper.pass().await.unwrap();
     }
 
+    /// Forgets a caller and waits until the messages are erased.
+    pub(crate) async fn purge(&self, case: &str, caller: &str) {
+        self.core.gdpr.forget(body(case, Some(caller), 0)).await.unwrap();
+        self.pass_time(Duration::from_secs(1));
+        self.sweep().await;
+    }
+
     pub(crate) async fn index(&self, name: &str) -> Index {
         let documents = Documents::new(Arc::clone(&self.store), self.world());
         documents.load(&Key::index(&mailbox(name))).await.unwrap().unwrap()
@@ -143,5 +160,19 @@ impl Site {
     pub(crate) async fn write_document(&self, key: &Key, bytes: impl Into<bytes::Bytes>) {
         let basis = self.store.load(key).await.unwrap().map(|found| found.revision);
         self.store.replace(key, basis.as_ref(), bytes.into()).await.unwrap();
+    }
+
+    /// Changes the JSON of a document by hand.
+    pub(crate) async fn edit(&self, key: &Key, change: impl FnOnce(&mut serde_json::Value)) {
+        let found = self.store.load(key).await.unwrap().unwrap();
+        let mut value = serde_json::from_slice(&found.bytes).unwrap();
+        change(&mut value);
+        self.write_document(key, serde_json::to_vec(&value).unwrap()).await;
+    }
+
+    /// Overwrites an immutable object by hand.
+    pub(crate) async fn write_object(&self, key: &Key, bytes: impl Into<bytes::Bytes>) {
+        self.store.delete(key).await.unwrap();
+        self.store.create(key, bytes.into()).await.unwrap();
     }
 }
