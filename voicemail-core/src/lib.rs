@@ -41,6 +41,9 @@ pub mod telemetry;
 
 #[cfg(test)]
 #[cfg(feature = "server")]
+mod compatibility;
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod simulation;
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ async fn erase_round(context: &Context, run: &Run) -> Result<u64, GdprError> {
     for (mailbox, items) in &manifest.items {
         match erase_in_mailbox(context, mailbox, items).await {
             Ok(touched) => erased += touched,
-            Err(StoreError::Undecodable { .. }) => unreadable += 1,
+            Err(error) if error.is_about_one() => unreadable += 1,
             Err(error) => return Err(error.into()),
         }
     }

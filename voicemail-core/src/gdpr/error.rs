@@ -50,7 +50,9 @@ pub enum GdprError {
     #[error("numbers are filed by rules of a newer version: repeat the request when all cores are upgraded")]
     NewerRules,
     /// Something of the subject can't be decoded: all else was done, and the run stays open.
-    #[error("{count} stored objects can't be decoded, so the run stays open: run voicemail admin fsck")]
+    #[error(
+        "{count} stored objects can't be read or are of a newer version, so the run stays open: run voicemail admin fsck"
+    )]
     Unreadable {
         /// How many envelopes and mailboxes.
         count: usize,

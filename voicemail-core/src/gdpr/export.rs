@@ -3,7 +3,7 @@
 //! Nothing is copied: the archive is streamed from the live objects when it is fetched (see
 //! [`archive`](super::archive)). A forget goes before an export: what it hides or erases isn't exported.
 
-use super::forget::{answer, check_regions, check_request, skip_undecodable};
+use super::forget::{answer, check_regions, check_request, skip_one};
 use super::runs::{Wanted, change, find_or_create, load_run, schedule};
 use super::search::{Found, by_mailbox, search, whole};
 use super::subject::{Subject, refresh_rules};
@@ -42,7 +42,7 @@ pub(super) async fn collect(context: &Context, run: &Run) -> Result<Vec<Found>, 
     if run.state == RunState::Collecting {
         for (mailbox, messages) in by_mailbox(&search.found) {
             let op = IndexOp::Hold { hold: run.id.flat(), until, messages };
-            unreadable += skip_undecodable(context.writer().try_apply(&mailbox, op).await)?;
+            unreadable += skip_one(context.writer().try_apply(&mailbox, op).await)?;
         }
     }
     // What is held is held; but an export that misses something must not be handed out as the whole.

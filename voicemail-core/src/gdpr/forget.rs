@@ -118,7 +118,7 @@ pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, Gdp
     let (boxes, mut unreadable) = choose_messages(context, &search, cutoff).await?;
     for (mailbox, messages) in &boxes {
         let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages: messages.clone() };
-        unreadable += skip_undecodable(context.writer().try_apply(mailbox, op).await)?;
+        unreadable += skip_one(context.writer().try_apply(mailbox, op).await)?;
     }
     if !broken::is(Broken::NoLookAfterFlagging) && is_undone(context, run).await? {
         clear_flags(context, &run.id, boxes.keys()).await?;
@@ -138,7 +138,7 @@ async fn choose_messages(
     let mut boxes = by_mailbox(&search.found);
     for (mailbox, id, caller) in &search.unreadable {
         let index: Index = match context.documents().load(&Key::index(mailbox)).await {
-            Err(StoreError::Undecodable { .. }) => continue,
+            Err(error) if error.is_about_one() => continue,
             other => other?.unwrap_or_default(),
         };
         let ours = |entry: &&Entry| entry.caller_hash == *caller && entry.received <= cutoff;
@@ -149,11 +149,11 @@ async fn choose_messages(
     Ok((boxes, search.unreadable.len()))
 }
 
-/// 1 for a mailbox whose index can't be decoded: others must not wait for it.
-pub(super) fn skip_undecodable<T>(result: Result<T, StoreError>) -> Result<usize, StoreError> {
+/// 1 for a mailbox whose index can't be read or written here: others must not wait for it.
+pub(super) fn skip_one<T>(result: Result<T, StoreError>) -> Result<usize, StoreError> {
     match result {
         Ok(_) => Ok(0),
-        Err(StoreError::Undecodable { .. }) => Ok(1),
+        Err(error) if error.is_about_one() => Ok(1),
         Err(error) => Err(error),
     }
 }
@@ -209,7 +209,7 @@ pub(super) async fn clear_flags(
     let mut unreadable = 0;
     for mailbox in boxes {
         let op = IndexOp::ClearFlags { run: run.clone() };
-        unreadable += skip_undecodable(context.writer().try_apply(mailbox, op).await)?;
+        unreadable += skip_one(context.writer().try_apply(mailbox, op).await)?;
     }
     whole(unreadable)
 }

@@ -220,6 +220,7 @@ async fn settle_envelope(
         Created::Ours => Ok(ours),
         Created::Theirs(found) => {
             let theirs = decode_envelope(&found)?;
+            require_known(theirs.schema)?;
             drop_audio(context, &ours.region, &ours.audio).await?;
             if theirs.digest == ours.digest { Ok(theirs) } else { Err(MailboxError::IdReused) }
         }
@@ -248,9 +249,27 @@ pub(crate) fn encode<T: serde::Serialize>(value: &T) -> Result<Bytes, StoreError
 }
 
 pub(crate) fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
-    let failed =
-        |error: serde_json::Error| StoreError::Undecodable { what: "an object", column: error.column() };
-    serde_json::from_slice(bytes).map_err(failed)
+    serde_json::from_slice(bytes).map_err(|error: serde_json::Error| {
+        match serde_json::from_slice::<Versioned>(bytes) {
+            Ok(Versioned { schema }) if schema > Envelope::SCHEMA => newer(schema),
+            _ => StoreError::Undecodable { what: "an object", column: error.column() },
+        }
+    })
+}
+
+/// An object that can't be understood but for its version.
+#[derive(serde::Deserialize)]
+struct Versioned {
+    schema: u32,
+}
+
+/// What a newer version wrote is read as far as it is understood, but nothing is made of it here.
+pub(crate) fn require_known(schema: u32) -> Result<(), StoreError> {
+    if schema > Envelope::SCHEMA { Err(newer(schema)) } else { Ok(()) }
+}
+
+fn newer(found: u32) -> StoreError {
+    StoreError::NewerSchema { found, known: Envelope::SCHEMA }
 }
 
 pub(crate) fn decode_envelope(bytes: &[u8]) -> Result<Envelope, StoreError> {

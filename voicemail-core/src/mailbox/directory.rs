@@ -251,7 +251,7 @@ impl Directory {
                 Ok(Some(index)) => own.push(OwnMailbox { mailbox, owned_as, mwi: Mwi::count(&index) }),
                 Ok(None) => {}
                 // The others' lamps must not go out; whoever opens this one is told.
-                Err(error @ StoreError::Undecodable { .. }) => {
+                Err(error) if error.is_about_one() => {
                     tracing::error!(%mailbox, reason = error.reason(), %error, "a mailbox is left out of a list");
                 }
                 Err(error) => return Err(error.into()),

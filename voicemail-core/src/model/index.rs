@@ -46,6 +46,16 @@ pub enum MessageState {
 pub struct Trash {
     /// When it goes for good.
     pub until: Time,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl Trash {
+    /// Restorable until then.
+    pub fn until(until: Time) -> Self {
+        Self { until, unknown: Map::new() }
+    }
 }
 
 /// One message in a mailbox.

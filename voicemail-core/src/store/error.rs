@@ -70,6 +70,12 @@ impl StoreError {
         matches!(self, Self::Exists | Self::Conflict | Self::Unclear(_))
     }
 
+    /// Whether this is about one document or object, and says nothing of others: it is damaged, or a newer
+    /// version's.
+    pub fn is_about_one(&self) -> bool {
+        matches!(self, Self::Undecodable { .. } | Self::NewerSchema { .. })
+    }
+
     /// Stable name for metrics and logs.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@
 use super::{Sweeper, Swept};
 use crate::broken::{self, Broken};
 use crate::context::Context;
-use crate::mailbox::{Finisher, Insertion, MailboxError, decode_envelope, ensure_retention};
+use crate::mailbox::{Finisher, Insertion, MailboxError, decode_envelope, ensure_retention, require_known};
 use crate::model::{AudioKey, AudioParts, Envelope, Index, Time};
 use crate::store::patience::delete;
 use crate::store::{Key, StoreError};
@@ -101,6 +101,7 @@ impl Piece<'_> {
     /// D3 and D4 in the place of the replica that died.
     async fn complete(self, envelope: Envelope, swept: &mut Swept) -> Result<(), StoreError> {
         let context = self.context;
+        require_known(envelope.schema)?;
         // It may have died before it filed the day on which the message expires.
         ensure_retention(context, &self.parts.mailbox, envelope.expires).await?;
         let insertion = self.insertion(envelope);

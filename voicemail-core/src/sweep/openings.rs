@@ -27,9 +27,9 @@ pub(super) async fn drop_stale(context: &Context, swept: &mut Swept) -> Result<(
         };
         // One that can't be read must not stand in the way of all that come after it.
         match context.documents().update(&key, end).await {
-            Err(error @ StoreError::Undecodable { .. }) => {
+            Err(error) if error.is_about_one() => {
                 swept.failed += 1;
-                tracing::error!(reason = error.reason(), %error, "a run can't be read and stays");
+                tracing::error!(reason = error.reason(), %error, "a run can't be changed here and stays");
             }
             other => other?,
         }

@@ -84,17 +84,23 @@ impl Site {
         Self::start(|_| Arc::new(VolumeStore::new(folder, "t", LockProbe(Vec::new())))).await
     }
 
-    /// On a store that may hold a tenant already.
-    pub(crate) async fn start(make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
-        let clock = Arc::new(Clock { now: AtomicI64::new(START.0), drawn: AtomicU64::new(1) });
+    async fn start(make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
+        let site = Self::open_at(START, make).await;
+        for name in ["1001", "1002"] {
+            site.core.directory.put_mailbox(&mailbox(name), None, None).await.unwrap();
+        }
+        site
+    }
+
+    /// On a store that may hold a tenant already, with a clock that stands at that time.
+    pub(crate) async fn open_at(now: Time, make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
+        let clock =
+            Arc::new(Clock { now: AtomicI64::new(now.0), drawn: AtomicU64::new(now.0.unsigned_abs()) });
         let world = World::new(Hands(Arc::clone(&clock)));
         let store: Arc<dyn Store> = Arc::new(Clocked(make(world.clone()), world.clone()));
         let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
         let config = config();
         let core = Core::open_on(&config, keys(), regions, world).await.unwrap();
-        for name in ["1001", "1002"] {
-            core.directory.put_mailbox(&mailbox(name), None, None).await.unwrap();
-        }
         Self { clock, store, core, config }
     }
 
@@ -108,6 +114,10 @@ impl Site {
 
     pub(crate) fn pass_time(&self, duration: Duration) {
         self.clock.now.fetch_add(i64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn clock_to(&self, time: Time) {
+        self.clock.now.store(time.0, Ordering::SeqCst);
     }
 
     /// A message of a second, acknowledged.

@@ -314,7 +314,7 @@ impl Index {
             None => (false, IndexOutcome::NotFound),
             Some(entry) if entry.trash.is_some() => (false, IndexOutcome::Done),
             Some(entry) => {
-                entry.trash = Some(Trash { until: now.plus(keep) });
+                entry.trash = Some(Trash::until(now.plus(keep)));
                 (true, IndexOutcome::Done)
             }
         }
