@@ -46,8 +46,21 @@ struct Inner {
 pub struct Identity {
     /// The store's id.
     pub store_id: String,
-    /// Every rule set ever used; the last is in force.
+    /// Every rule set ever used, as the tenant document holds them: only these may be written by.
     pub rule_sets: Vec<RuleSet>,
+}
+
+/// A caller as messages are filed.
+#[derive(Clone, Debug)]
+pub(crate) struct FiledCaller {
+    /// Where: the hash of the normalised form, or `withheld`.
+    pub(crate) hash: CallerHash,
+    /// As given; none when withheld.
+    pub(crate) given: Option<CallerId>,
+    /// As hashed; none when withheld.
+    pub(crate) normalised: Option<CallerId>,
+    /// The rule set that normalised it.
+    pub(crate) rules: u32,
 }
 
 /// Our clock and the store's differ too much for steps that destroy data.
@@ -174,17 +187,34 @@ impl Context {
     /// Reads the tenant document again: another replica may have brought a rule set that a search must know.
     pub(crate) async fn refresh_identity(&self) -> Result<(), StoreError> {
         if let Some(tenant) = self.0.documents.load::<TenantDocument>(&Key::tenant()).await? {
-            let identity = Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets };
-            *self.0.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+            self.set_identity(tenant);
         }
         Ok(())
     }
 
-    /// The rule set that this configuration writes with.
+    /// Takes over what the tenant document says, as just read or written.
+    pub(crate) fn set_identity(&self, tenant: TenantDocument) {
+        let identity = Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets };
+        *self.0.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+    }
+
+    /// Whether the tenant document holds the rule set that the configuration asks for.
+    pub(crate) fn has_own_rules(&self) -> bool {
+        self.own_rules(&self.identity()).is_some()
+    }
+
+    fn own_rules(&self, identity: &Identity) -> Option<RuleSet> {
+        let config = self.config();
+        let asked = |rules: &&RuleSet| rules.is_for(&config.default_number_region, &config.number_prefixes);
+        identity.rule_sets.iter().find(asked).cloned()
+    }
+
+    /// The rule set to write by: what the configuration asks for, or while that isn't registered yet the
+    /// newest that is. An erasure knows no others.
     fn rules_in_force(&self) -> Option<RuleSet> {
-        let (identity, config) = (self.identity(), self.config());
-        let mut own = identity.rule_sets.iter().rev();
-        own.find(|rules| rules.default_region == config.default_number_region).cloned()
+        let identity = self.identity();
+        let newest = || identity.rule_sets.iter().rev().find(|rules| rules.is_known()).cloned();
+        self.own_rules(&identity).or_else(newest)
     }
 
     /// The configuration in force.
@@ -197,16 +227,20 @@ impl Context {
         *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
-    /// Normalises a caller by the rule set in force: hash, normalised form and the rule set's number.
-    pub(crate) fn file_caller(&self, caller: Option<&CallerId>) -> (CallerHash, Option<CallerId>, u32) {
-        let rules = self.rules_in_force();
-        match (caller, &rules) {
-            (Some(caller), Some(rules)) => {
-                let normalised = rules.normalise(caller);
-                (self.0.key.hash(&normalised), CallerId::new(&normalised), rules.id)
-            }
-            _ => (CallerHash::withheld(), None, rules.as_ref().map_or(0, |rules| rules.id)),
-        }
+    /// Normalises a caller by the rule set in force.
+    ///
+    /// # Errors
+    /// `Unavailable` while no rule set is registered that could be written by.
+    pub(crate) fn file_caller(&self, caller: Option<&CallerId>) -> Result<FiledCaller, StoreError> {
+        let missing = || StoreError::Unavailable("no rules for numbers are registered yet".into());
+        let rules = self.rules_in_force().ok_or_else(missing)?;
+        let normalised = caller.and_then(|caller| rules.normalise(caller));
+        Ok(FiledCaller {
+            hash: normalised.as_deref().map_or_else(CallerHash::withheld, |form| self.0.key.hash(form)),
+            given: caller.filter(|_| normalised.is_some()).cloned(),
+            normalised: normalised.as_deref().and_then(CallerId::named),
+            rules: rules.id,
+        })
     }
 
     /// The clock guard: refuses while our clock and the store's are more than 5 s apart.

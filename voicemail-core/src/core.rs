@@ -233,12 +233,26 @@ impl Core {
     async fn keep_registered(&self) {
         loop {
             self.context.world().sleep(HEARTBEAT).await;
-            let config = self.context.config();
-            let documents = self.context.documents();
-            if let Err(error) = register(documents, &config, self.context.key()).await {
+            if let Err(error) = self.renew_registration().await {
                 tracing::warn!(reason = error.reason(), %error, "this cluster's registration wasn't renewed");
             }
         }
+    }
+
+    async fn renew_registration(&self) -> Result<(), OpenError> {
+        let config = self.context.config();
+        let tenant = register(self.context.documents(), &config, self.context.key()).await?;
+        self.context.set_identity(tenant);
+        Ok(())
+    }
+
+    /// Registers the rule set that the configuration in force asks for, if a reload brought one that the
+    /// tenant document doesn't hold yet. Until it does, deposits are filed by the one before.
+    ///
+    /// # Errors
+    /// The store's, or that the store isn't this tenant's any more; call it again.
+    pub async fn ensure_rules(&self) -> Result<(), OpenError> {
+        if self.context.has_own_rules() { Ok(()) } else { self.renew_registration().await }
     }
 }
 
@@ -325,13 +339,14 @@ async fn register(
     Ok(documents.update(&Key::tenant(), register).await??)
 }
 
-fn opening<'a>(config: &'a TenantConfig, key: &'a TenantKey) -> Opening<'a> {
+pub(crate) fn opening<'a>(config: &'a TenantConfig, key: &'a TenantKey) -> Opening<'a> {
     Opening {
         tenant_id: &config.tenant_id,
         key,
         regions: config.regions.iter().map(|region| region.name.clone()).collect(),
         master: config.master().map_or("", |region| &region.name),
         number_region: &config.default_number_region,
+        prefixes: &config.number_prefixes,
         cluster: &config.cluster,
         region: &config.region,
     }

@@ -7,6 +7,8 @@ pub mod config;
 pub mod gdpr_api;
 
 #[cfg(feature = "server")]
+pub mod admin;
+#[cfg(feature = "server")]
 pub mod audio;
 #[cfg(feature = "server")]
 pub mod auth;
@@ -18,6 +20,8 @@ pub mod clock;
 pub mod context;
 #[cfg(feature = "server")]
 pub mod core;
+#[cfg(feature = "server")]
+pub mod fsck;
 #[cfg(feature = "server")]
 pub mod gdpr;
 #[cfg(feature = "server")]
@@ -39,4 +43,11 @@ pub mod telemetry;
 
 #[cfg(test)]
 #[cfg(feature = "server")]
+mod compatibility;
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod simulation;
+
+#[cfg(test)]
+#[cfg(feature = "server")]
+mod testing;

@@ -11,7 +11,7 @@ use voicemail_core::config::TenantConfig;
 use voicemail_core::server::Server;
 use voicemail_core::store::report::probe_regions;
 use voicemail_core::store::volume;
-use voicemail_core::{http, telemetry};
+use voicemail_core::{admin, http, telemetry};
 
 /// Voicemail for one tenant: mailboxes, message waiting indication and data-subject rights.
 #[derive(Parser)]
@@ -38,6 +38,11 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
+    /// Work on a tenant's stores, beside running cores
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
     /// Try to take a lock that another process holds
     #[command(hide = true)]
     ProbeLock {
@@ -54,6 +59,31 @@ enum Output {
     Json,
 }
 
+#[derive(Subcommand)]
+enum AdminCommand {
+    /// Give messages the retention that their mailbox's class has now
+    ApplyRetention {
+        /// Configuration, YAML
+        #[arg(long)]
+        config: PathBuf,
+        /// Change the messages; otherwise only say what would change
+        #[arg(long)]
+        apply: bool,
+    },
+    /// Check every invariant over the whole store: 0 clean, 1 findings, 2 couldn't check
+    Fsck {
+        /// Configuration, YAML
+        #[arg(long)]
+        config: PathBuf,
+        /// Repair what is safe to repair
+        #[arg(long)]
+        repair: bool,
+        /// A line of JSON for each finding and for the summary
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
@@ -62,6 +92,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve { config } => run(serve(&config)),
         Command::Probe { config, output } => run(examine(&config, output)),
+        Command::Admin { command } => run(administer(&command)),
         Command::ProbeLock { file } => Ok(exit(volume::hold_lock_probe(&file))),
         Command::Openapi => print_document(),
     };
@@ -106,6 +137,31 @@ async fn examine(config: &Path, output: Output) -> Outcome {
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(if report.trusted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// 2: it couldn't be done at all.
+async fn administer(command: &AdminCommand) -> Outcome {
+    let outcome = administer_store(command).await;
+    Ok(outcome.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "voicemail: {error}");
+        ExitCode::from(2)
+    }))
+}
+
+async fn administer_store(command: &AdminCommand) -> Outcome {
+    let (world, mut out) = (World::real(), std::io::stdout());
+    let read = |file: &Path| -> Result<TenantConfig, Box<dyn std::error::Error>> {
+        Ok(TenantConfig::parse(&std::fs::read_to_string(file)?)?)
+    };
+    let status = match command {
+        AdminCommand::ApplyRetention { config, apply } => {
+            admin::run_apply_retention(&read(config)?, &world, *apply, &mut out).await?
+        }
+        AdminCommand::Fsck { config, repair, json } => {
+            admin::run_fsck(&read(config)?, &world, *repair, *json, &mut out).await?
+        }
+    };
+    Ok(ExitCode::from(status))
 }
 
 fn print_document() -> Outcome {

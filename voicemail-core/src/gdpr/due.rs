@@ -10,9 +10,10 @@ use super::{Gdpr, GdprError, export, forget, undo};
 use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
-use crate::model::{Mark, Run, RunStage, Time};
+use crate::model::{CallerHash, Mark, Run, RunStage, Time};
 use crate::store::documents::Decision;
 use crate::store::{Key, StoreError};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -26,7 +27,10 @@ pub(crate) async fn move_run_on(gdpr: &Gdpr, scope_of: &crate::model::Due) -> Re
     let context = &gdpr.context;
     let Some(run) = load_run(context, id).await? else { return Ok(()) };
     // Filed before F2 the item doesn't know the cutoff; the run does, once it is open.
-    let scope = Scope { run: id, callers, cutoff: run.cutoff.unwrap_or(*cutoff) };
+    // The run may have learnt of more forms of its subject than it had when the item was filed.
+    let callers: BTreeSet<CallerHash> = callers.iter().chain(&run.callers).cloned().collect();
+    let callers: Vec<CallerHash> = callers.into_iter().collect();
+    let scope = Scope { run: id, callers: &callers, cutoff: run.cutoff.unwrap_or(*cutoff) };
     match (run.has_ended(), stage) {
         (true, RunStage::After(pass)) => after_end(context, &run, scope, *pass).await,
         (true, _) => ensure_first_pass(context, &run, scope).await,

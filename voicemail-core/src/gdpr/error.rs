@@ -46,17 +46,40 @@ pub enum GdprError {
     /// Our clock and the store's differ by more than 5 s.
     #[error("this replica's clock differs from the store's by more than 5 s: deadlines can't be kept")]
     ClockSkew,
+    /// A newer version files callers by rules that this one can't carry out: a search would miss some.
+    #[error("numbers are filed by rules of a newer version: repeat the request when all cores are upgraded")]
+    NewerRules,
+    /// Something of the subject can't be decoded: all else was done, and the run stays open.
+    #[error(
+        "{count} stored objects can't be read or are of a newer version, so the run stays open: run voicemail admin fsck"
+    )]
+    Unreadable {
+        /// How many envelopes and mailboxes.
+        count: usize,
+    },
     /// The store failed; repeating the request resumes its run.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl GdprError {
+    /// Stable name of what keeps a run open, for logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.reason(),
+            Self::Unreadable { .. } => "Unreadable",
+            Self::NewerRules => "NewerRules",
+            Self::RegionDown { .. } => "RegionDown",
+            Self::ClockSkew => "ClockSkew",
+            _ => "Refused",
+        }
+    }
+
     /// What to do about it.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Store(error) => error.class(),
-            Self::RegionDown { .. } | Self::ClockSkew => ErrorClass::Transient,
+            Self::RegionDown { .. } | Self::ClockSkew | Self::NewerRules => ErrorClass::Transient,
             Self::OpenWithOtherConsumers => ErrorClass::Conflict,
             _ => ErrorClass::Permanent,
         }

@@ -3,10 +3,10 @@
 //! Nothing is copied: the archive is streamed from the live objects when it is fetched (see
 //! [`archive`](super::archive)). A forget goes before an export: what it hides or erases isn't exported.
 
-use super::forget::{answer, check_regions, check_request};
+use super::forget::{answer, check_regions, check_request, skip_one};
 use super::runs::{Wanted, change, find_or_create, load_run, schedule};
-use super::search::{Found, by_mailbox, find};
-use super::subject::Subject;
+use super::search::{Found, by_mailbox, search, whole};
+use super::subject::{Subject, refresh_rules};
 use super::{Gdpr, GdprError};
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
@@ -21,7 +21,7 @@ pub(super) async fn export(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
     let window = context.config().gdpr.export_lifetime;
     check_regions(context).await?;
     context.guard_clock().await?;
-    context.refresh_identity().await?;
+    refresh_rules(context).await?;
     let wanted =
         Wanted { case, operation: Operation::ExportMe, subject, window, request_key: body.request_key };
     let run = find_or_create(gdpr, &wanted).await?;
@@ -37,14 +37,17 @@ pub(super) async fn collect(context: &Context, run: &Run) -> Result<Vec<Found>, 
         return Ok(Vec::new());
     }
     schedule(context, &run.id, RunStage::Deadline, until, &run.callers, cutoff).await?;
-    let found = find(context, &run.callers, cutoff).await?;
+    let search = search(context, &run.callers, cutoff).await?;
+    let mut unreadable = search.unreadable.len();
     if run.state == RunState::Collecting {
-        for (mailbox, messages) in by_mailbox(&found) {
+        for (mailbox, messages) in by_mailbox(&search.found) {
             let op = IndexOp::Hold { hold: run.id.flat(), until, messages };
-            context.writer().try_apply(&mailbox, op).await?;
+            unreadable += skip_one(context.writer().try_apply(&mailbox, op).await)?;
         }
     }
-    let found = keep_visible(context, found).await?;
+    // What is held is held; but an export that misses something must not be handed out as the whole.
+    whole(unreadable)?;
+    let found = keep_visible(context, search.found).await?;
     let exported = u64::try_from(found.len()).unwrap_or(u64::MAX);
     change(context, &run.id, |run, _| (run.finish_collecting(exported), ())).await?;
     Ok(found)

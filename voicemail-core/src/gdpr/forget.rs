@@ -5,14 +5,16 @@
 //! afterwards, because an undo may have come between.
 
 use super::runs::{Wanted, change, find_or_create, load_run, schedule};
-use super::search::{Found, by_mailbox, find};
-use super::subject::{Subject, hashes};
+use super::search::{Boxes, Found, Search, by_mailbox, find, search, whole};
+use super::subject::{Subject, hashes, refresh_rules};
 use super::{Gdpr, GdprError};
 use crate::broken::{self, Broken};
 use crate::config::parse_duration;
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
-use crate::model::{CallerHash, CaseId, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time};
+use crate::model::{
+    CallerHash, CaseId, Entry, Index, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time,
+};
 use crate::store::documents::Decision;
 use crate::store::{Key, StoreError};
 use serde_json::{Map, Value};
@@ -35,7 +37,7 @@ pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
     }
     check_regions(context).await?;
     context.guard_clock().await?;
-    context.refresh_identity().await?;
+    refresh_rules(context).await?;
     let wanted =
         Wanted { case, operation: Operation::ForgetMe, subject, window, request_key: body.request_key };
     if broken::is(Broken::DueBeforeRun) {
@@ -96,32 +98,85 @@ pub(super) async fn open(context: &Context, run: &RunId) -> Result<(), GdprError
     Ok(())
 }
 
-/// F3 to F5. Run once more a minute later, and whenever the run is resumed.
+/// F3 to F5. Run once more a minute later, and whenever the run is resumed. What can't be decoded keeps
+/// nothing else from being hidden, and is reported at the end: the run may go on, but not end.
 pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
+    let run = &widen(context, run).await?;
     let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(Vec::new()) };
     schedule(context, &run.id, RunStage::Deadline, purge_at, &run.callers, cutoff).await?;
     let early = match broken::is(Broken::MarkAfterList) {
-        true => Some(find(context, &run.callers, cutoff).await?),
+        true => Some(search(context, &run.callers, cutoff).await?),
         false => None,
     };
     for caller in &run.callers {
         add_mark(context, caller, &run.id, cutoff, purge_at).await?;
     }
-    let found = match early {
-        Some(found) => found,
-        None => find(context, &run.callers, cutoff).await?,
+    let search = match early {
+        Some(search) => search,
+        None => search(context, &run.callers, cutoff).await?,
     };
-    let boxes = by_mailbox(&found);
+    let (boxes, mut unreadable) = choose_messages(context, &search, cutoff).await?;
     for (mailbox, messages) in &boxes {
         let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages: messages.clone() };
-        context.writer().try_apply(mailbox, op).await?;
+        unreadable += skip_one(context.writer().try_apply(mailbox, op).await)?;
     }
     if !broken::is(Broken::NoLookAfterFlagging) && is_undone(context, run).await? {
         clear_flags(context, &run.id, boxes.keys()).await?;
     }
-    let matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    let matched = u64::try_from(search.found.len()).unwrap_or(u64::MAX);
     change(context, &run.id, |run, _| (run.finish_marking(matched), ())).await?;
-    Ok(found)
+    whole(unreadable).map(|()| search.found)
+}
+
+/// What to flag, by mailbox, and how many envelopes nobody can read. Of those the index tells when they
+/// were received: they are hidden too.
+async fn choose_messages(
+    context: &Context,
+    search: &Search,
+    cutoff: Time,
+) -> Result<(Boxes, usize), GdprError> {
+    let mut boxes = by_mailbox(&search.found);
+    for (mailbox, id, caller) in &search.unreadable {
+        let index: Index = match context.documents().load(&Key::index(mailbox)).await {
+            Err(error) if error.is_about_one() => continue,
+            other => other?.unwrap_or_default(),
+        };
+        let ours = |entry: &&Entry| entry.caller_hash == *caller && entry.received <= cutoff;
+        if index.entries.get(id).filter(ours).is_some() {
+            boxes.entry(mailbox.clone()).or_default().insert(*id, caller.clone());
+        }
+    }
+    Ok((boxes, search.unreadable.len()))
+}
+
+/// 1 for a mailbox whose index can't be read or written here: others must not wait for it.
+pub(super) fn skip_one<T>(result: Result<T, StoreError>) -> Result<usize, StoreError> {
+    match result {
+        Ok(_) => Ok(0),
+        Err(error) if error.is_about_one() => Ok(1),
+        Err(error) => Err(error),
+    }
+}
+
+/// A rule set may have come since the run was made: its subject is hashed again, under all there are now.
+async fn widen(context: &Context, run: &Run) -> Result<Run, GdprError> {
+    refresh_rules(context).await?;
+    let sealed = run.sealed.as_deref().unwrap_or_default();
+    let Some(subject) = Subject::open(context, &run.id, sealed) else { return Ok(run.clone()) };
+    let callers = subject.callers(context);
+    if callers.iter().all(|caller| run.callers.contains(caller)) {
+        return Ok(run.clone());
+    }
+    let add = |run: &mut Run, _| {
+        let open = !run.has_ended() && run.sealed.is_some();
+        let before = run.callers.len();
+        let new = callers.iter().filter(|caller| open && !run.callers.contains(caller));
+        let new: Vec<CallerHash> = new.cloned().collect();
+        run.callers.extend(new);
+        (run.callers.len() > before, ())
+    };
+    let changed = change(context, &run.id, add).await?;
+    Ok(changed.map_or_else(|| run.clone(), |(run, ())| run))
 }
 
 async fn add_mark(
@@ -150,11 +205,13 @@ pub(super) async fn clear_flags(
     context: &Context,
     run: &RunId,
     boxes: impl IntoIterator<Item = &MailboxId>,
-) -> Result<(), StoreError> {
+) -> Result<(), GdprError> {
+    let mut unreadable = 0;
     for mailbox in boxes {
-        context.writer().try_apply(mailbox, IndexOp::ClearFlags { run: run.clone() }).await?;
+        let op = IndexOp::ClearFlags { run: run.clone() };
+        unreadable += skip_one(context.writer().try_apply(mailbox, op).await)?;
     }
-    Ok(())
+    whole(unreadable)
 }
 
 /// The answer: each phone as given, with the ids of its messages.

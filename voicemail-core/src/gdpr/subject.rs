@@ -7,7 +7,7 @@
 
 use super::GdprError;
 use crate::context::Context;
-use crate::model::{CallerHash, CallerId, RunId};
+use crate::model::{CallerHash, CallerId, RuleSet, RunId};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -88,9 +88,10 @@ impl Subject {
     /// tenant's first rule set, so that it stays the same when rule sets are added.
     pub(super) fn digest(&self, context: &Context) -> String {
         let identity = context.identity();
-        let normalise = |phone: &String| match (CallerId::new(phone), identity.rule_sets.first()) {
-            (Some(caller), Some(rules)) => rules.normalise(&caller),
-            _ => phone.clone(),
+        let normalise = |phone: &String| {
+            let form =
+                CallerId::named(phone).and_then(|caller| identity.rule_sets.first()?.normalise(&caller));
+            form.unwrap_or_else(|| phone.clone())
         };
         let phones: BTreeSet<String> = self.phones.iter().map(normalise).collect();
         let text: Vec<&str> = phones.iter().map(String::as_str).collect();
@@ -121,11 +122,19 @@ impl Subject {
     }
 }
 
+/// Reads the rule sets again, and refuses to search if one of them can't be carried out here.
+pub(super) async fn refresh_rules(context: &Context) -> Result<(), GdprError> {
+    context.refresh_identity().await?;
+    let known = context.identity().rule_sets.iter().all(RuleSet::is_known);
+    if known { Ok(()) } else { Err(GdprError::NewerRules) }
+}
+
 /// Hashes of one phone, under every rule set ever used.
 pub(super) fn hashes(context: &Context, phone: &str) -> BTreeSet<CallerHash> {
-    let Some(caller) = CallerId::new(phone) else { return BTreeSet::new() };
+    let Some(caller) = CallerId::named(phone) else { return BTreeSet::new() };
     let identity = context.identity();
-    identity.rule_sets.iter().map(|rules| context.key().hash(&rules.normalise(&caller))).collect()
+    let forms = identity.rule_sets.iter().filter_map(|rules| rules.normalise(&caller));
+    forms.map(|form| context.key().hash(&form)).collect()
 }
 
 fn sealing_key(context: &Context) -> Option<LessSafeKey> {

@@ -5,14 +5,15 @@
 
 use super::forget::{answer, check_request, clear_flags, mark};
 use super::runs::{Wanted, change, list_runs, load_run, schedule};
-use super::search::{by_mailbox, find};
+use super::search::{by_mailbox, search};
 use super::subject::Subject;
 use super::{Gdpr, GdprError};
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
-use crate::model::{CallerHash, MARK_MINIMUM, Mark, MarkState, Run, RunId, RunStage, Time};
+use crate::model::{CallerHash, MARK_MINIMUM, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time};
 use crate::store::documents::Decision;
 use crate::store::{Key, StoreError};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// When the first pass after the end comes.
@@ -26,7 +27,7 @@ pub(super) async fn undo(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gdpr
     let callers = run.callers.clone();
     let cutoff = run.cutoff.unwrap_or(run.created_at);
     take_back(context, run.clone(), body.request_key.as_deref()).await?;
-    let found = find(context, &callers, cutoff).await?;
+    let found = search(context, &callers, cutoff).await?.found;
     let run = load_run(context, &run.id).await?.unwrap_or(run);
     let wanted =
         Wanted { case, operation: Operation::ForgetMe, subject, window: run.window, request_key: None };
@@ -63,7 +64,11 @@ async fn take_back(context: &Context, run: Run, key: Option<&str>) -> Result<(),
     if matches!(run.state, RunState::Opening | RunState::Marking) {
         super::forget::open(context, &run.id).await?;
         if let Some(opened) = load_run(context, &run.id).await? {
-            mark(context, &opened).await?;
+            match mark(context, &opened).await {
+                // It is marked nevertheless, and taking it back needs no envelope.
+                Ok(_) | Err(GdprError::Unreadable { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     let begun = change(context, &run.id, |run, now| {
@@ -94,13 +99,16 @@ pub(super) async fn lift(
     run: &RunId,
     callers: &[CallerHash],
     cutoff: Time,
-) -> Result<(), StoreError> {
+) -> Result<(), GdprError> {
     let keep_until = keep_mark_until(context);
     for caller in callers {
         set_mark(context, caller, run, MarkState::Undone, Some(keep_until)).await?;
     }
-    let boxes = by_mailbox(&find(context, callers, cutoff).await?);
-    clear_flags(context, run, boxes.keys()).await
+    let search = search(context, callers, cutoff).await?;
+    let boxes = by_mailbox(&search.found);
+    let others = search.unreadable.iter().map(|(mailbox, ..)| mailbox);
+    let all: BTreeSet<&MailboxId> = boxes.keys().chain(others).collect();
+    clear_flags(context, run, all).await
 }
 
 /// How long a mark outlives its run: at least nine days, and as long as backups do.

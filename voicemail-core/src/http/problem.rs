@@ -75,6 +75,7 @@ kinds! {
     WrongRange = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "The range is outside the audio";
     IdReused = "id-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another message";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
+    Undecodable = "stored-data-unreadable", INTERNAL_SERVER_ERROR, "What is stored can't be read";
     StoreRefused = "store-refused", INTERNAL_SERVER_ERROR, "The store refused";
     NotOpen = "not-open", SERVICE_UNAVAILABLE, "The store isn't open yet";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The store isn't available";
@@ -193,6 +194,7 @@ impl From<StoreError> for ApiError {
         let mut failure = match &error {
             StoreError::Body(body) => return body.clone().into(),
             StoreError::NewerSchema { .. } => Self::new(ProblemKind::StoreRefused, error.to_string()),
+            StoreError::Undecodable { .. } => Self::new(ProblemKind::Undecodable, error.to_string()),
             _ if error.class() == ErrorClass::Permanent => {
                 Self::new(ProblemKind::StoreRefused, "the store refused; the service's log says why")
             }
@@ -214,7 +216,7 @@ impl From<MailboxError> for ApiError {
             MailboxError::UnknownMailbox => ProblemKind::UnknownMailbox,
             MailboxError::UnknownMessage => ProblemKind::UnknownMessage,
             MailboxError::Unknown(_) => ProblemKind::UnknownUser,
-            MailboxError::Full { .. } => ProblemKind::MailboxFull,
+            MailboxError::Full { .. } | MailboxError::FullOfSeconds { .. } => ProblemKind::MailboxFull,
             MailboxError::IdOutOfTime => ProblemKind::IdOutOfTime,
             MailboxError::IdReused => ProblemKind::IdReused,
             MailboxError::Gone => ProblemKind::Gone,
@@ -242,6 +244,8 @@ impl From<GdprError> for ApiError {
             GdprError::NotExportable => ProblemKind::NotExportable,
             GdprError::RegionDown { .. } => ProblemKind::RegionDown,
             GdprError::ClockSkew => ProblemKind::ClockSkew,
+            GdprError::Unreadable { .. } => ProblemKind::Undecodable,
+            GdprError::NewerRules => ProblemKind::StoreUnavailable,
         };
         Self::new(kind, error.to_string())
     }

@@ -6,7 +6,8 @@
 //! sweeper completes or removes what is there.
 
 use super::{Finisher, Insertion, MailboxError, Mailboxes};
-use crate::context::{Context, GuardError};
+use crate::config::ClassOfService;
+use crate::context::{Context, FiledCaller, GuardError};
 use crate::model::{
     AudioDigest, AudioKey, CallerId, CallerTag, Due, Envelope, Index, MailboxId, MailboxSettings, MessageId,
     Mwi, Time,
@@ -88,7 +89,7 @@ impl Mailboxes {
     /// D0: whether the mailbox takes this message, decided from the index before any audio is read.
     ///
     /// # Errors
-    /// `UnknownMailbox`, `IdOutOfTime`, `Full`, `ClockSkew`, or the store's.
+    /// `UnknownMailbox`, `IdOutOfTime`, `Full`, `FullOfSeconds`, `ClockSkew`, or the store's.
     pub async fn admit(&self, request: DepositRequest) -> Result<Admitted, MailboxError> {
         let (started, received) = (self.context.world().monotonic(), self.context.world().now());
         let documents = self.context.documents();
@@ -102,8 +103,8 @@ impl Mailboxes {
             return Err(MailboxError::IdOutOfTime);
         }
         let class = self.class_of(&request.mailbox).await?;
-        if !is_retry && index.listed() >= class.max_messages as usize {
-            return Err(MailboxError::Full { limit: class.max_messages });
+        if !is_retry {
+            check_quota(&index, &class)?;
         }
         self.guard_clock().await?;
         Ok(Admitted {
@@ -116,16 +117,13 @@ impl Mailboxes {
         })
     }
 
-    pub(crate) async fn class_of(
-        &self,
-        mailbox: &MailboxId,
-    ) -> Result<crate::config::ClassOfService, MailboxError> {
+    pub(crate) async fn class_of(&self, mailbox: &MailboxId) -> Result<ClassOfService, StoreError> {
         let settings: Option<MailboxSettings> =
             self.context.documents().load(&Key::settings(mailbox)).await?;
         let name = settings.map(|settings| settings.class_of_service).unwrap_or_default();
         let found = self.context.config().class_of_service(&name);
         // A class that was taken out of the configuration must not lose messages.
-        Ok(found.unwrap_or_else(crate::config::ClassOfService::standard))
+        Ok(found.unwrap_or_else(ClassOfService::standard))
     }
 
     async fn guard_clock(&self) -> Result<(), MailboxError> {
@@ -142,8 +140,8 @@ impl Mailboxes {
     /// `Audio`, `TooSlow`, `IdReused`, `Gone`, or the store's; with the last a retry is safe.
     pub async fn deposit(&self, admitted: Admitted, recording: Recording) -> Result<Deposited, MailboxError> {
         let context = &self.context;
-        let (caller, normalised, rules) = context.file_caller(admitted.request.caller.as_ref());
-        let DepositRequest { mailbox, id, caller: given, caller_name, urgent } = admitted.request;
+        let DepositRequest { mailbox, id, caller, caller_name, urgent } = admitted.request;
+        let FiledCaller { hash: caller, given, normalised, rules } = context.file_caller(caller.as_ref())?;
         let region = context.config().region.clone();
         let audio = AudioKey::new(&mailbox, id, &caller, admitted.received, &context.world().random_hex());
         let tag = CallerTag::new(context.config().caller_tag, normalised.as_ref(), &caller);
@@ -171,6 +169,19 @@ impl Mailboxes {
         let envelope = settle_envelope(context, Key::envelope(&caller, &mailbox, id), envelope, &tag).await?;
         ensure_retention(context, &mailbox, envelope.expires).await?;
         Finisher::new(context).finish(Insertion { mailbox, id, caller, envelope }).await
+    }
+}
+
+/// By count and by length. A message's length isn't known before it was spoken: the last may run over.
+fn check_quota(index: &Index, class: &ClassOfService) -> Result<(), MailboxError> {
+    if index.listed() >= class.max_messages as usize {
+        return Err(MailboxError::Full { limit: class.max_messages });
+    }
+    match class.quota_seconds {
+        Some(limit) if index.listed_ms() >= u64::from(limit) * 1_000 => {
+            Err(MailboxError::FullOfSeconds { limit })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -209,6 +220,7 @@ async fn settle_envelope(
         Created::Ours => Ok(ours),
         Created::Theirs(found) => {
             let theirs = decode_envelope(&found)?;
+            require_known(theirs.schema)?;
             drop_audio(context, &ours.region, &ours.audio).await?;
             if theirs.digest == ours.digest { Ok(theirs) } else { Err(MailboxError::IdReused) }
         }
@@ -237,10 +249,27 @@ pub(crate) fn encode<T: serde::Serialize>(value: &T) -> Result<Bytes, StoreError
 }
 
 pub(crate) fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
-    let failed = |error: serde_json::Error| {
-        StoreError::Refused(format!("an object can't be decoded at column {}", error.column()))
-    };
-    serde_json::from_slice(bytes).map_err(failed)
+    serde_json::from_slice(bytes).map_err(|error: serde_json::Error| {
+        match serde_json::from_slice::<Versioned>(bytes) {
+            Ok(Versioned { schema }) if schema > Envelope::SCHEMA => newer(schema),
+            _ => StoreError::Undecodable { what: "an object", column: error.column() },
+        }
+    })
+}
+
+/// An object that can't be understood but for its version.
+#[derive(serde::Deserialize)]
+struct Versioned {
+    schema: u32,
+}
+
+/// What a newer version wrote is read as far as it is understood, but nothing is made of it here.
+pub(crate) fn require_known(schema: u32) -> Result<(), StoreError> {
+    if schema > Envelope::SCHEMA { Err(newer(schema)) } else { Ok(()) }
+}
+
+fn newer(found: u32) -> StoreError {
+    StoreError::NewerSchema { found, known: Envelope::SCHEMA }
 }
 
 pub(crate) fn decode_envelope(bytes: &[u8]) -> Result<Envelope, StoreError> {

@@ -247,8 +247,14 @@ impl Directory {
     pub async fn mailboxes_of(&self, user: &UserId) -> Result<Vec<OwnMailbox>, MailboxError> {
         let mut own = Vec::new();
         for (mailbox, owned_as) in self.owned(user).await? {
-            if let Some(index) = self.open_index(&mailbox).await? {
-                own.push(OwnMailbox { mailbox, owned_as, mwi: Mwi::count(&index) });
+            match self.open_index(&mailbox).await {
+                Ok(Some(index)) => own.push(OwnMailbox { mailbox, owned_as, mwi: Mwi::count(&index) }),
+                Ok(None) => {}
+                // The others' lamps must not go out; whoever opens this one is told.
+                Err(error) if error.is_about_one() => {
+                    tracing::error!(%mailbox, reason = error.reason(), %error, "a mailbox is left out of a list");
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(own)

@@ -21,6 +21,12 @@ pub enum MailboxError {
         /// The class's limit.
         limit: u32,
     },
+    /// The mailbox's messages last as long in all as its class of service allows.
+    #[error("the mailbox is full: its messages last {limit} s or more in all")]
+    FullOfSeconds {
+        /// The class's limit, in seconds.
+        limit: u32,
+    },
     /// The id's time isn't within six days back and five minutes ahead.
     #[error(
         "the Idempotency-Key's time is outside the last 6 days and the next 5 minutes: make a new UUIDv7"

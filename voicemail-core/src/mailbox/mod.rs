@@ -22,7 +22,7 @@ pub use error::MailboxError;
 pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
 pub use views::{MessageView, ShownState};
 
-pub(crate) use deposit::{decode, decode_envelope, encode};
+pub(crate) use deposit::{decode, decode_envelope, encode, ensure_retention, require_known};
 pub(crate) use directory::empty_closed;
 pub(crate) use finish::{Finisher, Insertion};
 #[cfg(test)]

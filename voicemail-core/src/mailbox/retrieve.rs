@@ -146,7 +146,7 @@ impl Mailboxes {
             let only = Only { expired: false, visible: true };
             let remover = Remover::new(&self.context);
             remover.remove_if(mailbox, &PurgeItem::of_entry(id, &entry), only).await?;
-            let trash = Some(crate::model::Trash { until: now });
+            let trash = Some(crate::model::Trash::until(now));
             return Ok(MessageView::new(mailbox, id, &Entry { trash, ..entry }));
         }
         // The due item first: a trashed message must never be without one. The clock may reach the next

@@ -1,12 +1,13 @@
-//! Caller numbers: how they are normalised, hashed and kept out of logs.
+//! Callers: how they are hashed and kept out of logs.
 //!
-//! Flow: a deposit's `caller` becomes a [`CallerId`] (as given); [`RuleSet::normalise`] brings it to
-//! E.164 where it is a number in the tenant's plan; [`TenantKey::hash`] gives the [`CallerHash`] under
-//! which envelopes and marks are filed. An erasure hashes a subject under every rule set ever used.
+//! Flow: a deposit's `caller` becomes a [`CallerId`] (as given); [`RuleSet::normalise`](super::RuleSet::normalise)
+//! brings it to E.164 where it is a number in the tenant's plan; [`TenantKey::hash`] gives the [`CallerHash`]
+//! under which envelopes and marks are filed.
 //!
-//! What can go wrong: text that is no telephone number (a SIP URI, a short code) is kept as it is,
-//! trimmed and in lower case, so that it is found under the same text again.
+//! What can go wrong: text that is no telephone number (a SIP URI, a short code) is kept as text, so that
+//! it is found under the same text again; a withheld caller has no hash and can't be found by caller.
 
+use super::numbers::is_withheld;
 use crate::config::CallerTagging;
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,14 @@ impl CallerId {
     /// Longest caller accepted, in bytes; a SIP URI fits.
     pub const MAX_BYTES: usize = 256;
 
-    /// `None` when the text is blank: a withheld number.
+    /// A caller of a deposit. `None` when the text is blank or one of the network's words for "withheld".
     pub fn new(text: &str) -> Option<Self> {
+        Self::named(text).filter(|_| !is_withheld(text))
+    }
+
+    /// A caller whom somebody names, such as a data subject: rule sets of old took every text for a
+    /// caller's. `None` when the text is blank.
+    pub fn named(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
@@ -37,53 +44,6 @@ impl fmt::Debug for CallerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CallerId(redacted)")
     }
-}
-
-/// A way of normalising numbers that was once in force. Kept for ever in the tenant document, because
-/// an erasure must find what was filed under it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RuleSet {
-    /// Number of the rule set within the tenant, from 1.
-    pub id: u32,
-    /// Version of the algorithm in this module.
-    pub algorithm: u32,
-    /// ISO 3166 region by which national numbers are read.
-    pub default_region: String,
-}
-
-impl RuleSet {
-    /// The algorithm that this program writes with.
-    pub const ALGORITHM: u32 = 1;
-
-    /// Loads what normalising needs, which takes a moment the first time.
-    pub fn prepare(&self) {
-        if let Some(caller) = CallerId::new("+441632960000") {
-            self.normalise(&caller);
-        }
-    }
-
-    /// E.164 where the text is a number in the plan, else the text trimmed and in lower case.
-    pub fn normalise(&self, caller: &CallerId) -> String {
-        let text = strip_uri(caller.reveal());
-        let region = self.default_region.parse().ok();
-        match phonenumber::parse(region, text) {
-            Ok(number) if is_dialable(text) => number.format().mode(phonenumber::Mode::E164).to_string(),
-            _ => caller.reveal().trim().to_lowercase(),
-        }
-    }
-}
-
-/// Letters make the parser read vanity numbers; a caller id with letters is a name or an address.
-fn is_dialable(text: &str) -> bool {
-    text.bytes().filter(u8::is_ascii_digit).count() >= 5 && text.chars().all(|c| !c.is_alphabetic())
-}
-
-/// `tel:+44…;ext=1` and `<tel:…>` carry a number; other URIs stay as they are.
-fn strip_uri(text: &str) -> &str {
-    let text = text.trim().trim_start_matches('<').trim_end_matches('>');
-    let number = text.strip_prefix("tel:").unwrap_or(text);
-    number.split(';').next().unwrap_or(number)
 }
 
 /// Value of the index tag `caller_id`, in characters that the tags of every store take.
@@ -204,33 +164,6 @@ impl fmt::Debug for TenantKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rules() -> RuleSet {
-        RuleSet { id: 1, algorithm: RuleSet::ALGORITHM, default_region: "GB".into() }
-    }
-
-    fn normalise(text: &str) -> String {
-        rules().normalise(&CallerId::new(text).unwrap())
-    }
-
-    #[test]
-    fn all_spellings_of_a_number_are_one_caller() {
-        for text in [
-            "+44 20 7946 0123",
-            "020 7946 0123",
-            "0044 20 79460123",
-            "(020) 7946-0123",
-            "tel:+442079460123;ext=5",
-        ] {
-            assert_eq!(normalise(text), "+442079460123", "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_number_is_kept_in_lower_case() {
-        assert_eq!(normalise(" SIP:Alice@Example.org "), "sip:alice@example.org");
-        assert_eq!(normalise("0800FLOWERS"), "0800flowers");
-    }
 
     #[test]
     fn a_tag_holds_the_number_or_what_every_store_takes() {

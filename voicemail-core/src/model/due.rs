@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// A stored due item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DueItem {
+    /// Version of this shape.
+    #[serde(default = "first_schema")]
+    pub schema: u32,
     /// Exact time; the key only has the minute.
     pub at: Time,
     /// What to do.
@@ -74,7 +77,15 @@ pub enum RunStage {
     After(u32),
 }
 
+/// Items of the first version don't say theirs.
+fn first_schema() -> u32 {
+    1
+}
+
 impl DueItem {
+    /// Version written now.
+    pub const SCHEMA: u32 = 1;
+
     /// Key below the tenant's prefix.
     pub fn key(&self) -> String {
         format!("due/{}/{}", self.at.minute(), self.due.name())
@@ -93,7 +104,7 @@ impl Due {
 
     /// At that time.
     pub fn at(self, at: Time) -> DueItem {
-        DueItem { at, due: self }
+        DueItem { schema: DueItem::SCHEMA, at, due: self }
     }
 }
 

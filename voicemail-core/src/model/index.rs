@@ -8,6 +8,7 @@ use super::{AudioDigest, AudioKey, CallerHash, CallerId, MessageId, PurgeItem, R
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The index of one mailbox, `mb/<m2>/<mailbox>/index`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,16 @@ pub enum MessageState {
 pub struct Trash {
     /// When it goes for good.
     pub until: Time,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl Trash {
+    /// Restorable until then.
+    pub fn until(until: Time) -> Self {
+        Self { until, unknown: Map::new() }
+    }
 }
 
 /// One message in a mailbox.
@@ -89,9 +100,16 @@ pub struct Entry {
     /// Since when its clocks stand still: since the first flag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Time>,
+    /// How long its clocks stood still in pauses that are over, in milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub paused_ms: u64,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Entry {
@@ -108,6 +126,13 @@ impl Entry {
     /// When retention or the trash deletes it, whichever comes first.
     pub fn deadline(&self) -> Time {
         self.trash.as_ref().map_or(self.expires, |trash| trash.until.min(self.expires))
+    }
+
+    /// When retention deletes it if its class keeps messages that long from their deposit. Pauses count; what
+    /// is in the trash stays restorable for as long as it was promised.
+    pub fn expires_under(&self, retention: Duration) -> Time {
+        let fresh = self.received.plus(retention).plus(Duration::from_millis(self.paused_ms));
+        self.trash.as_ref().map_or(fresh, |trash| fresh.max(trash.until.min(self.expires)))
     }
 
     /// Whether retention deletes it now: past its deadline, visible and not held.
@@ -130,6 +155,12 @@ impl Index {
     /// Entries that count against the mailbox's quota.
     pub fn listed(&self) -> usize {
         self.entries.values().filter(|entry| entry.is_listed()).count()
+    }
+
+    /// Length of the messages that count against the mailbox's quota, in milliseconds.
+    pub fn listed_ms(&self) -> u64 {
+        let listed = self.entries.values().filter(|entry| entry.is_listed());
+        listed.fold(0, |sum: u64, entry| sum.saturating_add(entry.duration_ms))
     }
 
     /// A visible entry, in the trash or not.
@@ -179,6 +210,26 @@ impl Envelope {
     /// Version written now.
     pub const SCHEMA: u32 = 1;
 
+    /// An envelope made again from its message, for one that was damaged or lost.
+    pub fn of_entry(entry: &Entry, normalised: Option<CallerId>, rules: u32, generation: u32) -> Self {
+        Self {
+            schema: Self::SCHEMA,
+            caller: entry.caller.clone(),
+            normalised,
+            rules,
+            caller_name: entry.caller_name.clone(),
+            received: entry.received,
+            duration_ms: entry.duration_ms,
+            size: entry.size,
+            region: entry.region.clone(),
+            audio: entry.audio.clone(),
+            digest: entry.digest.clone(),
+            urgent: entry.urgent,
+            expires: entry.expires,
+            generation,
+        }
+    }
+
     /// The message that this envelope is of, as a deletion names it.
     pub fn purge_item(&self, id: MessageId, caller: CallerHash) -> PurgeItem {
         PurgeItem { id, caller, audio: self.audio.clone(), region: self.region.clone() }
@@ -202,6 +253,7 @@ impl Envelope {
             expires: self.expires,
             holds: BTreeMap::new(),
             paused_at: (!forget.is_empty()).then_some(now),
+            paused_ms: 0,
             forget,
             unknown: Map::new(),
         }

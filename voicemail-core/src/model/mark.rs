@@ -32,6 +32,9 @@ pub struct MarkedRun {
     /// When the entry may be dropped, once the run has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<Time>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
 }
 
 /// Where a run stands, as a depositor needs to know it.
@@ -62,7 +65,8 @@ impl Mark {
         if self.runs.contains_key(run) {
             return false;
         }
-        let marked = MarkedRun { cutoff, purge_at, state: MarkState::Marked, keep_until: None };
+        let marked =
+            MarkedRun { cutoff, purge_at, state: MarkState::Marked, keep_until: None, unknown: Map::new() };
         self.runs.insert(run.clone(), marked);
         true
     }

@@ -4,6 +4,7 @@
 //! a wrong key would make an erasure find nothing and call it done.
 
 use super::{RuleSet, TenantKey, Time};
+use crate::config::NumberPrefix;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ pub struct TenantDocument {
     pub regions: Vec<String>,
     /// Name of the master region.
     pub master: String,
-    /// Every rule set ever used, oldest first; the last is in force.
+    /// Every rule set ever used, oldest first. A core writes by the one that its configuration asks for.
     pub rule_sets: Vec<RuleSet>,
     /// Raised with every erasure, so that a restored copy can be told from a current one.
     pub erasure_epoch: u64,
@@ -40,6 +41,9 @@ pub struct Registration {
     pub region: String,
     /// When one of its cores last said so.
     pub heartbeat: Time,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
 }
 
 /// Why a store isn't this tenant's.
@@ -75,6 +79,8 @@ pub struct Opening<'a> {
     pub master: &'a str,
     /// Region by which national numbers are read.
     pub number_region: &'a str,
+    /// The tenant's own prefixes.
+    pub prefixes: &'a [NumberPrefix],
     /// This cluster.
     pub cluster: &'a str,
     /// The region that it serves.
@@ -118,28 +124,95 @@ impl TenantDocument {
         Ok(())
     }
 
-    /// Registers the cluster, its new regions and the rule set in force; true if the document changed.
+    /// Registers the cluster, its new regions and the rule set that it writes by; true if the document changed.
     pub fn register(&mut self, opening: &Opening<'_>, now: Time) -> bool {
         let known = self.regions.clone();
         self.regions.extend(opening.regions.iter().filter(|region| !known.contains(region)).cloned());
-        let registration = Registration { region: opening.region.into(), heartbeat: now };
-        self.clusters.insert(opening.cluster.into(), registration);
-        let current = self.rule_sets.last();
-        let same = current.is_some_and(|rules| {
-            rules.algorithm == RuleSet::ALGORITHM && rules.default_region == opening.number_region
-        });
-        if !same {
-            let id = current.map_or(1, |rules| rules.id + 1);
-            let default_region = opening.number_region.into();
-            self.rule_sets.push(RuleSet { id, algorithm: RuleSet::ALGORITHM, default_region });
+        let mut registration = Registration::new(opening.region, now);
+        if let Some(before) = self.clusters.remove(opening.cluster) {
+            registration.unknown = before.unknown;
         }
+        self.clusters.insert(opening.cluster.into(), registration);
+        self.register_rules(opening.number_region, opening.prefixes);
         true
+    }
+
+    /// Two clusters may write by different rules, and one may go back to rules of old: each stands here once.
+    fn register_rules(&mut self, region: &str, prefixes: &[NumberPrefix]) {
+        if !self.rule_sets.iter().any(|rules| rules.is_for(region, prefixes)) {
+            let last = self.rule_sets.iter().map(|rules| rules.id).max().unwrap_or(0);
+            self.rule_sets.push(RuleSet::new(last + 1, region, prefixes));
+        }
+    }
+}
+
+impl Registration {
+    fn new(region: &str, heartbeat: Time) -> Self {
+        Self { region: region.into(), heartbeat, unknown: Map::new() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn register(tenant: &mut TenantDocument, cluster: &str, region: &str, prefixes: &[NumberPrefix]) {
+        let key = TenantKey::new(&[1; 32]).unwrap();
+        let opening = Opening {
+            tenant_id: "t",
+            key: &key,
+            regions: vec!["main".into()],
+            master: "main",
+            number_region: region,
+            prefixes,
+            cluster,
+            region: "main",
+        };
+        assert!(tenant.register(&opening, Time(1)));
+    }
+
+    fn ids(tenant: &TenantDocument) -> Vec<u32> {
+        tenant.rule_sets.iter().map(|rules| rules.id).collect()
+    }
+
+    #[test]
+    fn a_change_of_region_or_prefixes_adds_a_rule_set_and_touches_no_old_one() {
+        let mut tenant = TenantDocument::default();
+        let nine = [NumberPrefix { prefix: "9".into(), replace_with: String::new(), digits: None }];
+        register(&mut tenant, "a", "GB", &[]);
+        let first = tenant.rule_sets.clone();
+        register(&mut tenant, "a", "GB", &nine);
+        register(&mut tenant, "a", "DE", &nine);
+        assert_eq!(ids(&tenant), [1, 2, 3]);
+        assert_eq!(tenant.rule_sets[..1], first);
+    }
+
+    #[test]
+    fn clusters_with_different_rules_and_rules_of_old_add_nothing_for_ever() {
+        let mut tenant = TenantDocument::default();
+        for _ in 0..3 {
+            register(&mut tenant, "a", "GB", &[]);
+            register(&mut tenant, "b", "DE", &[]);
+        }
+        assert_eq!(ids(&tenant), [1, 2]);
+    }
+
+    #[test]
+    fn a_document_of_before_prefixes_keeps_its_rule_set_beside_the_new_one() {
+        let stored = r#"{"rule_sets":[{"id":1,"algorithm":1,"defaultRegion":"GB"}]}"#;
+        let mut tenant: TenantDocument = serde_json::from_str(stored).unwrap();
+        register(&mut tenant, "a", "GB", &[]);
+        assert_eq!(ids(&tenant), [1, 2]);
+        assert_eq!((tenant.rule_sets[0].algorithm, tenant.rule_sets[1].algorithm), (1, RuleSet::ALGORITHM));
+    }
+
+    #[test]
+    fn what_a_newer_version_registered_survives() {
+        let stored = r#"{"clusters":{"a":{"region":"main","heartbeat":1,"version":"9"}}}"#;
+        let mut tenant: TenantDocument = serde_json::from_str(stored).unwrap();
+        register(&mut tenant, "a", "GB", &[]);
+        assert_eq!(tenant.clusters["a"].unknown["version"], "9");
+    }
 
     fn opening<'a>(key: &'a TenantKey, regions: &[&str]) -> Opening<'a> {
         Opening {
@@ -148,6 +221,7 @@ mod tests {
             regions: regions.iter().map(|region| (*region).to_owned()).collect(),
             master: "eu",
             number_region: "GB",
+            prefixes: &[],
             cluster: "one",
             region: "eu",
         }

@@ -1,5 +1,8 @@
-//! Follows the configuration file. Classes of service, issuers and times of the data-subject rights come
-//! into force at once; anything else says that it takes a restart.
+//! Follows the configuration file. Classes of service, issuers, times of the data-subject rights and the
+//! reading of numbers come into force at once; anything else says that it takes a restart.
+//!
+//! Numbers are read by a new rule set only once the tenant document holds it, because an erasure searches
+//! under the rule sets that stand there; until then the one before stays in force.
 
 use super::{ServeError, State};
 use crate::auth::Authenticator;
@@ -31,7 +34,17 @@ pub(super) async fn follow(state: State) {
             settle(&state, result.and_then(|new| apply(&state, new)));
             seen = text;
         }
+        ensure_rules(&state).await;
         state.world.sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn ensure_rules(state: &State) {
+    let stage = state.stage.borrow().clone();
+    if let Stage::Open(core) = stage
+        && let Err(error) = core.ensure_rules().await
+    {
+        tracing::warn!(reason = error.reason(), %error, "the new rules for numbers aren't registered yet");
     }
 }
 
@@ -60,6 +73,9 @@ fn apply(state: &State, new: TenantConfig) -> Result<bool, ServeError> {
         auth: new.auth,
         classes_of_service: new.classes_of_service,
         gdpr: new.gdpr,
+        default_number_region: new.default_number_region,
+        number_prefixes: new.number_prefixes,
+        caller_tag: new.caller_tag,
         ..current.as_ref().clone()
     };
     if merged == *current {
@@ -84,7 +100,7 @@ fn fields_that_take_a_restart(old: &TenantConfig, new: &TenantConfig) -> Vec<&'s
         ("regions", old.regions != new.regions),
         ("keysDir", old.keys_dir != new.keys_dir),
         ("listen", old.listen != new.listen),
-        ("defaultNumberRegion", old.default_number_region != new.default_number_region),
+        ("uploadBufferMib", old.upload_buffer_mib != new.upload_buffer_mib),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field).collect()
 }

@@ -18,5 +18,5 @@ mod directed;
 mod play;
 mod scheduler;
 mod store;
-mod tenant;
+pub(crate) mod tenant;
 mod world;

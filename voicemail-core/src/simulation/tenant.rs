@@ -10,6 +10,7 @@ use crate::gdpr_api::GdprBody;
 use crate::mailbox::{DepositRequest, Directory, MailboxError, Mailboxes, Recording, RecordingInfo};
 use crate::model::{AudioDigest, CallerHash, CallerId, Index, MailboxId, MessageId, RuleSet, Run, TenantKey};
 use crate::store::memory::MemoryStore;
+use crate::store::read_only::ReadOnlyStore;
 use crate::store::{Key, Store};
 use crate::sweep::Sweeper;
 use bytes::Bytes;
@@ -22,19 +23,19 @@ pub(super) const CALLERS: [&str; 2] = ["+442079460001", "+442079460002"];
 pub(super) const BOXES: [&str; 3] = ["1001", "1002", "5000"];
 
 /// Made for these tests; signs nothing else.
-const RECEIPT_KEY: &str = "-----BEGIN PRIVATE KEY-----
+pub(crate) const RECEIPT_KEY: &str = "-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
 -----END PRIVATE KEY-----";
 
-pub(super) fn mailbox(name: &str) -> MailboxId {
+pub(crate) fn mailbox(name: &str) -> MailboxId {
     name.parse().unwrap()
 }
 
-pub(super) fn key() -> TenantKey {
+pub(crate) fn key() -> TenantKey {
     TenantKey::new(&[7; 32]).unwrap()
 }
 
-pub(super) fn hash(caller: &str) -> CallerHash {
+pub(crate) fn hash(caller: &str) -> CallerHash {
     key().hash(caller)
 }
 
@@ -54,7 +55,7 @@ pub(super) struct Replica {
     pub(super) gdpr: Gdpr,
 }
 
-fn config() -> TenantConfig {
+pub(crate) fn config() -> TenantConfig {
     TenantConfig {
         tenant_id: "t".into(),
         cluster: "c".into(),
@@ -85,6 +86,13 @@ fn config() -> TenantConfig {
     }
 }
 
+fn make_context(store: Arc<dyn Store>, world: World) -> Context {
+    let rules = RuleSet::new(1, "GB", &[]);
+    let identity = Identity { store_id: "s".into(), rule_sets: vec![rules] };
+    let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
+    Context::new(config(), identity, key(), store, regions, world)
+}
+
 impl Tenant {
     pub(super) fn new(seed: u64) -> Self {
         let world = SimWorld::new(seed);
@@ -102,17 +110,19 @@ impl Tenant {
     /// A replica with a clock that is wrong by so much.
     pub(super) fn replica(&self, skew_ms: i64) -> Replica {
         let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.memory)));
-        let rules = RuleSet { id: 1, algorithm: RuleSet::ALGORITHM, default_region: "GB".into() };
-        let identity = Identity { store_id: "s".into(), rule_sets: vec![rules] };
-        let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
-        let world = World::new(self.world.skewed(skew_ms));
-        let context = Context::new(config(), identity, key(), store, regions, world);
+        let context = make_context(store, World::new(self.world.skewed(skew_ms)));
         Replica {
             mailboxes: Mailboxes::new(context.clone()),
             directory: Directory::new(context.clone()),
             gdpr: Gdpr::new(context.clone(), Arc::new(ReceiptKey::from_pem(RECEIPT_KEY).unwrap())),
             context,
         }
+    }
+
+    /// The store itself, without the scheduler's gate, and read-only.
+    pub(super) fn plain_context(&self) -> Context {
+        let memory: Arc<dyn Store> = Arc::clone(&self.memory) as Arc<dyn Store>;
+        make_context(Arc::new(ReadOnlyStore::new(memory)), World::new(self.world.clone()))
     }
 
     pub(super) fn document<D: DeserializeOwned>(&self, key: &Key) -> Option<D> {
@@ -156,7 +166,7 @@ impl Replica {
     }
 }
 
-pub(super) fn recording(audio: u8) -> Recording {
+pub(crate) fn recording(audio: u8) -> Recording {
     let bytes = Bytes::from(vec![audio; 16]);
     let info = RecordingInfo { duration_ms: 1_000, size: 16, digest: AudioDigest(format!("{audio:064x}")) };
     let known = OnceLock::new();
@@ -164,7 +174,7 @@ pub(super) fn recording(audio: u8) -> Recording {
     Recording { body: stream::once(async move { Ok(bytes) }).boxed(), info: Arc::new(known) }
 }
 
-pub(super) fn body(case: &str, caller: Option<&str>, window_seconds: u64) -> GdprBody {
+pub(crate) fn body(case: &str, caller: Option<&str>, window_seconds: u64) -> GdprBody {
     let consumers = caller.map(|caller| serde_json::json!({ "phone": [caller] }));
     GdprBody {
         caseid: case.into(),

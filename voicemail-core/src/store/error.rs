@@ -38,6 +38,14 @@ pub enum StoreError {
     /// The body to be stored failed; nothing was stored.
     #[error("the body to be stored failed: {0}")]
     Body(#[from] BodyError),
+    /// What is stored isn't what was written: damage, or something foreign under our name.
+    #[error("{what} can't be decoded at column {column}: run voicemail admin fsck")]
+    Undecodable {
+        /// A document or an object.
+        what: &'static str,
+        /// Where.
+        column: usize,
+    },
     /// A document was written by a newer version: it can be read, not written.
     #[error("the document has schema {found}, newer than {known}: upgrade this core before it writes")]
     NewerSchema {
@@ -54,13 +62,21 @@ impl StoreError {
         match self {
             Self::Exists | Self::Conflict => ErrorClass::Conflict,
             Self::Unclear(_) | Self::Unavailable(_) | Self::Credentials(_) => ErrorClass::Transient,
-            Self::Refused(_) | Self::Body(_) | Self::NewerSchema { .. } => ErrorClass::Permanent,
+            Self::Refused(_) | Self::Body(_) | Self::NewerSchema { .. } | Self::Undecodable { .. } => {
+                ErrorClass::Permanent
+            }
         }
     }
 
     /// Whether a write that got this may have been applied.
     pub fn may_be_applied(&self) -> bool {
         matches!(self, Self::Exists | Self::Conflict | Self::Unclear(_))
+    }
+
+    /// Whether this is about one document or object, and says nothing of others: it is damaged, or a newer
+    /// version's.
+    pub fn is_about_one(&self) -> bool {
+        matches!(self, Self::Undecodable { .. } | Self::NewerSchema { .. })
     }
 
     /// Stable name for metrics and logs.
@@ -74,6 +90,7 @@ impl StoreError {
             Self::Refused(_) => "Refused",
             Self::Body(_) => "Body",
             Self::NewerSchema { .. } => "NewerSchema",
+            Self::Undecodable { .. } => "Undecodable",
         }
     }
 }

@@ -107,6 +107,21 @@ impl Key {
     }
 }
 
+/// What can't be decoded is moved to `quarantine/<yyyymmddHHMM>/<key>`: a name tells when, and the caller's
+/// hash where the key has one.
+impl Key {
+    /// Where the bytes of a key go that can't be decoded.
+    pub fn quarantine(at: Time, key: &Self) -> Self {
+        Self(format!("quarantine/{}/{key}", at.minute()))
+    }
+
+    /// The minute and the key that a quarantined object's name holds.
+    pub fn quarantined(key: &str) -> Option<(&str, &str)> {
+        let (minute, original) = key.strip_prefix("quarantine/")?.split_once('/')?;
+        (minute.len() == 12 && minute.bytes().all(|b| b.is_ascii_digit())).then_some((minute, original))
+    }
+}
+
 /// Mailboxes are spread over 256 folders by a hash of their name (FNV-1a: stable, not secret).
 fn mailbox_path(mailbox: &MailboxId) -> String {
     let seed = 0x811c_9dc5_u32;
@@ -118,6 +133,13 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The mailbox of a listed index's key.
+pub(crate) fn parse_index(key: &str) -> Option<MailboxId> {
+    let mut parts = key.strip_prefix("mb/")?.split('/');
+    let (_, mailbox, document) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
+    (document == "index" && Key::index(&mailbox).as_str() == key).then_some(mailbox)
 }
 
 /// Reads mailbox and message from a listed envelope key.

@@ -14,13 +14,14 @@ pub mod memory;
 pub mod object;
 pub(crate) mod patience;
 pub mod probe;
+pub mod read_only;
 pub mod report;
 pub mod retry;
 pub mod volume;
 
 pub use error::{ErrorClass, StoreError};
 pub use key::Key;
-pub(crate) use key::parse_envelope;
+pub(crate) use key::{parse_envelope, parse_index};
 
 use crate::model::{CallerTag, Time};
 use async_trait::async_trait;

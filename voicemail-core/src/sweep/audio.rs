@@ -7,7 +7,7 @@
 use super::{Sweeper, Swept};
 use crate::broken::{self, Broken};
 use crate::context::Context;
-use crate::mailbox::{Finisher, Insertion, MailboxError, decode_envelope};
+use crate::mailbox::{Finisher, Insertion, MailboxError, decode_envelope, ensure_retention, require_known};
 use crate::model::{AudioKey, AudioParts, Envelope, Index, Time};
 use crate::store::patience::delete;
 use crate::store::{Key, StoreError};
@@ -95,7 +95,9 @@ impl Piece<'_> {
             return Ok(());
         }
         let index: Option<Index> = self.context.documents().load(&Key::index(&self.parts.mailbox)).await?;
-        let entry = index.as_ref().and_then(|index| index.entries.get(&self.parts.id));
+        // A closed mailbox keeps its index: without one it was lost, and with it no reason to delete anything.
+        let Some(index) = index else { return Ok(()) };
+        let entry = index.entries.get(&self.parts.id);
         if entry.is_some_and(|entry| entry.audio == self.audio) {
             return Ok(());
         }
@@ -127,6 +129,9 @@ impl Piece<'_> {
     /// D3 and D4 in the place of the replica that died.
     async fn complete(self, envelope: Envelope, swept: &mut Swept) -> Result<(), StoreError> {
         let context = self.context;
+        require_known(envelope.schema)?;
+        // It may have died before it filed the day on which the message expires.
+        ensure_retention(context, &self.parts.mailbox, envelope.expires).await?;
         let insertion = self.insertion(envelope);
         match Finisher::new(context).finish(insertion).await {
             Ok(_) => swept.completed += 1,

@@ -5,7 +5,7 @@
 
 use super::{Sweeper, Swept};
 use crate::gdpr::{GdprError, move_run_on};
-use crate::mailbox::{Remover, decode, empty_closed, expire_messages};
+use crate::mailbox::{Remover, decode, empty_closed, expire_messages, require_known};
 use crate::model::{Due, DueItem, Index, MessageState, Time};
 use crate::store::patience::delete;
 use crate::store::{ErrorClass, Key, StoreError};
@@ -27,11 +27,12 @@ pub(super) async fn sweep(sweeper: &Sweeper) -> Result<Swept, StoreError> {
         let Some(key) = Key::listed(&key) else { continue };
         let Some(bytes) = context.store().get(&key).await? else { continue };
         // One that can't be read must not stand in the way of all that come after it.
-        let item: DueItem = match decode(&bytes) {
+        let known = |item: DueItem| require_known(item.schema).map(|()| item);
+        let item: DueItem = match decode(&bytes).and_then(known) {
             Ok(item) => item,
             Err(error) => {
                 swept.failed += 1;
-                tracing::error!(%key, %error, "a due item can't be read and stays");
+                tracing::error!(%key, reason = error.reason(), %error, "a due item can't be read and stays");
                 continue;
             }
         };
@@ -47,7 +48,7 @@ pub(super) async fn sweep(sweeper: &Sweeper) -> Result<Swept, StoreError> {
             Ok(Done::NotYet) => {}
             Err(error) => {
                 swept.failed += 1;
-                tracing::warn!(class = ?error.class(), %error, "a due item failed and stays");
+                tracing::warn!(class = ?error.class(), reason = error.reason(), %error, "a due item failed and stays");
             }
         }
     }
@@ -110,6 +111,13 @@ impl DueError {
         match self {
             Self::Store(error) => error.class(),
             Self::Gdpr(error) => error.class(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.reason(),
+            Self::Gdpr(error) => error.reason(),
         }
     }
 }

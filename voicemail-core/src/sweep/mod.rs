@@ -12,6 +12,7 @@ mod audio;
 mod due;
 mod openings;
 mod probes;
+mod quarantine;
 
 use crate::context::{Context, GuardError};
 use crate::gdpr::Gdpr;
@@ -91,8 +92,9 @@ impl Sweeper {
         let now = self.context.world().monotonic();
         self.sweep_audio(now, &mut swept).await?;
         if is_time(self.last_daily, now, DAY) {
-            openings::drop_stale(&self.context).await?;
+            openings::drop_stale(&self.context, &mut swept).await?;
             probes::remove_stale(&self.context).await?;
+            quarantine::remove_old(&self.context).await?;
             self.last_daily = Some(now);
         }
         self.context.store().tidy().await?;

@@ -94,6 +94,22 @@ async fn a_full_mailbox_refuses_before_the_audio_is_read() {
 }
 
 #[tokio::test]
+async fn a_mailbox_whose_messages_last_long_enough_is_full_and_trash_makes_room() {
+    let api = Api::start().await;
+    api.put("/mailboxes/3000", json!({ "classOfService": "brief" })).await.is(StatusCode::OK);
+    api.put("/users/alice", json!({ "mailboxes": ["3000"], "groups": [] })).await.is(StatusCode::OK);
+    let deposit = || async { api.deposit("3000", None, &[("audio", &speech(2))]).await };
+    let first = deposit().await.is(StatusCode::CREATED).json::<DepositAnswer>().id;
+    // Two seconds of three are taken: there is room, though not for all of it.
+    deposit().await.is(StatusCode::CREATED);
+    let refused = deposit().await;
+    refused.is_problem(ProblemKind::MailboxFull);
+    assert!(refused.json::<Problem>().detail.contains("last 3 s"), "{refused:?}");
+    api.delete(&format!("/mailboxes/3000/messages/{first}")).await.is(StatusCode::OK);
+    deposit().await.is(StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn audio_that_is_empty_truncated_or_no_wav_leaves_nothing() {
     let api = Api::start().await;
     let before = api.stored();

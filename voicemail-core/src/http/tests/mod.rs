@@ -3,6 +3,7 @@
 mod agents;
 mod deposit;
 mod gates;
+mod numbers;
 mod privacy;
 mod provisioning;
 
@@ -85,7 +86,10 @@ fn config(jwks: &std::path::Path) -> TenantConfig {
             "issuer": "https://id.example", "audience": "voicemail", "roleMap": roles,
             "jwksUri": format!("file://{}", jwks.display()),
         }]},
-        "classesOfService": [{ "name": "tiny", "maxMessages": 1, "maxSeconds": 2 }],
+        "classesOfService": [
+            { "name": "tiny", "maxMessages": 1, "maxSeconds": 2 },
+            { "name": "brief", "maxSeconds": 2, "quotaSeconds": 3 },
+        ],
         "defaultNumberRegion": "GB",
     });
     let config: TenantConfig = serde_yaml::from_str(&config.to_string()).unwrap();

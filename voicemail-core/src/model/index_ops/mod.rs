@@ -8,7 +8,7 @@
 
 use super::{AudioKey, CallerHash, Entry, Index, MessageId, MessageState, RunId, Time, Trash};
 use crate::broken::{self, Broken};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What D3 inserts.
@@ -117,6 +117,13 @@ pub enum IndexOp {
         /// The messages and the caller each must have.
         messages: BTreeMap<MessageId, CallerHash>,
     },
+    /// The class keeps messages longer or shorter now: these are stamped anew, counted from their deposit.
+    Restamp {
+        /// From deposit to deletion.
+        retention: Duration,
+        /// The messages whose due items have been made.
+        messages: BTreeSet<MessageId>,
+    },
     /// The mailbox takes no more deposits.
     Close,
     /// A closed and empty mailbox is opened, or a new one made.
@@ -162,6 +169,7 @@ impl Index {
             IndexOp::MoveToTrash { id, keep } => self.move_to_trash(*id, *keep, now),
             IndexOp::Restore(id) => self.restore(*id),
             IndexOp::Hold { hold, until, messages } => self.hold(hold, *until, messages),
+            IndexOp::Restamp { retention, messages } => self.restamp(*retention, messages),
             IndexOp::Close => (!std::mem::replace(&mut self.closed, true), IndexOutcome::Done),
             IndexOp::Open => self.open(),
         }
@@ -306,7 +314,7 @@ impl Index {
             None => (false, IndexOutcome::NotFound),
             Some(entry) if entry.trash.is_some() => (false, IndexOutcome::Done),
             Some(entry) => {
-                entry.trash = Some(Trash { until: now.plus(keep) });
+                entry.trash = Some(Trash::until(now.plus(keep)));
                 (true, IndexOutcome::Done)
             }
         }
@@ -337,6 +345,19 @@ impl Index {
         (touched > 0, IndexOutcome::Touched(touched))
     }
 
+    fn restamp(&mut self, retention: Duration, messages: &BTreeSet<MessageId>) -> (bool, IndexOutcome) {
+        let mut touched = 0;
+        for (id, entry) in &mut self.entries {
+            let expires = entry.expires_under(retention);
+            let wanted = messages.contains(id) && entry.state != MessageState::Deleting;
+            if wanted && entry.expires != expires {
+                entry.expires = expires;
+                touched += 1;
+            }
+        }
+        (touched > 0, IndexOutcome::Touched(touched))
+    }
+
     fn open(&mut self) -> (bool, IndexOutcome) {
         if self.generation > 0 && !self.closed {
             return (false, IndexOutcome::Done);
@@ -360,6 +381,7 @@ fn restart_clocks(entry: &mut Entry, now: Time) {
     let Some(since) = entry.paused_at.take() else { return };
     let pause = now.since(since);
     entry.expires = entry.expires.plus(pause);
+    entry.paused_ms = entry.paused_ms.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
     if let Some(trash) = &mut entry.trash {
         trash.until = trash.until.plus(pause);
     }

@@ -71,6 +71,10 @@ fn operation() -> impl Strategy<Value = IndexOp> {
         1 => (0u8..6).prop_map(move |n| IndexOp::MoveToTrash { id: id(n), keep }),
         1 => (0u8..6).prop_map(|n| IndexOp::Restore(id(n))),
         1 => (0u8..6).prop_map(move |n| IndexOp::Hold { hold: "h".into(), until: Time(50), messages: messages(n) }),
+        1 => (0u8..6, 1u64..100).prop_map(|(n, seconds)| IndexOp::Restamp {
+            retention: Duration::from_secs(seconds),
+            messages: BTreeSet::from([id(n)]),
+        }),
         1 => Just(IndexOp::Close),
         1 => Just(IndexOp::Open),
     ]

@@ -4,6 +4,7 @@ use crate::model::Time;
 use crate::store::StoreError;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// Newest schema of documents that this program writes.
@@ -18,6 +19,9 @@ pub(super) struct Header {
     schema: u32,
     revision: u64,
     nonces: Vec<(String, Time)>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
 }
 
 impl Header {
@@ -29,7 +33,7 @@ impl Header {
         let horizon = now.minus(NONCE_LIFE);
         self.nonces.retain(|(_, written)| *written > horizon);
         self.nonces.push((nonce.to_owned(), now));
-        Self { schema: self.schema, revision: self.revision + 1, nonces: self.nonces }
+        Self { revision: self.revision + 1, ..self }
     }
 }
 
@@ -42,6 +46,13 @@ pub struct Body<D> {
     body: D,
 }
 
+/// The header of a document whose body can't be understood.
+#[derive(Deserialize)]
+struct Headed {
+    #[serde(rename = "_")]
+    header: Header,
+}
+
 pub(super) struct Stored<D> {
     pub(super) header: Header,
     pub(super) body: D,
@@ -49,7 +60,13 @@ pub(super) struct Stored<D> {
 
 pub(super) fn decode<D: DeserializeOwned>(bytes: &[u8]) -> Result<Stored<D>, StoreError> {
     let stored: Body<D> = serde_json::from_slice(bytes).map_err(|error| {
-        StoreError::Refused(format!("a document can't be decoded at column {}", error.column()))
+        // What a newer version wrote may have a shape that isn't known here: that is no damage.
+        match serde_json::from_slice::<Headed>(bytes) {
+            Ok(Headed { header }) if header.schema > SCHEMA => {
+                StoreError::NewerSchema { found: header.schema, known: SCHEMA }
+            }
+            _ => StoreError::Undecodable { what: "a document", column: error.column() },
+        }
     })?;
     Ok(Stored { header: stored.header, body: stored.body })
 }
@@ -60,7 +77,8 @@ pub(super) fn encode<D: Serialize>(
     nonce: &str,
     now: Time,
 ) -> Result<Bytes, StoreError> {
-    let previous = previous.unwrap_or(Header { schema: SCHEMA, revision: 0, nonces: Vec::new() });
+    let previous =
+        previous.unwrap_or(Header { schema: SCHEMA, revision: 0, nonces: Vec::new(), unknown: Map::new() });
     if previous.schema > SCHEMA {
         return Err(StoreError::NewerSchema { found: previous.schema, known: SCHEMA });
     }

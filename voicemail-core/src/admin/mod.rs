@@ -1,0 +1,91 @@
+//! What an administrator runs beside the cores: `voicemail admin …`.
+//!
+//! Flow: [`open`] reads keys, stores and tenant document without probing, registering or sweeping; over
+//! read-only stores unless something is to be changed. The work itself is one file a command; the checker
+//! is [`fsck`](crate::fsck).
+//!
+//! What can go wrong: the store isn't this tenant's, or doesn't answer: nothing is done then.
+
+mod retention;
+mod show;
+
+pub use retention::{MailboxPlan, RetentionCounts, RetentionReport, apply_retention};
+pub use show::{CommandResult, run_apply_retention, run_fsck};
+
+use crate::clock::World;
+use crate::config::TenantConfig;
+use crate::context::{Context, Identity};
+use crate::core::{OpenError, TenantKeys, make_store, opening};
+use crate::model::TenantDocument;
+use crate::store::documents::Documents;
+use crate::store::read_only::ReadOnlyStore;
+use crate::store::{Key, Store, StoreError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a tool may do to the stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only look: every writing call is refused.
+    Read,
+    /// As `Read`, and a tenant document that can't be decoded is no obstacle: the checker reports it.
+    Examine,
+    /// Change what the command says.
+    Write,
+}
+
+/// Opens a tenant's stores for a tool.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn open(config: &TenantConfig, access: Access, world: &World) -> Result<Context, OpenError> {
+    let keys = TenantKeys::read(&config.keys_dir)?;
+    let mut regions = BTreeMap::new();
+    for region in &config.regions {
+        regions.insert(region.name.clone(), make_store(config, &region.storage, world)?);
+    }
+    open_on(config, keys, regions, access, world).await
+}
+
+/// As [`open`], on stores that are there already.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn open_on(
+    config: &TenantConfig,
+    keys: TenantKeys,
+    regions: BTreeMap<String, Arc<dyn Store>>,
+    access: Access,
+    world: &World,
+) -> Result<Context, OpenError> {
+    let guarded = |store: Arc<dyn Store>| match access {
+        Access::Read | Access::Examine => Arc::new(ReadOnlyStore::new(store)) as Arc<dyn Store>,
+        Access::Write => store,
+    };
+    let regions: BTreeMap<_, _> = regions.into_iter().map(|(name, store)| (name, guarded(store))).collect();
+    let missing = || StoreError::Refused("no region is the master".into());
+    let master = config.master().and_then(|region| regions.get(&region.name)).ok_or_else(missing)?;
+    let store = Arc::clone(master);
+    let documents = Documents::new(Arc::clone(&store), world.clone());
+    let identity = match read_identity(&documents, config, &keys).await {
+        Err(OpenError::Store(StoreError::Undecodable { .. })) if access == Access::Examine => {
+            Identity { store_id: String::new(), rule_sets: Vec::new() }
+        }
+        other => other?,
+    };
+    Ok(Context::new(config.clone(), identity, keys.tenant, store, regions, world.clone()))
+}
+
+async fn read_identity(
+    documents: &Documents,
+    config: &TenantConfig,
+    keys: &TenantKeys,
+) -> Result<Identity, OpenError> {
+    let empty = || StoreError::Refused("the store holds no tenant: is this the right one?".into());
+    let tenant: TenantDocument = documents.load(&Key::tenant()).await?.ok_or_else(empty)?;
+    tenant.check(&opening(config, &keys.tenant))?;
+    Ok(Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Due items, the tenant document, users, groups, probes, quarantine, and what isn't ours.
+
+use super::finding::{Code, Finding};
+use super::mailbox::is_older;
+use super::read::{self, Read};
+use super::{Checker, GRACE};
+use crate::model::{DueItem, Group, GroupId, TenantDocument, User, UserId};
+use crate::store::{Key, StoreError};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Work that is this late fails, or nobody does it.
+const OVERDUE: Duration = Duration::from_secs(26 * 3_600);
+
+impl Checker<'_> {
+    pub(super) async fn check_due(&self, key: &Key) -> Result<Vec<Finding>, StoreError> {
+        let code = match read::object::<DueItem>(self.store(), key).await? {
+            Read::Missing => None,
+            Read::Undecodable => Some(Code::UndecodableDue),
+            Read::Newer(_) => Some(Code::NewerSchema),
+            Read::Good(item) if Key::due(&item) != *key => Some(Code::Misfiled),
+            Read::Good(item) => is_older(item.at, self.now, OVERDUE).then_some(Code::Overdue),
+        };
+        Ok(code.map(|code| Finding::new(code, key)).into_iter().collect())
+    }
+
+    pub(super) async fn check_other(&self, key: &Key) -> Result<Vec<Finding>, StoreError> {
+        let segments: Vec<&str> = key.as_str().split('/').collect();
+        let code = match *segments {
+            ["tenant"] => self.check_tenant(key).await?,
+            ["user", name] if name.parse::<UserId>().is_ok() => self.check_document::<User>(key).await?,
+            ["group", name] if name.parse::<GroupId>().is_ok() => self.check_document::<Group>(key).await?,
+            ["probe", _] => match Key::probe_begun(key.as_str()) {
+                Some(begun) => is_older(begun, self.now, GRACE * 26).then_some(Code::LeftoverProbe),
+                None => Some(Code::ForeignKey),
+            },
+            ["quarantine", ..] => Some(match Key::quarantined(key.as_str()) {
+                Some(_) => Code::Quarantined,
+                None => Code::ForeignKey,
+            }),
+            _ => Some(Code::ForeignKey),
+        };
+        Ok(code.map(|code| Finding::new(code, key)).into_iter().collect())
+    }
+
+    async fn check_document<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Code>, StoreError> {
+        Ok(match read::document::<T>(self.store(), key).await? {
+            Read::Undecodable => Some(Code::UndecodableSettings),
+            Read::Newer(_) => Some(Code::NewerSchema),
+            _ => None,
+        })
+    }
+
+    async fn check_tenant(&self, key: &Key) -> Result<Option<Code>, StoreError> {
+        Ok(match read::document::<TenantDocument>(self.store(), key).await? {
+            Read::Missing | Read::Undecodable => Some(Code::UndecodableTenant),
+            Read::Newer(_) => Some(Code::NewerSchema),
+            Read::Good(tenant) => {
+                let ids: BTreeSet<u32> = tenant.rule_sets.iter().map(|rules| rules.id).collect();
+                (ids.len() != tenant.rule_sets.len()).then_some(Code::RuleSets)
+            }
+        })
+    }
+}

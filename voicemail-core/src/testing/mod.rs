@@ -1,0 +1,188 @@
+//! A tenant on any store with a clock and randomness of the test's own, for tests of tools that look at
+//! whole stores: the services fill it, the test damages or ages it.
+
+mod clocked;
+
+use crate::admin::{Access, open_on};
+use crate::clock::{Surroundings, World};
+use crate::config::TenantConfig;
+use crate::context::Context;
+use crate::core::{Core, TenantKeys};
+use crate::gdpr::ReceiptKey;
+use crate::mailbox::{DepositRequest, MailboxError};
+use crate::model::{CallerHash, CallerId, Entry, Index, MessageId, Time};
+use crate::simulation::tenant::{RECEIPT_KEY, config, recording};
+pub(crate) use crate::simulation::tenant::{body, key, mailbox};
+use crate::store::documents::Documents;
+use crate::store::memory::MemoryStore;
+use crate::store::volume::{LockProbe, VolumeStore};
+use crate::store::{Key, Store};
+use crate::sweep::Sweeper;
+use clocked::Clocked;
+use futures::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Where the test's clock starts: 2026-09-21T14:13:20Z.
+pub(crate) const START: Time = Time(1_790_000_000_000);
+pub(crate) const CALLER: &str = "+442079460001";
+pub(crate) const OTHER_CALLER: &str = "+442079460002";
+
+/// A clock that stands until it is moved, and a count in place of randomness.
+pub(crate) struct Clock {
+    now: AtomicI64,
+    drawn: AtomicU64,
+}
+
+struct Hands(Arc<Clock>);
+
+impl Surroundings for Hands {
+    fn now(&self) -> Time {
+        Time(self.0.now.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.now().0).unwrap())
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) {
+        let drawn = self.0.drawn.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+        let pattern = drawn.iter().rev().chain([0x5a].iter()).cycle();
+        buffer.iter_mut().zip(pattern).for_each(|(byte, value)| *byte = *value);
+    }
+}
+
+/// A tenant with mailboxes 1001 and 1002.
+pub(crate) struct Site {
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) core: Core,
+    pub(crate) config: TenantConfig,
+}
+
+fn keys() -> TenantKeys {
+    TenantKeys { tenant: key(), receipt: ReceiptKey::from_pem(RECEIPT_KEY).unwrap() }
+}
+
+pub(crate) fn hash(caller: &str) -> CallerHash {
+    key().hash(caller)
+}
+
+impl Site {
+    pub(crate) async fn in_memory() -> Self {
+        Self::start(|world| Arc::new(MemoryStore::new(world))).await
+    }
+
+    pub(crate) async fn on_volume(folder: &Path) -> Self {
+        Self::start(|_| Arc::new(VolumeStore::new(folder, "t", LockProbe(Vec::new())))).await
+    }
+
+    async fn start(make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
+        let site = Self::open_at(START, make).await;
+        for name in ["1001", "1002"] {
+            site.core.directory.put_mailbox(&mailbox(name), None, None).await.unwrap();
+        }
+        site
+    }
+
+    /// On a store that may hold a tenant already, with a clock that stands at that time.
+    pub(crate) async fn open_at(now: Time, make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
+        let clock =
+            Arc::new(Clock { now: AtomicI64::new(now.0), drawn: AtomicU64::new(now.0.unsigned_abs()) });
+        let world = World::new(Hands(Arc::clone(&clock)));
+        let store: Arc<dyn Store> = Arc::new(Clocked(make(world.clone()), world.clone()));
+        let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
+        let config = config();
+        let core = Core::open_on(&config, keys(), regions, world).await.unwrap();
+        Self { clock, store, core, config }
+    }
+
+    pub(crate) fn world(&self) -> World {
+        World::new(Hands(Arc::clone(&self.clock)))
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.world().now()
+    }
+
+    pub(crate) fn pass_time(&self, duration: Duration) {
+        self.clock.now.fetch_add(i64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn clock_to(&self, time: Time) {
+        self.clock.now.store(time.0, Ordering::SeqCst);
+    }
+
+    /// A message of a second, acknowledged.
+    pub(crate) async fn deposit(&self, name: &str, caller: &str) -> MessageId {
+        self.try_deposit(name, caller).await.unwrap()
+    }
+
+    pub(crate) async fn try_deposit(&self, name: &str, caller: &str) -> Result<MessageId, MailboxError> {
+        let id = self.core.mailboxes.new_id();
+        let request = DepositRequest {
+            mailbox: mailbox(name),
+            id,
+            caller: CallerId::new(caller),
+            caller_name: None,
+            urgent: false,
+        };
+        let admitted = self.core.mailboxes.admit(request).await?;
+        self.core.mailboxes.deposit(admitted, recording(1)).await.map(|deposited| deposited.id)
+    }
+
+    /// A pass of a sweeper that has just started, so that daily work is done too.
+    pub(crate) async fn sweep(&self) {
+        let mut sweeper = Sweeper::new(self.core.context.clone(), self.core.gdpr.clone());
+        sweeper.pass().await.unwrap();
+    }
+
+    /// Forgets a caller and waits until the messages are erased.
+    pub(crate) async fn purge(&self, case: &str, caller: &str) {
+        self.core.gdpr.forget(body(case, Some(caller), 0)).await.unwrap();
+        self.pass_time(Duration::from_secs(1));
+        self.sweep().await;
+    }
+
+    pub(crate) async fn index(&self, name: &str) -> Index {
+        let documents = Documents::new(Arc::clone(&self.store), self.world());
+        documents.load(&Key::index(&mailbox(name))).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn entry(&self, name: &str, id: MessageId) -> Entry {
+        self.index(name).await.entries[&id].clone()
+    }
+
+    /// What a tool opens, under another configuration perhaps.
+    pub(crate) async fn open(&self, config: &TenantConfig, access: Access) -> Context {
+        let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&self.store))]);
+        open_on(config, keys(), regions, access, &self.world()).await.unwrap()
+    }
+
+    /// Overwrites or makes a document by hand.
+    pub(crate) async fn write_document(&self, key: &Key, bytes: impl Into<bytes::Bytes>) {
+        let basis = self.store.load(key).await.unwrap().map(|found| found.revision);
+        self.store.replace(key, basis.as_ref(), bytes.into()).await.unwrap();
+    }
+
+    /// Changes the JSON of a document by hand.
+    pub(crate) async fn edit(&self, key: &Key, change: impl FnOnce(&mut serde_json::Value)) {
+        let found = self.store.load(key).await.unwrap().unwrap();
+        let mut value = serde_json::from_slice(&found.bytes).unwrap();
+        change(&mut value);
+        self.write_document(key, serde_json::to_vec(&value).unwrap()).await;
+    }
+
+    /// Overwrites an immutable object by hand.
+    pub(crate) async fn write_object(&self, key: &Key, bytes: impl Into<bytes::Bytes>) {
+        self.store.delete(key).await.unwrap();
+        self.store.create(key, bytes.into()).await.unwrap();
+    }
+}
