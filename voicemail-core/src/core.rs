@@ -247,12 +247,16 @@ impl Core {
     }
 
     /// Registers the rule set that the configuration in force asks for, if a reload brought one that the
-    /// tenant document doesn't hold yet. Until it does, deposits are filed by the one before.
+    /// tenant document doesn't hold yet. Until it does, deposits are filed by the one before. True if it was new.
     ///
     /// # Errors
     /// The store's, or that the store isn't this tenant's any more; call it again.
-    pub async fn ensure_rules(&self) -> Result<(), OpenError> {
-        if self.context.has_own_rules() { Ok(()) } else { self.renew_registration().await }
+    pub async fn ensure_rules(&self) -> Result<bool, OpenError> {
+        let missing = !self.context.has_own_rules();
+        if missing {
+            self.renew_registration().await?;
+        }
+        Ok(missing)
     }
 }
 

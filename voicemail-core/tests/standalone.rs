@@ -241,6 +241,23 @@ async fn a_good_configuration_is_taken_up_and_a_bad_one_leaves_the_last() {
 }
 
 #[tokio::test]
+async fn a_prefix_in_the_file_is_registered_in_the_store_before_it_is_in_force() {
+    let setup = Setup::new();
+    let mut process = Process::start(&setup);
+    process.wait_for("open");
+    setup.write_config(&format!("{}numberPrefixes: [{{prefix: '9'}}]\n", setup.example()));
+    process.wait_for("new rules for numbers are registered and in force");
+    let tenant = setup.path().join("store/v1/2c5ea4c0-4067-11e9-8bad-9b1deb4d3b7d/tenant.doc");
+    let mut revisions: Vec<PathBuf> =
+        fs::read_dir(tenant).unwrap().map(|entry| entry.unwrap().path()).collect();
+    revisions.retain(|path| path.extension().is_some_and(|kind| kind == "json"));
+    let head: Value = serde_json::from_slice(&fs::read(revisions.iter().max().unwrap()).unwrap()).unwrap();
+    assert_eq!(head["rule_sets"].as_array().unwrap().len(), 2, "{head}");
+    assert_eq!(head["rule_sets"][1]["prefixes"][0]["prefix"], "9");
+    process.stop();
+}
+
+#[tokio::test]
 async fn a_certificate_is_waited_for_and_taken_up_again_when_it_changes() {
     let setup = Setup::new();
     setup.write_config(&setup.with_tls());

@@ -157,3 +157,21 @@ async fn a_lost_index_costs_no_message_until_it_is_restored() {
     site.write_document(&key, before).await;
     assert!(site.core.mailboxes.audio(&mailbox(DAMAGED), id, None).await.is_ok());
 }
+
+#[tokio::test]
+async fn an_unreadable_mark_keeps_no_message_visible_and_the_run_open() {
+    let site = Site::in_memory().await;
+    site.deposit(DAMAGED, CALLER).await;
+    site.deposit(SOUND, OTHER_CALLER).await;
+    let key = Key::mark(&hash(CALLER));
+    site.write_document(&key, "{ not JSON").await;
+    let mut both = body("c1", Some(CALLER), 60);
+    both.consumers.extend(body("c1", Some(OTHER_CALLER), 60).consumers);
+    let refused = site.core.gdpr.forget(both).await;
+    assert_eq!(refused.map(|_| ()), Err(GdprError::Unreadable { count: 1 }));
+    assert_eq!((listed(&site, DAMAGED).await, listed(&site, SOUND).await), (0, 0), "both are hidden");
+    site.pass_time(SECOND * 61);
+    site.sweep().await;
+    assert_ne!(state(&site, "c1").await, RunState::Purged);
+    assert!(is_undecodable(&site.try_deposit(DAMAGED, CALLER).await.unwrap_err()), "nothing slips in");
+}

@@ -108,14 +108,17 @@ pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, Gdp
         true => Some(search(context, &run.callers, cutoff).await?),
         false => None,
     };
+    let mut unreadable = 0;
     for caller in &run.callers {
-        add_mark(context, caller, &run.id, cutoff, purge_at).await?;
+        // Without their mark a caller's deposits are refused; others' messages must not wait for it.
+        unreadable += skip_one(add_mark(context, caller, &run.id, cutoff, purge_at).await)?;
     }
     let search = match early {
         Some(search) => search,
         None => search(context, &run.callers, cutoff).await?,
     };
-    let (boxes, mut unreadable) = choose_messages(context, &search, cutoff).await?;
+    let boxes = choose_messages(context, &search, cutoff).await?;
+    unreadable += search.unreadable.len();
     for (mailbox, messages) in &boxes {
         let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages: messages.clone() };
         unreadable += skip_one(context.writer().try_apply(mailbox, op).await)?;
@@ -128,13 +131,9 @@ pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, Gdp
     whole(unreadable).map(|()| search.found)
 }
 
-/// What to flag, by mailbox, and how many envelopes nobody can read. Of those the index tells when they
-/// were received: they are hidden too.
-async fn choose_messages(
-    context: &Context,
-    search: &Search,
-    cutoff: Time,
-) -> Result<(Boxes, usize), GdprError> {
+/// What to flag, by mailbox. Of messages whose envelopes nobody can read the index tells when they were
+/// received: they are hidden too.
+async fn choose_messages(context: &Context, search: &Search, cutoff: Time) -> Result<Boxes, GdprError> {
     let mut boxes = by_mailbox(&search.found);
     for (mailbox, id, caller) in &search.unreadable {
         let index: Index = match context.documents().load(&Key::index(mailbox)).await {
@@ -146,10 +145,10 @@ async fn choose_messages(
             boxes.entry(mailbox.clone()).or_default().insert(*id, caller.clone());
         }
     }
-    Ok((boxes, search.unreadable.len()))
+    Ok(boxes)
 }
 
-/// 1 for a mailbox whose index can't be read or written here: others must not wait for it.
+/// 1 for a document that can't be read or written here: others must not wait for it.
 pub(super) fn skip_one<T>(result: Result<T, StoreError>) -> Result<usize, StoreError> {
     match result {
         Ok(_) => Ok(0),
@@ -195,10 +194,15 @@ async fn add_mark(
 
 /// A worker that was frozen before it flagged may find its run undone.
 async fn is_undone(context: &Context, run: &Run) -> Result<bool, StoreError> {
-    let Some(caller) = run.callers.first() else { return Ok(false) };
-    let mark: Option<Mark> = context.documents().load(&Key::mark(caller)).await?;
-    let state = mark.and_then(|mark| mark.runs.get(&run.id).map(|marked| marked.state));
-    Ok(state == Some(MarkState::Undone))
+    for caller in &run.callers {
+        let mark: Option<Mark> = match context.documents().load(&Key::mark(caller)).await {
+            Err(error) if error.is_about_one() => continue,
+            other => other?,
+        };
+        let state = mark.and_then(|mark| mark.runs.get(&run.id).map(|marked| marked.state));
+        return Ok(state == Some(MarkState::Undone));
+    }
+    Ok(false)
 }
 
 pub(super) async fn clear_flags(

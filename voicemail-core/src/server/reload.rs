@@ -41,10 +41,13 @@ pub(super) async fn follow(state: State) {
 
 async fn ensure_rules(state: &State) {
     let stage = state.stage.borrow().clone();
-    if let Stage::Open(core) = stage
-        && let Err(error) = core.ensure_rules().await
-    {
-        tracing::warn!(reason = error.reason(), %error, "the new rules for numbers aren't registered yet");
+    let Stage::Open(core) = stage else { return };
+    match core.ensure_rules().await {
+        Ok(false) => {}
+        Ok(true) => tracing::info!("new rules for numbers are registered and in force"),
+        Err(error) => {
+            tracing::warn!(reason = error.reason(), %error, "the new rules for numbers aren't registered yet");
+        }
     }
 }
 
