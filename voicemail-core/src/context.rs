@@ -4,7 +4,7 @@
 
 use crate::clock::World;
 use crate::config::TenantConfig;
-use crate::mailbox::IndexWriter;
+use crate::mailbox::{AccessCache, Indexes};
 use crate::model::{CallerHash, CallerId, MailboxId, RuleSet, TenantDocument, TenantKey, Time};
 use crate::regions::{Sight, Sights};
 use crate::store::documents::Documents;
@@ -29,13 +29,14 @@ struct Inner {
     store: Arc<dyn Store>,
     regions: BTreeMap<String, Arc<dyn Store>>,
     documents: Documents,
-    writer: IndexWriter,
+    indexes: Indexes,
     world: World,
     key: TenantKey,
     identity: RwLock<Arc<Identity>>,
     config: RwLock<Arc<TenantConfig>>,
     guarded: Mutex<Option<Duration>>,
     sights: Sights,
+    access: AccessCache,
     expected: Mutex<Option<Time>>,
     wake: Notify,
     retained: Mutex<HashSet<(MailboxId, Time)>>,
@@ -89,7 +90,7 @@ impl Context {
     ) -> Self {
         let documents = Documents::new(Arc::clone(&store), world.clone());
         Self(Arc::new(Inner {
-            writer: IndexWriter::new(documents.clone()),
+            indexes: Indexes::new(documents.clone()),
             documents,
             store,
             regions,
@@ -99,6 +100,7 @@ impl Context {
             config: RwLock::new(Arc::new(config)),
             guarded: Mutex::default(),
             sights: Sights::default(),
+            access: AccessCache::default(),
             expected: Mutex::default(),
             wake: Notify::new(),
             retained: Mutex::default(),
@@ -135,6 +137,11 @@ impl Context {
         &self.0.sights
     }
 
+    /// Whose mailboxes are whose, as lately read.
+    pub(crate) fn access(&self) -> &AccessCache {
+        &self.0.access
+    }
+
     /// Tells this replica's sweeper that something is due then: it may be about to sleep for longer.
     pub(crate) fn expect_due(&self, at: Time) {
         let mut expected = self.0.expected.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,8 +172,8 @@ impl Context {
         &self.0.documents
     }
 
-    pub(crate) fn writer(&self) -> &IndexWriter {
-        &self.0.writer
+    pub(crate) fn indexes(&self) -> &Indexes {
+        &self.0.indexes
     }
 
     /// Clock and randomness.

@@ -358,5 +358,12 @@ fn the_probe_reports_each_property_of_the_store() {
     let output = Command::new(PROGRAM).args(["probe", "--config"]).arg(setup.config()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
-    assert!(text.lines().count() >= 5 && text.lines().all(|line| line.starts_with("ok ")), "{text}");
+    for property in ["answers", "medium", "create-is-exclusive", "one-winner", "clock"] {
+        assert!(text.lines().any(|line| line.trim().starts_with("ok") && line.contains(property)), "{text}");
+    }
+    assert!(text.contains("can be trusted"), "{text}");
+    let probe = ["probe", "--output", "json", "--config"];
+    let output = Command::new(PROGRAM).args(probe).arg(setup.config()).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["trusted"], &report["regions"][0]["storage"]), (&true.into(), &"volume".into()));
 }

@@ -87,7 +87,7 @@ async fn restamp(context: &Context, mailbox: &MailboxId, apply: bool) -> Result<
     if apply && !changes.is_empty() {
         make_due_items(context, mailbox, &index, &changes).await?;
         let messages: BTreeSet<MessageId> = changes.into_keys().collect();
-        context.writer().try_apply(mailbox, IndexOp::Restamp { retention, messages }).await?;
+        context.indexes().try_apply(mailbox, IndexOp::Restamp { retention, messages }).await?;
     }
     Ok(MailboxPlan { class: class.name, counts })
 }

@@ -32,7 +32,7 @@ fn add_fields(value: &mut Value, name: &str) {
     }
 }
 
-async fn rewrite<D: Serialize + DeserializeOwned + Send>(store: &Arc<dyn Store>, key: &Key) {
+async fn rewrite<D: Serialize + DeserializeOwned + Clone + Send + Sync>(store: &Arc<dyn Store>, key: &Key) {
     let documents = Documents::new(Arc::clone(store), World::real());
     let same = |found: Option<D>, _| Decision::Write(found.unwrap(), ());
     documents.update::<D, _, _>(key, same).await.unwrap_or_else(|error| panic!("{key}: {error}"));

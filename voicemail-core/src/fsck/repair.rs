@@ -85,7 +85,7 @@ async fn repair_mailbox(
         }
         (Code::FlagOfUndone, Some(_)) => {
             let Some(run) = read_run(run) else { return Ok(None) };
-            context.writer().try_apply(&mailbox, IndexOp::ClearFlags { run }).await?;
+            context.indexes().try_apply(&mailbox, IndexOp::ClearFlags { run }).await?;
             Ok(Some("shown again"))
         }
         (Code::CoveredAndVisible, Some((id, entry))) => hide(context, &mailbox, id, entry, run).await,
@@ -143,7 +143,7 @@ async fn hide(
     let Some(marked) = marked.filter(|marked| marked.state == MarkState::Marked) else { return Ok(None) };
     let messages = BTreeMap::from([(id, entry.caller_hash.clone())]);
     let op = IndexOp::Flag { run, purge_at: marked.purge_at, messages };
-    context.writer().try_apply(mailbox, op).await?;
+    context.indexes().try_apply(mailbox, op).await?;
     Ok(Some("hidden"))
 }
 

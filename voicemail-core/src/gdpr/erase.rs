@@ -91,7 +91,7 @@ async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<()
     if broken::is(Broken::NoManifest) {
         for (mailbox, items) in &manifest.items {
             erase_objects(context, mailbox, items).await?;
-            context.writer().try_apply(mailbox, IndexOp::FinishPurge(items.clone())).await?;
+            context.indexes().try_apply(mailbox, IndexOp::FinishPurge(items.clone())).await?;
         }
         return Ok(());
     }
@@ -139,9 +139,9 @@ async fn erase_in_mailbox(
     mailbox: &MailboxId,
     items: &[PurgeItem],
 ) -> Result<u64, StoreError> {
-    context.writer().try_apply(mailbox, IndexOp::BeginPurge(items.to_vec())).await?;
+    context.indexes().try_apply(mailbox, IndexOp::BeginPurge(items.to_vec())).await?;
     erase_objects(context, mailbox, items).await?;
-    let applied = context.writer().try_apply(mailbox, IndexOp::FinishPurge(items.to_vec())).await?;
+    let applied = context.indexes().try_apply(mailbox, IndexOp::FinishPurge(items.to_vec())).await?;
     Ok(match applied.map(|applied| applied.outcome) {
         Some(IndexOutcome::Touched(touched)) => u64::from(touched),
         _ => 0,

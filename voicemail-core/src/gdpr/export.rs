@@ -42,7 +42,7 @@ pub(super) async fn collect(context: &Context, run: &Run) -> Result<Vec<Found>, 
     if run.state == RunState::Collecting {
         for (mailbox, messages) in by_mailbox(&search.found) {
             let op = IndexOp::Hold { hold: run.id.flat(), until, messages };
-            unreadable += skip_one(context.writer().try_apply(&mailbox, op).await)?;
+            unreadable += skip_one(context.indexes().try_apply(&mailbox, op).await)?;
         }
     }
     // What is held is held; but an export that misses something must not be handed out as the whole.

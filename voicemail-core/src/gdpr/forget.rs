@@ -121,7 +121,7 @@ pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, Gdp
     unreadable += search.unreadable.len();
     for (mailbox, messages) in &boxes {
         let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages: messages.clone() };
-        unreadable += skip_one(context.writer().try_apply(mailbox, op).await)?;
+        unreadable += skip_one(context.indexes().try_apply(mailbox, op).await)?;
     }
     if !broken::is(Broken::NoLookAfterFlagging) && is_undone(context, run).await? {
         clear_flags(context, &run.id, boxes.keys()).await?;
@@ -213,7 +213,7 @@ pub(super) async fn clear_flags(
     let mut unreadable = 0;
     for mailbox in boxes {
         let op = IndexOp::ClearFlags { run: run.clone() };
-        unreadable += skip_one(context.writer().try_apply(mailbox, op).await)?;
+        unreadable += skip_one(context.indexes().try_apply(mailbox, op).await)?;
     }
     whole(unreadable)
 }

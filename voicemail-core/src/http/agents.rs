@@ -2,7 +2,7 @@
 
 use super::extract::{Agents, Caller, JsonBody, Lamps, Name, Names, Parameters};
 use super::mailbox_access::{open_lamp, open_own};
-use super::range::{Part, choose_part};
+use super::range::{Part, choose_part, knows};
 use super::{ApiError, App, ProblemKind};
 use crate::mailbox::{ListedState, MessageFilter, MessagePage, MessageView, OwnMailbox};
 use crate::model::{MailboxId, MessageChange, MessageId, MessageState, Mwi};
@@ -51,14 +51,21 @@ struct ListQuery {
 /// Newest first, with their callers.
 #[utoipa::path(
     get, path = "/mailboxes/{mailbox}/messages", tag = "agent",
-    params(("mailbox" = String, Path, description = "Mailbox"), ListQuery),
-    responses((status = 200, description = "A page of messages", body = MessagePage)),
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"), ListQuery,
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
+    ),
+    responses(
+        (status = 200, description = "A page of messages, with an entity tag", body = MessagePage),
+        (status = 304, description = "The mailbox is as the client knows it"),
+    ),
 )]
 async fn list(
     State(app): State<App>,
     caller: Caller<Agents>,
     Name(mailbox): Name<MailboxId>,
     Parameters(query): Parameters<ListQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let limit = query.limit.unwrap_or(LISTED);
     if !(1..=MOST_LISTED).contains(&limit) {
@@ -66,7 +73,18 @@ async fn list(
     }
     let core = open_own(&app, &caller, &mailbox).await?;
     let filter = MessageFilter { state: query.state, limit: usize::from(limit), cursor: query.cursor };
-    Ok(private(core.mailboxes.list(&mailbox, filter).await?))
+    let (page, tag) = core.mailboxes.list_tagged(&mailbox, filter).await?;
+    Ok(unless_known(&headers, &tag, page))
+}
+
+/// Personal data stays out of shared caches; a client asks again each time, and is told if nothing changed.
+fn unless_known<T: Serialize>(headers: &HeaderMap, tag: &str, body: T) -> Response {
+    let etag = format!("\"{tag}\"");
+    let known = [(header::CACHE_CONTROL, "private, no-cache".to_owned()), (header::ETAG, etag.clone())];
+    match knows(headers, &etag) {
+        true => (StatusCode::NOT_MODIFIED, known).into_response(),
+        false => (known, Json(body)).into_response(),
+    }
 }
 
 /// Personal data stays out of caches.
@@ -167,16 +185,24 @@ async fn restore(
 /// Get a mailbox's message waiting counts
 #[utoipa::path(
     get, path = "/mailboxes/{mailbox}/mwi", tag = "agent",
-    params(("mailbox" = String, Path, description = "Mailbox")),
-    responses((status = 200, description = "Counts as in RFC 3842", body = Mwi)),
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
+    ),
+    responses(
+        (status = 200, description = "Counts as in RFC 3842, with an entity tag", body = Mwi),
+        (status = 304, description = "The mailbox is as the client knows it"),
+    ),
 )]
 async fn mwi(
     State(app): State<App>,
     caller: Caller<Lamps>,
     Name(mailbox): Name<MailboxId>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let core = open_lamp(&app, &caller, &mailbox).await?;
-    Ok(private(core.mailboxes.mwi(&mailbox).await?))
+    let (counts, tag) = core.mailboxes.mwi_tagged(&mailbox).await?;
+    Ok(unless_known(&headers, &tag, counts))
 }
 
 /// The caller's mailboxes.

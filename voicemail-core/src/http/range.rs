@@ -20,15 +20,21 @@ pub(super) enum Part {
 
 /// Decides from a request's headers which part of `size` bytes with that tag to send.
 pub(super) fn choose_part(headers: &HeaderMap, etag: &str, size: u64) -> Part {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if text(header::IF_NONE_MATCH).is_some_and(|tags| matches_any(tags, etag)) {
+    if knows(headers, etag) {
         return Part::NotModified;
     }
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let same = text(header::IF_RANGE).is_none_or(|tag| tag.trim() == etag);
     match text(header::RANGE).filter(|_| same).and_then(parse_range) {
         Some(spec) => resolve(spec, size),
         None => Part::Whole,
     }
+}
+
+/// Whether the client has what this tag names.
+pub(super) fn knows(headers: &HeaderMap, etag: &str) -> bool {
+    let tags = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    tags.is_some_and(|tags| matches_any(tags, etag))
 }
 
 /// Weak comparison, as the RFC wants it for `If-None-Match`.

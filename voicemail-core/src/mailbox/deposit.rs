@@ -92,9 +92,8 @@ impl Mailboxes {
     /// `UnknownMailbox`, `IdOutOfTime`, `Full`, `FullOfSeconds`, `ClockSkew`, or the store's.
     pub async fn admit(&self, request: DepositRequest) -> Result<Admitted, MailboxError> {
         let (started, received) = (self.context.world().monotonic(), self.context.world().now());
-        let documents = self.context.documents();
-        let index: Index =
-            documents.load(&Key::index(&request.mailbox)).await?.ok_or(MailboxError::UnknownMailbox)?;
+        let index =
+            self.context.indexes().load(&request.mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
         let is_retry = index.entries.contains_key(&request.id);
         if index.closed && !is_retry {
             return Err(MailboxError::UnknownMailbox);

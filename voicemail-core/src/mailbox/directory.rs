@@ -16,6 +16,7 @@ use crate::store::patience::{delete, ensure};
 use crate::store::{Key, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// When the sweeper takes an unfinished closing up.
@@ -98,7 +99,7 @@ impl Directory {
             Decision::Write(new, ())
         };
         self.context.documents().update(&Key::settings(mailbox), change).await?;
-        match self.context.writer().apply(mailbox, IndexOp::Open).await?.outcome {
+        match self.context.indexes().apply(mailbox, IndexOp::Open).await?.outcome {
             IndexOutcome::StillClosing => Err(MailboxError::StillClosing),
             _ => self.get_mailbox(mailbox).await,
         }
@@ -122,8 +123,8 @@ impl Directory {
         })
     }
 
-    async fn open_index(&self, mailbox: &MailboxId) -> Result<Option<Index>, StoreError> {
-        let index: Option<Index> = self.context.documents().load(&Key::index(mailbox)).await?;
+    async fn open_index(&self, mailbox: &MailboxId) -> Result<Option<Arc<Index>>, StoreError> {
+        let index = self.context.indexes().load(mailbox).await?;
         Ok(index.filter(|index| !index.closed))
     }
 
@@ -139,7 +140,7 @@ impl Directory {
             .now()
             .plus(RESUME_AFTER));
         ensure(self.context.store(), self.context.world(), &Key::due(&item), &encode(&item)?).await?;
-        self.context.writer().apply(mailbox, IndexOp::Close).await?;
+        self.context.indexes().apply(mailbox, IndexOp::Close).await?;
         if empty_closed(&self.context, mailbox, index.generation).await? {
             delete(self.context.store(), self.context.world(), &Key::due(&item)).await?;
         }
@@ -156,7 +157,9 @@ impl Directory {
             let unknown = old.map(|old| old.unknown).unwrap_or_default();
             Decision::Write(User { unknown, ..new.clone() }, ())
         };
-        self.context.documents().update(&Key::user(user), change).await?;
+        let changed = self.context.documents().update(&Key::user(user), change).await;
+        self.context.access().forget_all();
+        changed?;
         Ok(new)
     }
 
@@ -203,7 +206,9 @@ impl Directory {
     /// `Unknown`, or the store's.
     pub async fn delete_user(&self, user: &UserId) -> Result<(), MailboxError> {
         self.get_user(user).await?;
-        Ok(delete(self.context.store(), self.context.world(), &Key::user(user)).await?)
+        let deleted = delete(self.context.store(), self.context.world(), &Key::user(user)).await;
+        self.context.access().forget_all();
+        Ok(deleted?)
     }
 
     /// Makes or replaces a group.
@@ -219,7 +224,9 @@ impl Directory {
             let unknown = old.map(|old| old.unknown).unwrap_or_default();
             Decision::Write(Group { unknown, ..new.clone() }, ())
         };
-        self.context.documents().update(&Key::group(group), change).await?;
+        let changed = self.context.documents().update(&Key::group(group), change).await;
+        self.context.access().forget_all();
+        changed?;
         Ok(new)
     }
 
@@ -237,7 +244,9 @@ impl Directory {
     /// `Unknown`, or the store's.
     pub async fn delete_group(&self, group: &GroupId) -> Result<(), MailboxError> {
         self.get_group(group).await?;
-        Ok(delete(self.context.store(), self.context.world(), &Key::group(group)).await?)
+        let deleted = delete(self.context.store(), self.context.world(), &Key::group(group)).await;
+        self.context.access().forget_all();
+        Ok(deleted?)
     }
 
     /// All mailboxes of a user, personal ones first, with their counts. A user nobody provisioned has none.
@@ -265,7 +274,17 @@ impl Directory {
     /// # Errors
     /// The store's.
     pub async fn may_open(&self, user: &UserId, mailbox: &MailboxId) -> Result<bool, MailboxError> {
-        Ok(self.owned(user).await?.iter().any(|(own, _)| own == mailbox))
+        let known = self.context.access().get(user, self.context.world().monotonic());
+        let owned = match known {
+            Some(owned) => owned,
+            None => {
+                let owned: Arc<Vec<_>> =
+                    Arc::new(self.owned(user).await?.into_iter().map(|(own, _)| own).collect());
+                self.context.access().put(user, &owned, self.context.world().monotonic());
+                owned
+            }
+        };
+        Ok(owned.contains(mailbox))
     }
 
     async fn owned(&self, user: &UserId) -> Result<Vec<(MailboxId, OwnedAs)>, StoreError> {

@@ -43,8 +43,8 @@ impl<'a> Finisher<'a> {
             insertion.envelope.entry(insertion.caller.clone(), flags.clone(), self.context.world().now());
         let new = NewEntry { id: insertion.id, entry, generation: insertion.envelope.generation };
         let op = IndexOp::Insert(Box::new(new));
-        let applied = self.context.writer().try_apply(&insertion.mailbox, op).await?;
-        let outcome = applied.map_or(IndexOutcome::Refused, |applied| applied.outcome);
+        let applied = self.context.indexes().try_apply(&insertion.mailbox, op).await?;
+        let outcome = applied.as_ref().map_or(IndexOutcome::Refused, |applied| applied.outcome);
         match outcome {
             IndexOutcome::Done | IndexOutcome::AlreadyThere => {}
             refused => {
@@ -131,12 +131,12 @@ impl<'a> Finisher<'a> {
     async fn flag(&self, insertion: &Insertion, run: &RunId, purge_at: Time) -> Result<Mwi, MailboxError> {
         let messages = BTreeMap::from([(insertion.id, insertion.caller.clone())]);
         let op = IndexOp::Flag { run: run.clone(), purge_at, messages };
-        Ok(self.context.writer().apply(&insertion.mailbox, op).await?.mwi)
+        Ok(self.context.indexes().apply(&insertion.mailbox, op).await?.mwi)
     }
 
     async fn clear(&self, insertion: &Insertion, run: &RunId) -> Result<Mwi, MailboxError> {
         let op = IndexOp::ClearFlags { run: run.clone() };
-        Ok(self.context.writer().apply(&insertion.mailbox, op).await?.mwi)
+        Ok(self.context.indexes().apply(&insertion.mailbox, op).await?.mwi)
     }
 
     /// A purge covers the message: it goes by X, and the depositor is told that it is gone.

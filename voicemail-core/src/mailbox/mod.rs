@@ -6,15 +6,16 @@
 //!
 //! What can go wrong is a [`MailboxError`]: each says what to do, and nothing acknowledged is ever lost.
 
+mod access;
 mod deposit;
 mod directory;
 mod error;
 mod finish;
+mod indexes;
 mod remove;
 mod retention;
 mod retrieve;
 mod views;
-mod writer;
 
 pub use deposit::{Admitted, DepositRequest, Deposited, Recording, RecordingInfo};
 pub use directory::{Directory, MailboxView, OwnMailbox, OwnedAs};
@@ -22,14 +23,15 @@ pub use error::MailboxError;
 pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
 pub use views::{MessageView, ShownState};
 
+pub(crate) use access::AccessCache;
 pub(crate) use deposit::{decode, decode_envelope, encode, ensure_retention, require_known};
 pub(crate) use directory::empty_closed;
 pub(crate) use finish::{Finisher, Insertion};
+pub(crate) use indexes::Indexes;
 #[cfg(test)]
 pub(crate) use remove::Only;
 pub(crate) use remove::Remover;
 pub(crate) use retention::expire_messages;
-pub(crate) use writer::IndexWriter;
 
 use crate::context::Context;
 

@@ -55,7 +55,7 @@ impl<'a> Remover<'a> {
             only_expired: only.expired,
             only_visible: only.visible,
         };
-        let begun = self.context.writer().try_apply(mailbox, op).await?;
+        let begun = self.context.indexes().try_apply(mailbox, op).await?;
         if begun.is_some_and(|applied| applied.outcome == IndexOutcome::NotFound) {
             delete(self.context.store(), self.context.world(), &key).await?;
             return Ok(false);
@@ -84,11 +84,11 @@ impl<'a> Remover<'a> {
         let (store, world) = (self.context.store(), self.context.world());
         let op = IndexOp::FinishDelete { id: *id, caller: caller.clone(), audio: audio.clone() };
         if broken::is(Broken::EntryBeforeAudio) {
-            self.context.writer().try_apply(mailbox, op.clone()).await?;
+            self.context.indexes().try_apply(mailbox, op.clone()).await?;
         }
         delete(self.context.region(region)?.as_ref(), world, &Key::audio(audio)).await?;
         delete(store, world, &Key::envelope(caller, mailbox, *id)).await?;
-        self.context.writer().try_apply(mailbox, op).await?;
+        self.context.indexes().try_apply(mailbox, op).await?;
         delete(store, world, &Key::due(item)).await
     }
 }

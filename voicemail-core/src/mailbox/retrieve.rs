@@ -11,10 +11,11 @@ use crate::model::{
     AudioDigest, Entry, Index, IndexOp, IndexOutcome, MailboxId, MessageChange, MessageId, Mwi, PurgeItem,
     Time,
 };
-use crate::store::{Key, StoreError};
+use crate::store::{Key, Revision, StoreError};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// States that a list can be narrowed to.
@@ -53,13 +54,13 @@ pub struct Audio {
 
 impl Mailboxes {
     /// The index of an open mailbox.
-    async fn index(&self, mailbox: &MailboxId) -> Result<Index, MailboxError> {
-        let index: Option<Index> = self.context.documents().load(&Key::index(mailbox)).await?;
-        index.filter(|index| !index.closed).ok_or(MailboxError::UnknownMailbox)
+    async fn index(&self, mailbox: &MailboxId) -> Result<(Arc<Index>, Revision), MailboxError> {
+        let found = self.context.indexes().load_revision(mailbox).await?;
+        found.filter(|(index, _)| !index.closed).ok_or(MailboxError::UnknownMailbox)
     }
 
     async fn entry(&self, mailbox: &MailboxId, id: MessageId) -> Result<Entry, MailboxError> {
-        let index = self.index(mailbox).await?;
+        let (index, _) = self.index(mailbox).await?;
         index.visible(id).cloned().ok_or(MailboxError::UnknownMessage)
     }
 
@@ -72,8 +73,20 @@ impl Mailboxes {
         mailbox: &MailboxId,
         filter: MessageFilter,
     ) -> Result<MessagePage, MailboxError> {
+        Ok(self.list_tagged(mailbox, filter).await?.0)
+    }
+
+    /// Lists messages, with a tag that is the same as long as the mailbox is.
+    ///
+    /// # Errors
+    /// As those of [`list`](Self::list).
+    pub async fn list_tagged(
+        &self,
+        mailbox: &MailboxId,
+        filter: MessageFilter,
+    ) -> Result<(MessagePage, String), MailboxError> {
         let after = filter.cursor.as_deref().map(parse_cursor).transpose()?;
-        let index = self.index(mailbox).await?;
+        let (index, revision) = self.index(mailbox).await?;
         let wanted = |entry: &Entry| {
             let state = shown(entry);
             entry.is_visible() && filter.state.map_or(state != ShownState::Trashed, |only| only == state)
@@ -91,7 +104,8 @@ impl Mailboxes {
         let next = found.last().filter(|_| more).map(|(time, id)| format!("{}.{id}", time.0));
         let view =
             |(_, id): &(Time, MessageId)| index.visible(*id).map(|e| MessageView::new(mailbox, *id, e));
-        Ok(MessagePage { messages: found.iter().filter_map(view).collect(), next })
+        let page = MessagePage { messages: found.iter().filter_map(view).collect(), next };
+        Ok((page, self.tag(mailbox, &revision)))
     }
 
     /// One message.
@@ -171,11 +185,9 @@ impl Mailboxes {
         id: MessageId,
         op: IndexOp,
     ) -> Result<MessageView, MailboxError> {
-        self.index(mailbox).await?;
-        match self.context.writer().apply(mailbox, op).await?.outcome {
-            IndexOutcome::NotFound => Err(MailboxError::UnknownMessage),
-            _ => self.message(mailbox, id).await,
-        }
+        let applied = self.context.indexes().apply(mailbox, op).await?;
+        let entry = applied.entry.filter(|_| applied.outcome != IndexOutcome::NotFound);
+        entry.map(|entry| MessageView::new(mailbox, id, &entry)).ok_or(MailboxError::UnknownMessage)
     }
 
     /// The counts that the lamp shows.
@@ -183,7 +195,22 @@ impl Mailboxes {
     /// # Errors
     /// `UnknownMailbox`, or the store's.
     pub async fn mwi(&self, mailbox: &MailboxId) -> Result<Mwi, MailboxError> {
-        Ok(Mwi::count(&self.index(mailbox).await?))
+        Ok(self.mwi_tagged(mailbox).await?.0)
+    }
+
+    /// The counts, with a tag that is the same as long as the mailbox is.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, or the store's.
+    pub async fn mwi_tagged(&self, mailbox: &MailboxId) -> Result<(Mwi, String), MailboxError> {
+        let (index, revision) = self.index(mailbox).await?;
+        Ok((Mwi::count(&index), self.tag(mailbox, &revision)))
+    }
+
+    /// Keyed, because a store's own tag may be a digest of what it is of.
+    fn tag(&self, mailbox: &MailboxId, revision: &Revision) -> String {
+        let text = format!("{mailbox} {}", revision.0);
+        self.context.key().tag("entity-tag", text.as_bytes())[..24].to_owned()
     }
 }
 

@@ -42,6 +42,17 @@ pub struct Versioned {
     pub revision: Revision,
 }
 
+/// What became of a document that was known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// There is none.
+    Missing,
+    /// It is still of the revision known.
+    Unchanged,
+    /// It is another revision.
+    Changed(Versioned),
+}
+
 /// Bytes on their way into the store; an error item aborts the write and leaves nothing behind.
 pub type BodyStream = BoxStream<'static, Result<Bytes, BodyError>>;
 
@@ -81,6 +92,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// A document and its revision.
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError>;
+
+    /// A document, unless it is still of the revision that the caller knows.
+    async fn load_unless(&self, key: &Key, known: &Revision) -> Result<Loaded, StoreError> {
+        Ok(match self.load(key).await? {
+            None => Loaded::Missing,
+            Some(found) if found.revision == *known => Loaded::Unchanged,
+            Some(found) => Loaded::Changed(found),
+        })
+    }
 
     /// Keys of objects below a prefix (which ends in `/`), sorted by key. Lazy, so that a reader may stop early.
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a>;

@@ -3,7 +3,7 @@
 //! Every call that writes is `Refused`, also the store's clock, which a volume reads by making a file.
 
 use super::probe::Finding;
-use super::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{BodyStream, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
 use crate::model::Time;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -36,6 +36,10 @@ impl Store for ReadOnlyStore {
 
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         self.0.load(key).await
+    }
+
+    async fn load_unless(&self, key: &Key, known: &Revision) -> Result<Loaded, StoreError> {
+        self.0.load_unless(key, known).await
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {

@@ -4,7 +4,9 @@
 //! is *unclear*, and the caller reads back (see [`super::documents`]). An upload has its own time limit.
 
 use super::probe::Finding;
-use super::{BodyStream, ErrorClass, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{
+    BodyStream, ErrorClass, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 use crate::clock::World;
 use crate::model::{CallerTag, Time};
 use async_trait::async_trait;
@@ -75,6 +77,10 @@ impl Store for RetryStore {
 
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         self.repeat(|| self.inner.load(key)).await
+    }
+
+    async fn load_unless(&self, key: &Key, known: &Revision) -> Result<Loaded, StoreError> {
+        self.repeat(|| self.inner.load_unless(key, known)).await
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {

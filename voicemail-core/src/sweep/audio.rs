@@ -8,7 +8,7 @@ use super::{Sweeper, Swept};
 use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::mailbox::{Finisher, Insertion, MailboxError, decode_envelope, ensure_retention, require_known};
-use crate::model::{AudioKey, AudioParts, Envelope, Index, Time};
+use crate::model::{AudioKey, AudioParts, Envelope, Time};
 use crate::store::patience::delete;
 use crate::store::{Key, StoreError};
 use futures::TryStreamExt;
@@ -94,7 +94,7 @@ impl Piece<'_> {
         if age < UNDER_WAY {
             return Ok(());
         }
-        let index: Option<Index> = self.context.documents().load(&Key::index(&self.parts.mailbox)).await?;
+        let index = self.context.indexes().load(&self.parts.mailbox).await?;
         // A closed mailbox keeps its index: without one it was lost, and with it no reason to delete anything.
         let Some(index) = index else { return Ok(()) };
         let entry = index.entries.get(&self.parts.id);

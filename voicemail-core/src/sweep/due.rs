@@ -6,7 +6,7 @@
 use super::{Sweeper, Swept};
 use crate::gdpr::{GdprError, move_run_on};
 use crate::mailbox::{Remover, decode, empty_closed, expire_messages, require_known};
-use crate::model::{Due, DueItem, Index, MessageState, Time};
+use crate::model::{Due, DueItem, MessageState, Time};
 use crate::store::patience::delete;
 use crate::store::{ErrorClass, Key, StoreError};
 use futures::TryStreamExt;
@@ -86,7 +86,7 @@ async fn carry_out(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> 
 async fn finish_deletion(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> {
     let context = &sweeper.context;
     let Due::Delete { mailbox, id, audio, .. } = &item.due else { return Ok(Done::Yes) };
-    let index: Option<Index> = context.documents().load(&Key::index(mailbox)).await?;
+    let index = context.indexes().load(mailbox).await?;
     let entry = index.as_ref().and_then(|index| index.entries.get(id));
     let standing = entry.is_some_and(|entry| entry.state != MessageState::Deleting && entry.audio == *audio);
     if standing {

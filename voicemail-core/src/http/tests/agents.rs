@@ -143,3 +143,23 @@ async fn telephony_sees_every_lamp_but_no_message() {
     ask("/mailboxes/1001/messages").await.is_problem(ProblemKind::RoleMissing);
     ask("/mailboxes/4711/mwi").await.is_problem(ProblemKind::UnknownMailbox);
 }
+
+#[tokio::test]
+async fn a_client_that_knows_a_mailbox_is_told_so_until_it_changes() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", "+442079460123").await;
+    for path in ["/mailboxes/1001/messages", "/mailboxes/1001/mwi"] {
+        let etag = api.get(path).await.is(StatusCode::OK).header("etag").to_owned();
+        let ask = async || {
+            let request = api.request(Method::GET, path).header("if-none-match", &etag);
+            api.send(request.body(Body::empty()).unwrap()).await
+        };
+        let known = ask().await.is(StatusCode::NOT_MODIFIED);
+        assert!(known.body.is_empty() && known.header("etag") == etag);
+        let urgent = json!({ "urgent": path.ends_with("messages") });
+        api.send_json(Method::PATCH, &format!("/mailboxes/1001/messages/{id}"), urgent)
+            .await
+            .is(StatusCode::OK);
+        assert_ne!(ask().await.is(StatusCode::OK).header("etag"), etag);
+    }
+}

@@ -149,6 +149,16 @@ pub enum IndexOutcome {
     Touched(u32),
 }
 
+impl IndexOp {
+    /// The message that its owner changes.
+    pub fn owners_message(&self) -> Option<MessageId> {
+        match self {
+            Self::Change(id, _) | Self::MoveToTrash { id, .. } | Self::Restore(id) => Some(*id),
+            _ => None,
+        }
+    }
+}
+
 impl Index {
     /// Applies one operation. The flag says whether the index changed and must be written.
     pub fn apply(&mut self, op: &IndexOp, now: Time) -> (bool, IndexOutcome) {

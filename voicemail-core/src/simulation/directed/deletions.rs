@@ -60,7 +60,7 @@ fn deletion_resumed_by_its_maker() -> Outcome {
     let (caller, audio) = (entry.caller_hash.clone(), entry.audio.clone());
     let begin = IndexOp::BeginDelete { id, caller, audio, only_expired: false, only_visible: false };
     let replica = case.replica.clone();
-    case.run(async move { replica.context.writer().apply(&mailbox(BOX), begin).await.map(|_| ()).unwrap() });
+    case.run(async move { replica.context.indexes().apply(&mailbox(BOX), begin).await.map(|_| ()).unwrap() });
     expect(case.run(removing(&case, id, &entry, Only::default())), "the deletion failed")?;
     case.expect_no_traces(A)?;
     case.rest()

@@ -92,7 +92,7 @@ async fn insert_late(replica: Replica, id: MessageId, copy: BTreeMap<String, Byt
     let envelope = decode_envelope(envelope).unwrap();
     let entry = envelope.entry(hash(A), BTreeMap::new(), Time(0));
     let new = NewEntry { id, entry, generation: envelope.generation };
-    replica.context.writer().apply(&mailbox(BOX), IndexOp::Insert(Box::new(new))).await.unwrap();
+    replica.context.indexes().apply(&mailbox(BOX), IndexOp::Insert(Box::new(new))).await.unwrap();
 }
 
 #[test]

@@ -25,6 +25,11 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// Of a document that isn't there yet.
+    pub(super) fn first() -> Self {
+        Self { schema: SCHEMA, revision: 0, nonces: Vec::new(), unknown: Map::new() }
+    }
+
     pub(super) fn has_nonce(&self, nonce: &str) -> bool {
         self.nonces.iter().any(|(known, _)| known == nonce)
     }
@@ -76,14 +81,13 @@ pub(super) fn encode<D: Serialize>(
     previous: Option<Header>,
     nonce: &str,
     now: Time,
-) -> Result<Bytes, StoreError> {
-    let previous =
-        previous.unwrap_or(Header { schema: SCHEMA, revision: 0, nonces: Vec::new(), unknown: Map::new() });
+) -> Result<(Bytes, Header), StoreError> {
+    let previous = previous.unwrap_or_else(Header::first);
     if previous.schema > SCHEMA {
         return Err(StoreError::NewerSchema { found: previous.schema, known: SCHEMA });
     }
     let stored = Body { header: Header { schema: SCHEMA, ..previous.next(nonce, now) }, body };
     let bytes = serde_json::to_vec(&stored)
         .map_err(|error| StoreError::Refused(format!("a document can't be encoded: {error}")))?;
-    Ok(Bytes::from(bytes))
+    Ok((Bytes::from(bytes), stored.header))
 }

@@ -24,7 +24,7 @@ mod upload;
 pub use budget::UploadBudget;
 
 use super::probe::Finding;
-use super::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{BodyStream, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
 use crate::clock::World;
 use crate::config::{AzureBlobConfig, EtagQuoting, S3Config};
 use crate::model::{CallerTag, Time};
@@ -34,7 +34,7 @@ use errors::{reading, writing};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{
-    Certificate, ClientOptions, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode,
+    Certificate, ClientOptions, Error, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt, PutMode,
     PutOptions, PutResult, RetryConfig, TagSet, UpdateVersion,
 };
 use observe::Observed;
@@ -278,6 +278,12 @@ fn root(prefix: Option<&str>, tenant: &str) -> Path {
     Path::from(format!("{}/v1/{tenant}", prefix.unwrap_or_default()))
 }
 
+async fn receive(found: GetResult) -> Result<Versioned, StoreError> {
+    let none = || StoreError::Refused("the server gives no ETag".into());
+    let revision = Revision(found.meta.e_tag.clone().ok_or_else(none)?);
+    Ok(Versioned { bytes: found.bytes().await.map_err(reading)?, revision })
+}
+
 /// A range that the server understands; `None` for an empty one, which none does.
 fn get_range(range: &Range<u64>) -> Option<GetRange> {
     (range.start < range.end).then(|| GetRange::Bounded(range.clone()))
@@ -325,9 +331,17 @@ impl Store for ObjectBackend {
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(reading(error)),
         };
-        let none = || StoreError::Refused("the server gives no ETag".into());
-        let revision = Revision(found.meta.e_tag.clone().ok_or_else(none)?);
-        Ok(Some(Versioned { bytes: found.bytes().await.map_err(reading)?, revision }))
+        receive(found).await.map(Some)
+    }
+
+    async fn load_unless(&self, key: &Key, known: &Revision) -> Result<Loaded, StoreError> {
+        let options = GetOptions { if_none_match: Some(known.0.clone()), ..GetOptions::default() };
+        match self.small.get_opts(&self.path(key), options).await {
+            Err(Error::NotModified { .. }) => Ok(Loaded::Unchanged),
+            Err(Error::NotFound { .. }) => Ok(Loaded::Missing),
+            Err(error) => Err(reading(error)),
+            Ok(found) => Ok(Loaded::Changed(receive(found).await?)),
+        }
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {

@@ -16,7 +16,7 @@ mod walk;
 pub use medium::{LockProbe, hold_lock_probe};
 
 use super::probe::Finding;
-use super::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{BodyStream, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
 use crate::model::Time;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -84,6 +84,11 @@ impl Store for VolumeStore {
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         let key = key.clone();
         self.blocking(move |root, heads| revisions::load(root, heads, &key)).await
+    }
+
+    async fn load_unless(&self, key: &Key, known: &Revision) -> Result<Loaded, StoreError> {
+        let (key, known) = (key.clone(), known.clone());
+        self.blocking(move |root, heads| revisions::load_unless(root, heads, &key, &known)).await
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {

@@ -9,7 +9,7 @@ use super::objects::is_missing;
 use super::publish::{file_system_time, link, remove_file, sync_folder, write_temporary};
 use super::{REVISION_LIFE, unavailable, unclear};
 use crate::model::Time;
-use crate::store::{Key, Revision, StoreError, Versioned};
+use crate::store::{Key, Loaded, Revision, StoreError, Versioned};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt;
@@ -81,6 +81,20 @@ pub(super) fn load(root: &Path, heads: &Heads, key: &Key) -> Result<Option<Versi
         }
     }
     Err(StoreError::Unavailable("a document's revisions change faster than they can be read".into()))
+}
+
+/// Without reading it when the head is the revision known.
+pub(super) fn load_unless(
+    root: &Path,
+    heads: &Heads,
+    key: &Key,
+    known: &Revision,
+) -> Result<Loaded, StoreError> {
+    match find_head(&folder_of(root, key), heads)? {
+        Some(number) if number.to_string() == known.0 => return Ok(Loaded::Unchanged),
+        _ => {}
+    }
+    Ok(load(root, heads, key)?.map_or(Loaded::Missing, Loaded::Changed))
 }
 
 fn find_head(folder: &Path, heads: &Heads) -> Result<Option<u64>, StoreError> {

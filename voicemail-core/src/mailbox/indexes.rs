@@ -7,19 +7,24 @@
 //! at the mark again after it.
 
 use super::MailboxError;
-use crate::model::{Index, IndexOp, IndexOutcome, MailboxId, Mwi};
-use crate::store::documents::{Decision, Documents};
-use crate::store::{Key, StoreError};
+use crate::model::{Entry, Index, IndexOp, IndexOutcome, MailboxId, Mwi};
+use crate::store::documents::{Cache, Decision, Documents};
+use crate::store::{Key, Revision, StoreError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
-/// What became of an operation, and the counts of the very revision that holds it.
-#[derive(Clone, Copy, Debug)]
+/// What became of an operation, and the counts and the message in the very revision that holds it.
+#[derive(Clone, Debug)]
 pub(crate) struct Applied {
     pub(crate) outcome: IndexOutcome,
     pub(crate) mwi: Mwi,
+    /// The message that the owner changed, if they see it and the mailbox is open.
+    pub(crate) entry: Option<Box<Entry>>,
 }
+
+/// Entries of indexes kept decoded: some megabytes.
+const MOST_ENTRIES: usize = 20_000;
 
 /// `None`: there is no such mailbox.
 type Answer = Result<Option<Applied>, StoreError>;
@@ -35,18 +40,39 @@ struct Queue {
     turn: tokio::sync::Mutex<()>,
 }
 
-/// The one way to change an index.
-pub(crate) struct IndexWriter {
+/// The one way to read and to change an index.
+pub(crate) struct Indexes {
     documents: Documents,
+    known: Cache<Index>,
     queues: Mutex<HashMap<MailboxId, Arc<Queue>>>,
 }
 
 /// Queues nobody uses are dropped when there are more than this.
 const MOST_QUEUES: usize = 10_000;
 
-impl IndexWriter {
+impl Indexes {
     pub(crate) fn new(documents: Documents) -> Self {
-        Self { documents, queues: Mutex::default() }
+        let weigh = |index: &Index| 1 + index.entries.len() + index.gone.len() / 8;
+        Self { documents, known: Cache::new(MOST_ENTRIES, weigh), queues: Mutex::default() }
+    }
+
+    /// A mailbox's index as it is in the store now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn load(&self, mailbox: &MailboxId) -> Result<Option<Arc<Index>>, StoreError> {
+        Ok(self.load_revision(mailbox).await?.map(|(index, _)| index))
+    }
+
+    /// With its revision, which changes with every change.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn load_revision(
+        &self,
+        mailbox: &MailboxId,
+    ) -> Result<Option<(Arc<Index>, Revision)>, StoreError> {
+        self.documents.load_known(&self.known, &Key::index(mailbox)).await
     }
 
     /// Applies an operation.
@@ -94,7 +120,7 @@ impl IndexWriter {
         let result = self.write(mailbox, &ops).await;
         for (position, waiting) in batch.into_iter().enumerate() {
             let answer = match &result {
-                Ok(applied) => Ok(applied.as_ref().and_then(|all| all.get(position).copied())),
+                Ok(applied) => Ok(applied.as_ref().and_then(|all| all.get(position).cloned())),
                 Err(error) => Err(error.clone()),
             };
             // A caller who is gone needs no answer.
@@ -116,11 +142,17 @@ impl IndexWriter {
                 outcomes.push(outcome);
             }
             let mwi = Mwi::count(&index);
-            let applied = outcomes.into_iter().map(|outcome| Applied { outcome, mwi }).collect();
+            let show = |(op, outcome): (&IndexOp, _)| Applied { outcome, mwi, entry: find_entry(&index, op) };
+            let applied = ops.iter().zip(outcomes).map(show).collect();
             if changed { Decision::Write(index, Some(applied)) } else { Decision::Keep(Some(applied)) }
         };
-        self.documents.update(&Key::index(mailbox), change).await
+        self.documents.update_known(&self.known, &Key::index(mailbox), change).await
     }
+}
+
+fn find_entry(index: &Index, op: &IndexOp) -> Option<Box<Entry>> {
+    let id = op.owners_message().filter(|_| !index.closed)?;
+    index.visible(id).cloned().map(Box::new)
 }
 
 impl Queue {
