@@ -17,6 +17,7 @@ pub mod operator_audit;
 pub mod operator_process;
 pub mod progress;
 pub mod schema_bounds;
+pub mod servers;
 pub mod stage;
 pub mod store_contract;
 pub mod tenant_manifest;
