@@ -11,10 +11,14 @@ use voicemail_core::store::Store;
 use voicemail_core::store::object::{ObjectBackend, UploadBudget};
 use voicemail_core::store::retry::RetryStore;
 
-use crate::servers::{Azurite, KeyPair, Minio};
+use crate::command::write_whole;
+use crate::servers::s3_admin::REGION;
+use crate::servers::{AzureEndpoint, S3Endpoint, S3Keys};
 
 /// The tenant whose tree the tests write.
 pub const TENANT: &str = "t1";
+/// The folder of a new bucket.
+pub const FOLDER: &str = "voice/mail";
 const BUDGET_MIB: u32 = 64;
 
 /// A store, its configuration, and the folder with its credentials.
@@ -25,46 +29,45 @@ pub struct ObjectPlace {
 }
 
 impl ObjectPlace {
-    /// A folder of a bucket.
-    pub fn in_bucket(endpoint: &str, keys: &KeyPair, bucket: &str, prefix: &str) -> Result<Self> {
+    /// A folder of a bucket that is there already.
+    pub fn in_bucket(server: &S3Endpoint, bucket: &str, prefix: &str) -> Result<Self> {
         let credentials = tempfile::tempdir()?;
-        write_key_pair(credentials.path(), keys)?;
+        write_s3_keys(credentials.path(), &server.keys)?;
         let storage = StorageConfig::S3(S3Config {
             bucket: bucket.into(),
             prefix: Some(prefix.into()),
-            region: "us-east-1".into(),
-            endpoint: Some(endpoint.into()),
+            region: REGION.into(),
+            endpoint: Some(server.url.clone()),
             etag_quoting: None,
             credentials: S3Credentials::Files { dir: credentials.path().to_owned() },
         });
         Ok(Self { storage, credentials })
     }
 
-    /// A new bucket of a MinIO.
-    pub async fn on_minio(minio: &Minio, bucket: &str) -> Result<Self> {
-        minio.make_bucket(bucket).await?;
-        Self::in_bucket(&minio.endpoint(), &minio.keys(), bucket, "voice/mail")
+    /// A folder of a new bucket.
+    pub async fn in_new_bucket(server: &S3Endpoint, bucket: &str) -> Result<Self> {
+        server.admin()?.create_bucket(bucket).await?;
+        Self::in_bucket(server, bucket, FOLDER)
     }
 
-    /// A container of an emulated account, by its shared key.
-    pub fn in_container(endpoint: &str, account: &str, key: &str, container: &str) -> Result<Self> {
+    /// A container that is there already, by its account's shared key.
+    pub fn in_container(server: &AzureEndpoint, container: &str) -> Result<Self> {
         let credentials = tempfile::tempdir()?;
-        std::fs::write(credentials.path().join("accountKey"), key)?;
+        write_whole(&credentials.path().join("accountKey"), &server.account.key)?;
         let storage = StorageConfig::AzureBlob(AzureBlobConfig {
-            account: account.into(),
+            account: server.account.name.clone(),
             container: container.into(),
             prefix: None,
-            endpoint: Some(endpoint.into()),
+            endpoint: Some(server.url.clone()),
             credentials: AzureCredentials::Files { dir: credentials.path().to_owned() },
         });
         Ok(Self { storage, credentials })
     }
 
-    /// A new container of an Azurite.
-    pub async fn on_azurite(azurite: &Azurite, account: &str, container: &str) -> Result<Self> {
-        azurite.make_container(account, container).await?;
-        let key = &azurite.account(account)?.key;
-        Self::in_container(&azurite.endpoint(account), account, key, container)
+    /// A new container.
+    pub async fn in_new_container(server: &AzureEndpoint, container: &str) -> Result<Self> {
+        server.admin()?.create_container(container).await?;
+        Self::in_container(server, container)
     }
 
     /// Where its credentials are; new files are taken up within a second.
@@ -89,7 +92,7 @@ impl ObjectPlace {
 }
 
 /// Writes the files that S3 credentials are read from.
-pub fn write_key_pair(folder: &Path, keys: &KeyPair) -> Result<()> {
-    crate::command::write_whole(&folder.join("accessKeyId"), &keys.id)?;
-    crate::command::write_whole(&folder.join("secretAccessKey"), &keys.secret)
+pub fn write_s3_keys(folder: &Path, keys: &S3Keys) -> Result<()> {
+    write_whole(&folder.join("accessKeyId"), &keys.access_key)?;
+    write_whole(&folder.join("secretAccessKey"), &keys.secret_key)
 }

@@ -11,20 +11,20 @@ use futures::{StreamExt, TryStreamExt, stream};
 use voicemail_core::clock::World;
 use voicemail_core::store::probe::{Report, probe};
 use voicemail_core::store::{BodyStream, Key, Store, StoreError};
-use voicemail_tests::object_stores::{ObjectPlace, TENANT, write_key_pair};
-use voicemail_tests::servers::{Azurite, Minio};
+use voicemail_tests::object_stores::{FOLDER, ObjectPlace, TENANT, write_s3_keys};
+use voicemail_tests::servers::{AzureAccount, Azurite, Minio, S3Keys, loopback};
 use voicemail_tests::{install_crypto, store_contract};
 
 const ACCOUNT: &str = "voiceaccount";
 
 async fn minio() -> Minio {
     install_crypto();
-    Minio::start().await.unwrap()
+    Minio::start(loopback()).await.unwrap()
 }
 
 async fn azurite() -> Azurite {
     install_crypto();
-    Azurite::start(&[ACCOUNT]).await.unwrap()
+    Azurite::start(loopback(), &[AzureAccount::random(ACCOUNT)]).await.unwrap()
 }
 
 fn key(text: &str) -> Key {
@@ -43,14 +43,14 @@ fn detail(report: &Report, property: &str) -> (bool, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn minio_keeps_the_contract() {
     let server = minio().await;
-    let place = ObjectPlace::on_minio(&server, "contract").await.unwrap();
+    let place = ObjectPlace::in_new_bucket(&server.endpoint(), "contract").await.unwrap();
     store_contract::run_all(Arc::new(place.open().unwrap())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn azurite_keeps_the_contract() {
     let server = azurite().await;
-    let place = ObjectPlace::on_azurite(&server, ACCOUNT, "contract").await.unwrap();
+    let place = ObjectPlace::in_new_container(&server.endpoint(ACCOUNT).unwrap(), "contract").await.unwrap();
     store_contract::run_all(Arc::new(place.open().unwrap())).await;
 }
 
@@ -58,8 +58,8 @@ async fn azurite_keeps_the_contract() {
 async fn both_servers_pass_the_probe_with_tags() {
     let (server, emulator) = (minio().await, azurite().await);
     let places = [
-        ObjectPlace::on_minio(&server, "probed").await.unwrap(),
-        ObjectPlace::on_azurite(&emulator, ACCOUNT, "probed").await.unwrap(),
+        ObjectPlace::in_new_bucket(&server.endpoint(), "probed").await.unwrap(),
+        ObjectPlace::in_new_container(&emulator.endpoint(ACCOUNT).unwrap(), "probed").await.unwrap(),
     ];
     for place in places {
         let report = examine(&place).await;
@@ -88,8 +88,8 @@ async fn a_body_of_several_parts_is_stored_whole_and_read_in_ranges() {
     const SIZE: usize = 12_345_678;
     let (server, emulator) = (minio().await, azurite().await);
     let places = [
-        ObjectPlace::on_minio(&server, "parts").await.unwrap(),
-        ObjectPlace::on_azurite(&emulator, ACCOUNT, "parts").await.unwrap(),
+        ObjectPlace::in_new_bucket(&server.endpoint(), "parts").await.unwrap(),
+        ObjectPlace::in_new_container(&emulator.endpoint(ACCOUNT).unwrap(), "parts").await.unwrap(),
     ];
     for place in places {
         let (store, name) = (place.open_patient().unwrap(), key("au/2026112309/1/long"));
@@ -106,9 +106,9 @@ async fn a_body_of_several_parts_is_stored_whole_and_read_in_ranges() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_leaves_no_version_and_pruning_leaves_only_the_head() {
     let server = minio().await;
-    let place = ObjectPlace::on_minio(&server, "versions").await.unwrap();
-    let admin = server.admin();
-    admin.keep_versions("versions").await.unwrap();
+    let place = ObjectPlace::in_new_bucket(&server.endpoint(), "versions").await.unwrap();
+    let admin = server.endpoint().admin().unwrap();
+    admin.set_versioning("versions", true).await.unwrap();
     let report = examine(&place).await;
     assert!(detail(&report, "versions").1.contains("keeps versions"), "{report:#?}");
 
@@ -120,7 +120,7 @@ async fn a_deletion_leaves_no_version_and_pruning_leaves_only_the_head() {
         basis = store.replace(&document, Some(&basis), Bytes::from(n.to_string())).await.unwrap();
     }
     store.create(&key("ca/ab/abc/1001/x"), "envelope".into()).await.unwrap();
-    let prefix = format!("voice/mail/v1/{TENANT}/");
+    let prefix = format!("{FOLDER}/v1/{TENANT}/");
     assert_eq!(admin.list_versions("versions", &prefix).await.unwrap().len(), 5);
     assert_eq!(store.prune_history(&document).await.unwrap(), None);
     assert_eq!(admin.list_versions("versions", &prefix).await.unwrap().len(), 2);
@@ -128,22 +128,23 @@ async fn a_deletion_leaves_no_version_and_pruning_leaves_only_the_head() {
     for name in [&document, &key("ca/ab/abc/1001/x"), &key("ca/ab/abc/1001/never")] {
         store.delete(name).await.unwrap();
     }
-    assert_eq!(admin.list_versions("versions", &prefix).await.unwrap(), Vec::<String>::new());
+    assert_eq!(admin.list_versions("versions", &prefix).await.unwrap().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lifecycle_rule_that_would_delete_settings_fails_the_probe_by_its_name() {
     let server = minio().await;
-    let place = ObjectPlace::on_minio(&server, "ruled").await.unwrap();
+    let place = ObjectPlace::in_new_bucket(&server.endpoint(), "ruled").await.unwrap();
     let rule = |prefix: &str| {
         format!(
-            "<Rule><ID>tidy-up</ID><Status>Enabled</Status><Filter><Prefix>{prefix}</Prefix></Filter>\
-             <Expiration><Days>30</Days></Expiration></Rule>"
+            "<LifecycleConfiguration><Rule><ID>tidy-up</ID><Status>Enabled</Status><Filter><Prefix>{prefix}</Prefix>\
+             </Filter><Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"
         )
     };
-    server.admin().set_lifecycle("ruled", &rule("logs/")).await.unwrap();
+    let admin = server.endpoint().admin().unwrap();
+    admin.set_lifecycle("ruled", &rule("logs/")).await.unwrap();
     assert_eq!(detail(&examine(&place).await, "no-lifecycle-rule"), (true, "holds".into()));
-    server.admin().set_lifecycle("ruled", &rule("voice/")).await.unwrap();
+    admin.set_lifecycle("ruled", &rule("voice/")).await.unwrap();
     let (holds, text) = detail(&examine(&place).await, "no-lifecycle-rule");
     assert!(!holds && text.contains("tidy-up"), "{text}");
 }
@@ -151,19 +152,22 @@ async fn a_lifecycle_rule_that_would_delete_settings_fails_the_probe_by_its_name
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_keeps_deleted_blobs_fails_the_probe() {
     let server = azurite().await;
-    let place = ObjectPlace::on_azurite(&server, ACCOUNT, "kept").await.unwrap();
-    server.set_soft_delete(ACCOUNT, true).await.unwrap();
+    let place = ObjectPlace::in_new_container(&server.endpoint(ACCOUNT).unwrap(), "kept").await.unwrap();
+    let admin = server.endpoint(ACCOUNT).unwrap().admin().unwrap();
+    admin.set_soft_delete(Some(7)).await.unwrap();
     let (holds, text) = detail(&examine(&place).await, "no-soft-delete");
     assert!(!holds && text.contains("turn blob soft delete off"), "{text}");
-    server.set_soft_delete(ACCOUNT, false).await.unwrap();
+    admin.set_soft_delete(None).await.unwrap();
     assert!(examine(&place).await.failure().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_token_serves_as_well_as_the_accounts_key() {
     let server = azurite().await;
-    let place = ObjectPlace::on_azurite(&server, ACCOUNT, "signed").await.unwrap();
-    let token = server.container_token(ACCOUNT, "signed").unwrap();
+    let place = ObjectPlace::in_new_container(&server.endpoint(ACCOUNT).unwrap(), "signed").await.unwrap();
+    let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    let admin = server.endpoint(ACCOUNT).unwrap().admin().unwrap();
+    let token = admin.container_sas("signed", "racwdlt", expires).unwrap();
     std::fs::remove_file(place.credentials().join("accountKey")).unwrap();
     std::fs::write(place.credentials().join("sasToken"), &token).unwrap();
     let report = examine(&place).await;
@@ -180,17 +184,20 @@ async fn a_container_token_serves_as_well_as_the_accounts_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rotated_keys_are_taken_up_without_a_restart_and_torn_ones_are_not() {
     let mut server = minio().await;
-    let place = ObjectPlace::on_minio(&server, "rotated").await.unwrap();
+    let place = ObjectPlace::in_new_bucket(&server.endpoint(), "rotated").await.unwrap();
     let store = place.open_patient().unwrap();
     store.create(&key("probe/first"), "1".into()).await.unwrap();
-    let new = server.rotate_keys().await.unwrap();
+    let new = S3Keys::random();
+    server.stop().await.unwrap();
+    server.set_keys(new.clone());
+    server.start_again().await.unwrap();
     let refused = store.get(&key("probe/first")).await.unwrap_err();
     assert!(matches!(refused, StoreError::Credentials(_)), "{refused:?}");
 
     std::fs::write(place.credentials().join("secretAccessKey"), "").unwrap();
     let torn = store.get(&key("probe/first")).await.unwrap_err();
     assert!(matches!(torn, StoreError::Credentials(_)), "{torn:?}");
-    write_key_pair(place.credentials(), &new).unwrap();
+    write_s3_keys(place.credentials(), &new).unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while store.get(&key("probe/first")).await != Ok(Some("1".into())) {
         assert!(tokio::time::Instant::now() < deadline, "the new keys weren't taken up within 10 s");

@@ -1,4 +1,4 @@
-// Pins MinIO, the S3 server of the tests.
+// Pins MinIO, the S3 server with versions and lifecycle rules of the tests.
 module voicemail-operator.invalid/programs/minio
 
 go 1.26.0

@@ -9,7 +9,7 @@ use voicemail_core::store::documents::{Decision, Documents};
 use voicemail_core::store::volume::{LockProbe, VolumeStore};
 use voicemail_core::store::{Key, Store};
 
-#[derive(serde::Serialize, serde::Deserialize, Default)]
+#[derive(Clone, serde::Serialize, serde::Deserialize, Default)]
 struct Counter {
     numbers: Vec<String>,
 }

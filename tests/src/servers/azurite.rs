@@ -1,197 +1,140 @@
-//! Azurite: Microsoft's emulator of Azure Blob storage, from npm.
+//! Azurite: Microsoft's emulator of Azure Blob Storage, with accounts and keys of the test's choice.
+//!
+//! `tests/servers/azurite` pins it and all that it brings; `npm ci` installs it once. An account may have two
+//! keys, as on Azure, and the accounts may change between two runs on the same data. Above some 1,000 objects
+//! it becomes slow.
 
-use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::Request;
-use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
-use object_store::client::HttpRequestBody;
-use tempfile::TempDir;
-use tokio::time::Instant;
+use anyhow::{Context, Result, ensure};
 
-use super::process::ServerProcess;
-use super::s3_admin::{Answer, send};
-use crate::cluster::layout::cache_folder;
 use crate::command::{find_program, run};
-use crate::digest::Digest;
-use crate::progress::step;
+use crate::servers::azure_admin::{AzureAccount, AzureEndpoint};
+use crate::servers::install::install_once;
+use crate::servers::process::{Launch, ServerProcess};
 
 const PACKAGE: &str = include_str!("../../servers/azurite/package.json");
 const LOCK: &str = include_str!("../../servers/azurite/package-lock.json");
-const READY: Duration = Duration::from_secs(30);
-/// What the emulator answers settings requests for; the client library speaks the same.
-const API_VERSION: &str = "2023-11-03";
+const OLDEST_NODE: u32 = 20;
 
-/// A storage account of the emulator.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// Name.
-    pub name: String,
-    /// Shared key, base64.
-    pub key: String,
-}
-
-/// A running, or stopped, Azurite.
+/// An Azurite process with data of its own.
+#[derive(Debug)]
 pub struct Azurite {
     process: ServerProcess,
-    accounts: Vec<Account>,
-    _folder: TempDir,
+    program: PathBuf,
+    accounts: Vec<AzureAccount>,
 }
 
 impl Azurite {
-    /// Starts one on loopback with these accounts.
-    pub async fn start(accounts: &[&str]) -> Result<Self> {
-        Self::start_on(Ipv4Addr::LOCALHOST.into(), accounts).await
-    }
-
-    /// Starts one on an address of this machine.
-    pub async fn start_on(host: IpAddr, accounts: &[&str]) -> Result<Self> {
+    /// Installs it if need be, starts it with these accounts, and waits until it answers.
+    pub async fn start(listen: IpAddr, accounts: &[AzureAccount]) -> Result<Self> {
         let program = tokio::task::spawn_blocking(install).await??;
-        let folder = tempfile::tempdir()?;
-        let accounts: Vec<Account> = accounts.iter().map(|name| new_account(name)).collect();
-        let (known, data) = (accounts.clone(), folder.path().join("data"));
-        let command = move |address| build_command(&program, &data, address, &known);
-        let process = ServerProcess::start("Azurite", host, &folder.path().join("log"), command)?;
-        let server = Self { process, accounts, _folder: folder };
-        server.wait_until_ready().await?;
-        Ok(server)
+        let process = ServerProcess::start(describe_launch(&program, accounts), listen).await?;
+        Ok(Self { process, program, accounts: accounts.to_vec() })
     }
 
-    /// An account's URL.
-    pub fn endpoint(&self, account: &str) -> String {
-        format!("http://{}/{account}", self.process.address())
+    /// Where and with which key to reach this account; an error when there is no such account.
+    pub fn endpoint(&self, account: &str) -> Result<AzureEndpoint> {
+        let found = self.accounts.iter().find(|one| one.name == account);
+        let found = found.with_context(|| format!("Azurite has no account {account}"))?;
+        let url = format!("http://{}/{account}", self.process.address());
+        Ok(AzureEndpoint::new(url, found.clone()))
     }
 
-    /// An account by its name.
-    pub fn account(&self, name: &str) -> Result<&Account> {
-        self.accounts.iter().find(|account| account.name == name).context("no such account")
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.process.address()
     }
 
-    /// Makes a container.
-    pub async fn make_container(&self, account: &str, container: &str) -> Result<()> {
-        self.expect(account, "PUT", &format!("/{container}?restype=container"), None).await.map(drop)
+    /// The accounts and keys of the next start; keys of before are refused from then on.
+    pub fn set_accounts(&mut self, accounts: &[AzureAccount]) {
+        self.process.set_launch(describe_launch(&self.program, accounts));
+        self.accounts = accounts.to_vec();
     }
 
-    /// Turns the keeping of deleted blobs on or off for an account.
-    pub async fn set_soft_delete(&self, account: &str, enabled: bool) -> Result<()> {
-        let days = if enabled { "<Days>7</Days>" } else { "" };
-        let body = format!(
-            "<?xml version=\"1.0\" encoding=\"utf-8\"?><StorageServiceProperties><DeleteRetentionPolicy>\
-             <Enabled>{enabled}</Enabled>{days}</DeleteRetentionPolicy></StorageServiceProperties>"
-        );
-        self.expect(account, "PUT", "/?restype=service&comp=properties", Some(&body)).await.map(drop)
+    /// Ends it in order; its data stays.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.process.stop().await
     }
 
-    /// A shared access signature for one container, with all rights that a store needs, for an hour.
-    pub fn container_token(&self, account: &str, container: &str) -> Result<String> {
-        let expiry = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
-        sign_container(self.account(account)?, container, &expiry.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    /// Starts it on the same port and data, ending it first if it runs.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.process.start_again().await
     }
 
-    /// Stops it; the data stays.
-    pub fn stop(&mut self) -> Result<()> {
-        self.process.stop()
-    }
-
-    /// Ends it at once, as a crash would.
+    /// Ends it as a crash does; its data stays, but for what it hadn't written yet.
     pub fn kill(&mut self) -> Result<()> {
         self.process.kill()
     }
 
-    /// Starts it again on the same port and data.
-    pub async fn start_again(&mut self) -> Result<()> {
-        self.process.start_again()?;
-        self.wait_until_ready().await
+    /// The last lines that it has printed.
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
     }
 
-    async fn wait_until_ready(&self) -> Result<()> {
-        let end = Instant::now() + READY;
-        loop {
-            match self.expect(&self.accounts[0].name, "GET", "/?comp=list", None).await {
-                Ok(_) => return Ok(()),
-                Err(error) if Instant::now() > end => return Err(error.context("Azurite isn't ready")),
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
-        }
-    }
-
-    /// Sends a signed request; a status that isn't a success is an error with the server's words.
-    async fn expect(&self, account: &str, method: &str, path: &str, body: Option<&str>) -> Result<Answer> {
-        let bytes = body.unwrap_or_default().to_owned();
-        let uri = format!("{}{path}", self.endpoint(account));
-        let request = Request::builder().method(method).uri(uri).header("content-length", bytes.len());
-        let mut request = request.header("x-ms-version", API_VERSION).body(HttpRequestBody::from(bytes))?;
-        let key = AzureAccessKey::try_new(&self.account(account)?.key)?;
-        AzureAuthorizer::new(&AzureCredential::AccessKey(key), account).try_authorize(&mut request)?;
-        let answer = send(request).await?;
-        if !(200..300).contains(&answer.status) {
-            bail!("{method} {path} was answered {}: {}", answer.status, answer.body);
-        }
-        Ok(answer)
+    /// Folder of its data, to look for traces.
+    pub fn data_folder(&self) -> PathBuf {
+        self.process.data_folder()
     }
 }
 
-fn new_account(name: &str) -> Account {
-    Account { name: name.into(), key: STANDARD.encode(uuid::Uuid::new_v4().as_bytes()) }
+fn describe_launch(program: &Path, accounts: &[AzureAccount]) -> Launch {
+    let (program, accounts) = (program.to_owned(), write_accounts(accounts));
+    let command = move |address: SocketAddr, data: &Path| {
+        let mut command = Command::new("node");
+        command.arg(&program).arg("--location").arg(data);
+        command.args(["--blobHost", &address.ip().to_string(), "--blobPort", &address.port().to_string()]);
+        command.args(["--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry"]);
+        command.args(["--disableProductStyleUrl"]).env("AZURITE_ACCOUNTS", &accounts);
+        command
+    };
+    // Without a signature it refuses, which is an answer too.
+    Launch { name: "Azurite", command: Box::new(command), health_path: "/", is_up: |_| true }
 }
 
-fn build_command(program: &Path, data: &Path, address: SocketAddr, accounts: &[Account]) -> Command {
-    let accounts: Vec<String> = accounts.iter().map(|one| format!("{}:{}", one.name, one.key)).collect();
-    let mut command = Command::new("node");
-    command.arg(program).args(["--blobHost", &address.ip().to_string()]);
-    command.args(["--blobPort", &address.port().to_string(), "--silent", "--skipApiVersionCheck"]);
-    command.args(["--disableTelemetry", "--disableProductStyleUrl", "--location"]).arg(data);
-    command.env("AZURITE_ACCOUNTS", accounts.join(";"));
-    command
+/// `name:key` or `name:key:second key`, joined by semicolons.
+fn write_accounts(accounts: &[AzureAccount]) -> String {
+    let written = accounts.iter().map(|account| {
+        let keys = [Some(account.key.as_str()), account.second_key.as_deref()];
+        let parts: Vec<&str> = [Some(account.name.as_str())].into_iter().chain(keys).flatten().collect();
+        parts.join(":")
+    });
+    written.collect::<Vec<_>>().join(";")
 }
 
-/// Installs the pinned packages once for each machine; returns the program.
 fn install() -> Result<PathBuf> {
-    let folder = cache_folder()?.join("servers");
-    std::fs::create_dir_all(&folder)?;
-    let lock = File::create(folder.join("lock"))?;
-    lock.lock()?;
-    let name = format!("azurite-{}", Digest::default().with(PACKAGE).with(LOCK).short());
-    let finished = folder.join(name);
-    if !finished.is_dir() {
-        step("installing Azurite from npm", || install_into(&folder, &finished))?;
+    check_node()?;
+    let folder = install_once("azurite", &[PACKAGE, LOCK], |folder| {
+        let npm = find_program("npm")
+            .context("npm is missing; it installs Azurite (Debian package npm, or https://nodejs.org)")?;
+        std::fs::write(folder.join("package.json"), PACKAGE)?;
+        std::fs::write(folder.join("package-lock.json"), LOCK)?;
+        let mut command = Command::new(npm);
+        command.args(["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        run(command.current_dir(folder)).map(drop)
+    })?;
+    Ok(folder.join("node_modules/azurite/dist/src/blob/main.js"))
+}
+
+fn check_node() -> Result<()> {
+    let wanted =
+        "Node.js 20 or later is needed to run Azurite (Debian package nodejs, or https://nodejs.org)";
+    let version = run(Command::new("node").arg("--version")).context(wanted)?;
+    let major = version.trim().trim_start_matches('v').split('.').next().and_then(|text| text.parse().ok());
+    ensure!(major.is_some_and(|major: u32| major >= OLDEST_NODE), "{wanted}; this is {}", version.trim());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_written_with_one_or_two_keys() {
+        let one = AzureAccount { name: "a".into(), key: "k".into(), second_key: None };
+        let two = AzureAccount { name: "b".into(), key: "l".into(), second_key: Some("m".into()) };
+        assert_eq!(write_accounts(&[one, two]), "a:k;b:l:m");
     }
-    Ok(finished.join("node_modules/azurite/dist/src/blob/main.js"))
-}
-
-fn install_into(folder: &Path, finished: &Path) -> Result<()> {
-    let npm = find_program("npm")
-        .context("npm isn't installed: Azurite, the Azure server of the tests, needs Node.js 20")?;
-    let building = tempfile::Builder::new().prefix(".installing-").tempdir_in(folder)?;
-    std::fs::write(building.path().join("package.json"), PACKAGE)?;
-    std::fs::write(building.path().join("package-lock.json"), LOCK)?;
-    let mut command = Command::new(npm);
-    command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(building.path());
-    run(&mut command)?;
-    std::fs::rename(building.keep(), finished).context("publishing Azurite")
-}
-
-/// The string to sign of a service SAS, version 2020-12-06 and later.
-fn sign_container(account: &Account, container: &str, expiry: &str) -> Result<String> {
-    const RIGHTS: &str = "racwdlt";
-    let resource = format!("/blob/{}/{container}", account.name);
-    let fields = [RIGHTS, "", expiry, &resource, "", "", "", API_VERSION, "c", "", "", "", "", "", "", ""];
-    let key = STANDARD.decode(&account.key)?;
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &key);
-    let signature = aws_lc_rs::hmac::sign(&key, fields.join("\n").as_bytes());
-    let mut query = reqwest::Url::parse("http://x/")?;
-    query
-        .query_pairs_mut()
-        .append_pair("sv", API_VERSION)
-        .append_pair("sr", "c")
-        .append_pair("sp", RIGHTS)
-        .append_pair("se", expiry)
-        .append_pair("sig", &STANDARD.encode(signature));
-    Ok(query.query().unwrap_or_default().to_owned())
 }

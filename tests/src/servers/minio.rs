@@ -1,128 +1,107 @@
-//! MinIO: an S3 server that nobody of this project wrote.
+//! MinIO on one drive: an S3 server with real versions, delete markers and lifecycle rules.
+//!
+//! It is built from the Go module that `tests/programs/minio` pins, which takes some minutes the first time.
+//! Root keys can be changed between two runs on the same data, as a rotation of credentials does.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use anyhow::Result;
-use tempfile::TempDir;
-use tokio::time::Instant;
+use anyhow::{Context, Result};
+use reqwest::StatusCode;
 
-use super::process::ServerProcess;
-use super::s3_admin::S3Admin;
-use crate::cluster::Programs;
+use crate::cluster::layout::cache_folder;
+use crate::cluster::programs::{Module, module};
+use crate::command::find_program;
+use crate::servers::install::under_lock;
+use crate::servers::process::{Launch, ServerProcess};
+use crate::servers::s3_admin::{S3Endpoint, S3Keys};
 
-const READY: Duration = Duration::from_secs(30);
+const MODULE: Module = module!("minio", &["minio"], cgo: false, tags: "", renamed: &[]);
 
-/// The key pair that a server was started with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyPair {
-    /// Access key id.
-    pub id: String,
-    /// Secret access key.
-    pub secret: String,
-}
-
-/// A running, or stopped, MinIO with one drive.
+/// A MinIO process with data of its own.
+#[derive(Debug)]
 pub struct Minio {
     process: ServerProcess,
-    keys: Arc<Mutex<KeyPair>>,
-    _folder: TempDir,
+    program: PathBuf,
+    keys: S3Keys,
 }
 
 impl Minio {
-    /// Starts one on loopback.
-    pub async fn start() -> Result<Self> {
-        Self::start_on(Ipv4Addr::LOCALHOST.into()).await
+    /// Builds it if need be, starts it with random root keys, and waits until it serves.
+    pub async fn start(listen: IpAddr) -> Result<Self> {
+        let program = tokio::task::spawn_blocking(build).await??;
+        let keys = S3Keys::random();
+        let process = ServerProcess::start(describe_launch(&program, &keys), listen).await?;
+        Ok(Self { process, program, keys })
     }
 
-    /// Starts one on an address of this machine.
-    pub async fn start_on(host: IpAddr) -> Result<Self> {
-        let program = tokio::task::spawn_blocking(|| Programs::locate()?.ensure_minio()).await??;
-        let folder = tempfile::tempdir()?;
-        let first = KeyPair { id: "minio-test".into(), secret: random_secret() };
-        let keys = Arc::new(Mutex::new(first));
-        let (known, data) = (Arc::clone(&keys), folder.path().to_owned());
-        let command = move |address| build_command(&program, &data, address, &lock(&known));
-        let process = ServerProcess::start("MinIO", host, &folder.path().join("log"), command)?;
-        let server = Self { process, keys, _folder: folder };
-        server.wait_until_ready().await?;
-        Ok(server)
+    /// Where and with which keys to reach it.
+    pub fn endpoint(&self) -> S3Endpoint {
+        S3Endpoint::new(format!("http://{}", self.process.address()), self.keys.clone())
     }
 
-    /// Its URL.
-    pub fn endpoint(&self) -> String {
-        format!("http://{}", self.process.address())
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.process.address()
     }
 
-    /// The key pair that it takes now.
-    pub fn keys(&self) -> KeyPair {
-        lock(&self.keys)
+    /// The root keys of the next start; those of before are refused from then on.
+    pub fn set_keys(&mut self, keys: S3Keys) {
+        self.process.set_launch(describe_launch(&self.program, &keys));
+        self.keys = keys;
     }
 
-    /// Makes a bucket.
-    pub async fn make_bucket(&self, name: &str) -> Result<()> {
-        self.admin().make_bucket(name).await
+    /// Ends it in order; its data stays.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.process.stop().await
     }
 
-    /// Signed requests for settings.
-    pub fn admin(&self) -> S3Admin {
-        let KeyPair { id, secret } = self.keys();
-        S3Admin::new(&self.endpoint(), &id, &secret)
+    /// Starts it on the same port and data, ending it first if it runs.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.process.start_again().await
     }
 
-    /// Stops it; the data stays.
-    pub fn stop(&mut self) -> Result<()> {
-        self.process.stop()
-    }
-
-    /// Ends it at once, as a crash would.
+    /// Ends it as a crash does; its data stays.
     pub fn kill(&mut self) -> Result<()> {
         self.process.kill()
     }
 
-    /// Starts it again on the same port and data.
-    pub async fn start_again(&mut self) -> Result<()> {
-        self.process.start_again()?;
-        self.wait_until_ready().await
+    /// The last lines that it has printed.
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
     }
 
-    /// Starts it again with another key pair: the old one is refused from then on.
-    pub async fn rotate_keys(&mut self) -> Result<KeyPair> {
-        self.stop()?;
-        let new = KeyPair { id: format!("rotated-{}", &random_secret()[..8]), secret: random_secret() };
-        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = new.clone();
-        self.start_again().await?;
-        Ok(new)
-    }
-
-    async fn wait_until_ready(&self) -> Result<()> {
-        let end = Instant::now() + READY;
-        loop {
-            match self.admin().list_buckets().await {
-                Ok(()) => return Ok(()),
-                Err(error) if Instant::now() > end => return Err(error.context("MinIO isn't ready")),
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
-        }
+    /// Folder of its data, to look for traces.
+    pub fn data_folder(&self) -> PathBuf {
+        self.process.data_folder()
     }
 }
 
-fn lock(keys: &Mutex<KeyPair>) -> KeyPair {
-    keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+fn describe_launch(program: &Path, keys: &S3Keys) -> Launch {
+    let (program, keys) = (program.to_owned(), keys.clone());
+    let command = move |address: SocketAddr, data: &Path| {
+        let mut command = Command::new(&program);
+        command.args(["server", "--quiet", "--address", &address.to_string()]);
+        command.arg("--config-dir").arg(data.with_file_name("config")).arg(data);
+        command.env("MINIO_ROOT_USER", &keys.access_key).env("MINIO_ROOT_PASSWORD", &keys.secret_key);
+        command.env("MINIO_BROWSER", "off").env("MINIO_UPDATE", "off");
+        command
+    };
+    Launch {
+        name: "MinIO",
+        command: Box::new(command),
+        health_path: "/minio/health/ready",
+        is_up: |status| status == StatusCode::OK,
+    }
 }
 
-fn random_secret() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
-}
-
-fn build_command(program: &PathBuf, data: &Path, address: SocketAddr, keys: &KeyPair) -> Command {
-    let mut command = Command::new(program);
-    command.args(["server", "--quiet", "--address", &address.to_string()]).arg(data.join("drive"));
-    command.env("MINIO_ROOT_USER", &keys.id).env("MINIO_ROOT_PASSWORD", &keys.secret);
-    command.env("MINIO_BROWSER", "off").env("MINIO_UPDATE", "off").env("HOME", data);
-    command.env("MINIO_API_REQUESTS_MAX", "1000");
-    command
+fn build() -> Result<PathBuf> {
+    let cache = cache_folder()?.join("programs");
+    let folder = MODULE.folder(&cache);
+    under_lock(&cache, "minio", &folder, || {
+        find_program("go").context("Go 1.26.6 or later is missing; it builds MinIO (https://go.dev/dl)")?;
+        MODULE.build(&cache)
+    })?;
+    Ok(folder.join("minio"))
 }
