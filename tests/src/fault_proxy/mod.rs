@@ -25,6 +25,7 @@ pub use answers::{Denial, Dialect};
 pub use rules::{Fault, Rule};
 
 use crate::servers::in_process::{AnyBody, BoxError, InProcess};
+use crate::servers::ports::find_free_port;
 use forward::Upstream;
 
 /// One request that arrived.
@@ -64,7 +65,7 @@ impl FaultProxy {
     pub async fn start(listen: IpAddr, server: SocketAddr, dialect: Dialect) -> Result<Self> {
         let upstream = Upstream::new(server);
         let shared = Arc::new(Shared { script: Mutex::default(), upstream, dialect });
-        let mut proxy = Self { address: SocketAddr::new(listen, 0), shared, running: None };
+        let mut proxy = Self { address: find_free_port(listen)?, shared, running: None };
         proxy.accept_connections().await?;
         Ok(proxy)
     }
@@ -112,9 +113,7 @@ impl FaultProxy {
         if self.running.is_none() {
             let shared = self.shared.clone();
             let service = service_fn(move |request| shared.clone().answer(request));
-            let running = InProcess::start(self.address, service).await?;
-            self.address = running.address();
-            self.running = Some(running);
+            self.running = Some(InProcess::start(self.address, service).await?);
         }
         Ok(())
     }

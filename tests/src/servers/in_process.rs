@@ -24,12 +24,11 @@ pub(crate) type AnyBody = UnsyncBoxBody<bytes::Bytes, BoxError>;
 /// A listening server; dropping it closes its port and all of its connections.
 #[derive(Debug)]
 pub(crate) struct InProcess {
-    address: SocketAddr,
     task: JoinHandle<()>,
 }
 
 impl InProcess {
-    /// Listens on `address` (port 0: any free one) and answers with `service`.
+    /// Listens on `address` and answers with `service`.
     pub(crate) async fn start<S, B>(address: SocketAddr, service: S) -> Result<Self>
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -40,13 +39,7 @@ impl InProcess {
         B::Error: Into<BoxError>,
     {
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-        let address = listener.local_addr()?;
-        Ok(Self { address, task: tokio::spawn(accept(listener, service)) })
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        Ok(Self { task: tokio::spawn(accept(listener, service)) })
     }
 
     /// Closes port and connections, and returns when they are closed.

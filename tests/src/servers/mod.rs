@@ -17,6 +17,7 @@ pub(crate) mod in_process;
 mod install;
 pub mod minio;
 pub mod moto;
+pub(crate) mod ports;
 mod process;
 pub mod s3_admin;
 pub mod s3s;
