@@ -8,6 +8,7 @@
 pub mod cluster;
 pub mod command;
 pub mod digest;
+pub mod fault_proxy;
 pub mod foreign_operators;
 pub mod image;
 pub mod later;

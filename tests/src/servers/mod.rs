@@ -1,4 +1,4 @@
-//! Real object-store servers for the tests: Azurite for Azure Blob, MinIO for S3.
+//! Real object-store servers for the tests: Azurite for Azure Blob; MinIO, moto and one of our own for S3.
 //!
 //! Each guard starts one server process with a data folder of its own, waits until it answers, tells endpoint
 //! and credentials, and ends it when dropped. `stop` and `start_again` keep port and data; `kill` is a crash.
@@ -7,16 +7,20 @@
 //! The servers are installed once for each machine, from pinned sources, below the folder that also holds the
 //! cluster's programs (`install`); the first use of one takes up to a few minutes and says so.
 //!
-//! What goes wrong: Node, npm or Go is missing, or a package registry is out of reach (the error
+//! What goes wrong: Node, npm, Go or Python is missing, or a package registry is out of reach (the error
 //! says which and what to install); a server that doesn't start shows the end of its log.
 
 pub mod answer;
 pub mod azure_admin;
 pub mod azurite;
+pub(crate) mod in_process;
 mod install;
 pub mod minio;
+pub mod moto;
+pub(crate) mod ports;
 mod process;
 pub mod s3_admin;
+pub mod s3s;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -26,7 +30,9 @@ pub use answer::Answer;
 pub use azure_admin::{AzureAccount, AzureAdmin, AzureEndpoint};
 pub use azurite::Azurite;
 pub use minio::Minio;
+pub use moto::Moto;
 pub use s3_admin::{ObjectVersion, S3Admin, S3Endpoint, S3Keys};
+pub use s3s::{Oddity, S3sServer};
 
 /// The address that only this machine reaches.
 pub fn loopback() -> IpAddr {

@@ -1,12 +1,11 @@
 //! One server process with a folder of its own: start, wait until it answers, stop, start again, kill.
 //!
-//! Ports are taken below the range from which the kernel gives ports to outgoing connections, so that the port
-//! of a stopped server is still free when it starts again. A port that another process takes first costs a
-//! second try. Everything that the server prints goes to a log file; a failed start shows its end, and so does
-//! a test that fails while the server runs.
+//! A port that another process takes first costs a second try. Everything that the server prints goes to a log
+//! file; a failed start shows its end, and so does a test that fails while the server runs. A test process that
+//! is killed leaves its servers running.
 
 use std::fs::File;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -18,13 +17,13 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::cluster::processes::read_last_lines;
+use crate::servers::ports::find_free_port;
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 const STOPS_WITHIN: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 const LOG_LINES: usize = 30;
 const PORT_TRIES: usize = 3;
-const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
 /// Makes the command that serves an address from a data folder.
 pub(super) type MakeCommand = Box<dyn Fn(SocketAddr, &Path) -> Command + Send + Sync>;
@@ -159,19 +158,4 @@ impl Drop for ServerProcess {
             eprintln!("{} may still run: {error:#}", self.launch.name);
         }
     }
-}
-
-/// A port of `listen` that nobody uses now.
-fn find_free_port(listen: IpAddr) -> Result<SocketAddr> {
-    let seed = uuid::Uuid::new_v4().as_u128();
-    for step in 0..u128::from(PORTS.end - PORTS.start) {
-        let offset = u16::try_from((seed.wrapping_add(step)) % u128::from(PORTS.end - PORTS.start))?;
-        let address = SocketAddr::new(listen, PORTS.start + offset);
-        match TcpListener::bind(address) {
-            Ok(_) => return Ok(address),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot listen on {listen}")),
-        }
-    }
-    bail!("no port of {listen} is free")
 }

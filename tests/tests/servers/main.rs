@@ -5,5 +5,8 @@
 
 mod azurite;
 mod contract;
+mod faults;
 mod minio;
+mod moto;
+mod s3s;
 mod versions;

@@ -1,0 +1,20 @@
+//! moto.
+
+use std::sync::Arc;
+
+use voicemail_tests::servers::{Moto, loopback};
+
+use crate::{contract, versions};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moto_keeps_objects_versions_and_tags() {
+    let mut server = Moto::start(loopback()).await.unwrap();
+    let endpoint = server.endpoint();
+    endpoint.admin().unwrap().create_bucket("first").await.unwrap();
+    contract::keeps_objects_and_decides_races(Arc::new(endpoint.builder("first").build().unwrap())).await;
+    versions::are_kept_until_deleted_one_by_one(&endpoint).await;
+    versions::tags_are_kept(&endpoint).await;
+    server.stop().await.unwrap();
+    server.start_again().await.unwrap();
+    endpoint.admin().unwrap().create_bucket("second").await.unwrap();
+}
