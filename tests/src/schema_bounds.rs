@@ -181,6 +181,14 @@ impl Bound {
         let pattern = self.schema["pattern"].as_str().unwrap_or_default();
         let repeated = |part: &str| part.repeat(length).chars().take(length).collect::<String>();
         Ok(match pattern {
+            "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\\w+=,.@/-]+$" if length >= 32 => {
+                let start = "arn:aws:iam::123456789012:role/";
+                format!("{start}{}", "a".repeat(length - start.len()))
+            }
+            _ if pattern.starts_with("^https?://") && length >= 8 => {
+                format!("https://{}", "a".repeat(length - 8))
+            }
+            _ if pattern.starts_with("^\\+?") && length > 0 => format!("+{}", "1".repeat(length - 1)),
             "^https://" if length >= 8 => format!("https://{}", "a".repeat(length - 8)),
             _ if pattern.contains("[dhms]") && length < 8 => format!("{:1>length$}", "d"),
             _ if pattern.contains("[dhms]") => repeated("1234567d"),
