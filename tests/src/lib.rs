@@ -7,6 +7,7 @@
 
 pub mod cluster;
 pub mod command;
+pub mod csi_driver;
 pub mod digest;
 pub mod foreign_operators;
 pub mod image;
@@ -17,6 +18,7 @@ pub mod operator_audit;
 pub mod operator_process;
 pub mod progress;
 pub mod schema_bounds;
+pub mod servers;
 pub mod stage;
 pub mod store_contract;
 pub mod tenant_manifest;

@@ -118,7 +118,7 @@ impl Bound {
         let value = match self.keyword.as_str() {
             "minLength" => json!(self.text(at(-1)?)?),
             "maxLength" => json!(self.text(at(1)?)?),
-            "pattern" => json!("??"),
+            "pattern" => json!("?".repeat(self.shortest())),
             "minimum" => json!(at(-1)?),
             "maximum" => json!(at(1)?),
             "minItems" => self.list(&present, at(-1)?)?,
@@ -168,6 +168,12 @@ impl Bound {
         let (pointer, mut object) = (self.pointer(base)?, base.clone());
         *object.pointer_mut(&pointer).with_context(|| format!("the base has no {pointer}"))? = value;
         Ok(object)
+    }
+
+    /// Length of a text that no other bound refuses.
+    fn shortest(&self) -> usize {
+        let least = self.schema["minLength"].as_u64().unwrap_or_default();
+        usize::try_from(least).unwrap_or_default().max(2)
     }
 
     fn number(&self) -> Result<i64> {

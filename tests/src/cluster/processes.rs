@@ -156,7 +156,7 @@ pub(super) fn list_pids() -> Vec<i32> {
 }
 
 /// The last `count` lines of a log file, long ones cut.
-pub(super) fn read_last_lines(path: &Path, count: usize) -> String {
+pub(crate) fn read_last_lines(path: &Path, count: usize) -> String {
     let text =
         std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<String> = text.lines().map(|line| line.chars().take(LINE_LENGTH).collect()).collect();

@@ -21,20 +21,27 @@ use crate::progress::step;
 /// Kubernetes' version; without it in the binaries the node would report v0.0.0.
 pub(super) const KUBERNETES_VERSION: &str = "v1.37.2";
 
-struct Module {
-    name: &'static str,
-    go_mod: &'static str,
-    go_sum: &'static str,
-    cgo: bool,
-    tags: &'static str,
+/// One pinned Go module and the programs that are built from it.
+pub(crate) struct Module {
+    /// Its folder in `tests/programs`.
+    pub(crate) name: &'static str,
+    /// Text of its go.mod.
+    pub(crate) go_mod: &'static str,
+    /// Text of its go.sum.
+    pub(crate) go_sum: &'static str,
+    /// Whether the C compiler takes part.
+    pub(crate) cgo: bool,
+    /// Build tags.
+    pub(crate) tags: &'static str,
     /// (name that Go gives, name that people know)
-    renamed: &'static [(&'static str, &'static str)],
-    programs: &'static [&'static str],
+    pub(crate) renamed: &'static [(&'static str, &'static str)],
+    /// What the build must make.
+    pub(crate) programs: &'static [&'static str],
 }
 
 macro_rules! module {
     ($name:literal, $programs:expr, cgo: $cgo:literal, tags: $tags:literal, renamed: $renamed:expr) => {
-        Module {
+        $crate::cluster::programs::Module {
             name: $name,
             go_mod: include_str!(concat!("../../programs/", $name, "/go.mod")),
             go_sum: include_str!(concat!("../../programs/", $name, "/go.sum")),
@@ -45,6 +52,7 @@ macro_rules! module {
         }
     };
 }
+pub(crate) use module;
 
 const MODULES: [Module; 5] = [
     module!("runc", &["runc"], cgo: true, tags: "seccomp", renamed: &[]),
@@ -83,11 +91,13 @@ impl Module {
         parts.with(std::env::consts::ARCH).short()
     }
 
-    fn folder(&self, cache: &Path) -> PathBuf {
+    /// Where its programs are or will be.
+    pub(crate) fn folder(&self, cache: &Path) -> PathBuf {
         cache.join(format!("{}-{}", self.name, self.digest()))
     }
 
-    fn build(&self, cache: &Path) -> Result<()> {
+    /// Builds it, whether or not it is there.
+    pub(crate) fn build(&self, cache: &Path) -> Result<()> {
         let building = tempfile::Builder::new().prefix(".building-").tempdir_in(cache)?;
         let source = building.path().join("source");
         let finished = building.path().join("finished");
@@ -121,7 +131,8 @@ impl Module {
     }
 }
 
-fn publish(finished: &Path, folder: &Path) -> Result<()> {
+/// Gives a finished folder its name; that another process was first is no error.
+pub(crate) fn publish(finished: &Path, folder: &Path) -> Result<()> {
     match std::fs::rename(finished, folder) {
         Err(_) if folder.is_dir() => Ok(()),
         result => result.with_context(|| format!("cannot publish {}", folder.display())),

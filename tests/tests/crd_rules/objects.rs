@@ -107,7 +107,7 @@ pub(crate) fn full_tenant() -> Value {
         },
         "status": {
             "conditions": [condition()], "storeId": "s", "replicas": 1, "readyReplicas": 1, "selector": "a=b",
-            "regions": [{"name": "eu", "storage": "volume", "master": true, "reachable": true},
+            "regions": [{"name": "eu", "storage": "volume", "master": true, "reachable": true, "message": "as ever"},
                         {"name": "us", "storage": "s3", "reachable": false, "message": "no answer"}],
         },
     })

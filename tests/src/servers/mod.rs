@@ -1,0 +1,39 @@
+//! Real object-store servers for the tests: Azurite for Azure Blob, MinIO for S3.
+//!
+//! Each guard starts one server process with a data folder of its own, waits until it answers, tells endpoint
+//! and credentials, and ends it when dropped. `stop` and `start_again` keep port and data; `kill` is a crash.
+//! A server listens on [`loopback`] or, for pods of the local cluster, on [`cluster_link`].
+//!
+//! The servers are installed once for each machine, from pinned sources, below the folder that also holds the
+//! cluster's programs (`install`); the first use of one takes up to a few minutes and says so.
+//!
+//! What goes wrong: Node, npm or Go is missing, or a package registry is out of reach (the error
+//! says which and what to install); a server that doesn't start shows the end of its log.
+
+pub mod answer;
+pub mod azure_admin;
+pub mod azurite;
+mod install;
+pub mod minio;
+mod process;
+pub mod s3_admin;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use anyhow::{Context, Result};
+
+pub use answer::Answer;
+pub use azure_admin::{AzureAccount, AzureAdmin, AzureEndpoint};
+pub use azurite::Azurite;
+pub use minio::Minio;
+pub use s3_admin::{ObjectVersion, S3Admin, S3Endpoint, S3Keys};
+
+/// The address that only this machine reaches.
+pub fn loopback() -> IpAddr {
+    IpAddr::V4(Ipv4Addr::LOCALHOST)
+}
+
+/// This machine's address on the link to the local cluster, which pods reach; there while the cluster runs.
+pub fn cluster_link() -> Result<IpAddr> {
+    crate::cluster::layout::HOST_IP.parse().context("the address of the link to the cluster")
+}
