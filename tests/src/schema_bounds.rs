@@ -118,7 +118,7 @@ impl Bound {
         let value = match self.keyword.as_str() {
             "minLength" => json!(self.text(at(-1)?)?),
             "maxLength" => json!(self.text(at(1)?)?),
-            "pattern" => json!("??"),
+            "pattern" => json!("?".repeat(self.shortest())),
             "minimum" => json!(at(-1)?),
             "maximum" => json!(at(1)?),
             "minItems" => self.list(&present, at(-1)?)?,
@@ -170,6 +170,12 @@ impl Bound {
         Ok(object)
     }
 
+    /// Length of a text that no other bound refuses.
+    fn shortest(&self) -> usize {
+        let least = self.schema["minLength"].as_u64().unwrap_or_default();
+        usize::try_from(least).unwrap_or_default().max(2)
+    }
+
     fn number(&self) -> Result<i64> {
         let number = self.limit.as_f64().with_context(|| format!("{} has no number", self.name()))?;
         Ok(number as i64)
@@ -181,6 +187,14 @@ impl Bound {
         let pattern = self.schema["pattern"].as_str().unwrap_or_default();
         let repeated = |part: &str| part.repeat(length).chars().take(length).collect::<String>();
         Ok(match pattern {
+            "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\\w+=,.@/-]+$" if length >= 32 => {
+                let start = "arn:aws:iam::123456789012:role/";
+                format!("{start}{}", "a".repeat(length - start.len()))
+            }
+            _ if pattern.starts_with("^https?://") && length >= 8 => {
+                format!("https://{}", "a".repeat(length - 8))
+            }
+            _ if pattern.starts_with("^\\+?") && length > 0 => format!("+{}", "1".repeat(length - 1)),
             "^https://" if length >= 8 => format!("https://{}", "a".repeat(length - 8)),
             _ if pattern.contains("[dhms]") && length < 8 => format!("{:1>length$}", "d"),
             _ if pattern.contains("[dhms]") => repeated("1234567d"),

@@ -12,7 +12,12 @@ pub const SIZE: &str = "16Mi";
 
 /// The tenant of `examples/volume-tenant.yaml`, as it is there.
 pub fn example_tenant() -> Result<VoicemailTenant> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/volume-tenant.yaml");
+    named_example("volume-tenant.yaml")
+}
+
+/// The tenant of a file in `examples/`, as it is there.
+pub fn named_example(file: &str) -> Result<VoicemailTenant> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(file);
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     Ok(serde_yaml::from_str(&text)?)
 }

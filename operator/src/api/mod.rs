@@ -10,6 +10,7 @@
 pub mod access;
 pub mod conditions;
 pub mod gdpr_request;
+pub mod numbers;
 pub mod storage;
 pub mod voicemail_tenant;
 
@@ -118,7 +119,8 @@ mod tests {
     fn crds_stay_small_enough_for_client_side_apply() {
         for (name, crd) in crds() {
             let size = serde_json::to_string(&crd).unwrap().len();
-            assert!(size < 24_000, "{name}: {size}");
+            // Client-side apply keeps a copy in an annotation, and all annotations together end at 256 KiB.
+            assert!(size < 48_000, "{name}: {size}");
         }
     }
 }

@@ -11,7 +11,11 @@
 use super::SecretSource;
 pub use super::access::{Auth, Issuer, Role, ServiceAccount};
 use super::conditions::Condition;
-pub use super::storage::{Claim, Label, Region, Selector, Storage, Volume, VolumeMode};
+pub use super::numbers::{CallerTag, NumberPrefix, Numbers};
+pub use super::storage::{
+    AzureBlob, AzureCloud, AzureCredentials, Claim, EtagQuoting, KeyVault, KeyVaultEntry, Label, Region, S3,
+    S3Credentials, Selector, Storage, StorageKind, Volume, VolumeMode, WebIdentity, WorkloadIdentity,
+};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +42,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Region", type_ = "string", json_path = ".spec.region"),
     printcolumn(name = "Storage", type_ = "string", json_path = ".status.regions[0].storage"),
+    printcolumn(name = "Unreachable", type_ = "string", json_path = ".status.regions[?(@.reachable==false)].name", priority = 1),
     printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
@@ -52,7 +57,21 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!self.regions.exists(r, has(r.storage.volume)) || self.regions.size() == 1")
     .message("regions: a tenant on a volume has one region only"),
     validation = Rule::new("oldSelf.regions.all(o, self.regions.exists(r, r.name == o.name))")
-    .message("regions: a region can't be removed or renamed, since its messages would be lost")
+    .message("regions: a region can't be removed or renamed, since its messages would be lost"),
+    validation = Rule::new(
+    "self.regions.all(a, !has(a.storage.azureBlob) || self.regions.filter(b, has(b.storage.azureBlob) && b.storage.azureBlob.account == a.storage.azureBlob.account && b.storage.azureBlob.container == a.storage.azureBlob.container && has(b.storage.azureBlob.prefix) == has(a.storage.azureBlob.prefix) && (!has(a.storage.azureBlob.prefix) || b.storage.azureBlob.prefix == a.storage.azureBlob.prefix)).size() == 1)")
+    .message("regions: two regions name the same account, container and prefix: give each a place of its own"),
+    validation = Rule::new(
+    "self.regions.all(a, !has(a.storage.s3) || self.regions.filter(b, has(b.storage.s3) && b.storage.s3.bucket == a.storage.s3.bucket && has(b.storage.s3.prefix) == has(a.storage.s3.prefix) && (!has(a.storage.s3.prefix) || b.storage.s3.prefix == a.storage.s3.prefix) && has(b.storage.s3.endpoint) == has(a.storage.s3.endpoint) && (!has(a.storage.s3.endpoint) || b.storage.s3.endpoint == a.storage.s3.endpoint)).size() == 1)")
+    .message("regions: two regions name the same bucket and prefix of a server: give each a place of its own"),
+    validation = Rule::new(
+    "self.regions.all(a, !has(a.storage.azureBlob) || !has(a.storage.azureBlob.credentials.workloadIdentity) || self.regions.all(b, !has(b.storage.azureBlob) || !has(b.storage.azureBlob.credentials.workloadIdentity) || (a.storage.azureBlob.credentials.workloadIdentity.clientId == b.storage.azureBlob.credentials.workloadIdentity.clientId && has(b.storage.azureBlob.credentials.workloadIdentity.tenantId) == has(a.storage.azureBlob.credentials.workloadIdentity.tenantId) && (!has(a.storage.azureBlob.credentials.workloadIdentity.tenantId) || b.storage.azureBlob.credentials.workloadIdentity.tenantId == a.storage.azureBlob.credentials.workloadIdentity.tenantId))))")
+    .message("regions: all workload identities must be the same: the pods have one service account"),
+    validation = Rule::new(
+    "self.regions.all(a, !has(a.storage.s3) || !has(a.storage.s3.credentials.webIdentity) || self.regions.all(b, !has(b.storage.s3) || !has(b.storage.s3.credentials.webIdentity) || a.storage.s3.credentials.webIdentity.roleArn == b.storage.s3.credentials.webIdentity.roleArn))")
+    .message("regions: all web identities must name the same role: the pods have one service account"),
+    validation = Rule::new("self.deletionPolicy != 'Delete' || self.regions.all(r, has(r.storage.volume))")
+    .message("deletionPolicy: Delete works on volumes alone; on object stores write Retain, and once the tenant is gone remove the objects below PREFIX/v1/TENANTID of each region and the keys Secret yourself")
 )]
 pub struct VoicemailTenantSpec {
     /// Contact-centre id (ccid): names the tenant's tree in every store.
@@ -61,7 +80,7 @@ pub struct VoicemailTenantSpec {
         .message("tenantId can't be changed: it names the tenant's data; make another tenant instead"))]
     pub tenant_id: String,
     /// The region that this cluster serves.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 56))]
     pub region: String,
     /// The tenant's regions; the master holds all but audio.
     #[schemars(length(min = 1, max = 16))]
@@ -98,7 +117,7 @@ pub struct VoicemailTenantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gdpr: Option<Gdpr>,
     /// What becomes of the data claim and the keys when the tenant is deleted. Delete needs the annotation
-    /// voicemail.dev/confirm-deletion with the tenant's name as its value.
+    /// voicemail.dev/confirm-deletion with the tenant's name as its value. Objects in object stores always stay.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -117,6 +136,11 @@ pub struct Resources {
     /// What is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Amounts>,
+    /// Memory of each pod for messages on their way into a region's object store; more uploads wait. 64 when
+    /// absent. It must fit into the memory limit once for each region.
+    #[serde(default, rename = "uploadBufferMiB", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 16, max = 4096))]
+    pub upload_buffer_mib: Option<i32>,
 }
 
 /// Amounts of CPU and memory.
@@ -135,6 +159,10 @@ pub struct Amounts {
 /// Limits and retention of a kind of mailbox.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.quotaSeconds) || self.quotaSeconds >= self.maxSeconds")
+    .message("quotaSeconds: write at least maxSeconds, or the longest message never fits")
+)]
 pub struct ClassOfService {
     /// Name that mailboxes refer to.
     #[schemars(length(min = 1, max = 63))]
@@ -147,6 +175,10 @@ pub struct ClassOfService {
     #[serde(default = "default_max_seconds")]
     #[schemars(range(min = 1, max = 3600))]
     pub max_seconds: i32,
+    /// Seconds of messages a mailbox may hold in all, trash not counted; no limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub quota_seconds: Option<i32>,
     /// Days from deposit to automatic deletion.
     #[serde(default = "default_retention_days")]
     #[schemars(range(min = 1, max = 3650))]
@@ -171,15 +203,6 @@ fn default_retention_days() -> i32 {
 
 fn default_trash_hours() -> i32 {
     24
-}
-
-/// How phone numbers are read.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Numbers {
-    /// ISO 3166 region by which national numbers are read, such as GB.
-    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
-    pub default_region: String,
 }
 
 /// Times of the data-subject rights, such as 90s, 24h or 7d.
@@ -245,6 +268,7 @@ pub struct VoicemailTenantStatus {
 
 /// A region as seen from this cluster.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RegionStatus {
     /// Name of the region.
     #[schemars(length(max = 63))]
@@ -252,6 +276,13 @@ pub struct RegionStatus {
     /// Kind of storage.
     #[schemars(length(max = 32))]
     pub storage: String,
+    /// True for the region that holds all but audio.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub master: bool,
     /// Whether the store answers.
     pub reachable: bool,
+    /// Why it doesn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
 }

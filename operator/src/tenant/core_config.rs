@@ -4,19 +4,23 @@
 //! with the roles that it needs, but only for tokens whose audience is this tenant's UID: a token captured
 //! in one tenant opens no other.
 
-use super::build::deployment::{DATA_DIR, KEYS_DIR, TLS_DIR};
 use super::build::service::{API_PORT, METRICS_PORT};
-use super::validate::Refusal;
-use crate::api::voicemail_tenant::{self as given, Region, VoicemailTenant};
+use super::build::volumes::{DATA_DIR, KEYS_DIR, TLS_DIR};
+use super::credentials::folder;
+use super::refusal::Refusal;
+use crate::api::voicemail_tenant::{self as given, Region, StorageKind, VoicemailTenant};
 use crate::settings::Settings;
 use kube::ResourceExt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use voicemail_core::config::{
-    AuthConfig, CallerTagging, ClassOfService, GdprConfig, IssuerConfig, KubernetesIssuer, ListenConfig,
-    RegionConfig, Role, ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig, parse_duration,
+    AuthConfig, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService, EtagQuoting, GdprConfig,
+    IssuerConfig, KubernetesIssuer, ListenConfig, NumberPrefix, RegionConfig, Role, S3Config, S3Credentials,
+    ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig, parse_duration,
 };
 
+/// MiB, as the core's own default.
+const DEFAULT_UPLOAD_BUFFER: u32 = 64;
 const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Writes the configuration and checks the core's own rules.
@@ -38,24 +42,76 @@ pub fn plan_config(
         tenant_id: spec.tenant_id.clone(),
         cluster: cluster.into(),
         region: spec.region.clone(),
-        regions: spec.regions.iter().map(plan_region).collect(),
+        regions: spec.regions.iter().map(plan_region).collect::<Result<_, _>>()?,
         keys_dir: PathBuf::from(KEYS_DIR),
         listen: ListenConfig { api: everywhere(API_PORT), metrics: everywhere(METRICS_PORT), tls: Some(tls) },
         auth: plan_auth(tenant, settings),
         classes_of_service: spec.classes_of_service.iter().map(plan_class).collect(),
         default_number_region: spec.numbers.default_region.clone(),
-        number_prefixes: Vec::new(),
-        caller_tag: CallerTagging::default(),
-        upload_buffer_mib: 64,
+        number_prefixes: spec.numbers.prefixes.iter().map(plan_prefix).collect(),
+        caller_tag: match spec.numbers.caller_tag {
+            given::CallerTag::E164 => CallerTagging::E164,
+            given::CallerTag::Hash => CallerTagging::Hash,
+        },
+        upload_buffer_mib: plan_upload_buffer(tenant),
         gdpr: plan_gdpr(tenant)?,
     };
     config.check()?;
     Ok(config)
 }
 
-fn plan_region(region: &Region) -> RegionConfig {
-    let storage = StorageConfig::Volume { path: PathBuf::from(DATA_DIR) };
-    RegionConfig { name: region.name.clone(), master: region.master, storage }
+fn plan_region(region: &Region) -> Result<RegionConfig, Refusal> {
+    let incomplete = || {
+        Refusal::InvalidSpec(format!(
+            "regions: {} needs one storage with one kind of credentials",
+            region.name
+        ))
+    };
+    let storage = match region.storage.kind().ok_or_else(incomplete)? {
+        StorageKind::Volume(_) => StorageConfig::Volume { path: PathBuf::from(DATA_DIR) },
+        StorageKind::AzureBlob(azure) => StorageConfig::AzureBlob(AzureBlobConfig {
+            account: azure.account.clone(),
+            container: azure.container.clone(),
+            prefix: azure.prefix.clone(),
+            endpoint: azure.endpoint.clone(),
+            credentials: match azure.credentials.workload_identity {
+                Some(_) => AzureCredentials::WorkloadIdentity {},
+                None => AzureCredentials::Files { dir: folder(&region.name) },
+            },
+        }),
+        StorageKind::S3(s3) => StorageConfig::S3(S3Config {
+            bucket: s3.bucket.clone(),
+            prefix: s3.prefix.clone(),
+            region: s3.region.clone(),
+            endpoint: s3.endpoint.clone(),
+            etag_quoting: s3.etag_quoting.map(plan_quoting),
+            credentials: match s3.credentials.web_identity {
+                Some(_) => S3Credentials::WebIdentity {},
+                None => S3Credentials::Files { dir: folder(&region.name) },
+            },
+        }),
+    };
+    Ok(RegionConfig { name: region.name.clone(), master: region.master, storage })
+}
+
+fn plan_quoting(quoting: given::EtagQuoting) -> EtagQuoting {
+    match quoting {
+        given::EtagQuoting::Rfc => EtagQuoting::Rfc,
+        given::EtagQuoting::Bare => EtagQuoting::Bare,
+    }
+}
+
+fn plan_prefix(prefix: &given::NumberPrefix) -> NumberPrefix {
+    NumberPrefix {
+        prefix: prefix.prefix.clone(),
+        replace_with: prefix.replace_with.clone(),
+        digits: prefix.digits.map(i32::unsigned_abs),
+    }
+}
+
+fn plan_upload_buffer(tenant: &VoicemailTenant) -> u32 {
+    let given = tenant.spec.resources.as_ref().and_then(|resources| resources.upload_buffer_mib);
+    given.map_or(DEFAULT_UPLOAD_BUFFER, i32::unsigned_abs)
 }
 
 fn plan_class(class: &given::ClassOfService) -> ClassOfService {
@@ -63,7 +119,7 @@ fn plan_class(class: &given::ClassOfService) -> ClassOfService {
         name: class.name.clone(),
         max_messages: class.max_messages.unsigned_abs(),
         max_seconds: class.max_seconds.unsigned_abs(),
-        quota_seconds: None,
+        quota_seconds: class.quota_seconds.map(i32::unsigned_abs),
         retention_days: class.retention_days.unsigned_abs(),
         trash_hours: class.trash_hours.unsigned_abs(),
     }

@@ -3,7 +3,8 @@
 //! Flow: [`decide`] is pure; [`finish`] reads what it needs, acts, and removes the finalizer last. Owned
 //! children go by garbage collection afterwards. Under `Retain` the claim and the keys stay. Under `Delete`
 //! the claim goes first and the keys only with it, and only a claim that the operator made; never before a
-//! person has typed the tenant's name into an annotation.
+//! person has typed the tenant's name into an annotation. Objects in object stores are not removed: Delete is
+//! refused for them, in words that say what stays and where.
 //!
 //! A terminating namespace takes everything anyway, so there the finalizer never holds it up. It is let go as
 //! soon as the namespace ends ([`let_go_with_namespace`]), when the pods go: the operator's own rights in that
@@ -11,10 +12,11 @@
 
 use super::build::names::{child_name, keys_name};
 use super::status::write_status;
+use super::storage::volume_of;
 use crate::api::conditions::{
     DELETION_BLOCKED, Finding, READY, RECONCILING, STALLED, STORAGE_READY, merge_conditions,
 };
-use crate::api::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
+use crate::api::voicemail_tenant::{DeletionPolicy, Region, StorageKind, VoicemailTenant};
 use crate::api::{CONFIRM_DELETION, FINALIZER, GdprRequest, TENANT_LABEL};
 use crate::calls::{CallError, within_deadline};
 use jiff::Timestamp;
@@ -47,19 +49,56 @@ pub fn decide(tenant: &VoicemailTenant, namespace_ends: bool, open: &[String]) -
     if tenant.spec.deletion_policy == DeletionPolicy::Retain {
         return Decision::Keep;
     }
+    let Some(volume) = volume_of(tenant) else {
+        return Decision::Wait("ObjectsNotRemovable", describe_objects(tenant));
+    };
     if tenant.annotations().get(CONFIRM_DELETION) != Some(&name) {
         let command = format!("kubectl annotate vmt {name} -n {namespace} {CONFIRM_DELETION}={name}");
         let message =
             format!("deletionPolicy is Delete: to delete all messages and keys for ever, type: {command}");
         return Decision::Wait("ConfirmationMissing", message);
     }
-    if made_claim(tenant) { Decision::Destroy } else { Decision::Keep }
+    // Somebody else's claim is never deleted, nor the keys to it.
+    if volume.claim.is_some() { Decision::Destroy } else { Decision::Keep }
 }
 
-/// Whether the claim is one that the operator made. Somebody else's is never deleted, nor the keys to it.
-fn made_claim(tenant: &VoicemailTenant) -> bool {
-    let volumes = tenant.spec.regions.iter().filter_map(|region| region.storage.volume.as_ref());
-    volumes.into_iter().all(|volume| volume.claim.is_some())
+/// What stays, and how to remove it. The CRD's rules keep this from happening to tenants that they have seen.
+fn describe_objects(tenant: &VoicemailTenant) -> String {
+    let regions = tenant.spec.regions.iter();
+    let places: Vec<String> = regions.filter_map(|region| describe_place(tenant, region)).collect();
+    let (name, namespace) = (tenant.name_any(), tenant.namespace().unwrap_or_default());
+    format!(
+        "deletionPolicy is Delete, but the operator can't remove objects from object stores: write Retain to let \
+         the tenant go (kubectl patch vmt {name} -n {namespace} --type=merge -p \
+         '{{\"spec\":{{\"deletionPolicy\":\"Retain\"}}}}'), then remove {} and Secret {} yourself",
+        places.join(", "),
+        keys_name(&name),
+    )
+}
+
+/// The folder of the tenant in a region's store, and the command that removes it.
+fn describe_place(tenant: &VoicemailTenant, region: &Region) -> Option<String> {
+    let id = &tenant.spec.tenant_id;
+    let below = |prefix: &Option<String>| match prefix {
+        Some(prefix) => format!("{prefix}/v1/{id}"),
+        None => format!("v1/{id}"),
+    };
+    match region.storage.kind()? {
+        StorageKind::Volume(_) => None,
+        StorageKind::S3(s3) => {
+            let endpoint =
+                s3.endpoint.as_ref().map(|url| format!(" --endpoint-url {url}")).unwrap_or_default();
+            let place = format!("{}/{}", s3.bucket, below(&s3.prefix));
+            Some(format!("what is below {place} (aws s3 rm --recursive s3://{place}/{endpoint})"))
+        }
+        StorageKind::AzureBlob(azure) => {
+            let (account, container, folder) = (&azure.account, &azure.container, below(&azure.prefix));
+            Some(format!(
+                "what is below {account}/{container}/{folder} (az storage blob delete-batch --account-name \
+                 {account} --source {container} --pattern '{folder}/*')"
+            ))
+        }
+    }
 }
 
 /// Does the next step. Returns whether the tenant may go, which it then does.

@@ -1,4 +1,5 @@
-//! Reads what a tenant's spec points at: the claim, the keys' Secret, the certificates. Nothing is written.
+//! Reads what a tenant's spec points at: the claim or the credentials, the keys' Secret, the certificates.
+//! Nothing is written.
 //!
 //! Secrets are read by name at the moment of use, never listed or watched, and only facts about them leave
 //! this module, apart from the authority's key, which signs the serving certificate.
@@ -6,25 +7,71 @@
 use super::build::certificate::{Authority, CA_CERTIFICATE, CA_KEY, RENEW_AT, TLS_CERTIFICATE, TLS_KEY};
 use super::build::keys::{RECEIPT_KEY, TENANT_KEY};
 use super::build::names::{ca_name, child_name, keys_name, tls_name};
-use crate::api::VoicemailTenant;
+use super::build::secret_provider_class::provider_class_resource;
+use super::credentials::{Source, plan_source};
+use super::storage::volume_of;
+use crate::api::voicemail_tenant::Region;
+use crate::api::{TENANT_LABEL, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client, ResourceExt};
+use std::collections::BTreeMap;
 
 /// What was read.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// When it was read.
     pub now: Timestamp,
-    /// The claim with the messages.
-    pub claim: Option<ClaimFact>,
+    /// What the storage needs.
+    pub storage: StorageFacts,
     /// The keys' Secret.
     pub keys: Option<KeysFact>,
     /// The serving certificate's Secret.
     pub tls: Option<TlsFact>,
     /// The authority that the operator made.
     pub authority: Option<Authority>,
+}
+
+/// What there is for the tenant's storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageFacts {
+    /// It is on a volume.
+    Volume {
+        /// The claim with the messages.
+        claim: Option<ClaimFact>,
+    },
+    /// It is on object stores.
+    ObjectStores {
+        /// The Secrets with credentials that are there: of each, which keys that the core reads are not empty.
+        secrets: BTreeMap<String, Vec<&'static str>>,
+        /// The tenant's SecretProviderClasses; none where the cluster doesn't know the kind.
+        provider_classes: Option<Vec<String>>,
+    },
+}
+
+impl Facts {
+    /// The keys in a Secret with credentials; none when there is no such Secret.
+    pub fn secret_keys(&self, name: &str) -> Option<&[&'static str]> {
+        match &self.storage {
+            StorageFacts::Volume { .. } => None,
+            StorageFacts::ObjectStores { secrets, .. } => secrets.get(name).map(Vec::as_slice),
+        }
+    }
+
+    /// Names of the tenant's SecretProviderClasses.
+    pub fn provider_classes(&self) -> &[String] {
+        match &self.storage {
+            StorageFacts::ObjectStores { provider_classes: Some(names), .. } => names,
+            _ => &[],
+        }
+    }
+
+    /// Whether the cluster knows SecretProviderClasses.
+    pub fn has_provider_classes(&self) -> bool {
+        matches!(self.storage, StorageFacts::ObjectStores { provider_classes: Some(_), .. })
+    }
 }
 
 /// A claim.
@@ -75,22 +122,72 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
     let namespace = tenant.namespace().unwrap_or_default();
     let name = tenant.name_any();
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
     let (keys, tls) = (keys_secret(tenant), tls_secret(tenant));
-    let (claim_name, authority) = (claim_name(tenant), ca_name(&name));
-    let (claim, keys, tls, authority) = tokio::try_join!(
-        within_deadline("read the data claim", claims.get_opt(&claim_name)),
+    let authority = ca_name(&name);
+    let (storage, keys, tls, authority) = tokio::try_join!(
+        dereference_storage(client, tenant),
         within_deadline("read the keys' Secret", secrets.get_opt(&keys)),
         within_deadline("read the certificate's Secret", secrets.get_opt(&tls)),
         within_deadline("read the authority's Secret", secrets.get_opt(&authority)),
     )?;
     Ok(Facts {
         now: Timestamp::now(),
-        claim: claim.as_ref().map(read_claim),
+        storage,
         keys: keys.as_ref().map(read_keys),
         tls: tls.as_ref().map(read_tls),
         authority: authority.as_ref().and_then(read_authority),
     })
+}
+
+async fn dereference_storage(client: &Client, tenant: &VoicemailTenant) -> Result<StorageFacts, CallError> {
+    let namespace = tenant.namespace().unwrap_or_default();
+    let Some(volume) = volume_of(tenant) else {
+        let (secrets, provider_classes) =
+            tokio::try_join!(read_credentials(client, tenant), list_provider_classes(client, tenant))?;
+        return Ok(StorageFacts::ObjectStores { secrets, provider_classes });
+    };
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
+    let name = volume.existing_claim.clone().unwrap_or_else(|| child_name(&tenant.name_any()));
+    let claim = within_deadline("read the data claim", claims.get_opt(&name)).await?;
+    Ok(StorageFacts::Volume { claim: claim.as_ref().map(read_claim) })
+}
+
+/// Reads each Secret that a region names, once, and keeps which keys it has.
+async fn read_credentials(
+    client: &Client,
+    tenant: &VoicemailTenant,
+) -> Result<BTreeMap<String, Vec<&'static str>>, CallError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
+    let sources = tenant.spec.regions.iter().filter_map(|region| plan_source(tenant, region));
+    let mut found: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+    for source in sources {
+        let Source::Secret { name, kind } = source else { continue };
+        let secret = within_deadline("read a Secret with credentials", api.get_opt(&name)).await?;
+        let Some(secret) = secret else { continue };
+        let present = kind.keys().iter().copied().filter(|key| entry(&secret, key).is_some());
+        found.entry(name).or_default().extend(present);
+    }
+    Ok(found)
+}
+
+/// The tenant's SecretProviderClasses. Only tenants on Azure have any, so only for them the API is asked.
+async fn list_provider_classes(
+    client: &Client,
+    tenant: &VoicemailTenant,
+) -> Result<Option<Vec<String>>, CallError> {
+    let on_azure = |region: &Region| region.storage.azure_blob.is_some();
+    if !tenant.spec.regions.iter().any(on_azure) {
+        return Ok(None);
+    }
+    let namespace = tenant.namespace().unwrap_or_default();
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), &namespace, &provider_class_resource());
+    let ours = ListParams::default().labels(&format!("{TENANT_LABEL}={}", tenant.name_any()));
+    match within_deadline("list the SecretProviderClasses", api.list(&ours)).await {
+        Ok(list) => Ok(Some(list.items.iter().map(ResourceExt::name_any).collect())),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn keys_secret(tenant: &VoicemailTenant) -> String {
@@ -101,14 +198,6 @@ fn keys_secret(tenant: &VoicemailTenant) -> String {
 fn tls_secret(tenant: &VoicemailTenant) -> String {
     let given = tenant.spec.tls.as_ref().map(|tls| tls.secret.name.clone());
     given.unwrap_or_else(|| tls_name(&tenant.name_any()))
-}
-
-/// Name of the claim that the tenant's messages are on.
-pub fn claim_name(tenant: &VoicemailTenant) -> String {
-    let served = tenant.spec.regions.iter().find(|region| region.name == tenant.spec.region);
-    let volume = served.and_then(|region| region.storage.volume.as_ref());
-    let existing = volume.and_then(|volume| volume.existing_claim.clone());
-    existing.unwrap_or_else(|| child_name(&tenant.name_any()))
 }
 
 /// What matters about a claim.

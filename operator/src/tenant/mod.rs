@@ -10,16 +10,22 @@
 pub mod apply;
 pub mod build;
 pub mod core_config;
+pub mod credentials;
 pub mod deletion;
 pub mod dereference;
 pub mod drift;
+#[cfg(test)]
+mod object_store_tests;
 pub mod observe;
+pub mod refusal;
 pub mod status;
+pub mod storage;
+pub mod storage_status;
 #[cfg(test)]
 mod tests;
 pub mod validate;
 
-use crate::api::conditions::{READY, find_condition};
+use crate::api::conditions::{ConditionStatus, READY, RECONCILING, STORAGE_READY, find_condition};
 use crate::api::{FINALIZER, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::{Context, jittered};
@@ -36,6 +42,8 @@ use voicemail_core::config::ConfigError;
 const RESYNC: Duration = Duration::from_secs(10 * 60);
 /// A tenant on its way is looked at that often, since a core's reason can change without an event.
 const PROGRESS: Duration = Duration::from_secs(10);
+/// A tenant with several regions: one that goes away changes no object of the cluster.
+const REGIONS: Duration = Duration::from_secs(60);
 /// A refused tenant: what it lacks may appear without an event.
 const REFUSED: Duration = Duration::from_secs(20);
 
@@ -121,13 +129,19 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Action,
     };
     let pods = observe::observe_pods(&context.client, &context.http, &plan).await?;
     let status = report(tenant, &Outcome::Applied(&applied, &pods), context).await?;
-    Ok(Action::requeue(jittered(if is_quiet(&status) { RESYNC } else { PROGRESS })))
+    Ok(Action::requeue(jittered(next_look(&status))))
 }
 
-/// Nothing is on its way, and the store's id is known.
-fn is_quiet(status: &VoicemailTenantStatus) -> bool {
-    let available = find_condition(&status.conditions, crate::api::conditions::RECONCILING);
-    available.is_some_and(|condition| condition.reason == "UpToDate") && status.store_id.is_some()
+/// When to look again: soon while something is on its way or a store is away.
+fn next_look(status: &VoicemailTenantStatus) -> Duration {
+    let find = |type_| find_condition(&status.conditions, type_);
+    let settled = find(RECONCILING).is_some_and(|condition| condition.reason == "UpToDate");
+    let stored = find(STORAGE_READY).is_some_and(|condition| condition.status != ConditionStatus::False);
+    match (settled && stored && status.store_id.is_some(), status.regions.len()) {
+        (false, _) => PROGRESS,
+        (true, 0 | 1) => RESYNC,
+        (true, _) => REGIONS,
+    }
 }
 
 async fn report(

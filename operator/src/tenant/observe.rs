@@ -33,6 +33,20 @@ pub struct CoreReadiness {
     pub message: Option<String>,
     /// Id of its store.
     pub store_id: Option<String>,
+    /// Every region's store as it last saw it; empty before it has opened the tenant.
+    pub regions: Vec<RegionSeen>,
+}
+
+/// A region's store, as a core last saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RegionSeen {
+    /// Name of the region.
+    pub name: String,
+    /// Whether its store answered.
+    pub reachable: bool,
+    /// Why not.
+    pub message: Option<String>,
 }
 
 /// One pod as seen now.

@@ -4,16 +4,15 @@
 //! will happen until a person changes something, and the two are never true together.
 
 use super::apply::Applied;
-use super::build::claim::READ_WRITE_MANY;
 use super::build::names::selector_text;
-use super::dereference::read_claim;
-use super::observe::{PodSeen, STARTING};
-use super::validate::Refusal;
+use super::observe::PodSeen;
+use super::refusal::Refusal;
+use super::storage_status::{REGION_UNREACHABLE, find_storage, keep_regions, list_regions};
 use crate::api::MANAGER;
 use crate::api::conditions::{
     ConditionStatus, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
 };
-use crate::api::voicemail_tenant::{RegionStatus, VoicemailTenant, VoicemailTenantStatus};
+use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
@@ -69,9 +68,12 @@ pub fn compute_status(
     };
     let (replicas, ready_replicas, store_id) = match outcome {
         Outcome::Applied(applied, pods) => counts(applied, pods),
-        _ => (previous.replicas, previous.ready_replicas, None),
+        Outcome::Refused(_) | Outcome::Stopped(..) => (previous.replicas, previous.ready_replicas, None),
     };
-    let reachable = findings.iter().any(|f| f.type_ == STORAGE_READY && f.status == ConditionStatus::True);
+    let regions = match outcome {
+        Outcome::Applied(_, pods) => list_regions(tenant, pods),
+        Outcome::Refused(_) | Outcome::Stopped(..) => keep_regions(tenant, &previous.regions),
+    };
     VoicemailTenantStatus {
         conditions: merge_conditions(&previous.conditions, findings, tenant.metadata.generation, now),
         observed_generation: tenant.metadata.generation,
@@ -79,12 +81,8 @@ pub fn compute_status(
         replicas,
         ready_replicas,
         selector: Some(selector_text(&tenant.name_any())),
-        regions: tenant.spec.regions.iter().map(|region| region_status(&region.name, reachable)).collect(),
+        regions,
     }
-}
-
-fn region_status(name: &str, reachable: bool) -> RegionStatus {
-    RegionStatus { name: name.into(), storage: "volume".into(), reachable }
 }
 
 fn counts(applied: &Applied, pods: &[PodSeen]) -> (i32, i32, Option<String>) {
@@ -148,48 +146,6 @@ fn find_from_cluster(applied: &Applied, pods: &[PodSeen]) -> Vec<Finding> {
     findings
 }
 
-fn find_storage(applied: &Applied, pods: &[PodSeen]) -> Finding {
-    let no = |reason: &str, message: String| Finding::new(STORAGE_READY, false, reason, message);
-    if let Some(claim) = applied.claim() {
-        let (name, fact) = (claim.name_any(), read_claim(claim));
-        if !fact.access_modes.iter().any(|mode| mode == READ_WRITE_MANY) {
-            return no("ClaimNotReadWriteMany", format!("PersistentVolumeClaim {name} is not ReadWriteMany"));
-        }
-        match fact.phase.as_str() {
-            "Bound" => {}
-            "Lost" => return no("ClaimLost", format!("PersistentVolumeClaim {name} has lost its volume")),
-            _ => {
-                let hint =
-                    "is there a volume, or a provisioner, for its storage class, size and access mode?";
-                return no("ClaimPending", format!("PersistentVolumeClaim {name} is not bound yet: {hint}"));
-            }
-        }
-    }
-    find_store(pods)
-}
-
-fn find_store(pods: &[PodSeen]) -> Finding {
-    let mut cores = pods.iter().filter(|pod| !pod.terminating).filter_map(|pod| pod.core.as_ref());
-    if cores.clone().any(|core| core.ready) {
-        return Finding::new(STORAGE_READY, true, "StoreAnswers", "the store answers and is this tenant's");
-    }
-    let telling = |reason: &Option<String>| reason.as_deref().is_some_and(|reason| reason != STARTING);
-    match cores.find(|core| telling(&core.reason)) {
-        Some(core) => Finding::new(
-            STORAGE_READY,
-            false,
-            core.reason.clone().unwrap_or_default(),
-            core.message.clone().unwrap_or_default(),
-        ),
-        None => Finding::new(
-            STORAGE_READY,
-            ConditionStatus::Unknown,
-            "NoCoreAnswers",
-            "no pod runs that could tell",
-        ),
-    }
-}
-
 fn find_obstacle(
     applied: &Applied,
     pods: &[PodSeen],
@@ -222,7 +178,8 @@ fn is_settled(deployment: &Deployment, desired: i32) -> bool {
 
 fn storage_obstacle(storage: &Finding) -> Option<Obstacle> {
     let stalled = STALLING.contains(&storage.reason.as_str()) || storage.reason == "ClaimNotReadWriteMany";
-    let bad = storage.status == ConditionStatus::False;
+    // A region that is away keeps no replica from serving.
+    let bad = storage.status == ConditionStatus::False && storage.reason != REGION_UNREACHABLE;
     bad.then(|| Obstacle::new(storage.reason.clone(), storage.message.clone(), stalled))
 }
 

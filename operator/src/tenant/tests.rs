@@ -1,15 +1,17 @@
 //! The pure steps together, on real YAML: validate, build, status, deletion.
 
-use super::apply::Applied;
+use super::apply::{Applied, AppliedStorage};
 use super::build::certificate::{
     CA_CERTIFICATE, TLS_CERTIFICATE, TLS_KEY, make_authority, make_serving_secret, serving_names,
 };
-use super::build::{Built, build};
+use super::build::{Built, BuiltStorage, build};
 use super::deletion::{Decision, decide};
-use super::dereference::{ClaimFact, Facts, KeysFact, TlsFact};
-use super::observe::{CoreReadiness, PodSeen};
+use super::dereference::{ClaimFact, Facts, KeysFact, StorageFacts, TlsFact};
+use super::observe::{CoreReadiness, PodSeen, RegionSeen};
+use super::refusal::Refusal;
 use super::status::{Outcome, compute_status};
-use super::validate::{ClaimPlan, Plan, Refusal, TlsPlan, validate};
+use super::storage::{ClaimPlan, StoragePlan};
+use super::validate::{Plan, TlsPlan, validate};
 use crate::api::conditions::{ConditionStatus, find_condition};
 use crate::api::{VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::Classified;
@@ -27,12 +29,12 @@ struct TestArguments {
     settings: Settings,
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     TestArguments::parse_from(["test", "--image", "core:1", "--namespace", "ops", "--service-account", "op"])
         .settings
 }
 
-fn example() -> Value {
+pub(super) fn example() -> Value {
     let text = include_str!("../../../examples/volume-tenant.yaml");
     let mut value: Value = serde_yaml::from_str(text).unwrap();
     value["metadata"]["namespace"] = json!("voice");
@@ -47,19 +49,21 @@ fn tenant(change: impl FnOnce(&mut Value)) -> VoicemailTenant {
     serde_json::from_value(value).unwrap()
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     "2026-11-23T10:00:00Z".parse().unwrap()
 }
 
-fn facts() -> Facts {
-    Facts { now: now(), claim: None, keys: None, tls: None, authority: None }
+pub(super) fn facts() -> Facts {
+    let storage = StorageFacts::Volume { claim: None };
+    Facts { now: now(), storage, keys: None, tls: None, authority: None }
 }
 
-fn claim(modes: &[&str], phase: &str) -> ClaimFact {
-    ClaimFact { access_modes: modes.iter().map(|mode| (*mode).to_owned()).collect(), phase: phase.into() }
+fn claim(modes: &[&str], phase: &str) -> StorageFacts {
+    let access_modes = modes.iter().map(|mode| (*mode).to_owned()).collect();
+    StorageFacts::Volume { claim: Some(ClaimFact { access_modes, phase: phase.into() }) }
 }
 
-fn plan_with(tenant: &VoicemailTenant, facts: &Facts) -> Result<Plan, Refusal> {
+pub(super) fn plan_with(tenant: &VoicemailTenant, facts: &Facts) -> Result<Plan, Refusal> {
     validate(tenant, facts, &settings(), "cluster-1")
 }
 
@@ -83,7 +87,7 @@ fn first_reconcile_makes_keys_authority_and_claim() {
     assert!(plan.keys.make);
     assert_eq!(plan.keys.secret, "acme-voicemail-keys");
     assert_eq!(plan.tls, TlsPlan::Start);
-    assert!(matches!(plan.claim, ClaimPlan::Make(_)));
+    assert!(matches!(plan.storage, StoragePlan::Volume(ClaimPlan::Make(_))));
 }
 
 #[test]
@@ -109,10 +113,11 @@ fn an_existing_claim_must_be_there_and_shared() {
         value["spec"]["regions"][0]["storage"]["volume"] = json!({"existingClaim": "data"});
     };
     assert_eq!(refusal(existing, &facts()), "ClaimNotFound");
-    let single = Facts { claim: Some(claim(&["ReadWriteOnce"], "Bound")), ..facts() };
+    let single = Facts { storage: claim(&["ReadWriteOnce"], "Bound"), ..facts() };
     assert_eq!(refusal(existing, &single), "ClaimNotReadWriteMany");
-    let shared = Facts { claim: Some(claim(&["ReadWriteMany"], "Bound")), ..facts() };
-    assert_eq!(plan_with(&tenant(existing), &shared).unwrap().claim, ClaimPlan::Existing("data".into()));
+    let shared = Facts { storage: claim(&["ReadWriteMany"], "Bound"), ..facts() };
+    let storage = plan_with(&tenant(existing), &shared).unwrap().storage;
+    assert_eq!(storage, StoragePlan::Volume(ClaimPlan::Existing("data".into())));
 }
 
 #[test]
@@ -164,9 +169,16 @@ fn configuration_is_what_the_core_reads() {
     assert_eq!((config.default_number_region.as_str(), config.cluster.as_str()), ("GB", "cluster-1"));
 }
 
+fn built_claim(tenant: &VoicemailTenant) -> PersistentVolumeClaim {
+    match build(&plan_with(tenant, &facts()).unwrap()).unwrap().storage {
+        BuiltStorage::Claim(claim) => *claim,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn claim_is_the_vendors_sample_field_by_field() {
-    let claim = serde_json::to_value(built().claim.unwrap()).unwrap();
+    let claim = serde_json::to_value(built_claim(&tenant(|_| {}))).unwrap();
     assert_eq!(claim["metadata"]["labels"]["servicename"], "voice-voicemail");
     let expected = json!({
         "storageClassName": "voice-voicemail",
@@ -184,7 +196,7 @@ fn claim_can_name_or_select_its_volume() {
         let tenant = tenant(|value| {
             value["spec"]["regions"][0]["storage"]["volume"]["claim"][field] = given.clone();
         });
-        let claim = build(&plan_with(&tenant, &facts()).unwrap()).unwrap().claim.unwrap();
+        let claim = built_claim(&tenant);
         assert_eq!(serde_json::to_value(claim).unwrap()["spec"][field], given);
     }
 }
@@ -256,7 +268,7 @@ fn serving_certificate_is_for_the_services_and_signed_by_the_authority() {
 
 // status
 
-fn deployment(ready: i32, updated: i32, total: i32) -> Deployment {
+pub(super) fn deployment(ready: i32, updated: i32, total: i32) -> Deployment {
     serde_json::from_value(json!({
         "metadata": {"name": "acme-voicemail", "generation": 1},
         "spec": {"replicas": 2, "selector": {}, "template": {}},
@@ -265,21 +277,23 @@ fn deployment(ready: i32, updated: i32, total: i32) -> Deployment {
     .unwrap()
 }
 
-fn bound(phase: &str) -> Option<PersistentVolumeClaim> {
+fn bound(phase: &str) -> AppliedStorage {
     let value = json!({
         "metadata": {"name": "acme-voicemail"},
         "spec": {"accessModes": ["ReadWriteMany"]},
         "status": {"phase": phase},
     });
-    Some(serde_json::from_value(value).unwrap())
+    AppliedStorage::Claim(Box::new(serde_json::from_value(value).unwrap()))
 }
 
-fn ready_core() -> PodSeen {
-    let core = CoreReadiness { ready: true, store_id: Some("store-1".into()), ..CoreReadiness::default() };
+pub(super) fn ready_core() -> PodSeen {
+    let regions = vec![RegionSeen { name: "eu-west".into(), reachable: true, message: None }];
+    let core =
+        CoreReadiness { ready: true, store_id: Some("store-1".into()), regions, ..CoreReadiness::default() };
     PodSeen { name: "pod-1".into(), core: Some(core), ..PodSeen::default() }
 }
 
-fn unready_core(reason: &str) -> PodSeen {
+pub(super) fn unready_core(reason: &str) -> PodSeen {
     let core = CoreReadiness {
         reason: Some(reason.into()),
         message: Some("words".into()),
@@ -293,7 +307,7 @@ fn status_of(deployment: Deployment, phase: &str, pods: &[PodSeen]) -> Voicemail
     compute_status(&tenant(|_| {}), &Outcome::Applied(&applied, pods), now())
 }
 
-fn condition(status: &VoicemailTenantStatus, type_: &str) -> (ConditionStatus, String) {
+pub(super) fn condition(status: &VoicemailTenantStatus, type_: &str) -> (ConditionStatus, String) {
     let condition = find_condition(&status.conditions, type_).unwrap();
     (condition.status, condition.reason.clone())
 }

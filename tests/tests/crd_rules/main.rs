@@ -90,6 +90,31 @@ fn say(error: kube::Error) -> String {
     }
 }
 
+/// The examples of tenants, as users apply them.
+fn examples() -> Vec<(String, Value)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let tenants = entries.filter(|path| path.to_string_lossy().ends_with("-tenant.yaml"));
+    let read = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        (path.file_name().unwrap().to_string_lossy().into_owned(), serde_yaml::from_str(&text).unwrap())
+    };
+    tenants.map(read).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_of_a_tenant_is_accepted_without_an_unknown_field() {
+    let place = Place::prepare().await;
+    let examples = examples();
+    assert!(examples.len() >= 5, "{examples:?}");
+    for (name, example) in examples {
+        place.try_create(Kind::Tenant, &example).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        // kubectl asks for strict validation, which refuses fields that the schema doesn't know.
+        let path = format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"));
+        place.kubectl(&["apply", "--dry-run=server", "--validate=strict", "-f", &path]).unwrap();
+    }
+}
+
 fn dry() -> PostParams {
     PostParams { dry_run: true, ..PostParams::default() }
 }
@@ -128,6 +153,12 @@ fn keep_rules(bound: &str, object: &mut Value) {
         "spec.auth.serviceAccounts[].roles" | "spec.auth.serviceAccounts[].roles[]" => {
             let account = object["spec"]["auth"]["serviceAccounts"][0].as_object_mut().unwrap();
             account.remove("user");
+        }
+        "spec.classesOfService[].quotaSeconds" => {
+            object["spec"]["classesOfService"][0]["maxSeconds"] = json!(1)
+        }
+        "spec.deletionPolicy" => {
+            object["spec"]["regions"][0]["storage"] = full_tenant()["spec"]["regions"][0]["storage"].clone()
         }
         "spec.operation" => keep_operation_rules(object),
         _ => {}
@@ -334,6 +365,8 @@ async fn kubectl_shows_the_columns_of_both_kinds() {
     let tenants = cells(&place.kubectl(&["get", "vmt"]).unwrap());
     assert_eq!(tenants[0], ["NAME", "READY", "REASON", "REGION", "STORAGE", "REPLICAS", "AGE"]);
     assert_eq!(tenants[1][..6], ["acme", "True", "Available", "eu", "volume", "1"]);
+    let wide = cells(&place.kubectl(&["get", "vmt", "-o", "wide"]).unwrap());
+    assert_eq!((wide[0][5].as_str(), wide[1][5].as_str()), ("UNREACHABLE", "us"));
     let requests = cells(&place.kubectl(&["get", "gdpr"]).unwrap());
     assert_eq!(requests[0], ["NAME", "TENANT", "OPERATION", "CASE", "PHASE", "MATCHED", "DUE", "AGE"]);
     let expected = ["case-1", "acme", "ForgetMe", "1", "Marked", "3", "2026-02-01T00:00:00Z"];

@@ -33,16 +33,51 @@ impl Kind {
                     ],
                 ),
                 edited(&full_tenant(), &[(VOLUME, json!({"existingClaim": "messages"}))]),
+                on(azure(json!({"secret": {"name": "azure"}}))),
+                on(azure(vault())),
+                on(azure(identity(CLIENT))),
+                on(s3(json!({"secret": {"name": "s3"}}))),
+                on(s3(role("voicemail"))),
             ],
             Self::Request => vec![full_request(), full_undo()],
         }
     }
 }
 
+pub(crate) const STORAGE: &str = "/spec/regions/0/storage";
+pub(crate) const CLIENT: &str = "22222222-2222-2222-2222-222222222222";
 pub(crate) const VOLUME: &str = "/spec/regions/0/storage/volume";
 
 pub(crate) fn claim(field: &str) -> String {
     format!("{VOLUME}/claim{field}")
+}
+
+/// The full tenant with its first region on that storage.
+pub(crate) fn on(storage: Value) -> Value {
+    edited(&full_tenant(), &[(STORAGE, storage)])
+}
+
+pub(crate) fn azure(credentials: Value) -> Value {
+    json!({"azureBlob": {"account": "acmevoice", "container": "voicemail", "prefix": "calls/acme",
+                         "endpoint": "https://acme.example", "credentials": credentials}})
+}
+
+pub(crate) fn vault() -> Value {
+    json!({"keyVault": {"vaultName": "acme-vault", "tenantId": CLIENT, "clientId": CLIENT, "secretName": "key",
+                        "entry": "accountKey", "cloud": "AzurePublicCloud"}})
+}
+
+pub(crate) fn identity(client: &str) -> Value {
+    json!({"workloadIdentity": {"clientId": client, "tenantId": CLIENT}})
+}
+
+pub(crate) fn s3(credentials: Value) -> Value {
+    json!({"s3": {"bucket": "contact-centre", "prefix": "voicemail/acme", "region": "eu-west-1",
+                  "endpoint": "http://minio:9000", "etagQuoting": "rfc", "credentials": credentials}})
+}
+
+pub(crate) fn role(name: &str) -> Value {
+    json!({"webIdentity": {"roleArn": format!("arn:aws:iam::123456789012:role/{name}")}})
 }
 
 pub(crate) fn full_tenant() -> Value {
@@ -57,10 +92,11 @@ pub(crate) fn full_tenant() -> Value {
                 "labels": {"servicename": "voice-voicemail"}, "volumeMode": "Filesystem",
             }}}}],
             "keys": {"secret": {"name": "keys"}}, "tls": {"secret": {"name": "tls"}},
-            "resources": {"requests": amounts, "limits": amounts},
+            "resources": {"requests": amounts, "limits": amounts, "uploadBufferMiB": 64},
             "classesOfService": [{"name": "standard", "maxMessages": 10, "maxSeconds": 180,
-                                  "retentionDays": 30, "trashHours": 24}],
-            "numbers": {"defaultRegion": "GB"},
+                                  "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24}],
+            "numbers": {"defaultRegion": "GB", "callerTag": "E164",
+                        "prefixes": [{"prefix": "9", "replaceWith": "+44", "digits": 12}]},
             "auth": {
                 "issuers": [{"issuer": "https://id.example", "audience": "voice", "jwksUri": "https://id.example/k",
                              "userClaim": "sub", "rolesClaim": "roles", "roleMap": {"listener": "agent"}}],
@@ -71,7 +107,8 @@ pub(crate) fn full_tenant() -> Value {
         },
         "status": {
             "conditions": [condition()], "storeId": "s", "replicas": 1, "readyReplicas": 1, "selector": "a=b",
-            "regions": [{"name": "eu", "storage": "volume", "reachable": true}],
+            "regions": [{"name": "eu", "storage": "volume", "master": true, "reachable": true, "message": "as ever"},
+                        {"name": "us", "storage": "s3", "reachable": false, "message": "no answer"}],
         },
     })
 }

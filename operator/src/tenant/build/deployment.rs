@@ -6,32 +6,23 @@
 //! The startup and liveness probes ask `/healthz`, the readiness probe `/readyz`: a core whose store isn't
 //! ready must stay alive to say why.
 
-use super::super::validate::{ClaimPlan, Plan};
-use super::certificate::{TLS_CERTIFICATE, TLS_KEY};
-use super::keys::{RECEIPT_KEY, TENANT_KEY};
+use super::super::validate::Plan;
 use super::names::{child_name, labels, owned, selector};
 use super::service::{API_PORT, METRICS_PORT};
+use super::service_account::{pod_annotations, pod_labels};
+use super::volumes::{CONFIG_DIR, build_mounts, build_volumes};
 use crate::api::voicemail_tenant::Amounts;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction,
-    KeyToPath, Lifecycle, LifecycleHandler, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
-    SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
+    Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSecurityContext,
+    PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, SleepAction,
+    TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
 
-/// Folder of the configuration.
-pub const CONFIG_DIR: &str = "/etc/voicemail/config";
-/// Folder of the keys.
-pub const KEYS_DIR: &str = "/etc/voicemail/keys";
-/// Folder of the serving certificate.
-pub const TLS_DIR: &str = "/etc/voicemail/tls";
-/// Where the data claim is mounted.
-pub const DATA_DIR: &str = "/var/lib/voicemail";
 /// Name of the core's container.
 pub const CONTAINER: &str = "voicemail";
 const USER: i64 = 10_001;
@@ -46,13 +37,19 @@ pub fn build_deployment(plan: &Plan) -> Deployment {
             strategy: Some(build_strategy()),
             revision_history_limit: Some(3),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(&plan.name)), ..Default::default() }),
+                metadata: Some(build_pod_metadata(plan)),
                 spec: Some(build_pod(plan)),
             },
             ..Default::default()
         }),
         ..Default::default()
     }
+}
+
+fn build_pod_metadata(plan: &Plan) -> ObjectMeta {
+    let mut labels = labels(&plan.name);
+    labels.extend(pod_labels(plan));
+    ObjectMeta { labels: Some(labels), annotations: pod_annotations(plan), ..Default::default() }
 }
 
 fn build_strategy() -> DeploymentStrategy {
@@ -118,7 +115,7 @@ fn build_container(plan: &Plan) -> Container {
         lifecycle: Some(build_lifecycle()),
         resources: build_resources(plan),
         security_context: Some(build_container_security()),
-        volume_mounts: Some(build_mounts()),
+        volume_mounts: Some(build_mounts(plan)),
         ..Default::default()
     }
 }
@@ -172,52 +169,6 @@ fn build_container_security() -> SecurityContext {
         read_only_root_filesystem: Some(true),
         run_as_non_root: Some(true),
         capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), ..Default::default() }),
-        ..Default::default()
-    }
-}
-
-fn build_mounts() -> Vec<VolumeMount> {
-    let mount = |name: &str, path: &str, read_only: bool| VolumeMount {
-        name: name.into(),
-        mount_path: path.into(),
-        read_only: read_only.then_some(true),
-        ..Default::default()
-    };
-    vec![
-        mount("config", CONFIG_DIR, true),
-        mount("keys", KEYS_DIR, true),
-        mount("tls", TLS_DIR, true),
-        mount("data", DATA_DIR, false),
-        mount("tmp", "/tmp", false),
-    ]
-}
-
-fn build_volumes(plan: &Plan) -> Vec<Volume> {
-    let claim = match &plan.claim {
-        ClaimPlan::Make(_) => child_name(&plan.name),
-        ClaimPlan::Existing(name) => name.clone(),
-    };
-    let config = ConfigMapVolumeSource { name: child_name(&plan.name), ..Default::default() };
-    let claim = PersistentVolumeClaimVolumeSource { claim_name: claim, ..Default::default() };
-    let volume = |name: &str| Volume { name: name.into(), ..Default::default() };
-    vec![
-        Volume { config_map: Some(config), ..volume("config") },
-        Volume {
-            secret: Some(build_secret(&plan.keys.secret, &[TENANT_KEY, RECEIPT_KEY])),
-            ..volume("keys")
-        },
-        Volume { secret: Some(build_secret(&plan.tls_secret, &[TLS_CERTIFICATE, TLS_KEY])), ..volume("tls") },
-        Volume { persistent_volume_claim: Some(claim), ..volume("data") },
-        Volume { empty_dir: Some(EmptyDirVolumeSource::default()), ..volume("tmp") },
-    ]
-}
-
-fn build_secret(name: &str, keys: &[&str]) -> SecretVolumeSource {
-    let item = |key: &&str| KeyToPath { key: (*key).into(), path: (*key).into(), mode: None };
-    SecretVolumeSource {
-        secret_name: Some(name.into()),
-        default_mode: Some(0o440),
-        items: Some(keys.iter().map(item).collect()),
         ..Default::default()
     }
 }

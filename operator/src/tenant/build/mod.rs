@@ -12,13 +12,18 @@ pub mod deployment;
 pub mod disruption_budget;
 pub mod keys;
 pub mod names;
+pub mod secret_provider_class;
 pub mod service;
 pub mod service_account;
+pub mod volumes;
 
-use super::validate::{ClaimPlan, Plan};
+use super::credentials::Source;
+use super::storage::{ClaimPlan, StoragePlan};
+use super::validate::Plan;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::DynamicObject;
 
 /// The objects that should exist, not yet applied.
 #[derive(Clone, Debug)]
@@ -27,14 +32,43 @@ pub struct Built {
     pub service_account: ServiceAccount,
     /// The tenant's configuration.
     pub config: ConfigMap,
-    /// The claim, unless an existing one is used.
-    pub claim: Option<PersistentVolumeClaim>,
+    /// What the storage needs.
+    pub storage: BuiltStorage,
     /// The API, and the pods' own names.
     pub services: [Service; 2],
     /// Keeps a drain from taking all pods at once.
     pub disruption_budget: PodDisruptionBudget,
     /// The pods.
     pub deployment: Deployment,
+}
+
+/// What the storage needs.
+#[derive(Clone, Debug)]
+pub enum BuiltStorage {
+    /// A claim.
+    Claim(Box<PersistentVolumeClaim>),
+    /// Nothing: somebody else maintains the claim.
+    ExistingClaim,
+    /// A SecretProviderClass for each region whose credentials are in a vault.
+    ObjectStores(Vec<DynamicObject>),
+}
+
+fn build_storage(plan: &Plan) -> BuiltStorage {
+    match &plan.storage {
+        StoragePlan::Volume(ClaimPlan::Make(claim)) => {
+            BuiltStorage::Claim(Box::new(claim::build_claim(plan, claim)))
+        }
+        StoragePlan::Volume(ClaimPlan::Existing(_)) => BuiltStorage::ExistingClaim,
+        StoragePlan::ObjectStores { regions, .. } => {
+            let classes = regions.iter().filter_map(|region| match &region.source {
+                Source::KeyVault { class, vault } => {
+                    Some(secret_provider_class::build_provider_class(plan, class, vault))
+                }
+                Source::Secret { .. } | Source::WorkloadIdentity(_) | Source::WebIdentity(_) => None,
+            });
+            BuiltStorage::ObjectStores(classes.collect())
+        }
+    }
 }
 
 /// Builds everything.
@@ -45,10 +79,7 @@ pub fn build(plan: &Plan) -> Result<Built, voicemail_core::config::ConfigError> 
     Ok(Built {
         service_account: service_account::build_service_account(plan),
         config: config::build_config_map(plan)?,
-        claim: match &plan.claim {
-            ClaimPlan::Make(claim) => Some(claim::build_claim(plan, claim)),
-            ClaimPlan::Existing(_) => None,
-        },
+        storage: build_storage(plan),
         services: [service::build_service(plan), service::build_headless_service(plan)],
         disruption_budget: disruption_budget::build_disruption_budget(plan),
         deployment: deployment::build_deployment(plan),

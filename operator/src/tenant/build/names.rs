@@ -35,6 +35,11 @@ pub fn headless_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-headless")
 }
 
+/// Name of the SecretProviderClass of a region.
+pub fn provider_class_name(tenant: &str, region: &str) -> String {
+    format!("{tenant}-voicemail-{region}")
+}
+
 /// Labels of every child.
 pub fn labels(tenant: &str) -> BTreeMap<String, String> {
     let mut labels = selector_labels(tenant);

@@ -1,10 +1,65 @@
-//! The pods' service account: no right at all beyond what every account has.
+//! The pods' service account: no right at all in the cluster beyond what every account has.
+//!
+//! Where a store trusts the account itself, annotations name the identity: the webhooks of Azure and AWS then
+//! give each new pod a projected token and environment variables. Both read them when a pod is made, so what
+//! they name is also in the pods' template, by [`identity_annotations`].
 
+use super::super::credentials::Source;
 use super::super::validate::Plan;
 use super::names::{child_name, owned};
+use crate::tenant::drift::hash;
 use k8s_openapi::api::core::v1::ServiceAccount;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+const AZURE_CLIENT: &str = "azure.workload.identity/client-id";
+const AZURE_TENANT: &str = "azure.workload.identity/tenant-id";
+const AZURE_USE: &str = "azure.workload.identity/use";
+const AWS_ROLE: &str = "eks.amazonaws.com/role-arn";
+/// Annotation of the pods' template: another identity or another secret of a vault needs new pods.
+const CREDENTIALS_HASH: &str = "voicemail.dev/credentials-hash";
 
 /// Builds the account. Its token stays mounted: the core reads the issuer's discovery document with it.
 pub fn build_service_account(plan: &Plan) -> ServiceAccount {
-    ServiceAccount { metadata: owned(plan, child_name(&plan.name)), ..Default::default() }
+    let mut metadata = owned(plan, child_name(&plan.name));
+    let identities = identity_annotations(plan);
+    metadata.annotations = (!identities.is_empty()).then_some(identities);
+    ServiceAccount { metadata, ..Default::default() }
+}
+
+/// The identities that the regions name.
+fn identity_annotations(plan: &Plan) -> BTreeMap<String, String> {
+    let mut annotations = BTreeMap::new();
+    let mut set = |key: &str, value: &str| annotations.insert(key.to_owned(), value.to_owned());
+    for region in plan.storage.regions() {
+        match &region.source {
+            Source::WorkloadIdentity(identity) => {
+                set(AZURE_CLIENT, &identity.client_id);
+                identity.tenant_id.iter().for_each(|tenant| drop(set(AZURE_TENANT, tenant)));
+            }
+            Source::WebIdentity(identity) => drop(set(AWS_ROLE, &identity.role_arn)),
+            Source::Secret { .. } | Source::KeyVault { .. } => {}
+        }
+    }
+    annotations
+}
+
+/// Labels of the pods that the webhook of Azure asks for.
+pub fn pod_labels(plan: &Plan) -> BTreeMap<String, String> {
+    let federated =
+        |region: &super::super::credentials::RegionPlan| matches!(region.source, Source::WorkloadIdentity(_));
+    let any = plan.storage.regions().iter().any(federated);
+    any.then(|| (AZURE_USE.to_owned(), "true".to_owned())).into_iter().collect()
+}
+
+/// Annotations of the pods' template; none where only Secrets are mounted, whose changes reach running pods.
+pub fn pod_annotations(plan: &Plan) -> Option<BTreeMap<String, String>> {
+    let vaults = plan.storage.regions().iter().filter_map(|region| match &region.source {
+        Source::KeyVault { vault, .. } => Some(json!([region.region, vault])),
+        _ => None,
+    });
+    let (vaults, identities) = (vaults.collect::<Vec<_>>(), identity_annotations(plan));
+    let nothing = vaults.is_empty() && identities.is_empty();
+    let hash = || hash(&json!({"vaults": vaults, "identities": identities}));
+    (!nothing).then(|| BTreeMap::from([(CREDENTIALS_HASH.to_owned(), hash())]))
 }

@@ -1,4 +1,4 @@
-//! Where a tenant's messages live. No location can be changed: the messages would stay behind.
+//! A volume that all pods of the core mount: a claim that the operator makes, or one that exists.
 
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
@@ -7,39 +7,6 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// One region and its store.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self.master == oldSelf.master")
-    .message("master can't be moved to another region: it holds the mailboxes")
-)]
-pub struct Region {
-    /// Name of the region.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
-    pub name: String,
-    /// True for the one region that holds all but audio.
-    #[serde(default)]
-    pub master: bool,
-    /// Where the region's messages live.
-    pub storage: Storage,
-}
-
-/// Exactly one kind of storage.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("[has(self.volume)].filter(given, given).size() == 1")
-    .message("storage: write exactly one storage kind: volume"),
-    validation = Rule::new("has(self.volume) == has(oldSelf.volume)")
-    .message("storage: the kind of storage can't be changed")
-)]
-pub struct Storage {
-    /// A persistent volume that all pods of the core mount.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub volume: Option<Volume>,
-}
 
 /// A claim to make, or one that exists.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,51 @@
+//! How phone numbers are read, and how a message's caller is named to the store.
+
+// The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
+#![allow(unreachable_pub)]
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How phone numbers are read.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Numbers {
+    /// ISO 3166 region by which national numbers are read, such as GB.
+    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
+    pub default_region: String,
+    /// The tenant's own prefixes, read before the national plan; the first that fits applies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub prefixes: Vec<NumberPrefix>,
+    /// What the index tag caller_id of a message holds, on stores that have tags.
+    #[serde(default)]
+    pub caller_tag: CallerTag,
+}
+
+/// A prefix of a tenant's own, such as the digit for an outside line or a range of extensions.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NumberPrefix {
+    /// Digits that the number begins with, such as 9.
+    #[schemars(length(max = 15), regex(pattern = r"^[0-9]{1,15}$"))]
+    pub prefix: String,
+    /// What stands in their place, such as nothing or +4420794600.
+    #[serde(default)]
+    #[schemars(length(max = 16), regex(pattern = r"^\+?[0-9]{0,15}$"))]
+    pub replace_with: String,
+    /// Only numbers of that many digits, the prefix counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 15))]
+    pub digits: Option<i32>,
+}
+
+/// What an index tag holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CallerTag {
+    /// The number in E.164, and the hash for what a tag can't hold.
+    #[default]
+    E164,
+    /// The hash, always.
+    Hash,
+}

@@ -1,0 +1,121 @@
+//! What the pods mount: configuration, keys and certificate, and the data claim or each region's credentials.
+//!
+//! A region's Secret is mounted as optional with the keys that the core reads: a key that isn't there doesn't
+//! hold up the pod, and no other key gets into it. kubelet refreshes the files when the Secret changes.
+
+use super::super::credentials::{RegionPlan, Source, folder};
+use super::super::storage::{ClaimPlan, StoragePlan};
+use super::super::validate::Plan;
+use super::certificate::{TLS_CERTIFICATE, TLS_KEY};
+use super::keys::{RECEIPT_KEY, TENANT_KEY};
+use super::names::child_name;
+use super::secret_provider_class::DRIVER;
+use k8s_openapi::api::core::v1::{
+    CSIVolumeSource, ConfigMapVolumeSource, EmptyDirVolumeSource, KeyToPath,
+    PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount,
+};
+use std::collections::BTreeMap;
+
+/// Folder of the configuration.
+pub const CONFIG_DIR: &str = "/etc/voicemail/config";
+/// Folder of the keys.
+pub const KEYS_DIR: &str = "/etc/voicemail/keys";
+/// Folder of the serving certificate.
+pub const TLS_DIR: &str = "/etc/voicemail/tls";
+/// Where the data claim is mounted.
+pub const DATA_DIR: &str = "/var/lib/voicemail";
+
+/// Builds the container's mounts.
+pub fn build_mounts(plan: &Plan) -> Vec<VolumeMount> {
+    let mut mounts =
+        vec![mount("config", CONFIG_DIR, true), mount("keys", KEYS_DIR, true), mount("tls", TLS_DIR, true)];
+    match &plan.storage {
+        StoragePlan::Volume(_) => mounts.push(mount("data", DATA_DIR, false)),
+        StoragePlan::ObjectStores { regions, .. } => mounts.extend(regions.iter().filter_map(mount_region)),
+    }
+    mounts.push(mount("tmp", "/tmp", false));
+    mounts
+}
+
+fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: name.into(),
+        mount_path: path.into(),
+        read_only: read_only.then_some(true),
+        ..Default::default()
+    }
+}
+
+fn mount_region(region: &RegionPlan) -> Option<VolumeMount> {
+    match region.source {
+        Source::Secret { .. } | Source::KeyVault { .. } => {
+            let path = folder(&region.region);
+            Some(mount(&volume_name(&region.region), &path.display().to_string(), true))
+        }
+        Source::WorkloadIdentity(_) | Source::WebIdentity(_) => None,
+    }
+}
+
+fn volume_name(region: &str) -> String {
+    format!("region-{region}")
+}
+
+/// Builds the pods' volumes.
+pub fn build_volumes(plan: &Plan) -> Vec<Volume> {
+    let config = ConfigMapVolumeSource { name: child_name(&plan.name), ..Default::default() };
+    let mut volumes = vec![
+        Volume { config_map: Some(config), ..named("config") },
+        Volume { secret: Some(build_secret(&plan.keys.secret, &[TENANT_KEY, RECEIPT_KEY])), ..named("keys") },
+        Volume { secret: Some(build_secret(&plan.tls_secret, &[TLS_CERTIFICATE, TLS_KEY])), ..named("tls") },
+    ];
+    match &plan.storage {
+        StoragePlan::Volume(claim) => volumes.push(build_data(plan, claim)),
+        StoragePlan::ObjectStores { regions, .. } => volumes.extend(regions.iter().filter_map(build_region)),
+    }
+    volumes.push(Volume { empty_dir: Some(EmptyDirVolumeSource::default()), ..named("tmp") });
+    volumes
+}
+
+fn named(name: &str) -> Volume {
+    Volume { name: name.into(), ..Default::default() }
+}
+
+fn build_data(plan: &Plan, claim: &ClaimPlan) -> Volume {
+    let claim_name = match claim {
+        ClaimPlan::Make(_) => child_name(&plan.name),
+        ClaimPlan::Existing(name) => name.clone(),
+    };
+    let claim = PersistentVolumeClaimVolumeSource { claim_name, ..Default::default() };
+    Volume { persistent_volume_claim: Some(claim), ..named("data") }
+}
+
+fn build_region(region: &RegionPlan) -> Option<Volume> {
+    let volume = named(&volume_name(&region.region));
+    match &region.source {
+        Source::Secret { name, kind } => {
+            let secret = SecretVolumeSource { optional: Some(true), ..build_secret(name, kind.keys()) };
+            Some(Volume { secret: Some(secret), ..volume })
+        }
+        Source::KeyVault { class, .. } => Some(Volume { csi: Some(build_csi(class)), ..volume }),
+        Source::WorkloadIdentity(_) | Source::WebIdentity(_) => None,
+    }
+}
+
+fn build_csi(class: &str) -> CSIVolumeSource {
+    CSIVolumeSource {
+        driver: DRIVER.into(),
+        read_only: Some(true),
+        volume_attributes: Some(BTreeMap::from([("secretProviderClass".into(), class.into())])),
+        ..Default::default()
+    }
+}
+
+fn build_secret(name: &str, keys: &[&str]) -> SecretVolumeSource {
+    let item = |key: &&str| KeyToPath { key: (*key).into(), path: (*key).into(), mode: None };
+    SecretVolumeSource {
+        secret_name: Some(name.into()),
+        default_mode: Some(0o440),
+        items: Some(keys.iter().map(item).collect()),
+        ..Default::default()
+    }
+}

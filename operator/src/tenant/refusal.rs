@@ -1,0 +1,124 @@
+//! Why a tenant is left as it is for now: what a person must change, or what must appear first.
+//!
+//! Each has a stable reason for the conditions and a sentence that says what to do. Transient ones go away by
+//! themselves once the object that they name is there.
+
+use crate::calls::{Class, Classified};
+use voicemail_core::config::ConfigError;
+
+/// Why nothing is changed for now.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The claim that the spec names isn't there.
+    #[error(
+        "there is no PersistentVolumeClaim {0} in this namespace: create it, with access mode ReadWriteMany"
+    )]
+    ClaimNotFound(String),
+    /// The claim can't be shared by several pods.
+    #[error(
+        "PersistentVolumeClaim {name} has access mode {modes}, but all replicas write: use a ReadWriteMany claim"
+    )]
+    ClaimNotReadWriteMany {
+        /// The claim.
+        name: String,
+        /// What it has.
+        modes: String,
+    },
+    /// A region's credentials aren't there or aren't complete.
+    #[error("region {region}: Secret {secret} {fault}")]
+    CredentialsMissing {
+        /// The region.
+        region: String,
+        /// The Secret.
+        secret: String,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// The vault's secret can't be mounted.
+    #[error(
+        "region {region}: this cluster serves no SecretProviderClass (secrets-store.csi.x-k8s.io/v1): install the \
+         Secrets Store CSI driver and its Azure provider, or give the credentials by a Secret"
+    )]
+    SecretProviderClassMissing {
+        /// The region.
+        region: String,
+    },
+    /// The keys are gone although the store knows them.
+    #[error(
+        "Secret {0} is lost, and without the tenant key no caller can be found again: restore it from a backup. \
+         It is never made anew, since other keys would make an erasure find nothing"
+    )]
+    KeysSecretLost(String),
+    /// The Secret that the spec names isn't there.
+    #[error("there is no Secret {0} in this namespace: create it with tenant.key and receipt.key")]
+    KeysSecretNotFound(String),
+    /// The keys' Secret lacks a key.
+    #[error("Secret {name} has no {missing}: add it")]
+    KeysSecretInvalid {
+        /// The Secret.
+        name: String,
+        /// What it lacks.
+        missing: &'static str,
+    },
+    /// The brought certificate isn't usable.
+    #[error("Secret {name} {fault}: it needs tls.crt and tls.key")]
+    TlsSecretInvalid {
+        /// The Secret.
+        name: String,
+        /// What is wrong.
+        fault: String,
+    },
+    /// A rule that the CRD can't express.
+    #[error("spec.{0}")]
+    InvalidSpec(String),
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self::InvalidSpec(error.to_string())
+    }
+}
+
+impl Classified for Refusal {
+    fn class(&self) -> Class {
+        match self {
+            Self::ClaimNotFound(_)
+            | Self::KeysSecretNotFound(_)
+            | Self::CredentialsMissing { .. }
+            | Self::SecretProviderClassMissing { .. } => Class::Transient,
+            _ => Class::Permanent,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::ClaimNotFound(_) => "ClaimNotFound",
+            Self::ClaimNotReadWriteMany { .. } => "ClaimNotReadWriteMany",
+            Self::CredentialsMissing { .. } => "CredentialsMissing",
+            Self::SecretProviderClassMissing { .. } => "SecretProviderClassMissing",
+            Self::KeysSecretLost(_) => "KeysSecretLost",
+            Self::KeysSecretNotFound(_) => "KeysSecretNotFound",
+            Self::KeysSecretInvalid { .. } => "KeysSecretInvalid",
+            Self::TlsSecretInvalid { .. } => "TlsSecretInvalid",
+            Self::InvalidSpec(_) => "InvalidSpec",
+        }
+    }
+}
+
+impl Refusal {
+    /// Whether it is about storage.
+    pub fn is_about_storage(&self) -> bool {
+        match self {
+            Self::ClaimNotFound(_)
+            | Self::ClaimNotReadWriteMany { .. }
+            | Self::CredentialsMissing { .. }
+            | Self::SecretProviderClassMissing { .. } => true,
+            Self::KeysSecretLost(_)
+            | Self::KeysSecretNotFound(_)
+            | Self::KeysSecretInvalid { .. }
+            | Self::TlsSecretInvalid { .. }
+            | Self::InvalidSpec(_) => false,
+        }
+    }
+}

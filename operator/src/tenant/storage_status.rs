@@ -1,0 +1,165 @@
+//! What is known about a tenant's storage: the condition StorageReady and `status.regions`. Pure.
+//!
+//! Flow: first what the cluster tells about a claim, then what the cores say. A core opens the master before it
+//! serves, so a serving core proves the master; each region beside it is as the cores last saw it. A region
+//! that is away makes StorageReady false while the tenant goes on serving all that needs no audio from there.
+
+use super::apply::{Applied, AppliedStorage};
+use super::build::claim::READ_WRITE_MANY;
+use super::credentials::RegionPlan;
+use super::dereference::read_claim;
+use super::observe::{CoreReadiness, PodSeen, RegionSeen, STARTING};
+use crate::api::conditions::{ConditionStatus, Finding, STORAGE_READY};
+use crate::api::voicemail_tenant::{Region, RegionStatus, VoicemailTenant};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::ResourceExt;
+
+/// Reason of StorageReady while a region beside the master is away.
+pub const REGION_UNREACHABLE: &str = "RegionUnreachable";
+const LONGEST_MESSAGE: usize = 1024;
+
+/// Says whether the storage can be used.
+pub fn find_storage(applied: &Applied, pods: &[PodSeen]) -> Finding {
+    match applied.storage() {
+        AppliedStorage::Claim(claim) => find_claim_fault(claim).unwrap_or_else(|| find_store(pods, &[])),
+        AppliedStorage::ExistingClaim => find_store(pods, &[]),
+        AppliedStorage::ObjectStores(regions) => find_store(pods, regions),
+    }
+}
+
+fn no(reason: &str, message: String) -> Finding {
+    Finding::new(STORAGE_READY, false, reason, message)
+}
+
+fn find_claim_fault(claim: &PersistentVolumeClaim) -> Option<Finding> {
+    let (name, fact) = (claim.name_any(), read_claim(claim));
+    if !fact.access_modes.iter().any(|mode| mode == READ_WRITE_MANY) {
+        return Some(no(
+            "ClaimNotReadWriteMany",
+            format!("PersistentVolumeClaim {name} is not ReadWriteMany"),
+        ));
+    }
+    match fact.phase.as_str() {
+        "Bound" => None,
+        "Lost" => Some(no("ClaimLost", format!("PersistentVolumeClaim {name} has lost its volume"))),
+        _ => {
+            let hint = "is there a volume, or a provisioner, for its storage class, size and access mode?";
+            Some(no("ClaimPending", format!("PersistentVolumeClaim {name} is not bound yet: {hint}")))
+        }
+    }
+}
+
+fn cores(pods: &[PodSeen]) -> impl Iterator<Item = &CoreReadiness> + Clone {
+    pods.iter().filter(|pod| !pod.terminating).filter_map(|pod| pod.core.as_ref())
+}
+
+fn find_store(pods: &[PodSeen], regions: &[RegionPlan]) -> Finding {
+    if cores(pods).any(|core| core.ready) {
+        return find_away(pods).unwrap_or_else(|| {
+            Finding::new(STORAGE_READY, true, "StoreAnswers", "the store answers and is this tenant's")
+        });
+    }
+    let telling = |core: &&CoreReadiness| core.reason.as_deref().is_some_and(|reason| reason != STARTING);
+    match cores(pods).find(telling) {
+        Some(core) => {
+            let reason = core.reason.clone().unwrap_or_default();
+            let words = core.message.clone().unwrap_or_default();
+            let hint = hint(&reason, regions);
+            no(&reason, if hint.is_empty() { words } else { format!("{words}: {hint}") })
+        }
+        None => Finding::new(
+            STORAGE_READY,
+            ConditionStatus::Unknown,
+            "NoCoreAnswers",
+            "no pod runs that could tell",
+        ),
+    }
+}
+
+/// What to look at, where the core can't know it.
+fn hint(reason: &str, regions: &[RegionPlan]) -> String {
+    let sources = || {
+        let each = regions.iter().map(|region| format!("{} of region {}", region.source, region.region));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    match reason {
+        _ if regions.is_empty() => String::new(),
+        "CredentialsRefused" => format!("check {}; a mended Secret is read without a restart", sources()),
+        "StorageUnavailable" => {
+            "check that the pods reach the endpoint (name, port, NetworkPolicy), and that the bucket or \
+             container exists"
+                .into()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The regions that a serving core can't use.
+fn find_away(pods: &[PodSeen]) -> Option<Finding> {
+    let serving = cores(pods).filter(|core| core.ready);
+    let mut away: Vec<&RegionSeen> =
+        serving.flat_map(|core| &core.regions).filter(|region| !region.reachable).collect();
+    away.sort_by(|one, other| one.name.cmp(&other.name));
+    away.dedup_by(|one, other| one.name == other.name);
+    let words = |region: &&RegionSeen| match &region.message {
+        Some(cause) => format!("region {} can't be used: {cause}", region.name),
+        None => format!("region {} can't be used", region.name),
+    };
+    let list = away.iter().map(words).collect::<Vec<_>>().join("; ");
+    (!away.is_empty()).then(|| {
+        no(REGION_UNREACHABLE, format!("{list}. The tenant serves; what is stored there waits for it"))
+    })
+}
+
+/// Every region of the spec as the cores see it. One is reachable if all cores that have opened the tenant
+/// reach it, and at least one has.
+pub fn list_regions(tenant: &VoicemailTenant, pods: &[PodSeen]) -> Vec<RegionStatus> {
+    tenant.spec.regions.iter().map(|region| see_region(region, pods)).collect()
+}
+
+fn see_region(region: &Region, pods: &[PodSeen]) -> RegionStatus {
+    let seen: Vec<RegionSeen> = cores(pods).filter_map(|core| see_by(core, region)).collect();
+    let (reachable, message) = match (seen.iter().find(|seen| !seen.reachable), seen.first()) {
+        (Some(away), _) => (false, away.message.clone()),
+        (None, Some(_)) => (true, None),
+        (None, None) => (false, Some("no replica has looked yet".to_owned())),
+    };
+    RegionStatus { reachable, message: message.map(shorten), ..describe_region(region) }
+}
+
+/// The region as a core sees it. What the core lists says nothing about the master: that answers if it serves.
+fn see_by(core: &CoreReadiness, region: &Region) -> Option<RegionSeen> {
+    let seen = core.regions.iter().find(|seen| seen.name == region.name)?;
+    if region.master && !core.ready {
+        return Some(RegionSeen { reachable: false, message: core.message.clone(), ..seen.clone() });
+    }
+    Some(seen.clone())
+}
+
+/// The regions of the spec as they were seen before, when this reconcile didn't look.
+pub fn keep_regions(tenant: &VoicemailTenant, previous: &[RegionStatus]) -> Vec<RegionStatus> {
+    let known = |region: &Region| previous.iter().find(|status| status.name == region.name);
+    let keep = |region: &Region| match known(region) {
+        Some(known) => RegionStatus {
+            reachable: known.reachable,
+            message: known.message.clone(),
+            ..describe_region(region)
+        },
+        None => describe_region(region),
+    };
+    tenant.spec.regions.iter().map(keep).collect()
+}
+
+fn describe_region(region: &Region) -> RegionStatus {
+    RegionStatus {
+        name: region.name.clone(),
+        storage: region.storage.kind().map_or("none", |kind| kind.name()).to_owned(),
+        master: region.master,
+        reachable: false,
+        message: None,
+    }
+}
+
+fn shorten(text: String) -> String {
+    text.chars().take(LONGEST_MESSAGE).collect()
+}
