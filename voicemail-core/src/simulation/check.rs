@@ -5,6 +5,7 @@ use crate::fsck::{Code, Finding, Severity};
 use crate::gdpr_api::RunState;
 use crate::model::{AudioKey, Entry, MessageId, MessageState, Run, Time};
 use crate::store::Key;
+use bytes::Bytes;
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,8 @@ pub(super) struct Ledger {
 }
 
 pub(super) type Verdict = Result<(), String>;
+
+type Dump = BTreeMap<String, Bytes>;
 
 fn covers(run: &Run, entry: &Entry, caller: &str) -> bool {
     entry.caller_hash == hash(caller) && run.cutoff.is_some_and(|cutoff| entry.received <= cutoff)
@@ -48,14 +51,14 @@ pub(super) fn visible(tenant: &Tenant, ledger: &Ledger) -> Verdict {
 
 /// When all is quiet: nothing is half done, nothing promised is lost, nothing erased is left.
 pub(super) fn quiet(tenant: &Tenant, ledger: &Ledger) -> Verdict {
-    let mut entries = BTreeMap::new();
+    let (mut entries, dump) = (BTreeMap::new(), tenant.ground.dump());
     for name in BOXES {
         for (id, entry) in tenant.index(name).entries {
-            check_entry(tenant, name, id, &entry)?;
+            check_entry(&dump, name, id, &entry)?;
             entries.insert((name.to_owned(), id), entry);
         }
     }
-    check_leftovers(tenant, &entries)?;
+    check_leftovers(&dump, &entries)?;
     for (case, (caller, _)) in &ledger.cases {
         check_run(tenant, case, caller, &entries)?;
     }
@@ -78,14 +81,13 @@ fn check_store(tenant: &Tenant) -> Verdict {
     if found.is_empty() { Ok(()) } else { Err(format!("fsck finds {found:?}")) }
 }
 
-fn check_entry(tenant: &Tenant, name: &str, id: MessageId, entry: &Entry) -> Verdict {
+fn check_entry(dump: &Dump, name: &str, id: MessageId, entry: &Entry) -> Verdict {
     if entry.state == MessageState::Deleting {
         return Err(format!("{id} is being deleted for ever"));
     }
     if !entry.forget.is_empty() {
         return Err(format!("{id} is hidden for ever by {:?}", entry.forget));
     }
-    let dump = tenant.memory.dump();
     if !dump.contains_key(entry.audio.as_str()) {
         return Err(format!("{id} has an entry without audio"));
     }
@@ -95,8 +97,8 @@ fn check_entry(tenant: &Tenant, name: &str, id: MessageId, entry: &Entry) -> Ver
     if audio == entry.audio { Ok(()) } else { Err(format!("{id}: the envelope names other audio")) }
 }
 
-fn check_leftovers(tenant: &Tenant, entries: &BTreeMap<(String, MessageId), Entry>) -> Verdict {
-    for key in tenant.memory.dump().keys() {
+fn check_leftovers(dump: &Dump, entries: &BTreeMap<(String, MessageId), Entry>) -> Verdict {
+    for key in dump.keys() {
         if let Some((audio, parts)) = AudioKey::parse(key) {
             let entry = entries.get(&(parts.mailbox.to_string(), parts.id));
             if entry.is_none_or(|entry| entry.audio != audio) {
@@ -169,5 +171,5 @@ pub(super) fn traces(tenant: &Tenant, caller: &str) -> Vec<String> {
     let hash = hash(caller);
     let of_caller =
         |key: &&String| (key.starts_with("au/") || key.starts_with("ca/")) && key.contains(hash.as_str());
-    tenant.memory.dump().keys().filter(of_caller).cloned().collect()
+    tenant.ground.dump().keys().filter(of_caller).cloned().collect()
 }

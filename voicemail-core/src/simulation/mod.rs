@@ -15,7 +15,9 @@
 
 mod check;
 mod directed;
+mod ground;
 mod play;
+mod real;
 mod scheduler;
 mod store;
 pub(crate) mod tenant;

@@ -1,14 +1,17 @@
 //! Random schedules: clients that deposit, retry, delete, close, forget and undo, and sweepers, all at once.
 
 use super::check::{self, Ledger, Verdict};
+use super::ground::Ground;
 use super::scheduler::{CRUEL, KIND, Scheduler};
 use super::tenant::{BOXES, CALLERS, Replica, Tenant, body, mailbox};
+use super::world::SimWorld;
 use crate::clock::Surroundings;
 use crate::gdpr_api::RunState;
 use crate::model::{MessageId, Time};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Clone, Copy)]
@@ -32,7 +35,15 @@ const MOST_CASES: usize = 4;
 
 /// Plays one seed to the end.
 pub(super) fn play(seed: u64) -> Verdict {
-    let tenant = Tenant::new(seed);
+    play_with(Tenant::new(seed))
+}
+
+/// Plays on an empty store.
+pub(super) fn play_on(world: SimWorld, ground: Arc<dyn Ground>) -> Verdict {
+    play_with(Tenant::on(world, ground))
+}
+
+fn play_with(tenant: Tenant) -> Verdict {
     let mut play = Play {
         scheduler: Scheduler::new(tenant.world.clone()),
         common: tenant.replica(0),

@@ -1,8 +1,8 @@
 //! A store whose every call waits for the scheduler's leave, and may be dropped or applied without a reply.
 
+use super::ground::Ground;
 use super::scheduler::{Fate, leave};
 use crate::model::Time;
-use crate::store::memory::MemoryStore;
 use crate::store::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,8 +11,8 @@ use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The shared memory store behind the scheduler's gate. Its clock is the simulation's true one.
-pub(super) struct SimStore(pub(super) Arc<MemoryStore>);
+/// The shared store behind the scheduler's gate. Its clock is the simulation's true one.
+pub(super) struct SimStore(pub(super) Arc<dyn Ground>);
 
 fn unclear() -> StoreError {
     StoreError::Unclear("simulated".into())

@@ -1,5 +1,6 @@
 //! A tenant of the simulation: one shared store, replicas with clocks of their own, and short recordings.
 
+use super::ground::Ground;
 use super::store::SimStore;
 use super::world::SimWorld;
 use crate::clock::World;
@@ -43,7 +44,7 @@ pub(crate) fn hash(caller: &str) -> CallerHash {
 #[derive(Clone)]
 pub(super) struct Tenant {
     pub(super) world: SimWorld,
-    pub(super) memory: Arc<MemoryStore>,
+    pub(super) ground: Arc<dyn Ground>,
 }
 
 /// One replica: services over the shared store.
@@ -96,8 +97,13 @@ fn make_context(store: Arc<dyn Store>, world: World) -> Context {
 impl Tenant {
     pub(super) fn new(seed: u64) -> Self {
         let world = SimWorld::new(seed);
-        let memory = Arc::new(MemoryStore::new(World::new(world.clone())));
-        let tenant = Self { world, memory };
+        let memory = MemoryStore::new(World::new(world.clone()));
+        Self::on(world, Arc::new(memory))
+    }
+
+    /// A tenant on an empty store.
+    pub(super) fn on(world: SimWorld, ground: Arc<dyn Ground>) -> Self {
+        let tenant = Self { world, ground };
         for name in BOXES {
             let directory = tenant.replica(0).directory;
             super::scheduler::complete(&tenant.world, async move {
@@ -109,7 +115,7 @@ impl Tenant {
 
     /// A replica with a clock that is wrong by so much.
     pub(super) fn replica(&self, skew_ms: i64) -> Replica {
-        let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.memory)));
+        let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.ground)));
         let context = make_context(store, World::new(self.world.skewed(skew_ms)));
         Replica {
             mailboxes: Mailboxes::new(context.clone()),
@@ -121,12 +127,12 @@ impl Tenant {
 
     /// The store itself, without the scheduler's gate, and read-only.
     pub(super) fn plain_context(&self) -> Context {
-        let memory: Arc<dyn Store> = Arc::clone(&self.memory) as Arc<dyn Store>;
-        make_context(Arc::new(ReadOnlyStore::new(memory)), World::new(self.world.clone()))
+        let ground: Arc<dyn Store> = Arc::clone(&self.ground) as Arc<dyn Store>;
+        make_context(Arc::new(ReadOnlyStore::new(ground)), World::new(self.world.clone()))
     }
 
     pub(super) fn document<D: DeserializeOwned>(&self, key: &Key) -> Option<D> {
-        let found = self.memory.load(key).now_or_never().unwrap().unwrap()?;
+        let found = self.ground.load(key).now_or_never().unwrap().unwrap()?;
         Some(serde_json::from_slice(&found.bytes).unwrap())
     }
 

@@ -3,13 +3,13 @@
 use super::{A, B, BOX, Case};
 use crate::gdpr_api::RunState;
 use crate::simulation::tenant::mailbox;
-use crate::store::{Key, Store, Versioned};
+use crate::store::{Key, Versioned};
 use futures::FutureExt;
 
 /// The index of the box, as stored, and a way to write it back changed.
 fn rewrite(case: &Case, change: impl Fn(&Versioned) -> Vec<u8>) {
     let key = Key::index(&mailbox(BOX));
-    let memory = &case.tenant.memory;
+    let memory = &case.tenant.ground;
     let found = memory.load(&key).now_or_never().unwrap().unwrap().unwrap();
     let bytes = change(&found).into();
     memory.replace(&key, Some(&found.revision), bytes).now_or_never().unwrap().unwrap();
@@ -69,7 +69,7 @@ fn a_due_item_that_cannot_be_read_holds_up_no_other() {
     let mut case = Case::new();
     case.deposit(A);
     let poison = Key::listed("due/200001010000/aaa.unreadable").unwrap();
-    case.tenant.memory.create(&poison, "not JSON".into()).now_or_never().unwrap().unwrap();
+    case.tenant.ground.create(&poison, "not JSON".into()).now_or_never().unwrap().unwrap();
     case.purge("c1", A);
     assert_eq!(case.tenant.run("c1").map(|run| run.state), Some(RunState::Purged));
     assert_eq!(case.traces(A), Vec::<String>::new());

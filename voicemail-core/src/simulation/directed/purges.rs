@@ -6,7 +6,7 @@ use crate::gdpr_api::RunState;
 use crate::mailbox::decode_envelope;
 use crate::model::{IndexOp, MessageId, NewEntry, Time};
 use crate::simulation::tenant::{Replica, Tenant, body, hash, mailbox};
-use crate::store::{Key, Store};
+use crate::store::Key;
 use bytes::Bytes;
 use futures::FutureExt;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ fn late_copy_after_the_end() -> Outcome {
     let copy: BTreeMap<String, Bytes> = case
         .traces(A)
         .into_iter()
-        .filter_map(|key| Some((key.clone(), case.tenant.memory.dump().remove(&key)?)))
+        .filter_map(|key| Some((key.clone(), case.tenant.ground.dump().remove(&key)?)))
         .collect();
     for key in copy.keys() {
         case.run(delete(case.tenant.clone(), key.clone()));
@@ -80,11 +80,11 @@ fn late_copy_after_the_end() -> Outcome {
 }
 
 async fn delete(tenant: Tenant, key: String) {
-    tenant.memory.delete(&Key::listed(&key).unwrap()).await.unwrap();
+    tenant.ground.delete(&Key::listed(&key).unwrap()).await.unwrap();
 }
 
 async fn create(tenant: Tenant, key: String, bytes: Bytes) {
-    tenant.memory.create(&Key::listed(&key).unwrap(), bytes).await.unwrap();
+    tenant.ground.create(&Key::listed(&key).unwrap(), bytes).await.unwrap();
 }
 
 async fn insert_late(replica: Replica, id: MessageId, copy: BTreeMap<String, Bytes>) {
@@ -110,7 +110,7 @@ fn a_purge_ends_the_exports_of_its_case_and_nothing_holds_the_subject() {
     case.purge("c1", A);
     let holders: Vec<String> = case
         .tenant
-        .memory
+        .ground
         .dump()
         .into_iter()
         .filter(|(key, bytes)| {
