@@ -19,6 +19,8 @@ use voicemail_core::mailbox::MessageFilter;
 use voicemail_core::model::{MailboxId, MessageChange, MessageId, MessageState};
 use voicemail_core::store::volume::{LockProbe, VolumeStore};
 use voicemail_core::store::{Key, Store, StoreError};
+use voicemail_tests::object_stores::ObjectPlace;
+use voicemail_tests::servers::{Minio, loopback};
 
 const SIZES: [usize; 3] = [10, 100, 1_000];
 const ROUNDS: usize = 60;
@@ -29,11 +31,19 @@ const OUR_UPDATES: usize = 40;
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    voicemail_tests::install_crypto();
     let folder = tempfile::tempdir()?;
-    let store: Arc<dyn Store> = Arc::new(VolumeStore::new(folder.path(), "bench", LockProbe(Vec::new())));
+    let volume: Arc<dyn Store> = Arc::new(VolumeStore::new(folder.path(), "bench", LockProbe(Vec::new())));
+    measure("volume", volume).await?;
+    let server = Minio::start(loopback()).await?;
+    let place = ObjectPlace::in_new_bucket(&server.endpoint(), "bench").await?;
+    measure("S3", place.open_patient()?).await
+}
+
+async fn measure(kind: &str, store: Arc<dyn Store>) -> Result<()> {
     let core = Arc::new(open(Arc::clone(&store)).await?);
-    measure_growth("volume", &core).await?;
-    measure_writers("volume", &core, store.as_ref()).await
+    measure_growth(kind, &core).await?;
+    measure_writers(kind, &core, store.as_ref()).await
 }
 
 async fn measure_growth(kind: &str, core: &Core) -> Result<()> {
