@@ -82,6 +82,11 @@ impl CallError {
         self.status().is_some_and(kube::core::Status::is_not_found)
     }
 
+    /// Whether the cluster doesn't know the kind: then it answers 404 without the reason that an object gets.
+    pub fn is_unknown_kind(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 404 && !status.is_not_found())
+    }
+
     /// Whether somebody else was faster.
     pub fn is_conflict(&self) -> bool {
         self.status().is_some_and(|status| status.is_conflict() || status.is_already_exists())
@@ -139,6 +144,16 @@ mod tests {
         assert_eq!(refused("Invalid", 422).class(), Class::Permanent);
         assert_eq!(refused("Forbidden", 403).class(), Class::Transient);
         assert_eq!(CallError::Deadline { what: "read" }.class(), Class::Transient);
+    }
+
+    #[test]
+    fn an_unknown_kind_is_told_from_a_missing_object() {
+        let missing = refused("NotFound", 404);
+        assert!(missing.is_not_found() && !missing.is_unknown_kind());
+        // kube's reason for an answer that is no Status, such as `404 page not found`.
+        let unknown = refused("Failed to parse error data", 404);
+        assert!(unknown.is_unknown_kind());
+        assert!(!refused("Forbidden", 403).is_unknown_kind());
     }
 
     #[test]

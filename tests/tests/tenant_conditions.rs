@@ -214,7 +214,7 @@ async fn a_volume_that_the_pods_cannot_write_says_so_and_is_used_once_they_can()
     };
     let description = "Ready is false because the storage can't be used";
     let tenant = wait_until(&place.tenants(), "acme", description, DEADLINE, failed).await.unwrap();
-    assert_says(&tenant, READY, &["the storage failed its check", "let user 10001 write to the volume"]);
+    assert_says(&tenant, READY, &["Permission denied", "let user 10001 write to the volume"]);
     assert_status(&tenant, STORAGE_READY, False);
 
     chown(&folder, Some(USER), Some(USER)).unwrap();

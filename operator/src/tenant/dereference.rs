@@ -185,7 +185,7 @@ async fn list_provider_classes(
     let ours = ListParams::default().labels(&format!("{TENANT_LABEL}={}", tenant.name_any()));
     match within_deadline("list the SecretProviderClasses", api.list(&ours)).await {
         Ok(list) => Ok(Some(list.items.iter().map(ResourceExt::name_any).collect())),
-        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) if error.is_unknown_kind() || error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
 }

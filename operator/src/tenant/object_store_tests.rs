@@ -354,6 +354,18 @@ fn a_master_that_stopped_answering_is_not_reachable() {
 }
 
 #[test]
+fn another_store_than_the_known_one_is_never_taken_for_it() {
+    let mut tenant = two_regions();
+    tenant.status = Some(VoicemailTenantStatus { store_id: Some("store-0".into()), ..Default::default() });
+    let applied = Applied::for_test(deployment(2, 2, 2), AppliedStorage::ObjectStores(Vec::new()));
+    let status = compute_status(&tenant, &Outcome::Applied(&applied, &[core(None)]), now());
+    assert_eq!(condition(&status, "StorageReady"), (False, "StoreReplaced".into()));
+    assert_eq!(status.store_id.as_deref(), Some("store-0"));
+    let message = &find_condition(&status.conditions, "StorageReady").unwrap().message;
+    assert!(message.contains("serve store store-1") && message.contains("in store store-0"), "{message}");
+}
+
+#[test]
 fn a_refusal_keeps_what_was_known_of_the_regions() {
     let mut tenant = two_regions();
     tenant.status = Some(status_with(&[core(Some("no route"))], 2));

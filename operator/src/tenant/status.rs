@@ -7,7 +7,7 @@ use super::apply::Applied;
 use super::build::names::selector_text;
 use super::observe::PodSeen;
 use super::refusal::Refusal;
-use super::storage_status::{REGION_UNREACHABLE, find_storage, keep_regions, list_regions};
+use super::storage_status::{REGION_UNREACHABLE, find_other_store, find_storage, keep_regions, list_regions};
 use crate::api::MANAGER;
 use crate::api::conditions::{
     ConditionStatus, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
@@ -70,6 +70,12 @@ pub fn compute_status(
         Outcome::Applied(applied, pods) => counts(applied, pods),
         Outcome::Refused(_) | Outcome::Stopped(..) => (previous.replicas, previous.ready_replicas, None),
     };
+    let findings = match (&previous.store_id, &store_id) {
+        (Some(known), Some(found)) if known != found => {
+            replace_storage(findings, find_other_store(known, found))
+        }
+        _ => findings,
+    };
     let regions = match outcome {
         Outcome::Applied(_, pods) => list_regions(tenant, pods),
         Outcome::Refused(_) | Outcome::Stopped(..) => keep_regions(tenant, &previous.regions),
@@ -77,12 +83,18 @@ pub fn compute_status(
     VoicemailTenantStatus {
         conditions: merge_conditions(&previous.conditions, findings, tenant.metadata.generation, now),
         observed_generation: tenant.metadata.generation,
-        store_id: store_id.or(previous.store_id),
+        store_id: previous.store_id.or(store_id),
         replicas,
         ready_replicas,
         selector: Some(selector_text(&tenant.name_any())),
         regions,
     }
+}
+
+fn replace_storage(mut findings: Vec<Finding>, storage: Finding) -> Vec<Finding> {
+    findings.retain(|finding| finding.type_ != STORAGE_READY);
+    findings.push(storage);
+    findings
 }
 
 fn counts(applied: &Applied, pods: &[PodSeen]) -> (i32, i32, Option<String>) {

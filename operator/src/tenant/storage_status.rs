@@ -111,6 +111,18 @@ fn find_away(pods: &[PodSeen]) -> Option<Finding> {
     })
 }
 
+/// The pods serve another store than the one that this tenant is known to have: an endpoint or a claim leads
+/// elsewhere, and an empty place was taken for a new tenant's.
+pub fn find_other_store(known: &str, found: &str) -> Finding {
+    no(
+        "StoreReplaced",
+        format!(
+            "the pods serve store {found}, but this tenant's messages are in store {known}: let endpoint or volume \
+             lead there again. If the old store is given up, delete the tenant and apply it anew"
+        ),
+    )
+}
+
 /// Every region of the spec as the cores see it. One is reachable if all cores that have opened the tenant
 /// reach it, and at least one has.
 pub fn list_regions(tenant: &VoicemailTenant, pods: &[PodSeen]) -> Vec<RegionStatus> {

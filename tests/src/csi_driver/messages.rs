@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+/// Answer of Registration/GetInfo.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct PluginInfo {
     #[prost(string, tag = "1")]
@@ -14,14 +15,6 @@ pub(super) struct PluginInfo {
     pub(super) endpoint: String,
     #[prost(string, repeated, tag = "4")]
     pub(super) supported_versions: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct RegistrationStatus {
-    #[prost(bool, tag = "1")]
-    pub(super) registered: bool,
-    #[prost(string, tag = "2")]
-    pub(super) error: String,
 }
 
 /// Answer of Identity/GetPluginInfo.

@@ -1,7 +1,7 @@
 //! A CSI node plugin that answers kubelet as the Secrets Store CSI driver does: kubelet is real, only the vault is not.
 //!
 //! Flow: [`CsiDriver::start`] declares the kind SecretProviderClass and the CSIDriver, listens on a socket of its
-//! own and on one in kubelet's registration folder; kubelet finds the latter, asks for the driver's name and
+//! own and offers it by one in kubelet's registration folder; kubelet finds the latter, asks for the driver's name and
 //! address, and registers it. A pod with an inline volume of the driver then makes kubelet ask to publish it: the
 //! SecretProviderClass is read, and each object that it names is copied from the vault's folder into the
 //! volume.
@@ -12,6 +12,7 @@
 mod grpc;
 mod messages;
 mod plugin;
+mod registration;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ use tokio::task::JoinHandle;
 use crate::cluster::Cluster;
 use crate::cluster::layout::NODE_NAME;
 use crate::wait::wait_until;
-use plugin::{NodePlugin, Registration};
+use plugin::NodePlugin;
+use registration::Registration;
 
 /// Name of the driver.
 pub const DRIVER: &str = "secrets-store.csi.k8s.io";
@@ -39,8 +41,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub struct CsiDriver {
     cluster: Cluster,
     vaults: tempfile::TempDir,
-    sockets: Vec<PathBuf>,
-    servers: Vec<JoinHandle<()>>,
+    sockets: [PathBuf; 2],
+    server: JoinHandle<()>,
+    _registration: Registration,
 }
 
 impl CsiDriver {
@@ -67,12 +70,15 @@ impl CsiDriver {
         let vaults = tempfile::tempdir()?;
         let (socket, registration) = socket_paths(&cluster.kubelet_folder());
         let plugin = NodePlugin::new(cluster.client().await?, vaults.path().to_owned());
-        let endpoint = socket.display().to_string();
-        let servers = vec![
-            grpc::serve(listen(&socket)?, Arc::new(plugin)),
-            grpc::serve(listen(&registration)?, Arc::new(Registration { endpoint })),
-        ];
-        let driver = Self { cluster: cluster.clone(), vaults, sockets: vec![registration, socket], servers };
+        let server = grpc::serve(listen(&socket)?, Arc::new(plugin));
+        let answering = Registration::start(&registration, &socket)?;
+        let driver = Self {
+            cluster: cluster.clone(),
+            vaults,
+            sockets: [registration, socket],
+            server,
+            _registration: answering,
+        };
         driver.wait_registered().await?;
         Ok(driver)
     }
@@ -95,7 +101,7 @@ impl CsiDriver {
 
 impl Drop for CsiDriver {
     fn drop(&mut self) {
-        self.servers.iter().for_each(JoinHandle::abort);
+        self.server.abort();
         for socket in &self.sockets {
             if let Err(error) = std::fs::remove_file(socket) {
                 eprintln!("{} stays: {error}", socket.display());

@@ -15,48 +15,11 @@ use voicemail_operator::tenant::build::secret_provider_class::provider_class_res
 
 use super::DRIVER;
 use super::grpc::{Failure, Service};
-use super::messages::{
-    DriverInfo, NodeInfo, PluginInfo, PublishRequest, RegistrationStatus, UnpublishRequest,
-};
+use super::messages::{DriverInfo, NodeInfo, PublishRequest, UnpublishRequest};
 use crate::cluster::layout::NODE_NAME;
 
 const CLASS: &str = "secretProviderClass";
 const NAMESPACE: &str = "csi.storage.k8s.io/pod.namespace";
-
-/// Tells kubelet where the driver is.
-pub(super) struct Registration {
-    /// The driver's socket.
-    pub(super) endpoint: String,
-}
-
-impl Registration {
-    fn answer(&self, method: &str, message: Bytes) -> Result<Vec<u8>, Failure> {
-        match method {
-            "/pluginregistration.Registration/GetInfo" => Ok(PluginInfo {
-                kind: "CSIPlugin".into(),
-                name: DRIVER.into(),
-                endpoint: self.endpoint.clone(),
-                supported_versions: vec!["1.0.0".into()],
-            }
-            .encode_to_vec()),
-            "/pluginregistration.Registration/NotifyRegistrationStatus" => {
-                let status =
-                    RegistrationStatus::decode(message).map_err(|error| Failure::internal(&error.into()))?;
-                if !status.registered {
-                    eprintln!("kubelet doesn't register the CSI driver: {}", status.error);
-                }
-                Ok(Vec::new())
-            }
-            other => Err(Failure::unimplemented(other)),
-        }
-    }
-}
-
-impl Service for Registration {
-    fn call<'a>(&'a self, method: &'a str, message: Bytes) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
-        async move { self.answer(method, message) }.boxed()
-    }
-}
 
 /// The driver.
 pub(super) struct NodePlugin {
