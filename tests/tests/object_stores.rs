@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use voicemail_core::clock::World;
+use voicemail_core::config::{EtagQuoting, StorageConfig};
 use voicemail_core::store::probe::{Report, probe};
 use voicemail_core::store::{BodyStream, Key, Store, StoreError};
 use voicemail_tests::object_stores::{FOLDER, ObjectPlace, TENANT, write_s3_keys};
-use voicemail_tests::servers::{AzureAccount, Azurite, Minio, S3Keys, loopback};
+use voicemail_tests::servers::{AzureAccount, Azurite, Minio, Moto, Oddity, S3Keys, S3sServer, loopback};
 use voicemail_tests::{install_crypto, store_contract};
 
 const ACCOUNT: &str = "voiceaccount";
@@ -52,6 +53,61 @@ async fn azurite_keeps_the_contract() {
     let server = azurite().await;
     let place = ObjectPlace::in_new_container(&server.endpoint(ACCOUNT).unwrap(), "contract").await.unwrap();
     store_contract::run_all(Arc::new(place.open().unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_s3_server_of_the_tests_keeps_the_contract_with_and_without_versions() {
+    install_crypto();
+    let server = S3sServer::start(loopback(), Oddity::None).await.unwrap();
+    for (bucket, versions) in [("plain", false), ("versioned", true)] {
+        let place = ObjectPlace::in_new_bucket(&server.endpoint(), bucket).await.unwrap();
+        server.endpoint().admin().unwrap().set_versioning(bucket, versions).await.unwrap();
+        store_contract::run_all(Arc::new(place.open().unwrap())).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_opinion_on_versions_agrees_that_a_deletion_leaves_none() {
+    install_crypto();
+    let server = Moto::start(loopback()).await.unwrap();
+    let place = ObjectPlace::in_new_bucket(&server.endpoint(), "opinion").await.unwrap();
+    let admin = server.endpoint().admin().unwrap();
+    admin.set_versioning("opinion", true).await.unwrap();
+    let (store, envelope) = (place.open_patient().unwrap(), key("ca/ab/abc/1001/x"));
+    store.create(&envelope, "first".into()).await.unwrap();
+    store.delete(&envelope).await.unwrap();
+    store.create(&envelope, "second".into()).await.unwrap();
+    assert_eq!(store.get(&envelope).await.unwrap().unwrap(), "second");
+    store.delete(&envelope).await.unwrap();
+    let left = admin.list_versions("opinion", FOLDER).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_only_bare_etags_is_found_out_and_given_them_unless_told_otherwise() {
+    install_crypto();
+    let server = S3sServer::start(loopback(), Oddity::BareEtagsOnly).await.unwrap();
+    let mut place = ObjectPlace::in_new_bucket(&server.endpoint(), "bare").await.unwrap();
+    let report = examine(&place).await;
+    assert!(report.failure().is_none(), "{report:#?}");
+    assert!(detail(&report, "etag-quoting").1.contains("without quotes"), "{report:#?}");
+    for (quoting, serves) in [(EtagQuoting::Bare, true), (EtagQuoting::Rfc, false)] {
+        let StorageConfig::S3(s3) = &mut place.storage else { panic!("not S3") };
+        s3.etag_quoting = Some(quoting);
+        assert_eq!(examine(&place).await.failure().is_none(), serves, "{quoting:?}");
+        if serves {
+            store_contract::run_all(Arc::new(place.open().unwrap())).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ignores_conditions_is_refused_with_what_it_ignores() {
+    install_crypto();
+    let server = S3sServer::start(loopback(), Oddity::IgnoresConditions).await.unwrap();
+    let place = ObjectPlace::in_new_bucket(&server.endpoint(), "careless").await.unwrap();
+    let (holds, text) = detail(&examine(&place).await, "create-is-exclusive");
+    assert!(!holds && text.contains("it ignores If-None-Match"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

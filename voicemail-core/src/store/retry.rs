@@ -1,6 +1,6 @@
 //! Time-outs and retries around a store: 5 s a call, 3 retries of what is safe to repeat, 10 s in all.
 //!
-//! Reads, listings' first steps and deletes are repeated. A conditional write is not: a time-out there
+//! Reads, deletes and listings that have shown nothing yet are repeated; a listing's every step has 5 s. A conditional write is not: a time-out there
 //! is *unclear*, and the caller reads back (see [`super::documents`]). An upload has its own time limit.
 
 use super::probe::Finding;
@@ -11,6 +11,7 @@ use crate::clock::World;
 use crate::model::{CallerTag, Time};
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
@@ -48,18 +49,47 @@ impl RetryStore {
         let start = self.world.monotonic();
         let mut attempt = 0;
         loop {
-            let result = self.once(call()).await;
-            let spent = self.world.monotonic().saturating_sub(start);
-            match result {
-                Err(error)
-                    if error.class() == ErrorClass::Transient
-                        && attempt < RETRIES
-                        && spent + CALL <= IN_ALL =>
-                {
+            match self.once(call()).await {
+                Err(error) if self.may_repeat(&error, attempt, start) => {
                     attempt += 1;
                     self.world.back_off(attempt + 3).await;
                 }
                 other => return other,
+            }
+        }
+    }
+
+    fn may_repeat(&self, error: &StoreError, attempt: u32, start: Duration) -> bool {
+        let spent = self.world.monotonic().saturating_sub(start);
+        error.class() == ErrorClass::Transient && attempt < RETRIES && spent + CALL <= IN_ALL
+    }
+}
+
+/// A listing under way. It begins again as long as nothing was handed on.
+struct Listing<'a> {
+    store: &'a RetryStore,
+    prefix: &'a str,
+    keys: KeyStream<'a>,
+    start: Duration,
+    /// None once a key was handed on.
+    attempt: Option<u32>,
+}
+
+impl Listing<'_> {
+    async fn next(mut self) -> Result<Option<(String, Self)>, StoreError> {
+        loop {
+            let step = async { self.keys.try_next().await };
+            match (self.store.once(step).await, self.attempt) {
+                (Ok(found), _) => {
+                    self.attempt = None;
+                    return Ok(found.map(|key| (key, self)));
+                }
+                (Err(error), Some(attempt)) if self.store.may_repeat(&error, attempt, self.start) => {
+                    self.attempt = Some(attempt + 1);
+                    self.store.world.back_off(attempt + 4).await;
+                    self.keys = self.store.inner.list(self.prefix);
+                }
+                (Err(error), _) => return Err(error),
             }
         }
     }
@@ -84,7 +114,9 @@ impl Store for RetryStore {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        self.inner.list(prefix)
+        let (keys, start) = (self.inner.list(prefix), self.world.monotonic());
+        let listing = Listing { store: self, prefix, keys, start, attempt: Some(0) };
+        stream::try_unfold(listing, Listing::next).boxed()
     }
 
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
