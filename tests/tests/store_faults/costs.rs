@@ -15,7 +15,7 @@ async fn requests_of(site: &Site, work: impl Future<Output = ()>) -> Vec<Method>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_a_hundred_messages_and_a_lamp_cost_one_request_each() {
+async fn a_list_of_a_hundred_messages_and_a_lamp_cost_one_request_each_and_a_deposit_eight() {
     let server = S3sServer::start(loopback(), Oddity::None).await.unwrap();
     let ground = Ground::s3(server.endpoint(), server.address()).await;
     let site = Site::open(&ground, "costs").await;
@@ -29,6 +29,12 @@ async fn a_list_of_a_hundred_messages_and_a_lamp_cost_one_request_each() {
         assert_eq!(site.core.mailboxes.list(&name, filter).await.unwrap().messages.len(), 100);
     };
     let lamp = async || assert_eq!(site.core.mailboxes.mwi(&name).await.unwrap().new, 100);
+    let another = async || {
+        deposit(&site, "+442079460199", 1).await.unwrap();
+    };
+    let methods = requests_of(&site, another()).await;
+    let writes = methods.iter().filter(|method| **method == Method::PUT).count();
+    assert_eq!((methods.len(), writes), (8, 3), "{methods:?}");
     for _ in 0..2 {
         assert_eq!(requests_of(&site, list()).await, [Method::GET]);
         assert_eq!(requests_of(&site, lamp()).await, [Method::GET]);

@@ -9,9 +9,10 @@ use crate::store::{BodyError, BodyStream};
 use axum::extract::Request;
 use axum::http::header;
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -64,6 +65,21 @@ impl Upload {
     }
 }
 
+/// A chunk a poll: a parser that reads for as long as there is something would gather a whole recording of a fast
+/// sender before it hands on the first byte.
+fn one_at_a_time<S: Stream + Send + Unpin + 'static>(mut body: S) -> impl Stream<Item = S::Item> + Send {
+    let mut gave = false;
+    stream::poll_fn(move |context| {
+        if std::mem::take(&mut gave) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = body.poll_next_unpin(context);
+        gave = polled.is_ready();
+        polled
+    })
+}
+
 impl Source {
     fn open(request: Request) -> Result<Self, ApiError> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -76,7 +92,7 @@ impl Source {
             .for_field("caller", CallerId::MAX_BYTES as u64)
             .for_field("callerName", LONGEST_NAME)
             .for_field("urgent", 8);
-        let body = request.into_body().into_data_stream();
+        let body = one_at_a_time(request.into_body().into_data_stream());
         let parts = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
         Ok(Self { parts, audio: None, end: Instant::now() + LONGEST })
     }

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How long a client may take to send a request's header, and keep a connection without one.
 const HEADER_LIMIT: Duration = Duration::from_secs(60);
 
+/// What a connection may hold of what it reads, in bytes; by default it grows to several times as much.
+const READ_BUFFER: usize = 16 * 1024;
+
 /// A bound port.
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
@@ -49,7 +52,11 @@ impl Listener {
 }
 
 fn limited<A>(mut server: Server<SocketAddr, A>) -> Server<SocketAddr, A> {
-    server.http_builder().http1().header_read_timeout(HEADER_LIMIT);
+    let mut http1 = server.http_builder().http1();
+    http1.header_read_timeout(HEADER_LIMIT).max_buf_size(READ_BUFFER);
+    let window = u32::try_from(READ_BUFFER).ok();
+    let mut http2 = server.http_builder().http2();
+    http2.initial_stream_window_size(window.map(|bytes| 4 * bytes));
     server
 }
 

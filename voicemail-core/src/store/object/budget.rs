@@ -10,6 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Permits are counted in KiB.
 const UNIT: usize = 1024;
+/// What an upload holds beside its part, from its connection's buffers to the parser's: as measured, in KiB.
+const STANDING: usize = 160;
 
 /// The memory that all uploads share.
 #[derive(Clone, Debug)]
@@ -25,9 +27,11 @@ impl UploadBudget {
         Self { memory: Arc::new(Semaphore::new(units)), beyond: Arc::new(Semaphore::new(1)) }
     }
 
-    /// A share that holds nothing yet.
-    pub(super) fn share(&self) -> Share {
-        Share { budget: self.clone(), held: None, beyond: None }
+    /// A share with what an upload needs as such; waits until that is there.
+    pub(super) async fn share(&self) -> Share {
+        let mut share = Share { budget: self.clone(), held: None, beyond: None };
+        share.take(STANDING).await;
+        share
     }
 }
 
@@ -39,12 +43,16 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Waits until that many bytes more may be gathered.
+    /// Waits until that many bytes more may be gathered. They count for half as much more: what the allocator and the
+    /// request that sends them add, as measured.
     pub(super) async fn grow(&mut self, bytes: usize) {
-        if self.beyond.is_some() {
-            return;
+        if self.beyond.is_none() {
+            self.take((bytes + bytes / 2).div_ceil(UNIT)).await;
         }
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+    }
+
+    async fn take(&mut self, units: usize) {
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
         tokio::select! {
             biased;
             more = Arc::clone(&self.budget.memory).acquire_many_owned(units) => {
@@ -62,9 +70,9 @@ impl Share {
         }
     }
 
-    /// Gives everything back: the part is sent.
+    /// Gives back what the part took: it is sent.
     pub(super) fn release(&mut self) {
-        self.held = None;
+        self.held = self.held.take().and_then(|mut held| held.split(STANDING));
         self.beyond = None;
     }
 }
@@ -81,12 +89,13 @@ mod tests {
     async fn uploads_that_all_want_more_than_there_is_come_to_an_end() {
         let budget = UploadBudget::new(16);
         let uploads = (0..40).map(|_| async {
-            let mut share = budget.share();
+            let mut share = budget.share().await;
             for _ in 0..10 {
                 share.grow(MIB / 2).await;
                 tokio::task::yield_now().await;
             }
             share.release();
+            share.grow(MIB).await;
         });
         tokio::time::timeout(Duration::from_secs(10), join_all(uploads))
             .await
@@ -97,11 +106,13 @@ mod tests {
     #[tokio::test]
     async fn what_is_released_lets_the_next_one_in() {
         let budget = UploadBudget::new(16);
-        let (mut first, mut second) = (budget.share(), budget.share());
-        first.grow(16 * MIB).await;
-        let wait = tokio::time::timeout(Duration::from_millis(50), second.grow(1)).await;
-        assert!(wait.is_err(), "an upload that holds nothing went beyond the budget");
-        first.release();
+        let (mut first, mut second) = (budget.share().await, budget.share().await);
+        first.take(16 * 1024 - 2 * STANDING).await;
+        let mut third = Box::pin(budget.share());
+        let none = tokio::time::timeout(Duration::from_millis(50), &mut third).await;
+        assert!(none.is_err(), "a third began beyond the budget");
         second.grow(1).await;
+        first.release();
+        drop(third.await);
     }
 }

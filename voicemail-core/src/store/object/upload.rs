@@ -59,7 +59,7 @@ pub(super) async fn send(
     tags: TagSet,
     budget: &UploadBudget,
 ) -> Result<u64, StoreError> {
-    let (mut share, mut total) = (budget.share(), 0);
+    let (mut share, mut total) = (budget.share().await, 0);
     let first = gather(&mut body, &mut share, &mut total).await?;
     if first.is_last {
         let options = PutOptions { tags, ..PutOptions::default() };

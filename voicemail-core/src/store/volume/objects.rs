@@ -13,8 +13,8 @@ use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-/// Bytes that are gathered before they are written, and read at a time.
-const CHUNK: usize = 256 * 1024;
+/// Bytes that are gathered before they are written, and read at a time; hundreds of uploads may be under way.
+const CHUNK: usize = 64 * 1024;
 
 pub(super) fn get(root: &Path, key: &Key) -> Result<Option<Bytes>, StoreError> {
     match fs::read(path_of(root, key)) {
@@ -53,22 +53,27 @@ pub(super) fn create(root: &Path, key: &Key, bytes: &[u8]) -> Result<(), StoreEr
 pub(super) async fn receive(root: &Path, mut body: BodyStream) -> Result<(NamedTempFile, u64), StoreError> {
     let folder = root.to_owned();
     let mut file = in_background(move || temporary(&folder)).await?;
-    let (mut size, mut gathered) = (0, BytesMut::new());
+    let (mut size, mut gathered) = (0, BytesMut::with_capacity(CHUNK));
     while let Some(chunk) = body.next().await {
         let chunk = chunk?;
         size += chunk.len() as u64;
-        gathered.extend_from_slice(&chunk);
-        if gathered.len() >= CHUNK {
-            file = append(file, gathered.split().freeze()).await?;
+        if gathered.len() + chunk.len() > CHUNK {
+            (file, gathered) = append(file, gathered).await?;
         }
+        gathered.extend_from_slice(&chunk);
     }
-    Ok((append(file, gathered.freeze()).await?, size))
+    Ok((append(file, gathered).await?.0, size))
 }
 
-async fn append(mut file: NamedTempFile, bytes: Bytes) -> Result<NamedTempFile, StoreError> {
+/// Writes what was gathered and gives its memory back for more.
+async fn append(
+    mut file: NamedTempFile,
+    mut gathered: BytesMut,
+) -> Result<(NamedTempFile, BytesMut), StoreError> {
     in_background(move || {
-        file.write_all(&bytes).map_err(unavailable("audio can't be written"))?;
-        Ok(file)
+        file.write_all(&gathered).map_err(unavailable("audio can't be written"))?;
+        gathered.clear();
+        Ok((file, gathered))
     })
     .await
 }
