@@ -101,10 +101,10 @@ async fn measure_ours(core: &Arc<Core>, mailbox: &MailboxId, ids: &[MessageId]) 
         for n in 0..OUR_UPDATES {
             let state = if n % 2 == 0 { MessageState::Read } else { MessageState::New };
             let change = MessageChange { state: Some(state), ..MessageChange::default() };
-            core.mailboxes.change(mailbox, *id, change).await?;
+            core.mailboxes.change(mailbox, *id, change, None).await?;
         }
         core.mailboxes
-            .change(mailbox, *id, MessageChange { state: Some(MessageState::Saved), urgent: None })
+            .change(mailbox, *id, MessageChange { state: Some(MessageState::Saved), urgent: None }, None)
             .await
     }))
     .await?;

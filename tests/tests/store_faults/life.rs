@@ -144,7 +144,7 @@ pub(crate) async fn live(site: &Site) -> Result<(), String> {
     let second = deposit(site, OTHER, 2).await?;
     expect_list(site, &[first, second], "two deposits").await?;
     let heard = MessageChange { urgent: Some(true), ..MessageChange::default() };
-    ask("a change", async || core.mailboxes.change(&name, first, heard).await).await?;
+    ask("a change", async || core.mailboxes.change(&name, first, heard, None).await).await?;
     ask("a deletion", async || match core.mailboxes.trash(&name, second).await {
         // An earlier attempt was carried out and its reply lost.
         Err(voicemail_core::mailbox::MailboxError::UnknownMessage) => Ok(()),

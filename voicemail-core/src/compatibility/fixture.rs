@@ -55,7 +55,7 @@ async fn leave_messages(site: &Site) {
     site.deposit("1001", CALLER).await;
     let read: MessageId = site.deposit("1001", CALLER).await;
     let change = MessageChange { state: Some(MessageState::Read), urgent: Some(true) };
-    mailboxes.change(&mailbox("1001"), read, change).await.unwrap();
+    mailboxes.change(&mailbox("1001"), read, change, None).await.unwrap();
     site.deposit("1001", "anonymous").await;
     let trashed = site.deposit("1001", OTHER_CALLER).await;
     mailboxes.trash(&mailbox("1001"), trashed).await.unwrap();

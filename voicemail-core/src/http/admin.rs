@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -79,7 +80,7 @@ async fn delete_mailbox(
 
 /// A user's mailboxes and groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserBody {
     /// Personal mailboxes, at most 10.
     #[serde(default)]
@@ -89,11 +90,15 @@ pub struct UserBody {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub groups: Vec<GroupId>,
+    /// Those of the groups whose mailbox the user may only look at and listen to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub read_only_groups: BTreeSet<GroupId>,
 }
 
 impl From<User> for UserBody {
     fn from(user: User) -> Self {
-        Self { mailboxes: user.mailboxes, groups: user.groups }
+        Self { mailboxes: user.mailboxes, groups: user.groups, read_only_groups: user.read_only_groups }
     }
 }
 
@@ -109,7 +114,12 @@ async fn put_user(
     Name(user): Name<UserId>,
     JsonBody(body): JsonBody<UserBody>,
 ) -> Result<Json<UserBody>, ApiError> {
-    let new = User { mailboxes: body.mailboxes, groups: body.groups, unknown: Map::new() };
+    let new = User {
+        mailboxes: body.mailboxes,
+        groups: body.groups,
+        read_only_groups: body.read_only_groups,
+        unknown: Map::new(),
+    };
     Ok(Json(app.core()?.directory.put_user(&user, new).await?.into()))
 }
 

@@ -1,7 +1,7 @@
 //! What agents call: lists, messages, audio, lamps, their own mailboxes.
 
 use super::extract::{Agents, Caller, JsonBody, Lamps, Name, Names, Parameters};
-use super::mailbox_access::{open_lamp, open_own};
+use super::mailbox_access::{open_lamp, open_own, open_to_change};
 use super::range::{Part, choose_part, knows};
 use super::{ApiError, App, ProblemKind};
 use crate::mailbox::{ListedState, MessageFilter, MessagePage, MessageView, OwnMailbox};
@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list))
         .routes(routes!(message, change, trash))
         .routes(routes!(restore))
+        .routes(routes!(claim, release))
         .routes(routes!(mwi))
         .routes(routes!(own_mailboxes))
 }
@@ -136,6 +137,8 @@ impl From<ChangeBody> for MessageChange {
 }
 
 /// Mark a message read, saved, new or urgent
+///
+/// Playing a message doesn't mark it, so that one can be skipped; marking it read or saved says who listened.
 #[utoipa::path(
     patch, path = "/mailboxes/{mailbox}/messages/{id}", tag = "agent",
     params(("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message")),
@@ -148,8 +151,8 @@ async fn change(
     Names(mailbox, id): Names<MailboxId, MessageId>,
     JsonBody(body): JsonBody<ChangeBody>,
 ) -> Result<Response, ApiError> {
-    let core = open_own(&app, &caller, &mailbox).await?;
-    Ok(private(core.mailboxes.change(&mailbox, id, body.into()).await?))
+    let core = open_to_change(&app, &caller, &mailbox).await?;
+    Ok(private(core.mailboxes.change(&mailbox, id, body.into(), Some(caller.user()?)).await?))
 }
 
 /// Move a message to the trash
@@ -163,7 +166,7 @@ async fn trash(
     caller: Caller<Agents>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
 ) -> Result<Response, ApiError> {
-    let core = open_own(&app, &caller, &mailbox).await?;
+    let core = open_to_change(&app, &caller, &mailbox).await?;
     Ok(private(core.mailboxes.trash(&mailbox, id).await?))
 }
 
@@ -178,8 +181,52 @@ async fn restore(
     caller: Caller<Agents>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
 ) -> Result<Response, ApiError> {
-    let core = open_own(&app, &caller, &mailbox).await?;
+    let core = open_to_change(&app, &caller, &mailbox).await?;
     Ok(private(core.mailboxes.restore(&mailbox, id).await?))
+}
+
+/// How to claim.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ClaimBody {
+    /// Even if another member has claimed the message.
+    #[serde(default)]
+    take_over: bool,
+}
+
+/// Claim a message of a group
+///
+/// Tells the other members who deals with it, until it is released or taken over. It keeps nobody from playing, marking
+/// or deleting the message.
+#[utoipa::path(
+    put, path = "/mailboxes/{mailbox}/messages/{id}/claim", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message")),
+    request_body = ClaimBody,
+    responses((status = 200, description = "The message, claimed by the caller", body = MessageView)),
+)]
+async fn claim(
+    State(app): State<App>,
+    caller: Caller<Agents>,
+    Names(mailbox, id): Names<MailboxId, MessageId>,
+    JsonBody(body): JsonBody<ClaimBody>,
+) -> Result<Response, ApiError> {
+    let core = open_to_change(&app, &caller, &mailbox).await?;
+    Ok(private(core.mailboxes.claim(&mailbox, id, caller.user()?, body.take_over).await?))
+}
+
+/// Release a message of a group
+#[utoipa::path(
+    delete, path = "/mailboxes/{mailbox}/messages/{id}/claim", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message")),
+    responses((status = 200, description = "The message, claimed by nobody", body = MessageView)),
+)]
+async fn release(
+    State(app): State<App>,
+    caller: Caller<Agents>,
+    Names(mailbox, id): Names<MailboxId, MessageId>,
+) -> Result<Response, ApiError> {
+    let core = open_to_change(&app, &caller, &mailbox).await?;
+    Ok(private(core.mailboxes.release(&mailbox, id, caller.user()?).await?))
 }
 
 /// Get a mailbox's message waiting counts

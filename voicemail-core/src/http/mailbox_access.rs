@@ -1,10 +1,10 @@
 //! Who may open a mailbox: agents their own and their groups', nobody else's existence is shown to them.
 
 use super::extract::{Agents, Audience, Caller, Lamps};
-use super::{ApiError, App};
+use super::{ApiError, App, ProblemKind};
 use crate::config::Role;
 use crate::core::Core;
-use crate::mailbox::MailboxError;
+use crate::mailbox::{MailboxError, Rights};
 use crate::model::MailboxId;
 use std::sync::Arc;
 
@@ -32,9 +32,27 @@ pub(super) async fn open_lamp(
     Ok(core)
 }
 
-async fn check<A: Audience>(core: &Core, caller: &Caller<A>, mailbox: &MailboxId) -> Result<(), ApiError> {
-    match core.directory.may_open(caller.user()?, mailbox).await? {
-        true => Ok(()),
-        false => Err(MailboxError::UnknownMailbox.into()),
+/// The services, if the agent may change what is in the mailbox.
+pub(super) async fn open_to_change(
+    app: &App,
+    caller: &Caller<Agents>,
+    mailbox: &MailboxId,
+) -> Result<Arc<Core>, ApiError> {
+    let core = app.core()?;
+    match check(&core, caller, mailbox).await? {
+        Rights::Change => Ok(core),
+        Rights::Read => {
+            let detail = "as a member of this group you may list and play its messages, and not change them";
+            Err(ApiError::new(ProblemKind::ReadOnly, detail))
+        }
     }
+}
+
+async fn check<A: Audience>(
+    core: &Core,
+    caller: &Caller<A>,
+    mailbox: &MailboxId,
+) -> Result<Rights, ApiError> {
+    let rights = core.directory.rights(caller.user()?, mailbox).await?;
+    Ok(rights.ok_or(MailboxError::UnknownMailbox)?)
 }

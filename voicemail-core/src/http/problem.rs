@@ -55,6 +55,7 @@ kinds! {
     InvalidWindow = "invalid-window", BAD_REQUEST, "The undo window isn't one that is allowed";
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "No accepted token";
     RoleMissing = "role-missing", FORBIDDEN, "The token's roles don't allow this";
+    ReadOnly = "read-only", FORBIDDEN, "The mailbox may not be changed";
     UnknownPath = "unknown-path", NOT_FOUND, "There is nothing here";
     UnknownMailbox = "unknown-mailbox", NOT_FOUND, "Unknown mailbox";
     UnknownMessage = "unknown-message", NOT_FOUND, "Unknown message";
@@ -64,6 +65,7 @@ kinds! {
     TooSlow = "too-slow", REQUEST_TIMEOUT, "The upload was too slow";
     MailboxFull = "mailbox-full", CONFLICT, "The mailbox is full";
     MailboxClosing = "mailbox-closing", CONFLICT, "The mailbox is being emptied";
+    Claimed = "claimed", CONFLICT, "Another member deals with the message";
     CaseDiffers = "case-differs", CONFLICT, "The case is open with other consumers";
     NoRunToUndo = "no-run-to-undo", CONFLICT, "There is nothing to undo";
     TooLateToUndo = "too-late-to-undo", CONFLICT, "The undo window is over";
@@ -219,6 +221,7 @@ impl From<MailboxError> for ApiError {
             MailboxError::Full { .. } | MailboxError::FullOfSeconds { .. } => ProblemKind::MailboxFull,
             MailboxError::IdOutOfTime => ProblemKind::IdOutOfTime,
             MailboxError::IdReused => ProblemKind::IdReused,
+            MailboxError::Claimed => ProblemKind::Claimed,
             MailboxError::Gone => ProblemKind::Gone,
             MailboxError::TooSlow => ProblemKind::TooSlow,
             MailboxError::StillClosing => ProblemKind::MailboxClosing,

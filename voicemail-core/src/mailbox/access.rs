@@ -3,7 +3,7 @@
 //! A change made through this replica counts at once, one made through another within [`LIFE`].
 
 use crate::model::{MailboxId, UserId};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,19 @@ const LIFE: Duration = Duration::from_secs(5);
 /// Users remembered; all are forgotten at once when there are more.
 const MOST_USERS: usize = 10_000;
 
-type Known = (Arc<Vec<MailboxId>>, Duration);
+/// What somebody may do with a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rights {
+    /// List and listen.
+    Read,
+    /// And change, delete and claim.
+    Change,
+}
+
+/// A user's mailboxes.
+pub(crate) type Owned = Arc<BTreeMap<MailboxId, Rights>>;
+
+type Known = (Owned, Duration);
 
 /// Mailboxes by user.
 #[derive(Default)]
@@ -20,13 +32,13 @@ pub(crate) struct AccessCache(Mutex<HashMap<UserId, Known>>);
 
 impl AccessCache {
     /// What was read of a user within the last seconds.
-    pub(crate) fn get(&self, user: &UserId, now: Duration) -> Option<Arc<Vec<MailboxId>>> {
+    pub(crate) fn get(&self, user: &UserId, now: Duration) -> Option<Owned> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (mailboxes, read_at) = known.get(user)?;
         (now.saturating_sub(*read_at) < LIFE).then(|| Arc::clone(mailboxes))
     }
 
-    pub(crate) fn put(&self, user: &UserId, mailboxes: &Arc<Vec<MailboxId>>, now: Duration) {
+    pub(crate) fn put(&self, user: &UserId, mailboxes: &Owned, now: Duration) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_USERS {
             known.clear();
@@ -47,7 +59,7 @@ mod tests {
     #[test]
     fn what_was_read_counts_for_five_seconds_or_until_a_change() {
         let (cache, user) = (AccessCache::default(), "ann".parse().unwrap());
-        let boxes = Arc::new(vec!["1001".parse().unwrap()]);
+        let boxes = Arc::new(BTreeMap::from([("1001".parse().unwrap(), Rights::Read)]));
         let at = Duration::from_secs;
         cache.put(&user, &boxes, at(100));
         assert_eq!(cache.get(&user, at(104)), Some(Arc::clone(&boxes)));

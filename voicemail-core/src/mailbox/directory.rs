@@ -4,6 +4,7 @@
 //! which its entries are deleted one by one, flagged ones when their run is decided. Opening it again
 //! raises its generation. A user's document is the truth about boxes and groups.
 
+use super::access::{Owned, Rights};
 use super::deposit::encode;
 use super::{MailboxError, Mailboxes, Remover};
 use crate::context::Context;
@@ -66,6 +67,8 @@ pub struct OwnMailbox {
     pub mailbox: MailboxId,
     /// Why it is theirs.
     pub owned_as: OwnedAs,
+    /// Whether they may only look and listen.
+    pub read_only: bool,
     /// Its counts.
     pub mwi: Mwi,
 }
@@ -179,6 +182,9 @@ impl Directory {
                 return invalid(format!("mailboxes: there is no mailbox {mailbox}; make it first"));
             }
         }
+        if !user.read_only_groups.iter().all(|group| groups.contains(group)) {
+            return invalid("readOnlyGroups: name only groups that are in groups too".into());
+        }
         for group in groups {
             if self.load_group(group).await?.is_none() {
                 return invalid(format!("groups: there is no group {group}; make it first"));
@@ -255,9 +261,12 @@ impl Directory {
     /// The store's.
     pub async fn mailboxes_of(&self, user: &UserId) -> Result<Vec<OwnMailbox>, MailboxError> {
         let mut own = Vec::new();
-        for (mailbox, owned_as) in self.owned(user).await? {
+        for (mailbox, owned_as, rights) in self.owned(user).await? {
             match self.open_index(&mailbox).await {
-                Ok(Some(index)) => own.push(OwnMailbox { mailbox, owned_as, mwi: Mwi::count(&index) }),
+                Ok(Some(index)) => {
+                    let (read_only, mwi) = (rights == Rights::Read, Mwi::count(&index));
+                    own.push(OwnMailbox { mailbox, owned_as, read_only, mwi });
+                }
                 Ok(None) => {}
                 // The others' lamps must not go out; whoever opens this one is told.
                 Err(error) if error.is_about_one() => {
@@ -269,34 +278,37 @@ impl Directory {
         Ok(own)
     }
 
-    /// Whether a mailbox is a user's own or that of a group of theirs.
+    /// What a user may do with a mailbox: nothing unless it is their own or that of a group of theirs.
     ///
     /// # Errors
     /// The store's.
-    pub async fn may_open(&self, user: &UserId, mailbox: &MailboxId) -> Result<bool, MailboxError> {
+    pub async fn rights(&self, user: &UserId, mailbox: &MailboxId) -> Result<Option<Rights>, MailboxError> {
         let known = self.context.access().get(user, self.context.world().monotonic());
         let owned = match known {
             Some(owned) => owned,
             None => {
-                let owned: Arc<Vec<_>> =
-                    Arc::new(self.owned(user).await?.into_iter().map(|(own, _)| own).collect());
+                let own = self.owned(user).await?.into_iter().map(|(own, _, rights)| (own, rights));
+                let owned: Owned = Arc::new(own.collect());
                 self.context.access().put(user, &owned, self.context.world().monotonic());
                 owned
             }
         };
-        Ok(owned.contains(mailbox))
+        Ok(owned.get(mailbox).copied())
     }
 
-    async fn owned(&self, user: &UserId) -> Result<Vec<(MailboxId, OwnedAs)>, StoreError> {
+    /// A mailbox that is a user's in several ways is named once, with the widest rights.
+    async fn owned(&self, user: &UserId) -> Result<Vec<(MailboxId, OwnedAs, Rights)>, StoreError> {
         let found: Option<User> = self.context.documents().load(&Key::user(user)).await?;
         let user = found.unwrap_or_default();
-        let mut owned: Vec<_> =
-            user.mailboxes.into_iter().map(|mailbox| (mailbox, OwnedAs::Personal)).collect();
+        let personal = |mailbox| (mailbox, OwnedAs::Personal, Rights::Change);
+        let mut owned: Vec<_> = user.mailboxes.into_iter().map(personal).collect();
         for group in user.groups {
-            if let Some(found) = self.load_group(&group).await?
-                && !owned.iter().any(|(mailbox, _)| *mailbox == found.mailbox)
-            {
-                owned.push((found.mailbox, OwnedAs::Group(group)));
+            let Some(found) = self.load_group(&group).await? else { continue };
+            let read_only = user.read_only_groups.contains(&group);
+            let rights = if read_only { Rights::Read } else { Rights::Change };
+            match owned.iter_mut().find(|(mailbox, ..)| *mailbox == found.mailbox) {
+                Some((_, _, known)) => *known = rights.max(*known),
+                None => owned.push((found.mailbox, OwnedAs::Group(group), rights)),
             }
         }
         Ok(owned)

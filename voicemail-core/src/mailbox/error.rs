@@ -35,6 +35,9 @@ pub enum MailboxError {
     /// The id belongs to another message.
     #[error("the Idempotency-Key was used for another message: make a new UUIDv7")]
     IdReused,
+    /// Another member of the group deals with the message.
+    #[error("another member has claimed the message: see claimedBy, and takeOver")]
+    Claimed,
     /// The message was deleted, erased, or the mailbox closed meanwhile.
     #[error("the message or its mailbox has been deleted")]
     Gone,

@@ -17,6 +17,7 @@ mod retention;
 mod retrieve;
 mod views;
 
+pub use access::Rights;
 pub use deposit::{Admitted, DepositRequest, Deposited, Recording, RecordingInfo};
 pub use directory::{Directory, MailboxView, OwnMailbox, OwnedAs};
 pub use error::MailboxError;

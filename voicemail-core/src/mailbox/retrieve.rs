@@ -9,7 +9,7 @@ use super::views::shown;
 use super::{MailboxError, Mailboxes, MessageView, Remover, ShownState};
 use crate::model::{
     AudioDigest, Entry, Index, IndexOp, IndexOutcome, MailboxId, MessageChange, MessageId, Mwi, PurgeItem,
-    Time,
+    Time, UserId,
 };
 use crate::store::{Key, Revision, StoreError};
 use bytes::Bytes;
@@ -134,7 +134,7 @@ impl Mailboxes {
         Ok(Audio { size: body.size, digest: entry.digest, bytes: body.bytes })
     }
 
-    /// Changes state or urgency.
+    /// Changes state or urgency. Who marks a message read or saved is remembered as having listened to it.
     ///
     /// # Errors
     /// `UnknownMailbox`, `UnknownMessage`, or the store's.
@@ -143,8 +143,36 @@ impl Mailboxes {
         mailbox: &MailboxId,
         id: MessageId,
         change: MessageChange,
+        by: Option<&UserId>,
     ) -> Result<MessageView, MailboxError> {
-        self.apply_to_message(mailbox, id, IndexOp::Change(id, change)).await
+        self.apply_to_message(mailbox, id, IndexOp::Change { id, change, by: by.cloned() }).await
+    }
+
+    /// Notes for all members of a group that this one deals with the message.
+    ///
+    /// # Errors
+    /// `Claimed` when another member does, unless it is taken over; `UnknownMailbox`, `UnknownMessage`, or the store's.
+    pub async fn claim(
+        &self,
+        mailbox: &MailboxId,
+        id: MessageId,
+        by: &UserId,
+        take_over: bool,
+    ) -> Result<MessageView, MailboxError> {
+        self.apply_to_message(mailbox, id, IndexOp::Claim { id, by: by.clone(), take_over }).await
+    }
+
+    /// Takes the member's own note away again.
+    ///
+    /// # Errors
+    /// `Claimed` when it is another member's; `UnknownMailbox`, `UnknownMessage`, or the store's.
+    pub async fn release(
+        &self,
+        mailbox: &MailboxId,
+        id: MessageId,
+        by: &UserId,
+    ) -> Result<MessageView, MailboxError> {
+        self.apply_to_message(mailbox, id, IndexOp::Release { id, by: by.clone() }).await
     }
 
     /// Moves a message to the trash, from which it goes for good after the class's hours.
@@ -186,6 +214,9 @@ impl Mailboxes {
         op: IndexOp,
     ) -> Result<MessageView, MailboxError> {
         let applied = self.context.indexes().apply(mailbox, op).await?;
+        if applied.outcome == IndexOutcome::Claimed {
+            return Err(MailboxError::Claimed);
+        }
         let entry = applied.entry.filter(|_| applied.outcome != IndexOutcome::NotFound);
         entry.map(|entry| MessageView::new(mailbox, id, &entry)).ok_or(MailboxError::UnknownMessage)
     }

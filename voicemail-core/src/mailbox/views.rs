@@ -1,7 +1,8 @@
 //! What agents see of a message.
 
-use crate::model::{Entry, MailboxId, MessageId, MessageState, Time};
+use crate::model::{Entry, MailboxId, MessageId, MessageState, Time, UserId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// State as agents see it: the trash is a state of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -45,6 +46,17 @@ pub struct MessageView {
     pub size: u64,
     /// SHA-256 of the audio, hex.
     pub sha256: String,
+    /// The member of the group who deals with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub claimed_by: Option<UserId>,
+    /// Since when, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<String>,
+    /// Who has marked it read or saved, and when first, RFC 3339.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub heard_by: BTreeMap<UserId, String>,
     /// When retention deletes it, RFC 3339; later if it is held.
     pub expires: String,
     /// When the trash is emptied of it.
@@ -66,6 +78,9 @@ impl MessageView {
             duration_ms: entry.duration_ms,
             size: entry.size,
             sha256: entry.digest.0.clone(),
+            claimed_by: entry.claim.as_ref().map(|claim| claim.by.clone()),
+            claimed_at: entry.claim.as_ref().map(|claim| claim.at.rfc3339()),
+            heard_by: entry.heard.iter().map(|(user, at)| (user.clone(), at.rfc3339())).collect(),
             expires: entry.expires.rfc3339(),
             trashed_until: entry.trash.as_ref().map(|trash| Time::rfc3339(trash.until)),
         }

@@ -4,7 +4,7 @@
 //! conditional replacement of it (see [`IndexOp`](super::IndexOp)). Entries hold what a list shows; the
 //! [`Envelope`] is filed by caller and is what an erasure finds.
 
-use super::{AudioDigest, AudioKey, CallerHash, CallerId, MessageId, PurgeItem, RunId, Time};
+use super::{AudioDigest, AudioKey, CallerHash, CallerId, MessageId, PurgeItem, RunId, Time, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -58,6 +58,18 @@ impl Trash {
     }
 }
 
+/// Who deals with a message of a shared mailbox, so that its caller isn't rung twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The member.
+    pub by: UserId,
+    /// Since when.
+    pub at: Time,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
 /// One message in a mailbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -89,6 +101,12 @@ pub struct Entry {
     /// Marked urgent by the caller or the owner.
     #[serde(default)]
     pub urgent: bool,
+    /// Who deals with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// Who has listened to it, and when first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub heard: BTreeMap<UserId, Time>,
     /// When retention deletes it; stamped at deposit.
     pub expires: Time,
     /// Kept from retention and trash until each hold's time, by the hold's id.
@@ -250,6 +268,8 @@ impl Envelope {
             state: MessageState::New,
             trash: None,
             urgent: self.urgent,
+            claim: None,
+            heard: BTreeMap::new(),
             expires: self.expires,
             holds: BTreeMap::new(),
             paused_at: (!forget.is_empty()).then_some(now),

@@ -6,6 +6,7 @@
 use super::{GroupId, MailboxId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Settings of a mailbox, `mb/<m2>/<mailbox>/settings`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct User {
     pub mailboxes: Vec<MailboxId>,
     /// Groups the user belongs to.
     pub groups: Vec<GroupId>,
+    /// Those of them whose mailbox the user may only look at and listen to.
+    #[serde(rename = "readOnlyGroups", skip_serializing_if = "BTreeSet::is_empty")]
+    pub read_only_groups: BTreeSet<GroupId>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,

@@ -163,3 +163,61 @@ async fn a_client_that_knows_a_mailbox_is_told_so_until_it_changes() {
         assert_ne!(ask().await.is(StatusCode::OK).header("etag"), etag);
     }
 }
+
+#[tokio::test]
+async fn members_of_a_group_see_who_deals_with_a_message_and_who_listened() {
+    let api = Api::start().await;
+    let id = api.leave_message("2000", "+442079460123").await;
+    let path = format!("/mailboxes/2000/messages/{id}");
+    let claim = format!("{path}/claim");
+    let mine: MessageView = api.put(&claim, json!({})).await.is(StatusCode::OK).json();
+    assert_eq!(mine.claimed_by.as_ref().map(ToString::to_string).as_deref(), Some("alice"));
+    assert!(mine.claimed_at.is_some() && mine.heard_by.is_empty());
+    let as_bob = async |method: Method, path: &str, body: Value| {
+        let request =
+            api.request_as(method, path, "bob", &["agent"]).header("content-type", "application/json");
+        api.send(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    as_bob(Method::PUT, &claim, json!({})).await.is_problem(ProblemKind::Claimed);
+    as_bob(Method::DELETE, &claim, json!({})).await.is_problem(ProblemKind::Claimed);
+    let his: MessageView =
+        as_bob(Method::PUT, &claim, json!({ "takeOver": true })).await.is(StatusCode::OK).json();
+    assert_eq!(his.claimed_by.as_ref().map(ToString::to_string).as_deref(), Some("bob"));
+    as_bob(Method::PATCH, &path, json!({ "state": "read" })).await.is(StatusCode::OK);
+    let listed: MessagePage = api.get("/mailboxes/2000/messages").await.json();
+    let heard: Vec<String> = listed.messages[0].heard_by.keys().map(ToString::to_string).collect();
+    assert_eq!(heard, ["bob"]);
+    let free: MessageView = as_bob(Method::DELETE, &claim, json!({})).await.is(StatusCode::OK).json();
+    assert_eq!((free.claimed_by, free.claimed_at), (None, None));
+}
+
+#[tokio::test]
+async fn playing_a_message_neither_marks_it_nor_says_that_somebody_listened() {
+    let api = Api::start().await;
+    let id = api.leave_message("2000", "").await;
+    api.get(&format!("/mailboxes/2000/messages/{id}/audio")).await.is(StatusCode::OK);
+    let view: MessageView = api.get(&format!("/mailboxes/2000/messages/{id}")).await.json();
+    assert_eq!((view.state, view.heard_by.len()), (ShownState::New, 0));
+}
+
+#[tokio::test]
+async fn a_read_only_member_lists_and_plays_and_changes_nothing() {
+    let api = Api::start().await;
+    let id = api.leave_message("2000", "").await;
+    let user = json!({ "mailboxes": ["1001"], "groups": ["sales"], "readOnlyGroups": ["sales"] });
+    api.put("/users/alice", user.clone()).await.is(StatusCode::OK);
+    assert_eq!(api.get("/users/alice").await.json::<Value>(), user);
+    let path = format!("/mailboxes/2000/messages/{id}");
+    for readable in ["/mailboxes/2000/messages", "/mailboxes/2000/mwi", &path, &format!("{path}/audio")] {
+        api.get(readable).await.is(StatusCode::OK);
+    }
+    api.delete(&path).await.is_problem(ProblemKind::ReadOnly);
+    for (method, tail) in [(Method::PATCH, ""), (Method::PUT, "/claim"), (Method::POST, "/restore")] {
+        api.send_json(method, &format!("{path}{tail}"), json!({})).await.is_problem(ProblemKind::ReadOnly);
+    }
+    let own: OwnMailboxes = api.get("/me/mailboxes").await.json();
+    let read_only: Vec<bool> = own.mailboxes.iter().map(|own| own.read_only).collect();
+    assert_eq!(read_only, [false, true]);
+    let stranger = json!({ "mailboxes": ["1001"], "readOnlyGroups": ["sales"] });
+    api.put("/users/alice", stranger).await.is_problem(ProblemKind::InvalidValue);
+}

@@ -6,7 +6,7 @@
 //!
 //! The order of the checks in [`insert`] is part of the protocol: presence first, then closed, then gone.
 
-use super::{AudioKey, CallerHash, Entry, Index, MessageId, MessageState, RunId, Time, Trash};
+use super::{AudioKey, CallerHash, Entry, Index, MessageId, MessageState, RunId, Time, Trash, UserId};
 use crate::broken::{self, Broken};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -98,7 +98,30 @@ pub enum IndexOp {
     /// P4: entries of the manifest go, all ids are remembered.
     FinishPurge(Vec<PurgeItem>),
     /// State or urgency.
-    Change(MessageId, MessageChange),
+    Change {
+        /// The message.
+        id: MessageId,
+        /// What changes.
+        change: MessageChange,
+        /// Whose wish it is: who marks a message read or saved has listened to it.
+        by: Option<UserId>,
+    },
+    /// A member of a group deals with a message.
+    Claim {
+        /// The message.
+        id: MessageId,
+        /// The member.
+        by: UserId,
+        /// Even if another member has claimed it.
+        take_over: bool,
+    },
+    /// The member who claimed it doesn't deal with it any more.
+    Release {
+        /// The message.
+        id: MessageId,
+        /// The member.
+        by: UserId,
+    },
     /// Into the trash.
     MoveToTrash {
         /// The message.
@@ -143,6 +166,8 @@ pub enum IndexOutcome {
     Refused,
     /// No such (visible) message.
     NotFound,
+    /// Another member deals with the message.
+    Claimed,
     /// The mailbox is closed and its entries aren't all gone yet.
     StillClosing,
     /// How many entries the operation touched.
@@ -153,7 +178,11 @@ impl IndexOp {
     /// The message that its owner changes.
     pub fn owners_message(&self) -> Option<MessageId> {
         match self {
-            Self::Change(id, _) | Self::MoveToTrash { id, .. } | Self::Restore(id) => Some(*id),
+            Self::Change { id, .. }
+            | Self::Claim { id, .. }
+            | Self::Release { id, .. }
+            | Self::MoveToTrash { id, .. }
+            | Self::Restore(id) => Some(*id),
             _ => None,
         }
     }
@@ -175,7 +204,9 @@ impl Index {
             IndexOp::FinishDelete { id, caller, audio } => self.finish_delete(*id, caller, audio, now),
             IndexOp::BeginPurge(items) => self.begin_purge(items),
             IndexOp::FinishPurge(items) => self.finish_purge(items, now),
-            IndexOp::Change(id, change) => self.change(*id, *change),
+            IndexOp::Change { id, change, by } => self.change(*id, *change, by.as_ref(), now),
+            IndexOp::Claim { id, by, take_over } => self.claim(*id, by, *take_over, now),
+            IndexOp::Release { id, by } => self.release(*id, by),
             IndexOp::MoveToTrash { id, keep } => self.move_to_trash(*id, *keep, now),
             IndexOp::Restore(id) => self.restore(*id),
             IndexOp::Hold { hold, until, messages } => self.hold(hold, *until, messages),
@@ -309,16 +340,6 @@ impl Index {
         (changed || touched > 0, IndexOutcome::Touched(touched))
     }
 
-    fn change(&mut self, id: MessageId, change: MessageChange) -> (bool, IndexOutcome) {
-        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.is_visible()) else {
-            return (false, IndexOutcome::NotFound);
-        };
-        let before = (entry.state, entry.urgent);
-        entry.state = change.state.unwrap_or(entry.state);
-        entry.urgent = change.urgent.unwrap_or(entry.urgent);
-        ((entry.state, entry.urgent) != before, IndexOutcome::Done)
-    }
-
     fn move_to_trash(&mut self, id: MessageId, keep: Duration, now: Time) -> (bool, IndexOutcome) {
         match self.entries.get_mut(&id).filter(|entry| entry.is_visible()) {
             None => (false, IndexOutcome::NotFound),
@@ -396,6 +417,8 @@ fn restart_clocks(entry: &mut Entry, now: Time) {
         trash.until = trash.until.plus(pause);
     }
 }
+
+mod shared;
 
 #[cfg(test)]
 mod tests;

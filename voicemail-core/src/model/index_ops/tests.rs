@@ -5,7 +5,7 @@ use crate::gdpr_api::Operation;
 use crate::model::{AudioDigest, CallerId, Envelope, Mwi, TenantKey};
 use proptest::prelude::*;
 
-fn id(n: u8) -> MessageId {
+pub(super) fn id(n: u8) -> MessageId {
     MessageId::new(Time(1_790_000_000_000), &[n; 10])
 }
 
@@ -21,7 +21,7 @@ fn run(n: u8) -> RunId {
     RunId::new(&"c".parse().unwrap(), Operation::ForgetMe, n.into())
 }
 
-fn envelope(n: u8) -> Envelope {
+pub(super) fn envelope(n: u8) -> Envelope {
     Envelope {
         schema: 1,
         caller: CallerId::new("1"),
@@ -49,6 +49,10 @@ fn item(n: u8) -> PurgeItem {
     PurgeItem { id: id(n), caller: caller(n % 2), audio: audio(n), region: "r".into() }
 }
 
+fn member(n: u8) -> UserId {
+    ["ann", "ben"][usize::from(n % 2)].parse().unwrap()
+}
+
 fn operation() -> impl Strategy<Value = IndexOp> {
     let keep = Duration::from_secs(60);
     let delete = move |n: u8, only_expired, only_visible| IndexOp::BeginDelete {
@@ -67,7 +71,13 @@ fn operation() -> impl Strategy<Value = IndexOp> {
         1 => (0u8..6).prop_map(|n| IndexOp::FinishDelete { id: id(n), caller: caller(n % 2), audio: audio(n) }),
         1 => (0u8..6).prop_map(|n| IndexOp::BeginPurge(vec![item(n)])),
         1 => (0u8..6).prop_map(|n| IndexOp::FinishPurge(vec![item(n)])),
-        1 => (0u8..6).prop_map(|n| IndexOp::Change(id(n), MessageChange { state: Some(MessageState::Read), urgent: None })),
+        1 => (0u8..6).prop_map(|n| IndexOp::Change {
+            id: id(n),
+            change: MessageChange { state: Some(MessageState::Read), urgent: None },
+            by: n.is_multiple_of(2).then(|| member(n)),
+        }),
+        1 => (0u8..6).prop_map(|n| IndexOp::Claim { id: id(n), by: member(n), take_over: n > 3 }),
+        1 => (0u8..6).prop_map(|n| IndexOp::Release { id: id(n), by: member(n) }),
         1 => (0u8..6).prop_map(move |n| IndexOp::MoveToTrash { id: id(n), keep }),
         1 => (0u8..6).prop_map(|n| IndexOp::Restore(id(n))),
         1 => (0u8..6).prop_map(move |n| IndexOp::Hold { hold: "h".into(), until: Time(50), messages: messages(n) }),

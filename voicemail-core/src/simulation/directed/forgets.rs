@@ -218,7 +218,7 @@ fn an_undo_brings_state_order_and_clocks_back() {
     let replica = case.replica.clone();
     case.run(async move {
         let change = MessageChange { state: Some(MessageState::Saved), urgent: Some(true) };
-        replica.mailboxes.change(&mailbox(BOX), first, change).await.map(|_| ()).unwrap();
+        replica.mailboxes.change(&mailbox(BOX), first, change, None).await.map(|_| ()).unwrap();
     });
     let before = case.tenant.index(BOX);
     case.forget("c1", A, 2 * HOUR);
