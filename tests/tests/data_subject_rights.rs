@@ -254,25 +254,9 @@ async fn check_no_personal_data(scene: &Scene, audit: &[String]) {
         "operator's objects",
         kubectl(&["get", "all,events,leases", "-o", "yaml", "-n", "voicemail-system"]).await.unwrap(),
     ));
-    texts.push((
-        "operator's logs",
-        kubectl(&[
-            "logs",
-            "-n",
-            "voicemail-system",
-            "-l",
-            "app.kubernetes.io/name=voicemail-operator",
-            "--tail=-1",
-        ])
-        .await
-        .unwrap(),
-    ));
-    texts.push((
-        "core's logs",
-        kubectl(&["logs", "-n", "rights-by-resource", "-l", "app.kubernetes.io/name=voicemail", "--tail=-1"])
-            .await
-            .unwrap(),
-    ));
+    texts.push(("operator's logs", read_logs(scene, OPERATOR_PODS).await));
+    texts
+        .push(("core's logs", read_logs(scene, (scene.namespace, "app.kubernetes.io/name=voicemail")).await));
     texts.push(("metrics", metrics(scene).await));
     for (place, text) in texts {
         assert!(text.len() > 200, "{place} is all but empty: {text}");
@@ -283,17 +267,36 @@ async fn check_no_personal_data(scene: &Scene, audit: &[String]) {
     }
 }
 
+/// Namespace and label of the operator's pods.
+const OPERATOR_PODS: (&str, &str) = ("voicemail-system", "app.kubernetes.io/name=voicemail-operator");
+
+/// Pods that run and aren't about to go: an earlier roll-out or a full disk may have left others.
+async fn list_pods(scene: &Scene, (namespace, label): (&str, &str)) -> Vec<String> {
+    let text = scene.site.run_kubectl(&["get", "pods", "-n", namespace, "-l", label, "-o", "json"]).await;
+    let found: Value = serde_json::from_str(&text.unwrap()).unwrap();
+    let stay =
+        |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null() && pod["status"]["phase"] == "Running";
+    let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
+    let pods: Vec<String> = found["items"].as_array().unwrap().iter().filter(stay).map(name).collect();
+    assert!(!pods.is_empty(), "{label}: {found}");
+    pods
+}
+
+async fn read_logs(scene: &Scene, pods: (&str, &str)) -> String {
+    let mut all = String::new();
+    for pod in list_pods(scene, pods).await {
+        all += &scene.site.run_kubectl(&["logs", "-n", pods.0, &pod]).await.unwrap();
+    }
+    all
+}
+
 /// Metrics of every pod, core and operator, by way of the API server.
 async fn metrics(scene: &Scene) -> String {
     let mut all = String::new();
-    for (namespace, selector, port) in [
-        (scene.namespace, "app.kubernetes.io/name=voicemail", 9090),
-        ("voicemail-system", "app.kubernetes.io/name=voicemail-operator", 8080),
-    ] {
-        let names =
-            ["get", "pods", "-n", namespace, "-l", selector, "-o", "jsonpath={.items[*].metadata.name}"];
-        for pod in scene.site.run_kubectl(&names).await.unwrap().split_whitespace() {
-            let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/metrics");
+    let cores = (scene.namespace, "app.kubernetes.io/name=voicemail");
+    for (pods, port) in [(cores, 9090), (OPERATOR_PODS, 8080)] {
+        for pod in list_pods(scene, pods).await {
+            let path = format!("/api/v1/namespaces/{}/pods/{pod}:{port}/proxy/metrics", pods.0);
             all += &scene.site.run_kubectl(&["get", "--raw", &path]).await.unwrap();
         }
     }
