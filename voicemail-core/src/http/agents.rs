@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(message, change, trash))
         .routes(routes!(restore))
         .routes(routes!(claim, release))
+        .merge(super::forward::routes())
         .routes(routes!(mwi))
         .routes(routes!(own_mailboxes))
 }
@@ -89,7 +90,7 @@ fn unless_known<T: Serialize>(headers: &HeaderMap, tag: &str, body: T) -> Respon
 }
 
 /// Personal data stays out of caches.
-fn private<T: Serialize>(body: T) -> Response {
+pub(super) fn private<T: Serialize>(body: T) -> Response {
     ([(header::CACHE_CONTROL, "private, no-store")], Json(body)).into_response()
 }
 

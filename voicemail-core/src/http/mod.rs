@@ -17,6 +17,7 @@ mod app;
 mod document;
 mod drain;
 mod extract;
+mod forward;
 mod mailbox_access;
 mod privacy;
 mod problem;

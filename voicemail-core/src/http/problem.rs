@@ -122,7 +122,8 @@ impl ApiError {
         self.kind
     }
 
-    fn document(&self) -> Problem {
+    /// As the client sees it.
+    pub(super) fn document(&self) -> Problem {
         Problem {
             kind: format!("/problems/{}", self.kind.slug()),
             title: self.kind.title().to_owned(),

@@ -123,7 +123,7 @@ async fn admit_and_store(
 }
 
 /// The Idempotency-Key, with or without the quotes of a structured field.
-fn read_key(headers: &HeaderMap) -> Result<Option<MessageId>, ApiError> {
+pub(super) fn read_key(headers: &HeaderMap) -> Result<Option<MessageId>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim().trim_matches('"');
     let invalid =

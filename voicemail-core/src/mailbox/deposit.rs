@@ -9,8 +9,8 @@ use super::{Finisher, Insertion, MailboxError, Mailboxes};
 use crate::config::ClassOfService;
 use crate::context::{Context, FiledCaller, GuardError};
 use crate::model::{
-    AudioDigest, AudioKey, CallerId, CallerTag, Due, Envelope, Index, MailboxId, MailboxSettings, MessageId,
-    Mwi, Time,
+    AudioDigest, AudioKey, CallerId, CallerTag, Due, Envelope, Forwarding, Index, MailboxId, MailboxSettings,
+    MessageId, Mwi, Time,
 };
 use crate::store::patience::{Created, create_or_read, delete, ensure};
 use crate::store::{BodyStream, Key, StoreError};
@@ -59,11 +59,26 @@ pub struct RecordingInfo {
 pub struct Admitted {
     /// Longest recording, in seconds.
     pub max_seconds: u32,
-    request: DepositRequest,
+    pub(super) request: DepositRequest,
+    /// When this attempt began.
     received: Time,
     started: Duration,
     retention: Duration,
     generation: u32,
+}
+
+impl Admitted {
+    /// When retention would delete a message left then.
+    pub(super) fn expiry_of(&self, received: Time) -> Time {
+        received.plus(self.retention)
+    }
+}
+
+/// When, by whom and where a message was left.
+pub(super) struct Left {
+    pub(super) received: Time,
+    pub(super) filed: FiledCaller,
+    pub(super) forwarded_from: Option<Forwarding>,
 }
 
 /// An acknowledged message.
@@ -138,9 +153,21 @@ impl Mailboxes {
     /// # Errors
     /// `Audio`, `TooSlow`, `IdReused`, `Gone`, or the store's; with the last a retry is safe.
     pub async fn deposit(&self, admitted: Admitted, recording: Recording) -> Result<Deposited, MailboxError> {
+        let filed = self.context.file_caller(admitted.request.caller.as_ref())?;
+        let left = Left { received: admitted.received, filed, forwarded_from: None };
+        self.store(admitted, recording, left).await
+    }
+
+    /// As [`deposit`](Self::deposit), for a message that was left at another time or in another mailbox.
+    pub(super) async fn store(
+        &self,
+        admitted: Admitted,
+        recording: Recording,
+        left: Left,
+    ) -> Result<Deposited, MailboxError> {
         let context = &self.context;
-        let DepositRequest { mailbox, id, caller, caller_name, urgent } = admitted.request;
-        let FiledCaller { hash: caller, given, normalised, rules } = context.file_caller(caller.as_ref())?;
+        let DepositRequest { mailbox, id, caller_name, urgent, .. } = admitted.request;
+        let FiledCaller { hash: caller, given, normalised, rules } = left.filed;
         let region = context.config().region.clone();
         let audio = AudioKey::new(&mailbox, id, &caller, admitted.received, &context.world().random_hex());
         let tag = CallerTag::new(context.config().caller_tag, normalised.as_ref(), &caller);
@@ -155,14 +182,15 @@ impl Mailboxes {
             normalised,
             rules,
             caller_name,
-            received: admitted.received,
+            received: left.received,
             duration_ms: info.duration_ms,
             size: info.size,
             region,
             audio,
             digest: info.digest,
             urgent,
-            expires: admitted.received.plus(admitted.retention),
+            forwarded_from: left.forwarded_from,
+            expires: left.received.plus(admitted.retention),
             generation: admitted.generation,
         };
         let envelope = settle_envelope(context, Key::envelope(&caller, &mailbox, id), envelope, &tag).await?;

@@ -11,6 +11,7 @@ mod deposit;
 mod directory;
 mod error;
 mod finish;
+mod forward;
 mod indexes;
 mod remove;
 mod retention;
@@ -21,6 +22,7 @@ pub use access::Rights;
 pub use deposit::{Admitted, DepositRequest, Deposited, Recording, RecordingInfo};
 pub use directory::{Directory, MailboxView, OwnMailbox, OwnedAs};
 pub use error::MailboxError;
+pub use forward::ForwardRequest;
 pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
 pub use views::{MessageView, ShownState};
 

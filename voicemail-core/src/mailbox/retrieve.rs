@@ -59,7 +59,7 @@ impl Mailboxes {
         found.filter(|(index, _)| !index.closed).ok_or(MailboxError::UnknownMailbox)
     }
 
-    async fn entry(&self, mailbox: &MailboxId, id: MessageId) -> Result<Entry, MailboxError> {
+    pub(super) async fn entry(&self, mailbox: &MailboxId, id: MessageId) -> Result<Entry, MailboxError> {
         let (index, _) = self.index(mailbox).await?;
         index.visible(id).cloned().ok_or(MailboxError::UnknownMessage)
     }

@@ -1,6 +1,6 @@
 //! What agents see of a message.
 
-use crate::model::{Entry, MailboxId, MessageId, MessageState, Time, UserId};
+use crate::model::{Entry, Forwarding, MailboxId, MessageId, MessageState, Time, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,6 +16,30 @@ pub enum ShownState {
     Saved,
     /// In the trash until `trashedUntil`.
     Trashed,
+}
+
+/// One step of a message's way through mailboxes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForwardingView {
+    /// The other mailbox.
+    #[schema(value_type = String)]
+    pub mailbox: MailboxId,
+    /// The message's id there.
+    #[schema(value_type = String)]
+    pub id: MessageId,
+    /// Who sent it.
+    #[schema(value_type = String)]
+    pub by: UserId,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
+impl ForwardingView {
+    fn new(forwarding: &Forwarding) -> Self {
+        let Forwarding { mailbox, id, by, at, .. } = forwarding;
+        Self { mailbox: mailbox.clone(), id: *id, by: by.clone(), at: at.rfc3339() }
+    }
 }
 
 /// A message in a list. Holds personal data: never logged.
@@ -57,6 +81,12 @@ pub struct MessageView {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub heard_by: BTreeMap<UserId, String>,
+    /// The message that it is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded_from: Option<ForwardingView>,
+    /// Its copies in other mailboxes, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forwarded_to: Vec<ForwardingView>,
     /// When retention deletes it, RFC 3339; later if it is held.
     pub expires: String,
     /// When the trash is emptied of it.
@@ -81,6 +111,8 @@ impl MessageView {
             claimed_by: entry.claim.as_ref().map(|claim| claim.by.clone()),
             claimed_at: entry.claim.as_ref().map(|claim| claim.at.rfc3339()),
             heard_by: entry.heard.iter().map(|(user, at)| (user.clone(), at.rfc3339())).collect(),
+            forwarded_from: entry.forwarded_from.as_ref().map(ForwardingView::new),
+            forwarded_to: entry.forwarded_to.iter().map(ForwardingView::new).collect(),
             expires: entry.expires.rfc3339(),
             trashed_until: entry.trash.as_ref().map(|trash| Time::rfc3339(trash.until)),
         }

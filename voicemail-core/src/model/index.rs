@@ -4,7 +4,9 @@
 //! conditional replacement of it (see [`IndexOp`](super::IndexOp)). Entries hold what a list shows; the
 //! [`Envelope`] is filed by caller and is what an erasure finds.
 
-use super::{AudioDigest, AudioKey, CallerHash, CallerId, MessageId, PurgeItem, RunId, Time, UserId};
+use super::{
+    AudioDigest, AudioKey, CallerHash, CallerId, MailboxId, MessageId, PurgeItem, RunId, Time, UserId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -70,6 +72,22 @@ pub struct Claim {
     pub unknown: Map<String, Value>,
 }
 
+/// Where a copy of a message came from, or went to: the other mailbox, who sent it, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarding {
+    /// The other mailbox.
+    pub mailbox: MailboxId,
+    /// The message's id there.
+    pub id: MessageId,
+    /// Who sent it.
+    pub by: UserId,
+    /// When.
+    pub at: Time,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
 /// One message in a mailbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -107,6 +125,12 @@ pub struct Entry {
     /// Who has listened to it, and when first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub heard: BTreeMap<UserId, Time>,
+    /// The message that it is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded_from: Option<Forwarding>,
+    /// Its copies, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forwarded_to: Vec<Forwarding>,
     /// When retention deletes it; stamped at deposit.
     pub expires: Time,
     /// Kept from retention and trash until each hold's time, by the hold's id.
@@ -218,6 +242,9 @@ pub struct Envelope {
     pub digest: AudioDigest,
     /// Urgent by the caller.
     pub urgent: bool,
+    /// The message that it is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded_from: Option<Forwarding>,
     /// When retention deletes the message.
     pub expires: Time,
     /// The mailbox's generation at deposit.
@@ -243,6 +270,7 @@ impl Envelope {
             audio: entry.audio.clone(),
             digest: entry.digest.clone(),
             urgent: entry.urgent,
+            forwarded_from: entry.forwarded_from.clone(),
             expires: entry.expires,
             generation,
         }
@@ -270,6 +298,8 @@ impl Envelope {
             urgent: self.urgent,
             claim: None,
             heard: BTreeMap::new(),
+            forwarded_from: self.forwarded_from.clone(),
+            forwarded_to: Vec::new(),
             expires: self.expires,
             holds: BTreeMap::new(),
             paused_at: (!forget.is_empty()).then_some(now),

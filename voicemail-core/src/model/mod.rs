@@ -22,7 +22,7 @@ pub use audio_ref::{AudioDigest, AudioKey, AudioParts};
 pub use caller::{CallerHash, CallerId, CallerTag, TenantKey};
 pub use due::{Due, DueItem, RunStage};
 pub use ids::{CaseId, GroupId, InvalidId, MailboxId, MessageId, RunId, UserId};
-pub use index::{Claim, Entry, Envelope, Index, MessageState, Trash};
+pub use index::{Claim, Entry, Envelope, Forwarding, Index, MessageState, Trash};
 pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
 pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
 pub use mwi::Mwi;

@@ -110,7 +110,8 @@ impl Play {
             x if x < 0.55 => self.begin_retry(),
             x if x < 0.65 => self.begin_delete(),
             x if x < 0.67 => self.begin_close(),
-            x if x < 0.71 => self.begin_reopen(),
+            x if x < 0.69 => self.begin_forward(),
+            x if x < 0.72 => self.begin_reopen(),
             x if x < 0.79 => self.begin_forget(),
             x if x < 0.90 => self.begin_undo(),
             _ => {
@@ -168,6 +169,22 @@ impl Play {
         let replica = self.replica();
         self.scheduler.spawn(format!("delete {id}"), async move {
             let _ = replica.mailboxes.trash(&mailbox(name), id).await;
+        });
+    }
+
+    fn begin_forward(&mut self) {
+        let Some(id) = self.old_id() else { return };
+        let Attempt { mailbox: from, caller, .. } = self.deposits[&id];
+        let to = self.draw(|dice| dice.pick(&BOXES));
+        let (replica, ledger, tenant) = (self.replica(), Rc::clone(&self.ledger), self.tenant.clone());
+        let key = replica.mailboxes.new_id();
+        self.scheduler.spawn(format!("forward {id}"), async move {
+            if let Ok(copy) = replica.forward(from, id, to, key).await {
+                let received = tenant.index(to).entries.get(&copy).map(|entry| entry.received);
+                // What was erased since was left before the cutoff.
+                let known = (to.to_owned(), caller.to_owned(), received.unwrap_or(Time(0)));
+                ledger.borrow_mut().acknowledged.entry(copy).or_insert(known);
+            }
         });
     }
 

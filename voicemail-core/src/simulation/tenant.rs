@@ -8,7 +8,9 @@ use crate::config::{ClassOfService, ListenConfig, RegionConfig, StorageConfig, T
 use crate::context::{Context, Identity};
 use crate::gdpr::{Gdpr, ReceiptKey};
 use crate::gdpr_api::GdprBody;
-use crate::mailbox::{DepositRequest, Directory, MailboxError, Mailboxes, Recording, RecordingInfo};
+use crate::mailbox::{
+    DepositRequest, Directory, ForwardRequest, MailboxError, Mailboxes, Recording, RecordingInfo,
+};
 use crate::model::{AudioDigest, CallerHash, CallerId, Index, MailboxId, MessageId, RuleSet, Run, TenantKey};
 use crate::store::memory::MemoryStore;
 use crate::store::read_only::ReadOnlyStore;
@@ -163,6 +165,19 @@ impl Replica {
         };
         let admitted = self.mailboxes.admit(request).await?;
         self.mailboxes.deposit(admitted, recording(audio)).await.map(|_| ())
+    }
+
+    /// Puts a copy into another mailbox; gives its id.
+    pub(super) async fn forward(
+        &self,
+        from: &str,
+        id: MessageId,
+        to: &str,
+        key: MessageId,
+    ) -> Result<MessageId, MailboxError> {
+        let (from, to, by) = (mailbox(from), mailbox(to), "ann".parse().unwrap());
+        let forwarded = self.mailboxes.forward(&ForwardRequest { from, id, to, key, by }).await?;
+        Ok(forwarded.id)
     }
 
     /// One pass of a sweeper that has just started, so that daily work is done too.

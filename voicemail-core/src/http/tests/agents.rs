@@ -221,3 +221,57 @@ async fn a_read_only_member_lists_and_plays_and_changes_nothing() {
     let stranger = json!({ "mailboxes": ["1001"], "readOnlyGroups": ["sales"] });
     api.put("/users/alice", stranger).await.is_problem(ProblemKind::InvalidValue);
 }
+
+#[tokio::test]
+async fn a_message_is_forwarded_once_a_key_and_both_sides_tell_of_it() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", "+442079460123").await;
+    let path = format!("/mailboxes/1001/messages/{id}");
+    let key = key_of(jiff::Timestamp::now());
+    let body = json!({ "to": ["2000", "1002", "7777"] });
+    for _ in 0..2 {
+        let request = api.request(Method::POST, &format!("{path}/forward")).header("idempotency-key", &key);
+        let request = request.header("content-type", "application/json").body(Body::from(body.to_string()));
+        let answer: Value = api.send(request.unwrap()).await.is(StatusCode::OK).json();
+        let taken: Vec<&str> = answer["forwarded"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|copy| copy["mailbox"].as_str().unwrap())
+            .collect();
+        assert_eq!(taken, ["2000", "1002"]);
+        assert_eq!(answer["refused"][0]["mailbox"], "7777");
+        assert_eq!(answer["refused"][0]["problem"]["type"], "/problems/unknown-mailbox");
+    }
+    let original: MessageView = api.get(&path).await.json();
+    assert_eq!(
+        original.forwarded_to.iter().map(|copy| copy.mailbox.as_str()).collect::<Vec<_>>(),
+        ["2000", "1002"]
+    );
+    let copies: MessagePage = api.get("/mailboxes/2000/messages").await.json();
+    let [copy] = copies.messages.as_slice() else { panic!("not one copy") };
+    let origin = copy.forwarded_from.as_ref().unwrap();
+    assert_eq!((origin.mailbox.as_str(), origin.id.to_string(), origin.by.as_str()), ("1001", id, "alice"));
+    assert_eq!(
+        (&copy.caller, &copy.received, &copy.sha256),
+        (&original.caller, &original.received, &original.sha256)
+    );
+    let played = api.get(&format!("/mailboxes/2000/messages/{}/audio", copy.id)).await;
+    assert_eq!(played.body, speech(1));
+    assert_eq!(api.get("/mailboxes/2000/mwi").await.json::<Mwi>().new, 1);
+}
+
+#[tokio::test]
+async fn a_forward_that_makes_no_sense_is_refused_as_a_whole() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", "").await;
+    let path = format!("/mailboxes/1001/messages/{id}/forward");
+    for to in [json!([]), json!(["1001"]), json!(vec!["2000"; 21])] {
+        api.post(&path, json!({ "to": to })).await.is_problem(ProblemKind::InvalidValue);
+    }
+    let unknown = format!("/mailboxes/1001/messages/{}/forward", key_of(jiff::Timestamp::now()));
+    api.post(&unknown, json!({ "to": ["2000"] })).await.is_problem(ProblemKind::UnknownMessage);
+    let others = api.leave_message("1002", "").await;
+    let foreign = format!("/mailboxes/1002/messages/{others}/forward");
+    api.post(&foreign, json!({ "to": ["2000"] })).await.is_problem(ProblemKind::UnknownMailbox);
+}

@@ -6,7 +6,9 @@
 //!
 //! The order of the checks in [`insert`] is part of the protocol: presence first, then closed, then gone.
 
-use super::{AudioKey, CallerHash, Entry, Index, MessageId, MessageState, RunId, Time, Trash, UserId};
+use super::{
+    AudioKey, CallerHash, Entry, Forwarding, Index, MessageId, MessageState, RunId, Time, Trash, UserId,
+};
 use crate::broken::{self, Broken};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -122,6 +124,13 @@ pub enum IndexOp {
         /// The member.
         by: UserId,
     },
+    /// A copy of the message was put into another mailbox.
+    NoteForward {
+        /// The message.
+        id: MessageId,
+        /// The copy.
+        copy: Forwarding,
+    },
     /// Into the trash.
     MoveToTrash {
         /// The message.
@@ -181,6 +190,7 @@ impl IndexOp {
             Self::Change { id, .. }
             | Self::Claim { id, .. }
             | Self::Release { id, .. }
+            | Self::NoteForward { id, .. }
             | Self::MoveToTrash { id, .. }
             | Self::Restore(id) => Some(*id),
             _ => None,
@@ -207,6 +217,7 @@ impl Index {
             IndexOp::Change { id, change, by } => self.change(*id, *change, by.as_ref(), now),
             IndexOp::Claim { id, by, take_over } => self.claim(*id, by, *take_over, now),
             IndexOp::Release { id, by } => self.release(*id, by),
+            IndexOp::NoteForward { id, copy } => self.note_forward(*id, copy),
             IndexOp::MoveToTrash { id, keep } => self.move_to_trash(*id, *keep, now),
             IndexOp::Restore(id) => self.restore(*id),
             IndexOp::Hold { hold, until, messages } => self.hold(hold, *until, messages),

@@ -1,10 +1,10 @@
-//! What several people do to the messages of one mailbox: marking, listening, claiming.
+//! What several people do to the messages of one mailbox: marking, listening, claiming, forwarding.
 //!
 //! A claim is a note to the other members, not a lock: whoever opens the mailbox may still play, mark and delete the
 //! message. It stays until it is released or taken over, since nobody but a person knows whether a call was made.
 
 use super::{IndexOutcome, MessageChange};
-use crate::model::{Claim, Entry, Index, MessageId, MessageState, Time, UserId};
+use crate::model::{Claim, Entry, Forwarding, Index, MessageId, MessageState, Time, UserId};
 
 impl Index {
     fn visible_mut(&mut self, id: MessageId) -> Option<&mut Entry> {
@@ -53,6 +53,15 @@ impl Index {
             Some(claim) if claim.by != *by => (false, IndexOutcome::Claimed),
             _ => (entry.claim.take().is_some(), IndexOutcome::Done),
         }
+    }
+
+    pub(super) fn note_forward(&mut self, id: MessageId, copy: &Forwarding) -> (bool, IndexOutcome) {
+        let Some(entry) = self.visible_mut(id) else { return (false, IndexOutcome::NotFound) };
+        let is_known = entry.forwarded_to.iter().any(|known| known.id == copy.id);
+        if !is_known {
+            entry.forwarded_to.push(copy.clone());
+        }
+        (!is_known, IndexOutcome::Done)
     }
 }
 

@@ -8,6 +8,7 @@ mod deletions;
 mod deposits;
 mod documents;
 mod forgets;
+mod forwards;
 mod purges;
 
 use super::check::{self, Ledger};

@@ -1,0 +1,117 @@
+//! Forwarding: a copy of a message is deposited into another mailbox.
+//!
+//! The copy is a message in its own right, with its own id, audio, state and retention. It keeps the caller and the time
+//! of the original, under which it is filed: so whatever finds and covers the original, a request to forget above all,
+//! finds and covers the copy, also one that is written while a purge runs. Ids of copies are made of the key of
+//! the request, so that a request that is repeated makes no second copy.
+//!
+//! What can go wrong: the target doesn't take it (unknown, full, keeps messages for less long), the original is deleted
+//! meanwhile, or a store fails; after the last a repetition is safe. A death between copy and history leaves the
+//! copy, which names its origin, and a repetition notes it.
+
+use super::deposit::{DepositRequest, Deposited, Left, Recording, RecordingInfo, decode_envelope};
+use super::{MailboxError, Mailboxes};
+use crate::context::FiledCaller;
+use crate::model::{Entry, Forwarding, IndexOp, MailboxId, MessageId, UserId};
+use crate::store::{BodyError, Key, StoreError};
+use futures::{StreamExt, stream};
+use serde_json::Map;
+use std::sync::{Arc, OnceLock};
+
+/// Which message goes where, and by whose wish.
+#[derive(Clone, Debug)]
+pub struct ForwardRequest {
+    /// The original's mailbox.
+    pub from: MailboxId,
+    /// The original.
+    pub id: MessageId,
+    /// The copy's mailbox.
+    pub to: MailboxId,
+    /// One for each time that somebody forwards: the same key makes the same copy.
+    pub key: MessageId,
+    /// Who forwards.
+    pub by: UserId,
+}
+
+impl Mailboxes {
+    /// Puts a copy of a visible message into another mailbox and notes it in both.
+    ///
+    /// # Errors
+    /// As those of a deposit; `UnknownMessage`, and `Invalid` for a message older than the target keeps any.
+    pub async fn forward(&self, request: &ForwardRequest) -> Result<Deposited, MailboxError> {
+        let entry = self.entry(&request.from, request.id).await?;
+        let copy = self.copy_id(request)?;
+        let admitted = self
+            .admit(DepositRequest {
+                mailbox: request.to.clone(),
+                id: copy,
+                caller: entry.caller.clone(),
+                caller_name: entry.caller_name.clone(),
+                urgent: entry.urgent,
+            })
+            .await?;
+        let now = self.context.world().now();
+        if admitted.expiry_of(entry.received) <= now {
+            return Err(MailboxError::Invalid("the message is older than that mailbox keeps any".into()));
+        }
+        let filed = self.filed_as(request, &entry).await?;
+        let noted = |mailbox: &MailboxId, id| Forwarding {
+            mailbox: mailbox.clone(),
+            id,
+            by: request.by.clone(),
+            at: now,
+            unknown: Map::new(),
+        };
+        let origin = noted(&request.from, request.id);
+        let left = Left { received: entry.received, filed, forwarded_from: Some(origin) };
+        let deposited = self.store(admitted, self.copy_audio(&entry).await?, left).await?;
+        let op = IndexOp::NoteForward { id: request.id, copy: noted(&request.to, copy) };
+        // An original that went meanwhile has no history any more.
+        self.context.indexes().try_apply(&request.from, op).await?;
+        Ok(deposited)
+    }
+
+    fn copy_id(&self, request: &ForwardRequest) -> Result<MessageId, MailboxError> {
+        let ForwardRequest { from, id, to, key, .. } = request;
+        let digest = self.context.key().tag("forward", format!("{key} {from} {id} {to}").as_bytes());
+        let mut random = [0; 10];
+        let short = |_| StoreError::Refused("a digest is too short".into());
+        hex::decode_to_slice(&digest[..20], &mut random).map_err(short)?;
+        Ok(MessageId::new(key.time(), &random))
+    }
+
+    /// As the original is filed, whatever the rules are by now: a mark that covers the one covers the other.
+    async fn filed_as(&self, request: &ForwardRequest, entry: &Entry) -> Result<FiledCaller, MailboxError> {
+        let key = Key::envelope(&entry.caller_hash, &request.from, request.id);
+        let found = self.context.store().get(&key).await?.ok_or(MailboxError::UnknownMessage)?;
+        let envelope = decode_envelope(&found)?;
+        Ok(FiledCaller {
+            hash: entry.caller_hash.clone(),
+            given: envelope.caller,
+            normalised: envelope.normalised,
+            rules: envelope.rules,
+        })
+    }
+
+    /// The original's audio as it streams, which must be as long as it was.
+    async fn copy_audio(&self, entry: &Entry) -> Result<Recording, MailboxError> {
+        let store = self.context.region(&entry.region)?;
+        let found = store.read(&Key::audio(&entry.audio), None).await?.ok_or(MailboxError::UnknownMessage)?;
+        let info = OnceLock::new();
+        let Entry { duration_ms, size, digest, .. } = entry.clone();
+        // A new lock is empty.
+        let _ = info.set(RecordingInfo { duration_ms, size, digest });
+        let broken = || BodyError::Interrupted("the original's audio can't be read whole: try again".into());
+        let body = stream::try_unfold((found.bytes, size), move |(mut bytes, left)| async move {
+            match bytes.next().await {
+                Some(Ok(chunk)) => {
+                    let left = left.checked_sub(chunk.len() as u64).ok_or_else(broken)?;
+                    Ok(Some((chunk, (bytes, left))))
+                }
+                None if left == 0 => Ok(None),
+                _ => Err(broken()),
+            }
+        });
+        Ok(Recording { body: body.boxed(), info: Arc::new(info) })
+    }
+}

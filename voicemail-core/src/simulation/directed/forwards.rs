@@ -1,0 +1,97 @@
+//! Forwards that die anywhere, or sleep while the caller's messages are forgotten.
+
+use super::{A, BOX, Case, HOUR, OTHER_BOX, Outcome, at_every_step, catches, expect};
+use crate::broken::Broken;
+use crate::mailbox::MailboxError;
+use crate::model::MessageId;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+
+fn forwarding(case: &Case, id: MessageId) -> LocalBoxFuture<'static, Result<MessageId, MailboxError>> {
+    let (replica, key) = (case.tenant.replica(0), case.replica.mailboxes.new_id());
+    async move { replica.forward(BOX, id, OTHER_BOX, key).await }.boxed_local()
+}
+
+fn copies(case: &Case) -> usize {
+    case.tenant.index(OTHER_BOX).listed()
+}
+
+#[test]
+fn a_forward_that_dies_anywhere_leaves_a_whole_copy_or_none() {
+    let died = at_every_step(|case, calls| {
+        let id = case.deposit(A);
+        let mut forward = forwarding(case, id);
+        let ended = case.advance(&mut forward, calls).is_some();
+        drop(forward);
+        case.rest()?;
+        expect(case.listed() == 1, "the original is lost")?;
+        expect(!ended || copies(case) == 1, "an acknowledged copy is lost")?;
+        Ok(ended)
+    });
+    assert_eq!(died, Ok(()));
+}
+
+/// The key of one request makes one copy, whether its replies are lost or not, and one line of history.
+#[test]
+fn a_forward_that_is_repeated_makes_no_second_copy() {
+    let repeated = at_every_step(|case, calls| {
+        let id = case.deposit(A);
+        let key = case.replica.mailboxes.new_id();
+        let replica = case.tenant.replica(0);
+        let mut first = async move { replica.forward(BOX, id, OTHER_BOX, key).await }.boxed_local();
+        let ended = case.advance(&mut first, calls).is_some();
+        drop(first);
+        let replica = case.tenant.replica(0);
+        let copy =
+            case.run(async move { replica.forward(BOX, id, OTHER_BOX, key).await }).expect("forwarded");
+        expect(copies(case) == 1, "a second copy was made")?;
+        let history = case.tenant.index(BOX).entries[&id].forwarded_to.clone();
+        expect(history.len() == 1 && history[0].id == copy, &format!("the history is {history:?}"))?;
+        let origin = case.tenant.index(OTHER_BOX).entries[&copy].forwarded_from.clone();
+        expect(origin.is_some_and(|origin| origin.id == id), "the copy doesn't know its origin")?;
+        case.rest()?;
+        Ok(ended)
+    });
+    assert_eq!(repeated, Ok(()));
+}
+
+fn forward_frozen_across_a_purge() -> Outcome {
+    at_every_step(|case, calls| {
+        let id = case.deposit(A);
+        let mut forward = forwarding(case, id);
+        let early = case.advance(&mut forward, calls);
+        let ended = early.is_some();
+        case.purge("c1", A);
+        let _ = case.finish(early, &mut forward);
+        case.check_visible()?;
+        case.rest()?;
+        case.expect_no_traces(A)?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn a_forward_frozen_across_a_whole_purge_leaves_no_trace() {
+    assert_eq!(forward_frozen_across_a_purge(), Ok(()));
+}
+
+#[test]
+fn a_missing_look_after_a_forwards_insertion_is_caught() {
+    catches(Broken::NoLookAfterInsertion, forward_frozen_before_a_mark);
+}
+
+fn forward_frozen_before_a_mark() -> Outcome {
+    at_every_step(|case, calls| {
+        let id = case.deposit(A);
+        let mut forward = forwarding(case, id);
+        let early = case.advance(&mut forward, calls);
+        let ended = early.is_some();
+        case.forget("c1", A, HOUR);
+        let _ = case.finish(early, &mut forward);
+        expect(copies(case) == 0, "a copy is visible although its caller is forgotten")?;
+        case.expect_undo("c1")?;
+        expect(case.listed() == 1, "the original isn't back")?;
+        case.rest()?;
+        Ok(ended)
+    })
+}
