@@ -12,7 +12,7 @@ use crate::store::{Key, Store, StoreError};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// Largest difference between our clock and the store's at which destructive steps run.
 const MAX_SKEW: Duration = Duration::from_secs(5);
@@ -20,6 +20,9 @@ const MAX_SKEW: Duration = Duration::from_secs(5);
 const GUARD_LIFE: Duration = Duration::from_secs(10);
 /// Retention days remembered as made; forgotten all at once when more.
 const MOST_RETAINED: usize = 100_000;
+
+/// Digests of PINs that are made at a time: each takes a core, and 19 MiB.
+const DIGESTS: usize = 2;
 
 /// Shared by all services of one tenant in one process.
 #[derive(Clone)]
@@ -40,6 +43,7 @@ struct Inner {
     expected: Mutex<Option<Time>>,
     wake: Notify,
     retained: Mutex<HashSet<(MailboxId, Time)>>,
+    digests: Arc<Semaphore>,
 }
 
 /// What the tenant document says about the store.
@@ -104,6 +108,7 @@ impl Context {
             expected: Mutex::default(),
             wake: Notify::new(),
             retained: Mutex::default(),
+            digests: Arc::new(Semaphore::new(DIGESTS)),
         }))
     }
 
@@ -140,6 +145,11 @@ impl Context {
     /// Whose mailboxes are whose, as lately read.
     pub(crate) fn access(&self) -> &AccessCache {
         &self.0.access
+    }
+
+    /// Turns at making digests of PINs.
+    pub(crate) fn digests(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.digests)
     }
 
     /// Tells this replica's sweeper that something is due then: it may be about to sleep for longer.

@@ -4,6 +4,7 @@
 //! (or claims an empty one), registers this cluster, and puts the services together. It fails with a
 //! reason that an operator can show; the caller tries again. [`Core::run_sweeper`] then keeps time.
 
+use crate::auth::{AuthError, Identity as Caller, MailboxToken};
 use crate::clock::World;
 use crate::config::{StorageConfig, TenantConfig};
 use crate::context::{Context, GuardError, Identity};
@@ -194,6 +195,14 @@ impl Core {
             gdpr: Gdpr::new(context.clone(), Arc::new(keys.receipt)),
             context,
         })
+    }
+
+    /// Who holds a token that was given for a PIN.
+    ///
+    /// # Errors
+    /// Why it isn't accepted.
+    pub fn read_mailbox_token(&self, bearer: &str) -> Result<Caller, AuthError> {
+        MailboxToken::read(self.context.key(), bearer, self.context.world().now())
     }
 
     /// Whether this core can serve now.

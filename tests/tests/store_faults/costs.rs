@@ -29,14 +29,14 @@ async fn a_list_of_a_hundred_messages_and_a_lamp_cost_one_request_each_and_a_dep
         assert_eq!(site.core.mailboxes.list(&name, filter).await.unwrap().messages.len(), 100);
     };
     let lamp = async || assert_eq!(site.core.mailboxes.mwi(&name).await.unwrap().new, 100);
+    for _ in 0..2 {
+        assert_eq!(requests_of(&site, list()).await, [Method::GET]);
+        assert_eq!(requests_of(&site, lamp()).await, [Method::GET]);
+    }
     let another = async || {
         deposit(&site, "+442079460199", 1).await.unwrap();
     };
     let methods = requests_of(&site, another()).await;
     let writes = methods.iter().filter(|method| **method == Method::PUT).count();
     assert_eq!((methods.len(), writes), (8, 3), "{methods:?}");
-    for _ in 0..2 {
-        assert_eq!(requests_of(&site, list()).await, [Method::GET]);
-        assert_eq!(requests_of(&site, lamp()).await, [Method::GET]);
-    }
 }

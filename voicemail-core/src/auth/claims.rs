@@ -32,6 +32,7 @@ pub(super) fn identity_of_account(
     Ok(Identity {
         subject: subject.to_owned(),
         user: user.and_then(|user| user.parse().ok()),
+        mailbox: None,
         roles: entries.iter().flat_map(|entry| entry.roles.iter().copied()).collect(),
     })
 }
@@ -52,6 +53,7 @@ pub(super) fn identity_of_user(claims: &Claims, issuer: &IssuerConfig) -> Result
     Ok(Identity {
         subject: audit_name(&issuer.issuer, subject),
         user: user.and_then(|user| user.parse().ok()),
+        mailbox: None,
         roles,
     })
 }

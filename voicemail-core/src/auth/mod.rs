@@ -15,13 +15,15 @@ mod claims;
 mod error;
 mod fetch;
 mod keys;
+mod mailbox_token;
 mod token;
 
 pub use error::{AuthError, AuthSetupError};
+pub use mailbox_token::MailboxToken;
 
 use crate::clock::World;
 use crate::config::{AuthConfig, IssuerConfig, KubernetesIssuer, Role};
-use crate::model::UserId;
+use crate::model::{MailboxId, UserId};
 use keys::{KeySource, Origin};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -34,6 +36,8 @@ pub struct Identity {
     pub subject: String,
     /// The user whose mailboxes an agent opens.
     pub user: Option<UserId>,
+    /// The one mailbox that a token given for a PIN opens.
+    pub mailbox: Option<MailboxId>,
     /// What the caller may do.
     pub roles: BTreeSet<Role>,
 }

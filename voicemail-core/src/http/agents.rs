@@ -153,7 +153,7 @@ async fn change(
     JsonBody(body): JsonBody<ChangeBody>,
 ) -> Result<Response, ApiError> {
     let core = open_to_change(&app, &caller, &mailbox).await?;
-    Ok(private(core.mailboxes.change(&mailbox, id, body.into(), Some(caller.user()?)).await?))
+    Ok(private(core.mailboxes.change(&mailbox, id, body.into(), caller.0.user.as_ref()).await?))
 }
 
 /// Move a message to the trash

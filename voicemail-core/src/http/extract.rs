@@ -3,7 +3,7 @@
 //! A body that doesn't parse is described by place, never by content, since it may hold numbers.
 
 use super::{ApiError, App, ProblemKind};
-use crate::auth::{AuthError, Identity};
+use crate::auth::{AuthError, Identity, MailboxToken};
 use crate::config::Role;
 use crate::model::{InvalidId, UserId};
 use axum::body::Bytes;
@@ -38,6 +38,10 @@ audience!(
     Agents: Agent
 );
 audience!(
+    /// Whoever sets PINs.
+    PinSetters: Agent, Admin
+);
+audience!(
     /// Whoever shows lamps.
     Lamps: Telephony, Agent
 );
@@ -67,7 +71,10 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let token = bearer(&parts.headers).ok_or(AuthError::Missing)?;
-        let identity = app.authenticator().authenticate(token).await?;
+        let identity = match MailboxToken::is_one(token) {
+            true => app.core()?.read_mailbox_token(token)?,
+            false => app.authenticator().authenticate(token).await?,
+        };
         if identity.has_any(A::ROLES) {
             return Ok(Self(identity, PhantomData));
         }

@@ -1,6 +1,6 @@
 //! Who may open a mailbox: agents their own and their groups', nobody else's existence is shown to them.
 
-use super::extract::{Agents, Audience, Caller, Lamps};
+use super::extract::{Agents, Audience, Caller, Lamps, PinSetters};
 use super::{ApiError, App, ProblemKind};
 use crate::config::Role;
 use crate::core::Core;
@@ -41,11 +41,26 @@ pub(super) async fn open_to_change(
     let core = app.core()?;
     match check(&core, caller, mailbox).await? {
         Rights::Change => Ok(core),
-        Rights::Read => {
-            let detail = "as a member of this group you may list and play its messages, and not change them";
-            Err(ApiError::new(ProblemKind::ReadOnly, detail))
-        }
+        Rights::Read => Err(read_only()),
     }
+}
+
+/// The services, if the caller may set the mailbox's PIN: administrators every one, agents their own.
+pub(super) async fn open_to_set_pin(
+    app: &App,
+    caller: &Caller<PinSetters>,
+    mailbox: &MailboxId,
+) -> Result<Arc<Core>, ApiError> {
+    let core = app.core()?;
+    if !caller.0.has_any(&[Role::Admin]) && check(&core, caller, mailbox).await? == Rights::Read {
+        return Err(read_only());
+    }
+    Ok(core)
+}
+
+fn read_only() -> ApiError {
+    let detail = "as a member of this group you may list and play its messages, and not change them";
+    ApiError::new(ProblemKind::ReadOnly, detail)
 }
 
 async fn check<A: Audience>(
@@ -53,6 +68,9 @@ async fn check<A: Audience>(
     caller: &Caller<A>,
     mailbox: &MailboxId,
 ) -> Result<Rights, ApiError> {
+    if let Some(own) = &caller.0.mailbox {
+        return if own == mailbox { Ok(Rights::Change) } else { Err(MailboxError::UnknownMailbox.into()) };
+    }
     let rights = core.directory.rights(caller.user()?, mailbox).await?;
     Ok(rights.ok_or(MailboxError::UnknownMailbox)?)
 }

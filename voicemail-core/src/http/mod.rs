@@ -19,6 +19,7 @@ mod drain;
 mod extract;
 mod forward;
 mod mailbox_access;
+mod pins;
 mod privacy;
 mod problem;
 mod range;
@@ -59,6 +60,7 @@ fn routes() -> OpenApiRouter<App> {
     let short = OpenApiRouter::new()
         .merge(agents::routes())
         .merge(admin::routes())
+        .merge(pins::routes())
         .merge(privacy::routes())
         .route_layer(from_fn(access::limit_time))
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY));

@@ -56,6 +56,7 @@ kinds! {
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "No accepted token";
     RoleMissing = "role-missing", FORBIDDEN, "The token's roles don't allow this";
     ReadOnly = "read-only", FORBIDDEN, "The mailbox may not be changed";
+    WrongPin = "wrong-pin", FORBIDDEN, "The PIN is wrong";
     UnknownPath = "unknown-path", NOT_FOUND, "There is nothing here";
     UnknownMailbox = "unknown-mailbox", NOT_FOUND, "Unknown mailbox";
     UnknownMessage = "unknown-message", NOT_FOUND, "Unknown message";
@@ -65,6 +66,8 @@ kinds! {
     TooSlow = "too-slow", REQUEST_TIMEOUT, "The upload was too slow";
     MailboxFull = "mailbox-full", CONFLICT, "The mailbox is full";
     MailboxClosing = "mailbox-closing", CONFLICT, "The mailbox is being emptied";
+    NoPin = "no-pin", CONFLICT, "The mailbox has no PIN";
+    PinLocked = "pin-locked", LOCKED, "The PIN is locked";
     Claimed = "claimed", CONFLICT, "Another member deals with the message";
     CaseDiffers = "case-differs", CONFLICT, "The case is open with other consumers";
     NoRunToUndo = "no-run-to-undo", CONFLICT, "There is nothing to undo";
@@ -223,6 +226,9 @@ impl From<MailboxError> for ApiError {
             MailboxError::IdOutOfTime => ProblemKind::IdOutOfTime,
             MailboxError::IdReused => ProblemKind::IdReused,
             MailboxError::Claimed => ProblemKind::Claimed,
+            MailboxError::NoPin => ProblemKind::NoPin,
+            MailboxError::WrongPin => ProblemKind::WrongPin,
+            MailboxError::PinLocked { .. } => ProblemKind::PinLocked,
             MailboxError::Gone => ProblemKind::Gone,
             MailboxError::TooSlow => ProblemKind::TooSlow,
             MailboxError::StillClosing => ProblemKind::MailboxClosing,

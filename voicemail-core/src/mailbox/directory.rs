@@ -126,6 +126,16 @@ impl Directory {
         })
     }
 
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// # Errors
+    /// `UnknownMailbox`, also for a closed one; or the store's.
+    pub(super) async fn require_open(&self, mailbox: &MailboxId) -> Result<(), MailboxError> {
+        self.open_index(mailbox).await?.map(drop).ok_or(MailboxError::UnknownMailbox)
+    }
+
     async fn open_index(&self, mailbox: &MailboxId) -> Result<Option<Arc<Index>>, StoreError> {
         let index = self.context.indexes().load(mailbox).await?;
         Ok(index.filter(|index| !index.closed))
@@ -143,6 +153,8 @@ impl Directory {
             .now()
             .plus(RESUME_AFTER));
         ensure(self.context.store(), self.context.world(), &Key::due(&item), &encode(&item)?).await?;
+        // One that is opened again must not be opened by an old PIN.
+        self.remove_pin(mailbox).await?;
         self.context.indexes().apply(mailbox, IndexOp::Close).await?;
         if empty_closed(&self.context, mailbox, index.generation).await? {
             delete(self.context.store(), self.context.world(), &Key::due(&item)).await?;

@@ -1,5 +1,6 @@
 //! What a mailbox call can answer; the HTTP layer maps each to a problem document.
 
+use crate::model::Time;
 use crate::store::{BodyError, ErrorClass, StoreError};
 
 /// Why a mailbox call failed. Messages never hold a number or a name.
@@ -38,6 +39,18 @@ pub enum MailboxError {
     /// Another member of the group deals with the message.
     #[error("another member has claimed the message: see claimedBy, and takeOver")]
     Claimed,
+    /// Nobody has set a PIN.
+    #[error("the mailbox has no PIN, so it can't be opened by telephone")]
+    NoPin,
+    /// The PIN is another.
+    #[error("the PIN is wrong")]
+    WrongPin,
+    /// Too many wrong PINs.
+    #[error("too many wrong PINs: try again later, or have an administrator unlock it")]
+    PinLocked {
+        /// Until then.
+        until: Time,
+    },
     /// The message was deleted, erased, or the mailbox closed meanwhile.
     #[error("the message or its mailbox has been deleted")]
     Gone,

@@ -13,6 +13,7 @@ mod error;
 mod finish;
 mod forward;
 mod indexes;
+mod pin;
 mod remove;
 mod retention;
 mod retrieve;

@@ -3,7 +3,7 @@
 //! A user's document is the one truth about whose mailboxes they are and which groups they belong to;
 //! a group's document names its mailbox. So a change of membership is one conditional write.
 
-use super::{GroupId, MailboxId};
+use super::{GroupId, MailboxId, Pin};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -16,6 +16,9 @@ pub struct MailboxSettings {
     pub class_of_service: String,
     /// What people call the box; not a person's name where that can be avoided.
     pub label: Option<String>,
+    /// What opens the box by telephone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,

@@ -4,6 +4,7 @@ mod agents;
 mod deposit;
 mod gates;
 mod numbers;
+mod pins;
 mod privacy;
 mod provisioning;
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::gdpr_api::Operation;
+use crate::model::UserId;
 use crate::model::{AudioDigest, CallerId, Envelope, Mwi, TenantKey};
 use proptest::prelude::*;
 
