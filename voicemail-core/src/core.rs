@@ -225,6 +225,7 @@ impl Core {
         tokio::select! {
             () = sweeper.run() => {}
             () = self.keep_registered() => {}
+            () = self.context.lamps().run(&self.context) => {}
             () = watch(&self.context) => {}
             () = stop.cancelled() => {}
         }

@@ -15,8 +15,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use voicemail_core::config::{
     AuthConfig, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService, EtagQuoting, GdprConfig,
-    IssuerConfig, KubernetesIssuer, ListenConfig, NumberPrefix, RegionConfig, Role, S3Config, S3Credentials,
-    ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig, parse_duration,
+    IssuerConfig, KubernetesIssuer, ListenConfig, MwiConfig, NumberPrefix, RegionConfig, Role, S3Config,
+    S3Credentials, ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig, parse_duration,
 };
 
 /// MiB, as the core's own default.
@@ -55,6 +55,7 @@ pub fn plan_config(
         },
         upload_buffer_mib: plan_upload_buffer(tenant),
         gdpr: plan_gdpr(tenant)?,
+        mwi: MwiConfig::default(),
     };
     config.check()?;
     Ok(config)

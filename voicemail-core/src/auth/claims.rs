@@ -1,6 +1,6 @@
 //! From verified claims to an identity: by service account, or by an issuer's role map. Pure.
 
-use super::token::Claims;
+use super::token::{self, Claims};
 use super::{AuthError, Identity};
 use crate::config::{IssuerConfig, KubernetesIssuer, Role, ServiceAccountRole};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -33,6 +33,7 @@ pub(super) fn identity_of_account(
         subject: subject.to_owned(),
         user: user.and_then(|user| user.parse().ok()),
         roles: entries.iter().flat_map(|entry| entry.roles.iter().copied()).collect(),
+        expires: token::expiry(claims),
     })
 }
 
@@ -53,6 +54,7 @@ pub(super) fn identity_of_user(claims: &Claims, issuer: &IssuerConfig) -> Result
         subject: audit_name(&issuer.issuer, subject),
         user: user.and_then(|user| user.parse().ok()),
         roles,
+        expires: token::expiry(claims),
     })
 }
 

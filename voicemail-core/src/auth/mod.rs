@@ -21,7 +21,7 @@ pub use error::{AuthError, AuthSetupError};
 
 use crate::clock::World;
 use crate::config::{AuthConfig, IssuerConfig, KubernetesIssuer, Role};
-use crate::model::UserId;
+use crate::model::{Time, UserId};
 use keys::{KeySource, Origin};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,6 +36,8 @@ pub struct Identity {
     pub user: Option<UserId>,
     /// What the caller may do.
     pub roles: BTreeSet<Role>,
+    /// Until when the token is accepted.
+    pub expires: Time,
 }
 
 impl Identity {

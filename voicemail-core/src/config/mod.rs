@@ -10,10 +10,12 @@
 
 mod check;
 mod duration;
+mod mwi;
 mod storage;
 
 pub use check::ConfigError;
 pub use duration::{format_duration, parse_duration};
+pub use mwi::MwiConfig;
 pub use storage::{
     AzureBlobConfig, AzureCredentials, EtagQuoting, RegionConfig, S3Config, S3Credentials, StorageConfig,
 };
@@ -60,6 +62,9 @@ pub struct TenantConfig {
     /// Times of the data-subject rights.
     #[serde(default)]
     pub gdpr: GdprConfig,
+    /// Message waiting indication.
+    #[serde(default)]
+    pub mwi: MwiConfig,
 }
 
 /// Addresses and certificate of the two servers.

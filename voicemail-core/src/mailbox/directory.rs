@@ -11,6 +11,7 @@ use crate::model::{
     Due, Group, GroupId, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, Mwi, PurgeItem, User,
     UserId,
 };
+use crate::mwi::Topic;
 use crate::store::documents::Decision;
 use crate::store::patience::{delete, ensure};
 use crate::store::{Key, StoreError};
@@ -159,6 +160,7 @@ impl Directory {
         };
         let changed = self.context.documents().update(&Key::user(user), change).await;
         self.context.access().forget_all();
+        self.context.lamps().note(&Topic::User(user.clone()));
         changed?;
         Ok(new)
     }
@@ -208,6 +210,7 @@ impl Directory {
         self.get_user(user).await?;
         let deleted = delete(self.context.store(), self.context.world(), &Key::user(user)).await;
         self.context.access().forget_all();
+        self.context.lamps().note(&Topic::User(user.clone()));
         Ok(deleted?)
     }
 
@@ -226,6 +229,7 @@ impl Directory {
         };
         let changed = self.context.documents().update(&Key::group(group), change).await;
         self.context.access().forget_all();
+        self.context.lamps().note(&Topic::Group(group.clone()));
         changed?;
         Ok(new)
     }
@@ -246,6 +250,7 @@ impl Directory {
         self.get_group(group).await?;
         let deleted = delete(self.context.store(), self.context.world(), &Key::group(group)).await;
         self.context.access().forget_all();
+        self.context.lamps().note(&Topic::Group(group.clone()));
         Ok(deleted?)
     }
 
@@ -287,7 +292,7 @@ impl Directory {
         Ok(owned.contains(mailbox))
     }
 
-    async fn owned(&self, user: &UserId) -> Result<Vec<(MailboxId, OwnedAs)>, StoreError> {
+    pub(crate) async fn owned(&self, user: &UserId) -> Result<Vec<(MailboxId, OwnedAs)>, StoreError> {
         let found: Option<User> = self.context.documents().load(&Key::user(user)).await?;
         let user = found.unwrap_or_default();
         let mut owned: Vec<_> =

@@ -56,6 +56,8 @@ struct Inner {
     store_errors: Family<ReasonLabels, Counter>,
     reloads: Family<ResultLabels, Counter>,
     open: Gauge,
+    mwi_subscribers: Gauge,
+    mwi_drift: Counter,
 }
 
 impl Default for Metrics {
@@ -71,6 +73,8 @@ impl Default for Metrics {
             store_errors: Family::default(),
             reloads: Family::default(),
             open: Gauge::default(),
+            mwi_subscribers: Gauge::default(),
+            mwi_drift: Counter::default(),
             registry: Registry::default(),
         };
         inner.register(&mut registry);
@@ -102,6 +106,9 @@ impl Inner {
             self.reloads.clone(),
         );
         registry.register("store_open", "1 once the store is open", self.open.clone());
+        registry.register("mwi_subscribers", "Event streams that are open", self.mwi_subscribers.clone());
+        let help = "Lamps that a comparison with the store found changed without an event";
+        registry.register("mwi_drift", help, self.mwi_drift.clone());
     }
 }
 
@@ -145,6 +152,16 @@ impl Metrics {
     /// Shows whether the store is open.
     pub fn show_open(&self, open: bool) {
         self.0.open.set(i64::from(open));
+    }
+
+    /// Shows how many event streams are open.
+    pub fn show_subscribers(&self, streams: usize) {
+        self.0.mwi_subscribers.set(i64::try_from(streams).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a lamp that no event had announced.
+    pub fn count_drift(&self) {
+        self.0.mwi_drift.inc();
     }
 
     /// All metrics in the OpenMetrics text format.
