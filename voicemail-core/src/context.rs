@@ -91,7 +91,7 @@ impl Context {
         world: World,
     ) -> Self {
         let documents = Documents::new(Arc::clone(&store), world.clone());
-        let lamps = Arc::new(Hub::new());
+        let lamps = Arc::new(Hub::new(&key));
         Self(Arc::new(Inner {
             indexes: Indexes::new(documents.clone(), Arc::clone(&lamps)),
             lamps,

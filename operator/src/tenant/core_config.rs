@@ -56,6 +56,7 @@ pub fn plan_config(
         upload_buffer_mib: plan_upload_buffer(tenant),
         gdpr: plan_gdpr(tenant)?,
         mwi: MwiConfig::default(),
+        peers: None,
     };
     config.check()?;
     Ok(config)

@@ -15,7 +15,7 @@ mod storage;
 
 pub use check::ConfigError;
 pub use duration::{format_duration, parse_duration};
-pub use mwi::MwiConfig;
+pub use mwi::{MwiConfig, PeersConfig};
 pub use storage::{
     AzureBlobConfig, AzureCredentials, EtagQuoting, RegionConfig, S3Config, S3Credentials, StorageConfig,
 };
@@ -65,6 +65,9 @@ pub struct TenantConfig {
     /// Message waiting indication.
     #[serde(default)]
     pub mwi: MwiConfig,
+    /// The other replicas, which are told what changed; without, their lamps follow by the timer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<PeersConfig>,
 }
 
 /// Addresses and certificate of the two servers.

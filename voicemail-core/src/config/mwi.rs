@@ -2,6 +2,7 @@
 
 use super::duration;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Message waiting indication.
@@ -25,4 +26,14 @@ impl Default for MwiConfig {
     fn default() -> Self {
         Self { stream_lifetime: default_stream_lifetime(), reconcile_every: None }
     }
+}
+
+/// Where this replica listens for hints of the others, and where the others are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PeersConfig {
+    /// UDP address, port 9091 in a cluster; never exposed outside it.
+    pub listen: SocketAddr,
+    /// Host and port whose addresses are all replicas', such as `acme-voicemail-peers:9091`.
+    pub service: String,
 }

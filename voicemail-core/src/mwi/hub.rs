@@ -4,9 +4,12 @@
 //! asked; so a lamp never goes back to an older state, and a thousand subscribers of one mailbox cost one read.
 //! A read that fails is tried again; the lamp stays as it was.
 
+use super::backlog::Backlog;
+use super::hint::{Digest, HintKey};
+use super::peers;
 use super::watched::{Alarm, Cause, Lamp, Registry, Subscriber};
 use crate::context::Context;
-use crate::model::{GroupId, MailboxId, Mwi, UserId};
+use crate::model::{GroupId, MailboxId, Mwi, TenantKey, UserId};
 use crate::store::StoreError;
 use crate::telemetry::Metrics;
 use futures::StreamExt;
@@ -18,6 +21,8 @@ use tokio::sync::Notify;
 
 /// Event streams that one replica holds.
 const MOST_SUBSCRIBERS: usize = 10_000;
+/// Changes that wait to be told to the other replicas; more are left to their timers.
+const MOST_HINTS: usize = 4_096;
 /// Reads under way at once.
 const MOST_READS: usize = 16;
 /// Pause before a read that failed is tried again.
@@ -38,16 +43,39 @@ pub(crate) enum Topic {
 }
 
 /// Lamps that somebody watches.
-#[derive(Default)]
 pub(crate) struct Hub {
+    key: Option<HintKey>,
     registry: Mutex<Registry>,
     wake: Notify,
+    outgoing: Backlog<Topic>,
     metrics: OnceLock<Metrics>,
 }
 
 impl Hub {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    /// Of the tenant with that key.
+    pub(crate) fn new(key: &TenantKey) -> Self {
+        Self {
+            key: HintKey::derive(key),
+            registry: Mutex::default(),
+            wake: Notify::new(),
+            outgoing: Backlog::new(MOST_HINTS),
+            metrics: OnceLock::new(),
+        }
+    }
+
+    /// What the other replicas are to be told.
+    pub(super) fn outgoing(&self) -> &Backlog<Topic> {
+        &self.outgoing
+    }
+
+    pub(super) fn count_hint(&self, direction: &'static str, outcome: &'static str) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.count_hint(direction, outcome);
+        }
+    }
+
+    fn digest(&self, topic: &Topic) -> Digest {
+        self.key.as_ref().map(|key| key.digest(topic)).unwrap_or_default()
     }
 
     /// Where to count from now on.
@@ -63,6 +91,18 @@ impl Hub {
     /// Something was written here, or may have been.
     pub(crate) fn note(&self, topic: &Topic) {
         self.look_at(topic);
+        if !self.outgoing.add(topic) {
+            self.count_hint("out", "dropped");
+        }
+    }
+
+    /// Something was written elsewhere.
+    pub(super) fn heed(&self, digests: &[Digest]) {
+        let mut registry = self.registry();
+        let marked = digests.iter().filter(|digest| registry.heed(digest)).count();
+        if marked > 0 {
+            self.wake.notify_one();
+        }
     }
 
     /// Has a mailbox read again if it is watched, or the memberships that the change concerns.
@@ -80,7 +120,7 @@ impl Hub {
     /// Adds a subscriber; `None` when there are as many as can be.
     pub(super) fn subscribe(&self, user: &UserId) -> Option<(u64, Arc<Alarm>)> {
         let alarm = Arc::new(Alarm::default());
-        let new = Subscriber { user: user.clone(), groups: BTreeSet::new(), alarm: Arc::clone(&alarm) };
+        let new = Subscriber::new(user, self.digest(&Topic::User(user.clone())), Arc::clone(&alarm));
         let mut registry = self.registry();
         if registry.subscribers() >= MOST_SUBSCRIBERS {
             return None;
@@ -103,11 +143,15 @@ impl Hub {
     }
 
     pub(super) fn note_groups(&self, id: u64, groups: impl Iterator<Item = GroupId>) {
-        self.registry().note_groups(id, groups);
+        for group in groups {
+            let digest = self.digest(&Topic::Group(group.clone()));
+            self.registry().note_group(id, group, digest);
+        }
     }
 
     pub(super) fn watch(&self, id: u64, mailbox: &MailboxId) {
-        self.registry().watch(id, mailbox);
+        let digest = self.digest(&Topic::Mailbox(mailbox.clone()));
+        self.registry().watch(id, mailbox, digest);
     }
 
     pub(super) fn unwatch(&self, id: u64, mailbox: &MailboxId) {
@@ -142,8 +186,13 @@ impl Hub {
         Ok(())
     }
 
-    /// Reads what changed, and all that is watched from time to time, until the future is dropped.
+    /// Keeps lamps right and tells and hears the other replicas, until the future is dropped.
     pub(crate) async fn run(&self, context: &Context) {
+        tokio::join!(self.read_changes(context), peers::run(self, context));
+    }
+
+    /// Reads what changed, and all that is watched from time to time.
+    async fn read_changes(&self, context: &Context) {
         let mut reads = FuturesUnordered::new();
         let mut timer = Box::pin(context.world().sleep(period(context)));
         loop {

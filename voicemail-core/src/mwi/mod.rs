@@ -10,8 +10,11 @@
 //! leave a lamp wrong for longer than the timer's period. Only mailboxes that somebody watches are read. A
 //! subscriber holds what its client was told and compares; nothing is queued for a slow one.
 
+mod backlog;
 mod event;
+mod hint;
 mod hub;
+mod peers;
 mod subscription;
 mod watched;
 

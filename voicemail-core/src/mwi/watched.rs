@@ -1,5 +1,6 @@
 //! Which mailboxes are watched, by whom, and what is known of them. Plain data; the hub holds it in a lock.
 
+use super::hint::Digest;
 use super::hub::Topic;
 use crate::model::{GroupId, MailboxId, Mwi, UserId};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -40,13 +41,21 @@ impl Alarm {
 
 pub(super) struct Subscriber {
     pub(super) user: UserId,
-    /// Every group that the user was in since they subscribed.
-    pub(super) groups: BTreeSet<GroupId>,
+    /// The user's digest, and that of every group that the user was in since they subscribed.
+    digests: HashSet<Digest>,
+    groups: HashSet<GroupId>,
     pub(super) alarm: Arc<Alarm>,
+}
+
+impl Subscriber {
+    pub(super) fn new(user: &UserId, digest: Digest, alarm: Arc<Alarm>) -> Self {
+        Self { user: user.clone(), digests: HashSet::from([digest]), groups: HashSet::new(), alarm }
+    }
 }
 
 #[derive(Default)]
 struct Watched {
+    digest: Option<Digest>,
     watchers: HashSet<u64>,
     lamp: Option<Lamp>,
     begun: u64,
@@ -69,6 +78,7 @@ pub(super) struct Read {
 #[derive(Default)]
 pub(super) struct Registry {
     boxes: HashMap<MailboxId, Watched>,
+    names: HashMap<Digest, MailboxId>,
     subscribers: HashMap<u64, Subscriber>,
     dirty: HashMap<MailboxId, Cause>,
     last_id: u64,
@@ -90,20 +100,25 @@ impl Registry {
         boxes.iter().for_each(|mailbox| self.unwatch(id, mailbox));
     }
 
-    pub(super) fn note_groups(&mut self, id: u64, groups: impl Iterator<Item = GroupId>) {
+    pub(super) fn note_group(&mut self, id: u64, group: GroupId, digest: Digest) {
         if let Some(subscriber) = self.subscribers.get_mut(&id) {
-            subscriber.groups.extend(groups);
+            subscriber.groups.insert(group);
+            subscriber.digests.insert(digest);
         }
     }
 
-    pub(super) fn watch(&mut self, id: u64, mailbox: &MailboxId) {
-        self.boxes.entry(mailbox.clone()).or_default().watchers.insert(id);
+    pub(super) fn watch(&mut self, id: u64, mailbox: &MailboxId, digest: Digest) {
+        let watched = self.boxes.entry(mailbox.clone()).or_default();
+        watched.watchers.insert(id);
+        watched.digest = Some(digest);
+        self.names.insert(digest, mailbox.clone());
     }
 
     pub(super) fn unwatch(&mut self, id: u64, mailbox: &MailboxId) {
         let Some(watched) = self.boxes.get_mut(mailbox) else { return };
         watched.watchers.remove(&id);
         if watched.watchers.is_empty() {
+            watched.digest.map(|digest| self.names.remove(&digest));
             self.boxes.remove(mailbox);
             self.dirty.remove(mailbox);
         }
@@ -127,6 +142,16 @@ impl Registry {
         for mailbox in self.boxes.keys() {
             self.dirty.entry(mailbox.clone()).or_insert(Cause::Timer);
         }
+    }
+
+    /// Marks what a hint is about: a mailbox that is watched, or memberships.
+    pub(super) fn heed(&mut self, digest: &Digest) -> bool {
+        if let Some(mailbox) = self.names.get(digest).cloned() {
+            return self.mark(&mailbox, Cause::Event);
+        }
+        let told = self.subscribers.values().filter(|subscriber| subscriber.digests.contains(digest));
+        told.for_each(|subscriber| subscriber.alarm.make_stale());
+        false
     }
 
     /// Takes one mailbox that is to be read.
@@ -192,7 +217,7 @@ mod tests {
 
     fn watched() -> (Registry, MailboxId) {
         let (mut registry, mailbox) = (Registry::default(), "1001".parse().unwrap());
-        registry.watch(1, &mailbox);
+        registry.watch(1, &mailbox, [0; 17]);
         (registry, mailbox)
     }
 
@@ -214,7 +239,7 @@ mod tests {
         let read = registry.begin(&mailbox, &wish).unwrap();
         registry.unwatch(1, &mailbox);
         assert!(registry.begin(&mailbox, &wish).is_none());
-        registry.watch(2, &mailbox);
+        registry.watch(2, &mailbox, [0; 17]);
         registry.publish(&mailbox, &read, lit(1), Cause::Event);
         assert_eq!(registry.lamp(&mailbox), None);
     }
@@ -222,7 +247,7 @@ mod tests {
     #[test]
     fn only_news_that_nobody_announced_is_drift() {
         let (mut registry, mailbox) = watched();
-        let mut find = |registry: &mut Registry, found, cause| {
+        let find = |registry: &mut Registry, found, cause| {
             let wish = registry.wish(&mailbox).unwrap();
             let read = registry.begin(&mailbox, &wish).unwrap();
             registry.publish(&mailbox, &read, found, cause).0
@@ -241,6 +266,6 @@ mod tests {
         assert!(!registry.mark(&"1002".parse().unwrap(), Cause::Event));
         registry.mark(&mailbox, Cause::Event);
         registry.unwatch(1, &mailbox);
-        assert!(registry.take_dirty().is_none() && registry.boxes.is_empty());
+        assert!(registry.take_dirty().is_none() && registry.boxes.is_empty() && registry.names.is_empty());
     }
 }

@@ -37,6 +37,12 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HintLabels {
+    direction: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OperationLabels {
     operation: &'static str,
     result: &'static str,
@@ -58,6 +64,7 @@ struct Inner {
     open: Gauge,
     mwi_subscribers: Gauge,
     mwi_drift: Counter,
+    mwi_hints: Family<HintLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -75,6 +82,7 @@ impl Default for Metrics {
             open: Gauge::default(),
             mwi_subscribers: Gauge::default(),
             mwi_drift: Counter::default(),
+            mwi_hints: Family::default(),
             registry: Registry::default(),
         };
         inner.register(&mut registry);
@@ -109,6 +117,8 @@ impl Inner {
         registry.register("mwi_subscribers", "Event streams that are open", self.mwi_subscribers.clone());
         let help = "Lamps that a comparison with the store found changed without an event";
         registry.register("mwi_drift", help, self.mwi_drift.clone());
+        let help = "Hints to and from other replicas, by outcome";
+        registry.register("mwi_hints", help, self.mwi_hints.clone());
     }
 }
 
@@ -162,6 +172,11 @@ impl Metrics {
     /// Counts a lamp that no event had announced.
     pub fn count_drift(&self) {
         self.0.mwi_drift.inc();
+    }
+
+    /// Counts a hint: `out` with `sent`, `failed` or `dropped`; `in` with `heeded` or why not.
+    pub fn count_hint(&self, direction: &'static str, outcome: &'static str) {
+        self.0.mwi_hints.get_or_create(&HintLabels { direction, outcome }).inc();
     }
 
     /// All metrics in the OpenMetrics text format.
