@@ -6,6 +6,7 @@ use crate::clock::World;
 use crate::config::TenantConfig;
 use crate::mailbox::{AccessCache, Indexes};
 use crate::model::{CallerHash, CallerId, MailboxId, RuleSet, TenantDocument, TenantKey, Time};
+use crate::mwi::Hub;
 use crate::regions::{Sight, Sights};
 use crate::store::documents::Documents;
 use crate::store::{Key, Store, StoreError};
@@ -33,6 +34,7 @@ struct Inner {
     regions: BTreeMap<String, Arc<dyn Store>>,
     documents: Documents,
     indexes: Indexes,
+    lamps: Arc<Hub>,
     world: World,
     key: TenantKey,
     identity: RwLock<Arc<Identity>>,
@@ -93,8 +95,10 @@ impl Context {
         world: World,
     ) -> Self {
         let documents = Documents::new(Arc::clone(&store), world.clone());
+        let lamps = Arc::new(Hub::new(&key));
         Self(Arc::new(Inner {
-            indexes: Indexes::new(documents.clone()),
+            indexes: Indexes::new(documents.clone(), Arc::clone(&lamps)),
+            lamps,
             documents,
             store,
             regions,
@@ -184,6 +188,11 @@ impl Context {
 
     pub(crate) fn indexes(&self) -> &Indexes {
         &self.0.indexes
+    }
+
+    /// Lamps that somebody watches.
+    pub(crate) fn lamps(&self) -> &Arc<Hub> {
+        &self.0.lamps
     }
 
     /// Clock and randomness.

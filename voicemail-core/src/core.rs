@@ -234,6 +234,7 @@ impl Core {
         tokio::select! {
             () = sweeper.run() => {}
             () = self.keep_registered() => {}
+            () = self.context.lamps().run(&self.context) => {}
             () = watch(&self.context) => {}
             () = stop.cancelled() => {}
         }

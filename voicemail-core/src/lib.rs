@@ -31,6 +31,8 @@ pub mod mailbox;
 #[cfg(feature = "server")]
 pub mod model;
 #[cfg(feature = "server")]
+pub mod mwi;
+#[cfg(feature = "server")]
 mod regions;
 #[cfg(feature = "server")]
 pub mod server;

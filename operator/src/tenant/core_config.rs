@@ -4,7 +4,8 @@
 //! with the roles that it needs, but only for tokens whose audience is this tenant's UID: a token captured
 //! in one tenant opens no other.
 
-use super::build::service::{API_PORT, METRICS_PORT};
+use super::build::names::peers_name;
+use super::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
 use super::build::volumes::{DATA_DIR, KEYS_DIR, TLS_DIR};
 use super::credentials::folder;
 use super::refusal::Refusal;
@@ -15,8 +16,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use voicemail_core::config::{
     AuthConfig, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService, EtagQuoting, GdprConfig,
-    IssuerConfig, KubernetesIssuer, ListenConfig, NumberPrefix, RegionConfig, Role, S3Config, S3Credentials,
-    ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig, parse_duration,
+    IssuerConfig, KubernetesIssuer, ListenConfig, MwiConfig, NumberPrefix, PeersConfig, RegionConfig, Role,
+    S3Config, S3Credentials, ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig, parse_duration,
 };
 
 /// MiB, as the core's own default.
@@ -55,6 +56,11 @@ pub fn plan_config(
         },
         upload_buffer_mib: plan_upload_buffer(tenant),
         gdpr: plan_gdpr(tenant)?,
+        mwi: MwiConfig::default(),
+        peers: Some(PeersConfig {
+            listen: everywhere(HINTS_PORT),
+            service: format!("{}:{HINTS_PORT}", peers_name(&tenant.name_any())),
+        }),
     };
     config.check()?;
     Ok(config)

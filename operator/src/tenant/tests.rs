@@ -169,6 +169,19 @@ fn configuration_is_what_the_core_reads() {
     assert_eq!((config.default_number_region.as_str(), config.cluster.as_str()), ("GB", "cluster-1"));
 }
 
+#[test]
+fn replicas_find_one_another_through_a_service_of_their_own() {
+    let built = built();
+    let peers = serde_json::to_value(&built.services[2]).unwrap();
+    assert_eq!(peers["metadata"]["name"], "acme-voicemail-peers");
+    let spec = &peers["spec"];
+    assert_eq!((&spec["clusterIP"], &spec["publishNotReadyAddresses"]), (&json!("None"), &json!(true)));
+    let port = json!({"name": "hints", "port": 9091, "protocol": "UDP", "targetPort": 9091});
+    assert_eq!(spec["ports"], json!([port]));
+    let config = plan().config.peers.unwrap();
+    assert_eq!((config.service.as_str(), config.listen.port()), ("acme-voicemail-peers:9091", 9091));
+}
+
 fn built_claim(tenant: &VoicemailTenant) -> PersistentVolumeClaim {
     match build(&plan_with(tenant, &facts()).unwrap()).unwrap().storage {
         BuiltStorage::Claim(claim) => *claim,

@@ -1,6 +1,6 @@
 //! From verified claims to an identity: by service account, or by an issuer's role map. Pure.
 
-use super::token::Claims;
+use super::token::{self, Claims};
 use super::{AuthError, Identity};
 use crate::config::{IssuerConfig, KubernetesIssuer, Role, ServiceAccountRole};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -34,6 +34,7 @@ pub(super) fn identity_of_account(
         user: user.and_then(|user| user.parse().ok()),
         mailbox: None,
         roles: entries.iter().flat_map(|entry| entry.roles.iter().copied()).collect(),
+        expires: token::expiry(claims),
     })
 }
 
@@ -55,6 +56,7 @@ pub(super) fn identity_of_user(claims: &Claims, issuer: &IssuerConfig) -> Result
         user: user.and_then(|user| user.parse().ok()),
         mailbox: None,
         roles,
+        expires: token::expiry(claims),
     })
 }
 

@@ -49,6 +49,7 @@ impl MailboxToken {
             user: None,
             mailbox: Some(mailbox.parse().map_err(|_| AuthError::Malformed)?),
             roles: BTreeSet::from([Role::Agent]),
+            expires: Time(until),
         })
     }
 }

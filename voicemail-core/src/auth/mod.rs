@@ -23,7 +23,7 @@ pub use mailbox_token::MailboxToken;
 
 use crate::clock::World;
 use crate::config::{AuthConfig, IssuerConfig, KubernetesIssuer, Role};
-use crate::model::{MailboxId, UserId};
+use crate::model::{MailboxId, Time, UserId};
 use keys::{KeySource, Origin};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -40,6 +40,8 @@ pub struct Identity {
     pub mailbox: Option<MailboxId>,
     /// What the caller may do.
     pub roles: BTreeSet<Role>,
+    /// Until when the token is accepted.
+    pub expires: Time,
 }
 
 impl Identity {

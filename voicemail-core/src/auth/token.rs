@@ -4,9 +4,11 @@
 
 use super::AuthError;
 use super::keys::Key;
+use crate::model::Time;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, dangerous, decode, decode_header};
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// A token's verified claims.
 pub(super) type Claims = Map<String, Value>;
@@ -73,6 +75,13 @@ impl<'a> Token<'a> {
             .map(|data| data.claims)
             .map_err(|error| refusal(error.kind()))
     }
+}
+
+/// Until when verified claims are accepted.
+pub(super) fn expiry(claims: &Claims) -> Time {
+    // A date may have a fraction; whatever is out of range saturates.
+    let seconds = claims.get("exp").and_then(Value::as_f64).unwrap_or_default() as i64;
+    Time::from_seconds(seconds).plus(Duration::from_secs(LEEWAY))
 }
 
 fn refusal(kind: &ErrorKind) -> AuthError {

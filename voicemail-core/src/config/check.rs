@@ -2,7 +2,7 @@
 //!
 //! Pure: nothing is read from disk here, so that the operator can check what it is about to write.
 
-use super::{ClassOfService, NumberPrefix, StorageConfig, TenantConfig};
+use super::{ClassOfService, MwiConfig, NumberPrefix, PeersConfig, StorageConfig, TenantConfig};
 use std::collections::BTreeSet;
 
 /// Why a configuration can't be used.
@@ -39,6 +39,8 @@ impl TenantConfig {
         self.check_listen()?;
         self.check_classes()?;
         self.number_prefixes.iter().try_for_each(check_prefix)?;
+        check_mwi(&self.mwi)?;
+        self.peers.iter().try_for_each(check_peers)?;
         rule((16..=4096).contains(&self.upload_buffer_mib), "uploadBufferMib", || "write 16 to 4096".into())?;
         rule(self.gdpr.undo_window.as_secs() <= MAX_WINDOW_SECONDS, "gdpr.undoWindow", || {
             "write at most 30d".into()
@@ -90,6 +92,20 @@ impl TenantConfig {
         })?;
         self.classes_of_service.iter().try_for_each(check_class)
     }
+}
+
+fn check_mwi(mwi: &MwiConfig) -> Result<(), ConfigError> {
+    let lifetime = mwi.stream_lifetime.as_secs();
+    rule((60..=86_400).contains(&lifetime), "mwi.streamLifetime", || "write 1m to 24h".into())?;
+    let period = mwi.reconcile_every.map_or(1, |period| period.as_secs());
+    rule((1..=3_600).contains(&period), "mwi.reconcileEvery", || "write 1s to 1h".into())
+}
+
+fn check_peers(peers: &PeersConfig) -> Result<(), ConfigError> {
+    let parts = peers.service.rsplit_once(':');
+    let good =
+        parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
+    rule(good, "peers.service", || "write a host and a port, such as acme-voicemail-peers:9091".into())
 }
 
 fn check_prefix(given: &NumberPrefix) -> Result<(), ConfigError> {

@@ -10,10 +10,12 @@
 
 mod check;
 mod duration;
+mod mwi;
 mod storage;
 
 pub use check::ConfigError;
 pub use duration::{format_duration, parse_duration};
+pub use mwi::{MwiConfig, PeersConfig};
 pub use storage::{
     AzureBlobConfig, AzureCredentials, EtagQuoting, RegionConfig, S3Config, S3Credentials, StorageConfig,
 };
@@ -60,6 +62,12 @@ pub struct TenantConfig {
     /// Times of the data-subject rights.
     #[serde(default)]
     pub gdpr: GdprConfig,
+    /// Message waiting indication.
+    #[serde(default)]
+    pub mwi: MwiConfig,
+    /// The other replicas, which are told what changed; without, their lamps follow by the timer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<PeersConfig>,
 }
 
 /// Addresses and certificate of the two servers.

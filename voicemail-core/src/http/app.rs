@@ -50,6 +50,15 @@ impl App {
         self.stage.borrow().clone()
     }
 
+    /// Returns once the process is being stopped.
+    pub(super) fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stage = self.stage.clone();
+        async move {
+            // The sender is gone only when the process is.
+            let _ = stage.wait_for(|stage| matches!(stage, Stage::Stopping(_))).await;
+        }
+    }
+
     /// The authenticator in force.
     pub(super) fn authenticator(&self) -> Arc<Authenticator> {
         Arc::clone(&self.authenticator.borrow())

@@ -16,6 +16,7 @@ mod agents;
 mod app;
 mod document;
 mod drain;
+mod events;
 mod extract;
 mod forward;
 mod mailbox_access;
@@ -67,6 +68,7 @@ fn routes() -> OpenApiRouter<App> {
     let long = OpenApiRouter::new()
         .merge(telephony::uploads())
         .merge(agents::downloads())
+        .merge(events::routes())
         .merge(privacy::downloads())
         .route_layer(DefaultBodyLimit::disable());
     OpenApiRouter::new().nest(PREFIX, short.merge(long))

@@ -82,6 +82,7 @@ kinds! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
     Undecodable = "stored-data-unreadable", INTERNAL_SERVER_ERROR, "What is stored can't be read";
     StoreRefused = "store-refused", INTERNAL_SERVER_ERROR, "The store refused";
+    TooManyStreams = "too-many-streams", SERVICE_UNAVAILABLE, "This replica holds as many event streams as it can";
     NotOpen = "not-open", SERVICE_UNAVAILABLE, "The store isn't open yet";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The store isn't available";
     RegionDown = "region-down", SERVICE_UNAVAILABLE, "A region's store isn't available";

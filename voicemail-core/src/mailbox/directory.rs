@@ -12,6 +12,7 @@ use crate::model::{
     Due, Group, GroupId, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, Mwi, PurgeItem, User,
     UserId,
 };
+use crate::mwi::Topic;
 use crate::store::documents::Decision;
 use crate::store::patience::{delete, ensure};
 use crate::store::{Key, StoreError};
@@ -174,6 +175,7 @@ impl Directory {
         };
         let changed = self.context.documents().update(&Key::user(user), change).await;
         self.context.access().forget_all();
+        self.context.lamps().note(&Topic::User(user.clone()));
         changed?;
         Ok(new)
     }
@@ -226,6 +228,7 @@ impl Directory {
         self.get_user(user).await?;
         let deleted = delete(self.context.store(), self.context.world(), &Key::user(user)).await;
         self.context.access().forget_all();
+        self.context.lamps().note(&Topic::User(user.clone()));
         Ok(deleted?)
     }
 
@@ -244,6 +247,7 @@ impl Directory {
         };
         let changed = self.context.documents().update(&Key::group(group), change).await;
         self.context.access().forget_all();
+        self.context.lamps().note(&Topic::Group(group.clone()));
         changed?;
         Ok(new)
     }
@@ -264,6 +268,7 @@ impl Directory {
         self.get_group(group).await?;
         let deleted = delete(self.context.store(), self.context.world(), &Key::group(group)).await;
         self.context.access().forget_all();
+        self.context.lamps().note(&Topic::Group(group.clone()));
         Ok(deleted?)
     }
 
@@ -309,7 +314,7 @@ impl Directory {
     }
 
     /// A mailbox that is a user's in several ways is named once, with the widest rights.
-    async fn owned(&self, user: &UserId) -> Result<Vec<(MailboxId, OwnedAs, Rights)>, StoreError> {
+    pub(crate) async fn owned(&self, user: &UserId) -> Result<Vec<(MailboxId, OwnedAs, Rights)>, StoreError> {
         let found: Option<User> = self.context.documents().load(&Key::user(user)).await?;
         let user = found.unwrap_or_default();
         let personal = |mailbox| (mailbox, OwnedAs::Personal, Rights::Change);

@@ -8,6 +8,7 @@
 
 use super::MailboxError;
 use crate::model::{Entry, Index, IndexOp, IndexOutcome, MailboxId, Mwi};
+use crate::mwi::{Hub, Topic};
 use crate::store::documents::{Cache, Decision, Documents};
 use crate::store::{Key, Revision, StoreError};
 use std::collections::HashMap;
@@ -45,15 +46,17 @@ pub(crate) struct Indexes {
     documents: Documents,
     known: Cache<Index>,
     queues: Mutex<HashMap<MailboxId, Arc<Queue>>>,
+    lamps: Arc<Hub>,
 }
 
 /// Queues nobody uses are dropped when there are more than this.
 const MOST_QUEUES: usize = 10_000;
 
 impl Indexes {
-    pub(crate) fn new(documents: Documents) -> Self {
+    /// Tells the hub of every change.
+    pub(crate) fn new(documents: Documents, lamps: Arc<Hub>) -> Self {
         let weigh = |index: &Index| 1 + index.entries.len() + index.gone.len() / 8;
-        Self { documents, known: Cache::new(MOST_ENTRIES, weigh), queues: Mutex::default() }
+        Self { documents, known: Cache::new(MOST_ENTRIES, weigh), queues: Mutex::default(), lamps }
     }
 
     /// A mailbox's index as it is in the store now.
@@ -129,6 +132,7 @@ impl Indexes {
     }
 
     async fn write(&self, mailbox: &MailboxId, ops: &[IndexOp]) -> Result<Option<Vec<Applied>>, StoreError> {
+        let mut wrote_any = false;
         let change = |index: Option<Index>, now| {
             let opens = ops.iter().any(|op| matches!(op, IndexOp::Open));
             let Some(mut index) = index.or_else(|| opens.then(Index::default)) else {
@@ -144,9 +148,15 @@ impl Indexes {
             let mwi = Mwi::count(&index);
             let show = |(op, outcome): (&IndexOp, _)| Applied { outcome, mwi, entry: find_entry(&index, op) };
             let applied = ops.iter().zip(outcomes).map(show).collect();
+            wrote_any |= changed;
             if changed { Decision::Write(index, Some(applied)) } else { Decision::Keep(Some(applied)) }
         };
-        self.documents.update_known(&self.known, &Key::index(mailbox), change).await
+        let result = self.documents.update_known(&self.known, &Key::index(mailbox), change).await;
+        // After a failure, too: the write may have been applied.
+        if wrote_any {
+            self.lamps.note(&Topic::Mailbox(mailbox.clone()));
+        }
+        result
     }
 }
 

@@ -76,6 +76,7 @@ fn apply(state: &State, new: TenantConfig) -> Result<bool, ServeError> {
         auth: new.auth,
         classes_of_service: new.classes_of_service,
         gdpr: new.gdpr,
+        mwi: new.mwi,
         default_number_region: new.default_number_region,
         number_prefixes: new.number_prefixes,
         caller_tag: new.caller_tag,
@@ -103,6 +104,7 @@ fn fields_that_take_a_restart(old: &TenantConfig, new: &TenantConfig) -> Vec<&'s
         ("regions", old.regions != new.regions),
         ("keysDir", old.keys_dir != new.keys_dir),
         ("listen", old.listen != new.listen),
+        ("peers", old.peers != new.peers),
         ("uploadBufferMib", old.upload_buffer_mib != new.upload_buffer_mib),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field).collect()

@@ -86,6 +86,8 @@ pub(crate) fn config() -> TenantConfig {
         caller_tag: crate::config::CallerTagging::default(),
         upload_buffer_mib: 64,
         gdpr: crate::config::GdprConfig::default(),
+        mwi: crate::config::MwiConfig::default(),
+        peers: None,
     }
 }
 

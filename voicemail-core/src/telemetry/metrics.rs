@@ -37,6 +37,12 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HintLabels {
+    direction: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OperationLabels {
     operation: &'static str,
     result: &'static str,
@@ -56,6 +62,9 @@ struct Inner {
     store_errors: Family<ReasonLabels, Counter>,
     reloads: Family<ResultLabels, Counter>,
     open: Gauge,
+    mwi_subscribers: Gauge,
+    mwi_drift: Counter,
+    mwi_hints: Family<HintLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -71,6 +80,9 @@ impl Default for Metrics {
             store_errors: Family::default(),
             reloads: Family::default(),
             open: Gauge::default(),
+            mwi_subscribers: Gauge::default(),
+            mwi_drift: Counter::default(),
+            mwi_hints: Family::default(),
             registry: Registry::default(),
         };
         inner.register(&mut registry);
@@ -102,6 +114,11 @@ impl Inner {
             self.reloads.clone(),
         );
         registry.register("store_open", "1 once the store is open", self.open.clone());
+        registry.register("mwi_subscribers", "Event streams that are open", self.mwi_subscribers.clone());
+        let help = "Lamps that a comparison with the store found changed without an event";
+        registry.register("mwi_drift", help, self.mwi_drift.clone());
+        let help = "Hints to and from other replicas, by outcome";
+        registry.register("mwi_hints", help, self.mwi_hints.clone());
     }
 }
 
@@ -145,6 +162,21 @@ impl Metrics {
     /// Shows whether the store is open.
     pub fn show_open(&self, open: bool) {
         self.0.open.set(i64::from(open));
+    }
+
+    /// Shows how many event streams are open.
+    pub fn show_subscribers(&self, streams: usize) {
+        self.0.mwi_subscribers.set(i64::try_from(streams).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a lamp that no event had announced.
+    pub fn count_drift(&self) {
+        self.0.mwi_drift.inc();
+    }
+
+    /// Counts a hint: `out` with `sent`, `failed` or `dropped`; `in` with `heeded` or why not.
+    pub fn count_hint(&self, direction: &'static str, outcome: &'static str) {
+        self.0.mwi_hints.get_or_create(&HintLabels { direction, outcome }).inc();
     }
 
     /// All metrics in the OpenMetrics text format.

@@ -34,8 +34,8 @@ pub struct Built {
     pub config: ConfigMap,
     /// What the storage needs.
     pub storage: BuiltStorage,
-    /// The API, and the pods' own names.
-    pub services: [Service; 2],
+    /// The API, the pods' own names, and where replicas find one another.
+    pub services: [Service; 3],
     /// Keeps a drain from taking all pods at once.
     pub disruption_budget: PodDisruptionBudget,
     /// The pods.
@@ -80,7 +80,11 @@ pub fn build(plan: &Plan) -> Result<Built, voicemail_core::config::ConfigError> 
         service_account: service_account::build_service_account(plan),
         config: config::build_config_map(plan)?,
         storage: build_storage(plan),
-        services: [service::build_service(plan), service::build_headless_service(plan)],
+        services: [
+            service::build_service(plan),
+            service::build_headless_service(plan),
+            service::build_peers_service(plan),
+        ],
         disruption_budget: disruption_budget::build_disruption_budget(plan),
         deployment: deployment::build_deployment(plan),
     })

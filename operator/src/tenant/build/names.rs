@@ -35,6 +35,11 @@ pub fn headless_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-headless")
 }
 
+/// Name of the Service by which replicas find one another.
+pub fn peers_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail-peers")
+}
+
 /// Name of the SecretProviderClass of a region.
 pub fn provider_class_name(tenant: &str, region: &str) -> String {
     format!("{tenant}-voicemail-{region}")

@@ -1,7 +1,8 @@
-//! The Services: one address for the API, and a headless one by which replicas and monitors find each pod.
+//! The Services: one address for the API, a headless one by which monitors find each pod, and one by which
+//! replicas do, to tell one another which mailboxes changed.
 
 use super::super::validate::Plan;
-use super::names::{child_name, headless_name, owned, selector_labels};
+use super::names::{child_name, headless_name, owned, peers_name, selector_labels};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -9,6 +10,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 pub const API_PORT: u16 = 8081;
 /// Port of health and metrics, plain HTTP, inside the cluster only.
 pub const METRICS_PORT: u16 = 9090;
+/// UDP port of the hints that replicas send one another, inside the cluster only.
+pub const HINTS_PORT: u16 = 9091;
 
 /// Builds the API's Service.
 pub fn build_service(plan: &Plan) -> Service {
@@ -26,17 +29,30 @@ pub fn build_service(plan: &Plan) -> Service {
 
 /// Builds the headless Service. Pods that aren't ready are in it too: a monitor wants to see them.
 pub fn build_headless_service(plan: &Plan) -> Service {
+    let ports = vec![build_port("https", API_PORT, "api"), build_port("metrics", METRICS_PORT, "metrics")];
+    build_headless(plan, headless_name(&plan.name), ports)
+}
+
+/// Builds the replicas' own Service. A pod that isn't ready may still hold event streams.
+pub fn build_peers_service(plan: &Plan) -> Service {
+    // By number: a name would have to be a port of the pod's template, and changing that restarts every pod.
+    let hints = ServicePort {
+        protocol: Some("UDP".into()),
+        target_port: Some(IntOrString::Int(HINTS_PORT.into())),
+        ..build_port("hints", HINTS_PORT, "hints")
+    };
+    build_headless(plan, peers_name(&plan.name), vec![hints])
+}
+
+fn build_headless(plan: &Plan, name: String, ports: Vec<ServicePort>) -> Service {
     Service {
-        metadata: owned(plan, headless_name(&plan.name)),
+        metadata: owned(plan, name),
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".into()),
             cluster_ip: Some("None".into()),
             publish_not_ready_addresses: Some(true),
             selector: Some(selector_labels(&plan.name)),
-            ports: Some(vec![
-                build_port("https", API_PORT, "api"),
-                build_port("metrics", METRICS_PORT, "metrics"),
-            ]),
+            ports: Some(ports),
             ..Default::default()
         }),
         ..Default::default()

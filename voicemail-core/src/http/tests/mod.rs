@@ -2,6 +2,7 @@
 
 mod agents;
 mod deposit;
+mod events;
 mod gates;
 mod numbers;
 mod pins;

@@ -1,0 +1,39 @@
+//! How lamps are kept right: event streams and how often they are compared with the store.
+
+use super::duration;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Message waiting indication.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MwiConfig {
+    /// How long an event stream lives at most; the client then connects again (1 m to 24 h).
+    #[serde(default = "default_stream_lifetime", with = "duration")]
+    pub stream_lifetime: Duration,
+    /// How often the lamps that somebody watches are compared with the store (1 s to 1 h). When absent 30 s on
+    /// a volume, and 5 m on a store whose requests cost money.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::optional")]
+    pub reconcile_every: Option<Duration>,
+}
+
+fn default_stream_lifetime() -> Duration {
+    Duration::from_secs(3_600)
+}
+
+impl Default for MwiConfig {
+    fn default() -> Self {
+        Self { stream_lifetime: default_stream_lifetime(), reconcile_every: None }
+    }
+}
+
+/// Where this replica listens for hints of the others, and where the others are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PeersConfig {
+    /// UDP address, port 9091 in a cluster; never exposed outside it.
+    pub listen: SocketAddr,
+    /// Host and port whose addresses are all replicas', such as `acme-voicemail-peers:9091`.
+    pub service: String,
+}
