@@ -234,10 +234,22 @@ impl Core {
         tokio::select! {
             () = sweeper.run() => {}
             () = self.keep_registered() => {}
-            () = self.context.lamps().run(&self.context) => {}
             () = watch(&self.context) => {}
             () = stop.cancelled() => {}
         }
+    }
+
+    /// Keeps lamps right and announces them, until the future is dropped: as long as anything may change.
+    pub async fn run_lamps(&self) {
+        self.context.lamps().run(&self.context).await;
+    }
+
+    /// Leaves lamps that aren't delivered yet to other replicas, once nothing changes any more.
+    ///
+    /// # Errors
+    /// The store's; then a start or a change of the mailbox sends them.
+    pub async fn leave_lamps(&self) -> Result<(), StoreError> {
+        self.context.lamps().leave_deliveries(&self.context).await
     }
 
     async fn keep_registered(&self) {

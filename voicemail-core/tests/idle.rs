@@ -5,13 +5,15 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use voicemail_core::clock::{Surroundings, World};
-use voicemail_core::config::TenantConfig;
+use voicemail_core::config::{TenantConfig, WebhookConfig};
 use voicemail_core::core::{Core, TenantKeys};
 use voicemail_core::gdpr::ReceiptKey;
 use voicemail_core::model::{TenantKey, Time};
@@ -133,8 +135,15 @@ impl Store for Counted {
     }
 }
 
-async fn open(world: &World, store: Arc<Counted>) -> Core {
-    let config = TenantConfig::parse(include_str!("../../examples/standalone.yaml")).unwrap();
+/// With a webhook whose secret is in that file; it has been told of every lamp.
+async fn open(world: &World, store: Arc<Counted>, secret: &Path) -> Core {
+    let mut config = TenantConfig::parse(include_str!("../../examples/standalone.yaml")).unwrap();
+    config.mwi.webhook = Some(WebhookConfig {
+        url: "https://lamps.example/".into(),
+        secret_file: secret.to_owned(),
+        allowed_private_ranges: Vec::new(),
+        ca_file: None,
+    });
     let receipt = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
     let keys = TenantKeys {
         tenant: TenantKey::new(&[7; 32]).unwrap(),
@@ -144,15 +153,34 @@ async fn open(world: &World, store: Arc<Counted>) -> Core {
     Core::open_on(&config, keys, regions, world.clone()).await.unwrap()
 }
 
+/// Each of the sixteen documents holds all mailboxes, which is more than any of them needs.
+async fn note_all_delivered(store: &Counted) {
+    let dark = json!({ "new": 0, "old": 0, "urgentNew": 0, "urgentOld": 0 });
+    let mailboxes: BTreeMap<String, &Value> = (0..MAILBOXES).map(|n| (n.to_string(), &dark)).collect();
+    let document = json!({ "schema": 1, "revision": 1, "nonces": [], "mailboxes": mailboxes }).to_string();
+    for part in 0..16 {
+        let key = Key::listed(&format!("mwi/delivered/{part:x}")).unwrap();
+        store.replace(&key, None, Bytes::from(document.clone())).await.unwrap();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_replica_asks_its_store_at_most_a_hundred_times_an_hour() {
     let world = World::new(Virtual(tokio::time::Instant::now()));
     let inner = MemoryStore::new(world.clone());
     let store = Arc::new(Counted { inner, world: world.clone(), asked: Mutex::default() });
-    let core = Arc::new(open(&world, Arc::clone(&store)).await);
+    rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap();
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let core = Arc::new(open(&world, Arc::clone(&store), secret.path()).await);
     for n in 0..MAILBOXES {
         core.directory.put_mailbox(&n.to_string().parse().unwrap(), None, None).await.unwrap();
     }
+    note_all_delivered(&store).await;
+    let lamps = tokio::spawn({
+        let core = Arc::clone(&core);
+        async move { core.run_lamps().await }
+    });
     let stop = CancellationToken::new();
     let sweeping = tokio::spawn({
         let (core, stop) = (Arc::clone(&core), stop.clone());
@@ -169,7 +197,8 @@ async fn an_idle_replica_asks_its_store_at_most_a_hundred_times_an_hour() {
     });
     // The first minute is the start's.
     tokio::time::sleep(Duration::from_secs(60)).await;
-    store.take();
+    let start = store.take();
+    assert!(start["load"] >= MAILBOXES, "every lamp is compared at the start: {start:?}");
     for hour in 0..26 {
         tokio::time::sleep(HOUR).await;
         let asked = store.take();
@@ -180,4 +209,5 @@ async fn an_idle_replica_asks_its_store_at_most_a_hundred_times_an_hour() {
     stop.cancel();
     sweeping.await.unwrap();
     probing.abort();
+    lamps.abort();
 }

@@ -2,7 +2,9 @@
 //!
 //! Pure: nothing is read from disk here, so that the operator can check what it is about to write.
 
-use super::{ClassOfService, MwiConfig, NumberPrefix, PeersConfig, StorageConfig, TenantConfig};
+use super::{
+    ClassOfService, MwiConfig, NumberPrefix, PeersConfig, StorageConfig, TenantConfig, WebhookConfig,
+};
 use std::collections::BTreeSet;
 
 /// Why a configuration can't be used.
@@ -98,7 +100,11 @@ fn check_mwi(mwi: &MwiConfig) -> Result<(), ConfigError> {
     let lifetime = mwi.stream_lifetime.as_secs();
     rule((60..=86_400).contains(&lifetime), "mwi.streamLifetime", || "write 1m to 24h".into())?;
     let period = mwi.reconcile_every.map_or(1, |period| period.as_secs());
-    rule((1..=3_600).contains(&period), "mwi.reconcileEvery", || "write 1s to 1h".into())
+    rule((1..=3_600).contains(&period), "mwi.reconcileEvery", || "write 1s to 1h".into())?;
+    let secure = |webhook: &WebhookConfig| webhook.url.len() <= 2_048 && webhook.url.starts_with("https://");
+    rule(mwi.webhook.as_ref().is_none_or(secure), "mwi.webhook.url", || {
+        "write a URL that begins with https://".into()
+    })
 }
 
 fn check_peers(peers: &PeersConfig) -> Result<(), ConfigError> {

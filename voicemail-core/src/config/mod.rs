@@ -15,7 +15,7 @@ mod storage;
 
 pub use check::ConfigError;
 pub use duration::{format_duration, parse_duration};
-pub use mwi::{MwiConfig, PeersConfig};
+pub use mwi::{MwiConfig, PeersConfig, WebhookConfig};
 pub use storage::{
     AzureBlobConfig, AzureCredentials, EtagQuoting, RegionConfig, S3Config, S3Credentials, StorageConfig,
 };

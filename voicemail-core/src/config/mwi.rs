@@ -1,8 +1,10 @@
 //! How lamps are kept right: event streams and how often they are compared with the store.
 
 use super::duration;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Message waiting indication.
@@ -16,6 +18,26 @@ pub struct MwiConfig {
     /// a volume, and 5 m on a store whose requests cost money.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::optional")]
     pub reconcile_every: Option<Duration>,
+    /// Where lamps are sent for systems that can't hold a stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookConfig>,
+}
+
+/// A receiver of signed requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// Where to, `https://` only. Redirects are not followed.
+    pub url: String,
+    /// File with one or more secrets of the form `whsec_BASE64`, separated by white space; re-read at every use.
+    pub secret_file: PathBuf,
+    /// Addresses that aren't public and may be connected to nevertheless, such as `10.20.0.0/16`. This machine,
+    /// its link and clouds' metadata services never are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_private_ranges: Vec<IpNet>,
+    /// PEM file of a private CA; the system's when absent. Re-read at every use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 fn default_stream_lifetime() -> Duration {
@@ -24,7 +46,7 @@ fn default_stream_lifetime() -> Duration {
 
 impl Default for MwiConfig {
     fn default() -> Self {
-        Self { stream_lifetime: default_stream_lifetime(), reconcile_every: None }
+        Self { stream_lifetime: default_stream_lifetime(), reconcile_every: None, webhook: None }
     }
 }
 

@@ -5,6 +5,7 @@ use super::mailbox::is_older;
 use super::read::{self, Read};
 use super::{Checker, GRACE};
 use crate::model::{DueItem, Group, GroupId, TenantDocument, User, UserId};
+use crate::mwi::{Courier, Delivered};
 use crate::store::{Key, StoreError};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -31,6 +32,8 @@ impl Checker<'_> {
             ["tenant"] => self.check_tenant(key).await?,
             ["user", name] if name.parse::<UserId>().is_ok() => self.check_document::<User>(key).await?,
             ["group", name] if name.parse::<GroupId>().is_ok() => self.check_document::<Group>(key).await?,
+            ["mwi", "courier"] => self.check_document::<Courier>(key).await?,
+            ["mwi", "delivered", _] => self.check_document::<Delivered>(key).await?,
             ["probe", _] => match Key::probe_begun(key.as_str()) {
                 Some(begun) => is_older(begun, self.now, GRACE * 26).then_some(Code::LeftoverProbe),
                 None => Some(Code::ForeignKey),

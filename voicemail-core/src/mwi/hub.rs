@@ -6,8 +6,8 @@
 
 use super::backlog::Backlog;
 use super::hint::{Digest, HintKey};
-use super::peers;
 use super::watched::{Alarm, Cause, Lamp, Registry, Subscriber};
+use super::{peers, webhook};
 use crate::context::Context;
 use crate::model::{GroupId, MailboxId, Mwi, TenantKey, UserId};
 use crate::store::StoreError;
@@ -23,6 +23,8 @@ use tokio::sync::Notify;
 const MOST_SUBSCRIBERS: usize = 10_000;
 /// Changes that wait to be told to the other replicas; more are left to their timers.
 const MOST_HINTS: usize = 4_096;
+/// Mailboxes that wait for the webhook; more than any tenant should have.
+const MOST_DELIVERIES: usize = 100_000;
 /// Reads under way at once.
 const MOST_READS: usize = 16;
 /// Pause before a read that failed is tried again.
@@ -48,6 +50,8 @@ pub(crate) struct Hub {
     registry: Mutex<Registry>,
     wake: Notify,
     outgoing: Backlog<Topic>,
+    deliveries: Backlog<MailboxId>,
+    turn: Mutex<Option<String>>,
     metrics: OnceLock<Metrics>,
 }
 
@@ -59,6 +63,8 @@ impl Hub {
             registry: Mutex::default(),
             wake: Notify::new(),
             outgoing: Backlog::new(MOST_HINTS),
+            deliveries: Backlog::new(MOST_DELIVERIES),
+            turn: Mutex::default(),
             metrics: OnceLock::new(),
         }
     }
@@ -66,6 +72,22 @@ impl Hub {
     /// What the other replicas are to be told.
     pub(super) fn outgoing(&self) -> &Backlog<Topic> {
         &self.outgoing
+    }
+
+    /// Mailboxes whose lamps the webhook's receiver may not know.
+    pub(super) fn deliveries(&self) -> &Backlog<MailboxId> {
+        &self.deliveries
+    }
+
+    /// Under which name this replica delivers now, if it is its turn.
+    pub(super) fn turn(&self) -> MutexGuard<'_, Option<String>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn count_delivery(&self, outcome: &'static str) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.count_delivery(outcome);
+        }
     }
 
     pub(super) fn count_hint(&self, direction: &'static str, outcome: &'static str) {
@@ -93,6 +115,11 @@ impl Hub {
         self.look_at(topic);
         if !self.outgoing.add(topic) {
             self.count_hint("out", "dropped");
+        }
+        if let Topic::Mailbox(mailbox) = topic
+            && !self.deliveries.add(mailbox)
+        {
+            self.count_delivery("dropped");
         }
     }
 
@@ -188,7 +215,7 @@ impl Hub {
 
     /// Keeps lamps right and tells and hears the other replicas, until the future is dropped.
     pub(crate) async fn run(&self, context: &Context) {
-        tokio::join!(self.read_changes(context), peers::run(self, context));
+        tokio::join!(self.read_changes(context), peers::run(self, context), webhook::run(self, context));
     }
 
     /// Reads what changed, and all that is watched from time to time.
@@ -210,6 +237,14 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// Leaves what isn't delivered yet to others. The last thing that a core does.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn leave_deliveries(&self, context: &Context) -> Result<(), StoreError> {
+        webhook::flush(self, context).await
     }
 
     fn next_dirty(&self) -> Option<(MailboxId, Cause)> {

@@ -17,8 +17,10 @@ mod hub;
 mod peers;
 mod subscription;
 mod watched;
+mod webhook;
 
 pub(crate) use event::Change;
 pub use event::{MwiEvent, MwiGone, MwiState};
 pub(crate) use hub::{Hub, Topic};
 pub(crate) use subscription::{Refused, Subscription};
+pub(crate) use webhook::{Courier, Delivered};

@@ -174,13 +174,31 @@ async fn work(state: State, api: Listener, stop: CancellationToken) {
         }
         None => (None, tokio::spawn(api.serve_plain(routes))),
     };
-    if let Some(core) = opening::until(&stop, opening::open(&state)).await {
-        core.run_sweeper(stop.clone()).await;
-    }
-    if let Err(error) = serving.await {
-        tracing::error!(%error, "the API's listener ended");
+    let serving = async {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the API's listener ended");
+        }
+    };
+    match opening::until(&stop, opening::open(&state)).await {
+        Some(core) => run(&core, &stop, serving).await,
+        None => serving.await,
     }
     if let Some(following) = following {
         following.abort();
+    }
+}
+
+/// Sweeps until told to stop, and keeps lamps right as long as requests may change them.
+async fn run(core: &Core, stop: &CancellationToken, serving: impl Future<Output = ()>) {
+    let work = async {
+        core.run_sweeper(stop.clone()).await;
+        serving.await;
+    };
+    tokio::select! {
+        () = work => {}
+        () = core.run_lamps() => {}
+    }
+    if let Ok(Err(error)) = timeout(LAST_TASKS, core.leave_lamps()).await {
+        tracing::warn!(reason = error.reason(), %error, "lamps that weren't delivered wait for the next start");
     }
 }

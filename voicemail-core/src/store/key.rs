@@ -95,6 +95,16 @@ impl Key {
         Self(audio.as_str().to_owned())
     }
 
+    /// Whose turn it is to deliver lamps.
+    pub(crate) fn courier() -> Self {
+        Self("mwi/courier".into())
+    }
+
+    /// What was delivered of a mailbox's lamp, and of a sixteenth of all.
+    pub(crate) fn delivered(mailbox: &MailboxId) -> Self {
+        Self(format!("mwi/delivered/{:x}", hash(mailbox) >> 28))
+    }
+
     /// A throw-away name for a probe that begins then; a crash may leave it to the sweeper.
     pub fn probe(begun: Time, random: &str) -> Self {
         Self(format!("probe/{:x}-{random}", begun.0))
@@ -122,11 +132,15 @@ impl Key {
     }
 }
 
-/// Mailboxes are spread over 256 folders by a hash of their name (FNV-1a: stable, not secret).
+/// Mailboxes are spread over 256 folders by a hash of their name.
 fn mailbox_path(mailbox: &MailboxId) -> String {
+    format!("mb/{:02x}/{mailbox}", hash(mailbox) >> 24)
+}
+
+/// FNV-1a: stable, not secret.
+fn hash(mailbox: &MailboxId) -> u32 {
     let seed = 0x811c_9dc5_u32;
-    let hash = mailbox.as_str().bytes().fold(seed, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-    format!("mb/{:02x}/{mailbox}", hash >> 24)
+    mailbox.as_str().bytes().fold(seed, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193))
 }
 
 impl fmt::Display for Key {

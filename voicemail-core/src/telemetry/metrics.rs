@@ -43,6 +43,11 @@ struct HintLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OperationLabels {
     operation: &'static str,
     result: &'static str,
@@ -65,6 +70,7 @@ struct Inner {
     mwi_subscribers: Gauge,
     mwi_drift: Counter,
     mwi_hints: Family<HintLabels, Counter>,
+    mwi_deliveries: Family<OutcomeLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -83,6 +89,7 @@ impl Default for Metrics {
             mwi_subscribers: Gauge::default(),
             mwi_drift: Counter::default(),
             mwi_hints: Family::default(),
+            mwi_deliveries: Family::default(),
             registry: Registry::default(),
         };
         inner.register(&mut registry);
@@ -119,6 +126,8 @@ impl Inner {
         registry.register("mwi_drift", help, self.mwi_drift.clone());
         let help = "Hints to and from other replicas, by outcome";
         registry.register("mwi_hints", help, self.mwi_hints.clone());
+        let help = "Lamps sent to the webhook, by outcome";
+        registry.register("mwi_webhook_deliveries", help, self.mwi_deliveries.clone());
     }
 }
 
@@ -177,6 +186,11 @@ impl Metrics {
     /// Counts a hint: `out` with `sent`, `failed` or `dropped`; `in` with `heeded` or why not.
     pub fn count_hint(&self, direction: &'static str, outcome: &'static str) {
         self.0.mwi_hints.get_or_create(&HintLabels { direction, outcome }).inc();
+    }
+
+    /// Counts a lamp for the webhook: `delivered`, `refused`, `unreachable`, `unusable` or `dropped`.
+    pub fn count_delivery(&self, outcome: &'static str) {
+        self.0.mwi_deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// All metrics in the OpenMetrics text format.
