@@ -157,7 +157,8 @@ async fn open(world: &World, store: Arc<Counted>, secret: &Path) -> Core {
 async fn note_all_delivered(store: &Counted) {
     let dark = json!({ "new": 0, "old": 0, "urgentNew": 0, "urgentOld": 0 });
     let mailboxes: BTreeMap<String, &Value> = (0..MAILBOXES).map(|n| (n.to_string(), &dark)).collect();
-    let document = json!({ "schema": 1, "revision": 1, "nonces": [], "mailboxes": mailboxes }).to_string();
+    let document =
+        json!({ "_": { "schema": 1, "revision": 1, "nonces": [] }, "mailboxes": mailboxes }).to_string();
     for part in 0..16 {
         let key = Key::listed(&format!("mwi/delivered/{part:x}")).unwrap();
         store.replace(&key, None, Bytes::from(document.clone())).await.unwrap();
@@ -177,6 +178,7 @@ async fn an_idle_replica_asks_its_store_at_most_a_hundred_times_an_hour() {
         core.directory.put_mailbox(&n.to_string().parse().unwrap(), None, None).await.unwrap();
     }
     note_all_delivered(&store).await;
+    store.take();
     let lamps = tokio::spawn({
         let core = Arc::clone(&core);
         async move { core.run_lamps().await }
@@ -198,7 +200,8 @@ async fn an_idle_replica_asks_its_store_at_most_a_hundred_times_an_hour() {
     // The first minute is the start's.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let start = store.take();
-    assert!(start["load"] >= MAILBOXES, "every lamp is compared at the start: {start:?}");
+    let compared = start["load"] >= MAILBOXES + 16 && start["load"] < MAILBOXES + 100;
+    assert!(compared, "every lamp is compared once at the start: {start:?}");
     for hour in 0..26 {
         tokio::time::sleep(HOUR).await;
         let asked = store.take();

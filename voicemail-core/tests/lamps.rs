@@ -7,29 +7,15 @@ mod served;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use served::{Process, Setup, speech};
-use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
+use served::replica::{CALLER, Replica, free_port};
+use std::net::UdpSocket;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
 
 const DEADLINE: Duration = Duration::from_secs(20);
-const CALLER: &str = "+442079460123";
-
-/// A UDP port that is free now.
-fn free_port() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-/// One replica, and a client with every role.
-struct Replica {
-    process: Process,
-    token: String,
-    setup: Setup,
-}
 
 /// A stream of events.
 struct Stream {
@@ -41,66 +27,6 @@ struct Event {
     name: String,
     id: String,
     data: Value,
-}
-
-impl Replica {
-    /// On a shared volume; hears hints at one address and sends them to another.
-    fn start(volume: &Path, own: SocketAddr, other: SocketAddr, reconcile_every: &str) -> Self {
-        let setup = Setup::new();
-        let mut config: Value = serde_yaml::from_str(&setup.example()).unwrap();
-        config["regions"][0]["storage"] = json!({ "volume": { "path": volume } });
-        config["peers"] = json!({ "listen": own, "service": other });
-        config["mwi"] = json!({ "reconcileEvery": reconcile_every });
-        setup.write_config(&serde_yaml::to_string(&config).unwrap());
-        let mut process = Process::start(&setup);
-        process.wait_for("open");
-        Self { process, token: setup.token(), setup }
-    }
-
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let url = format!("{}/api/v1/{path}", self.process.api);
-        Client::new().request(method, url).bearer_auth(&self.token)
-    }
-
-    async fn send(&self, method: Method, path: &str, body: Value) -> Value {
-        let answer = self.request(method, path).json(&body).send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
-        assert!(status.is_success(), "{path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or_default()
-    }
-
-    async fn provision(&self) {
-        for mailbox in ["1001", "2000"] {
-            self.send(Method::PUT, &format!("mailboxes/{mailbox}"), json!({})).await;
-        }
-        self.send(Method::PUT, "groups/sales", json!({ "mailbox": "2000" })).await;
-        self.send(Method::PUT, "users/alice", json!({ "mailboxes": ["1001"] })).await;
-    }
-
-    async fn deposit(&self, mailbox: &str) {
-        let audio = reqwest::multipart::Part::bytes(speech());
-        let form = reqwest::multipart::Form::new().text("caller", CALLER).part("audio", audio);
-        let post = self.request(Method::POST, &format!("mailboxes/{mailbox}/messages")).multipart(form);
-        assert_eq!(post.send().await.unwrap().status(), StatusCode::CREATED);
-    }
-
-    async fn listen(&self, last: Option<&str>) -> Stream {
-        let mut get = self.request(Method::GET, "mwi/events");
-        if let Some(last) = last {
-            get = get.header("last-event-id", last);
-        }
-        let answer = get.send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        Stream { chunks: answer.bytes_stream().boxed(), text: String::new() }
-    }
-
-    async fn metric(&self, name: &str) -> f64 {
-        let text =
-            reqwest::get(format!("{}/metrics", self.process.metrics)).await.unwrap().text().await.unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
-    }
 }
 
 impl Stream {
@@ -143,11 +69,24 @@ impl Stream {
     }
 }
 
+async fn listen(replica: &Replica, last: Option<&str>) -> Stream {
+    let mut get = replica.request(Method::GET, "mwi/events");
+    if let Some(last) = last {
+        get = get.header("last-event-id", last);
+    }
+    let answer = get.send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    Stream { chunks: answer.bytes_stream().boxed(), text: String::new() }
+}
+
 /// Two replicas that hear each other; only a hint can be quick, since their timers take an hour.
 async fn pair(volume: &TempDir) -> [Replica; 2] {
     let (here, there) = (free_port(), free_port());
-    let pair =
-        [Replica::start(volume.path(), here, there, "1h"), Replica::start(volume.path(), there, here, "1h")];
+    let pair = [
+        Replica::start(volume.path(), here, there, &json!({ "reconcileEvery": "1h" })),
+        Replica::start(volume.path(), there, here, &json!({ "reconcileEvery": "1h" })),
+    ];
     pair[0].provision().await;
     pair
 }
@@ -156,7 +95,7 @@ async fn pair(volume: &TempDir) -> [Replica; 2] {
 async fn a_change_on_one_replica_is_seen_on_the_other_within_a_second() {
     let volume = tempfile::tempdir().unwrap();
     let [here, there] = pair(&volume).await;
-    let mut stream = there.listen(None).await;
+    let mut stream = listen(&there, None).await;
     assert_eq!(stream.next("state").await.data["Mailboxes"][0]["Voice-Message"], "0/0 (0/0)");
     let begun = Instant::now();
     here.deposit("1001").await;
@@ -189,10 +128,20 @@ async fn when_every_hint_is_lost_the_timer_makes_the_lamp_right() {
     let volume = tempfile::tempdir().unwrap();
     let hole = UdpSocket::bind("127.0.0.1:0").unwrap();
     hole.set_read_timeout(Some(DEADLINE)).unwrap();
-    let here = Replica::start(volume.path(), free_port(), hole.local_addr().unwrap(), "1h");
-    let there = Replica::start(volume.path(), free_port(), hole.local_addr().unwrap(), "1s");
+    let here = Replica::start(
+        volume.path(),
+        free_port(),
+        hole.local_addr().unwrap(),
+        &json!({ "reconcileEvery": "1h" }),
+    );
+    let there = Replica::start(
+        volume.path(),
+        free_port(),
+        hole.local_addr().unwrap(),
+        &json!({ "reconcileEvery": "1s" }),
+    );
     here.provision().await;
-    let mut stream = there.listen(None).await;
+    let mut stream = listen(&there, None).await;
     stream.next("state").await;
     here.deposit("1001").await;
     stream.lamp("1001", "1/0 (0/0)").await;
@@ -209,14 +158,14 @@ async fn when_every_hint_is_lost_the_timer_makes_the_lamp_right() {
 async fn a_client_of_a_replica_that_stops_goes_on_at_another_without_being_told_twice() {
     let volume = tempfile::tempdir().unwrap();
     let [here, there] = pair(&volume).await;
-    let mut stream = here.listen(None).await;
+    let mut stream = listen(&here, None).await;
     stream.next("state").await;
     there.deposit("1001").await;
     let last = stream.lamp("1001", "1/0 (0/0)").await;
     let Replica { process, setup, .. } = here;
     process.stop();
     assert!(stream.try_next().await.is_none());
-    let mut stream = there.listen(Some(&last)).await;
+    let mut stream = listen(&there, Some(&last)).await;
     let comment = timeout(DEADLINE, stream.chunks.next()).await.unwrap().unwrap().unwrap();
     assert!(comment.ends_with(b": unchanged\n\n"), "{comment:?}");
     there.deposit("1001").await;

@@ -244,8 +244,10 @@ impl Courier<'_> {
         for mailbox in batch {
             match self.compare(ledger, mailbox).await {
                 Ok(found) => due.extend(found),
-                // One that can't be decoded must not keep the others waiting; its repair announces it.
-                Err(error) if error.is_about_one() => {}
+                // The others must not wait for one that can't be decoded.
+                Err(error) if error.is_about_one() => {
+                    tracing::error!(reason = error.reason(), %error, "a lamp can't be delivered before a repair");
+                }
                 Err(error) => return Err(error),
             }
         }
