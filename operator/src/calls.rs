@@ -87,6 +87,11 @@ impl CallError {
         self.status().is_some_and(|status| status.code == 404 && !status.is_not_found())
     }
 
+    /// Whether the operator has no right to do it, or admission refused it.
+    pub fn is_forbidden(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_forbidden)
+    }
+
     /// Whether somebody else was faster.
     pub fn is_conflict(&self) -> bool {
         self.status().is_some_and(|status| status.is_conflict() || status.is_already_exists())

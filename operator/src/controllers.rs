@@ -10,7 +10,9 @@ use crate::{gdpr, tenant};
 use futures::future::join_all;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::PartialObjectMeta;
 use kube::runtime::Controller;
@@ -80,6 +82,8 @@ fn tenant_controller(context: &Context, namespace: Option<&str>) -> Controller<G
     let controller = watch_children::<PersistentVolumeClaim>(controller, context, namespace);
     let controller = watch_children::<Service>(controller, context, namespace);
     let controller = watch_children::<PodDisruptionBudget>(controller, context, namespace);
+    let controller = watch_children::<NetworkPolicy>(controller, context, namespace);
+    let controller = watch_children::<HorizontalPodAutoscaler>(controller, context, namespace);
     let controller = watch_children::<Deployment>(controller, context, namespace);
     watch_children::<Pod>(controller, context, namespace)
 }

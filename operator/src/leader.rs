@@ -8,6 +8,7 @@
 //! began 10 s ago, hence before anybody may take over. It tries every 2 s, and lets go when it ends.
 
 use crate::calls::CallError;
+use crate::fence::Fence;
 use crate::metrics::Metrics;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -84,7 +85,12 @@ impl Elector {
 
     /// Whether this contender may act.
     pub fn leads(&self, now: Instant) -> bool {
-        self.renewed.is_some_and(|renewed| now.duration_since(renewed) < RENEW_DEADLINE)
+        self.leads_until().is_some_and(|end| now < end)
+    }
+
+    /// The moment from which this contender may not act any more.
+    pub fn leads_until(&self) -> Option<Instant> {
+        self.renewed.map(|renewed| renewed + RENEW_DEADLINE)
     }
 }
 
@@ -101,6 +107,7 @@ pub async fn lead(
     namespace: &str,
     me: String,
     metrics: Arc<Metrics>,
+    fence: Fence,
     elected: CancellationToken,
     stop: CancellationToken,
 ) {
@@ -113,6 +120,10 @@ pub async fn lead(
         }
         let leads = candidate.elector.leads(Instant::now());
         metrics.set_leader(leads);
+        match candidate.elector.leads_until() {
+            Some(end) => fence.open_until(end),
+            None => fence.close(),
+        }
         if leads && !led {
             tracing::info!(lease = LEASE, "this replica leads");
             elected.cancel();
@@ -124,6 +135,7 @@ pub async fn lead(
         led = leads;
         tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(RETRY) => {} }
     }
+    fence.close();
     candidate.release(led).await;
     metrics.set_leader(false);
 }

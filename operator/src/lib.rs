@@ -13,6 +13,7 @@ pub mod api;
 pub mod calls;
 pub mod controllers;
 pub mod crd_files;
+pub mod fence;
 pub mod gdpr;
 pub mod health;
 pub mod leader;

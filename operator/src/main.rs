@@ -6,6 +6,7 @@
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use k8s_openapi::api::core::v1::Namespace;
+use kube::client::ClientBuilder;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client, Config, ResourceExt};
 use std::path::PathBuf;
@@ -14,11 +15,15 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use voicemail_operator::calls::within_deadline;
+use voicemail_operator::fence::{Fence, FenceLayer};
 use voicemail_operator::gdpr::core_client::Cores;
 use voicemail_operator::health::{self, Health};
 use voicemail_operator::metrics::Metrics;
 use voicemail_operator::runtime::Context;
 use voicemail_operator::settings::Settings;
+use voicemail_operator::tenant::kinds::MissingKinds;
+use voicemail_operator::tenant::looks::Looks;
+use voicemail_operator::tenant::rollout::RolloutBudget;
 use voicemail_operator::{controllers, crd_files, leader, telemetry};
 
 /// Running reconciles may end within this time after a signal.
@@ -71,10 +76,11 @@ async fn run(mut settings: Settings) -> anyhow::Result<()> {
     tokio::spawn(async move { signs.give_signs().await });
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let client = connect().await?;
-    let context = Arc::new(build_context(client, settings, metrics).await?);
+    let fence = Fence::default();
+    let (client, fenced) = connect(&fence).await?;
+    let context = Arc::new(build_context(fenced, settings, metrics).await?);
     health.set_ready();
-    work(context, stop).await
+    work(context, Election { client, fence }, stop).await
 }
 
 fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
@@ -88,10 +94,19 @@ fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
 }
 
 /// Retrying is left to the work queue's back-off: kube's own retries could take minutes within one call.
-async fn connect() -> anyhow::Result<Client> {
+///
+/// Two clients: the election's, and the controllers', which writes only while this replica leads.
+async fn connect(fence: &Fence) -> anyhow::Result<(Client, Client)> {
     let mut config = Config::infer().await.context("no cluster is configured")?;
     config.default_retry = false;
-    Ok(Client::try_from(config)?)
+    let fenced = ClientBuilder::try_from(config.clone())?.with_layer(&FenceLayer(fence.clone())).build();
+    Ok((Client::try_from(config)?, fenced))
+}
+
+/// What the election works with.
+struct Election {
+    client: Client,
+    fence: Fence,
 }
 
 async fn build_context(client: Client, settings: Settings, metrics: Arc<Metrics>) -> anyhow::Result<Context> {
@@ -105,6 +120,9 @@ async fn build_context(client: Client, settings: Settings, metrics: Arc<Metrics>
         // Plain HTTP: without this, a machine without CA certificates would be refused.
         http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?,
         cores: Cores::default(),
+        kinds: MissingKinds::default(),
+        looks: Looks::default(),
+        rollouts: RolloutBudget::new(settings.max_concurrent_rollouts),
         client,
         settings,
         cluster,
@@ -121,14 +139,15 @@ async fn read_cluster(client: &Client) -> anyhow::Result<String> {
 }
 
 /// Waits for the lease, then works.
-async fn work(context: Arc<Context>, stop: CancellationToken) -> anyhow::Result<()> {
+async fn work(context: Arc<Context>, election: Election, stop: CancellationToken) -> anyhow::Result<()> {
     let (elected, release) = (CancellationToken::new(), CancellationToken::new());
     let settings = &context.settings;
     let election = leader::lead(
-        context.client.clone(),
+        election.client,
         &settings.namespace,
         settings.replica(),
         context.metrics.clone(),
+        election.fence,
         elected.clone(),
         release.clone(),
     );

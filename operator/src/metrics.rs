@@ -8,6 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -66,6 +68,8 @@ pub struct Metrics {
     active: Family<ByController, Gauge>,
     concurrency: Family<ByController, Gauge>,
     leader: Family<ByLease, Gauge>,
+    paused: Gauge,
+    paused_uids: Mutex<BTreeSet<String>>,
 }
 
 fn buckets() -> Histogram {
@@ -85,6 +89,8 @@ impl Default for Metrics {
             active: Family::default(),
             concurrency: Family::default(),
             leader: Family::default(),
+            paused: Gauge::default(),
+            paused_uids: Mutex::default(),
         };
         metrics.register();
         metrics
@@ -106,6 +112,8 @@ impl Metrics {
         main.register("reconcile_time_seconds", "Duration of reconciles", self.seconds.clone());
         main.register("active_workers", "Reconciles under way", self.active.clone());
         main.register("max_concurrent_reconciles", "Reconciles allowed at a time", self.concurrency.clone());
+        let paused = "Tenants that the operator keeps its hands off, by annotation";
+        self.registry.register("voicemail_paused_tenants", paused, self.paused.clone());
         let leading = "1 if this replica works, 0 if it stands by";
         self.registry.register("leader_election_master_status", leading, self.leader.clone());
     }
@@ -136,6 +144,17 @@ impl Metrics {
     /// How many reconciles are allowed at a time.
     pub fn set_concurrency(&self, controller: &'static str, concurrency: u16) {
         self.concurrency.get_or_create(&ByController { controller }).set(concurrency.into());
+    }
+
+    /// Whether the operator keeps its hands off the tenant of that UID.
+    pub fn set_paused(&self, uid: &str, paused: bool) {
+        let mut uids = self.paused_uids.lock().unwrap_or_else(PoisonError::into_inner);
+        if paused {
+            uids.insert(uid.to_owned());
+        } else {
+            uids.remove(uid);
+        }
+        self.paused.set(i64::try_from(uids.len()).unwrap_or(i64::MAX));
     }
 
     /// Whether this replica works.

@@ -12,12 +12,17 @@
 pub mod backoff;
 pub mod streams;
 
-use crate::calls::{Class, Classified};
+use crate::api::VoicemailTenant;
+use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::metrics::{Metrics, Outcome};
 use crate::settings::Settings;
+use crate::tenant::kinds::MissingKinds;
+use crate::tenant::looks::Looks;
+use crate::tenant::rollout::{Image, RolloutBudget};
 use backoff::Backoffs;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::events::{Event, Recorder};
@@ -52,12 +57,42 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Clients and tokens for the tenants' cores.
     pub cores: crate::gdpr::core_client::Cores,
+    /// Kinds that this cluster doesn't know.
+    pub kinds: MissingKinds,
+    /// When each tenant's cores were asked last.
+    pub looks: Looks,
+    /// Which tenants move to a newer image.
+    pub rollouts: RolloutBudget,
 }
 
 impl Context {
+    /// Decides which image a tenant gets, after learning who is moving to the default one.
+    ///
+    /// # Errors
+    /// The tenants can't be listed.
+    pub async fn choose_image(&self, tenant: &VoicemailTenant) -> Result<Image, CallError> {
+        if !self.rollouts.is_known() {
+            let mut all = Vec::new();
+            for api in self.settings.watch_namespaces.apis::<VoicemailTenant>(&self.client) {
+                let list = within_deadline("list the tenants", api.list(&ListParams::default())).await?;
+                all.extend(list.items);
+            }
+            self.rollouts.learn(&all, &self.settings.image);
+        }
+        Ok(self.rollouts.choose(tenant, &self.settings.image))
+    }
+
+    /// Lets go of what is remembered about a tenant that is gone.
+    pub fn forget_tenant(&self, tenant: &VoicemailTenant) {
+        let uid = tenant.uid().unwrap_or_default();
+        self.looks.forget(&uid);
+        self.rollouts.forget(&uid);
+        self.metrics.set_paused(&uid, false);
+    }
+
     /// Publishes an event. A lost event is logged and no failure.
     pub async fn publish(&self, event: &Event, about: &ObjectReference) {
-        let publish = crate::calls::within_deadline("publish an event", self.recorder.publish(event, about));
+        let publish = within_deadline("publish an event", self.recorder.publish(event, about));
         if let Err(error) = publish.await {
             tracing::warn!(%error, reason = event.reason, "an event was lost");
         }

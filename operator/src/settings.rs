@@ -1,5 +1,7 @@
 //! What the operator is told when it starts: flags, each with an environment variable for the chart.
 
+use k8s_openapi::NamespaceResourceScope;
+use kube::{Api, Client, Resource};
 use std::net::SocketAddr;
 
 /// Settings of `voicemail-operator run`.
@@ -29,6 +31,9 @@ pub struct Settings {
     /// Tenants reconciled at a time.
     #[arg(long, env = "TENANT_CONCURRENCY", default_value_t = 8)]
     pub tenant_concurrency: u16,
+    /// Tenants that move to a newer default image at a time.
+    #[arg(long, env = "MAX_CONCURRENT_ROLLOUTS", default_value_t = 5)]
+    pub max_concurrent_rollouts: u16,
     /// Data-subject requests reconciled at a time.
     #[arg(long, env = "GDPR_CONCURRENCY", default_value_t = 2)]
     pub gdpr_concurrency: u16,
@@ -37,6 +42,19 @@ pub struct Settings {
 /// The namespaces to watch; none means all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Namespaces(pub Vec<String>);
+
+impl Namespaces {
+    /// An API for each of the namespaces, or the one for all.
+    pub fn apis<K>(&self, client: &Client) -> Vec<Api<K>>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        match self.0.as_slice() {
+            [] => vec![Api::all(client.clone())],
+            names => names.iter().map(|name| Api::namespaced(client.clone(), name)).collect(),
+        }
+    }
+}
 
 fn parse_namespaces(text: &str) -> Result<Namespaces, std::convert::Infallible> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());

@@ -111,6 +111,12 @@ pub fn build_from(cluster: &Cluster, repository: &str, programs: &[Program]) -> 
     Ok(image)
 }
 
+/// The same image under another name, as a newer version would have.
+pub fn alias_image(cluster: &Cluster, image: &ImageRef, word: &str) -> Result<ImageRef> {
+    let repository = format!("{}-{word}", image.repository());
+    cluster.images().alias(image.as_str(), &repository, image.tag()).map(ImageRef)
+}
+
 /// Builds all programs as the surrounding cargo command does and returns those of the image.
 fn compile(profile: Profile) -> Result<Vec<Program>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

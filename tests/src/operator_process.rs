@@ -28,6 +28,7 @@ const ACCOUNT: &str = "voicemail-operator";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 const LOG_LINES: usize = 60;
+const DEFAULT_BUDGET: u16 = 5;
 /// Name of the cluster that the operator is told.
 pub const CLUSTER_NAME: &str = "test";
 
@@ -95,6 +96,7 @@ pub struct OperatorProcess {
     identity: Arc<OperatorIdentity>,
     name: String,
     image: ImageRef,
+    budget: u16,
     health: SocketAddr,
     child: Option<Child>,
 }
@@ -103,9 +105,22 @@ impl OperatorProcess {
     /// Starts the operator under the name that it shall have in the lease, and waits until it is ready.
     pub async fn start(identity: Arc<OperatorIdentity>, name: &str, image: &ImageRef) -> Result<Self> {
         let health = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut process = Self { identity, name: name.to_owned(), image: image.clone(), health, child: None };
+        let (name, image) = (name.to_owned(), image.clone());
+        let mut process = Self { identity, name, image, budget: DEFAULT_BUDGET, health, child: None };
         process.restart().await?;
         Ok(process)
+    }
+
+    /// The default image of tenants, from the next start on.
+    pub fn set_image(&mut self, image: &str) -> &mut Self {
+        self.image = ImageRef::named(image);
+        self
+    }
+
+    /// How many tenants move to another default image at a time, from the next start on.
+    pub fn set_budget(&mut self, budget: u16) -> &mut Self {
+        self.budget = budget;
+        self
     }
 
     /// Its name in the lease.
@@ -140,6 +155,7 @@ impl OperatorProcess {
             .env("SERVICE_ACCOUNT", ACCOUNT)
             .env("CLUSTER_NAME", CLUSTER_NAME)
             .env("VOICEMAIL_IMAGE", self.image.as_str())
+            .env("MAX_CONCURRENT_ROLLOUTS", self.budget.to_string())
             .env("HEALTH_ADDRESS", self.health.to_string())
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())

@@ -17,6 +17,12 @@ pub const STALLED: &str = "Stalled";
 pub const STORAGE_READY: &str = "StorageReady";
 /// A tenant that is being deleted waits for something.
 pub const DELETION_BLOCKED: &str = "DeletionBlocked";
+/// The operator keeps its hands off a tenant's children.
+pub const PAUSED: &str = "Paused";
+/// A newer image of the core waits for its turn.
+pub const UPDATE_PENDING: &str = "UpdatePending";
+/// Whether the volume stays when its claim goes.
+pub const DATA_KEPT: &str = "DataKept";
 /// A data-subject request is done.
 pub const COMPLETED: &str = "Completed";
 /// A data-subject request can't be done as written.

@@ -11,6 +11,7 @@ pub mod access;
 pub mod conditions;
 pub mod gdpr_request;
 pub mod numbers;
+pub mod operation;
 pub mod storage;
 pub mod voicemail_tenant;
 
@@ -33,6 +34,10 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const CONSUMERS_LABEL: &str = "voicemail.dev/gdpr-consumers";
 /// Annotation that confirms the deletion of a tenant's data: its value is the tenant's name.
 pub const CONFIRM_DELETION: &str = "voicemail.dev/confirm-deletion";
+/// Annotation that keeps the operator's hands off a tenant's children while its value is `true`.
+pub const PAUSED: &str = "voicemail.dev/paused";
+/// Annotation whose change makes the operator look at a tenant at once.
+pub const RECONCILE_AT: &str = "voicemail.dev/reconcile-at";
 /// Finalizer on every tenant.
 pub const FINALIZER: &str = "voicemail.dev/tenant";
 
@@ -80,6 +85,7 @@ fn remove_nullable(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn no_optional_field_is_nullable() {
@@ -90,28 +96,28 @@ mod tests {
 
     #[test]
     fn every_rule_has_a_message_of_its_own() {
-        fn visit(value: &Value, messages: &mut Vec<String>) {
+        // A type that stands in two places brings the same rule twice.
+        fn visit(value: &Value, rules: &mut BTreeSet<(String, String)>) {
             match value {
                 Value::Object(fields) => {
                     for rule in
                         fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten()
                     {
-                        messages
-                            .push(rule["message"].as_str().unwrap_or_else(|| panic!("{rule}")).to_owned());
+                        let text =
+                            |field: &str| rule[field].as_str().unwrap_or_else(|| panic!("{rule}")).to_owned();
+                        rules.insert((text("message"), text("rule")));
                     }
-                    fields.values().for_each(|value| visit(value, messages));
+                    fields.values().for_each(|value| visit(value, rules));
                 }
-                Value::Array(items) => items.iter().for_each(|value| visit(value, messages)),
+                Value::Array(items) => items.iter().for_each(|value| visit(value, rules)),
                 _ => {}
             }
         }
         for (name, crd) in crds() {
-            let mut messages = Vec::new();
-            visit(&serde_json::to_value(&crd).unwrap(), &mut messages);
-            let all = messages.len();
-            messages.sort();
-            messages.dedup();
-            assert!(all > 3 && messages.len() == all, "{name}: {messages:?}");
+            let mut rules = BTreeSet::new();
+            visit(&serde_json::to_value(&crd).unwrap(), &mut rules);
+            let messages: BTreeSet<&String> = rules.iter().map(|(message, _)| message).collect();
+            assert!(rules.len() > 3 && messages.len() == rules.len(), "{name}: {rules:?}");
         }
     }
 

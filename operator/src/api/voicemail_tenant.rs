@@ -12,6 +12,7 @@ use super::SecretSource;
 pub use super::access::{Auth, Issuer, Role, ServiceAccount};
 use super::conditions::Condition;
 pub use super::numbers::{CallerTag, NumberPrefix, Numbers};
+pub use super::operation::{Autoscaling, Monitoring, NetworkAccess, Peer};
 pub use super::storage::{
     AzureBlob, AzureCloud, AzureCredentials, Claim, EtagQuoting, KeyVault, KeyVaultEntry, Label, Region, S3,
     S3Credentials, Selector, Storage, StorageKind, Volume, VolumeMode, WebIdentity, WorkloadIdentity,
@@ -93,6 +94,15 @@ pub struct VoicemailTenantSpec {
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 0, max = 50))]
     pub replicas: i32,
+    /// Replicas by load; then replicas is ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+    /// Who may open connections to the pods; hints between replicas are always for replicas alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_access: Option<NetworkAccess>,
+    /// What Prometheus' operator is given, where the cluster knows its kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
     /// Image of the core; the operator's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
@@ -127,7 +137,7 @@ fn default_replicas() -> i32 {
 }
 
 /// CPU and memory of a pod.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
     /// What is reserved.
@@ -245,6 +255,14 @@ pub struct VoicemailTenantStatus {
     /// Generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Value of the annotation voicemail.dev/reconcile-at that was acted on last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_reconcile_at: Option<String>,
+    /// Image of the core that the pods were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub image: Option<String>,
     /// Id of the tenant's store; once known, lost keys are never made anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

@@ -8,10 +8,13 @@
 
 use super::build::certificate::{build_authority_secret, make_authority, make_serving_secret};
 use super::build::keys::{build_keys_secret, generate_keys};
+use super::build::names::child_name;
+use super::build::pod_monitor::pod_monitor_resource;
 use super::build::secret_provider_class::provider_class_resource;
 use super::build::{Built, BuiltStorage};
 use super::credentials::RegionPlan;
 use super::drift::{APPLIED_HASH, hash, is_current};
+use super::kinds::MissingKinds;
 use super::storage::StoragePlan;
 use super::validate::{Plan, TlsPlan};
 use crate::api::{MANAGER, TENANT_LABEL};
@@ -19,6 +22,7 @@ use crate::calls::{CallError, Class, Classified, within_deadline};
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -26,6 +30,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
+
+/// Field manager that holds the replicas between us and an autoscaler.
+const HANDOVER: &str = "voicemail-operator-handover";
 
 /// Why applying stopped.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +86,13 @@ pub struct Applied {
 /// What the storage has in the cluster.
 #[derive(Debug)]
 pub enum AppliedStorage {
-    /// Our claim, as it is now.
-    Claim(Box<PersistentVolumeClaim>),
+    /// Our claim.
+    Claim {
+        /// As it is now.
+        claim: Box<PersistentVolumeClaim>,
+        /// Why it can't get the size that the spec asks for.
+        refused: Option<String>,
+    },
     /// A claim that somebody else maintains.
     ExistingClaim,
     /// The regions' credentials.
@@ -110,11 +122,12 @@ impl Applied {
 /// [`ApplyError`]; what was applied before stays, and the next reconcile goes on.
 pub async fn apply(
     client: &Client,
+    kinds: &MissingKinds,
     plan: &Plan,
     built: Built,
     now: Timestamp,
 ) -> Result<Applied, ApplyError> {
-    let applier = Applier { client, plan };
+    let applier = Applier { client, kinds, plan };
     applier.converge(built.service_account).await?;
     applier.converge(built.config).await?;
     applier.ensure_keys().await?;
@@ -124,7 +137,10 @@ pub async fn apply(
         applier.converge(service).await?;
     }
     applier.converge(built.disruption_budget).await?;
-    let deployment = applier.converge(built.deployment).await?;
+    applier.converge(built.network_policy).await?;
+    let deployment = applier.ensure_deployment(built.deployment).await?;
+    applier.ensure_autoscaler(built.autoscaler).await?;
+    applier.ensure_pod_monitor(built.pod_monitor).await?;
     applier.delete_unused_classes().await?;
     Ok(Applied { deployment, storage })
 }
@@ -144,6 +160,7 @@ impl<K> Child for K where
 
 struct Applier<'a> {
     client: &'a Client,
+    kinds: &'a MissingKinds,
     plan: &'a Plan,
 }
 
@@ -199,7 +216,7 @@ impl Applier<'_> {
     /// Brings the claim, or the SecretProviderClasses, to what they should be.
     async fn ensure_storage(&self, storage: BuiltStorage) -> Result<AppliedStorage, ApplyError> {
         match storage {
-            BuiltStorage::Claim(claim) => Ok(AppliedStorage::Claim(Box::new(self.converge(*claim).await?))),
+            BuiltStorage::Claim(claim) => self.ensure_claim(*claim).await,
             BuiltStorage::ExistingClaim => Ok(AppliedStorage::ExistingClaim),
             BuiltStorage::ObjectStores(classes) => {
                 let (api, kind) = (self.provider_classes(), provider_class_resource());
@@ -209,6 +226,97 @@ impl Applier<'_> {
                 }
                 Ok(AppliedStorage::ObjectStores(self.plan.storage.regions().to_vec()))
             }
+        }
+    }
+
+    /// A claim that can't grow is left with the size that it has: the messages on it must stay reachable.
+    async fn ensure_claim(&self, claim: PersistentVolumeClaim) -> Result<AppliedStorage, ApplyError> {
+        let refused = match self.converge(claim).await {
+            Ok(claim) => return Ok(AppliedStorage::Claim { claim: Box::new(claim), refused: None }),
+            Err(ApplyError::Call(error)) if error.is_forbidden() || error.class() == Class::Permanent => {
+                error
+            }
+            Err(error) => return Err(error),
+        };
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &self.plan.namespace);
+        let live = within_deadline("read the data claim", api.get_opt(&child_name(&self.plan.name))).await?;
+        match live {
+            Some(claim) => {
+                Ok(AppliedStorage::Claim { claim: Box::new(claim), refused: Some(refused.to_string()) })
+            }
+            None => Err(refused.into()),
+        }
+    }
+
+    /// The Deployment. Where an autoscaler takes the replicas over, their number is first handed over to nobody in
+    /// particular: a field that its only applier leaves out would fall back to one pod.
+    async fn ensure_deployment(&self, desired: Deployment) -> Result<Deployment, ApplyError> {
+        let scaled = desired.spec.as_ref().is_some_and(|spec| spec.replicas.is_none());
+        if scaled {
+            self.hand_replicas_over().await?;
+        }
+        self.converge(desired).await
+    }
+
+    async fn hand_replicas_over(&self) -> Result<(), ApplyError> {
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &self.plan.namespace);
+        let name = child_name(&self.plan.name);
+        let Some(live) = within_deadline("read a child", api.get_opt(&name)).await? else { return Ok(()) };
+        let replicas = live.spec.as_ref().and_then(|spec| spec.replicas);
+        if !owns_replicas(&live) {
+            return Ok(());
+        }
+        tracing::info!(namespace = self.plan.namespace, name, "leaving the replicas to the autoscaler");
+        let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": replicas}});
+        let (parameters, patch) = (PatchParams::apply(HANDOVER).force(), Patch::Apply(&body));
+        within_deadline("hand the replicas over", api.patch(&name, &parameters, &patch)).await?;
+        Ok(())
+    }
+
+    async fn ensure_autoscaler(&self, desired: Option<HorizontalPodAutoscaler>) -> Result<(), ApplyError> {
+        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), &self.plan.namespace);
+        match desired {
+            Some(desired) => self.converge(desired).await.map(drop),
+            None => self.remove(&api, "HorizontalPodAutoscaler").await,
+        }
+    }
+
+    /// Where the cluster knows the kind.
+    async fn ensure_pod_monitor(&self, desired: Option<DynamicObject>) -> Result<(), ApplyError> {
+        let kind = pod_monitor_resource();
+        let now = std::time::Instant::now();
+        if self.kinds.is_missing(&kind.kind, now) {
+            return Ok(());
+        }
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.plan.namespace, &kind);
+        let done = match desired {
+            Some(desired) => {
+                let desired = stamp(&desired, &kind.api_version, &kind.kind)?;
+                self.converge_in(&api, &kind.kind, desired).await.map(drop)
+            }
+            None => self.remove(&api, &kind.kind).await,
+        };
+        match done {
+            // A kind that isn't there answers as a missing page, one that just came as a missing object.
+            Err(ApplyError::Call(error)) if error.is_unknown_kind() || error.is_not_found() => {
+                self.kinds.note(&kind.kind, now);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Removes a child that isn't wanted any more, if it is ours.
+    async fn remove<K: Live>(&self, api: &Api<K>, kind: &str) -> Result<(), ApplyError> {
+        let name = child_name(&self.plan.name);
+        let Some(live) = within_deadline("read a child", api.get_opt(&name)).await? else { return Ok(()) };
+        if self.check_ours(&live, kind).is_err() {
+            return Ok(());
+        }
+        tracing::info!(kind, namespace = self.plan.namespace, name, "deleting, as it isn't wanted any more");
+        match within_deadline("delete a child", api.delete(&name, &DeleteParams::default())).await {
+            Err(error) if !error.is_not_found() => Err(error.into()),
+            _ => Ok(()),
         }
     }
 
@@ -275,6 +383,14 @@ impl Applier<'_> {
     fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &self.plan.namespace)
     }
+}
+
+/// Whether the replicas are ours, by the record that the API server keeps of appliers.
+fn owns_replicas(live: &Deployment) -> bool {
+    live.managed_fields().iter().any(|entry| {
+        let ours = entry.manager.as_deref() == Some(MANAGER);
+        ours && entry.fields_v1.as_ref().is_some_and(|fields| fields.0["f:spec"].get("f:replicas").is_some())
+    })
 }
 
 /// The object as JSON, with its kind and the hash of itself.

@@ -9,6 +9,7 @@ use super::build::keys::{RECEIPT_KEY, TENANT_KEY};
 use super::build::names::{ca_name, child_name, keys_name, tls_name};
 use super::build::secret_provider_class::provider_class_resource;
 use super::credentials::{Source, plan_source};
+use super::reclaim::{ReclaimFact, read_reclaim};
 use super::storage::volume_of;
 use crate::api::voicemail_tenant::Region;
 use crate::api::{TENANT_LABEL, VoicemailTenant};
@@ -32,6 +33,8 @@ pub struct Facts {
     pub tls: Option<TlsFact>,
     /// The authority that the operator made.
     pub authority: Option<Authority>,
+    /// Whether the claim's volume outlives it.
+    pub reclaim: Option<ReclaimFact>,
 }
 
 /// What there is for the tenant's storage.
@@ -81,6 +84,8 @@ pub struct ClaimFact {
     pub access_modes: Vec<String>,
     /// Pending, Bound or Lost.
     pub phase: String,
+    /// The volume that it is bound to.
+    pub volume: Option<String>,
 }
 
 /// A Secret with keys.
@@ -130,9 +135,16 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
         within_deadline("read the certificate's Secret", secrets.get_opt(&tls)),
         within_deadline("read the authority's Secret", secrets.get_opt(&authority)),
     )?;
+    let reclaim = match &storage {
+        StorageFacts::Volume { claim: Some(ClaimFact { volume: Some(volume), .. }) } => {
+            Some(read_reclaim(client, volume).await?)
+        }
+        _ => None,
+    };
     Ok(Facts {
         now: Timestamp::now(),
         storage,
+        reclaim,
         keys: keys.as_ref().map(read_keys),
         tls: tls.as_ref().map(read_tls),
         authority: authority.as_ref().and_then(read_authority),
@@ -202,9 +214,13 @@ fn tls_secret(tenant: &VoicemailTenant) -> String {
 
 /// What matters about a claim.
 pub fn read_claim(claim: &PersistentVolumeClaim) -> ClaimFact {
-    let modes = claim.spec.as_ref().and_then(|spec| spec.access_modes.clone());
+    let spec = claim.spec.clone().unwrap_or_default();
     let phase = claim.status.as_ref().and_then(|status| status.phase.clone());
-    ClaimFact { access_modes: modes.unwrap_or_default(), phase: phase.unwrap_or_else(|| "Pending".into()) }
+    ClaimFact {
+        access_modes: spec.access_modes.unwrap_or_default(),
+        phase: phase.unwrap_or_else(|| "Pending".into()),
+        volume: spec.volume_name,
+    }
 }
 
 fn entry<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {

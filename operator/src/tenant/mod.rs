@@ -14,10 +14,14 @@ pub mod credentials;
 pub mod deletion;
 pub mod dereference;
 pub mod drift;
+pub mod kinds;
+pub mod looks;
 #[cfg(test)]
 mod object_store_tests;
 pub mod observe;
+pub mod reclaim;
 pub mod refusal;
+pub mod rollout;
 pub mod status;
 pub mod storage;
 pub mod storage_status;
@@ -26,7 +30,7 @@ mod tests;
 pub mod validate;
 
 use crate::api::conditions::{ConditionStatus, READY, RECONCILING, STORAGE_READY, find_condition};
-use crate::api::{FINALIZER, VoicemailTenant, VoicemailTenantStatus};
+use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::{Context, jittered};
 use apply::ApplyError;
@@ -34,8 +38,9 @@ use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
-use status::{Outcome, compute_status, write_status};
+use status::{Outcome, Seen, compute_status, is_settled, write_status};
 use std::time::Duration;
+use validate::Plan;
 use voicemail_core::config::ConfigError;
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
@@ -95,31 +100,45 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     {
         return Ok(Action::await_change());
     }
+    context.metrics.set_paused(&tenant.uid().unwrap_or_default(), is_paused(&tenant));
     match (tenant.metadata.deletion_timestamp.is_some(), ours) {
         (true, false) => Ok(Action::await_change()),
         (true, true) => {
             let gone = deletion::finish(&context.client, &tenant).await?;
+            if gone {
+                context.forget_tenant(&tenant);
+            }
             Ok(if gone { Action::await_change() } else { Action::requeue(jittered(PROGRESS)) })
         }
         (false, false) => {
             deletion::add_finalizer(&context.client, &tenant).await?;
             Ok(Action::await_change())
         }
+        (false, true) if is_paused(&tenant) => {
+            report(&tenant, &Outcome::Paused, context).await?;
+            Ok(Action::await_change())
+        }
         (false, true) => converge(&tenant, context).await,
     }
 }
 
+/// Whether a person asked the operator to keep its hands off.
+pub fn is_paused(tenant: &VoicemailTenant) -> bool {
+    tenant.annotations().get(PAUSED).is_some_and(|value| value == "true")
+}
+
 async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
     let facts = dereference::dereference(&context.client, tenant).await?;
+    let image = context.choose_image(tenant).await?;
     let plan = match validate::validate(tenant, &facts, &context.settings, &context.cluster) {
-        Ok(plan) => plan,
+        Ok(plan) => Plan { image: image.present().to_owned(), ..plan },
         Err(refusal) => {
             report(tenant, &Outcome::Refused(&refusal), context).await?;
             return Ok(Action::requeue(jittered(REFUSED)));
         }
     };
     let built = build::build(&plan)?;
-    let applied = match apply::apply(&context.client, &plan, built, facts.now).await {
+    let applied = match apply::apply(&context.client, &context.kinds, &plan, built, facts.now).await {
         Ok(applied) => applied,
         Err(error) if error.class() == Class::Permanent => {
             report(tenant, &Outcome::Stopped(error.reason(), error.to_string()), context).await?;
@@ -127,8 +146,14 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Action,
         }
         Err(error) => return Err(error.into()),
     };
-    let pods = observe::observe_pods(&context.client, &context.http, &plan).await?;
-    let status = report(tenant, &Outcome::Applied(&applied, &pods), context).await?;
+    let pods = if is_settled(&applied) && !context.looks.is_due(tenant) {
+        None
+    } else {
+        Some(observe::observe_pods(&context.client, &context.http, &plan).await?)
+    };
+    let seen =
+        Seen { applied: &applied, pods: pods.as_deref(), image: &image, reclaim: facts.reclaim.as_ref() };
+    let status = report(tenant, &Outcome::Applied(seen), context).await?;
     Ok(Action::requeue(jittered(next_look(&status))))
 }
 
@@ -156,14 +181,18 @@ async fn report(
     Ok(status)
 }
 
-/// An event when the reason of Ready changes. A lost event is no failure.
+/// An event when the reason of Ready changes for the worse, or gets well again. A tenant that becomes Ready as
+/// expected publishes none: its status says it, and a thousand new tenants are a thousand writes fewer. A lost
+/// event is no failure.
 async fn announce(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
     let before = tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, READY));
     let Some(after) = find_condition(&status.conditions, READY) else { return };
-    if before.is_some_and(|before| before.reason == after.reason) {
+    let is_good = |reason: &str| ["Available", "RolloutInProgress"].contains(&reason);
+    let was_good = before.is_none_or(|before| is_good(&before.reason));
+    let good = is_good(&after.reason);
+    if before.is_some_and(|before| before.reason == after.reason) || (good && was_good) {
         return;
     }
-    let good = after.reason == "Available" || after.reason == "RolloutInProgress";
     let event = Event {
         type_: if good { EventType::Normal } else { EventType::Warning },
         reason: after.reason.clone(),

@@ -8,7 +8,7 @@ use super::dereference::{Facts, StorageFacts};
 use super::observe::{CoreReadiness, PodSeen, RegionSeen};
 use super::refusal::Refusal;
 use super::status::{Outcome, compute_status};
-use super::tests::{condition, deployment, example, facts, now, plan_with, unready_core};
+use super::tests::{applied_outcome, condition, deployment, example, facts, now, plan_with, unready_core};
 use super::validate::Plan;
 use crate::api::conditions::ConditionStatus::{False, True};
 use crate::api::conditions::find_condition;
@@ -305,7 +305,7 @@ fn status_with(pods: &[PodSeen], ready: i32) -> VoicemailTenantStatus {
     let source = Source::Secret { name: "azure".into(), kind: SecretKind::Azure };
     let regions = vec![RegionPlan { region: "eu-west".into(), source }];
     let applied = Applied::for_test(deployment(ready, 2, 2), AppliedStorage::ObjectStores(regions));
-    compute_status(&two_regions(), &Outcome::Applied(&applied, pods), now())
+    compute_status(&two_regions(), &applied_outcome(&applied, pods), now())
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn another_store_than_the_known_one_is_never_taken_for_it() {
     let mut tenant = two_regions();
     tenant.status = Some(VoicemailTenantStatus { store_id: Some("store-0".into()), ..Default::default() });
     let applied = Applied::for_test(deployment(2, 2, 2), AppliedStorage::ObjectStores(Vec::new()));
-    let status = compute_status(&tenant, &Outcome::Applied(&applied, &[core(None)]), now());
+    let status = compute_status(&tenant, &applied_outcome(&applied, &[core(None)]), now());
     assert_eq!(condition(&status, "StorageReady"), (False, "StoreReplaced".into()));
     assert_eq!(status.store_id.as_deref(), Some("store-0"));
     let message = &find_condition(&status.conditions, "StorageReady").unwrap().message;

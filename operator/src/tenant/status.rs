@@ -6,13 +6,18 @@
 use super::apply::Applied;
 use super::build::names::selector_text;
 use super::observe::PodSeen;
+use super::reclaim::{ReclaimFact, find_data_kept};
 use super::refusal::Refusal;
-use super::storage_status::{REGION_UNREACHABLE, find_other_store, find_storage, keep_regions, list_regions};
-use crate::api::MANAGER;
+use super::rollout::Image;
+use super::storage_status::{
+    CLAIM_NOT_EXPANDABLE, REGION_UNREACHABLE, find_other_store, find_storage, keep_regions, list_regions,
+};
 use crate::api::conditions::{
-    ConditionStatus, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
+    ConditionStatus, Finding, PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING,
+    find_condition, merge_conditions,
 };
 use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
+use crate::api::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
@@ -20,11 +25,26 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
+/// What a reconcile that applied everything saw.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// What exists now.
+    pub applied: &'a Applied,
+    /// The pods; none when nobody looked, because all of them serve and it isn't time to ask them again.
+    pub pods: Option<&'a [PodSeen]>,
+    /// The image, and whether a newer one waits.
+    pub image: &'a Image,
+    /// Whether the volume outlives its claim; none on object stores and for a claim without a volume.
+    pub reclaim: Option<&'a ReclaimFact>,
+}
+
 /// How a reconcile went.
 #[derive(Debug)]
 pub enum Outcome<'a> {
-    /// Everything was applied, and the pods were looked at.
-    Applied(&'a Applied, &'a [PodSeen]),
+    /// Everything was applied.
+    Applied(Seen<'a>),
+    /// A person asked to leave everything as it is.
+    Paused,
     /// Nothing was changed, for this reason.
     Refused(&'a Refusal),
     /// The API server refused an object, or a name is taken: as (reason, message).
@@ -56,8 +76,12 @@ pub fn compute_status(
     now: Timestamp,
 ) -> VoicemailTenantStatus {
     let previous = tenant.status.clone().unwrap_or_default();
+    if matches!(outcome, Outcome::Paused) {
+        return pause(tenant, previous, now);
+    }
     let findings = match outcome {
-        Outcome::Applied(applied, pods) => find_from_cluster(applied, pods),
+        Outcome::Applied(seen) => find_from_cluster(seen, &previous),
+        Outcome::Paused => Vec::new(),
         Outcome::Refused(refusal) => find_from_refusal(refusal, &previous),
         Outcome::Stopped(reason, message) => {
             let obstacle = Obstacle::new(*reason, message.clone(), true);
@@ -67,8 +91,8 @@ pub fn compute_status(
         }
     };
     let (replicas, ready_replicas, store_id) = match outcome {
-        Outcome::Applied(applied, pods) => counts(applied, pods),
-        Outcome::Refused(_) | Outcome::Stopped(..) => (previous.replicas, previous.ready_replicas, None),
+        Outcome::Applied(seen) => counts(seen.applied, seen.pods.unwrap_or_default()),
+        _ => (previous.replicas, previous.ready_replicas, None),
     };
     let findings = match (&previous.store_id, &store_id) {
         (Some(known), Some(found)) if known != found => {
@@ -77,8 +101,12 @@ pub fn compute_status(
         _ => findings,
     };
     let regions = match outcome {
-        Outcome::Applied(_, pods) => list_regions(tenant, pods),
-        Outcome::Refused(_) | Outcome::Stopped(..) => keep_regions(tenant, &previous.regions),
+        Outcome::Applied(Seen { pods: Some(pods), .. }) => list_regions(tenant, pods),
+        _ => keep_regions(tenant, &previous.regions),
+    };
+    let image = match outcome {
+        Outcome::Applied(seen) => Some(seen.image.present().to_owned()),
+        _ => previous.image,
     };
     VoicemailTenantStatus {
         conditions: merge_conditions(&previous.conditions, findings, tenant.metadata.generation, now),
@@ -87,8 +115,24 @@ pub fn compute_status(
         replicas,
         ready_replicas,
         selector: Some(selector_text(&tenant.name_any())),
+        last_handled_reconcile_at: tenant.annotations().get(RECONCILE_AT).map(|value| shorten(value)),
+        image,
         regions,
     }
+}
+
+fn shorten(value: &str) -> String {
+    value.chars().take(256).collect()
+}
+
+/// Everything stays as it was last seen, and the status says why.
+fn pause(tenant: &VoicemailTenant, previous: VoicemailTenantStatus, now: Timestamp) -> VoicemailTenantStatus {
+    let message = format!("annotation {PAUSED_ANNOTATION} is true: remove it, and the operator goes on");
+    let others = previous.conditions.iter().filter(|condition| condition.type_ != PAUSED).cloned();
+    let mut conditions: Vec<_> = others.collect();
+    let paused = vec![Finding::new(PAUSED, true, "PausedByAnnotation", message)];
+    conditions.extend(merge_conditions(&previous.conditions, paused, tenant.metadata.generation, now));
+    VoicemailTenantStatus { conditions, ..previous }
 }
 
 fn replace_storage(mut findings: Vec<Finding>, storage: Finding) -> Vec<Finding> {
@@ -147,15 +191,27 @@ fn kept_storage(previous: &VoicemailTenantStatus) -> Finding {
     }
 }
 
-fn find_from_cluster(applied: &Applied, pods: &[PodSeen]) -> Vec<Finding> {
-    let storage = find_storage(applied, pods);
+fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<Finding> {
+    let (applied, pods) = (seen.applied, seen.pods.unwrap_or_default());
+    let storage = find_storage(applied, seen.pods).unwrap_or_else(|| kept_storage(previous));
     let desired = applied.deployment().spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
     let serving = deployment_status(applied.deployment()).ready_replicas.unwrap_or(0);
     let ready = desired > 0 && serving >= desired;
     let obstacle = find_obstacle(applied, pods, &storage, desired, serving);
     let mut findings = progress_findings(obstacle.as_ref(), ready);
     findings.push(storage);
+    findings.extend(seen.reclaim.map(find_data_kept));
+    findings.extend(find_update(seen.image));
     findings
+}
+
+/// A newer image waits for its turn.
+fn find_update(image: &Image) -> Option<Finding> {
+    let Image::Waiting { present, next } = image else { return None };
+    let message = format!(
+        "{present} is replaced by {next} when it is this tenant's turn: other tenants don't serve with it yet"
+    );
+    Some(Finding::new(UPDATE_PENDING, true, "WaitsForOtherTenants", message))
 }
 
 fn find_obstacle(
@@ -168,7 +224,7 @@ fn find_obstacle(
     if desired == 0 {
         return Some(Obstacle::new("ScaledToZero", "spec.replicas is 0: nothing serves", true));
     }
-    if is_settled(applied.deployment(), desired) {
+    if has_settled(applied.deployment(), desired) {
         return None;
     }
     let progress = format!("{serving} of {desired} replicas serve");
@@ -180,8 +236,13 @@ fn find_obstacle(
     Some(cause.map_or_else(|| Obstacle::new("RolloutInProgress", progress.clone(), false), with_progress))
 }
 
-/// All pods are of the newest template and serve, and no older one is left.
-fn is_settled(deployment: &Deployment, desired: i32) -> bool {
+/// Whether all pods are of the newest template and serve, and their number is as wanted.
+pub fn is_settled(applied: &Applied) -> bool {
+    let desired = applied.deployment().spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
+    desired > 0 && has_settled(applied.deployment(), desired)
+}
+
+fn has_settled(deployment: &Deployment, desired: i32) -> bool {
     let status = deployment_status(deployment);
     let seen = status.observed_generation >= deployment.metadata.generation;
     let all = |count: Option<i32>| count.unwrap_or(0) == desired;
@@ -190,8 +251,9 @@ fn is_settled(deployment: &Deployment, desired: i32) -> bool {
 
 fn storage_obstacle(storage: &Finding) -> Option<Obstacle> {
     let stalled = STALLING.contains(&storage.reason.as_str()) || storage.reason == "ClaimNotReadWriteMany";
-    // A region that is away keeps no replica from serving.
-    let bad = storage.status == ConditionStatus::False && storage.reason != REGION_UNREACHABLE;
+    // A region that is away keeps no replica from serving, and neither does a claim that can't grow.
+    let harmless = [REGION_UNREACHABLE, CLAIM_NOT_EXPANDABLE].contains(&storage.reason.as_str());
+    let bad = storage.status == ConditionStatus::False && !harmless;
     bad.then(|| Obstacle::new(storage.reason.clone(), storage.message.clone(), stalled))
 }
 

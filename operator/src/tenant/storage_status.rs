@@ -18,13 +18,29 @@ use kube::ResourceExt;
 pub const REGION_UNREACHABLE: &str = "RegionUnreachable";
 const LONGEST_MESSAGE: usize = 1024;
 
-/// Says whether the storage can be used.
-pub fn find_storage(applied: &Applied, pods: &[PodSeen]) -> Finding {
+/// Reason of StorageReady while the claim can't get the size that the spec asks for.
+pub const CLAIM_NOT_EXPANDABLE: &str = "ClaimNotExpandable";
+
+/// Says whether the storage can be used. `None`: nothing new is known, because no core was asked.
+pub fn find_storage(applied: &Applied, pods: Option<&[PodSeen]>) -> Option<Finding> {
     match applied.storage() {
-        AppliedStorage::Claim(claim) => find_claim_fault(claim).unwrap_or_else(|| find_store(pods, &[])),
-        AppliedStorage::ExistingClaim => find_store(pods, &[]),
-        AppliedStorage::ObjectStores(regions) => find_store(pods, regions),
+        AppliedStorage::Claim { claim, refused } => {
+            let fault = find_claim_fault(claim).or_else(|| refused.as_ref().map(|why| no_growth(claim, why)));
+            fault.or_else(|| Some(find_store(pods?, &[])))
+        }
+        AppliedStorage::ExistingClaim => Some(find_store(pods?, &[])),
+        AppliedStorage::ObjectStores(regions) => Some(find_store(pods?, regions)),
     }
+}
+
+fn no_growth(claim: &PersistentVolumeClaim, why: &str) -> Finding {
+    let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.clone()).unwrap_or_default();
+    let message = format!(
+        "PersistentVolumeClaim {} can't grow to the size in the spec: {why}. The tenant serves with the size that \
+         it has; allow the expansion of volumes of the storage class {class:?}, or write the old size",
+        claim.name_any()
+    );
+    no(CLAIM_NOT_EXPANDABLE, message)
 }
 
 fn no(reason: &str, message: String) -> Finding {

@@ -9,7 +9,8 @@ use super::deletion::{Decision, decide};
 use super::dereference::{ClaimFact, Facts, KeysFact, StorageFacts, TlsFact};
 use super::observe::{CoreReadiness, PodSeen, RegionSeen};
 use super::refusal::Refusal;
-use super::status::{Outcome, compute_status};
+use super::rollout::Image;
+use super::status::{Outcome, Seen, compute_status};
 use super::storage::{ClaimPlan, StoragePlan};
 use super::validate::{Plan, TlsPlan, validate};
 use crate::api::conditions::{ConditionStatus, find_condition};
@@ -21,6 +22,7 @@ use jiff::{Timestamp, ToSpan};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 use voicemail_core::config::TenantConfig;
 
 #[derive(clap::Parser)]
@@ -55,12 +57,12 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) fn facts() -> Facts {
     let storage = StorageFacts::Volume { claim: None };
-    Facts { now: now(), storage, keys: None, tls: None, authority: None }
+    Facts { now: now(), storage, keys: None, tls: None, authority: None, reclaim: None }
 }
 
 fn claim(modes: &[&str], phase: &str) -> StorageFacts {
     let access_modes = modes.iter().map(|mode| (*mode).to_owned()).collect();
-    StorageFacts::Volume { claim: Some(ClaimFact { access_modes, phase: phase.into() }) }
+    StorageFacts::Volume { claim: Some(ClaimFact { access_modes, phase: phase.into(), volume: None }) }
 }
 
 pub(super) fn plan_with(tenant: &VoicemailTenant, facts: &Facts) -> Result<Plan, Refusal> {
@@ -296,7 +298,13 @@ fn bound(phase: &str) -> AppliedStorage {
         "spec": {"accessModes": ["ReadWriteMany"]},
         "status": {"phase": phase},
     });
-    AppliedStorage::Claim(Box::new(serde_json::from_value(value).unwrap()))
+    AppliedStorage::Claim { claim: Box::new(serde_json::from_value(value).unwrap()), refused: None }
+}
+
+/// Everything was applied and these pods were seen.
+pub(super) fn applied_outcome<'a>(applied: &'a Applied, pods: &'a [PodSeen]) -> Outcome<'a> {
+    static IMAGE: LazyLock<Image> = LazyLock::new(|| Image::Given("core:1".into()));
+    Outcome::Applied(Seen { applied, pods: Some(pods), image: &IMAGE, reclaim: None })
 }
 
 pub(super) fn ready_core() -> PodSeen {
@@ -317,7 +325,7 @@ pub(super) fn unready_core(reason: &str) -> PodSeen {
 
 fn status_of(deployment: Deployment, phase: &str, pods: &[PodSeen]) -> VoicemailTenantStatus {
     let applied = Applied::for_test(deployment, bound(phase));
-    compute_status(&tenant(|_| {}), &Outcome::Applied(&applied, pods), now())
+    compute_status(&tenant(|_| {}), &applied_outcome(&applied, pods), now())
 }
 
 pub(super) fn condition(status: &VoicemailTenantStatus, type_: &str) -> (ConditionStatus, String) {
@@ -389,14 +397,14 @@ fn a_second_look_at_the_same_things_gives_the_same_status() {
     let again = VoicemailTenant { status: Some(first.clone()), ..tenant(|_| {}) };
     let applied = Applied::for_test(deployment(2, 2, 2), bound("Bound"));
     let later = now() + 5.minutes();
-    assert_eq!(compute_status(&again, &Outcome::Applied(&applied, &[ready_core()]), later), first);
+    assert_eq!(compute_status(&again, &applied_outcome(&applied, &[ready_core()]), later), first);
 }
 
 #[test]
 fn a_known_store_id_is_kept_while_no_core_answers() {
     let known = tenant(|value| value["status"] = json!({"storeId": "store-1"}));
     let applied = Applied::for_test(deployment(0, 0, 0), bound("Bound"));
-    let status = compute_status(&known, &Outcome::Applied(&applied, &[]), now());
+    let status = compute_status(&known, &applied_outcome(&applied, &[]), now());
     assert_eq!(status.store_id.as_deref(), Some("store-1"));
 }
 

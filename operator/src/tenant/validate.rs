@@ -9,7 +9,7 @@ use super::core_config::plan_config;
 use super::dereference::Facts;
 use super::refusal::Refusal;
 use super::storage::{StoragePlan, plan_storage};
-use crate::api::voicemail_tenant::{Resources, VoicemailTenant};
+use crate::api::voicemail_tenant::{Autoscaling, Monitoring, NetworkAccess, Resources, VoicemailTenant};
 use crate::settings::Settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
@@ -30,6 +30,14 @@ pub struct Plan {
     pub image: String,
     /// Pods wanted.
     pub replicas: i32,
+    /// Replicas by load, instead.
+    pub autoscaling: Option<Autoscaling>,
+    /// Who may reach the pods.
+    pub network_access: Option<NetworkAccess>,
+    /// Where the operator is, which always may.
+    pub operator_namespace: String,
+    /// What Prometheus' operator is given.
+    pub monitoring: Monitoring,
     /// CPU and memory of each.
     pub resources: Option<Resources>,
     /// Where the messages are.
@@ -80,6 +88,10 @@ pub fn validate(
         owner: plan_owner(tenant)?,
         image: tenant.spec.image.clone().unwrap_or_else(|| settings.image.clone()),
         replicas: tenant.spec.replicas,
+        autoscaling: tenant.spec.autoscaling.clone(),
+        network_access: tenant.spec.network_access.clone(),
+        operator_namespace: settings.namespace.clone(),
+        monitoring: tenant.spec.monitoring.clone().unwrap_or_default(),
         resources: tenant.spec.resources.clone(),
         storage: plan_storage(tenant, facts)?,
         keys: plan_keys(tenant, facts)?,

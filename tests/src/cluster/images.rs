@@ -108,10 +108,14 @@ impl Images {
     pub fn load(&self, archive: &Path, reference: &str) -> Result<()> {
         run(self.ctr().args(["images", "import"]).arg(archive))
             .with_context(|| format!("cannot import {}", archive.display()))?;
+        self.wait_managed(reference)
+    }
+
+    fn wait_managed(&self, reference: &str) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !self.is_managed(reference)? {
             if Instant::now() > deadline {
-                bail!("containerd imported {} but doesn't list {reference}", archive.display());
+                bail!("containerd has {reference} but doesn't list it for kubelet");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -141,6 +145,17 @@ impl Images {
     pub fn remove(&self, reference: &str) -> Result<()> {
         let listed = run(self.ctr().args(["images", "ls"]))?;
         run(self.ctr().args(["images", "rm"]).args(list_names(&listed, reference))).map(drop)
+    }
+
+    /// Gives an image another name, in the place of names of that repository for other images.
+    pub fn alias(&self, reference: &str, repository: &str, tag: &str) -> Result<String> {
+        let alias = format!("{repository}:{tag}");
+        for old in self.list(&format!("{repository}:"))?.iter().filter(|old| **old != alias) {
+            run(self.ctr().args(["images", "rm", old]))?;
+        }
+        run(self.ctr().args(["images", "tag", "--force", reference, &alias]))?;
+        self.wait_managed(&alias)?;
+        Ok(alias)
     }
 
     /// Whether containerd answers.

@@ -241,7 +241,39 @@ pub(crate) fn names(valid: &[&str]) -> Vec<Edits> {
 
 /// Rules about what an object is.
 pub(crate) fn tenant_rules() -> Vec<Row> {
-    [common_rules(), store_rules()].concat()
+    [common_rules(), store_rules(), operation_rules()].concat()
+}
+
+/// Rules about how the pods are run.
+fn operation_rules() -> Vec<Row> {
+    let scaling = |min: i32, max: i32| edit("/spec/autoscaling", json!({"min": min, "max": max}));
+    let from = |peer: Value| edit("/spec/networkAccess", json!({"apiFrom": [peer]}));
+    vec![
+        row(
+            "autoscaling: min must",
+            vec![],
+            vec![scaling(2, 2), scaling(1, 50), edit("/spec/autoscaling", json!({"max": 2}))],
+            vec![scaling(3, 2), edit("/spec/autoscaling", json!({"max": 1}))],
+        ),
+        row(
+            "networkAccess: write namespace or cidr",
+            vec![],
+            vec![from(json!({"namespace": "media"})), from(json!({"cidr": "10.0.0.0/8"}))],
+            vec![from(json!({})), from(json!({"namespace": "media", "cidr": "10.0.0.0/8"}))],
+        ),
+        row(
+            "networkAccess: podLabels choose",
+            vec![],
+            vec![from(json!({"namespace": "media", "podLabels": {"app": "ivr"}}))],
+            vec![from(json!({"cidr": "10.0.0.0/8", "podLabels": {"app": "ivr"}}))],
+        ),
+        row(
+            "cidr: write addresses",
+            vec![],
+            vec![from(json!({"cidr": "fd00::/8"}))],
+            vec![from(json!({"cidr": "10.0.0.1"})), from(json!({"cidr": "media"}))],
+        ),
+    ]
 }
 
 fn common_rules() -> Vec<Row> {

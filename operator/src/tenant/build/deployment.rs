@@ -26,13 +26,16 @@ use std::collections::BTreeMap;
 /// Name of the core's container.
 pub const CONTAINER: &str = "voicemail";
 const USER: i64 = 10_001;
+/// Memory limit of a pod without the buffers of its object stores.
+const BASE_MEMORY_MIB: u64 = 256;
 
 /// Builds the Deployment.
 pub fn build_deployment(plan: &Plan) -> Deployment {
     Deployment {
         metadata: owned(plan, child_name(&plan.name)),
         spec: Some(DeploymentSpec {
-            replicas: Some(plan.replicas),
+            // An autoscaler's are left to it.
+            replicas: plan.autoscaling.is_none().then_some(plan.replicas),
             selector: selector(&plan.name),
             strategy: Some(build_strategy()),
             revision_history_limit: Some(3),
@@ -113,7 +116,7 @@ fn build_container(plan: &Plan) -> Container {
         readiness_probe: Some(Probe { failure_threshold: Some(2), ..build_probe("/readyz", 2) }),
         liveness_probe: Some(Probe { failure_threshold: Some(6), ..build_probe("/healthz", 10) }),
         lifecycle: Some(build_lifecycle()),
-        resources: build_resources(plan),
+        resources: Some(build_resources(plan)),
         security_context: Some(build_container_security()),
         volume_mounts: Some(build_mounts(plan)),
         ..Default::default()
@@ -149,13 +152,25 @@ fn build_lifecycle() -> Lifecycle {
     Lifecycle { pre_stop: Some(sleep), ..Default::default() }
 }
 
-fn build_resources(plan: &Plan) -> Option<ResourceRequirements> {
-    let resources = plan.resources.as_ref()?;
-    Some(ResourceRequirements {
-        requests: resources.requests.as_ref().map(build_amounts),
-        limits: resources.limits.as_ref().map(build_amounts),
-        ..Default::default()
-    })
+/// What the tenant writes, and else what holds under load: 200 uploads at a time on a volume take some 55 MiB,
+/// on object stores 25 MiB and each region's buffer, and two PINs that are checked 38 MiB. No limit of CPU:
+/// throttling makes callers wait.
+fn build_resources(plan: &Plan) -> ResourceRequirements {
+    let given = plan.resources.clone().unwrap_or_default();
+    let requests = given.requests.map_or_else(default_requests, |amounts| build_amounts(&amounts));
+    let limits = given.limits.map_or_else(|| default_limits(plan), |amounts| build_amounts(&amounts));
+    ResourceRequirements { requests: Some(requests), limits: Some(limits), ..Default::default() }
+}
+
+fn default_requests() -> BTreeMap<String, Quantity> {
+    let amounts = Amounts { cpu: Some("50m".into()), memory: Some("96Mi".into()) };
+    build_amounts(&amounts)
+}
+
+fn default_limits(plan: &Plan) -> BTreeMap<String, Quantity> {
+    let buffers = plan.storage.regions().len() as u64 * u64::from(plan.config.upload_buffer_mib);
+    let memory = format!("{}Mi", BASE_MEMORY_MIB.saturating_add(buffers));
+    build_amounts(&Amounts { cpu: None, memory: Some(memory) })
 }
 
 fn build_amounts(amounts: &Amounts) -> BTreeMap<String, Quantity> {

@@ -5,6 +5,7 @@
 //!
 //! What can go wrong: only a configuration that can't be written as YAML.
 
+pub mod autoscaler;
 pub mod certificate;
 pub mod claim;
 pub mod config;
@@ -12,6 +13,8 @@ pub mod deployment;
 pub mod disruption_budget;
 pub mod keys;
 pub mod names;
+pub mod network_policy;
+pub mod pod_monitor;
 pub mod secret_provider_class;
 pub mod service;
 pub mod service_account;
@@ -21,7 +24,9 @@ use super::credentials::Source;
 use super::storage::{ClaimPlan, StoragePlan};
 use super::validate::Plan;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::DynamicObject;
 
@@ -38,6 +43,12 @@ pub struct Built {
     pub services: [Service; 3],
     /// Keeps a drain from taking all pods at once.
     pub disruption_budget: PodDisruptionBudget,
+    /// What may reach the pods.
+    pub network_policy: NetworkPolicy,
+    /// Sets the replicas by load; none while the spec does.
+    pub autoscaler: Option<HorizontalPodAutoscaler>,
+    /// Finds the pods' metrics, where the cluster knows the kind; none where the tenant wants none.
+    pub pod_monitor: Option<DynamicObject>,
     /// The pods.
     pub deployment: Deployment,
 }
@@ -86,6 +97,9 @@ pub fn build(plan: &Plan) -> Result<Built, voicemail_core::config::ConfigError> 
             service::build_peers_service(plan),
         ],
         disruption_budget: disruption_budget::build_disruption_budget(plan),
+        network_policy: network_policy::build_network_policy(plan),
+        autoscaler: autoscaler::build_autoscaler(plan),
+        pod_monitor: pod_monitor::build_pod_monitor(plan),
         deployment: deployment::build_deployment(plan),
     })
 }

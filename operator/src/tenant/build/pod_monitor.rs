@@ -1,0 +1,39 @@
+//! The PodMonitor, by which Prometheus' operator finds the pods' metrics. Made where the cluster knows the kind.
+
+use super::super::validate::Plan;
+use super::names::{child_name, owned, selector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::DynamicObject;
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// The kind.
+pub fn pod_monitor_resource() -> ApiResource {
+    let kind = GroupVersionKind::gvk("monitoring.coreos.com", "v1", "PodMonitor");
+    ApiResource::from_gvk_with_plural(&kind, "podmonitors")
+}
+
+/// Builds the monitor, unless the tenant wants none.
+pub fn build_pod_monitor(plan: &Plan) -> Option<DynamicObject> {
+    if !plan.monitoring.enabled {
+        return None;
+    }
+    let mut monitor = DynamicObject::new(&child_name(&plan.name), &pod_monitor_resource());
+    monitor.metadata = chosen_by_labels(plan);
+    monitor.data = json!({"spec": {
+        "selector": selector(&plan.name),
+        "podMetricsEndpoints": [{"port": "metrics", "path": "/metrics", "interval": "30s"}],
+    }});
+    Some(monitor)
+}
+
+/// Metadata with the labels by which a Prometheus chooses.
+pub(super) fn chosen_by_labels(plan: &Plan) -> ObjectMeta {
+    let mut metadata = owned(plan, child_name(&plan.name));
+    let given = plan.monitoring.labels.iter().map(|(key, value)| (key.clone(), value.0.clone()));
+    let mut labels: BTreeMap<String, String> = given.collect();
+    labels.extend(metadata.labels.take().unwrap_or_default());
+    metadata.labels = Some(labels);
+    metadata
+}

@@ -1,0 +1,223 @@
+//! Moving tenants to a new default image a few at a time.
+//!
+//! Flow: a new operator may bring a newer core. A tenant that names no image of its own keeps the one it has until
+//! it gets a place in the [`RolloutBudget`], and gives it back once all its pods serve with the new one. When the
+//! first ones don't get Ready they keep their places, and nobody follows them.
+//!
+//! What the budget knows is rebuilt from the tenants' status when an operator begins to lead. A tenant that doesn't
+//! serve anyway needs no place: it has nothing to lose, and must hold up nobody.
+
+use crate::api::conditions::{ConditionStatus, READY, RECONCILING, find_condition};
+use crate::api::{VoicemailTenant, VoicemailTenantStatus};
+use kube::ResourceExt;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Reasons of a tenant that may come from its image.
+const FROM_PODS: [&str; 4] = ["RolloutInProgress", "ImageCannotStart", "PodsRefused", "PodsUnschedulable"];
+
+/// Which image a tenant gets now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// This one.
+    Given(String),
+    /// The one that it has, until it is its turn to get the newer one.
+    Waiting {
+        /// What it has.
+        present: String,
+        /// What it will get.
+        next: String,
+    },
+}
+
+impl Image {
+    /// What the pods run now.
+    pub fn present(&self) -> &str {
+        match self {
+            Self::Given(image) | Self::Waiting { present: image, .. } => image,
+        }
+    }
+}
+
+/// How many tenants may move at a time, and which do.
+#[derive(Debug)]
+pub struct RolloutBudget {
+    limit: usize,
+    moving: Mutex<Option<BTreeSet<String>>>,
+}
+
+impl RolloutBudget {
+    /// At most that many at a time, at least one.
+    pub fn new(limit: u16) -> Self {
+        Self { limit: usize::from(limit.max(1)), moving: Mutex::new(None) }
+    }
+
+    /// Whether it knows yet who is moving. Until then nobody begins to.
+    pub fn is_known(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// Learns from all tenants who is moving to that image.
+    pub fn learn<'a>(&self, tenants: impl IntoIterator<Item = &'a VoicemailTenant>, default: &str) {
+        let moving = tenants.into_iter().filter(|tenant| is_moving(tenant, default));
+        let uids = moving.filter_map(ResourceExt::uid).collect();
+        self.lock().get_or_insert(uids);
+    }
+
+    /// Decides which image the tenant gets, and takes or gives back its place.
+    pub fn choose(&self, tenant: &VoicemailTenant, default: &str) -> Image {
+        let uid = tenant.uid().unwrap_or_default();
+        if let Some(own) = &tenant.spec.image {
+            self.forget(&uid);
+            return Image::Given(own.clone());
+        }
+        let given = || Image::Given(default.to_owned());
+        let Some(present) = tenant.status.as_ref().and_then(|status| status.image.clone()) else {
+            return given();
+        };
+        if present == default {
+            self.settle(&uid, is_moving(tenant, default));
+            return given();
+        }
+        if !serves(tenant) || self.take_place(&uid) {
+            return given();
+        }
+        Image::Waiting { present, next: default.to_owned() }
+    }
+
+    /// The tenant is gone.
+    pub fn forget(&self, uid: &str) {
+        self.settle(uid, false);
+    }
+
+    /// A tenant that has the new image gives its place back when it serves with it; it never takes one.
+    fn settle(&self, uid: &str, moves: bool) {
+        if let Some(moving) = self.lock().as_mut().filter(|_| !moves) {
+            moving.remove(uid);
+        }
+    }
+
+    fn take_place(&self, uid: &str) -> bool {
+        let mut moving = self.lock();
+        let Some(moving) = moving.as_mut() else { return false };
+        let may = moving.contains(uid) || moving.len() < self.limit;
+        if may {
+            moving.insert(uid.to_owned());
+        }
+        may
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<BTreeSet<String>>> {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn status_of(tenant: &VoicemailTenant) -> VoicemailTenantStatus {
+    tenant.status.clone().unwrap_or_default()
+}
+
+fn serves(tenant: &VoicemailTenant) -> bool {
+    let status = status_of(tenant);
+    find_condition(&status.conditions, READY).is_some_and(|ready| ready.status == ConditionStatus::True)
+}
+
+/// It has the new image by default, and its pods don't all serve with it yet.
+fn is_moving(tenant: &VoicemailTenant, default: &str) -> bool {
+    let status = status_of(tenant);
+    let find = |type_| find_condition(&status.conditions, type_);
+    let settled = find(RECONCILING).is_some_and(|condition| condition.reason == "UpToDate") && serves(tenant);
+    let from_pods = [READY, RECONCILING]
+        .iter()
+        .filter_map(|type_| find(type_))
+        .any(|condition| FROM_PODS.contains(&condition.reason.as_str()));
+    tenant.spec.image.is_none() && status.image.as_deref() == Some(default) && !settled && from_pods
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn tenant(name: &str, image: Option<&str>, ready: bool, reason: &str) -> VoicemailTenant {
+        let mut value: Value = super::super::tests::example();
+        value["metadata"]["uid"] = json!(name);
+        let condition = |type_: &str, holds: bool, reason: &str| {
+            json!({
+                "type": type_, "status": if holds { "True" } else { "False" }, "reason": reason, "message": "",
+                "lastTransitionTime": "2026-11-23T10:00:00Z",
+            })
+        };
+        let settled = ready && reason == "Available";
+        let conditions = [
+            condition("Ready", ready, reason),
+            condition("Reconciling", !settled, if settled { "UpToDate" } else { reason }),
+        ];
+        value["status"] = json!({"image": image, "conditions": conditions});
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn old(name: &str) -> VoicemailTenant {
+        tenant(name, Some("core:1"), true, "Available")
+    }
+
+    fn budget(limit: u16) -> RolloutBudget {
+        let budget = RolloutBudget::new(limit);
+        budget.learn([], "core:2");
+        budget
+    }
+
+    fn moves(budget: &RolloutBudget, tenant: &VoicemailTenant) -> bool {
+        budget.choose(tenant, "core:2").present() == "core:2"
+    }
+
+    #[test]
+    fn only_as_many_move_as_the_budget_allows_and_the_next_when_one_serves() {
+        let budget = budget(2);
+        assert!(moves(&budget, &old("a")) && moves(&budget, &old("b")) && !moves(&budget, &old("c")));
+        let serving = tenant("a", Some("core:2"), true, "Available");
+        assert!(moves(&budget, &serving));
+        assert!(moves(&budget, &old("c")) && !moves(&budget, &old("d")));
+    }
+
+    #[test]
+    fn nobody_follows_those_who_do_not_get_ready() {
+        let budget = budget(1);
+        assert!(moves(&budget, &old("a")));
+        for reason in ["RolloutInProgress", "ImageCannotStart"] {
+            assert!(moves(&budget, &tenant("a", Some("core:2"), true, reason)));
+            assert!(!moves(&budget, &old("b")), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_operator_that_begins_to_lead_learns_who_is_moving() {
+        let budget = RolloutBudget::new(1);
+        assert!(!budget.is_known() && !moves(&budget, &old("b")));
+        let stuck = tenant("a", Some("core:2"), false, "ImageCannotStart");
+        budget.learn([&stuck, &old("b")], "core:2");
+        assert!(!moves(&budget, &old("b")));
+        budget.forget("a");
+        assert!(moves(&budget, &old("b")));
+    }
+
+    #[test]
+    fn a_tenant_that_is_broken_anyway_holds_up_nobody() {
+        let budget = budget(1);
+        assert!(moves(&budget, &tenant("broken", Some("core:1"), false, "ClaimPending")));
+        assert!(moves(&budget, &old("a")));
+        let stuck = tenant("broken", Some("core:2"), false, "ClaimPending");
+        let fresh = RolloutBudget::new(1);
+        fresh.learn([&stuck], "core:2");
+        assert!(moves(&fresh, &old("a")));
+    }
+
+    #[test]
+    fn new_tenants_and_those_with_an_image_of_their_own_need_no_place() {
+        let budget = budget(1);
+        assert!(moves(&budget, &old("a")));
+        assert!(moves(&budget, &tenant("new", None, false, "RolloutInProgress")));
+        let mut own = old("own");
+        own.spec.image = Some("core:9".into());
+        assert_eq!(budget.choose(&own, "core:2"), Image::Given("core:9".into()));
+    }
+}
