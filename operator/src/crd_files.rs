@@ -1,11 +1,26 @@
 //! The generated CRD files in `crds/` and in the chart: writes them, or says which differ.
 //!
+//! The chart's are templates, so that `crds.enabled` and `crds.keep` decide over them, and so that an upgrade of the
+//! chart brings their new version, which helm never does for files in a chart's folder `crds`.
+//!
 //! Run by `cargo crds [--check]` from the top of the repository, and by a unit test.
 
 use crate::api::crds;
 use std::path::{Path, PathBuf};
 
-const FOLDERS: [&str; 2] = ["crds", "charts/voicemail-operator/crds"];
+const PLAIN: &str = "crds";
+const CHART: &str = "charts/voicemail-operator/templates/crds";
+const HEAD: &str = "# Generated from operator/src/api by `cargo crds`.\n";
+/// Where the chart's annotations go: after the first line of the metadata.
+const METADATA: &str = "metadata:\n";
+const CHART_METADATA: &str = "metadata:
+  {{- if .Values.crds.keep }}
+  annotations:
+    helm.sh/resource-policy: keep
+  {{- end }}
+  labels:
+    {{- include \"operator.labels\" . | nindent 4 }}
+";
 
 /// Why the files can't be written or checked.
 #[derive(Debug, thiserror::Error)]
@@ -31,11 +46,16 @@ pub enum CrdFileError {
 fn expected(root: &Path) -> Result<Vec<(PathBuf, String)>, CrdFileError> {
     let mut files = Vec::new();
     for (name, crd) in crds() {
-        let text =
-            format!("# Generated from operator/src/api by `cargo crds`.\n{}", serde_yaml::to_string(&crd)?);
-        files.extend(FOLDERS.map(|folder| (root.join(folder).join(name), text.clone())));
+        let text = serde_yaml::to_string(&crd)?;
+        files.push((root.join(PLAIN).join(name), format!("{HEAD}{text}")));
+        files.push((root.join(CHART).join(name), write_template(&text)));
     }
     Ok(files)
+}
+
+fn write_template(text: &str) -> String {
+    let body = text.replacen(METADATA, CHART_METADATA, 1);
+    format!("{{{{- if .Values.crds.enabled }}}}\n{HEAD}{body}{{{{- end }}}}\n")
 }
 
 /// Writes all files under `root`.
@@ -76,7 +96,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("crd-files-{}", std::process::id()));
         write(&folder).unwrap();
         check(&folder).unwrap();
-        let changed = folder.join(FOLDERS[0]).join("voicemail.dev_gdprrequests.yaml");
+        let changed = folder.join(PLAIN).join("voicemail.dev_gdprrequests.yaml");
         std::fs::write(&changed, "other").unwrap();
         let error = check(&folder).unwrap_err();
         assert!(matches!(&error, CrdFileError::Stale(paths) if *paths == [changed]), "{error}");

@@ -1,4 +1,5 @@
-//! `voicemail-operator run` works in a cluster; `voicemail-operator crds [--check]` writes the CRD files.
+//! `voicemail-operator run` works in a cluster; `crds [--check]` writes the CRD files; `import` turns the vendor's
+//! list of tenants into manifests; `pre-delete` refuses the operator's removal while there are tenants.
 //!
 //! `run` installs the TLS provider first, answers probes, waits until it leads, and then runs both
 //! controllers until a signal comes or the lease is lost; in both cases it ends, and is started again.
@@ -20,11 +21,11 @@ use voicemail_operator::gdpr::core_client::Cores;
 use voicemail_operator::health::{self, Health};
 use voicemail_operator::metrics::Metrics;
 use voicemail_operator::runtime::Context;
-use voicemail_operator::settings::Settings;
+use voicemail_operator::settings::{Namespaces, Settings, parse_namespaces};
 use voicemail_operator::tenant::kinds::MissingKinds;
 use voicemail_operator::tenant::looks::Looks;
 use voicemail_operator::tenant::rollout::RolloutBudget;
-use voicemail_operator::{controllers, crd_files, leader, telemetry};
+use voicemail_operator::{controllers, crd_files, import, leader, pre_delete, telemetry};
 
 /// Running reconciles may end within this time after a signal.
 const GRACE: Duration = Duration::from_secs(25);
@@ -51,6 +52,14 @@ enum Command {
         #[arg(long, default_value = ".")]
         root: PathBuf,
     },
+    /// Fails while there are tenants, which a removed operator would leave stuck.
+    PreDelete {
+        /// Namespaces to look into, separated by commas; all when empty.
+        #[arg(long, env = "WATCH_NAMESPACES", default_value = "", value_parser = parse_namespaces)]
+        watch_namespaces: Namespaces,
+    },
+    /// Turns the vendor's list of tenants and chart values into manifests.
+    Import(import::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -61,6 +70,14 @@ fn main() -> anyhow::Result<()> {
         Command::Run(settings) => {
             telemetry::start();
             tokio::runtime::Runtime::new()?.block_on(run(*settings))
+        }
+        Command::PreDelete { watch_namespaces } => tokio::runtime::Runtime::new()?.block_on(async {
+            let (client, _) = connect(&Fence::default()).await?;
+            Ok(pre_delete::check(&client, &watch_namespaces).await?)
+        }),
+        Command::Import(arguments) => {
+            print!("{}", import::run(&arguments)?);
+            Ok(())
         }
         Command::Crds { check: true, root } => Ok(crd_files::check(&root)?),
         Command::Crds { check: false, root } => Ok(crd_files::write(&root)?),

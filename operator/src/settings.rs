@@ -56,7 +56,11 @@ impl Namespaces {
     }
 }
 
-fn parse_namespaces(text: &str) -> Result<Namespaces, std::convert::Infallible> {
+/// Reads a list of namespaces separated by commas.
+///
+/// # Errors
+/// None: any text is a list.
+pub fn parse_namespaces(text: &str) -> Result<Namespaces, std::convert::Infallible> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     Ok(Namespaces(names.map(str::to_owned).collect()))
 }

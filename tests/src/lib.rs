@@ -12,6 +12,7 @@ pub mod digest;
 pub mod fault_proxy;
 pub mod foreign_operators;
 pub mod image;
+pub mod kubeconform;
 pub mod later;
 pub mod libraries;
 pub mod namespace;

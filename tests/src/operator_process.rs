@@ -78,7 +78,10 @@ fn render_rbac(cluster: &Cluster, namespace: &str) -> Result<String> {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/voicemail-operator");
     let mut helm = cluster.helm();
     helm.arg("template").arg(ACCOUNT).arg(chart).args(["--namespace", namespace]);
-    helm.args(["--set", &format!("watchNamespaces={{{namespace}}},clusterName={CLUSTER_NAME}")]);
+    helm.args([
+        "--set",
+        &format!("watchNamespaces={{{namespace}}},clusterName={CLUSTER_NAME},roles.create=false"),
+    ]);
     run(helm.args(["--show-only", "templates/rbac.yaml"]))
 }
 
@@ -171,6 +174,35 @@ impl OperatorProcess {
             child.wait()?;
         }
         Ok(())
+    }
+
+    /// SIGSTOP: it does nothing any more, wherever it is.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::STOP)
+    }
+
+    /// SIGCONT: it goes on where it was frozen.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::CONT)
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
+        let child = self.child.as_ref().context("the operator doesn't run")?;
+        Ok(rustix::process::kill_process(rustix::process::Pid::from_child(child), signal)?)
+    }
+
+    /// Waits until it ends by itself; returns how.
+    pub async fn wait_end(&mut self, deadline: Duration) -> Result<std::process::ExitStatus> {
+        let end = Instant::now() + deadline;
+        loop {
+            let child = self.child.as_mut().context("the operator doesn't run")?;
+            if let Some(status) = child.try_wait()? {
+                self.child = None;
+                return Ok(status);
+            }
+            ensure!(Instant::now() < end, "it still runs after {deadline:?}:\n{}", self.log_tail());
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// SIGTERM: it ends running reconciles, lets go of the lease, and must end well.

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service};
 use kube::ResourceExt;
 use serde_json::Value;
 use voicemail_operator::api::conditions::{ConditionStatus, READY};
 use voicemail_operator::leader::LEASE;
 use voicemail_tests::cluster::AuditLog;
-use voicemail_tests::operator_audit::{describe, is_mutation, settle};
+use voicemail_tests::operator_audit::{describe, is_mutation, mutations, settle};
 use voicemail_tests::operator_process::OperatorProcess;
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
@@ -176,6 +176,39 @@ async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
     wait_until(&leases, LEASE, "operator-0 leads", SOON, first).await.unwrap();
     assert!(begin.elapsed() < Duration::from_secs(10), "the standby waited {:?}", begin.elapsed());
     create_unserved(&place, "two").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_was_frozen_beyond_its_lease_writes_nothing_when_it_goes_on_and_ends() {
+    let mut place = prepare("frozen").await;
+    let leases = place.namespace.api::<Lease>();
+    let first = |lease: &Lease| holder(lease) == Some("operator-0");
+    wait_until(&leases, LEASE, "operator-0 leads", SOON, first).await.unwrap();
+    let standby = OperatorProcess::start(place.identity.clone(), "operator-1", &place.image).await.unwrap();
+    create_unserved(&place, "one").await;
+
+    place.operator.freeze().unwrap();
+    let begin = Instant::now();
+    let second = |lease: &Lease| holder(lease) == Some("operator-1");
+    wait_until(&leases, LEASE, "operator-1 leads", TAKEOVER, second).await.unwrap();
+    println!("the standby took over {:?} after the leader froze", begin.elapsed());
+    // Work for whoever leads, which the frozen one finds in its watches when it goes on.
+    let services = place.namespace.api::<Service>();
+    let old = services.get("one-voicemail").await.unwrap().uid();
+    place.kubectl(&["delete", "service", "one-voicemail"]).unwrap();
+    let mended = |service: &Service| service.uid() != old;
+    wait_until(&services, "one-voicemail", "the standby made it anew", SOON, mended).await.unwrap();
+    place.kubectl(&["label", "vmt", "one", "look=again"]).unwrap();
+    standby.wait_for_reconcile(0.0, SOON).await.unwrap();
+    settle(&place.cluster, &place.cluster.audit_log().unwrap(), place.namespace.name()).await.unwrap();
+
+    let log = place.cluster.audit_log().unwrap();
+    place.operator.thaw().unwrap();
+    let end = place.operator.wait_end(SOON).await.unwrap();
+    assert!(!end.success(), "it must say that the lease is lost");
+    settle(&place.cluster, &log, place.namespace.name()).await.unwrap();
+    assert_eq!(mutations(&log, &place.identity.username()).unwrap(), Vec::<String>::new());
+    assert!(leads(&standby));
 }
 
 /// A tenant whose volume there isn't: it needs no pods, and its status tells that somebody looked.

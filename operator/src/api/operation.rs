@@ -70,7 +70,7 @@ pub struct Peer {
     pub pod_labels: BTreeMap<String, Label>,
     /// Addresses, such as 10.20.0.0/16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("isCIDR(self)").message("cidr: write addresses as 10.20.0.0/16"))]
     pub cidr: Option<String>,
 }

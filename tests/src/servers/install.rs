@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::progress::{say, step};
 
 /// The folder of the installation of `name` with these `pins`; `install` fills it when there is none.
-pub(super) fn install_once(
+pub(crate) fn install_once(
     name: &str,
     pins: &[&str],
     install: impl FnOnce(&Path) -> Result<()>,
@@ -34,7 +34,7 @@ pub(super) fn install_once(
 }
 
 /// Runs `make` unless `folder` is there, one process at a time.
-pub(super) fn under_lock(
+pub(crate) fn under_lock(
     cache: &Path,
     name: &str,
     folder: &Path,

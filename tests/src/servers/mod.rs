@@ -14,7 +14,7 @@ pub mod answer;
 pub mod azure_admin;
 pub mod azurite;
 pub(crate) mod in_process;
-mod install;
+pub(crate) mod install;
 pub mod minio;
 pub mod moto;
 pub(crate) mod ports;

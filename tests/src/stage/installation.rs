@@ -1,7 +1,7 @@
 //! The operator in the cluster, installed from the chart as users install it.
 //!
-//! Flow: the CRDs are applied (helm never updates those of a chart), then `helm upgrade --install`, then the
-//! Deployment's pods are waited for. Only one operator may watch a namespace; on the local cluster
+//! Flow: the CRDs are applied, since all operators of a cluster share them and no release may own them, then `helm
+//! upgrade --install`, then the Deployment's pods are waited for. Only one operator may watch a namespace; on the local cluster
 //! everybody therefore uses the same release, under an [`OperatorLock`]: the demo alone, tests together.
 
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl Installation {
     fn upgrade_command(&self, image: &ImageRef, watch: &Watch) -> std::process::Command {
         let mut command = self.site.helm();
         command.args(["upgrade", "--install", &self.release]).arg(workspace_path(CHART));
-        command.args(["--namespace", &self.namespace, "--skip-crds", "--reset-values"]);
+        command.args(["--namespace", &self.namespace, "--set", "crds.enabled=false", "--reset-values"]);
         command.args(["--set-string", &format!("image.repository={}", image.repository())]);
         command.args(["--set-string", &format!("image.tag={}", image.tag())]);
         if let Watch::Namespaces(names) = watch {

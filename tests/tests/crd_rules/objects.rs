@@ -33,6 +33,10 @@ impl Kind {
                     ],
                 ),
                 edited(&full_tenant(), &[(VOLUME, json!({"existingClaim": "messages"}))]),
+                edited(
+                    &full_tenant(),
+                    &[("/spec/networkAccess", network_access(json!({"cidr": "10.20.0.0/16"})))],
+                ),
                 on(azure(json!({"secret": {"name": "azure"}}))),
                 on(azure(vault())),
                 on(azure(identity(CLIENT))),
@@ -103,10 +107,7 @@ pub(crate) fn full_tenant() -> Value {
                 "serviceAccounts": [{"namespace": "voice", "name": "alice", "roles": ["agent"], "user": "alice"}],
             },
             "autoscaling": {"min": 2, "max": 6, "targetCpuPercent": 70},
-            "networkAccess": {
-                "apiFrom": [{"namespace": "media", "podLabels": {"app": "ivr"}}, {"cidr": "10.20.0.0/16"}],
-                "metricsFrom": [{"namespace": "monitoring", "podLabels": {"app": "prometheus"}}, {"cidr": "10.1.0.0/16"}],
-            },
+            "networkAccess": network_access(json!({"namespace": "media", "podLabels": {"app": "ivr"}})),
             "monitoring": {"enabled": true, "labels": {"release": "prometheus"}},
             "gdpr": {"undoWindow": "24h", "exportLifetime": "7d", "backupRetention": "35d"},
             "deletionPolicy": "Retain",
@@ -118,6 +119,10 @@ pub(crate) fn full_tenant() -> Value {
                         {"name": "us", "storage": "s3", "reachable": false, "message": "no answer"}],
         },
     })
+}
+
+fn network_access(peer: Value) -> Value {
+    json!({"apiFrom": [peer], "metricsFrom": [peer]})
 }
 
 pub(crate) fn condition() -> Value {

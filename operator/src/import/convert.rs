@@ -1,0 +1,174 @@
+//! From the vendor's tenants and values to manifests, and to notes about what was left behind. Pure.
+
+use super::vendor::{Envs, Tenant, Values};
+use super::{Arguments, ImportError};
+use crate::api::VoicemailTenant;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const LONGEST_NAME: usize = 40;
+
+/// What comes out.
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    /// One for each tenant.
+    pub tenants: Vec<VoicemailTenant>,
+    /// What a person should know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Converts all tenants.
+///
+/// # Errors
+/// [`ImportError`].
+pub fn convert(
+    tenants: &[Tenant],
+    values: &Values,
+    arguments: &Arguments,
+) -> Result<Conversion, ImportError> {
+    let common = convert_common(values, arguments)?;
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut converted = Vec::new();
+    for tenant in tenants {
+        let name = convert_name(&tenant.name)?;
+        if let Some(other) = names.insert(name.clone(), tenant.name.clone()) {
+            let fault = format!("it gets the same name {name:?} as tenant {other:?}: rename one of them");
+            return Err(ImportError::Tenant { name: tenant.name.clone(), fault });
+        }
+        converted.push(convert_tenant(tenant, &name, &common, arguments)?);
+    }
+    Ok(Conversion { tenants: converted, notes: collect_notes(values) })
+}
+
+/// The part of the spec that all tenants share.
+fn convert_common(values: &Values, arguments: &Arguments) -> Result<Value, ImportError> {
+    let envs = &values.context.envs;
+    let region = arguments.region.clone().or_else(|| envs.current_region.clone());
+    let region = region.ok_or(ImportError::Missing { what: "a region", flag: "--region" })?;
+    let storage = convert_storage(values, arguments)?;
+    let mut spec = json!({
+        "region": region,
+        "regions": [{"name": region, "master": true, "storage": storage}],
+        "numbers": {"defaultRegion": arguments.number_region},
+        "monitoring": {"enabled": values.prometheus.pod_monitor.enabled || arguments.values.is_none()},
+    });
+    if let Some(replicas) = values.replica_count {
+        spec["replicas"] = json!(replicas);
+    }
+    if let (Some(min), Some(max)) = (values.replica_count, values.max_replicas)
+        && max > min
+    {
+        spec["autoscaling"] = json!({"min": min, "max": max});
+    }
+    Ok(spec)
+}
+
+fn convert_storage(values: &Values, arguments: &Arguments) -> Result<Value, ImportError> {
+    let kind = values.context.envs.storage_interface.as_deref().unwrap_or("FileSystem");
+    let secret = &values.secrets.blob_storage.general.secret_name;
+    let missing = |what, flag| ImportError::Missing { what, flag };
+    let credentials = || {
+        let name =
+            secret.clone().ok_or(missing("the Secret of the store", "secrets.blobStorage in the values"))?;
+        Ok::<_, ImportError>(json!({"secret": {"name": name}}))
+    };
+    match kind.to_ascii_lowercase().as_str() {
+        "filesystem" => {
+            let claim = values.volumes.pvc_one.claim.clone();
+            let claim = claim.unwrap_or_else(|| "voice-voicemail-pvc".into());
+            Ok(json!({"volume": {"existingClaim": claim}}))
+        }
+        "blobstorage" => {
+            let account = arguments.azure_account.clone();
+            let container = arguments.azure_container.clone();
+            Ok(json!({"azureBlob": {
+                "account": account.ok_or(missing("the storage account", "--azure-account"))?,
+                "container": container.ok_or(missing("the container", "--azure-container"))?,
+                "credentials": credentials()?,
+            }}))
+        }
+        "s3" => {
+            let (bucket, region) = (arguments.s3_bucket.clone(), arguments.s3_region.clone());
+            Ok(json!({"s3": {
+                "bucket": bucket.ok_or(missing("the bucket", "--s3-bucket"))?,
+                "region": region.ok_or(missing("the bucket's region", "--s3-region"))?,
+                "credentials": credentials()?,
+            }}))
+        }
+        other => Err(ImportError::Malformed {
+            file: "context.envs.storageInterface".into(),
+            expected: "FileSystem, BlobStorage or S3",
+            fault: format!("it is {other:?}"),
+        }),
+    }
+}
+
+fn convert_tenant(
+    tenant: &Tenant,
+    name: &str,
+    common: &Value,
+    arguments: &Arguments,
+) -> Result<VoicemailTenant, ImportError> {
+    let mut spec = common.clone();
+    spec["tenantId"] = json!(tenant.tenant_uuid);
+    let manifest = json!({
+        "apiVersion": "voicemail.dev/v1alpha1",
+        "kind": "VoicemailTenant",
+        "metadata": {"name": name, "namespace": arguments.namespace},
+        "spec": spec,
+    });
+    let fault = |fault: String| ImportError::Tenant { name: tenant.name.clone(), fault };
+    if !is_tenant_id(&tenant.tenant_uuid) {
+        return Err(fault("tenant_uuid: write 1 to 64 letters, digits and dashes".into()));
+    }
+    serde_json::from_value(manifest).map_err(|error| fault(error.to_string()))
+}
+
+fn is_tenant_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// A name that Services can be called after: small letters, digits and dashes, beginning with a letter.
+fn convert_name(name: &str) -> Result<String, ImportError> {
+    let small = name.trim().to_ascii_lowercase();
+    let plain: String = small.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let plain = plain.trim_matches('-');
+    let named =
+        if plain.starts_with(|c: char| c.is_ascii_digit()) { format!("t{plain}") } else { plain.into() };
+    if named.is_empty() || named.len() > LONGEST_NAME {
+        let fault =
+            format!("its name must have 1 to {LONGEST_NAME} letters and digits: rename it in the list");
+        return Err(ImportError::Tenant { name: name.to_owned(), fault });
+    }
+    Ok(named)
+}
+
+fn collect_notes(values: &Values) -> Vec<String> {
+    let Envs { storage_interface, gws_base_url, .. } = &values.context.envs;
+    let blob = &values.secrets.blob_storage.general;
+    let left = values.others.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let when = |holds: bool, note: String| holds.then_some(note);
+    let notes = [
+        Some("Messages and mailboxes of the vendor's service are not converted: its storage has another form.".into()),
+        when(
+            storage_interface.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("filesystem")),
+            "All tenants share the claim, each in a folder of its own. The claim must be ReadWriteMany.".into(),
+        ),
+        when(
+            blob.mode.as_deref() == Some("csi"),
+            "The store's credentials came by a CSI mount: name the vault under credentials.keyVault instead of a Secret."
+                .into(),
+        ),
+        when(
+            blob.secret_name.is_some(),
+            "The store's Secret needs the keys that examples/azure-tenant.yaml and examples/s3-tenant.yaml name.".into(),
+        ),
+        gws_base_url.as_ref().map(|url| {
+            format!("Tokens of {url} are accepted once spec.auth names it as an issuer or for introspection.")
+        }),
+        when(values.smtp.enabled, "E-mail (smtp) is not carried over.".into()),
+        when(values.resources.is_some(), "Resources are not carried over: the defaults fit this service.".into()),
+        when(!left.is_empty(), format!("Not carried over: {left}.")),
+    ];
+    notes.into_iter().flatten().collect()
+}

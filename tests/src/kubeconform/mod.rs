@@ -1,0 +1,42 @@
+//! Validates manifests against the schemas of several Kubernetes versions, without any of them running.
+//!
+//! Flow: kubeconform is built from its pinned Go module once for each machine; the schemas are made of the OpenAPI
+//! document that each version's own module ships ([`schemas`]). Validation is strict: an unknown field is a fault.
+//! Kinds that Kubernetes doesn't have must be named, or their objects are faults too.
+
+mod schemas;
+
+pub use schemas::VERSIONS;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cluster::layout::cache_folder;
+use crate::cluster::programs::{Module, module};
+use crate::command::run;
+use crate::servers::install::{install_once, under_lock};
+
+const MODULE: Module = module!("kubeconform", &["kubeconform"], cgo: false, tags: "", renamed: &[]);
+
+/// Validates a stream of manifests against one version; the error names each fault.
+pub fn validate(version: &str, manifests: &Path, foreign: &[&str]) -> Result<()> {
+    let folder = schemas::folder(version)?;
+    let pattern = format!("{}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json", folder.display());
+    let mut command = Command::new(program()?);
+    command.args(["-strict", "-summary", "-output", "text", "-schema-location", &pattern]);
+    command.args(["-skip", &foreign.join(",")]).arg(manifests);
+    run(&mut command).map(drop).with_context(|| format!("not valid for Kubernetes {version}"))
+}
+
+fn program() -> Result<PathBuf> {
+    let cache = cache_folder()?.join("programs");
+    let folder = MODULE.folder(&cache);
+    under_lock(&cache, MODULE.name, &folder, || MODULE.build(&cache))?;
+    Ok(folder.join("kubeconform"))
+}
+
+fn install_schemas(version: &str, sum: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    install_once(&format!("schemas-{version}"), &[version, sum, include_str!("schemas.rs")], make)
+}

@@ -1,0 +1,210 @@
+//! The chart: every profile renders and is valid for every supported Kubernetes, unknown values are refused, and a
+//! release is installed, upgraded, rolled back and uninstalled on the real cluster, unless tenants still need it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::DeleteParams;
+use voicemail_operator::api::VoicemailTenant;
+use voicemail_operator::api::conditions::{ConditionStatus, READY, find_condition};
+use voicemail_tests::cluster::Cluster;
+use voicemail_tests::command::run;
+use voicemail_tests::foreign_operators::keep_out;
+use voicemail_tests::image::ImageRef;
+use voicemail_tests::kubeconform::{VERSIONS, validate};
+use voicemail_tests::namespace::TestNamespace;
+use voicemail_tests::tenant_manifest::tenant_on;
+use voicemail_tests::tenant_place::prepare_cluster;
+use voicemail_tests::wait::{wait_gone, wait_until};
+
+const RELEASE: &str = "vm";
+const DEADLINE: Duration = Duration::from_secs(120);
+/// Kinds of others, which kubeconform has no schemas for.
+const FOREIGN: [&str; 2] = ["PodMonitor", "PrometheusRule"];
+
+fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/voicemail-operator")
+}
+
+/// The values of each profile; the first is the chart's own.
+fn profiles() -> Vec<Option<PathBuf>> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(chart().join("profiles")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 4, "{files:?}");
+    std::iter::once(None).chain(files.into_iter().map(Some)).collect()
+}
+
+fn render(cluster: &Cluster, values: Option<&Path>, kubernetes: &str) -> Command {
+    let mut helm = cluster.helm();
+    helm.args(["template", RELEASE]).arg(chart()).args(["--namespace", "ops", "--kube-version", kubernetes]);
+    if let Some(values) = values {
+        helm.arg("--values").arg(values);
+    }
+    helm
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_profile_is_valid_for_every_supported_kubernetes() {
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (version, _) in VERSIONS {
+        for values in profiles() {
+            let name =
+                values.as_deref().and_then(Path::file_stem).map_or("default".into(), |s| s.to_string_lossy());
+            let rendered = run(&mut render(&cluster, values.as_deref(), version)).unwrap();
+            let file = folder.path().join(format!("{name}-{version}.yaml"));
+            std::fs::write(&file, rendered).unwrap();
+            validate(version, &file, &FOREIGN).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chart_is_linted_without_a_warning_for_every_profile() {
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    for values in profiles() {
+        let mut helm = cluster.helm();
+        helm.args(["lint", "--strict"]).arg(chart());
+        if let Some(values) = &values {
+            helm.arg("--values").arg(values);
+        }
+        run(&mut helm).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_and_impossible_values_are_refused_by_name() {
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    for (value, part) in [
+        ("replica=2", "replica"),
+        ("image.tags=1", "tags"),
+        ("monitoring.podMonitor.enable=true", "enable"),
+        ("replicas=0", "replicas"),
+        ("image.digest=latest", "digest"),
+        ("watchNamespaces={voice}", "clusterName"),
+    ] {
+        let mut helm = render(&cluster, None, "v1.37.0");
+        let error = run(helm.args(["--set", value])).unwrap_err();
+        assert!(format!("{error:#}").contains(part), "{value}: {error:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_cluster_wide_rights_nothing_cluster_wide_is_rendered() {
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    let values = chart().join("profiles/namespaced.yaml");
+    let rendered = run(&mut render(&cluster, Some(&values), "v1.37.0")).unwrap();
+    let kinds: Vec<&str> = rendered.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
+    assert!(kinds.contains(&"Role") && !kinds.iter().any(|kind| kind.starts_with("Cluster")), "{kinds:?}");
+    assert!(!kinds.contains(&"CustomResourceDefinition"), "{kinds:?}");
+    // Whatever namespace it is, Secrets are read by name alone.
+    for document in rendered.split("---\n").filter(|text| text.contains("secrets")) {
+        let role: serde_json::Value = serde_yaml::from_str(document).unwrap();
+        for rule in role["rules"].as_array().into_iter().flatten() {
+            let of_secrets = rule["resources"].as_array().unwrap().iter().any(|name| name == "secrets");
+            let verbs = rule["verbs"].as_array().unwrap();
+            let lists = verbs.iter().any(|verb| verb == "list" || verb == "watch");
+            assert!(!(of_secrets && lists), "{rule}");
+        }
+    }
+}
+
+/// A release in a namespace of its own, which watches that namespace alone.
+struct Release {
+    cluster: Cluster,
+    image: ImageRef,
+    namespace: TestNamespace,
+}
+
+impl Release {
+    async fn prepare() -> Self {
+        voicemail_tests::install_crypto();
+        let (cluster, image) = prepare_cluster().await.unwrap();
+        let namespace = TestNamespace::create(cluster.config().await.unwrap(), "chart").await.unwrap();
+        keep_out(&cluster, namespace.name()).unwrap();
+        Self { cluster, image, namespace }
+    }
+
+    fn helm(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut helm = self.cluster.helm();
+        run(helm.args(arguments).args(["--namespace", self.namespace.name()]))
+    }
+
+    fn upgrade(&self, more: &[&str]) -> anyhow::Result<String> {
+        let chart = chart().display().to_string();
+        let sets = [
+            format!("image.repository={}", self.image.repository()),
+            format!("image.tag={}", self.image.tag()),
+            format!("watchNamespaces={{{}}}", self.namespace.name()),
+            "clusterName=chart,roles.create=false,replicas=1".to_owned(),
+        ];
+        let mut arguments = vec!["upgrade", "--install", RELEASE, &chart, "--wait", "--timeout", "2m"];
+        // The CRDs are there already, from tests that need them too.
+        arguments.push("--take-ownership");
+        sets.iter().for_each(|set| arguments.extend(["--set", set]));
+        arguments.extend(more);
+        self.helm(&arguments)
+    }
+
+    async fn log_level(&self) -> String {
+        let deployment = self.namespace.api::<Deployment>().get(RELEASE).await.unwrap();
+        let value = serde_json::to_value(deployment).unwrap();
+        let env = value["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap().clone();
+        let level = env.iter().find(|variable| variable["name"] == "RUST_LOG").unwrap();
+        level["value"].as_str().unwrap().to_owned()
+    }
+
+    fn crds(&self) -> String {
+        self.cluster.run_kubectl(&["get", "crd", "voicemailtenants.voicemail.dev", "-o", "yaml"]).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled_once_no_tenant_needs_it() {
+    let release = Release::prepare().await;
+    let notes = release.upgrade(&[]).unwrap();
+    assert!(notes.contains("Back up first") && notes.contains(release.namespace.name()), "{notes}");
+    assert!(release.crds().contains("helm.sh/resource-policy: keep"));
+
+    // It works: a tenant without a volume is looked at.
+    let tenants = release.namespace.api::<VoicemailTenant>();
+    let tenant = tenant_on("acme", "no-such-volume").unwrap();
+    tenants.create(&Default::default(), &tenant).await.unwrap();
+    let seen = |tenant: &VoicemailTenant| {
+        let conditions = tenant.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+        find_condition(&conditions, READY).is_some_and(|ready| ready.status == ConditionStatus::False)
+    };
+    wait_until(&tenants, "acme", "the operator looked at it", DEADLINE, seen).await.unwrap();
+
+    release.upgrade(&["--set", "logLevel=debug"]).unwrap();
+    assert_eq!(release.log_level().await, "debug");
+    release.helm(&["rollback", RELEASE, "1", "--wait", "--timeout", "2m"]).unwrap();
+    assert_eq!(release.log_level().await, "info");
+
+    let refused = release.helm(&["uninstall", RELEASE, "--wait", "--timeout", "2m"]);
+    assert!(refused.is_err(), "uninstalled although a tenant needs the operator");
+    assert!(release.namespace.api::<Deployment>().get_opt(RELEASE).await.unwrap().is_some());
+    let said = release
+        .cluster
+        .run_kubectl(&["logs", "-n", release.namespace.name(), &format!("job/{RELEASE}-pre-delete")])
+        .unwrap();
+    assert!(said.contains("1 tenants still need the operator") && said.contains("/acme"), "{said}");
+
+    tenants.delete("acme", &DeleteParams::default()).await.unwrap();
+    wait_gone(&tenants, "acme", DEADLINE).await.unwrap();
+    release.helm(&["uninstall", RELEASE, "--wait", "--timeout", "2m"]).unwrap();
+    wait_gone(&release.namespace.api::<Deployment>(), RELEASE, DEADLINE).await.unwrap();
+    assert!(
+        release.crds().contains("name: voicemailtenants.voicemail.dev"),
+        "the CRDs, and so all tenants, are gone"
+    );
+}
