@@ -19,6 +19,7 @@ pub mod namespace;
 pub mod object_stores;
 pub mod operator_audit;
 pub mod operator_process;
+pub mod packages;
 pub mod progress;
 pub mod schema_bounds;
 pub mod servers;

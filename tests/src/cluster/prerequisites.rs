@@ -3,17 +3,14 @@
 //! As root on Debian, missing packages are installed (a line says so); elsewhere they are listed. Nothing is
 //! skipped silently: whoever cannot have a local cluster is told how to use another.
 
-use std::path::Path;
-use std::process::Command;
-
 use anyhow::{Result, bail};
 
 use crate::cluster::programs::Programs;
-use crate::command::{find_program, run};
-use crate::progress::step;
+use crate::command::find_program;
+use crate::packages::{Package, can_install, ensure_packages, missing_packages};
 
 /// Debian package and a file or program that it brings.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [Package; 14] = [
     ("iproute2", "ip"),
     ("nftables", "nft"),
     ("conntrack", "conntrack"),
@@ -25,8 +22,6 @@ const PACKAGES: [(&str, &str); 11] = [
     ("curl", "curl"),
     ("espeak-ng", "espeak-ng"),
     ("sox", "sox"),
-];
-const COMPILER_PACKAGES: [(&str, &str); 3] = [
     ("gcc", "cc"),
     ("libc6-dev", "/usr/include/stdio.h"),
     ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
@@ -38,11 +33,9 @@ pub const ALTERNATIVE: &str = "Or use a cluster that you have: `cargo demo --con
 
 /// Makes sure that the cluster's programs can be built and started here, installing packages where it can.
 pub(super) fn check(programs: &Programs) -> Result<()> {
-    let packages = missing_packages();
-    let installable =
-        is_root() && find_program("apt-get").is_some() && Path::new("/etc/debian_version").exists();
+    let packages = missing_packages(&PACKAGES);
     let mut problems = list_problems(programs);
-    if !installable && !packages.is_empty() {
+    if !can_install() && !packages.is_empty() {
         problems.push(format!(
             "these Debian packages (or their like elsewhere) are missing: {}",
             packages.join(" ")
@@ -51,7 +44,7 @@ pub(super) fn check(programs: &Programs) -> Result<()> {
     if !problems.is_empty() {
         bail!("The local cluster cannot start here:\n  - {}\n{ALTERNATIVE}", problems.join("\n  - "));
     }
-    if packages.is_empty() { Ok(()) } else { install(&packages) }
+    ensure_packages(&PACKAGES)
 }
 
 /// Refuses early, and tells everything that is missing, when root is.
@@ -77,33 +70,4 @@ fn list_problems(programs: &Programs) -> Vec<String> {
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-fn missing_packages() -> Vec<&'static str> {
-    PACKAGES
-        .iter()
-        .chain(&COMPILER_PACKAGES)
-        .filter(|(_, brings)| !is_there(brings))
-        .map(|(name, _)| *name)
-        .collect()
-}
-
-fn is_there(brings: &str) -> bool {
-    if brings.starts_with('/') { Path::new(brings).exists() } else { find_program(brings).is_some() }
-}
-
-fn install(packages: &[&str]) -> Result<()> {
-    step(&format!("installing Debian packages: {}", packages.join(" ")), || {
-        if install_once(packages).is_ok() {
-            return Ok(());
-        }
-        run(Command::new("apt-get").args(["update", "-q"]))?;
-        install_once(packages)
-    })
-}
-
-fn install_once(packages: &[&str]) -> Result<()> {
-    let mut command = Command::new("apt-get");
-    command.args(["install", "-y", "-q", "--no-install-recommends"]).args(packages);
-    run(command.env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
 }

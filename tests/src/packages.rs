@@ -1,0 +1,52 @@
+//! Debian packages that tests need: installed as root on Debian, named elsewhere, never skipped.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::command::{find_program, run};
+use crate::progress::step;
+
+/// A Debian package, and a program or (beginning with `/`) a file that it brings.
+pub type Package = (&'static str, &'static str);
+
+/// Installs what isn't there.
+pub fn ensure_packages(packages: &[Package]) -> Result<()> {
+    let missing = missing_packages(packages);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !can_install() {
+        bail!("these Debian packages (or their like elsewhere) are missing: {}", missing.join(" "));
+    }
+    step(&format!("installing Debian packages: {}", missing.join(" ")), || {
+        if install_once(&missing).is_ok() {
+            return Ok(());
+        }
+        run(Command::new("apt-get").args(["update", "-q"]))?;
+        install_once(&missing)
+    })
+}
+
+/// Names of those that aren't there.
+pub fn missing_packages(packages: &[Package]) -> Vec<&'static str> {
+    packages.iter().filter(|(_, brings)| !is_there(brings)).map(|(name, _)| *name).collect()
+}
+
+/// Whether this is Debian, and we are root.
+pub fn can_install() -> bool {
+    rustix::process::geteuid().is_root()
+        && find_program("apt-get").is_some()
+        && Path::new("/etc/debian_version").exists()
+}
+
+fn is_there(brings: &str) -> bool {
+    if brings.starts_with('/') { Path::new(brings).exists() } else { find_program(brings).is_some() }
+}
+
+fn install_once(packages: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.args(["install", "-y", "-q", "--no-install-recommends"]).args(packages);
+    run(command.env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
+}
