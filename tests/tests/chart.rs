@@ -24,7 +24,7 @@ use voicemail_tests::wait::{wait_gone, wait_until};
 const RELEASE: &str = "vm";
 const DEADLINE: Duration = Duration::from_secs(120);
 /// Kinds of others, which kubeconform has no schemas for.
-const FOREIGN: [&str; 2] = ["PodMonitor", "PrometheusRule"];
+const FOREIGN: [&str; 4] = ["PodMonitor", "PrometheusRule", "HTTPRoute", "BackendTLSPolicy"];
 
 fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/voicemail-operator")
