@@ -12,7 +12,9 @@ use super::SecretSource;
 pub use super::access::{Auth, Issuer, Role, ServiceAccount};
 use super::conditions::Condition;
 pub use super::numbers::{CallerTag, NumberPrefix, Numbers};
-pub use super::operation::{Autoscaling, Monitoring, NetworkAccess, Peer};
+pub use super::operation::{
+    Autoscaling, Monitoring, NetworkAccess, Peer, Scheduling, TaintEffect, Toleration,
+};
 pub use super::storage::{
     AzureBlob, AzureCloud, AzureCredentials, Claim, EtagQuoting, KeyVault, KeyVaultEntry, Label, Region, S3,
     S3Credentials, Selector, Storage, StorageKind, Volume, VolumeMode, WebIdentity, WorkloadIdentity,
@@ -100,6 +102,9 @@ pub struct VoicemailTenantSpec {
     /// Who may open connections to the pods; hints between replicas are always for replicas alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_access: Option<NetworkAccess>,
+    /// Where the pods may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduling: Option<Scheduling>,
     /// What Prometheus' operator is given, where the cluster knows its kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,

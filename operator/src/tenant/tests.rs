@@ -453,3 +453,22 @@ fn a_claim_of_somebody_else_is_never_deleted() {
     (volume.claim, volume.existing_claim) = (None, Some("data".into()));
     assert_eq!(decide(&tenant, false, &[]), Decision::Keep);
 }
+
+#[test]
+fn pods_go_where_the_tenant_says_and_tolerate_what_it_names() {
+    let tenant = tenant(|value| {
+        value["spec"]["scheduling"] = json!({
+            "nodeSelector": {"pool": "voice"}, "priorityClassName": "high",
+            "tolerations": [{"key": "voice", "value": "only", "effect": "NoSchedule"}, {"key": "gpu"}],
+        });
+    });
+    let deployment = build(&plan_with(&tenant, &facts()).unwrap()).unwrap().deployment;
+    let pod = serde_json::to_value(deployment.spec.unwrap().template.spec).unwrap();
+    assert_eq!(pod["nodeSelector"], json!({"pool": "voice"}));
+    assert_eq!(pod["priorityClassName"], "high");
+    assert_eq!(
+        pod["tolerations"],
+        json!([{"key": "voice", "operator": "Equal", "value": "only", "effect": "NoSchedule"},
+               {"key": "gpu", "operator": "Exists"}])
+    );
+}

@@ -9,7 +9,9 @@ use super::core_config::plan_config;
 use super::dereference::Facts;
 use super::refusal::Refusal;
 use super::storage::{StoragePlan, plan_storage};
-use crate::api::voicemail_tenant::{Autoscaling, Monitoring, NetworkAccess, Resources, VoicemailTenant};
+use crate::api::voicemail_tenant::{
+    Autoscaling, Monitoring, NetworkAccess, Resources, Scheduling, VoicemailTenant,
+};
 use crate::settings::Settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
@@ -36,6 +38,8 @@ pub struct Plan {
     pub network_access: Option<NetworkAccess>,
     /// Where the operator is, which always may.
     pub operator_namespace: String,
+    /// Where the pods may run.
+    pub scheduling: Scheduling,
     /// What Prometheus' operator is given.
     pub monitoring: Monitoring,
     /// CPU and memory of each.
@@ -91,6 +95,7 @@ pub fn validate(
         autoscaling: tenant.spec.autoscaling.clone(),
         network_access: tenant.spec.network_access.clone(),
         operator_namespace: settings.namespace.clone(),
+        scheduling: tenant.spec.scheduling.clone().unwrap_or_default(),
         monitoring: tenant.spec.monitoring.clone().unwrap_or_default(),
         resources: tenant.spec.resources.clone(),
         storage: plan_storage(tenant, facts)?,

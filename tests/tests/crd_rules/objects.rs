@@ -108,6 +108,8 @@ pub(crate) fn full_tenant() -> Value {
             },
             "autoscaling": {"min": 2, "max": 6, "targetCpuPercent": 70},
             "networkAccess": network_access(json!({"namespace": "media", "podLabels": {"app": "ivr"}})),
+            "scheduling": {"nodeSelector": {"disk": "fast"}, "priorityClassName": "high",
+                           "tolerations": [{"key": "voice", "value": "only", "effect": "NoSchedule"}]},
             "monitoring": {"enabled": true, "labels": {"release": "prometheus"}},
             "gdpr": {"undoWindow": "24h", "exportLifetime": "7d", "backupRetention": "35d"},
             "deletionPolicy": "Retain",

@@ -268,6 +268,15 @@ fn operation_rules() -> Vec<Row> {
             vec![from(json!({"cidr": "10.0.0.0/8", "podLabels": {"app": "ivr"}}))],
         ),
         row(
+            "tolerations: a value needs",
+            vec![],
+            vec![
+                edit("/spec/scheduling/tolerations/0", json!({"key": "voice"})),
+                edit("/spec/scheduling/tolerations/0", json!({})),
+            ],
+            vec![edit("/spec/scheduling/tolerations/0", json!({"value": "only"}))],
+        ),
+        row(
             "cidr: write addresses",
             vec![],
             vec![from(json!({"cidr": "fd00::/8"}))],

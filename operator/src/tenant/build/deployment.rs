@@ -11,12 +11,12 @@ use super::names::{child_name, labels, owned, selector};
 use super::service::{API_PORT, METRICS_PORT};
 use super::service_account::{pod_annotations, pod_labels};
 use super::volumes::{CONFIG_DIR, build_mounts, build_volumes};
-use crate::api::voicemail_tenant::Amounts;
+use crate::api::voicemail_tenant::{Amounts, Scheduling};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSecurityContext,
     PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, SleepAction,
-    TopologySpreadConstraint,
+    Toleration, TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -66,7 +66,11 @@ fn build_strategy() -> DeploymentStrategy {
 }
 
 fn build_pod(plan: &Plan) -> PodSpec {
+    let scheduling = &plan.scheduling;
     PodSpec {
+        node_selector: build_node_selector(scheduling),
+        tolerations: build_tolerations(scheduling),
+        priority_class_name: scheduling.priority_class_name.clone(),
         service_account_name: Some(child_name(&plan.name)),
         termination_grace_period_seconds: Some(30),
         enable_service_links: Some(false),
@@ -76,6 +80,22 @@ fn build_pod(plan: &Plan) -> PodSpec {
         volumes: Some(build_volumes(plan)),
         ..Default::default()
     }
+}
+
+fn build_node_selector(scheduling: &Scheduling) -> Option<BTreeMap<String, String>> {
+    let labels = scheduling.node_selector.iter().map(|(key, value)| (key.clone(), value.0.clone()));
+    (!scheduling.node_selector.is_empty()).then(|| labels.collect())
+}
+
+fn build_tolerations(scheduling: &Scheduling) -> Option<Vec<Toleration>> {
+    let tolerations = scheduling.tolerations.iter().map(|given| Toleration {
+        key: given.key.clone(),
+        operator: Some(if given.value.is_some() { "Equal" } else { "Exists" }.into()),
+        value: given.value.clone(),
+        effect: given.effect.map(|effect| format!("{effect:?}")),
+        ..Default::default()
+    });
+    (!scheduling.tolerations.is_empty()).then(|| tolerations.collect())
 }
 
 fn build_pod_security() -> PodSecurityContext {
