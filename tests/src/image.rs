@@ -117,6 +117,11 @@ pub fn alias_image(cluster: &Cluster, image: &ImageRef, word: &str) -> Result<Im
     cluster.images().alias(image.as_str(), &repository, image.tag()).map(ImageRef)
 }
 
+/// Builds the workspace's programs beside the running one.
+pub fn build_programs(profile: Profile) -> Result<()> {
+    compile(profile).map(drop)
+}
+
 /// Builds all programs as the surrounding cargo command does and returns those of the image.
 fn compile(profile: Profile) -> Result<Vec<Program>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

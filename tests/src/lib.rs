@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod command;
 pub mod csi_driver;
 pub mod digest;
+pub mod fake_kubelet;
 pub mod fault_proxy;
 pub mod foreign_operators;
 pub mod image;

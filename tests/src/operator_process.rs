@@ -131,6 +131,11 @@ impl OperatorProcess {
         &self.name
     }
 
+    /// Its pid.
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self.child.as_ref().context("the operator doesn't run")?.id())
+    }
+
     /// Kills it, if it runs, and starts it again.
     pub async fn restart(&mut self) -> Result<()> {
         self.kill()?;

@@ -1,0 +1,177 @@
+//! `cargo scale`: many tenants on the local cluster, with pods that no kubelet runs, beside kubectl and helm.
+//!
+//! ```text
+//! nodes ▸ tenants from nothing to Ready ▸ the same objects by kubectl ▸ by helm ▸ quiet ▸ restart ▸ changes beside broken ones
+//! ```
+//!
+//! All in one run on one machine, so that the figures can be compared with one another. The cluster must have
+//! nothing else to do. What the run made is removed at its end; the raw figures are printed as JSON too.
+
+mod fake_cores;
+mod fake_nodes;
+mod figures;
+mod peers;
+mod tenants;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use voicemail_tests::cluster::Cluster;
+use voicemail_tests::foreign_operators::{install_policy, keep_out};
+use voicemail_tests::image::{ImageRef, Profile, build_programs};
+use voicemail_tests::namespace::TestNamespace;
+use voicemail_tests::operator_audit::{mutations, settle};
+use voicemail_tests::operator_process::{OperatorIdentity, OperatorProcess, install_crds};
+use voicemail_tests::progress::say;
+
+use fake_nodes::FakeNodes;
+use figures::{Figures, cpu_seconds, resident_kib};
+use tenants::Tenants;
+
+/// Measures an operator with many tenants.
+#[derive(Parser)]
+#[command(name = "cargo scale", bin_name = "cargo scale")]
+struct Arguments {
+    /// Tenants.
+    #[arg(long, default_value_t = 1000)]
+    tenants: usize,
+    /// Tenants that are installed by helm, for comparison.
+    #[arg(long, default_value_t = 20)]
+    helm: usize,
+    /// Minutes in which nothing happens.
+    #[arg(long, default_value_t = 10)]
+    quiet_minutes: u64,
+    /// Tenants that can't become Ready, and changes that are timed beside them.
+    #[arg(long, default_value_t = 100)]
+    broken: usize,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    voicemail_tests::install_crypto();
+    let arguments = Arguments::parse();
+    match measure(&arguments).await {
+        Ok(figures) => {
+            say(&figures.table());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            say(&format!("Error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What all measurements use.
+struct Stage {
+    cluster: Cluster,
+    namespace: TestNamespace,
+    identity: Arc<OperatorIdentity>,
+    operator: OperatorProcess,
+}
+
+impl Stage {
+    /// Mutating requests of the operator so far.
+    async fn writes(&self, log: &voicemail_tests::cluster::AuditLog) -> Result<Vec<String>> {
+        settle(&self.cluster, log, self.namespace.name()).await?;
+        mutations(log, &self.identity.username())
+    }
+}
+
+async fn measure(arguments: &Arguments) -> Result<Figures> {
+    tokio::task::spawn_blocking(|| build_programs(Profile::current())).await??;
+    let cluster = Cluster::ensure().await?;
+    install_crds(&cluster)?;
+    install_policy(&cluster)?;
+    fake_cores::serve().await?;
+    let _nodes = FakeNodes::start(&cluster).await?;
+    let namespace = TestNamespace::create(cluster.config().await?, "scale").await?;
+    keep_out(&cluster, namespace.name())?;
+    let identity = Arc::new(OperatorIdentity::install(&cluster, namespace.name())?);
+    let image = ImageRef::named("localhost/voicemail:none");
+    let operator = OperatorProcess::start(identity.clone(), "operator-0", &image).await?;
+    let mut stage = Stage { cluster, namespace, identity, operator };
+    let figures = play(&mut stage, arguments).await;
+    Tenants::release(&stage.cluster, stage.namespace.name())?;
+    figures
+}
+
+async fn play(stage: &mut Stage, arguments: &Arguments) -> Result<Figures> {
+    let mut figures = Figures { tenants: arguments.tenants, ..Figures::default() };
+    let tenants = Tenants::prepare(&stage.namespace).await?;
+    let idle = resident_kib(stage.operator.pid()?)?;
+    create_all(stage, arguments, &tenants, idle, &mut figures).await?;
+    say("the same objects by kubectl and by helm");
+    peers::compare(stage, arguments, &mut figures).await?;
+    rest(stage, arguments, &mut figures).await?;
+    restart(stage, arguments, &mut figures).await?;
+    change_beside_broken(arguments, &tenants, &mut figures).await?;
+    Ok(figures)
+}
+
+/// From nothing to Ready: a tenth first, then the rest, which shows whether it grows linearly.
+async fn create_all(
+    stage: &Stage,
+    arguments: &Arguments,
+    tenants: &Tenants,
+    idle: u64,
+    figures: &mut Figures,
+) -> Result<()> {
+    let log = stage.cluster.audit_log()?;
+    let tenth = arguments.tenants.div_ceil(10);
+    figures.first_tenth = tenants.create_ready(0..tenth).await?;
+    figures.others = tenants.create_ready(tenth..arguments.tenants).await?;
+    let writes = stage.writes(&log).await?;
+    let objects = writes.iter().filter(|write| is_creation(write)).count();
+    figures.objects_each = objects as f64 / arguments.tenants as f64;
+    figures.writes_above = (writes.len() - objects) as f64 / arguments.tenants as f64;
+    let resident = resident_kib(stage.operator.pid()?)?;
+    figures.resident_mib = resident as f64 / 1024.0;
+    figures.kib_each = resident.saturating_sub(idle) as f64 / arguments.tenants as f64;
+    Ok(())
+}
+
+/// An object that came to be, by server-side apply or by creation.
+fn is_creation(write: &str) -> bool {
+    write.ends_with(" 201")
+}
+
+async fn rest(stage: &Stage, arguments: &Arguments, figures: &mut Figures) -> Result<()> {
+    say(&format!("{} quiet minutes", arguments.quiet_minutes));
+    let (log, pid) = (stage.cluster.audit_log()?, stage.operator.pid()?);
+    let (begin, before) = (Instant::now(), cpu_seconds(pid)?);
+    tokio::time::sleep(Duration::from_secs(arguments.quiet_minutes * 60)).await;
+    figures.quiet_cpu_percent = 100.0 * (cpu_seconds(pid)? - before) / begin.elapsed().as_secs_f64();
+    figures.quiet_writes = stage.writes(&log).await?.len();
+    figures.quiet_minutes = arguments.quiet_minutes;
+    Ok(())
+}
+
+async fn restart(stage: &mut Stage, arguments: &Arguments, figures: &mut Figures) -> Result<()> {
+    say("a restart");
+    let log = stage.cluster.audit_log()?;
+    let begin = Instant::now();
+    stage.operator.restart().await?;
+    let wanted = arguments.tenants as f64;
+    stage.operator.wait_for_reconcile(wanted - 0.5, Duration::from_secs(120)).await?;
+    figures.restart = begin.elapsed();
+    figures.restart_writes = stage.writes(&log).await?.len();
+    Ok(())
+}
+
+async fn change_beside_broken(arguments: &Arguments, tenants: &Tenants, figures: &mut Figures) -> Result<()> {
+    say(&format!("changes beside {} broken tenants", arguments.broken));
+    tenants.create_broken(arguments.broken).await?;
+    let mut times = Vec::new();
+    for number in 0..arguments.broken.min(arguments.tenants) {
+        times.push(tenants.time_change(number).await.with_context(|| format!("changing tenant {number}"))?);
+    }
+    ensure!(!times.is_empty(), "nothing was changed");
+    times.sort();
+    figures.change_median = times[times.len() / 2];
+    figures.change_99th = times[(times.len() * 99).div_ceil(100) - 1];
+    Ok(())
+}

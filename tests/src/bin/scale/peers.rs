@@ -1,0 +1,92 @@
+//! The same finished objects by `kubectl apply --server-side`, and as a chart by `helm install`.
+//!
+//! The objects are those of the tenants that the operator made Ready, without what the API server or the operator's
+//! own bookkeeping added; they go into a namespace of their own.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use voicemail_tests::command::run;
+use voicemail_tests::namespace::TestNamespace;
+
+use crate::figures::Figures;
+use crate::tenants::name;
+use crate::{Arguments, Stage};
+
+const KINDS: &str = "serviceaccount,configmap,secret,service,poddisruptionbudget,networkpolicy,deployment";
+/// Tenants whose objects one file holds.
+const BATCH: usize = 100;
+
+pub(crate) async fn compare(stage: &Stage, arguments: &Arguments, figures: &mut Figures) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = stage.cluster.config().await?;
+    let peer = TestNamespace::create(config.clone(), "scale-kubectl").await?;
+    let objects = read_objects(stage)?;
+    let numbers: Vec<usize> = (0..arguments.tenants).collect();
+    for (index, batch) in numbers.chunks(BATCH).enumerate() {
+        let of_batch: Vec<&Value> = batch.iter().flat_map(|number| of_tenant(&objects, *number)).collect();
+        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": of_batch});
+        std::fs::write(folder.path().join(format!("{index:03}.json")), list.to_string())?;
+    }
+    let begin = Instant::now();
+    let path = folder.path().display().to_string();
+    stage.cluster.run_kubectl(&["apply", "--server-side", "-n", peer.name(), "-f", &path])?;
+    (figures.kubectl, figures.kubectl_tenants) = (begin.elapsed(), arguments.tenants);
+    drop(peer);
+    let helm = TestNamespace::create(config, "scale-helm").await?;
+    let chart = tempfile::tempdir()?;
+    write_chart(chart.path(), &of_tenant(&objects, 0).collect::<Vec<_>>())?;
+    let begin = Instant::now();
+    for number in 0..arguments.helm {
+        let mut command = stage.cluster.helm();
+        command.args(["install", &name(number)]).arg(chart.path()).args(["-n", helm.name()]);
+        run(&mut command)?;
+    }
+    (figures.helm, figures.helm_tenants) = (begin.elapsed(), arguments.helm);
+    Ok(())
+}
+
+fn read_objects(stage: &Stage) -> Result<Vec<Value>> {
+    let selector = "app.kubernetes.io/managed-by=voicemail-operator";
+    let arguments = ["get", KINDS, "-n", stage.namespace.name(), "-l", selector, "-o", "json"];
+    let list: Value = serde_json::from_str(&stage.cluster.run_kubectl(&arguments)?)?;
+    let items = list["items"].as_array().context("kubectl listed nothing")?;
+    Ok(items.iter().cloned().map(strip).collect())
+}
+
+/// The object as its author would write it.
+fn strip(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.retain(|key, _| ["name", "labels"].contains(&key.as_str()));
+    }
+    if let Some(spec) = object["spec"].as_object_mut() {
+        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+            spec.remove(field);
+        }
+    }
+    object
+}
+
+fn of_tenant(objects: &[Value], number: usize) -> impl Iterator<Item = &Value> {
+    let tenant = name(number);
+    objects
+        .iter()
+        .filter(move |object| object["metadata"]["labels"]["voicemail.dev/tenant"] == tenant.as_str())
+}
+
+/// A chart that makes these objects under the release's name.
+fn write_chart(folder: &Path, objects: &[&Value]) -> Result<()> {
+    let templates = folder.join("templates");
+    std::fs::create_dir_all(&templates)?;
+    std::fs::write(folder.join("Chart.yaml"), "apiVersion: v2\nname: tenant\nversion: 1.0.0\n")?;
+    for (index, object) in objects.iter().enumerate() {
+        let text = serde_yaml::to_string(object)?.replace(&name(0), "{{ .Release.Name }}");
+        std::fs::write(templates.join(format!("{index:02}.yaml")), text)?;
+    }
+    Ok(())
+}
