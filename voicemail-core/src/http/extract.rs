@@ -38,8 +38,12 @@ audience!(
     Agents: Agent
 );
 audience!(
-    /// Whoever sets PINs.
-    PinSetters: Agent, Admin
+    /// Whoever sets PINs, greetings and preferences.
+    Owners: Agent, Admin
+);
+audience!(
+    /// Whoever fetches greetings.
+    Hearers: Telephony, Agent, Admin
 );
 audience!(
     /// Whoever shows lamps.

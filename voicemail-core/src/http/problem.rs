@@ -61,6 +61,7 @@ kinds! {
     UnknownMailbox = "unknown-mailbox", NOT_FOUND, "Unknown mailbox";
     UnknownMessage = "unknown-message", NOT_FOUND, "Unknown message";
     UnknownUser = "unknown-user", NOT_FOUND, "Unknown user or group";
+    UnknownGreeting = "unknown-greeting", NOT_FOUND, "There is no such greeting";
     UnknownCase = "unknown-case", NOT_FOUND, "Unknown case";
     WrongMethod = "wrong-method", METHOD_NOT_ALLOWED, "The method isn't allowed here";
     TooSlow = "too-slow", REQUEST_TIMEOUT, "The upload was too slow";
@@ -227,6 +228,7 @@ impl From<MailboxError> for ApiError {
             MailboxError::IdOutOfTime => ProblemKind::IdOutOfTime,
             MailboxError::IdReused => ProblemKind::IdReused,
             MailboxError::Claimed => ProblemKind::Claimed,
+            MailboxError::NoGreeting => ProblemKind::UnknownGreeting,
             MailboxError::NoPin => ProblemKind::NoPin,
             MailboxError::WrongPin => ProblemKind::WrongPin,
             MailboxError::PinLocked { .. } => ProblemKind::PinLocked,

@@ -10,6 +10,7 @@
 
 mod audio;
 mod due;
+mod greetings;
 mod openings;
 mod probes;
 mod quarantine;
@@ -94,6 +95,7 @@ impl Sweeper {
         if is_time(self.last_daily, now, DAY) {
             openings::drop_stale(&self.context, &mut swept).await?;
             probes::remove_stale(&self.context).await?;
+            greetings::remove_orphans(&self.context, &mut swept).await?;
             quarantine::remove_old(&self.context).await?;
             self.last_daily = Some(now);
         }
