@@ -58,6 +58,9 @@ audience!(
     Privacy: Privacy
 );
 
+/// Name in a mailbox's history of somebody who opened it by its PIN.
+const TELEPHONE: &str = "telephone";
+
 /// Who is calling, in one of the roles that the handler is for.
 pub(super) struct Caller<A>(pub(super) Identity, PhantomData<A>);
 
@@ -67,6 +70,16 @@ impl<A: Audience> Caller<A> {
         self.0.user.as_ref().ok_or_else(|| {
             ApiError::new(ProblemKind::RoleMissing, "the token names no user whose mailboxes could be opened")
         })
+    }
+}
+
+impl<A: Audience> Caller<A> {
+    /// Whom a mailbox's history names: the user, or `telephone` for whoever knows the mailbox's PIN.
+    pub(super) fn actor(&self) -> Result<UserId, ApiError> {
+        match &self.0.mailbox {
+            Some(_) => Ok(TELEPHONE.parse()?),
+            None => self.user().cloned(),
+        }
     }
 }
 
