@@ -92,6 +92,9 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
             true => app.core()?.read_mailbox_token(token)?,
             false => app.authenticator().authenticate(token).await?,
         };
+        if identity.mailbox.is_some() || identity.has_any(&[Role::Telephony]) {
+            app.metrics.count_telephone_request();
+        }
         if identity.has_any(A::ROLES) {
             return Ok(Self(identity, PhantomData));
         }

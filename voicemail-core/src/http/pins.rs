@@ -95,6 +95,7 @@ async fn verify(
     let core = app.core()?;
     match core.directory.verify_pin(&mailbox, &body.pin).await {
         Ok((token, until)) => {
+            app.metrics.count_access();
             let answer = MailboxTokenAnswer { token, expires_at: until.rfc3339() };
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
         }

@@ -103,6 +103,8 @@ pub struct ApiError {
 /// What the access log and the metrics learn of a failure, as an extension of the response.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FailureNote {
+    /// The kind of problem.
+    pub(super) kind: Option<&'static str>,
     /// The store's reason, for the metric.
     pub(super) store: Option<&'static str>,
     /// What happened in the server's own words, for the log.
@@ -154,7 +156,7 @@ impl IntoResponse for ApiError {
             }
             _ => {}
         }
-        response.extensions_mut().insert(self.note);
+        response.extensions_mut().insert(FailureNote { kind: Some(self.kind.slug()), ..self.note });
         response
     }
 }

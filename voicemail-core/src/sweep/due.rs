@@ -43,14 +43,17 @@ pub(super) async fn sweep(sweeper: &Sweeper) -> Result<Swept, StoreError> {
             swept.next = Some(swept.next.map_or(item.at, |next| next.min(item.at)));
             continue;
         }
+        let lag = now.since(item.at);
         match carry_out(sweeper, &item).await {
             Ok(Done::Yes) => {
+                swept.lag = swept.lag.max(lag);
                 delete(context.store(), context.world(), &key).await?;
                 swept.due += 1;
             }
             Ok(Done::NotYet) => {}
             Err(error) => {
                 swept.failed += 1;
+                swept.lag = swept.lag.max(lag);
                 tracing::warn!(class = ?error.class(), reason = error.reason(), %error, "a due item failed and stays");
             }
         }

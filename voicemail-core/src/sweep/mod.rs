@@ -51,6 +51,8 @@ pub struct Swept {
     pub completed: u32,
     /// Orphans removed.
     pub orphans: u32,
+    /// How late the latest of the due items was taken up.
+    pub lag: Duration,
     /// When the next due item is known to come.
     pub next: Option<Time>,
 }
@@ -101,6 +103,9 @@ impl Sweeper {
         }
         self.context.store().tidy().await?;
         self.next = swept.next;
+        if let Some(metrics) = self.context.lamps().metrics() {
+            metrics.show_sweep(swept.lag, swept.failed);
+        }
         Ok(swept)
     }
 

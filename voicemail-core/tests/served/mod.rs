@@ -106,10 +106,17 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(setup: &Setup) -> Self {
+        Self::start_with(setup, &[], Stdio::inherit())
+    }
+
+    /// With variables of the environment, and errors sent elsewhere.
+    pub(crate) fn start_with(setup: &Setup, variables: &[(&str, &str)], errors: Stdio) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(["serve", "--config"])
             .arg(setup.config())
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
+            .stderr(errors)
             .spawn()
             .unwrap();
         let (send, log) = channel();
