@@ -14,7 +14,7 @@ mod served;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use served::{Process, Setup};
+use served::{Process, Setup, wav_header};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -92,7 +92,7 @@ impl Served {
             "--b\r\nContent-Disposition: form-data; name=\"caller\"\r\n\r\n+4420794600{caller:02}\r\n\
              --b\r\nContent-Disposition: form-data; name=\"audio\"\r\n\r\n"
         );
-        let (after, wav) = ("\r\n--b--\r\n", header(samples));
+        let (after, wav) = ("\r\n--b--\r\n", wav_header(samples));
         let length = before.len() + wav.len() + samples + after.len();
         let head = format!(
             "POST /api/v1/mailboxes/{mailbox}/messages HTTP/1.1\r\nHost: {address}\r\n\
@@ -119,16 +119,6 @@ impl Served {
         let found = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
         found.trim_matches(|c: char| !c.is_ascii_digit()).parse::<f64>().unwrap() / 1_024.0
     }
-}
-
-/// A WAV header for that many samples of A-law.
-fn header(samples: usize) -> Vec<u8> {
-    let data = u32::try_from(samples).unwrap();
-    let mut header = b"RIFF".to_vec();
-    header.extend((data + 36).to_le_bytes());
-    header.extend(b"WAVEfmt \x10\0\0\0\x06\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data");
-    header.extend(data.to_le_bytes());
-    header
 }
 
 async fn measure_memory(kind: &str, setup: &Setup, pace: Duration) {

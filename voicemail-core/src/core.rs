@@ -6,18 +6,20 @@
 
 use crate::auth::{AuthError, Identity as Caller, MailboxToken};
 use crate::clock::World;
-use crate::config::{StorageConfig, TenantConfig};
+use crate::config::{RegionConfig, StorageConfig, TenantConfig};
 use crate::context::{Context, GuardError, Identity};
 use crate::gdpr::{Gdpr, ReceiptKey};
 use crate::mailbox::{Directory, Mailboxes};
 use crate::model::{IdentityError, Opening, TenantDocument, TenantKey};
 use crate::regions::{Sight, list_health, open_region, watch};
 use crate::store::documents::{Decision, Documents};
+use crate::store::measured::MeasuredStore;
 use crate::store::object::{ObjectBackend, UploadBudget};
 use crate::store::retry::RetryStore;
 use crate::store::volume::{LockProbe, VolumeStore};
 use crate::store::{ErrorClass, Key, Store, StoreError, probe};
 use crate::sweep::Sweeper;
+use crate::telemetry::{Metrics, StoreLabels};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -149,15 +151,18 @@ pub struct RegionHealth {
 }
 
 impl Core {
-    /// Opens the tenant that a configuration names.
+    /// Opens the tenant that a configuration names; calls to its stores are measured.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(config: &TenantConfig, world: World) -> Result<Self, OpenError> {
+    pub async fn open(config: &TenantConfig, world: World, metrics: &Metrics) -> Result<Self, OpenError> {
         let keys = TenantKeys::read(&config.keys_dir)?;
         let mut regions = BTreeMap::new();
         for region in &config.regions {
-            regions.insert(region.name.clone(), make_store(config, &region.storage, &world)?);
+            let store = make_store(config, &region.storage, &world)?;
+            let measured: Arc<dyn Store> =
+                Arc::new(MeasuredStore::new(store, metrics.clone(), label(region)));
+            regions.insert(region.name.clone(), measured);
         }
         Self::open_on(config, keys, regions, world).await
     }
@@ -280,6 +285,15 @@ impl Core {
         }
         Ok(missing)
     }
+}
+
+fn label(region: &RegionConfig) -> StoreLabels {
+    let account = match &region.storage {
+        StorageConfig::Volume { .. } => region.name.clone(),
+        StorageConfig::AzureBlob(azure) => azure.account.clone(),
+        StorageConfig::S3(s3) => s3.bucket.clone(),
+    };
+    StoreLabels { region: region.name.clone(), account, master: region.master }
 }
 
 /// The store that a configuration names, with time-outs and retries.

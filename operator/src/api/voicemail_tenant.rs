@@ -122,6 +122,9 @@ pub struct VoicemailTenantSpec {
     pub classes_of_service: Vec<ClassOfService>,
     /// How phone numbers are read.
     pub numbers: Numbers,
+    /// What is usual when mailboxes receive callers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reception: Option<Reception>,
     /// Who may call, in which role.
     #[serde(default)]
     pub auth: Auth,
@@ -190,6 +193,10 @@ pub struct ClassOfService {
     #[serde(default = "default_max_seconds")]
     #[schemars(range(min = 1, max = 3600))]
     pub max_seconds: i32,
+    /// Seconds below which a media server throws a recording away.
+    #[serde(default = "default_min_seconds")]
+    #[schemars(range(min = 0, max = 60))]
+    pub min_seconds: i32,
     /// Seconds of messages a mailbox may hold in all, trash not counted; no limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600_000))]
@@ -212,12 +219,35 @@ fn default_max_seconds() -> i32 {
     180
 }
 
+fn default_min_seconds() -> i32 {
+    3
+}
+
 fn default_retention_days() -> i32 {
     30
 }
 
 fn default_trash_hours() -> i32 {
     24
+}
+
+/// For mailboxes that prefer nothing else.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reception {
+    /// Where a caller who doesn't want to leave a message may be connected to: a number or an address of the
+    /// telephony's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[!-~]+$"))]
+    pub opt_out: Option<String>,
+    /// Language of prompts, such as en-GB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 35), regex(pattern = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$"))]
+    pub language: Option<String>,
+    /// Time zone by its IANA name, such as Europe/London. UTC when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
 }
 
 /// Times of the data-subject rights, such as 90s, 24h or 7d.

@@ -16,8 +16,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use voicemail_core::config::{
     AuthConfig, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService, EtagQuoting, GdprConfig,
-    IssuerConfig, KubernetesIssuer, ListenConfig, MwiConfig, NumberPrefix, PeersConfig, RegionConfig, Role,
-    S3Config, S3Credentials, ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig, parse_duration,
+    IssuerConfig, KubernetesIssuer, ListenConfig, MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig,
+    RegionConfig, Role, S3Config, S3Credentials, ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig,
+    parse_duration,
 };
 
 /// MiB, as the core's own default.
@@ -57,6 +58,7 @@ pub fn plan_config(
         upload_buffer_mib: plan_upload_buffer(tenant),
         gdpr: plan_gdpr(tenant)?,
         mwi: MwiConfig::default(),
+        reception: spec.reception.as_ref().map(plan_reception).unwrap_or_default(),
         peers: Some(PeersConfig {
             listen: everywhere(HINTS_PORT),
             service: format!("{}:{HINTS_PORT}", peers_name(&tenant.name_any())),
@@ -125,9 +127,18 @@ fn plan_class(class: &given::ClassOfService) -> ClassOfService {
         name: class.name.clone(),
         max_messages: class.max_messages.unsigned_abs(),
         max_seconds: class.max_seconds.unsigned_abs(),
+        min_seconds: class.min_seconds.unsigned_abs(),
         quota_seconds: class.quota_seconds.map(i32::unsigned_abs),
         retention_days: class.retention_days.unsigned_abs(),
         trash_hours: class.trash_hours.unsigned_abs(),
+    }
+}
+
+fn plan_reception(reception: &given::Reception) -> ReceptionConfig {
+    ReceptionConfig {
+        opt_out: reception.opt_out.clone(),
+        language: reception.language.clone(),
+        time_zone: reception.time_zone.clone(),
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Sought {
     CallerHash,
     /// A recording.
     Audio,
+    /// A name, a secret, or another text.
+    Text,
 }
 
 /// Something that was found.
@@ -81,6 +83,17 @@ impl Traces {
             self.add(Sought::CallerHash, "bytes", &bytes, false);
             self.add_base64(Sought::CallerHash, &bytes);
         }
+        self
+    }
+
+    /// Also looks for a text, as it is and as a URL has it.
+    #[must_use]
+    pub fn with_text(mut self, text: &str) -> Self {
+        self.add(Sought::Text, "text", text.as_bytes(), false);
+        for space in ["%20", "+"] {
+            self.add(Sought::Text, "url", encode_url(text, space).as_bytes(), false);
+        }
+        self.add_encoded(Sought::Text, text.as_bytes());
         self
     }
 
@@ -161,6 +174,16 @@ impl Traces {
     }
 }
 
+/// As forms and paths have it: all but unreserved characters as `%XX`.
+fn encode_url(text: &str, space: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b' ' => space.to_owned(),
+        plain if plain.is_ascii_alphanumeric() || b"-._~".contains(&plain) => char::from(plain).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
 /// Takes out what people write between the digits of a number.
 fn squeeze(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| !b" \t()-.".contains(byte)).collect()
@@ -205,6 +228,17 @@ mod tests {
         )));
         let bytes = hex::decode(hash).unwrap();
         assert_eq!(finds(&traces, "a", &bytes), [(Sought::CallerHash, "bytes", false)]);
+    }
+
+    #[test]
+    fn a_text_is_found_in_all_its_codings() {
+        let traces = Traces::default().with_text("Zoë Quitte");
+        for text in
+            ["<Zoë Quitte>", "name=Zo%C3%AB%20Quitte&", "name=Zo%C3%AB+Quitte", &hex::encode("Zoë Quitte")]
+        {
+            assert_eq!(finds(&traces, "a", text.as_bytes())[0].0, Sought::Text, "{text}");
+        }
+        assert_eq!(finds(&traces, "a", b"Zoe Quitte"), []);
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub(crate) fn full_tenant() -> Value {
             "keys": {"secret": {"name": "keys"}}, "tls": {"secret": {"name": "tls"}},
             "resources": {"requests": amounts, "limits": amounts, "uploadBufferMiB": 64},
             "classesOfService": [{"name": "standard", "maxMessages": 10, "maxSeconds": 180,
-                                  "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24}],
+                                  "minSeconds": 2, "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24}],
             "numbers": {"defaultRegion": "GB", "callerTag": "E164",
                         "prefixes": [{"prefix": "9", "replaceWith": "+44", "digits": 12}]},
             "auth": {
@@ -111,6 +111,7 @@ pub(crate) fn full_tenant() -> Value {
             "scheduling": {"nodeSelector": {"disk": "fast"}, "priorityClassName": "high",
                            "tolerations": [{"key": "voice", "value": "only", "effect": "NoSchedule"}]},
             "monitoring": {"enabled": true, "labels": {"release": "prometheus"}},
+            "reception": {"optOut": "+442079460100", "language": "en-GB", "timeZone": "Europe/London"},
             "gdpr": {"undoWindow": "24h", "exportLifetime": "7d", "backupRetention": "35d"},
             "deletionPolicy": "Retain",
         },

@@ -1,6 +1,7 @@
 //! Fetches discovery documents and key sets: small, quickly, over a connection that can be trusted.
 
 use super::AuthSetupError;
+use crate::telemetry::{TRACEPARENT, TraceContext};
 use futures::StreamExt;
 use reqwest::{Certificate, Client, Url, redirect};
 use serde_json::Value;
@@ -30,7 +31,8 @@ impl Fetcher {
     }
 
     async fn download(&self, url: &Url) -> Result<Vec<u8>, String> {
-        let mut request = self.client().await?.get(url.clone());
+        let trace = TraceContext::outgoing().to_string();
+        let mut request = self.client().await?.get(url.clone()).header(TRACEPARENT, trace);
         if let Some(file) = &self.token_file {
             let token = String::from_utf8_lossy(&read_file(file).await?).trim().to_owned();
             request = request.bearer_auth(token);

@@ -3,7 +3,8 @@
 //! Pure: nothing is read from disk here, so that the operator can check what it is about to write.
 
 use super::{
-    ClassOfService, MwiConfig, NumberPrefix, PeersConfig, StorageConfig, TenantConfig, WebhookConfig,
+    ClassOfService, MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig, StorageConfig, TenantConfig,
+    WebhookConfig,
 };
 use std::collections::BTreeSet;
 
@@ -42,6 +43,7 @@ impl TenantConfig {
         self.check_classes()?;
         self.number_prefixes.iter().try_for_each(check_prefix)?;
         check_mwi(&self.mwi)?;
+        check_reception(&self.reception)?;
         self.peers.iter().try_for_each(check_peers)?;
         rule((16..=4096).contains(&self.upload_buffer_mib), "uploadBufferMib", || "write 16 to 4096".into())?;
         rule(self.gdpr.undo_window.as_secs() <= MAX_WINDOW_SECONDS, "gdpr.undoWindow", || {
@@ -107,6 +109,35 @@ fn check_mwi(mwi: &MwiConfig) -> Result<(), ConfigError> {
     })
 }
 
+/// The rules of what is usual when mailboxes receive callers, and of what one of them prefers.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check_reception(reception: &ReceptionConfig) -> Result<(), ConfigError> {
+    let dialable =
+        |text: &String| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    rule(reception.opt_out.as_ref().is_none_or(dialable), "reception.optOut", || {
+        "write a number or an address of at most 128 visible ASCII characters without spaces".into()
+    })?;
+    let tagged = |text: &String| {
+        let mut parts = text.split('-');
+        let plain =
+            |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        let language = parts.next().unwrap_or_default();
+        (2..=3).contains(&language.len())
+            && language.bytes().all(|b| b.is_ascii_alphabetic())
+            && text.len() <= 35
+            && parts.all(plain)
+    };
+    rule(reception.language.as_ref().is_none_or(tagged), "reception.language", || {
+        "write a language tag such as en-GB".into()
+    })?;
+    let known = |name: &String| jiff::tz::TimeZone::get(name).is_ok();
+    rule(reception.time_zone.as_ref().is_none_or(known), "reception.timeZone", || {
+        "write an IANA name such as Europe/London".into()
+    })
+}
+
 fn check_peers(peers: &PeersConfig) -> Result<(), ConfigError> {
     let parts = peers.service.rsplit_once(':');
     let good =
@@ -154,6 +185,7 @@ fn check_class(class: &ClassOfService) -> Result<(), ConfigError> {
     let within = |value: u32, least: u32, most: u32| (least..=most).contains(&value);
     rule(within(class.max_messages, 1, 1_000), "classesOfService.maxMessages", || "write 1 to 1000".into())?;
     rule(within(class.max_seconds, 1, 3_600), "classesOfService.maxSeconds", || "write 1 to 3600".into())?;
+    rule(within(class.min_seconds, 0, 60), "classesOfService.minSeconds", || "write 0 to 60".into())?;
     let quota = class.quota_seconds.unwrap_or(class.max_seconds);
     rule(within(quota, class.max_seconds, 3_600_000), "classesOfService.quotaSeconds", || {
         "write at least maxSeconds and at most 3600000".into()

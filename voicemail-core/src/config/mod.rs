@@ -11,11 +11,13 @@
 mod check;
 mod duration;
 mod mwi;
+mod reception;
 mod storage;
 
-pub use check::ConfigError;
+pub use check::{ConfigError, check_reception};
 pub use duration::{format_duration, parse_duration};
 pub use mwi::{MwiConfig, PeersConfig, WebhookConfig};
+pub use reception::ReceptionConfig;
 pub use storage::{
     AzureBlobConfig, AzureCredentials, EtagQuoting, RegionConfig, S3Config, S3Credentials, StorageConfig,
 };
@@ -65,6 +67,9 @@ pub struct TenantConfig {
     /// Message waiting indication.
     #[serde(default)]
     pub mwi: MwiConfig,
+    /// What is usual when mailboxes receive callers.
+    #[serde(default)]
+    pub reception: ReceptionConfig,
     /// The other replicas, which are told what changed; without, their lamps follow by the timer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peers: Option<PeersConfig>,
@@ -198,6 +203,9 @@ pub struct ClassOfService {
     /// Longest message, in seconds.
     #[serde(default = "default_max_seconds")]
     pub max_seconds: u32,
+    /// Seconds below which a media server throws a recording away; told by reception, not asked of a deposit.
+    #[serde(default = "default_min_seconds")]
+    pub min_seconds: u32,
     /// Seconds of messages a mailbox may hold in all, trash not counted; no limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota_seconds: Option<u32>,
@@ -215,6 +223,10 @@ fn default_max_messages() -> u32 {
 
 fn default_max_seconds() -> u32 {
     180
+}
+
+fn default_min_seconds() -> u32 {
+    3
 }
 
 fn default_retention_days() -> u32 {
@@ -235,6 +247,7 @@ impl ClassOfService {
             name: Self::STANDARD.into(),
             max_messages: default_max_messages(),
             max_seconds: default_max_seconds(),
+            min_seconds: default_min_seconds(),
             quota_seconds: None,
             retention_days: default_retention_days(),
             trash_hours: default_trash_hours(),

@@ -1,7 +1,7 @@
 //! Which work is filed: enough of it to tell whether a mailbox or a run has its due item.
 
 use super::read::{self, Read};
-use crate::model::{Due, DueItem, MailboxId, MessageId, RunId, Time};
+use crate::model::{Due, DueItem, GreetingKey, MailboxId, MessageId, RunId, Time};
 use crate::store::{Key, Store, StoreError};
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,8 @@ pub(super) struct DueSummary {
     pub(super) deletions: BTreeSet<(MailboxId, MessageId)>,
     /// Mailboxes that are being emptied.
     pub(super) closing: BTreeSet<MailboxId>,
+    /// Greetings that are about to be looked at.
+    pub(super) greetings: BTreeSet<GreetingKey>,
     /// Runs that somebody will look at.
     pub(super) runs: BTreeSet<RunId>,
 }
@@ -43,6 +45,9 @@ impl DueSummary {
             }
             Due::Close { mailbox, .. } => {
                 self.closing.insert(mailbox);
+            }
+            Due::Greeting { audio, .. } => {
+                self.greetings.insert(audio);
             }
             Due::Run { run, .. } => {
                 self.runs.insert(run);

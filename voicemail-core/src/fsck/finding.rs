@@ -68,6 +68,8 @@ codes! {
     EnvelopeOfOther = "envelope-of-refused", Warning, "--repair deletes what is left of the refused deposit";
     OrphanAudio = "orphan-audio", Warning, "see that a core is running; --repair deletes it";
     AudioElsewhere = "audio-in-other-region", Error, "the message says that its audio is in another region: move it there";
+    OrphanGreeting = "orphan-greeting", Warning, "see that a core is running; --repair deletes it";
+    MissingGreeting = "missing-greeting", Error, "record the greeting again: callers don't hear it";
     GoneAndEntry = "deleted-and-listed", Error, "the message is both deleted and listed: delete it again";
     ClosedWithEntries = "closed-with-messages", Error, "--repair files the work that empties the mailbox";
     DeletingWithoutDue = "deletion-without-due-item", Error, "--repair files the work that ends the deletion";

@@ -57,7 +57,8 @@ impl Checker<'_> {
         Ok(match read::document::<MailboxSettings>(self.store(), key).await? {
             Read::Undecodable => vec![Finding::new(Code::UndecodableSettings, key)],
             Read::Newer(_) => vec![Finding::new(Code::NewerSchema, key)],
-            _ => Vec::new(),
+            Read::Missing => Vec::new(),
+            Read::Good(settings) => self.check_named_of_mailbox(key, &settings).await?,
         })
     }
 

@@ -15,6 +15,7 @@ mod dues;
 mod envelope;
 mod finding;
 mod gdpr;
+mod greeting;
 mod mailbox;
 mod other;
 mod read;
@@ -39,8 +40,10 @@ const GRACE: Duration = Duration::from_secs(3_600);
 /// Audio that no envelope names is kept for a day by the cores, which look for it daily.
 const AUDIO_GRACE: Duration = Duration::from_secs(2 * 86_400);
 /// Prefixes of the master region; audio is in every region.
-const PREFIXES: [&str; 10] =
-    ["mb/", "user/", "group/", "ca/", "mark/", "gdpr/", "due/", "mwi/", "probe/", "quarantine/"];
+const PREFIXES: [&str; 11] =
+    ["mb/", "user/", "group/", "greeting/", "ca/", "mark/", "gdpr/", "due/", "mwi/", "probe/", "quarantine/"];
+/// Documents that stand beside them.
+const DOCUMENTS: [&str; 2] = ["tenant", "greetings"];
 const AUDIO: &str = "au/";
 
 /// What was looked at and how it is.
@@ -120,7 +123,9 @@ impl<'a> Checker<'a> {
         let mut suspects = Vec::new();
         let context = self.context;
         let master = context.config().master().map(|region| region.name.clone()).unwrap_or_default();
-        self.visit(Place { region: master.clone(), key: "tenant".into() }, summary, &mut suspects).await?;
+        for key in DOCUMENTS {
+            self.visit(Place { region: master.clone(), key: key.into() }, summary, &mut suspects).await?;
+        }
         for (region, store) in context.regions() {
             let prefixes = if *region == master { PREFIXES.as_slice() } else { &[] };
             for prefix in prefixes.iter().copied().chain([AUDIO]) {
@@ -159,6 +164,8 @@ impl<'a> Checker<'a> {
             "mark" => self.check_mark(&key).await,
             "gdpr" => self.check_gdpr(&key).await,
             "due" => self.check_due(&key).await,
+            "greeting" => self.check_greeting(&key).await,
+            "greetings" => self.check_tenant_greetings(&key).await,
             _ => self.check_other(&key).await,
         }
     }

@@ -9,10 +9,12 @@ use super::envelope::parse;
 use super::finding::{Code, Finding};
 use super::read;
 use crate::context::{Context, GuardError};
-use crate::mailbox::{Finisher, Insertion, MailboxError, encode, ensure_retention};
+use crate::mailbox::{
+    Finisher, Insertion, MailboxError, Standing, encode, ensure_retention, settle_greeting,
+};
 use crate::model::{
-    AudioKey, CallerHash, CallerId, CallerTag, Due, Entry, Envelope, Index, IndexOp, MailboxId, Mark,
-    MarkState, MessageId, MessageState, Run, RunId, RunStage,
+    AudioKey, CallerHash, CallerId, CallerTag, Due, Entry, Envelope, GreetingKey, Index, IndexOp, MailboxId,
+    Mark, MarkState, MessageId, MessageState, Run, RunId, RunStage,
 };
 use crate::store::patience::{create_or_read, delete, ensure};
 use crate::store::{ErrorClass, Key, StoreError, parse_index};
@@ -42,6 +44,7 @@ async fn repair_at(
             end_deposit(context, key).await
         }
         Code::OrphanAudio => delete_audio(context, finding, key).await,
+        Code::OrphanGreeting => delete_greeting(context, key).await,
         Code::LeftoverProbe => {
             delete(context.store(), context.world(), key).await?;
             Ok(Some("deleted"))
@@ -184,6 +187,12 @@ async fn delete_audio(
     let region = context.region(finding.region.as_deref().unwrap_or_default())?;
     delete(region.as_ref(), context.world(), key).await?;
     Ok(Some("deleted"))
+}
+
+/// Looked at once more by the services, since it may have come into force.
+async fn delete_greeting(context: &Context, key: &Key) -> Result<Option<&'static str>, StoreError> {
+    let Some((audio, ..)) = GreetingKey::parse(key.as_str()) else { return Ok(None) };
+    Ok((settle_greeting(context, &audio).await? == Standing::Deleted).then_some("deleted"))
 }
 
 async fn quarantine_object(context: &Context, key: &Key) -> Result<Option<&'static str>, StoreError> {

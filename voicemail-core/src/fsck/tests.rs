@@ -3,7 +3,9 @@
 
 use super::*;
 use crate::admin::Access;
-use crate::model::{AudioKey, Due, DueItem, Envelope, MessageId, RunId};
+use crate::model::{
+    AudioKey, Due, DueItem, Envelope, GreetingKey, GreetingPlace, MailboxGreeting, MessageId, RunId,
+};
 use crate::store::Key;
 use crate::testing::{CALLER, OTHER_CALLER, START, Site, body, hash, mailbox};
 use serde_json::{Value, json};
@@ -132,6 +134,18 @@ impl Ground {
                 let audio = AudioKey::new(&mailbox(BOX), id, &hash(CALLER), START, "ab");
                 self.create(audio.as_str(), "sound").await;
             }
+            Code::OrphanGreeting => {
+                let place = GreetingPlace::Mailbox(mailbox(BOX), MailboxGreeting::Standard);
+                self.create(GreetingKey::new(&place, START, "ab").as_str(), "sound").await;
+            }
+            Code::MissingGreeting => {
+                let greeting = json!({
+                    "audio": "greeting/mailbox/1001/standard.1-a", "durationMs": 1, "size": 1, "digest": "00",
+                    "recorded": 1,
+                });
+                let name = |settings: &mut Value| settings["greetings"] = json!({ "standard": greeting });
+                site.edit(&Key::settings(&mailbox(BOX)), name).await;
+            }
             Code::AudioElsewhere => self.edit_envelope(|envelope| envelope["region"] = "far".into()).await,
             Code::GoneAndEntry => {
                 self.edit_index(|index| index["gone"][self.id.to_string()] = 9_000_000_000_000_i64.into())
@@ -254,6 +268,7 @@ fn expected(code: Code) -> (&'static [Code], bool) {
         | Code::EnvelopeOfGone
         | Code::EnvelopeOfOther
         | Code::OrphanAudio
+        | Code::OrphanGreeting
         | Code::ClosedWithEntries
         | Code::DeletingWithoutDue
         | Code::ExpiryWithoutDue

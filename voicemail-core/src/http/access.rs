@@ -2,6 +2,7 @@
 
 use super::problem::FailureNote;
 use super::{ApiError, App, ProblemKind};
+use crate::telemetry::{TRACEPARENT, TraceContext};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
@@ -9,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
+use tracing::Instrument;
 
 /// How long a request that is neither upload nor download may take.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -21,7 +23,11 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
     let method = name_of(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id = uuid::Uuid::new_v4().simple().to_string();
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let trace = continue_trace(&request);
+    let span = tracing::info_span!("request", request = %id, trace = %trace.id());
+    let handled = trace.scope(next.run(request)).instrument(span.clone());
+    let answer = AssertUnwindSafe(handled).catch_unwind().await;
+    let _entered = span.enter();
     let mut response = answer.unwrap_or_else(|_| {
         let problem = ApiError::new(ProblemKind::Internal, "the service's log has more under the request id");
         problem.because("the handler panicked").into_response()
@@ -31,7 +37,7 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
     let took = started.elapsed();
     app.metrics.count_request(method, route, status, took);
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(method, route, status, ms, request = %id, "request");
+    tracing::info!(method, route, status, ms, request = %id, trace = %trace.id(), "request");
     note_failure(&app, &response, &id);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -39,8 +45,17 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
     response
 }
 
+/// Our place in the caller's trace, or in one that begins here.
+fn continue_trace(request: &Request) -> TraceContext {
+    let given = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    given.and_then(TraceContext::parse).map_or_else(TraceContext::begin, TraceContext::next)
+}
+
 fn note_failure(app: &App, response: &Response, id: &str) {
     let Some(note) = response.extensions().get::<FailureNote>() else { return };
+    if let Some(kind) = note.kind {
+        app.metrics.count_rejection(kind);
+    }
     if let Some(reason) = note.store {
         app.metrics.count_store_error(reason);
     }

@@ -312,9 +312,9 @@ async fn audio(
     Ok(response)
 }
 
-type Description = (StatusCode, [(header::HeaderName, String); 4]);
+pub(super) type Description = (StatusCode, [(header::HeaderName, String); 4]);
 
-fn describe_audio(status: StatusCode, etag: &str) -> Description {
+pub(super) fn describe_audio(status: StatusCode, etag: &str) -> Description {
     let headers = [
         (header::CONTENT_TYPE, "audio/wav".to_owned()),
         (header::CACHE_CONTROL, "private, no-store".to_owned()),
@@ -324,7 +324,7 @@ fn describe_audio(status: StatusCode, etag: &str) -> Description {
     (status, headers)
 }
 
-fn describe_length(response: &mut Response, range: Option<Range<u64>>, size: u64) {
+pub(super) fn describe_length(response: &mut Response, range: Option<Range<u64>>, size: u64) {
     let length = range.as_ref().map_or(size, |range| range.end - range.start);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     let described = range.map(|range| format!("bytes {}-{}/{size}", range.start, range.end - 1));
@@ -333,7 +333,7 @@ fn describe_length(response: &mut Response, range: Option<Range<u64>>, size: u64
     }
 }
 
-fn outside(size: u64) -> Response {
+pub(super) fn outside(size: u64) -> Response {
     let problem = ApiError::new(ProblemKind::WrongRange, format!("the audio has {size} bytes"));
     ([(header::CONTENT_RANGE, format!("bytes */{size}"))], problem).into_response()
 }

@@ -38,8 +38,12 @@ audience!(
     Agents: Agent
 );
 audience!(
-    /// Whoever sets PINs.
-    PinSetters: Agent, Admin
+    /// Whoever sets PINs, greetings and preferences.
+    Owners: Agent, Admin
+);
+audience!(
+    /// Whoever fetches greetings.
+    Hearers: Telephony, Agent, Admin
 );
 audience!(
     /// Whoever shows lamps.
@@ -54,6 +58,9 @@ audience!(
     Privacy: Privacy
 );
 
+/// Name in a mailbox's history of somebody who opened it by its PIN.
+const TELEPHONE: &str = "telephone";
+
 /// Who is calling, in one of the roles that the handler is for.
 pub(super) struct Caller<A>(pub(super) Identity, PhantomData<A>);
 
@@ -66,6 +73,16 @@ impl<A: Audience> Caller<A> {
     }
 }
 
+impl<A: Audience> Caller<A> {
+    /// Whom a mailbox's history names: the user, or `telephone` for whoever knows the mailbox's PIN.
+    pub(super) fn actor(&self) -> Result<UserId, ApiError> {
+        match &self.0.mailbox {
+            Some(_) => Ok(TELEPHONE.parse()?),
+            None => self.user().cloned(),
+        }
+    }
+}
+
 impl<A: Audience> FromRequestParts<App> for Caller<A> {
     type Rejection = ApiError;
 
@@ -75,6 +92,9 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
             true => app.core()?.read_mailbox_token(token)?,
             false => app.authenticator().authenticate(token).await?,
         };
+        if identity.mailbox.is_some() || identity.has_any(&[Role::Telephony]) {
+            app.metrics.count_telephone_request();
+        }
         if identity.has_any(A::ROLES) {
             return Ok(Self(identity, PhantomData));
         }

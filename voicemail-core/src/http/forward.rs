@@ -94,7 +94,7 @@ async fn forward(
     let key = read_key(&headers)?.unwrap_or_else(|| core.mailboxes.new_id());
     let mut answer = ForwardAnswer { forwarded: Vec::new(), refused: Vec::new() };
     for to in body.to {
-        let by = caller.user()?.clone();
+        let by = caller.actor()?;
         let request = ForwardRequest { from: mailbox.clone(), id, to, key, by };
         forward_one(&core, request, &mut answer).await?;
     }

@@ -1,6 +1,6 @@
 //! Who may open a mailbox: agents their own and their groups', nobody else's existence is shown to them.
 
-use super::extract::{Agents, Audience, Caller, Lamps, PinSetters};
+use super::extract::{Agents, Audience, Caller, Hearers, Lamps, Owners};
 use super::{ApiError, App, ProblemKind};
 use crate::config::Role;
 use crate::core::Core;
@@ -45,15 +45,29 @@ pub(super) async fn open_to_change(
     }
 }
 
-/// The services, if the caller may set the mailbox's PIN: administrators every one, agents their own.
-pub(super) async fn open_to_set_pin(
+/// The services, if the caller may set what belongs to the mailbox: administrators every one, agents their own.
+pub(super) async fn open_as_owner(
     app: &App,
-    caller: &Caller<PinSetters>,
+    caller: &Caller<Owners>,
     mailbox: &MailboxId,
 ) -> Result<Arc<Core>, ApiError> {
     let core = app.core()?;
     if !caller.0.has_any(&[Role::Admin]) && check(&core, caller, mailbox).await? == Rights::Read {
         return Err(read_only());
+    }
+    Ok(core)
+}
+
+/// The services, if the caller may hear the mailbox's greetings: telephony and administrators every one, agents
+/// their own.
+pub(super) async fn open_to_hear(
+    app: &App,
+    caller: &Caller<Hearers>,
+    mailbox: &MailboxId,
+) -> Result<Arc<Core>, ApiError> {
+    let core = app.core()?;
+    if !caller.0.has_any(&[Role::Telephony, Role::Admin]) {
+        check(&core, caller, mailbox).await?;
     }
     Ok(core)
 }

@@ -19,11 +19,13 @@ mod drain;
 mod events;
 mod extract;
 mod forward;
+mod greetings;
 mod mailbox_access;
 mod pins;
 mod privacy;
 mod problem;
 mod range;
+mod reception;
 mod telephony;
 mod upload;
 
@@ -62,12 +64,15 @@ fn routes() -> OpenApiRouter<App> {
         .merge(agents::routes())
         .merge(admin::routes())
         .merge(pins::routes())
+        .merge(reception::routes())
+        .merge(greetings::routes())
         .merge(privacy::routes())
         .route_layer(from_fn(access::limit_time))
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY));
     let long = OpenApiRouter::new()
         .merge(telephony::uploads())
         .merge(agents::downloads())
+        .merge(greetings::streams())
         .merge(events::routes())
         .merge(privacy::downloads())
         .route_layer(DefaultBodyLimit::disable());

@@ -1,7 +1,7 @@
 //! PINs: set by a mailbox's owners or an administrator, checked for a media server.
 
-use super::extract::{Admins, Caller, JsonBody, Name, PinSetters, Telephony};
-use super::mailbox_access::open_to_set_pin;
+use super::extract::{Admins, Caller, JsonBody, Name, Owners, Telephony};
+use super::mailbox_access::open_as_owner;
 use super::{ApiError, App};
 use crate::mailbox::MailboxError;
 use crate::model::MailboxId;
@@ -47,11 +47,11 @@ struct MailboxTokenAnswer {
 )]
 async fn set(
     State(app): State<App>,
-    caller: Caller<PinSetters>,
+    caller: Caller<Owners>,
     Name(mailbox): Name<MailboxId>,
     JsonBody(body): JsonBody<PinBody>,
 ) -> Result<StatusCode, ApiError> {
-    let core = open_to_set_pin(&app, &caller, &mailbox).await?;
+    let core = open_as_owner(&app, &caller, &mailbox).await?;
     core.directory.set_pin(&mailbox, &body.pin).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -66,10 +66,10 @@ async fn set(
 )]
 async fn remove(
     State(app): State<App>,
-    caller: Caller<PinSetters>,
+    caller: Caller<Owners>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<StatusCode, ApiError> {
-    let core = open_to_set_pin(&app, &caller, &mailbox).await?;
+    let core = open_as_owner(&app, &caller, &mailbox).await?;
     core.directory.remove_pin(&mailbox).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -95,6 +95,7 @@ async fn verify(
     let core = app.core()?;
     match core.directory.verify_pin(&mailbox, &body.pin).await {
         Ok((token, until)) => {
+            app.metrics.count_access();
             let answer = MailboxTokenAnswer { token, expires_at: until.rfc3339() };
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
         }

@@ -61,6 +61,7 @@ kinds! {
     UnknownMailbox = "unknown-mailbox", NOT_FOUND, "Unknown mailbox";
     UnknownMessage = "unknown-message", NOT_FOUND, "Unknown message";
     UnknownUser = "unknown-user", NOT_FOUND, "Unknown user or group";
+    UnknownGreeting = "unknown-greeting", NOT_FOUND, "There is no such greeting";
     UnknownCase = "unknown-case", NOT_FOUND, "Unknown case";
     WrongMethod = "wrong-method", METHOD_NOT_ALLOWED, "The method isn't allowed here";
     TooSlow = "too-slow", REQUEST_TIMEOUT, "The upload was too slow";
@@ -102,6 +103,8 @@ pub struct ApiError {
 /// What the access log and the metrics learn of a failure, as an extension of the response.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FailureNote {
+    /// The kind of problem.
+    pub(super) kind: Option<&'static str>,
     /// The store's reason, for the metric.
     pub(super) store: Option<&'static str>,
     /// What happened in the server's own words, for the log.
@@ -153,7 +156,7 @@ impl IntoResponse for ApiError {
             }
             _ => {}
         }
-        response.extensions_mut().insert(self.note);
+        response.extensions_mut().insert(FailureNote { kind: Some(self.kind.slug()), ..self.note });
         response
     }
 }
@@ -227,6 +230,7 @@ impl From<MailboxError> for ApiError {
             MailboxError::IdOutOfTime => ProblemKind::IdOutOfTime,
             MailboxError::IdReused => ProblemKind::IdReused,
             MailboxError::Claimed => ProblemKind::Claimed,
+            MailboxError::NoGreeting => ProblemKind::UnknownGreeting,
             MailboxError::NoPin => ProblemKind::NoPin,
             MailboxError::WrongPin => ProblemKind::WrongPin,
             MailboxError::PinLocked { .. } => ProblemKind::PinLocked,

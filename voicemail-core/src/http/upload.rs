@@ -65,6 +65,29 @@ impl Upload {
     }
 }
 
+/// A body that is audio and nothing else.
+///
+/// # Errors
+/// `WrongType` for a body that says that it is something else.
+pub(super) fn raw_audio(request: Request) -> Result<BodyStream, ApiError> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !matches!(kind.as_str(), "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave") {
+        return Err(ApiError::new(ProblemKind::WrongType, "send audio/wav"));
+    }
+    let end = Instant::now() + LONGEST;
+    let body = request.into_body().into_data_stream();
+    let chunks = stream::try_unfold(body, move |mut body| async move {
+        match timeout_at(end.min(Instant::now() + SILENCE), body.next()).await {
+            Ok(Some(Ok(chunk))) => Ok(Some((chunk, body))),
+            Ok(Some(Err(_))) => Err(BodyError::Interrupted(STOPPED.into())),
+            Ok(None) => Ok(None),
+            Err(_) => Err(BodyError::Interrupted(SILENT.into())),
+        }
+    });
+    Ok(chunks.boxed())
+}
+
 /// A chunk a poll: a parser that reads for as long as there is something would gather a whole recording of a fast
 /// sender before it hands on the first byte.
 fn one_at_a_time<S: Stream + Send + Unpin + 'static>(mut body: S) -> impl Stream<Item = S::Item> + Send {

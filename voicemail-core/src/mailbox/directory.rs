@@ -6,6 +6,7 @@
 
 use super::access::{Owned, Rights};
 use super::deposit::encode;
+use super::greeting::drop_greetings;
 use super::{MailboxError, Mailboxes, Remover};
 use crate::context::Context;
 use crate::model::{
@@ -343,6 +344,7 @@ pub(crate) async fn empty_closed(
     let load = || context.documents().load::<Index>(&key);
     let is_ours = |index: &Index| index.closed && index.generation == generation;
     let Some(index) = load().await?.filter(|index| is_ours(index)) else { return Ok(true) };
+    drop_greetings(context, mailbox).await?;
     for (id, entry) in index.entries.iter().filter(|(_, entry)| entry.forget.is_empty()) {
         let remover = Remover::new(context);
         remover.remove(mailbox, &PurgeItem::of_entry(*id, entry)).await?;

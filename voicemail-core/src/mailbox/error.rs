@@ -39,6 +39,9 @@ pub enum MailboxError {
     /// Another member of the group deals with the message.
     #[error("another member has claimed the message: see claimedBy, and takeOver")]
     Claimed,
+    /// There is no greeting of that kind.
+    #[error("there is no such greeting: record it first")]
+    NoGreeting,
     /// Nobody has set a PIN.
     #[error("the mailbox has no PIN, so it can't be opened by telephone")]
     NoPin,

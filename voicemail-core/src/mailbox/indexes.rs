@@ -11,6 +11,7 @@ use crate::model::{Entry, Index, IndexOp, IndexOutcome, MailboxId, Mwi};
 use crate::mwi::{Hub, Topic};
 use crate::store::documents::{Cache, Decision, Documents};
 use crate::store::{Key, Revision, StoreError};
+use crate::telemetry::Metrics;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -133,15 +134,21 @@ impl Indexes {
 
     async fn write(&self, mailbox: &MailboxId, ops: &[IndexOp]) -> Result<Option<Vec<Applied>>, StoreError> {
         let mut wrote_any = false;
+        let (mut runs, mut tally) = (0, Tally::default());
         let change = |index: Option<Index>, now| {
             let opens = ops.iter().any(|op| matches!(op, IndexOp::Open));
             let Some(mut index) = index.or_else(|| opens.then(Index::default)) else {
                 return Decision::Keep(None);
             };
+            (runs, tally) = (runs + 1, Tally::default());
             let mut changed = false;
             let mut outcomes = Vec::with_capacity(ops.len());
             for op in ops {
+                let removed = tally.weigh(&index, op);
                 let (wrote, outcome) = index.apply(op, now);
+                if wrote {
+                    tally.note(op, outcome, removed);
+                }
                 changed |= wrote;
                 outcomes.push(outcome);
             }
@@ -152,12 +159,55 @@ impl Indexes {
             if changed { Decision::Write(index, Some(applied)) } else { Decision::Keep(Some(applied)) }
         };
         let result = self.documents.update_known(&self.known, &Key::index(mailbox), change).await;
+        if let Some(metrics) = self.lamps.metrics().filter(|_| wrote_any) {
+            metrics.count_commit(ops.len(), runs - 1);
+            if result.is_ok() {
+                tally.count(metrics);
+            }
+        }
         // After a failure, too: the write may have been applied.
         if wrote_any {
             self.lamps.note(&Topic::Mailbox(mailbox.clone()));
         }
         result
     }
+}
+
+/// Messages and bytes that a replacement adds and removes.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    added: (u64, u64),
+    removed: (u64, u64),
+}
+
+impl Tally {
+    /// Size of the message that the operation would remove.
+    fn weigh(&self, index: &Index, op: &IndexOp) -> Option<u64> {
+        let IndexOp::FinishDelete { id, .. } = op else { return None };
+        index.entries.get(id).map(|entry| entry.size)
+    }
+
+    fn note(&mut self, op: &IndexOp, outcome: IndexOutcome, removed: Option<u64>) {
+        match (op, removed) {
+            (IndexOp::Insert(new), _) if outcome == IndexOutcome::Done => {
+                add(&mut self.added, new.entry.size)
+            }
+            (_, Some(size)) => add(&mut self.removed, size),
+            _ => {}
+        }
+    }
+
+    fn count(self, metrics: &Metrics) {
+        for (change, (messages, bytes)) in [("added", self.added), ("removed", self.removed)] {
+            if messages > 0 {
+                metrics.count_messages(change, messages, bytes);
+            }
+        }
+    }
+}
+
+fn add(sum: &mut (u64, u64), size: u64) {
+    *sum = (sum.0 + 1, sum.1.saturating_add(size));
 }
 
 fn find_entry(index: &Index, op: &IndexOp) -> Option<Box<Entry>> {

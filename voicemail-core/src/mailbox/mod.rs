@@ -12,8 +12,11 @@ mod directory;
 mod error;
 mod finish;
 mod forward;
+mod greeting;
 mod indexes;
 mod pin;
+mod preferences;
+mod reception;
 mod remove;
 mod retention;
 mod retrieve;
@@ -24,6 +27,7 @@ pub use deposit::{Admitted, DepositRequest, Deposited, Recording, RecordingInfo}
 pub use directory::{Directory, MailboxView, OwnMailbox, OwnedAs};
 pub use error::MailboxError;
 pub use forward::ForwardRequest;
+pub use reception::Reception;
 pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
 pub use views::{MessageView, ShownState};
 
@@ -31,6 +35,7 @@ pub(crate) use access::AccessCache;
 pub(crate) use deposit::{decode, decode_envelope, encode, ensure_retention, require_known};
 pub(crate) use directory::empty_closed;
 pub(crate) use finish::{Finisher, Insertion};
+pub(crate) use greeting::{Standing, settle_greeting};
 pub(crate) use indexes::Indexes;
 #[cfg(test)]
 pub(crate) use remove::Only;

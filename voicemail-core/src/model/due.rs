@@ -3,7 +3,7 @@
 //! Filed as `due/<yyyymmddHHMM>/<kind>.<id>` and never changed, so that any replica can take one up
 //! and a crash leaves it for the next. Names are deterministic where making one twice must do nothing.
 
-use super::{AudioKey, CallerHash, MailboxId, MessageId, RunId, Time};
+use super::{AudioKey, CallerHash, GreetingKey, MailboxId, MessageId, RunId, Time};
 use serde::{Deserialize, Serialize};
 
 /// A stored due item.
@@ -50,6 +50,13 @@ pub enum Due {
         /// Its generation when it was closed.
         generation: u32,
     },
+    /// Delete a greeting's audio unless it is in force.
+    Greeting {
+        /// The audio.
+        audio: GreetingKey,
+        /// Why it may not be in force.
+        stage: GreetingStage,
+    },
     /// Move a GDPR run on.
     Run {
         /// The run.
@@ -61,6 +68,16 @@ pub enum Due {
         /// Messages received up to then are covered.
         cutoff: Time,
     },
+}
+
+/// Why a greeting is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GreetingStage {
+    /// It is being recorded: its maker may have died before it came into force.
+    Recorded,
+    /// Another is about to take its place.
+    Replaced,
 }
 
 /// Why a run is due.
@@ -98,6 +115,8 @@ impl Due {
             Self::Delete { mailbox, id, attempt, .. } => format!("delete.{mailbox}.{id}.{attempt}"),
             Self::Retain { mailbox } => format!("retain.{mailbox}"),
             Self::Close { mailbox, generation } => format!("close.{mailbox}.{generation}"),
+            Self::Greeting { audio, stage: GreetingStage::Recorded } => format!("{}.recorded", audio.flat()),
+            Self::Greeting { audio, stage: GreetingStage::Replaced } => format!("{}.replaced", audio.flat()),
             Self::Run { run, stage, .. } => format!("run.{}.{}", run.flat(), stage.name()),
         }
     }

@@ -18,6 +18,13 @@ pub struct InvalidId {
     rule: &'static str,
 }
 
+impl InvalidId {
+    /// What was to be named, and what can be written.
+    pub(super) fn new(what: &'static str, rule: &'static str) -> Self {
+        Self { what, rule }
+    }
+}
+
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*

@@ -7,6 +7,7 @@
 mod audio_ref;
 mod caller;
 mod due;
+mod greeting;
 mod ids;
 mod index;
 mod index_ops;
@@ -16,12 +17,16 @@ mod numbers;
 mod pin;
 mod provisioning;
 mod run;
+mod schedule;
 mod tenant;
 mod time;
 
 pub use audio_ref::{AudioDigest, AudioKey, AudioParts};
 pub use caller::{CallerHash, CallerId, CallerTag, TenantKey};
-pub use due::{Due, DueItem, RunStage};
+pub use due::{Due, DueItem, GreetingStage, RunStage};
+pub use greeting::{
+    Greeting, GreetingKey, GreetingPlace, MailboxGreeting, MailboxGreetings, TenantGreeting, TenantGreetings,
+};
 pub use ids::{CaseId, GroupId, InvalidId, MailboxId, MessageId, RunId, UserId};
 pub use index::{Claim, Entry, Envelope, Forwarding, Index, MessageState, Trash};
 pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
@@ -29,7 +34,8 @@ pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
 pub use mwi::Mwi;
 pub use numbers::{PrefixRule, RuleSet};
 pub use pin::{Pin, PinAttempt, PinDigest, check_new_pin};
-pub use provisioning::{Group, MailboxSettings, User};
+pub use provisioning::{Group, MailboxSettings, Preferences, User};
 pub use run::{Manifest, Receipt, Run, SignedReceipt, StartRun};
+pub use schedule::{DateRange, Day, Schedule, WeeklyWindow};
 pub use tenant::{IdentityError, Opening, Registration, TenantDocument};
 pub use time::Time;

@@ -101,6 +101,11 @@ impl Hub {
     }
 
     /// Where to count from now on.
+    /// What is counted in, once a process serves.
+    pub(crate) fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.get()
+    }
+
     pub(crate) fn count_in(&self, metrics: &Metrics) {
         // A second call would bring the same counters.
         let _ = self.metrics.set(metrics.clone());

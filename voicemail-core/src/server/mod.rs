@@ -113,7 +113,7 @@ impl Server {
         let (api, metrics) = (Listener::bind(config.listen.api)?, Listener::bind(config.listen.metrics)?);
         let state = State {
             file: Arc::new(file.to_owned()),
-            app: App::new(stage_seen, authenticator_seen, Metrics::default()),
+            app: App::new(stage_seen, authenticator_seen, Metrics::of_tenant(&config.tenant_id)),
             world,
             config: Arc::new(watch::channel(Arc::new(config)).0),
             authenticator: Arc::new(authenticator),

@@ -26,7 +26,7 @@ pub(super) async fn until<T>(stop: &CancellationToken, future: impl Future<Outpu
 pub(super) async fn open(state: &State) -> Arc<Core> {
     let mut failures = 0;
     loop {
-        match Core::open(&state.config(), state.world.clone()).await {
+        match Core::open(&state.config(), state.world.clone(), state.metrics()).await {
             Ok(core) => return announce(state, core),
             Err(error) => state.explain(error.reason(), error.to_string()),
         }

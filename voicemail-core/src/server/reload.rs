@@ -77,6 +77,7 @@ fn apply(state: &State, new: TenantConfig) -> Result<bool, ServeError> {
         classes_of_service: new.classes_of_service,
         gdpr: new.gdpr,
         mwi: new.mwi,
+        reception: new.reception,
         default_number_region: new.default_number_region,
         number_prefixes: new.number_prefixes,
         caller_tag: new.caller_tag,

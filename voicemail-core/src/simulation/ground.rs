@@ -35,7 +35,8 @@ impl Ground for MemoryStore {
     }
 }
 
-const PREFIXES: [&str; 9] = ["mb/", "user/", "group/", "ca/", "mark/", "gdpr/", "due/", "probe/", "au/"];
+const PREFIXES: [&str; 10] =
+    ["mb/", "user/", "group/", "greeting/", "ca/", "mark/", "gdpr/", "due/", "probe/", "au/"];
 
 /// A real store, one call at a time.
 pub(super) struct RealGround {

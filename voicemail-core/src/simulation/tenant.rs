@@ -87,6 +87,7 @@ pub(crate) fn config() -> TenantConfig {
         upload_buffer_mib: 64,
         gdpr: crate::config::GdprConfig::default(),
         mwi: crate::config::MwiConfig::default(),
+        reception: crate::config::ReceptionConfig::default(),
         peers: None,
     }
 }

@@ -3,7 +3,9 @@
 //! A key is an object's or a document's by its kind; a back end that files the two differently (a
 //! volume) tells them apart by the call that is made, and so never mixes them.
 
-use crate::model::{AudioKey, CallerHash, DueItem, GroupId, MailboxId, MessageId, RunId, Time, UserId};
+use crate::model::{
+    AudioKey, CallerHash, DueItem, GreetingKey, GroupId, MailboxId, MessageId, RunId, Time, UserId,
+};
 use std::fmt;
 
 /// A checked key: segments of `[A-Za-z0-9._-]`, none of them `.` or `..`.
@@ -93,6 +95,16 @@ impl Key {
     /// Audio.
     pub fn audio(audio: &AudioKey) -> Self {
         Self(audio.as_str().to_owned())
+    }
+
+    /// A greeting's audio.
+    pub fn greeting(audio: &GreetingKey) -> Self {
+        Self(audio.as_str().to_owned())
+    }
+
+    /// Which greetings of the tenant are in force.
+    pub fn tenant_greetings() -> Self {
+        Self("greetings".into())
     }
 
     /// Whose turn it is to deliver lamps.

@@ -10,6 +10,7 @@
 pub mod documents;
 mod error;
 mod key;
+pub mod measured;
 pub mod memory;
 pub mod object;
 pub(crate) mod patience;

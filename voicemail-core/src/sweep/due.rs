@@ -4,9 +4,12 @@
 //! goes only when its work is done; a crash, or an error, leaves it for the next pass.
 
 use super::{Sweeper, Swept};
+use crate::context::Context;
 use crate::gdpr::{GdprError, move_run_on};
-use crate::mailbox::{Remover, decode, empty_closed, expire_messages, require_known};
-use crate::model::{Due, DueItem, MessageState, Time};
+use crate::mailbox::{
+    Remover, Standing, decode, empty_closed, expire_messages, require_known, settle_greeting,
+};
+use crate::model::{Due, DueItem, GreetingKey, GreetingStage, MessageState, Time};
 use crate::store::patience::delete;
 use crate::store::{ErrorClass, Key, StoreError};
 use futures::TryStreamExt;
@@ -40,14 +43,17 @@ pub(super) async fn sweep(sweeper: &Sweeper) -> Result<Swept, StoreError> {
             swept.next = Some(swept.next.map_or(item.at, |next| next.min(item.at)));
             continue;
         }
+        let lag = now.since(item.at);
         match carry_out(sweeper, &item).await {
             Ok(Done::Yes) => {
+                swept.lag = swept.lag.max(lag);
                 delete(context.store(), context.world(), &key).await?;
                 swept.due += 1;
             }
             Ok(Done::NotYet) => {}
             Err(error) => {
                 swept.failed += 1;
+                swept.lag = swept.lag.max(lag);
                 tracing::warn!(class = ?error.class(), reason = error.reason(), %error, "a due item failed and stays");
             }
         }
@@ -76,6 +82,7 @@ async fn carry_out(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> 
             move_run_on(&sweeper.gdpr, &item.due).await?;
             0
         }
+        Due::Greeting { audio, stage } => return look_at_greeting(context, item.at, audio, *stage).await,
         Due::Delete { .. } => return finish_deletion(sweeper, item).await,
     };
     Ok(Done::Yes)
@@ -95,6 +102,23 @@ async fn finish_deletion(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueE
     }
     Remover::new(context).finish(item).await?;
     Ok(Done::Yes)
+}
+
+/// Audio that isn't in force is deleted. One that is although it was to be replaced, or of which nothing can be said,
+/// is looked at for a day, since its maker may only be slow.
+async fn look_at_greeting(
+    context: &Context,
+    due: Time,
+    audio: &GreetingKey,
+    stage: GreetingStage,
+) -> Result<Done, DueError> {
+    let doubtful = match settle_greeting(context, audio).await? {
+        Standing::Deleted => false,
+        Standing::InForce => stage == GreetingStage::Replaced,
+        Standing::Unknown => true,
+    };
+    let young = context.world().now().since(due) <= DOUBT;
+    Ok(if doubtful && young { Done::NotYet } else { Done::Yes })
 }
 
 /// Why a due item stays.

@@ -10,6 +10,7 @@
 
 mod audio;
 mod due;
+mod greetings;
 mod openings;
 mod probes;
 mod quarantine;
@@ -50,6 +51,8 @@ pub struct Swept {
     pub completed: u32,
     /// Orphans removed.
     pub orphans: u32,
+    /// How late the latest of the due items was taken up.
+    pub lag: Duration,
     /// When the next due item is known to come.
     pub next: Option<Time>,
 }
@@ -94,11 +97,15 @@ impl Sweeper {
         if is_time(self.last_daily, now, DAY) {
             openings::drop_stale(&self.context, &mut swept).await?;
             probes::remove_stale(&self.context).await?;
+            greetings::remove_orphans(&self.context, &mut swept).await?;
             quarantine::remove_old(&self.context).await?;
             self.last_daily = Some(now);
         }
         self.context.store().tidy().await?;
         self.next = swept.next;
+        if let Some(metrics) = self.context.lamps().metrics() {
+            metrics.show_sweep(swept.lag, swept.failed);
+        }
         Ok(swept)
     }
 

@@ -1,5 +1,6 @@
 //! What the metrics port shows. Labels come from fixed sets: route templates, methods, reasons.
 
+use super::tenant::{Answered, StoreLabels, TenantMetrics};
 use crate::gdpr_api::Operation;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -71,10 +72,19 @@ struct Inner {
     mwi_drift: Counter,
     mwi_hints: Family<HintLabels, Counter>,
     mwi_deliveries: Family<OutcomeLabels, Counter>,
+    rejections: Family<ReasonLabels, Counter>,
+    tenant: TenantMetrics,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::of_tenant("")
+    }
+}
+
+impl Metrics {
+    /// Of a process that serves that tenant.
+    pub fn of_tenant(tenant: &str) -> Self {
         let mut registry = Registry::with_prefix("voicemail");
         let seconds = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
         let inner = Inner {
@@ -90,9 +100,13 @@ impl Default for Metrics {
             mwi_drift: Counter::default(),
             mwi_hints: Family::default(),
             mwi_deliveries: Family::default(),
+            rejections: Family::default(),
+            tenant: TenantMetrics::default(),
             registry: Registry::default(),
         };
         inner.register(&mut registry);
+        let tenant = ("tenant".into(), tenant.to_owned().into());
+        inner.tenant.register(registry.sub_registry_with_label(tenant));
         Self(Arc::new(Inner { registry, ..inner }))
     }
 }
@@ -120,6 +134,8 @@ impl Inner {
             "Reloads of configuration and certificates",
             self.reloads.clone(),
         );
+        let help = "Problem documents answered, by the last part of their type";
+        registry.register("rejections", help, self.rejections.clone());
         registry.register("store_open", "1 once the store is open", self.open.clone());
         registry.register("mwi_subscribers", "Event streams that are open", self.mwi_subscribers.clone());
         let help = "Lamps that a comparison with the store found changed without an event";
@@ -142,8 +158,14 @@ impl Metrics {
         self.0.requests.get_or_create(&RequestLabels { method, route, status }).inc();
     }
 
+    /// Counts a problem that was answered, by its kind.
+    pub fn count_rejection(&self, reason: &'static str) {
+        self.0.rejections.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
     /// Counts a deposit: `created`, `repeated`, `refused` or `failed`.
     pub fn count_deposit(&self, result: &'static str) {
+        self.0.tenant.count_deposit();
         self.0.deposits.get_or_create(&ResultLabels { result }).inc();
     }
 
@@ -193,8 +215,44 @@ impl Metrics {
         self.0.mwi_deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
+    /// Counts a request of a media server, or by a token that was given for a PIN.
+    pub fn count_telephone_request(&self) {
+        self.0.tenant.count_telephone_request();
+    }
+
+    /// Counts a mailbox that was opened by its PIN.
+    pub fn count_access(&self) {
+        self.0.tenant.count_access();
+    }
+
+    pub(crate) fn count_store_call(
+        &self,
+        labels: &StoreLabels,
+        operation: &'static str,
+        answered: Answered,
+        took: Duration,
+    ) {
+        self.0.tenant.count_store_call(labels, operation, answered, took);
+    }
+
+    /// Counts a replacement of an index: by the operations that shared it, and how often it began anew.
+    pub(crate) fn count_commit(&self, operations: usize, conflicts: u64) {
+        self.0.tenant.count_commit(operations, conflicts);
+    }
+
+    /// Shows what the last pass of the sweeper was like.
+    pub(crate) fn show_sweep(&self, lag: Duration, failed: u32) {
+        self.0.tenant.show_sweep(lag, failed);
+    }
+
+    /// Counts messages that were `added` to a mailbox or `removed` for good.
+    pub(crate) fn count_messages(&self, change: &'static str, messages: u64, bytes: u64) {
+        self.0.tenant.count_messages(change, messages, bytes);
+    }
+
     /// All metrics in the OpenMetrics text format.
     pub fn render(&self) -> String {
+        self.0.tenant.refresh();
         let mut text = String::new();
         // Writing to a string can't fail.
         let _ = encode(&mut text, &self.0.registry);
@@ -205,6 +263,35 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn all_that_can_be_counted_is_documented_and_all_that_is_documented_is_counted() {
+        let metrics = Metrics::of_tenant("t");
+        metrics.count_request("GET", "/", 200, Duration::ZERO);
+        metrics.count_deposit("created");
+        metrics.add_deposited_bytes(1);
+        metrics.count_gdpr(Operation::ForgetMe, "accepted");
+        metrics.count_store_error("Unclear");
+        metrics.count_reload("applied");
+        metrics.count_hint("in", "heeded");
+        metrics.count_delivery("delivered");
+        metrics.count_rejection("gone");
+        metrics.count_messages("added", 1, 1);
+        let labels = StoreLabels { region: "r".into(), account: "a".into(), master: true };
+        let failed = Answered::Failed { reason: "Unclear", code: 2 };
+        metrics.count_store_call(&labels, "get", failed, Duration::ZERO);
+        let text = metrics.render();
+        let shown: BTreeSet<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let tables = include_str!("../../../docs/metrics.md");
+        let documented: BTreeSet<&str> =
+            tables.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        assert_eq!(shown, documented);
+        assert!(text.contains(r#"voicemail_storage_alive{tenant="t"} 0"#));
+        metrics.count_store_call(&labels, "get", Answered::Passed, Duration::ZERO);
+        assert!(metrics.render().contains(r#"voicemail_storage_alive{tenant="t"} 1"#));
+    }
 
     #[test]
     fn what_is_counted_is_shown_in_openmetrics() {

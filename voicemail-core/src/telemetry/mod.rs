@@ -5,8 +5,13 @@
 //! named by their route's template.
 
 mod metrics;
+mod rate;
+mod tenant;
+mod trace;
 
 pub use metrics::Metrics;
+pub(crate) use tenant::{Answered, StoreLabels};
+pub(crate) use trace::{TRACEPARENT, TraceContext};
 
 use std::io::{IsTerminal, stdout};
 use tracing_subscriber::EnvFilter;
@@ -22,6 +27,6 @@ pub fn start_logs() {
     let _ = if stdout().is_terminal() {
         builder.compact().try_init()
     } else {
-        builder.json().flatten_event(true).with_current_span(false).try_init()
+        builder.json().flatten_event(true).with_span_list(false).try_init()
     };
 }

@@ -82,10 +82,14 @@ impl Setup {
         self.example().replace("listen:\n", &tls)
     }
 
+    /// A token of alice's with every role.
     pub(crate) fn token(&self) -> String {
+        self.token_of("alice", &["telephony", "agent", "admin", "privacy"])
+    }
+
+    pub(crate) fn token_of(&self, user: &str, roles: &[&str]) -> String {
         let exp = jsonwebtoken::get_current_timestamp() + 300;
-        let roles = ["telephony", "agent", "admin", "privacy"];
-        let claims = json!({ "iss": "https://id.example.com", "aud": "voicemail", "sub": "alice",
+        let claims = json!({ "iss": "https://id.example.com", "aud": "voicemail", "sub": user,
                              "exp": exp, "roles": roles });
         encode(&Header::new(Algorithm::ES256), &claims, &self.key).unwrap()
     }
@@ -102,10 +106,17 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(setup: &Setup) -> Self {
+        Self::start_with(setup, &[], Stdio::inherit())
+    }
+
+    /// With variables of the environment, and errors sent elsewhere.
+    pub(crate) fn start_with(setup: &Setup, variables: &[(&str, &str)], errors: Stdio) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(["serve", "--config"])
             .arg(setup.config())
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
+            .stderr(errors)
             .spawn()
             .unwrap();
         let (send, log) = channel();
@@ -161,9 +172,23 @@ impl Drop for Process {
 }
 
 pub(crate) fn speech() -> Vec<u8> {
-    let mut file =
-        b"RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\x06\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x40\x1f\0\0"
-            .to_vec();
-    file.extend((0..8_000).map(|i| (i % 253) as u8));
+    speech_of(1)
+}
+
+/// That many seconds of A-law.
+pub(crate) fn speech_of(seconds: usize) -> Vec<u8> {
+    let samples = seconds * 8_000;
+    let mut file = wav_header(samples);
+    file.extend((0..samples).map(|i| (i % 253) as u8));
     file
+}
+
+/// A WAV header for that many samples of A-law.
+pub(crate) fn wav_header(samples: usize) -> Vec<u8> {
+    let data = u32::try_from(samples).unwrap();
+    let mut header = b"RIFF".to_vec();
+    header.extend((data + 36).to_le_bytes());
+    header.extend(b"WAVEfmt \x10\0\0\0\x06\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data");
+    header.extend(data.to_le_bytes());
+    header
 }

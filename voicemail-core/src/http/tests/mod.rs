@@ -8,6 +8,7 @@ mod numbers;
 mod pins;
 mod privacy;
 mod provisioning;
+mod reception;
 
 use super::*;
 use crate::audio::{Codec, WavFormat};

@@ -4,6 +4,7 @@ use super::address::is_allowed;
 use super::message::{Secrets, body};
 use crate::config::WebhookConfig;
 use crate::model::{MailboxId, Mwi, Time};
+use crate::telemetry::{TRACEPARENT, TraceContext};
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, Url, redirect};
@@ -97,6 +98,7 @@ impl Sender {
             .client
             .post(self.url.clone())
             .header("content-type", "application/json")
+            .header(TRACEPARENT, TraceContext::outgoing().to_string())
             .header("webhook-id", delivery.id)
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", self.secrets.sign(delivery.id, seconds, &body))

@@ -9,6 +9,7 @@ mod deposits;
 mod documents;
 mod forgets;
 mod forwards;
+mod greetings;
 mod purges;
 
 use super::check::{self, Ledger};

@@ -1,0 +1,42 @@
+//! A mailbox's preferences: opt-out, language, time zone.
+
+use super::{Directory, MailboxError};
+use crate::config::check_reception;
+use crate::config::{ConfigError, ReceptionConfig};
+use crate::model::{MailboxId, MailboxSettings, Preferences};
+use crate::store::Key;
+use crate::store::documents::Decision;
+
+impl Directory {
+    /// What a mailbox prefers to what is usual for the tenant.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, or the store's.
+    pub async fn preferences(&self, mailbox: &MailboxId) -> Result<Preferences, MailboxError> {
+        self.require_open(mailbox).await?;
+        let found = self.context().documents().load::<MailboxSettings>(&Key::settings(mailbox)).await?;
+        Ok(found.unwrap_or_default().preferences)
+    }
+
+    /// Replaces a mailbox's preferences; what is absent is as usual for the tenant.
+    ///
+    /// # Errors
+    /// `Invalid`, `UnknownMailbox`, or the store's.
+    pub async fn set_preferences(&self, mailbox: &MailboxId, new: Preferences) -> Result<(), MailboxError> {
+        let Preferences { opt_out, language, time_zone, .. } = new.clone();
+        check_reception(&ReceptionConfig { opt_out, language, time_zone }).map_err(|error| match error {
+            ConfigError::Rule { field, rule } => {
+                MailboxError::Invalid(format!("{}: {rule}", field.trim_start_matches("reception.")))
+            }
+            other => MailboxError::Invalid(other.to_string()),
+        })?;
+        self.require_open(mailbox).await?;
+        let change = |settings: Option<MailboxSettings>, _| {
+            let mut settings = settings.unwrap_or_default();
+            let unknown = std::mem::take(&mut settings.preferences.unknown);
+            settings.preferences = Preferences { unknown, ..new.clone() };
+            Decision::Write(settings, ())
+        };
+        Ok(self.context().documents().update(&Key::settings(mailbox), change).await?)
+    }
+}
