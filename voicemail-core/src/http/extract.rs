@@ -7,11 +7,12 @@ use crate::auth::{AuthError, Identity, MailboxToken};
 use crate::config::Role;
 use crate::model::{InvalidId, UserId};
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 /// Which roles may call a handler; any one of them is enough.
@@ -70,11 +71,7 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let token = bearer(&parts.headers).ok_or(AuthError::Missing)?;
-        let identity = match MailboxToken::is_one(token) {
-            true => app.core()?.read_mailbox_token(token)?,
-            false => app.authenticator().authenticate(token).await?,
-        };
+        let identity = authenticate(parts, app).await?;
         if identity.has_any(A::ROLES) {
             return Ok(Self(identity, PhantomData));
         }
@@ -84,10 +81,26 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// Who is calling, by what the Authorization header holds.
+async fn authenticate(parts: &Parts, app: &App) -> Result<Identity, ApiError> {
+    let (scheme, credentials) = authorization(&parts.headers).ok_or(AuthError::Missing)?;
+    if scheme.eq_ignore_ascii_case("basic") {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        return Ok(app.authenticator().authenticate_basic(credentials, peer).await?);
+    }
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(AuthError::Missing.into());
+    }
+    match MailboxToken::is_one(credentials) {
+        true => Ok(app.core()?.read_mailbox_token(credentials)?),
+        false => Ok(app.authenticator().authenticate(credentials).await?),
+    }
+}
+
+fn authorization(headers: &HeaderMap) -> Option<(&str, &str)> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    let (scheme, credentials) = value.split_once(' ')?;
+    Some((scheme, credentials.trim()))
 }
 
 /// One checked name from the path.

@@ -88,6 +88,9 @@ pub(crate) fn config() -> TenantConfig {
         gdpr: crate::config::GdprConfig::default(),
         mwi: crate::config::MwiConfig::default(),
         peers: None,
+        browser_origins: Vec::new(),
+        limits: crate::config::LimitsConfig::default(),
+        audit: crate::config::AuditConfig::default(),
     }
 }
 
