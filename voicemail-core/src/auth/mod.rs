@@ -23,6 +23,7 @@ mod keys;
 mod lockout;
 mod mailbox_token;
 mod passwords;
+pub(crate) mod ticket;
 mod token;
 mod users;
 
