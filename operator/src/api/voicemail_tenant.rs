@@ -9,7 +9,9 @@
 #![allow(clippy::duplicated_attributes)]
 
 use super::SecretSource;
-pub use super::access::{Auth, Issuer, Role, ServiceAccount};
+pub use super::access::{
+    Algorithm, Audit, Auth, Basic, Browser, Introspection, Issuer, Limits, LookedUpRole, Role, ServiceAccount,
+};
 use super::conditions::Condition;
 pub use super::numbers::{CallerTag, NumberPrefix, Numbers};
 pub use super::operation::{
@@ -128,6 +130,15 @@ pub struct VoicemailTenantSpec {
     /// Who may call, in which role.
     #[serde(default)]
     pub auth: Auth,
+    /// Web pages that may call the API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<Browser>,
+    /// What one client may take of a pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// The record of who listened, searched, exported and erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// A serving certificate, brought instead of made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SecretSource>,

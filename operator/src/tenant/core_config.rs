@@ -1,9 +1,8 @@
 //! From a tenant's spec to the core's configuration, the one type that both sides share. Pure.
 //!
-//! The paths are those at which the Deployment mounts things. The operator's own service account is added
-//! with the roles that it needs, but only for tokens whose audience is this tenant's UID: a token captured
-//! in one tenant opens no other.
+//! The paths are those at which the Deployment mounts things.
 
+use super::access::{plan_audit, plan_auth, plan_limits};
 use super::build::names::peers_name;
 use super::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
 use super::build::volumes::{DATA_DIR, KEYS_DIR, TLS_DIR};
@@ -15,15 +14,13 @@ use kube::ResourceExt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use voicemail_core::config::{
-    AuthConfig, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService, EtagQuoting, GdprConfig,
-    IssuerConfig, KubernetesIssuer, ListenConfig, MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig,
-    RegionConfig, Role, S3Config, S3Credentials, ServiceAccountRole, StorageConfig, TenantConfig, TlsConfig,
-    parse_duration,
+    AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService, EtagQuoting, GdprConfig, ListenConfig,
+    MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig, RegionConfig, S3Config, S3Credentials,
+    StorageConfig, TenantConfig, TlsConfig, parse_duration,
 };
 
 /// MiB, as the core's own default.
 const DEFAULT_UPLOAD_BUFFER: u32 = 64;
-const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Writes the configuration and checks the core's own rules.
 ///
@@ -47,7 +44,7 @@ pub fn plan_config(
         regions: spec.regions.iter().map(plan_region).collect::<Result<_, _>>()?,
         keys_dir: PathBuf::from(KEYS_DIR),
         listen: ListenConfig { api: everywhere(API_PORT), metrics: everywhere(METRICS_PORT), tls: Some(tls) },
-        auth: plan_auth(tenant, settings),
+        auth: plan_auth(tenant, settings)?,
         classes_of_service: spec.classes_of_service.iter().map(plan_class).collect(),
         default_number_region: spec.numbers.default_region.clone(),
         number_prefixes: spec.numbers.prefixes.iter().map(plan_prefix).collect(),
@@ -63,6 +60,9 @@ pub fn plan_config(
             listen: everywhere(HINTS_PORT),
             service: format!("{}:{HINTS_PORT}", peers_name(&tenant.name_any())),
         }),
+        browser_origins: spec.browser.iter().flat_map(|browser| browser.origins.clone()).collect(),
+        limits: plan_limits(tenant)?,
+        audit: plan_audit(tenant)?,
     };
     config.check()?;
     Ok(config)
@@ -158,57 +158,4 @@ fn plan_gdpr(tenant: &VoicemailTenant) -> Result<GdprConfig, Refusal> {
         config.backup_retention = read("backupRetention", text)?;
     }
     Ok(config)
-}
-
-fn plan_auth(tenant: &VoicemailTenant, settings: &Settings) -> AuthConfig {
-    let uid = tenant.uid().unwrap_or_default();
-    let spec = &tenant.spec.auth;
-    let operator = ServiceAccountRole {
-        namespace: settings.namespace.clone(),
-        name: settings.service_account.clone(),
-        roles: vec![Role::Privacy, Role::Admin],
-        user: None,
-        audience: Some(uid.clone()),
-    };
-    let given = spec.service_accounts.iter().map(plan_account);
-    let kubernetes = KubernetesIssuer {
-        api_server: "https://kubernetes.default.svc".into(),
-        ca_file: Path::new(TOKEN_DIR).join("ca.crt"),
-        token_file: Path::new(TOKEN_DIR).join("token"),
-        audiences: vec![tenant.spec.tenant_id.clone(), uid],
-        service_accounts: given.chain([operator]).collect(),
-    };
-    AuthConfig { kubernetes: Some(kubernetes), issuers: spec.issuers.iter().map(plan_issuer).collect() }
-}
-
-fn plan_account(account: &given::ServiceAccount) -> ServiceAccountRole {
-    let is_agent = account.roles.contains(&given::Role::Agent);
-    ServiceAccountRole {
-        namespace: account.namespace.clone(),
-        name: account.name.clone(),
-        roles: account.roles.iter().copied().map(plan_role).collect(),
-        user: account.user.clone().or_else(|| is_agent.then(|| account.name.clone())),
-        audience: None,
-    }
-}
-
-fn plan_issuer(issuer: &given::Issuer) -> IssuerConfig {
-    IssuerConfig {
-        issuer: issuer.issuer.clone(),
-        audience: issuer.audience.clone(),
-        jwks_uri: issuer.jwks_uri.clone(),
-        ca_file: None,
-        user_claim: issuer.user_claim.clone(),
-        roles_claim: issuer.roles_claim.clone(),
-        role_map: issuer.role_map.iter().map(|(value, role)| (value.clone(), plan_role(*role))).collect(),
-    }
-}
-
-fn plan_role(role: given::Role) -> Role {
-    match role {
-        given::Role::Telephony => Role::Telephony,
-        given::Role::Agent => Role::Agent,
-        given::Role::Admin => Role::Admin,
-        given::Role::Privacy => Role::Privacy,
-    }
 }

@@ -7,6 +7,9 @@
 //! A reconcile of a tenant that is as it should be sends no mutating request. What a person must change
 //! becomes a condition; what a retry can mend becomes an error, and the work queue backs off.
 
+pub mod access;
+#[cfg(test)]
+mod access_tests;
 pub mod apply;
 pub mod build;
 pub mod core_config;

@@ -3,6 +3,7 @@
 //! The API server has enforced the CEL rules already; here is what needs facts (Secrets, claims) or the
 //! core's own rules ([`TenantConfig::check`]). A refusal changes nothing that runs: the pods stay as they are.
 
+use super::access::{AccessPlan, plan_access};
 use super::build::certificate::Authority;
 use super::build::names::{keys_name, tls_name};
 use super::core_config::plan_config;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub storage: StoragePlan,
     /// The keys.
     pub keys: KeysPlan,
+    /// Secrets that say who may call.
+    pub access: AccessPlan,
     /// Secret with the serving certificate.
     pub tls_secret: String,
     /// What to do about it.
@@ -100,6 +103,7 @@ pub fn validate(
         resources: tenant.spec.resources.clone(),
         storage: plan_storage(tenant, facts)?,
         keys: plan_keys(tenant, facts)?,
+        access: plan_access(tenant),
         tls: plan_tls(tenant, facts, &tls_secret)?,
         tls_secret,
         config,

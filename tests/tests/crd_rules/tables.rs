@@ -73,6 +73,7 @@ const OTHER: &str = "33333333-3333-3333-3333-333333333333";
 fn store_rules() -> Vec<Row> {
     let (blob, bucket) = (|| azure(secret("azure")), || s3(secret("s3")));
     let unset = || edit("/spec/classesOfService/0/quotaSeconds", Value::Null);
+    let per_address = |count: i32| edit("/spec/limits/connectionsPerAddress", json!(count));
     let quota = |seconds: i32| edit("/spec/classesOfService/0/quotaSeconds", json!(seconds));
     let two_kinds = json!({"secret": {"name": "a"}, "workloadIdentity": {"clientId": CLIENT}});
     let deleted = |storage: Value| {
@@ -157,6 +158,12 @@ fn store_rules() -> Vec<Row> {
             vec![deleted(blob()), deleted(bucket())],
         ),
         row("quotaSeconds: write at least", vec![], vec![quota(180), unset()], vec![quota(179)]),
+        row(
+            "connectionsPerAddress: write at most",
+            vec![],
+            vec![per_address(4_096), edit("/spec/limits/connections", Value::Null)],
+            vec![per_address(4_097), edit("/spec/limits/connections", json!(99))],
+        ),
     ]
 }
 

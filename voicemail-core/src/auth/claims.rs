@@ -1,11 +1,12 @@
 //! From verified claims to an identity: by service account, or by an issuer's role map. Pure.
 
-use super::token::{self, Claims};
+use super::token::{self, Claims, DEFAULT_SKEW};
 use super::{AuthError, Identity};
-use crate::config::{IssuerConfig, KubernetesIssuer, Role, ServiceAccountRole};
+use crate::config::{IntrospectionConfig, IssuerConfig, KubernetesIssuer, Role, ServiceAccountRole};
+use crate::model::Time;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every audience that some entry accepts.
 pub(super) fn audiences_of(cluster: &KubernetesIssuer) -> Vec<String> {
@@ -34,7 +35,7 @@ pub(super) fn identity_of_account(
         user: user.and_then(|user| user.parse().ok()),
         mailbox: None,
         roles: entries.iter().flat_map(|entry| entry.roles.iter().copied()).collect(),
-        expires: token::expiry(claims),
+        expires: token::expiry(claims, DEFAULT_SKEW),
     })
 }
 
@@ -48,20 +49,57 @@ fn is_for(entry: &ServiceAccountRole, cluster: &KubernetesIssuer, audiences: &BT
 /// The person or program that an issuer names.
 pub(super) fn identity_of_user(claims: &Claims, issuer: &IssuerConfig) -> Result<Identity, AuthError> {
     let subject = text_of(claims, "sub")?;
-    let given = texts_of(claims.get(&issuer.roles_claim));
-    let roles: BTreeSet<Role> = given.iter().filter_map(|role| issuer.role_map.get(*role)).copied().collect();
-    let user = claims.get(&issuer.user_claim).and_then(Value::as_str);
     Ok(Identity {
         subject: audit_name(&issuer.issuer, subject),
-        user: user.and_then(|user| user.parse().ok()),
+        user: user_of(claims, &issuer.user_claim),
         mailbox: None,
-        roles,
-        expires: token::expiry(claims),
+        roles: roles_of(claims, &issuer.roles_claim, &issuer.role_map),
+        expires: token::expiry(claims, issuer.clock_skew),
     })
 }
 
+/// The holder of an opaque token, as the endpoint's answer names them. Never with the role `privacy`: an answer
+/// may be a minute old, and isn't signed.
+pub(super) fn identity_of_answer(
+    answer: &Claims,
+    config: &IntrospectionConfig,
+    expires: Time,
+) -> Result<Identity, AuthError> {
+    if !texts_of(answer.get("aud")).contains(config.audience.as_str()) {
+        return Err(AuthError::Audience);
+    }
+    // A client's own token may have no `sub`.
+    let subject = text_of(answer, "sub").or_else(|_| text_of(answer, "client_id"))?;
+    let mut roles = roles_of(answer, &config.roles_claim, &config.role_map);
+    roles.remove(&Role::Privacy);
+    Ok(Identity {
+        subject: audit_name(&config.endpoint, subject),
+        user: user_of(answer, &config.user_claim),
+        mailbox: None,
+        roles,
+        expires,
+    })
+}
+
+fn user_of(claims: &Claims, claim: &str) -> Option<crate::model::UserId> {
+    find(claims, claim).and_then(Value::as_str).and_then(|user| user.parse().ok())
+}
+
+fn roles_of(claims: &Claims, claim: &str, map: &BTreeMap<String, Role>) -> BTreeSet<Role> {
+    words_of(find(claims, claim)).into_iter().filter_map(|word| map.get(word)).copied().collect()
+}
+
+/// A claim by its name, which may hold dots itself, or by its path through objects.
+fn find<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
+    if let Some(found) = claims.get(path) {
+        return Some(found);
+    }
+    let (first, rest) = path.split_once('.')?;
+    rest.split('.').try_fold(claims.get(first)?, |value, name| value.get(name))
+}
+
 /// Tells one subject from another without naming anybody.
-fn audit_name(issuer: &str, subject: &str) -> String {
+pub(super) fn audit_name(issuer: &str, subject: &str) -> String {
     let digest = digest(&SHA256, format!("{issuer}\n{subject}").as_bytes());
     format!("subject:{}", hex::encode(digest.as_ref().get(..8).unwrap_or_default()))
 }
@@ -76,5 +114,13 @@ fn texts_of(claim: Option<&Value>) -> BTreeSet<&str> {
         Some(Value::String(text)) => BTreeSet::from([text.as_str()]),
         Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
         _ => BTreeSet::new(),
+    }
+}
+
+/// A list of strings, or words separated by spaces.
+fn words_of(claim: Option<&Value>) -> BTreeSet<&str> {
+    match claim {
+        Some(Value::String(text)) => text.split(' ').filter(|word| !word.is_empty()).collect(),
+        other => texts_of(other),
     }
 }

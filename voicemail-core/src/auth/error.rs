@@ -1,12 +1,13 @@
 //! Why a token isn't accepted. Messages name the rule, never anything of the token.
 
 use crate::store::ErrorClass;
+use std::time::Duration;
 
 /// Why a caller isn't let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// No `Authorization: Bearer …`.
+    /// No `Authorization` of a scheme that is accepted here.
     #[error("send a bearer token in the Authorization header")]
     Missing,
     /// Not a JWT that could be valid at all.
@@ -39,13 +40,34 @@ pub enum AuthError {
     /// The issuer's keys can't be had, and none are known.
     #[error("the keys of the token's issuer can't be fetched: {0}")]
     KeysUnavailable(String),
+    /// The introspection endpoint can't be asked.
+    #[error("the token can't be looked up: {0}")]
+    LookupUnavailable(String),
+    /// Opaque, and its issuer says that it doesn't count, or doesn't count any more.
+    #[error("the token isn't active")]
+    Inactive,
+    /// Not base64 of a name and a password.
+    #[error("the Authorization header doesn't hold a name and a password")]
+    MalformedPassword,
+    /// The name is unknown or the password is wrong: which one isn't told.
+    #[error("the name or the password is wrong")]
+    WrongPassword,
+    /// Too many wrong passwords for this name from this address.
+    #[error("too many wrong passwords: try again later")]
+    LockedOut(Duration),
+    /// The file of users can't be read, or too many passwords are being checked.
+    #[error("the password can't be checked now: {0}")]
+    PasswordsUnavailable(String),
 }
 
 impl AuthError {
     /// What to do about it.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::KeysUnavailable(_) => ErrorClass::Transient,
+            Self::KeysUnavailable(_)
+            | Self::LookupUnavailable(_)
+            | Self::PasswordsUnavailable(_)
+            | Self::LockedOut(_) => ErrorClass::Transient,
             _ => ErrorClass::Permanent,
         }
     }

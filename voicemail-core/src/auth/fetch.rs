@@ -3,7 +3,7 @@
 use super::AuthSetupError;
 use crate::telemetry::{TRACEPARENT, TraceContext};
 use futures::StreamExt;
-use reqwest::{Certificate, Client, Url, redirect};
+use reqwest::{Certificate, Client, Url, header, redirect};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +28,22 @@ impl Fetcher {
             _ => self.download(url).await?,
         };
         serde_json::from_slice(&bytes).map_err(|_| format!("{url} isn't a JSON document"))
+    }
+
+    /// Posts a form as a client of the server, and reads its JSON answer. The error is for an operator's eyes, and
+    /// holds nothing of the form.
+    pub(super) async fn ask(
+        &self,
+        url: &Url,
+        form: &[(&str, &str)],
+        client: (&str, &str),
+    ) -> Result<Value, String> {
+        let request = self.client().await?.post(url.clone());
+        let request = request.basic_auth(client.0, Some(client.1)).header(header::ACCEPT, "application/json");
+        let response = request.form(form).send().await.map_err(describe)?;
+        let response = response.error_for_status().map_err(describe)?;
+        let bytes = read_limited(response).await?;
+        serde_json::from_slice(&bytes).map_err(|_| format!("{url} doesn't answer JSON"))
     }
 
     async fn download(&self, url: &Url) -> Result<Vec<u8>, String> {
@@ -57,7 +73,7 @@ impl Fetcher {
     }
 }
 
-async fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) async fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     tokio::fs::read(path).await.map_err(|error| format!("{}: {error}", path.display()))
 }
 

@@ -1,7 +1,7 @@
 //! An issuer's keys: where they come from, and how long what was fetched is used.
 
 use super::fetch::{Fetcher, key_url};
-use super::token::{Claims, Token};
+use super::token::{Claims, Terms, Token};
 use super::{AuthError, AuthSetupError};
 use crate::clock::World;
 use crate::config::{IssuerConfig, KubernetesIssuer};
@@ -53,10 +53,10 @@ pub(super) struct KeySet {
 
 impl KeySet {
     /// The first fitting key that verifies decides; otherwise the last refusal. `None`: no key fits.
-    fn verify(&self, token: &Token<'_>, audiences: &[String]) -> Option<Result<Claims, AuthError>> {
+    fn verify(&self, token: &Token<'_>, terms: &Terms<'_>) -> Option<Result<Claims, AuthError>> {
         let mut answer = None;
         for key in self.keys.iter().filter(|key| key.fits(token)) {
-            let result = token.verify(key, audiences);
+            let result = token.verify(key, terms);
             let decided = !matches!(result, Err(AuthError::Signature));
             answer = Some(result);
             if decided {
@@ -173,13 +173,13 @@ impl KeySource {
         &self,
         token: &Token<'_>,
         known: Arc<KeySet>,
-        audiences: &[String],
+        terms: &Terms<'_>,
     ) -> Result<Claims, AuthError> {
-        if let Some(answer) = known.verify(token, audiences) {
+        if let Some(answer) = known.verify(token, terms) {
             return answer;
         }
         let newer = self.fetch(Some(known), self.fetching.lock().await).await?;
-        newer.verify(token, audiences).unwrap_or(Err(AuthError::UnknownKey))
+        newer.verify(token, terms).unwrap_or(Err(AuthError::UnknownKey))
     }
 
     fn known(&self) -> Option<Arc<KeySet>> {

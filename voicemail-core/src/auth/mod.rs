@@ -1,8 +1,11 @@
-//! Who is calling, and in which roles: bearer tokens (JWT) checked against configured issuers.
+//! Who is calling, and in which roles: signed tokens (JWT) checked against configured issuers, opaque ones looked up
+//! at their issuer, names and passwords compared with a file of hashes.
 //!
 //! ```text
-//! token ─▶ header (asymmetric algorithms only) ─▶ issuer by `iss` ─▶ its keys (cached) ─▶ signature,
-//!          times, audience ─▶ roles: by service account, or by the issuer's role map ─▶ Identity
+//! JWT ─▶ header (asymmetric algorithms only) ─▶ issuer by `iss` ─▶ its keys (cached) ─▶ signature,
+//!        times, audience ─▶ roles: by service account, or by the issuer's role map ─▶ Identity
+//! opaque token ─▶ introspection (cached for a minute at most) ─▶ audience ─▶ roles but privacy ─▶ Identity
+//! name, password ─▶ attempt counted ─▶ hash compared ─▶ roles of the file's line ─▶ Identity
 //! ```
 //!
 //! Keys are found by discovery, kept, looked up again when a token names an unknown one (at most every
@@ -11,12 +14,18 @@
 //!
 //! A [`Authenticator`] is built for one configuration; a reload builds another.
 
+mod basic;
 mod claims;
 mod error;
 mod fetch;
+mod introspection;
 mod keys;
+mod lockout;
 mod mailbox_token;
+mod passwords;
+pub(crate) mod ticket;
 mod token;
+mod users;
 
 pub use error::{AuthError, AuthSetupError};
 pub use mailbox_token::MailboxToken;
@@ -24,10 +33,13 @@ pub use mailbox_token::MailboxToken;
 use crate::clock::World;
 use crate::config::{AuthConfig, IssuerConfig, KubernetesIssuer, Role};
 use crate::model::{MailboxId, Time, UserId};
+use basic::Basic;
+use introspection::Introspection;
 use keys::{KeySource, Origin};
 use std::collections::BTreeSet;
 use std::fmt;
-use token::Token;
+use std::net::IpAddr;
+use token::{DEFAULT_SKEW, Terms, Token};
 
 /// Who is calling.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,6 +74,8 @@ impl fmt::Debug for Identity {
 pub struct Authenticator {
     kubernetes: Option<(KubernetesIssuer, KeySource)>,
     issuers: Vec<(IssuerConfig, KeySource)>,
+    introspection: Option<Introspection>,
+    basic: Option<Basic>,
 }
 
 impl Authenticator {
@@ -78,14 +92,40 @@ impl Authenticator {
             let source = KeySource::new(Origin::of_cluster(issuer)?, world.clone());
             Ok((issuer.clone(), source))
         });
-        Ok(Self { issuers: issuers.collect::<Result<_, _>>()?, kubernetes: kubernetes.transpose()? })
+        let introspection = config.introspection.as_ref().map(|config| Introspection::new(config, world));
+        Ok(Self {
+            issuers: issuers.collect::<Result<_, _>>()?,
+            kubernetes: kubernetes.transpose()?,
+            introspection: introspection.transpose()?,
+            basic: config.basic.as_ref().map(|config| Basic::new(config, world)),
+        })
     }
 
     /// Checks a bearer token.
     ///
     /// # Errors
-    /// Why it isn't accepted, or that its issuer's keys can't be had now.
+    /// Why it isn't accepted, or that it can't be checked now.
     pub async fn authenticate(&self, bearer: &str) -> Result<Identity, AuthError> {
+        match &self.introspection {
+            Some(introspection) if !Token::is_signed(bearer) => introspection.authenticate(bearer).await,
+            _ => self.authenticate_signed(bearer).await,
+        }
+    }
+
+    /// Checks a name and a password, in base64, from that address.
+    ///
+    /// # Errors
+    /// `Missing` where passwords aren't configured; else why they aren't accepted, or can't be checked now.
+    pub async fn authenticate_basic(
+        &self,
+        encoded: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<Identity, AuthError> {
+        let basic = self.basic.as_ref().ok_or(AuthError::Missing)?;
+        basic.authenticate(encoded, peer).await
+    }
+
+    async fn authenticate_signed(&self, bearer: &str) -> Result<Identity, AuthError> {
         let token = Token::read(bearer)?;
         let mut refusal = None;
         for (issuer, source) in self.issuers.iter().filter(|(issuer, _)| issuer.issuer == token.issuer) {
@@ -109,7 +149,8 @@ async fn by_issuer(
 ) -> Result<Identity, AuthError> {
     let known = source.current().await?;
     let audiences = std::slice::from_ref(&issuer.audience);
-    let claims = source.verify(token, known, audiences).await?;
+    let terms = Terms { audiences, algorithms: &issuer.algorithms, skew: issuer.clock_skew };
+    let claims = source.verify(token, known, &terms).await?;
     claims::identity_of_user(&claims, issuer)
 }
 
@@ -122,9 +163,13 @@ async fn by_cluster(
     if known.issuer != token.issuer {
         return Err(AuthError::ForeignIssuer);
     }
-    let claims = source.verify(token, known, &claims::audiences_of(cluster)).await?;
+    let audiences = claims::audiences_of(cluster);
+    let terms = Terms { audiences: &audiences, algorithms: &[], skew: DEFAULT_SKEW };
+    let claims = source.verify(token, known, &terms).await?;
     claims::identity_of_account(&claims, cluster)
 }
 
+#[cfg(test)]
+mod introspection_tests;
 #[cfg(test)]
 mod tests;

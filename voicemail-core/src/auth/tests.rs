@@ -108,6 +108,14 @@ impl Issuer {
         Authenticator::new(&serde_json::from_value(config).unwrap(), &World::new(self.clock.clone())).unwrap()
     }
 
+    fn authenticator_with(&self, name: &str, value: Value) -> Authenticator {
+        let mut config = json!({ "issuers": [{
+            "issuer": self.url, "audience": "voicemail", "userClaim": "ext", "roleMap": { "agents": "agent" },
+        }]});
+        config["issuers"][0][name] = value;
+        Authenticator::new(&serde_json::from_value(config).unwrap(), &World::new(self.clock.clone())).unwrap()
+    }
+
     fn claims(&self) -> Value {
         let now = jsonwebtoken::get_current_timestamp();
         json!({ "iss": self.url, "aud": "voicemail", "sub": "alice@example.org", "ext": "alice",
@@ -345,4 +353,34 @@ mod service_accounts {
         assert!(media.roles.is_empty());
         assert_eq!(cluster.call(operator, "another-uid").await.unwrap_err(), AuthError::Audience);
     }
+}
+
+#[tokio::test]
+async fn an_issuer_may_be_held_to_its_own_algorithms_and_clock() {
+    let (ec, rsa) = (SigningKey::ec("e"), SigningKey::rsa("r"));
+    let issuer = Issuer::start(&[&ec, &rsa]).await;
+    let strict = issuer.authenticator_with("algorithms", json!(["ES256"]));
+    assert!(strict.authenticate(&ec.sign(&issuer.claims())).await.is_ok());
+    assert_eq!(strict.authenticate(&rsa.sign(&issuer.claims())).await, Err(AuthError::Algorithm));
+    let late = issuer.claims_with("exp", json!(jsonwebtoken::get_current_timestamp() - 20));
+    assert!(issuer.authenticator().authenticate(&ec.sign(&late)).await.is_ok());
+    let exact = issuer.authenticator_with("clockSkew", json!("0s"));
+    assert_eq!(exact.authenticate(&ec.sign(&late)).await, Err(AuthError::Expired));
+}
+
+#[tokio::test]
+async fn roles_are_found_in_objects_and_among_words() {
+    let key = SigningKey::ec("e");
+    let issuer = Issuer::start(&[&key]).await;
+    let nested = issuer.authenticator_with("rolesClaim", json!("realm_access.roles"));
+    let claims = issuer.claims_with("realm_access", json!({ "roles": ["agents"] }));
+    assert!(nested.authenticate(&key.sign(&claims)).await.unwrap().has_any(&[Role::Agent]));
+    let literal = issuer.authenticator_with("rolesClaim", json!("https://example.org/roles"));
+    let claims = issuer.claims_with("https://example.org/roles", json!(["agents"]));
+    assert!(literal.authenticate(&key.sign(&claims)).await.unwrap().has_any(&[Role::Agent]));
+    let words = issuer.authenticator_with("rolesClaim", json!("scope"));
+    let claims = issuer.claims_with("scope", json!("openid agents"));
+    assert!(words.authenticate(&key.sign(&claims)).await.unwrap().has_any(&[Role::Agent]));
+    let claims = issuer.claims_with("scope", json!("openid agents.more"));
+    assert!(words.authenticate(&key.sign(&claims)).await.unwrap().roles.is_empty());
 }

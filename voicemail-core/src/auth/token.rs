@@ -4,6 +4,7 @@
 
 use super::AuthError;
 use super::keys::Key;
+use crate::config::TokenAlgorithm;
 use crate::model::Time;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, dangerous, decode, decode_header};
@@ -15,8 +16,8 @@ pub(super) type Claims = Map<String, Value>;
 
 /// Longest token that is looked at.
 const LONGEST: usize = 16 * 1024;
-/// How far clocks may be apart, in seconds.
-const LEEWAY: u64 = 30;
+/// How far the clock of the cluster's issuer and ours may be apart.
+pub(super) const DEFAULT_SKEW: Duration = Duration::from_secs(30);
 
 const ACCEPTED: [Algorithm; 9] = [
     Algorithm::RS256,
@@ -29,6 +30,17 @@ const ACCEPTED: [Algorithm; 9] = [
     Algorithm::ES384,
     Algorithm::EdDSA,
 ];
+
+/// What a token must fulfil beside its signature.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    /// One of these must be named.
+    pub(super) audiences: &'a [String],
+    /// Signatures that are accepted; all when empty.
+    pub(super) algorithms: &'a [TokenAlgorithm],
+    /// How far clocks may be apart.
+    pub(super) skew: Duration,
+}
 
 /// A token whose signature hasn't been checked.
 pub(super) struct Token<'a> {
@@ -44,6 +56,11 @@ struct Unverified {
 }
 
 impl<'a> Token<'a> {
+    /// Whether a token has a JWT's three parts, the first of them a header; others are opaque.
+    pub(super) fn is_signed(text: &str) -> bool {
+        text.split('.').count() == 3 && text.starts_with("eyJ")
+    }
+
     /// Reads what is needed to find the key.
     pub(super) fn read(text: &'a str) -> Result<Self, AuthError> {
         if text.len() > LONGEST {
@@ -64,11 +81,14 @@ impl<'a> Token<'a> {
     }
 
     /// Checks signature, times, issuer and audience.
-    pub(super) fn verify(&self, key: &Key, audiences: &[String]) -> Result<Claims, AuthError> {
+    pub(super) fn verify(&self, key: &Key, terms: &Terms<'_>) -> Result<Claims, AuthError> {
+        if !terms.algorithms.is_empty() && !terms.algorithms.iter().any(|name| is(*name, self.algorithm)) {
+            return Err(AuthError::Algorithm);
+        }
         let mut rules = Validation::new(self.algorithm);
-        rules.leeway = LEEWAY;
+        rules.leeway = terms.skew.as_secs();
         rules.validate_nbf = true;
-        rules.set_audience(audiences);
+        rules.set_audience(terms.audiences);
         rules.set_issuer(&[&self.issuer]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         decode::<Claims>(self.text, &key.decoding, &rules)
@@ -77,11 +97,26 @@ impl<'a> Token<'a> {
     }
 }
 
+fn is(name: TokenAlgorithm, algorithm: Algorithm) -> bool {
+    let named = match name {
+        TokenAlgorithm::RS256 => Algorithm::RS256,
+        TokenAlgorithm::RS384 => Algorithm::RS384,
+        TokenAlgorithm::RS512 => Algorithm::RS512,
+        TokenAlgorithm::PS256 => Algorithm::PS256,
+        TokenAlgorithm::PS384 => Algorithm::PS384,
+        TokenAlgorithm::PS512 => Algorithm::PS512,
+        TokenAlgorithm::ES256 => Algorithm::ES256,
+        TokenAlgorithm::ES384 => Algorithm::ES384,
+        TokenAlgorithm::EdDSA => Algorithm::EdDSA,
+    };
+    named == algorithm
+}
+
 /// Until when verified claims are accepted.
-pub(super) fn expiry(claims: &Claims) -> Time {
+pub(super) fn expiry(claims: &Claims, skew: Duration) -> Time {
     // A date may have a fraction; whatever is out of range saturates.
     let seconds = claims.get("exp").and_then(Value::as_f64).unwrap_or_default() as i64;
-    Time::from_seconds(seconds).plus(Duration::from_secs(LEEWAY))
+    Time::from_seconds(seconds).plus(skew)
 }
 
 fn refusal(kind: &ErrorKind) -> AuthError {

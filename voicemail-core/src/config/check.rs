@@ -25,7 +25,7 @@ pub enum ConfigError {
     },
 }
 
-fn rule(ok: bool, field: &'static str, text: impl FnOnce() -> String) -> Result<(), ConfigError> {
+pub(super) fn rule(ok: bool, field: &'static str, text: impl FnOnce() -> String) -> Result<(), ConfigError> {
     if ok { Ok(()) } else { Err(ConfigError::Rule { field, rule: text() }) }
 }
 
@@ -44,6 +44,7 @@ impl TenantConfig {
         self.number_prefixes.iter().try_for_each(check_prefix)?;
         check_mwi(&self.mwi)?;
         check_reception(&self.reception)?;
+        super::check_access::check_access(self)?;
         self.peers.iter().try_for_each(check_peers)?;
         rule((16..=4096).contains(&self.upload_buffer_mib), "uploadBufferMib", || "write 16 to 4096".into())?;
         rule(self.gdpr.undo_window.as_secs() <= MAX_WINDOW_SECONDS, "gdpr.undoWindow", || {

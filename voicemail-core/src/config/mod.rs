@@ -8,12 +8,15 @@
 //! What can go wrong: YAML that doesn't parse, an unknown field, or a rule of `check` broken. Each is
 //! a [`ConfigError`] that says what to change; a running core keeps its last good configuration.
 
+mod access;
 mod check;
+mod check_access;
 mod duration;
 mod mwi;
 mod reception;
 mod storage;
 
+pub use access::{AuditConfig, BasicConfig, IntrospectionConfig, LimitsConfig};
 pub use check::{ConfigError, check_reception};
 pub use duration::{format_duration, parse_duration};
 pub use mwi::{MwiConfig, PeersConfig, WebhookConfig};
@@ -73,6 +76,15 @@ pub struct TenantConfig {
     /// The other replicas, which are told what changed; without, their lamps follow by the timer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peers: Option<PeersConfig>,
+    /// Web pages that may call the API from a browser, such as `https://desk.example.com`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub browser_origins: Vec<String>,
+    /// What one client may take of a replica.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// The record of who listened, searched, exported and erased.
+    #[serde(default)]
+    pub audit: AuditConfig,
 }
 
 /// Addresses and certificate of the two servers.
@@ -108,6 +120,12 @@ pub struct AuthConfig {
     /// Further OpenID issuers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issuers: Vec<IssuerConfig>,
+    /// Where opaque tokens are looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<IntrospectionConfig>,
+    /// Who may call by name and password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic: Option<BasicConfig>,
 }
 
 /// How tokens of the cluster's service accounts are checked: the issuer's name and keys are found
@@ -162,11 +180,37 @@ pub struct IssuerConfig {
     /// Claim that names the user.
     #[serde(default = "default_user_claim")]
     pub user_claim: String,
-    /// Claim that lists roles (a string or a list of strings).
+    /// Claim that lists roles: a list, or words separated by spaces. Dots lead into objects, as in
+    /// `realm_access.roles`.
     #[serde(default = "default_roles_claim")]
     pub roles_claim: String,
     /// From the claim's values to our roles; a value that isn't here gives nothing.
     pub role_map: BTreeMap<String, Role>,
+    /// Signatures that are accepted; all that an issuer's public keys can check when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub algorithms: Vec<TokenAlgorithm>,
+    /// How far the issuer's clock and ours may be apart, at most 5 m.
+    #[serde(default = "default_clock_skew", with = "duration")]
+    pub clock_skew: Duration,
+}
+
+fn default_clock_skew() -> Duration {
+    Duration::from_secs(30)
+}
+
+/// A signature of a token, by its name in RFC 7518. Those with a shared secret aren't among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum TokenAlgorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
 }
 
 fn default_user_claim() -> String {

@@ -4,7 +4,7 @@ use super::problem::FailureNote;
 use super::{ApiError, App, ProblemKind};
 use crate::telemetry::{TRACEPARENT, TraceContext};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -22,7 +22,7 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
     let started = Instant::now();
     let method = name_of(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let id = uuid::Uuid::new_v4().simple().to_string();
+    let id = request_id(request.headers());
     let trace = continue_trace(&request);
     let span = tracing::info_span!("request", request = %id, trace = %trace.id());
     let handled = trace.scope(next.run(request)).instrument(span.clone());
@@ -49,6 +49,17 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
 fn continue_trace(request: &Request) -> TraceContext {
     let given = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
     given.and_then(TraceContext::parse).map_or_else(TraceContext::begin, TraceContext::next)
+}
+
+/// The sender's id for the request, if it is a plain one; else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let plain = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    // A number could be a caller's.
+    let telling = |id: &&str| id.bytes().any(|b| b.is_ascii_alphabetic());
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(plain).filter(telling);
+    given.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned)
 }
 
 fn note_failure(app: &App, response: &Response, id: &str) {

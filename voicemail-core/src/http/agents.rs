@@ -1,6 +1,6 @@
 //! What agents call: lists, messages, audio, lamps, their own mailboxes.
 
-use super::extract::{Agents, Caller, JsonBody, Lamps, Name, Names, Parameters};
+use super::extract::{Agents, Caller, JsonBody, Lamps, Listeners, Name, Names, Parameters};
 use super::mailbox_access::{open_lamp, open_own, open_to_change};
 use super::range::{Part, choose_part, knows};
 use super::{ApiError, App, ProblemKind};
@@ -279,6 +279,7 @@ async fn own_mailboxes(State(app): State<App>, caller: Caller<Agents>) -> Result
     get, path = "/mailboxes/{mailbox}/messages/{id}/audio", tag = "agent",
     params(
         ("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message"),
+        ("ticket" = Option<String>, Query, description = "A ticket for this message's audio, where no header can be sent"),
         ("Range" = Option<String>, Header, description = "One range of bytes"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
     ),
@@ -290,7 +291,7 @@ async fn own_mailboxes(State(app): State<App>, caller: Caller<Agents>) -> Result
 )]
 async fn audio(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<Listeners>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

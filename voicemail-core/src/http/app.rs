@@ -1,10 +1,14 @@
 //! What handlers share: the services once their store is open, the authenticator in force, the metrics.
 
+use super::rates::Rates;
 use super::{ApiError, ProblemKind};
 use crate::auth::Authenticator;
+use crate::clock::World;
+use crate::config::TenantConfig;
 use crate::core::Core;
 use crate::telemetry::Metrics;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +33,9 @@ pub enum Stage {
 pub struct App {
     stage: watch::Receiver<Stage>,
     authenticator: watch::Receiver<Arc<Authenticator>>,
+    config: watch::Receiver<Arc<TenantConfig>>,
+    world: World,
+    rates: Arc<Rates>,
     /// Counters.
     pub metrics: Metrics,
     /// Deposits under way, which outlive their connections.
@@ -36,13 +43,31 @@ pub struct App {
 }
 
 impl App {
-    /// An app that follows the stage and the authenticator.
+    /// An app that follows the stage, the authenticator and the configuration.
     pub fn new(
         stage: watch::Receiver<Stage>,
         authenticator: watch::Receiver<Arc<Authenticator>>,
+        config: watch::Receiver<Arc<TenantConfig>>,
+        world: World,
         metrics: Metrics,
     ) -> Self {
-        Self { stage, authenticator, metrics, uploads: TaskTracker::new() }
+        let (rates, uploads) = (Arc::default(), TaskTracker::new());
+        Self { stage, authenticator, config, world, rates, metrics, uploads }
+    }
+
+    /// The configuration in force.
+    pub(super) fn config(&self) -> Arc<TenantConfig> {
+        Arc::clone(&self.config.borrow())
+    }
+
+    /// What clients have taken.
+    pub(super) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// For intervals within this process.
+    pub(super) fn monotonic(&self) -> Duration {
+        self.world.monotonic()
     }
 
     /// How far the process has come.

@@ -3,7 +3,7 @@
 //! A stream ends when its token does, after the longest life configured, and when this replica is being stopped.
 //! Clients then connect again, anywhere, and name the last event that they saw.
 
-use super::extract::{Agents, Caller};
+use super::extract::{Caller, Watchers};
 use super::{ApiError, App, ProblemKind, Stage};
 use crate::clock::World;
 use crate::core::Core;
@@ -37,7 +37,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// back with the id of its last event is sent `state` only if something changed meanwhile.
 #[utoipa::path(
     get, path = "/mwi/events", tag = "agent",
-    params(("Last-Event-ID" = Option<String>, Header, description = "Id of the last event that the client saw")),
+    params(
+        ("ticket" = Option<String>, Query, description = "A ticket for events, where no header can be sent"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event that the client saw"),
+    ),
     responses((
         status = 200, description = "Events, without an end of their own", content_type = "text/event-stream",
         body = MwiStreamed,
@@ -45,7 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn events(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<Watchers>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let core = app.core()?;
@@ -94,7 +97,7 @@ fn pause(world: &World) -> Duration {
 }
 
 /// When the stream must end.
-fn end(app: &App, core: &Core, caller: &Caller<Agents>) -> BoxFuture<'static, ()> {
+fn end(app: &App, core: &Core, caller: &Caller<Watchers>) -> BoxFuture<'static, ()> {
     let (world, stopping) = (core.context.world().clone(), app.stopping());
     let left = caller.0.expires.since(world.now());
     let longest = core.context.config().mwi.stream_lifetime;

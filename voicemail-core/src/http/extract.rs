@@ -2,7 +2,9 @@
 //!
 //! A body that doesn't parse is described by place, never by content, since it may hold numbers.
 
+use super::rates::{check_refusals, limit_caller, note_refusal, peer_of};
 use super::{ApiError, App, ProblemKind};
+use crate::auth::ticket::{self, TicketPurpose};
 use crate::auth::{AuthError, Identity, MailboxToken};
 use crate::config::Role;
 use crate::model::{InvalidId, UserId};
@@ -17,14 +19,28 @@ use std::str::FromStr;
 /// Which roles may call a handler; any one of them is enough.
 pub(super) trait Audience: Send + Sync {
     const ROLES: &'static [Role];
+    /// What a ticket in the query must be for, where one will do.
+    const TICKETS: Tickets = Tickets::Refused;
+}
+
+/// Which tickets a handler takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tickets {
+    /// None.
+    Refused,
+    /// Those for the event stream.
+    Events,
+    /// Those for the audio of the message in the path.
+    Audio,
 }
 
 macro_rules! audience {
-    ($(#[$doc:meta])* $name:ident: $($role:ident),+) => {
+    ($(#[$doc:meta])* $name:ident: $($role:ident),+ $(; $tickets:ident)?) => {
         $(#[$doc])*
         pub(super) struct $name;
         impl Audience for $name {
             const ROLES: &'static [Role] = &[$(Role::$role),+];
+            $(const TICKETS: Tickets = Tickets::$tickets;)?
         }
     };
 }
@@ -44,6 +60,14 @@ audience!(
 audience!(
     /// Whoever fetches greetings.
     Hearers: Telephony, Agent, Admin
+);
+audience!(
+    /// Owners of mailboxes who follow their lamps, perhaps from a browser.
+    Watchers: Agent; Events
+);
+audience!(
+    /// Owners of mailboxes who listen, perhaps from a browser.
+    Listeners: Agent; Audio
 );
 audience!(
     /// Whoever shows lamps.
@@ -87,11 +111,16 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let token = bearer(&parts.headers).ok_or(AuthError::Missing)?;
-        let identity = match MailboxToken::is_one(token) {
-            true => app.core()?.read_mailbox_token(token)?,
-            false => app.authenticator().authenticate(token).await?,
-        };
+        check_refusals(app, &parts.extensions)?;
+        let identity = identify(parts, app, A::TICKETS).await;
+        let identity = identity.inspect_err(|error| {
+            if error.kind() == ProblemKind::Unauthenticated
+                && parts.headers.contains_key(header::AUTHORIZATION)
+            {
+                note_refusal(app, &parts.extensions);
+            }
+        })?;
+        limit_caller(app, &identity)?;
         if identity.mailbox.is_some() || identity.has_any(&[Role::Telephony]) {
             app.metrics.count_telephone_request();
         }
@@ -104,10 +133,48 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// Who is calling, by the Authorization header, or by a ticket where there is none.
+async fn identify(parts: &mut Parts, app: &App, tickets: Tickets) -> Result<Identity, ApiError> {
+    if tickets == Tickets::Refused || parts.headers.contains_key(header::AUTHORIZATION) {
+        return authenticate(parts, app).await;
+    }
+    let query = Query::<TicketQuery>::from_request_parts(parts, app).await;
+    let ticket = query.ok().and_then(|Query(query)| query.ticket).ok_or(AuthError::Missing)?;
+    let purpose = match tickets {
+        Tickets::Audio => {
+            let Names(mailbox, message) = Names::from_request_parts(parts, app).await?;
+            TicketPurpose::Audio { mailbox, message }
+        }
+        _ => TicketPurpose::Events,
+    };
+    let core = app.core()?;
+    Ok(ticket::read(core.context.key(), &ticket, &purpose, core.context.world().now())?)
+}
+
+#[derive(serde::Deserialize)]
+struct TicketQuery {
+    ticket: Option<String>,
+}
+
+/// Who is calling, by what the Authorization header holds.
+async fn authenticate(parts: &Parts, app: &App) -> Result<Identity, ApiError> {
+    let (scheme, credentials) = authorization(&parts.headers).ok_or(AuthError::Missing)?;
+    if scheme.eq_ignore_ascii_case("basic") {
+        return Ok(app.authenticator().authenticate_basic(credentials, peer_of(&parts.extensions)).await?);
+    }
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(AuthError::Missing.into());
+    }
+    match MailboxToken::is_one(credentials) {
+        true => Ok(app.core()?.read_mailbox_token(credentials)?),
+        false => Ok(app.authenticator().authenticate(credentials).await?),
+    }
+}
+
+fn authorization(headers: &HeaderMap) -> Option<(&str, &str)> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    let (scheme, credentials) = value.split_once(' ')?;
+    Some((scheme, credentials.trim()))
 }
 
 /// One checked name from the path.

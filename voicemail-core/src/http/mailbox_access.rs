@@ -9,9 +9,9 @@ use crate::model::MailboxId;
 use std::sync::Arc;
 
 /// The services, if the mailbox is the agent's; another's is as unknown as one that isn't there.
-pub(super) async fn open_own(
+pub(super) async fn open_own<A: Audience>(
     app: &App,
-    caller: &Caller<Agents>,
+    caller: &Caller<A>,
     mailbox: &MailboxId,
 ) -> Result<Arc<Core>, ApiError> {
     let core = app.core()?;

@@ -1,8 +1,8 @@
 //! The HTTP API, `/api/v1`: routes by audience, one place for errors, and the OpenAPI document.
 //!
 //! ```text
-//! request ─▶ access log + metrics ─▶ route ─▶ role (extractor) ─▶ names, body ─▶ service ─▶ answer
-//!                                                 └──────────── any failure ──▶ problem document
+//! request ─▶ access log + metrics ─▶ CORS ─▶ rate ─▶ route ─▶ role (extractor) ─▶ names, body ─▶ service ─▶ answer
+//!                                             └──────────── any failure ──▶ problem document
 //! ```
 //!
 //! Every handler takes a `Caller` first, which names the roles that may call it. Uploads
@@ -14,6 +14,7 @@ mod access;
 mod admin;
 mod agents;
 mod app;
+mod browser;
 mod document;
 mod drain;
 mod events;
@@ -25,8 +26,10 @@ mod pins;
 mod privacy;
 mod problem;
 mod range;
+mod rates;
 mod reception;
 mod telephony;
+mod tickets;
 mod upload;
 
 pub use admin::{GroupBody, UserBody};
@@ -53,7 +56,10 @@ pub fn router(app: App) -> Router {
     routes
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::wrong_method)
+        .layer(from_fn_with_state(app.clone(), rates::limit_address))
         .layer(from_fn(drain::read_rest_of_refused))
+        .layer(browser::cors(app.clone()))
+        .layer(from_fn_with_state(app.clone(), browser::add_headers))
         .layer(from_fn_with_state(app.clone(), access::record))
         .with_state(app)
 }
@@ -67,6 +73,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(reception::routes())
         .merge(greetings::routes())
         .merge(privacy::routes())
+        .merge(tickets::routes())
         .route_layer(from_fn(access::limit_time))
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY));
     let long = OpenApiRouter::new()

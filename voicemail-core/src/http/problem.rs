@@ -11,6 +11,7 @@ use crate::model::InvalidId;
 use crate::store::{BodyError, ErrorClass, StoreError};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::time::Duration;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $slug:literal, $status:ident, $title:literal;)*) => {
@@ -83,6 +84,9 @@ kinds! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
     Undecodable = "stored-data-unreadable", INTERNAL_SERVER_ERROR, "What is stored can't be read";
     StoreRefused = "store-refused", INTERNAL_SERVER_ERROR, "The store refused";
+    TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests";
+    LookupUnavailable = "lookup-unavailable", SERVICE_UNAVAILABLE, "The token can't be looked up now";
+    PasswordsUnavailable = "passwords-unavailable", SERVICE_UNAVAILABLE, "The password can't be checked now";
     TooManyStreams = "too-many-streams", SERVICE_UNAVAILABLE, "This replica holds as many event streams as it can";
     NotOpen = "not-open", SERVICE_UNAVAILABLE, "The store isn't open yet";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The store isn't available";
@@ -98,6 +102,7 @@ pub struct ApiError {
     kind: ProblemKind,
     detail: String,
     note: FailureNote,
+    wait: Option<Duration>,
 }
 
 /// What the access log and the metrics learn of a failure, as an extension of the response.
@@ -114,13 +119,20 @@ pub(super) struct FailureNote {
 impl ApiError {
     /// A failure of that kind; the detail says what to do.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), note: FailureNote::default() }
+        Self { kind, detail: detail.into(), note: FailureNote::default(), wait: None }
     }
 
     /// With a cause that only the log shows.
     #[must_use]
     pub(super) fn because(mut self, cause: impl ToString) -> Self {
         self.note.cause = Some(cause.to_string());
+        self
+    }
+
+    /// With the time after which to try again.
+    #[must_use]
+    pub(super) fn after(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
         self
     }
 
@@ -156,6 +168,10 @@ impl IntoResponse for ApiError {
             }
             _ => {}
         }
+        if let Some(wait) = self.wait {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
         response.extensions_mut().insert(FailureNote { kind: Some(self.kind.slug()), ..self.note });
         response
     }
@@ -183,6 +199,17 @@ impl From<AuthError> for ApiError {
             AuthError::KeysUnavailable(cause) => {
                 let detail = "the keys of the token's issuer can't be fetched: try again";
                 Self::new(ProblemKind::KeysUnavailable, detail).because(cause)
+            }
+            AuthError::LookupUnavailable(cause) => {
+                let detail = "the token's issuer can't be asked about it: try again";
+                Self::new(ProblemKind::LookupUnavailable, detail).because(cause)
+            }
+            AuthError::PasswordsUnavailable(cause) => {
+                let detail = "the password can't be checked now: try again";
+                Self::new(ProblemKind::PasswordsUnavailable, detail).because(cause)
+            }
+            AuthError::LockedOut(wait) => {
+                Self::new(ProblemKind::TooManyRequests, error.to_string()).after(wait)
             }
             other => Self::new(ProblemKind::Unauthenticated, other.to_string()),
         }

@@ -11,6 +11,7 @@
 //! address that can't be bound, ends the process.
 
 mod error;
+mod gate;
 mod health;
 mod listen;
 mod opening;
@@ -25,6 +26,7 @@ use crate::config::TenantConfig;
 use crate::core::Core;
 use crate::http::{App, Stage, router};
 use crate::telemetry::Metrics;
+use gate::Gate;
 use listen::Listener;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -111,11 +113,14 @@ impl Server {
         let (stage, stage_seen) = watch::channel(opening);
         let (authenticator, authenticator_seen) = watch::channel(authenticator);
         let (api, metrics) = (Listener::bind(config.listen.api)?, Listener::bind(config.listen.metrics)?);
+        let metrics_of_tenant = Metrics::of_tenant(&config.tenant_id);
+        let (config, config_seen) = watch::channel(Arc::new(config));
+        let app = App::new(stage_seen, authenticator_seen, config_seen, world.clone(), metrics_of_tenant);
         let state = State {
             file: Arc::new(file.to_owned()),
-            app: App::new(stage_seen, authenticator_seen, Metrics::of_tenant(&config.tenant_id)),
+            app,
             world,
-            config: Arc::new(watch::channel(Arc::new(config)).0),
+            config: Arc::new(config),
             authenticator: Arc::new(authenticator),
             stage: Arc::new(stage),
         };
@@ -139,7 +144,7 @@ impl Server {
         tracing::info!(api = %api.address, metrics = %metrics.address, "listening");
         let notice = if api.address.ip().is_loopback() { Duration::ZERO } else { NOTICE };
         let (api_handle, metrics_handle) = (api.handle.clone(), metrics.handle.clone());
-        let health = tokio::spawn(metrics.serve_plain(health::router(state.app.clone())));
+        let health = tokio::spawn(metrics.serve_plain(health::router(state.app.clone()), Gate::new(&state)));
         let work = tokio::spawn(work(state.clone(), api, stop.clone()));
         let following = tokio::spawn(reload::follow(state.clone()));
         stop.cancelled().await;
@@ -166,13 +171,13 @@ fn report(what: &'static str, ended: bool) {
 /// Brings the API port and the store up, sweeps until told to stop, and waits for the port's last request.
 async fn work(state: State, api: Listener, stop: CancellationToken) {
     let Some(certificate) = opening::until(&stop, tls::load(&state)).await else { return };
-    let routes = router(state.app.clone());
+    let (routes, gate) = (router(state.app.clone()), Gate::new(&state));
     let (following, serving) = match certificate {
         Some((rustls, seen)) => {
             let following = tokio::spawn(tls::follow(state.clone(), rustls.clone(), seen));
-            (Some(following), tokio::spawn(api.serve_tls(routes, rustls)))
+            (Some(following), tokio::spawn(api.serve_tls(routes, rustls, gate)))
         }
-        None => (None, tokio::spawn(api.serve_plain(routes))),
+        None => (None, tokio::spawn(api.serve_plain(routes, gate))),
     };
     let serving = async {
         if let Err(error) = serving.await {

@@ -1,4 +1,4 @@
-//! Follows the configuration file. Classes of service, issuers, times of the data-subject rights and the
+//! Follows the configuration file. Classes of service, who may call and how much, times of the data-subject rights and the
 //! reading of numbers come into force at once; anything else says that it takes a restart.
 //!
 //! Numbers are read by a new rule set only once the tenant document holds it, because an erasure searches
@@ -6,7 +6,7 @@
 
 use super::{ServeError, State};
 use crate::auth::Authenticator;
-use crate::config::TenantConfig;
+use crate::config::{LimitsConfig, TenantConfig};
 use crate::http::Stage;
 use std::path::Path;
 use std::sync::Arc;
@@ -81,6 +81,9 @@ fn apply(state: &State, new: TenantConfig) -> Result<bool, ServeError> {
         default_number_region: new.default_number_region,
         number_prefixes: new.number_prefixes,
         caller_tag: new.caller_tag,
+        browser_origins: new.browser_origins,
+        limits: LimitsConfig { header_time: current.limits.header_time, ..new.limits },
+        audit: new.audit,
         ..current.as_ref().clone()
     };
     if merged == *current {
@@ -106,6 +109,7 @@ fn fields_that_take_a_restart(old: &TenantConfig, new: &TenantConfig) -> Vec<&'s
         ("keysDir", old.keys_dir != new.keys_dir),
         ("listen", old.listen != new.listen),
         ("peers", old.peers != new.peers),
+        ("limits.headerTime", old.limits.header_time != new.limits.header_time),
         ("uploadBufferMib", old.upload_buffer_mib != new.upload_buffer_mib),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field).collect()

@@ -89,6 +89,9 @@ pub(crate) fn config() -> TenantConfig {
         mwi: crate::config::MwiConfig::default(),
         reception: crate::config::ReceptionConfig::default(),
         peers: None,
+        browser_origins: Vec::new(),
+        limits: crate::config::LimitsConfig::default(),
+        audit: crate::config::AuditConfig::default(),
     }
 }
 

@@ -3,6 +3,9 @@
 //! A region's Secret is mounted as optional with the keys that the core reads: a key that isn't there doesn't
 //! hold up the pod, and no other key gets into it. kubelet refreshes the files when the Secret changes.
 
+use super::super::access::{
+    AccessPlan, BASIC_DIR, CA_KEY, INTROSPECTION_DIR, INTROSPECTION_KEYS, TRUST_DIR, USERS_KEY,
+};
 use super::super::credentials::{RegionPlan, Source, folder};
 use super::super::storage::{ClaimPlan, StoragePlan};
 use super::super::validate::Plan;
@@ -12,9 +15,10 @@ use super::names::child_name;
 use super::secret_provider_class::DRIVER;
 use k8s_openapi::api::core::v1::{
     CSIVolumeSource, ConfigMapVolumeSource, EmptyDirVolumeSource, KeyToPath,
-    PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount,
+    PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, SecretProjection, SecretVolumeSource, Volume,
+    VolumeMount, VolumeProjection,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Folder of the configuration.
 pub const CONFIG_DIR: &str = "/etc/voicemail/config";
@@ -29,6 +33,7 @@ pub const DATA_DIR: &str = "/var/lib/voicemail";
 pub fn build_mounts(plan: &Plan) -> Vec<VolumeMount> {
     let mut mounts =
         vec![mount("config", CONFIG_DIR, true), mount("keys", KEYS_DIR, true), mount("tls", TLS_DIR, true)];
+    mounts.extend(mount_access(&plan.access));
     match &plan.storage {
         StoragePlan::Volume(_) => mounts.push(mount("data", DATA_DIR, false)),
         StoragePlan::ObjectStores { regions, .. } => mounts.extend(regions.iter().filter_map(mount_region)),
@@ -44,6 +49,15 @@ fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
         read_only: read_only.then_some(true),
         ..Default::default()
     }
+}
+
+fn mount_access(access: &AccessPlan) -> Vec<VolumeMount> {
+    let asked = [
+        (access.introspection.is_some(), "introspection", INTROSPECTION_DIR),
+        (access.basic.is_some(), "basic", BASIC_DIR),
+        (!access.trust.is_empty(), "trust", TRUST_DIR),
+    ];
+    asked.into_iter().filter(|(asked, ..)| *asked).map(|(_, name, path)| mount(name, path, true)).collect()
 }
 
 fn mount_region(region: &RegionPlan) -> Option<VolumeMount> {
@@ -68,6 +82,7 @@ pub fn build_volumes(plan: &Plan) -> Vec<Volume> {
         Volume { secret: Some(build_secret(&plan.keys.secret, &[TENANT_KEY, RECEIPT_KEY])), ..named("keys") },
         Volume { secret: Some(build_secret(&plan.tls_secret, &[TLS_CERTIFICATE, TLS_KEY])), ..named("tls") },
     ];
+    volumes.extend(build_access(&plan.access));
     match &plan.storage {
         StoragePlan::Volume(claim) => volumes.push(build_data(plan, claim)),
         StoragePlan::ObjectStores { regions, .. } => volumes.extend(regions.iter().filter_map(build_region)),
@@ -87,6 +102,43 @@ fn build_data(plan: &Plan, claim: &ClaimPlan) -> Volume {
     };
     let claim = PersistentVolumeClaimVolumeSource { claim_name, ..Default::default() };
     Volume { persistent_volume_claim: Some(claim), ..named("data") }
+}
+
+fn build_access(access: &AccessPlan) -> Vec<Volume> {
+    let optional = |name: &str, secret: &str, keys: &[&str]| {
+        let secret = SecretVolumeSource { optional: Some(true), ..build_secret(secret, keys) };
+        Volume { secret: Some(secret), ..named(name) }
+    };
+    let introspection = access.introspection.as_ref();
+    let basic = access.basic.as_ref();
+    let trust = (!access.trust.is_empty()).then(|| build_trust(&access.trust));
+    [
+        introspection.map(|secret| optional("introspection", secret, &INTROSPECTION_KEYS)),
+        basic.map(|secret| optional("basic", secret, &[USERS_KEY])),
+        trust,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// One volume for all authorities, each in a folder named after its Secret.
+fn build_trust(secrets: &BTreeSet<String>) -> Volume {
+    let source = |secret: &String| VolumeProjection {
+        secret: Some(SecretProjection {
+            name: secret.clone(),
+            optional: Some(true),
+            items: Some(vec![KeyToPath {
+                key: CA_KEY.into(),
+                path: format!("{secret}/{CA_KEY}"),
+                mode: None,
+            }]),
+        }),
+        ..Default::default()
+    };
+    let sources = Some(secrets.iter().map(source).collect());
+    let projected = ProjectedVolumeSource { default_mode: Some(0o440), sources };
+    Volume { projected: Some(projected), ..named("trust") }
 }
 
 fn build_region(region: &RegionPlan) -> Option<Volume> {

@@ -4,11 +4,13 @@ mod agents;
 mod deposit;
 mod events;
 mod gates;
+mod limits;
 mod numbers;
 mod pins;
 mod privacy;
 mod provisioning;
 mod reception;
+mod tickets;
 
 use super::*;
 use crate::audio::{Codec, WavFormat};
@@ -42,6 +44,7 @@ pub(super) struct Api {
     store: Arc<MemoryStore>,
     key: EncodingKey,
     _stage: watch::Sender<Stage>,
+    settings: watch::Sender<Arc<TenantConfig>>,
     _authenticator: watch::Sender<Arc<Authenticator>>,
     _files: tempfile::TempDir,
 }
@@ -143,13 +146,15 @@ impl Api {
         let opening = Stage::Opening { reason: "Starting", message: "not yet".into() };
         let (stage, stage_seen) = watch::channel(opening);
         let (authenticator, authenticator_seen) = watch::channel(Arc::new(authenticator));
-        let app = App::new(stage_seen, authenticator_seen, Metrics::default());
+        let (settings, settings_seen) = watch::channel(Arc::new(config(&jwks)));
+        let app = App::new(stage_seen, authenticator_seen, settings_seen, World::real(), Metrics::default());
         Self {
             routes: router(app.clone()),
             app,
             store: Arc::new(MemoryStore::new(World::real())),
             key,
             _stage: stage,
+            settings,
             _authenticator: authenticator,
             _files: files,
         }

@@ -1,0 +1,85 @@
+//! Who may call and how much, from a spec to the configuration and the mounts.
+
+use super::build::build;
+use super::tests::{example, facts, plan_with};
+use crate::api::VoicemailTenant;
+use serde_json::{Value, json};
+
+fn tenant(change: impl FnOnce(&mut Value)) -> VoicemailTenant {
+    let mut value = example();
+    change(&mut value);
+    serde_json::from_value(value).unwrap()
+}
+
+fn with_access() -> VoicemailTenant {
+    tenant(|value| {
+        value["spec"]["auth"]["issuers"] = json!([{
+            "issuer": "https://id.acme.example", "audience": "voicemail", "roleMap": {"agents": "agent"},
+            "algorithms": ["ES256"], "clockSkew": "10s", "ca": {"secret": {"name": "acme.ca"}},
+        }]);
+        value["spec"]["auth"]["introspection"] = json!({
+            "endpoint": "https://id.acme.example/introspect", "secret": {"name": "client"}, "audience": "voicemail",
+            "ca": {"secret": {"name": "acme.ca"}}, "roleMap": {"vm:agent": "agent"}, "cache": "20s",
+        });
+        value["spec"]["auth"]["basic"] = json!({"secret": {"name": "people"}});
+        value["spec"]["browser"] = json!({"origins": ["https://desk.acme.example"]});
+        value["spec"]["limits"] =
+            json!({"connections": 100, "requestsPerCaller": 0, "sharedAddresses": ["10.0.0.1"]});
+        value["spec"]["audit"] = json!({"retention": "90d"});
+    })
+}
+
+#[test]
+fn who_may_call_and_how_much_reaches_the_core() {
+    let plan = plan_with(&with_access(), &facts()).unwrap();
+    let config = &plan.config;
+    let issuer = &config.auth.issuers[0];
+    assert_eq!(issuer.clock_skew.as_secs(), 10);
+    assert_eq!(issuer.ca_file.as_ref().unwrap().to_str(), Some("/etc/voicemail/trust/acme.ca/ca.crt"));
+    let introspection = config.auth.introspection.as_ref().unwrap();
+    assert_eq!(introspection.client_id_file.to_str(), Some("/etc/voicemail/introspection/clientId"));
+    assert_eq!((introspection.cache.as_secs(), introspection.roles_claim.as_str()), (20, "scope"));
+    let users = &config.auth.basic.as_ref().unwrap().users_file;
+    assert_eq!(users.to_str(), Some("/etc/voicemail/basic/users"));
+    assert_eq!(config.browser_origins, ["https://desk.acme.example"]);
+    let limits = &config.limits;
+    assert_eq!(
+        (limits.connections, limits.connections_per_address, limits.requests_per_caller),
+        (100, 50, 0)
+    );
+    assert_eq!((limits.requests_per_address, limits.shared_addresses.len()), (1_000, 1));
+    assert_eq!(config.audit.retention.as_secs(), 90 * 86_400);
+}
+
+#[test]
+fn the_secrets_are_mounted_with_the_keys_that_are_read_and_hold_up_no_pod() {
+    let plan = plan_with(&with_access(), &facts()).unwrap();
+    let deployment = serde_json::to_value(build(&plan).unwrap().deployment).unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    let volume = |name: &str| {
+        let volumes = pod["volumes"].as_array().unwrap();
+        volumes.iter().find(|volume| volume["name"] == name).cloned().unwrap_or_default()
+    };
+    let client = &volume("introspection")["secret"];
+    assert_eq!((&client["secretName"], &client["optional"]), (&json!("client"), &json!(true)));
+    assert_eq!(client["items"].as_array().unwrap().len(), 2);
+    assert_eq!(volume("basic")["secret"]["items"], json!([{"key": "users", "path": "users"}]));
+    let trust = &volume("trust")["projected"]["sources"];
+    assert_eq!(trust.as_array().unwrap().len(), 1);
+    assert_eq!(trust[0]["secret"]["items"], json!([{"key": "ca.crt", "path": "acme.ca/ca.crt"}]));
+    let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+    let paths: Vec<&str> = mounts.iter().filter_map(|mount| mount["mountPath"].as_str()).collect();
+    for path in ["/etc/voicemail/introspection", "/etc/voicemail/basic", "/etc/voicemail/trust"] {
+        assert!(paths.contains(&path), "{paths:?}");
+    }
+    let plain = plan_with(&tenant(|_| {}), &facts()).unwrap();
+    let plain = serde_json::to_string(&build(&plain).unwrap().deployment).unwrap();
+    assert!(!["introspection", "basic", "trust"].iter().any(|name| plain.contains(name)), "{plain}");
+}
+
+#[test]
+fn an_address_that_is_none_is_named() {
+    let bad = tenant(|value| value["spec"]["limits"] = json!({"sharedAddresses": ["1.2.3"]}));
+    let refusal = plan_with(&bad, &facts()).unwrap_err().to_string();
+    assert!(refusal.contains("limits.sharedAddresses") && refusal.contains("1.2.3"), "{refusal}");
+}

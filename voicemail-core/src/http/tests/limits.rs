@@ -1,0 +1,89 @@
+//! Rates: too many requests of an address or of a caller, and too many wrong credentials.
+
+use super::*;
+use crate::config::LimitsConfig;
+use axum::extract::ConnectInfo;
+use std::net::SocketAddr;
+
+impl Api {
+    fn limit(&self, change: impl FnOnce(&mut LimitsConfig)) {
+        let mut settings = self.settings.borrow().as_ref().clone();
+        change(&mut settings.limits);
+        self.settings.send_replace(Arc::new(settings));
+    }
+
+    async fn get_from(&self, address: &str, token: &str) -> Answer {
+        let peer: SocketAddr = format!("{address}:4711").parse().unwrap();
+        let request =
+            Request::get(format!("{PREFIX}/me/mailboxes")).header("authorization", format!("Bearer {token}"));
+        self.send(request.extension(ConnectInfo(peer)).body(Body::empty()).unwrap()).await
+    }
+}
+
+fn is_limited(answer: &Answer) -> bool {
+    let limited = answer.status == StatusCode::TOO_MANY_REQUESTS;
+    if limited {
+        answer.is_problem(ProblemKind::TooManyRequests);
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+    }
+    limited
+}
+
+#[tokio::test]
+async fn an_address_that_sends_too_much_is_told_when_to_come_back_and_others_are_served() {
+    let api = Api::start().await;
+    api.limit(|limits| limits.requests_per_address = 1);
+    let token = api.token("alice", &["agent"]);
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        answers.push(is_limited(&api.get_from("192.0.2.1", &token).await));
+    }
+    assert_eq!(answers[..2], [false, false]);
+    assert!(answers[4]);
+    assert!(!is_limited(&api.get_from("192.0.2.2", &token).await));
+    api.limit(|limits| limits.shared_addresses = ["192.0.2.1".parse().unwrap()].into());
+    assert!(!is_limited(&api.get_from("192.0.2.1", &token).await));
+    api.limit(|limits| limits.shared_addresses.clear());
+    assert!(is_limited(&api.get_from("192.0.2.1", &token).await));
+    api.limit(|limits| limits.requests_per_address = 0);
+    assert!(!is_limited(&api.get_from("192.0.2.1", &token).await));
+}
+
+#[tokio::test]
+async fn the_addresses_of_one_ipv6_network_count_as_one() {
+    let api = Api::start().await;
+    api.limit(|limits| limits.requests_per_address = 1);
+    let token = api.token("alice", &["agent"]);
+    let mut limited = false;
+    for host in 1..6 {
+        limited |= is_limited(&api.get_from(&format!("[2001:db8::{host}]"), &token).await);
+    }
+    assert!(limited);
+    assert!(!is_limited(&api.get_from("[2001:db8:0:1::1]", &token).await));
+}
+
+#[tokio::test]
+async fn a_caller_who_sends_too_much_does_not_hold_up_another() {
+    let api = Api::start().await;
+    api.limit(|limits| limits.requests_per_caller = 1);
+    let (alice, bob) = (api.token("alice", &["agent"]), api.token("bob", &["agent"]));
+    let mut limited = false;
+    for host in 1..6 {
+        limited |= is_limited(&api.get_from(&format!("192.0.2.{host}"), &alice).await);
+    }
+    assert!(limited);
+    assert!(!is_limited(&api.get_from("192.0.2.1", &bob).await));
+}
+
+#[tokio::test]
+async fn after_too_many_wrong_tokens_of_an_address_none_is_looked_at() {
+    let api = Api::start().await;
+    api.limit(|limits| limits.refusals_per_address = 5);
+    let good = api.token("alice", &["agent"]);
+    for _ in 0..5 {
+        api.get_from("192.0.2.1", "eyJ.no.good").await.is_problem(ProblemKind::Unauthenticated);
+    }
+    assert!(is_limited(&api.get_from("192.0.2.1", "eyJ.no.good").await));
+    assert!(is_limited(&api.get_from("192.0.2.1", &good).await));
+    assert!(!is_limited(&api.get_from("192.0.2.2", &good).await));
+}

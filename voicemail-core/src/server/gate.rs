@@ -1,0 +1,186 @@
+//! How many connections there may be, in all and from one address, and for how long a client may leave an answer
+//! unread. A connection beyond that is closed at once: whoever holds many can't keep others out.
+
+use super::State;
+use crate::config::TenantConfig;
+use axum_server::accept::Accept;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Sleep, sleep};
+
+/// How long a client may take nothing of an answer that it was sent.
+const UNREAD: Duration = Duration::from_secs(60);
+
+/// Counts the connections of one port.
+#[derive(Clone)]
+pub(super) struct Gate {
+    config: watch::Receiver<Arc<TenantConfig>>,
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Default)]
+struct Open {
+    all: u32,
+    by_address: HashMap<IpAddr, u32>,
+}
+
+impl Gate {
+    pub(super) fn new(state: &State) -> Self {
+        Self { config: state.config.subscribe(), open: Arc::default() }
+    }
+
+    /// How long a client may take to send a header.
+    pub(super) fn header_time(&self) -> Duration {
+        self.config.borrow().limits.header_time
+    }
+
+    fn enter(&self, peer: IpAddr) -> io::Result<Place> {
+        let (most, most_of_one) = {
+            let limits = &self.config.borrow().limits;
+            let shared = limits.shared_addresses.contains(&peer);
+            (limits.connections, if shared { limits.connections } else { limits.connections_per_address })
+        };
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.all >= most || open.by_address.get(&peer).is_some_and(|own| *own >= most_of_one) {
+            return Err(io::Error::other("too many connections"));
+        }
+        open.all += 1;
+        *open.by_address.entry(peer).or_default() += 1;
+        Ok(Place { gate: self.clone(), peer })
+    }
+
+    fn leave(&self, peer: IpAddr) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.all = open.all.saturating_sub(1);
+        let left = open.by_address.get_mut(&peer).map(|own| {
+            *own = own.saturating_sub(1);
+            *own
+        });
+        if left == Some(0) {
+            open.by_address.remove(&peer);
+        }
+    }
+}
+
+/// A connection that counts.
+struct Place {
+    gate: Gate,
+    peer: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gate.leave(self.peer);
+    }
+}
+
+/// Accepts what the gate lets in.
+#[derive(Clone)]
+pub(super) struct Guarded<A> {
+    inner: A,
+    gate: Gate,
+}
+
+impl<A> Guarded<A> {
+    pub(super) fn new(inner: A, gate: Gate) -> Self {
+        Self { inner, gate }
+    }
+}
+
+impl<A, S> Accept<TcpStream, S> for Guarded<A>
+where
+    A: Accept<TcpStream, S> + Clone + Send + Sync + 'static,
+    A::Future: Send,
+    A::Stream: Send,
+    A::Service: Send,
+    S: Send + 'static,
+{
+    type Stream = Watched<A::Stream>;
+    type Service = A::Service;
+    type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let place = stream.peer_addr().and_then(|peer| self.gate.enter(peer.ip().to_canonical()));
+        let inner = self.inner.clone();
+        async move {
+            let place = place?;
+            let (stream, service) = inner.accept(stream, service).await?;
+            Ok((Watched { inner: stream, unread: None, _place: place }, service))
+        }
+        .boxed()
+    }
+}
+
+/// A connection whose client must read.
+pub(super) struct Watched<S> {
+    inner: S,
+    unread: Option<Pin<Box<Sleep>>>,
+    _place: Place,
+}
+
+impl<S: Unpin> Watched<S> {
+    /// Passes on what a write came to, or that the client hasn't read for too long.
+    fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.unread = None;
+            return written;
+        }
+        let unread = self.unread.get_or_insert_with(|| Box::pin(sleep(UNREAD)));
+        ready!(unread.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client doesn't read")))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_read(context, into)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write(context, bytes);
+        this.watch(context, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write_vectored(context, bytes);
+        this.watch(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.inner).poll_flush(context);
+        this.watch(context, flushed)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let shut = Pin::new(&mut this.inner).poll_shutdown(context);
+        this.watch(context, shut)
+    }
+}
