@@ -206,8 +206,12 @@ impl Core {
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder, case: &str) -> Result<T, CoreError> {
         let lost = |error: reqwest::Error| CoreError::Unreachable(root_cause(&error.without_url()));
-        let answer = request.bearer_auth(&self.token).send().await.map_err(lost)?;
+        let (trace, traceparent) = begin_trace();
+        let request = request.bearer_auth(&self.token).header("traceparent", traceparent);
+        let answer = request.send().await.map_err(lost)?;
         let status = answer.status();
+        // The core's lines about this request have the same trace.
+        tracing::debug!(%trace, status = status.as_u16(), "the core answered");
         let body = answer.bytes().await.map_err(lost)?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| CoreError::Unreadable(status.as_u16()));
@@ -221,6 +225,17 @@ impl Core {
             detail: redact(&problem.detail, case),
         })
     }
+}
+
+/// A W3C trace for one request: its id, and the header that carries it. Without randomness there is none.
+fn begin_trace() -> (String, String) {
+    let mut random = [0; 24];
+    if aws_lc_rs::rand::fill(&mut random).is_err() {
+        return (String::new(), String::new());
+    }
+    let (trace, span) = (hex::encode(&random[..16]), hex::encode(&random[16..]));
+    let header = format!("00-{trace}-{span}-00");
+    (trace, header)
 }
 
 /// The innermost words: "error sending request" says nothing.
