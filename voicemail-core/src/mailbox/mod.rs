@@ -17,6 +17,7 @@ mod pin;
 mod remove;
 mod retention;
 mod retrieve;
+mod search;
 mod views;
 
 pub use access::Rights;
@@ -25,6 +26,7 @@ pub use directory::{Directory, MailboxView, OwnMailbox, OwnedAs};
 pub use error::MailboxError;
 pub use forward::ForwardRequest;
 pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
+pub use search::{FoundMessage, FoundPage, MessageSearch, SearchBy};
 pub use views::{MessageView, ShownState};
 
 pub(crate) use access::AccessCache;

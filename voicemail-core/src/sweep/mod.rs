@@ -9,6 +9,7 @@
 //! died had filed may be taken up that much later. Nothing lives longer for it: what is due counts as gone.
 
 mod audio;
+mod audit;
 mod due;
 mod openings;
 mod probes;
@@ -95,6 +96,7 @@ impl Sweeper {
             openings::drop_stale(&self.context, &mut swept).await?;
             probes::remove_stale(&self.context).await?;
             quarantine::remove_old(&self.context).await?;
+            audit::remove_old(&self.context).await?;
             self.last_daily = Some(now);
         }
         self.context.store().tidy().await?;

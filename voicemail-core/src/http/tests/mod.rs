@@ -9,6 +9,7 @@ mod numbers;
 mod pins;
 mod privacy;
 mod provisioning;
+mod search;
 mod tickets;
 
 use super::*;
