@@ -8,6 +8,7 @@
 pub mod cluster;
 pub mod command;
 pub mod csi_driver;
+pub mod debian;
 pub mod digest;
 pub mod fault_proxy;
 pub mod foreign_operators;

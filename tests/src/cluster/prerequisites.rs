@@ -4,13 +4,12 @@
 //! skipped silently: whoever cannot have a local cluster is told how to use another.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Result, bail};
 
 use crate::cluster::programs::Programs;
-use crate::command::{find_program, run};
-use crate::progress::step;
+use crate::command::find_program;
+use crate::debian::{can_install, install};
 
 /// Debian package and a file or program that it brings.
 const PACKAGES: [(&str, &str); 11] = [
@@ -39,8 +38,7 @@ pub const ALTERNATIVE: &str = "Or use a cluster that you have: `cargo demo --con
 /// Makes sure that the cluster's programs can be built and started here, installing packages where it can.
 pub(super) fn check(programs: &Programs) -> Result<()> {
     let packages = missing_packages();
-    let installable =
-        is_root() && find_program("apt-get").is_some() && Path::new("/etc/debian_version").exists();
+    let installable = can_install();
     let mut problems = list_problems(programs);
     if !installable && !packages.is_empty() {
         problems.push(format!(
@@ -90,20 +88,4 @@ fn missing_packages() -> Vec<&'static str> {
 
 fn is_there(brings: &str) -> bool {
     if brings.starts_with('/') { Path::new(brings).exists() } else { find_program(brings).is_some() }
-}
-
-fn install(packages: &[&str]) -> Result<()> {
-    step(&format!("installing Debian packages: {}", packages.join(" ")), || {
-        if install_once(packages).is_ok() {
-            return Ok(());
-        }
-        run(Command::new("apt-get").args(["update", "-q"]))?;
-        install_once(packages)
-    })
-}
-
-fn install_once(packages: &[&str]) -> Result<()> {
-    let mut command = Command::new("apt-get");
-    command.args(["install", "-y", "-q", "--no-install-recommends"]).args(packages);
-    run(command.env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
 }
