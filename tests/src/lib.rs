@@ -8,6 +8,7 @@
 pub mod cluster;
 pub mod command;
 pub mod csi_driver;
+pub mod debian;
 pub mod digest;
 pub mod fake_kubelet;
 pub mod fault_proxy;
@@ -20,7 +21,6 @@ pub mod namespace;
 pub mod object_stores;
 pub mod operator_audit;
 pub mod operator_process;
-pub mod packages;
 pub mod progress;
 pub mod schema_bounds;
 pub mod servers;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use voicemail_tests::command::run_with_input;
-use voicemail_tests::packages::ensure_packages;
+use voicemail_tests::debian::ensure_packages;
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
 

@@ -2,6 +2,7 @@
 //!
 //! Cheap to clone. The configuration is swapped as a whole when its file changes.
 
+use crate::audit::{Audit, Recent};
 use crate::clock::World;
 use crate::config::TenantConfig;
 use crate::mailbox::{AccessCache, Indexes};
@@ -46,6 +47,7 @@ struct Inner {
     wake: Notify,
     retained: Mutex<HashSet<(MailboxId, Time)>>,
     digests: Arc<Semaphore>,
+    recent_acts: Recent,
 }
 
 /// What the tenant document says about the store.
@@ -113,6 +115,7 @@ impl Context {
             wake: Notify::new(),
             retained: Mutex::default(),
             digests: Arc::new(Semaphore::new(DIGESTS)),
+            recent_acts: Recent::default(),
         }))
     }
 
@@ -149,6 +152,16 @@ impl Context {
     /// Whose mailboxes are whose, as lately read.
     pub(crate) fn access(&self) -> &AccessCache {
         &self.0.access
+    }
+
+    /// The record of who did what.
+    pub fn audit(&self) -> Audit<'_> {
+        Audit::new(self)
+    }
+
+    /// Acts that were recorded lately.
+    pub(crate) fn recent_acts(&self) -> &Recent {
+        &self.0.recent_acts
     }
 
     /// Turns at making digests of PINs.

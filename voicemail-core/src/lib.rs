@@ -11,6 +11,8 @@ pub mod admin;
 #[cfg(feature = "server")]
 pub mod audio;
 #[cfg(feature = "server")]
+pub mod audit;
+#[cfg(feature = "server")]
 pub mod auth;
 #[cfg(feature = "server")]
 mod broken;

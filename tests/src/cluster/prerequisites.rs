@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::cluster::programs::Programs;
 use crate::command::find_program;
-use crate::packages::{Package, can_install, ensure_packages, missing_packages};
+use crate::debian::{Package, can_install, ensure_packages, missing_packages};
 
 /// Debian package and a file or program that it brings.
 const PACKAGES: [Package; 14] = [

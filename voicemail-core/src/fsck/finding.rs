@@ -55,6 +55,7 @@ codes! {
     UndecodableSettings = "undecodable-settings", Error, "--repair moves it to quarantine; then provision it again";
     UndecodableEnvelope = "undecodable-envelope", Error, "--repair moves it to quarantine and makes it again from its message, if there is one";
     UndecodableDue = "undecodable-due-item", Error, "--repair moves it to quarantine; check again for what it was to do";
+    UndecodableAudit = "undecodable-audit-event", Error, "restore this object from a backup, or leave it: it goes when the audit log's retention is over";
     NewerSchema = "newer-schema", Note, "written by a newer version: upgrade this program to check it wholly";
     Quarantined = "quarantined", Note, "look at it, or leave it to be removed after 30 days";
     MissingIndex = "missing-index", Error, "restore the mailbox's index from a backup: there are messages of it";

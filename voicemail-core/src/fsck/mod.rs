@@ -40,8 +40,20 @@ const GRACE: Duration = Duration::from_secs(3_600);
 /// Audio that no envelope names is kept for a day by the cores, which look for it daily.
 const AUDIO_GRACE: Duration = Duration::from_secs(2 * 86_400);
 /// Prefixes of the master region; audio is in every region.
-const PREFIXES: [&str; 11] =
-    ["mb/", "user/", "group/", "greeting/", "ca/", "mark/", "gdpr/", "due/", "mwi/", "probe/", "quarantine/"];
+const PREFIXES: [&str; 12] = [
+    "mb/",
+    "user/",
+    "group/",
+    "greeting/",
+    "ca/",
+    "mark/",
+    "gdpr/",
+    "due/",
+    "mwi/",
+    "audit/",
+    "probe/",
+    "quarantine/",
+];
 /// Documents that stand beside them.
 const DOCUMENTS: [&str; 2] = ["tenant", "greetings"];
 const AUDIO: &str = "au/";

@@ -4,7 +4,7 @@ use super::finding::{Code, Finding};
 use super::mailbox::is_older;
 use super::read::{self, Read};
 use super::{Checker, GRACE};
-use crate::model::{DueItem, Group, GroupId, TenantDocument, User, UserId};
+use crate::model::{AuditEvent, DueItem, Group, GroupId, TenantDocument, User, UserId};
 use crate::mwi::{Courier, Delivered};
 use crate::store::{Key, StoreError};
 use serde::de::DeserializeOwned;
@@ -34,6 +34,7 @@ impl Checker<'_> {
             ["group", name] if name.parse::<GroupId>().is_ok() => self.check_document::<Group>(key).await?,
             ["mwi", "courier"] => self.check_document::<Courier>(key).await?,
             ["mwi", "delivered", _] => self.check_document::<Delivered>(key).await?,
+            ["audit", ..] => self.check_act(key).await?,
             ["probe", _] => match Key::probe_begun(key.as_str()) {
                 Some(begun) => is_older(begun, self.now, GRACE * 26).then_some(Code::LeftoverProbe),
                 None => Some(Code::ForeignKey),
@@ -45,6 +46,20 @@ impl Checker<'_> {
             _ => Some(Code::ForeignKey),
         };
         Ok(code.map(|code| Finding::new(code, key)).into_iter().collect())
+    }
+
+    async fn check_act(&self, key: &Key) -> Result<Option<Code>, StoreError> {
+        let Some(at) = Key::audited_at(key.as_str()) else { return Ok(Some(Code::ForeignKey)) };
+        Ok(match read::object::<AuditEvent>(self.store(), key).await? {
+            Read::Missing => None,
+            Read::Undecodable => Some(Code::UndecodableAudit),
+            Read::Newer(_) => Some(Code::NewerSchema),
+            Read::Good(event) if event.at != at => Some(Code::Misfiled),
+            Read::Good(_) => {
+                let kept = self.context.config().audit.retention;
+                is_older(at, self.now, kept.saturating_add(OVERDUE * 2)).then_some(Code::Overdue)
+            }
+        })
     }
 
     async fn check_document<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Code>, StoreError> {

@@ -105,6 +105,9 @@ impl Ground {
             }
             Code::UndecodableEnvelope => site.write_object(&self.envelope(), garbage).await,
             Code::UndecodableDue => self.create("due/209901010000/retain.1001", garbage).await,
+            Code::UndecodableAudit => {
+                self.create(Key::audit(site.now(), "00").as_str(), garbage).await;
+            }
             Code::NewerSchema => self.edit_index(|index| index["_"]["schema"] = 2.into()).await,
             Code::Quarantined => self.create("quarantine/209901010000/user/alice", garbage).await,
             Code::MissingIndex => site.store.delete(&index).await.unwrap(),

@@ -19,6 +19,8 @@ mod search;
 mod subject;
 mod undo;
 
+pub(crate) use subject::caller_hashes;
+
 pub use error::GdprError;
 pub use receipt::ReceiptKey;
 

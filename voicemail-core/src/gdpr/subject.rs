@@ -137,6 +137,15 @@ pub(super) fn hashes(context: &Context, phone: &str) -> BTreeSet<CallerHash> {
     forms.map(|form| context.key().hash(&form)).collect()
 }
 
+/// All hashes that a caller may be filed under, by the rule sets as they are registered now.
+///
+/// # Errors
+/// `NewerRules`, or the store's.
+pub(crate) async fn caller_hashes(context: &Context, phone: &str) -> Result<Vec<CallerHash>, GdprError> {
+    refresh_rules(context).await?;
+    Ok(hashes(context, phone).into_iter().collect())
+}
+
 fn sealing_key(context: &Context) -> Option<LessSafeKey> {
     let key = context.key().derive("seal", b"");
     UnboundKey::new(&AES_256_GCM, &key).ok().map(LessSafeKey::new)

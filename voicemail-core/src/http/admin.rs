@@ -3,7 +3,7 @@
 use super::extract::{Admins, Caller, JsonBody, Name};
 use super::{ApiError, App};
 use crate::mailbox::MailboxView;
-use crate::model::{Group, GroupId, MailboxId, User, UserId};
+use crate::model::{AuditAction, AuditSubject, Group, GroupId, MailboxId, User, UserId};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -71,10 +71,13 @@ async fn get_mailbox(
 )]
 async fn delete_mailbox(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<Admins>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<StatusCode, ApiError> {
-    app.core()?.directory.delete_mailbox(&mailbox).await?;
+    let core = app.core()?;
+    core.directory.delete_mailbox(&mailbox).await?;
+    let subject = AuditSubject::mailbox(&mailbox);
+    core.context.audit().record(&caller.0, AuditAction::DeleteMailbox, subject).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

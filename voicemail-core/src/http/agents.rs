@@ -5,7 +5,7 @@ use super::mailbox_access::{open_lamp, open_own, open_to_change};
 use super::range::{Part, choose_part, knows};
 use super::{ApiError, App, ProblemKind};
 use crate::mailbox::{ListedState, MessageFilter, MessagePage, MessageView, OwnMailbox};
-use crate::model::{MailboxId, MessageChange, MessageId, MessageState, Mwi};
+use crate::model::{AuditAction, AuditSubject, MailboxId, MessageChange, MessageId, MessageState, Mwi};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -306,6 +306,8 @@ async fn audio(
         Part::Range(range) => Some(range.clone()),
     };
     let audio = core.mailboxes.audio(&mailbox, id, range.clone()).await?;
+    let subject = AuditSubject::message(&mailbox, id);
+    core.context.audit().record_once(&caller.0, AuditAction::Listen, subject).await?;
     let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let (status, headers) = describe_audio(status, &etag);
     let mut response = (status, headers, Body::from_stream(audio.bytes)).into_response();

@@ -78,6 +78,10 @@ audience!(
     Admins: Admin
 );
 audience!(
+    /// Whoever looks for a message.
+    Searchers: Admin, Privacy
+);
+audience!(
     /// Data-subject rights.
     Privacy: Privacy
 );

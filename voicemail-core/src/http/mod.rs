@@ -14,6 +14,7 @@ mod access;
 mod admin;
 mod agents;
 mod app;
+mod audit;
 mod browser;
 mod document;
 mod drain;
@@ -28,8 +29,10 @@ mod problem;
 mod range;
 mod rates;
 mod reception;
+mod search;
 mod telephony;
 mod tickets;
+mod times;
 mod upload;
 
 pub use admin::{GroupBody, UserBody};
@@ -74,6 +77,8 @@ fn routes() -> OpenApiRouter<App> {
         .merge(greetings::routes())
         .merge(privacy::routes())
         .merge(tickets::routes())
+        .merge(search::routes())
+        .merge(audit::routes())
         .route_layer(from_fn(access::limit_time))
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY));
     let long = OpenApiRouter::new()

@@ -4,7 +4,7 @@ use super::extract::{Admins, Caller, JsonBody, Name, Owners, Telephony};
 use super::mailbox_access::open_as_owner;
 use super::{ApiError, App};
 use crate::mailbox::MailboxError;
-use crate::model::MailboxId;
+use crate::model::{AuditAction, AuditSubject, MailboxId};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -53,6 +53,7 @@ async fn set(
 ) -> Result<StatusCode, ApiError> {
     let core = open_as_owner(&app, &caller, &mailbox).await?;
     core.directory.set_pin(&mailbox, &body.pin).await?;
+    core.context.audit().record(&caller.0, AuditAction::SetPin, AuditSubject::mailbox(&mailbox)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -71,6 +72,7 @@ async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let core = open_as_owner(&app, &caller, &mailbox).await?;
     core.directory.remove_pin(&mailbox).await?;
+    core.context.audit().record(&caller.0, AuditAction::RemovePin, AuditSubject::mailbox(&mailbox)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -117,9 +119,11 @@ async fn verify(
 )]
 async fn unlock(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<Admins>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<StatusCode, ApiError> {
-    app.core()?.directory.unlock_pin(&mailbox).await?;
+    let core = app.core()?;
+    core.directory.unlock_pin(&mailbox).await?;
+    core.context.audit().record(&caller.0, AuditAction::UnlockPin, AuditSubject::mailbox(&mailbox)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,7 +6,7 @@ use super::extract::{Caller, JsonBody, Name, Privacy};
 use super::{ApiError, App, PREFIX, ProblemKind};
 use crate::gdpr::GdprError;
 use crate::gdpr_api::{CaseView, GdprAnswer, GdprBody, Operation, RunView};
-use crate::model::{CaseId, SignedReceipt};
+use crate::model::{AuditAction, AuditSubject, CaseId, SignedReceipt};
 use crate::store::ErrorClass;
 use axum::Json;
 use axum::body::Body;
@@ -32,8 +32,13 @@ pub(super) fn downloads() -> OpenApiRouter<App> {
 
 type Answer = Result<Json<GdprAnswer>, ApiError>;
 
-/// Counts a request and puts its answer into the API's terms.
-fn answer(app: &App, operation: Operation, result: Result<GdprAnswer, GdprError>) -> Answer {
+/// Counts and records a request, and puts its answer into the API's terms.
+async fn answer(
+    app: &App,
+    caller: &Caller<Privacy>,
+    operation: Operation,
+    result: Result<GdprAnswer, GdprError>,
+) -> Answer {
     app.metrics.count_gdpr(
         operation,
         match &result {
@@ -43,6 +48,12 @@ fn answer(app: &App, operation: Operation, result: Result<GdprAnswer, GdprError>
         },
     );
     let mut answer = result?;
+    let action = match operation {
+        Operation::ForgetMe => AuditAction::Forget,
+        Operation::ExportMe => AuditAction::Export,
+        Operation::UndoForget => AuditAction::UndoForget,
+    };
+    app.core()?.context.audit().record(&caller.0, action, AuditSubject::run(&answer.run.id)).await?;
     link_receipt(&answer.caseid, &mut answer.run);
     Ok(Json(answer))
 }
@@ -81,9 +92,13 @@ fn encode_segment(text: &str) -> String {
             }
         }))),
 )]
-async fn forget(State(app): State<App>, _: Caller<Privacy>, JsonBody(body): JsonBody<GdprBody>) -> Answer {
+async fn forget(
+    State(app): State<App>,
+    caller: Caller<Privacy>,
+    JsonBody(body): JsonBody<GdprBody>,
+) -> Answer {
     let result = app.core()?.gdpr.forget(body).await;
-    answer(&app, Operation::ForgetMe, result)
+    answer(&app, &caller, Operation::ForgetMe, result).await
 }
 
 /// Export everything of the consumers (Art. 15)
@@ -91,9 +106,13 @@ async fn forget(State(app): State<App>, _: Caller<Privacy>, JsonBody(body): Json
     post, path = "/gdpr/exportme", tag = "privacy", request_body = GdprBody,
     responses((status = 200, description = "Accepted; fetch the archive by its case", body = GdprAnswer)),
 )]
-async fn export(State(app): State<App>, _: Caller<Privacy>, JsonBody(body): JsonBody<GdprBody>) -> Answer {
+async fn export(
+    State(app): State<App>,
+    caller: Caller<Privacy>,
+    JsonBody(body): JsonBody<GdprBody>,
+) -> Answer {
     let result = app.core()?.gdpr.export(body).await;
-    answer(&app, Operation::ExportMe, result)
+    answer(&app, &caller, Operation::ExportMe, result).await
 }
 
 /// Take an erasure back within its window
@@ -101,9 +120,9 @@ async fn export(State(app): State<App>, _: Caller<Privacy>, JsonBody(body): Json
     post, path = "/gdpr/undoforget", tag = "privacy", request_body = GdprBody,
     responses((status = 200, description = "Everything is as it was", body = GdprAnswer)),
 )]
-async fn undo(State(app): State<App>, _: Caller<Privacy>, JsonBody(body): JsonBody<GdprBody>) -> Answer {
+async fn undo(State(app): State<App>, caller: Caller<Privacy>, JsonBody(body): JsonBody<GdprBody>) -> Answer {
     let result = app.core()?.gdpr.undo(body).await;
-    answer(&app, Operation::UndoForget, result)
+    answer(&app, &caller, Operation::UndoForget, result).await
 }
 
 /// Take an erasure back, by the name that an older client uses
@@ -140,10 +159,13 @@ async fn case(
 )]
 async fn archive(
     State(app): State<App>,
-    _: Caller<Privacy>,
+    caller: Caller<Privacy>,
     Name(case): Name<CaseId>,
 ) -> Result<Response, ApiError> {
-    let archive = app.core()?.gdpr.export_archive(&case).await?;
+    let core = app.core()?;
+    let archive = core.gdpr.export_archive(&case).await?;
+    let subject = AuditSubject::run(case.as_str());
+    core.context.audit().record(&caller.0, AuditAction::DownloadExport, subject).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/x-tar"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"export.tar\""),

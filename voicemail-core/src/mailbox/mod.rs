@@ -20,6 +20,7 @@ mod reception;
 mod remove;
 mod retention;
 mod retrieve;
+mod search;
 mod views;
 
 pub use access::Rights;
@@ -29,6 +30,7 @@ pub use error::MailboxError;
 pub use forward::ForwardRequest;
 pub use reception::Reception;
 pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
+pub use search::{FoundMessage, FoundPage, MessageSearch, SearchBy};
 pub use views::{MessageView, ShownState};
 
 pub(crate) use access::AccessCache;

@@ -5,6 +5,7 @@
 //! conditionally; that is what lets model, property and crash tests drive the protocol.
 
 mod audio_ref;
+mod audit;
 mod caller;
 mod due;
 mod greeting;
@@ -22,6 +23,7 @@ mod tenant;
 mod time;
 
 pub use audio_ref::{AudioDigest, AudioKey, AudioParts};
+pub use audit::{AuditAction, AuditEvent, AuditSubject};
 pub use caller::{CallerHash, CallerId, CallerTag, TenantKey};
 pub use due::{Due, DueItem, GreetingStage, RunStage};
 pub use greeting::{

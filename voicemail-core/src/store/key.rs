@@ -117,6 +117,23 @@ impl Key {
         Self(format!("mwi/delivered/{:x}", hash(mailbox) >> 28))
     }
 
+    /// An act of the audit log.
+    pub fn audit(at: Time, random: &str) -> Self {
+        Self(format!("{}{:011x}-{random}", Self::audits(at), at.0.max(0)))
+    }
+
+    /// Below this are all acts of that hour.
+    pub fn audits(hour: Time) -> String {
+        format!("audit/{}/", hour.hour())
+    }
+
+    /// When the act of a listed key was done.
+    pub fn audited_at(key: &str) -> Option<Time> {
+        let (hour, name) = key.strip_prefix("audit/")?.split_once('/')?;
+        let at = Time(i64::from_str_radix(name.split_once('-')?.0, 16).ok()?);
+        (at.hour() == hour).then_some(at)
+    }
+
     /// A throw-away name for a probe that begins then; a crash may leave it to the sweeper.
     pub fn probe(begun: Time, random: &str) -> Self {
         Self(format!("probe/{:x}-{random}", begun.0))

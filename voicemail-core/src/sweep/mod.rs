@@ -9,6 +9,7 @@
 //! died had filed may be taken up that much later. Nothing lives longer for it: what is due counts as gone.
 
 mod audio;
+mod audit;
 mod due;
 mod greetings;
 mod openings;
@@ -99,6 +100,7 @@ impl Sweeper {
             probes::remove_stale(&self.context).await?;
             greetings::remove_orphans(&self.context, &mut swept).await?;
             quarantine::remove_old(&self.context).await?;
+            audit::remove_old(&self.context).await?;
             self.last_daily = Some(now);
         }
         self.context.store().tidy().await?;

@@ -10,6 +10,7 @@ mod pins;
 mod privacy;
 mod provisioning;
 mod reception;
+mod search;
 mod tickets;
 
 use super::*;

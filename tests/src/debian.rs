@@ -1,9 +1,9 @@
 //! Debian packages that tests need: installed as root on Debian, named elsewhere, never skipped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::command::{find_program, run};
 use crate::progress::step;
@@ -27,6 +27,12 @@ pub fn ensure_packages(packages: &[Package]) -> Result<()> {
         run(Command::new("apt-get").args(["update", "-q"]))?;
         install_once(&missing)
     })
+}
+
+/// The program that a package brings, installing the package if need be.
+pub fn ensure_program(package: &'static str, program: &'static str) -> Result<PathBuf> {
+    ensure_packages(&[(package, program)])?;
+    find_program(program).with_context(|| format!("the package {package} brought no {program}"))
 }
 
 /// Names of those that aren't there.
