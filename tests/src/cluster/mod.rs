@@ -45,7 +45,7 @@ pub use audit::AuditLog;
 pub use images::{Entry, Images};
 pub use kubectl::Kubectl;
 use layout::Layout;
-pub use prerequisites::ALTERNATIVE;
+pub use prerequisites::{ALTERNATIVE, ensure_package};
 pub use programs::Programs;
 pub use volumes::HostVolume;
 

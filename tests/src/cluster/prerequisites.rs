@@ -92,6 +92,17 @@ fn is_there(brings: &str) -> bool {
     if brings.starts_with('/') { Path::new(brings).exists() } else { find_program(brings).is_some() }
 }
 
+/// Makes sure that a program is there that a Debian package brings.
+pub fn ensure_package(package: &'static str, program: &str) -> Result<()> {
+    if find_program(program).is_some() {
+        return Ok(());
+    }
+    if !is_root() || find_program("apt-get").is_none() {
+        bail!("{program} is missing: install the Debian package {package}, or its like");
+    }
+    install(&[package])
+}
+
 fn install(packages: &[&str]) -> Result<()> {
     step(&format!("installing Debian packages: {}", packages.join(" ")), || {
         if install_once(packages).is_ok() {

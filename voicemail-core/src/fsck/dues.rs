@@ -44,6 +44,7 @@ impl DueSummary {
             Due::Close { mailbox, .. } => {
                 self.closing.insert(mailbox);
             }
+            Due::Released { .. } => {}
             Due::Run { run, .. } => {
                 self.runs.insert(run);
             }

@@ -39,8 +39,21 @@ const GRACE: Duration = Duration::from_secs(3_600);
 /// Audio that no envelope names is kept for a day by the cores, which look for it daily.
 const AUDIO_GRACE: Duration = Duration::from_secs(2 * 86_400);
 /// Prefixes of the master region; audio is in every region.
-const PREFIXES: [&str; 10] =
-    ["mb/", "user/", "group/", "ca/", "mark/", "gdpr/", "due/", "mwi/", "probe/", "quarantine/"];
+const PREFIXES: [&str; 13] = [
+    "mb/",
+    "user/",
+    "group/",
+    "ca/",
+    "mark/",
+    "gdpr/",
+    "receipts/",
+    "ledger/",
+    "register/",
+    "due/",
+    "mwi/",
+    "probe/",
+    "quarantine/",
+];
 const AUDIO: &str = "au/";
 
 /// What was looked at and how it is.

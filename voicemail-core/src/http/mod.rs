@@ -14,6 +14,7 @@ mod access;
 mod admin;
 mod agents;
 mod app;
+mod cases;
 mod document;
 mod drain;
 mod events;

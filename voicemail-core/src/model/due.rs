@@ -3,7 +3,7 @@
 //! Filed as `due/<yyyymmddHHMM>/<kind>.<id>` and never changed, so that any replica can take one up
 //! and a crash leaves it for the next. Names are deterministic where making one twice must do nothing.
 
-use super::{AudioKey, CallerHash, MailboxId, MessageId, RunId, Time};
+use super::{AudioKey, CallerHash, MailboxId, MessageId, MessageName, RunId, Time};
 use serde::{Deserialize, Serialize};
 
 /// A stored due item.
@@ -50,6 +50,13 @@ pub enum Due {
         /// Its generation when it was closed.
         generation: u32,
     },
+    /// A message's legal hold has ended: if an erasure covered it meanwhile, it goes now.
+    Released {
+        /// The message.
+        message: MessageName,
+        /// The hold's reason.
+        reason: String,
+    },
     /// Move a GDPR run on.
     Run {
         /// The run.
@@ -58,6 +65,9 @@ pub enum Due {
         stage: RunStage,
         /// Callers of the run: after its end these are only here and in the ledger.
         callers: Vec<CallerHash>,
+        /// Messages of the run that were named.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        messages: Vec<MessageName>,
         /// Messages received up to then are covered.
         cutoff: Time,
     },
@@ -83,8 +93,10 @@ fn first_schema() -> u32 {
 }
 
 impl DueItem {
-    /// Version written now.
+    /// Version written now, but for what the first can't do.
     pub const SCHEMA: u32 = 1;
+    /// Items that name messages: a core that doesn't know them would end the run without having looked.
+    pub const NAMED: u32 = 2;
 
     /// Key below the tenant's prefix.
     pub fn key(&self) -> String {
@@ -98,13 +110,16 @@ impl Due {
             Self::Delete { mailbox, id, attempt, .. } => format!("delete.{mailbox}.{id}.{attempt}"),
             Self::Retain { mailbox } => format!("retain.{mailbox}"),
             Self::Close { mailbox, generation } => format!("close.{mailbox}.{generation}"),
+            Self::Released { message, .. } => format!("released.{}.{}", message.mailbox, message.id),
             Self::Run { run, stage, .. } => format!("run.{}.{}", run.flat(), stage.name()),
         }
     }
 
     /// At that time.
     pub fn at(self, at: Time) -> DueItem {
-        DueItem { schema: DueItem::SCHEMA, at, due: self }
+        let names = matches!(&self, Self::Run { messages, .. } if !messages.is_empty());
+        let schema = if names { DueItem::NAMED } else { DueItem::SCHEMA };
+        DueItem { schema, at, due: self }
     }
 }
 

@@ -15,21 +15,28 @@ mod mwi;
 mod numbers;
 mod pin;
 mod provisioning;
+mod register;
 mod run;
+mod statement;
 mod tenant;
 mod time;
 
 pub use audio_ref::{AudioDigest, AudioKey, AudioParts};
 pub use caller::{CallerHash, CallerId, CallerTag, TenantKey};
 pub use due::{Due, DueItem, RunStage};
-pub use ids::{CaseId, GroupId, InvalidId, MailboxId, MessageId, RunId, UserId};
-pub use index::{Claim, Entry, Envelope, Forwarding, Index, MessageState, Trash};
+pub use ids::{CaseId, GroupId, InvalidId, MailboxId, MessageId, MessageName, RunId, UserId};
+pub use index::{Claim, Entry, Envelope, Forwarding, Index, LegalHold, MessageState, Trash};
 pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
 pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
 pub use mwi::Mwi;
 pub use numbers::{PrefixRule, RuleSet};
 pub use pin::{Pin, PinAttempt, PinDigest, check_new_pin};
 pub use provisioning::{Group, MailboxSettings, User};
-pub use run::{Manifest, Receipt, Run, SignedReceipt, StartRun};
+pub use register::RegisterEntry;
+pub use run::{
+    Approval, ApprovalReason, CopyKeeper, DecisionError, Denial, Extension, Handling, Manifest, Receipt,
+    RegionProgress, Residual, Run, SignedReceipt, StartRun, Verified,
+};
+pub use statement::{StatementError, check_statement};
 pub use tenant::{IdentityError, Opening, Registration, TenantDocument};
 pub use time::Time;

@@ -35,7 +35,20 @@ impl Ground for MemoryStore {
     }
 }
 
-const PREFIXES: [&str; 9] = ["mb/", "user/", "group/", "ca/", "mark/", "gdpr/", "due/", "probe/", "au/"];
+const PREFIXES: [&str; 12] = [
+    "mb/",
+    "user/",
+    "group/",
+    "ca/",
+    "mark/",
+    "gdpr/",
+    "receipts/",
+    "ledger/",
+    "register/",
+    "due/",
+    "probe/",
+    "au/",
+];
 
 /// A real store, one call at a time.
 pub(super) struct RealGround {

@@ -201,11 +201,8 @@ pub(crate) fn body(case: &str, caller: Option<&str>, window_seconds: u64) -> Gdp
     let consumers = caller.map(|caller| serde_json::json!({ "phone": [caller] }));
     GdprBody {
         caseid: case.into(),
-        ccid: None,
         consumers: consumers.into_iter().collect(),
-        request_key: None,
         undo_window: Some(format!("{window_seconds}s")),
-        run: None,
-        other: serde_json::Map::new(),
+        ..GdprBody::default()
     }
 }

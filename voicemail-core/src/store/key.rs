@@ -3,7 +3,9 @@
 //! A key is an object's or a document's by its kind; a back end that files the two differently (a
 //! volume) tells them apart by the call that is made, and so never mixes them.
 
-use crate::model::{AudioKey, CallerHash, DueItem, GroupId, MailboxId, MessageId, RunId, Time, UserId};
+use crate::model::{
+    AudioKey, CallerHash, DueItem, GroupId, MailboxId, MessageId, MessageName, RunId, Time, UserId,
+};
 use std::fmt;
 
 /// A checked key: segments of `[A-Za-z0-9._-]`, none of them `.` or `..`.
@@ -68,6 +70,26 @@ impl Key {
     /// A caller's mark.
     pub fn mark(caller: &CallerHash) -> Self {
         Self(format!("mark/{}", caller.path()))
+    }
+
+    /// The mark of one message, for callers who can't be found by number.
+    pub fn message_mark(name: &MessageName) -> Self {
+        Self(format!("mark/message/{name}"))
+    }
+
+    /// The head of a chain: its newest link.
+    pub(crate) fn chain_head(chain: &str) -> Self {
+        Self(format!("{chain}/head"))
+    }
+
+    /// A link of a chain.
+    pub(crate) fn chain_link(chain: &str, number: u64) -> Self {
+        Self(format!("{chain}/{number:020}"))
+    }
+
+    /// A run's entry in the register, by the month of the request's receipt.
+    pub(crate) fn register(received: Time, run: &RunId) -> Self {
+        Self(format!("register/{}/{}", received.month(), run.flat()))
     }
 
     /// A GDPR run.

@@ -15,7 +15,7 @@ mod probes;
 mod quarantine;
 
 use crate::context::{Context, GuardError};
-use crate::gdpr::Gdpr;
+use crate::gdpr::{Gdpr, expire_ledger};
 use crate::model::Time;
 use crate::store::StoreError;
 use std::time::Duration;
@@ -36,6 +36,7 @@ pub struct Sweeper {
     pub(crate) gdpr: Gdpr,
     last_audio: Option<Duration>,
     last_daily: Option<Duration>,
+    last_facts: Option<Duration>,
     next: Option<Time>,
 }
 
@@ -57,7 +58,7 @@ pub struct Swept {
 impl Sweeper {
     /// Over a tenant's services.
     pub fn new(context: Context, gdpr: Gdpr) -> Self {
-        Self { context, gdpr, last_audio: None, last_daily: None, next: None }
+        Self { context, gdpr, last_audio: None, last_daily: None, last_facts: None, next: None }
     }
 
     /// Sweeps until the future is dropped. Failures are logged and retried with the next pass.
@@ -93,9 +94,14 @@ impl Sweeper {
         self.sweep_audio(now, &mut swept).await?;
         if is_time(self.last_daily, now, DAY) {
             openings::drop_stale(&self.context, &mut swept).await?;
+            expire_ledger(&self.context).await?;
             probes::remove_stale(&self.context).await?;
             quarantine::remove_old(&self.context).await?;
             self.last_daily = Some(now);
+        }
+        if is_time(self.last_facts, now, self.pace().audio) {
+            self.gdpr.look_up_open_runs().await?;
+            self.last_facts = Some(now);
         }
         self.context.store().tidy().await?;
         self.next = swept.next;

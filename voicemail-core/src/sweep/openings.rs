@@ -3,7 +3,7 @@
 
 use super::Swept;
 use crate::context::Context;
-use crate::gdpr::is_run;
+use crate::gdpr::{is_run, take_up};
 use crate::gdpr_api::RunState;
 use crate::model::Run;
 use crate::store::documents::Decision;
@@ -20,10 +20,13 @@ pub(super) async fn drop_stale(context: &Context, swept: &mut Swept) -> Result<(
         let Some(key) = Key::listed(&key).filter(|key| is_run(key.as_str())) else { continue };
         let end = |run: Option<Run>, now| match run {
             Some(mut run) if run.state == RunState::Opening && run.created_at.plus(PATIENCE) < now => {
+                if run.handling.approval.as_ref().is_some_and(|approval| approval.at.is_some()) {
+                    return Decision::Keep(Some(run));
+                }
                 run.abandon(now);
-                Decision::Write(run, ())
+                Decision::Write(run, None)
             }
-            _ => Decision::Keep(()),
+            _ => Decision::Keep(None),
         };
         // One that can't be read must not stand in the way of all that come after it.
         match context.documents().update(&key, end).await {
@@ -31,7 +34,12 @@ pub(super) async fn drop_stale(context: &Context, swept: &mut Swept) -> Result<(
                 swept.failed += 1;
                 tracing::error!(reason = error.reason(), %error, "a run can't be changed here and stays");
             }
-            other => other?,
+            // Somebody approved it: that must not be lost.
+            other => {
+                if let Some(approved) = other? {
+                    take_up(context, &approved).await?;
+                }
+            }
         }
     }
     Ok(())

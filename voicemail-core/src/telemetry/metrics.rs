@@ -1,5 +1,7 @@
 //! What the metrics port shows. Labels come from fixed sets: route templates, methods, reasons.
 
+use super::open_runs::OpenRuns;
+use crate::gdpr::Measured;
 use crate::gdpr_api::Operation;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -71,6 +73,7 @@ struct Inner {
     mwi_drift: Counter,
     mwi_hints: Family<HintLabels, Counter>,
     mwi_deliveries: Family<OutcomeLabels, Counter>,
+    runs: OpenRuns,
 }
 
 impl Default for Metrics {
@@ -90,6 +93,7 @@ impl Default for Metrics {
             mwi_drift: Counter::default(),
             mwi_hints: Family::default(),
             mwi_deliveries: Family::default(),
+            runs: OpenRuns::default(),
             registry: Registry::default(),
         };
         inner.register(&mut registry);
@@ -128,6 +132,7 @@ impl Inner {
         registry.register("mwi_hints", help, self.mwi_hints.clone());
         let help = "Lamps sent to the webhook, by outcome";
         registry.register("mwi_webhook_deliveries", help, self.mwi_deliveries.clone());
+        self.runs.register(registry);
     }
 }
 
@@ -156,6 +161,11 @@ impl Metrics {
     pub fn count_gdpr(&self, operation: Operation, result: &'static str) {
         let operation = operation.segment();
         self.0.gdpr.get_or_create(&OperationLabels { operation, result }).inc();
+    }
+
+    /// Shows what open data-subject requests come to now.
+    pub fn show_open_runs(&self, measured: &Measured) {
+        self.0.runs.show(measured);
     }
 
     /// Counts a request that the store failed.
