@@ -7,7 +7,7 @@
 use super::erase::{Scope, delete_manifests, erase, erase_rounds, prune};
 use super::runs::{change, load_run, schedule};
 use super::target::Target;
-use super::{Gdpr, GdprError, export, forget, register, undo};
+use super::{Gdpr, GdprError, export, forget, ledger, register, undo};
 use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
@@ -31,7 +31,8 @@ pub(crate) async fn move_run_on(gdpr: &Gdpr, scope_of: &crate::model::Due) -> Re
     // Filed before F2 the item doesn't know the cutoff; the run does, once it is open.
     // The run may have learnt of more forms of its subject than it had when the item was filed.
     let filed = Target { callers: callers.clone(), messages: messages.clone() };
-    let target = filed.with(&Target::of(&run));
+    // And it may have forgotten them since; the ledger hasn't.
+    let target = filed.with(&Target::of(&run)).with(&ledger::read_target(context, &run).await?);
     let scope = Scope { run: id, target: &target, cutoff: run.cutoff.unwrap_or(*cutoff) };
     match (run.has_ended(), stage) {
         (true, RunStage::After(pass)) => after_end(gdpr, &run, scope, *pass).await,

@@ -74,6 +74,15 @@ pub(super) async fn enter(context: &Context, run: &Run, scope: Scope<'_>) -> Res
     Ok(())
 }
 
+/// Whom a purge that has begun is about; nobody if it hasn't, or is older than the ledger reaches.
+pub(super) async fn read_target(context: &Context, run: &Run) -> Result<Target, GdprError> {
+    let Some(epoch) = run.epoch else { return Ok(Target::default()) };
+    match context.store().get(&Key::chain_link(LEDGER, epoch)).await? {
+        Some(bytes) => Ok(LedgerEntry::read(&String::from_utf8_lossy(&bytes))?.target()),
+        None => Ok(Target::default()),
+    }
+}
+
 /// The run and the tenant know the number.
 pub(super) async fn note_epoch(context: &Context, run: &RunId, epoch: u64) -> Result<(), StoreError> {
     let note = |run: &mut Run, _| {

@@ -1,5 +1,6 @@
 //! Forget runs that were created and never opened: their maker died before it filed a due item. They
-//! have done nothing, and end as undone after an hour unless their request is repeated before.
+//! have done nothing, and end as undone after an hour unless their request is repeated before. Runs that somebody
+//! approved, and exports, are taken up instead.
 
 use super::Swept;
 use crate::context::Context;
@@ -19,6 +20,10 @@ pub(super) async fn drop_stale(context: &Context, swept: &mut Swept) -> Result<(
     while let Some(key) = keys.try_next().await? {
         let Some(key) = Key::listed(&key).filter(|key| is_run(key.as_str())) else { continue };
         let end = |run: Option<Run>, now| match run {
+            // An export promises something from its start on.
+            Some(run) if run.state == RunState::Collecting && run.created_at.plus(PATIENCE) < now => {
+                Decision::Keep(Some(run))
+            }
             Some(mut run) if run.state == RunState::Opening && run.created_at.plus(PATIENCE) < now => {
                 if run.handling.approval.as_ref().is_some_and(|approval| approval.at.is_some()) {
                     return Decision::Keep(Some(run));
@@ -34,10 +39,10 @@ pub(super) async fn drop_stale(context: &Context, swept: &mut Swept) -> Result<(
                 swept.failed += 1;
                 tracing::error!(reason = error.reason(), %error, "a run can't be changed here and stays");
             }
-            // Somebody approved it: that must not be lost.
+            // Somebody approved it, or waits for it: that must not be lost.
             other => {
-                if let Some(approved) = other? {
-                    take_up(context, &approved).await?;
+                if let Some(run) = other? {
+                    take_up(context, &run).await?;
                 }
             }
         }
