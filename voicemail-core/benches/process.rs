@@ -9,19 +9,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench fails by panicking")]
 
+mod grown;
 #[path = "../tests/served/mod.rs"]
 mod served;
 
 use futures::future::join_all;
+use grown::Template;
 use serde_json::{Value, json};
 use served::{Process, Setup, wav_header};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use voicemail_core::model::MailboxId;
-use voicemail_core::store::Key;
 use voicemail_tests::object_stores::ObjectPlace;
 use voicemail_tests::servers::{Minio, loopback};
 
@@ -146,7 +145,8 @@ async fn measure_start() {
     }
     fill_template(&full).await;
     let began = Instant::now();
-    let files = grow(&full.path().join("store"), messages / PER_MAILBOX);
+    let template = Template { first: FIRST, messages: PER_MAILBOX };
+    let files = template.grow(&full.path().join("store"), messages / PER_MAILBOX);
     println!("a store of {messages} messages made, {files} files, in {:.0} s", began.elapsed().as_secs_f64());
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
@@ -180,49 +180,4 @@ async fn fill_template(setup: &Setup) {
         served.upload(&name, 1_000, n % 10, Duration::ZERO).await;
     }
     served.process.stop();
-}
-
-/// Writes the first mailbox's files again under further names, until there are so many mailboxes.
-fn grow(store: &Path, mailboxes: usize) -> usize {
-    let first = FIRST.to_string();
-    let template: Vec<(PathBuf, Vec<u8>)> = walk(store)
-        .into_iter()
-        .filter(|path| path.to_str().unwrap().contains(&first) && is_current(path))
-        .map(|path| (path.strip_prefix(store).unwrap().to_owned(), fs::read(&path).unwrap()))
-        .collect();
-    assert!(template.len() > 2 * PER_MAILBOX, "{template:?}");
-    let folder = |name: &str| {
-        let index = Key::index(&name.parse::<MailboxId>().unwrap());
-        index.as_str().trim_end_matches("/index").to_owned()
-    };
-    for n in 1..u32::try_from(mailboxes).unwrap() {
-        let name = (FIRST + n).to_string();
-        for (path, bytes) in &template {
-            let path = path.to_str().unwrap().replace(&folder(&first), &folder(&name)).replace(&first, &name);
-            let path = store.join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            let is_text = std::str::from_utf8(bytes).is_ok();
-            let renamed = is_text.then(|| String::from_utf8_lossy(bytes).replace(&first, &name).into_bytes());
-            fs::write(path, renamed.as_ref().unwrap_or(bytes)).unwrap();
-        }
-    }
-    template.len() * mailboxes
-}
-
-/// Of a document's revisions the last alone, as after half a minute.
-fn is_current(path: &Path) -> bool {
-    let folder = path.parent().unwrap();
-    let is_document = folder.extension().is_some_and(|extension| extension == "doc");
-    !is_document || walk(folder).iter().max().is_some_and(|last| last == path)
-}
-
-fn walk(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        match entry.file_type().unwrap().is_dir() {
-            true => files.extend(walk(&entry.path())),
-            false => files.push(entry.path()),
-        }
-    }
-    files
 }

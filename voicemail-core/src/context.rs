@@ -10,6 +10,7 @@ use crate::model::{CallerHash, CallerId, MailboxId, RuleSet, TenantDocument, Ten
 use crate::mwi::Hub;
 use crate::regions::{Sight, Sights};
 use crate::store::documents::Documents;
+use crate::store::read_only::ReadOnlyStore;
 use crate::store::{Key, Store, StoreError};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -117,6 +118,21 @@ impl Context {
             digests: Arc::new(Semaphore::new(DIGESTS)),
             recent_acts: Recent::default(),
         }))
+    }
+
+    /// The same tenant, looked at through handles that can't write.
+    pub(crate) fn read_only(&self) -> Self {
+        let guard =
+            |store: &Arc<dyn Store>| Arc::new(ReadOnlyStore::new(Arc::clone(store))) as Arc<dyn Store>;
+        let regions = self.0.regions.iter().map(|(name, store)| (name.clone(), guard(store))).collect();
+        let (config, identity) = (self.config().as_ref().clone(), self.identity().as_ref().clone());
+        let master = guard(&self.0.store);
+        Self::new(config, identity, self.0.key.clone(), master, regions, self.0.world.clone())
+    }
+
+    /// Name of the region that holds the metadata.
+    pub(crate) fn master(&self) -> String {
+        self.config().master().map(|region| region.name.clone()).unwrap_or_default()
     }
 
     /// The master region's store, which holds all but audio.

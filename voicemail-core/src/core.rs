@@ -9,6 +9,7 @@ use crate::clock::World;
 use crate::config::{RegionConfig, StorageConfig, TenantConfig};
 use crate::context::{Context, GuardError, Identity};
 use crate::gdpr::{Gdpr, ReceiptKey};
+use crate::gdpr_api::LedgerHead;
 use crate::mailbox::{Directory, Mailboxes};
 use crate::model::{IdentityError, Opening, TenantDocument, TenantKey};
 use crate::regions::{Sight, list_health, open_region, watch};
@@ -59,6 +60,9 @@ pub enum OpenError {
     /// The store isn't this tenant's.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The store is older than what was erased from it.
+    #[error("{0}")]
+    RestoreDetected(String),
     /// The clocks differ.
     #[error("this replica's clock and the store's are {seconds} s apart: synchronise them")]
     ClockSkew {
@@ -78,6 +82,7 @@ impl OpenError {
             Self::StorageProbeFailed { .. } => "StorageProbeFailed",
             Self::Identity(IdentityError::KeyMismatch { .. }) => "KeyMismatch",
             Self::Identity(IdentityError::StoreBelongsToAnother { .. }) => "StoreBelongsToAnother",
+            Self::RestoreDetected(_) => "RestoreDetected",
             Self::ClockSkew { .. } => "ClockSkew",
             Self::Store(StoreError::Credentials(_)) => "CredentialsRefused",
             Self::Store(_) => "StorageUnavailable",
@@ -103,7 +108,7 @@ pub struct TenantKeys {
 }
 
 impl TenantKeys {
-    /// Reads `tenant.key` and `receipt.key` from a folder.
+    /// Reads `tenant.key`, `receipt.key` and the receipt keys that followed it from a folder.
     ///
     /// # Errors
     /// `KeysUnreadable`, which says what is wrong with which file.
@@ -115,10 +120,26 @@ impl TenantKeys {
         let short = || format!("tenant.key is shorter than {} bytes", TenantKey::MIN_BYTES);
         let bytes = file("tenant.key")?;
         let tenant = TenantKey::new(bytes.trim_ascii()).ok_or_else(|| OpenError::KeysUnreadable(short()))?;
-        let text = String::from_utf8_lossy(&file("receipt.key")?).into_owned();
-        let receipt = ReceiptKey::from_pem(&text).map_err(OpenError::KeysUnreadable)?;
-        Ok(Self { tenant, receipt })
+        let mut receipt: Option<ReceiptKey> = None;
+        for name in receipt_keys(folder) {
+            let text = String::from_utf8_lossy(&file(&name)?).into_owned();
+            let unreadable = |error| OpenError::KeysUnreadable(format!("{name}: {error}"));
+            let key = ReceiptKey::from_pem(&text).map_err(unreadable)?;
+            receipt = Some(match receipt {
+                Some(former) => key.after(&former),
+                None => key,
+            });
+        }
+        let missing = || OpenError::KeysUnreadable("receipt.key is missing".into());
+        Ok(Self { tenant, receipt: receipt.ok_or_else(missing)? })
     }
+}
+
+/// `receipt.key`, then `receipt-2.key` and so on as far as there are any: the last one signs.
+fn receipt_keys(folder: &Path) -> Vec<String> {
+    let further = (2..).map(|number| format!("receipt-{number}.key"));
+    let there = further.take_while(|name| folder.join(name).exists());
+    std::iter::once("receipt.key".to_owned()).chain(there).collect()
 }
 
 /// Whether a core can serve, as its readiness endpoint shows it.
@@ -193,6 +214,7 @@ impl Core {
             Err(GuardError::Store(error)) => return Err(error.into()),
             Ok(()) => {}
         }
+        check_restore(&context).await?;
         open_others(&context).await?;
         Ok(Self {
             mailboxes: Mailboxes::new(context.clone()),
@@ -312,6 +334,25 @@ pub fn make_store(
         StorageConfig::S3(s3) => Arc::new(ObjectBackend::open_s3(s3, tenant, budget, world)?),
     };
     Ok(Arc::new(RetryStore::new(store, world.clone())))
+}
+
+/// Compares the store's ledger with the newest head that is known outside it. Without a file nothing is known.
+async fn check_restore(context: &Context) -> Result<(), OpenError> {
+    let Some(file) = context.config().gdpr.expected_head.clone() else { return Ok(()) };
+    let text = match std::fs::read_to_string(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            return Err(OpenError::KeysUnreadable(format!("gdpr.expectedHead can't be read: {error}")));
+        }
+        Ok(text) => text,
+    };
+    let unreadable =
+        |_| OpenError::KeysUnreadable("gdpr.expectedHead: expected {\"epoch\": 7, \"hash\": \"…\"}".into());
+    let expected: LedgerHead = serde_json::from_str(&text).map_err(unreadable)?;
+    match crate::gdpr::find_restore(context, &expected).await? {
+        Some(what) => Err(OpenError::RestoreDetected(what)),
+        None => Ok(()),
+    }
 }
 
 /// Opens all regions but the master. One that is away doesn't keep the tenant from being served; one that is

@@ -40,15 +40,7 @@ pub async fn read_body(
 }
 
 fn empty_body(request: &GdprRequest) -> GdprBody {
-    GdprBody {
-        caseid: request.spec.case_id.clone(),
-        ccid: None,
-        consumers: Vec::new(),
-        request_key: None,
-        undo_window: None,
-        run: None,
-        other: serde_json::Map::default(),
-    }
+    GdprBody { caseid: request.spec.case_id.clone(), ..GdprBody::default() }
 }
 
 /// Adds what the resource says. What the file says about it doesn't count.

@@ -88,7 +88,7 @@ async fn drive(
         match core.read_case(&request.spec.case_id).await {
             Ok(case) => {
                 if let Some(run) = case.runs.into_iter().find(|run| run.id == *id) {
-                    return Ok(Seen::Run(run));
+                    return Ok(Seen::Run(Box::new(run)));
                 }
             }
             Err(CoreError::Problem { status: 404, .. }) => {}
@@ -97,7 +97,9 @@ async fn drive(
     }
     match dereference::read_body(&context.client, request).await? {
         Err(unusable) => Ok(Seen::Missing(unusable.reason().into(), unusable.to_string())),
-        Ok(body) => Ok(Seen::Run(core.open(request.spec.operation.on_the_wire(), &body).await?.run)),
+        Ok(body) => {
+            Ok(Seen::Run(Box::new(core.open(request.spec.operation.on_the_wire(), &body).await?.run)))
+        }
     }
 }
 

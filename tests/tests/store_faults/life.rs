@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use serde_json::{Map, json};
+use serde_json::json;
 use voicemail_core::admin::{Access, open_on};
 use voicemail_core::audio::{AudioLimits, check_wav};
 use voicemail_core::fsck::{Severity, check};
@@ -109,12 +109,9 @@ async fn expect_speech(site: &Site, id: MessageId, tone: u8) -> Result<(), Strin
 fn body(case: &str, window: &str) -> GdprBody {
     GdprBody {
         caseid: case.into(),
-        ccid: None,
         consumers: vec![json!({ "phone": [CALLER] })],
-        request_key: None,
         undo_window: Some(window.into()),
-        run: None,
-        other: Map::new(),
+        ..GdprBody::default()
     }
 }
 

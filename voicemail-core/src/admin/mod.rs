@@ -6,8 +6,11 @@
 //!
 //! What can go wrong: the store isn't this tenant's, or doesn't answer: nothing is done then.
 
+mod replay;
 mod retention;
 mod show;
+
+pub use replay::run_replay_erasures;
 
 pub use retention::{MailboxPlan, RetentionCounts, RetentionReport, apply_retention};
 pub use show::{CommandResult, run_apply_retention, run_fsck};

@@ -23,6 +23,15 @@ impl Codec {
         }
     }
 
+    /// As manifests name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pcm16 => "pcm16",
+            Self::ALaw => "g711-alaw",
+            Self::MuLaw => "g711-mulaw",
+        }
+    }
+
     fn tag(self) -> u16 {
         match self {
             Self::Pcm16 => 1,
@@ -57,6 +66,19 @@ impl WavFormat {
     pub(super) const LONGEST: usize = 40;
     /// Size of the shortest.
     pub(super) const SHORTEST: usize = 16;
+
+    /// The format of a file, from as many of its first bytes as hold the `fmt ` chunk.
+    pub fn of_file(first: &[u8]) -> Option<Self> {
+        let mut rest = first.strip_prefix(b"RIFF").filter(|_| first.get(8..12) == Some(b"WAVE"))?.get(8..)?;
+        loop {
+            let (head, body) = rest.split_at_checked(8)?;
+            let size = usize::try_from(u32::from_le_bytes(head[4..].try_into().ok()?)).ok()?;
+            if &head[..4] == b"fmt " {
+                return Self::read(body.get(..size.min(Self::LONGEST))?).ok();
+            }
+            rest = body.get(size.checked_add(size % 2)?..)?;
+        }
+    }
 
     /// Reads the body of a `fmt ` chunk.
     pub(super) fn read(chunk: &[u8]) -> Result<Self, AudioError> {

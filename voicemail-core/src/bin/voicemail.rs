@@ -70,6 +70,15 @@ enum AdminCommand {
         #[arg(long)]
         apply: bool,
     },
+    /// After a restore: erase again what was erased since the backup was made
+    ReplayErasures {
+        /// Configuration, YAML
+        #[arg(long)]
+        config: PathBuf,
+        /// The ledger as `GET /api/v1/gdpr/ledger` gave it, kept outside the store
+        #[arg(long)]
+        ledger: PathBuf,
+    },
     /// Check every invariant over the whole store: 0 clean, 1 findings, 2 couldn't check
     Fsck {
         /// Configuration, YAML
@@ -156,6 +165,10 @@ async fn administer_store(command: &AdminCommand) -> Outcome {
     let status = match command {
         AdminCommand::ApplyRetention { config, apply } => {
             admin::run_apply_retention(&read(config)?, &world, *apply, &mut out).await?
+        }
+        AdminCommand::ReplayErasures { config, ledger } => {
+            let ledger = std::fs::read_to_string(ledger)?;
+            admin::run_replay_erasures(&read(config)?, &world, &ledger, &mut out).await?
         }
         AdminCommand::Fsck { config, repair, json } => {
             admin::run_fsck(&read(config)?, &world, *repair, *json, &mut out).await?

@@ -19,7 +19,7 @@ pub(super) const ERASED: &str = "+442079460003";
 pub(super) const RESTORED: &str = "+442079460004";
 pub(super) const HIDDEN: &str = "+442079460005";
 
-pub(super) type Tree = BTreeMap<String, Bytes>;
+pub(crate) type Tree = BTreeMap<String, Bytes>;
 
 pub(super) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -120,7 +120,7 @@ pub(super) fn is_document(bytes: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Value>(bytes).is_ok_and(|value| value.get("_").is_some())
 }
 
-pub(super) async fn load(store: &dyn Store, tree: &Tree) {
+pub(crate) async fn load(store: &dyn Store, tree: &Tree) {
     for (key, bytes) in tree {
         let key = Key::listed(key).unwrap();
         if is_document(bytes) {

@@ -7,6 +7,6 @@
 //! own: `VOICEMAIL_WRITE_FIXTURE=store-schema-2 cargo test -p voicemail-core --lib compatibility`, which refuses to
 //! write over one that is there.
 
-mod fixture;
+pub(crate) mod fixture;
 mod newer;
 mod opens;

@@ -3,8 +3,11 @@
 
 use super::fixture::{is_document, make};
 use crate::clock::World;
+use crate::gdpr::ChainHead;
 use crate::mailbox::MailboxError;
-use crate::model::{Due, DueItem, Group, Index, MailboxSettings, Mark, Run, TenantDocument, Time, User};
+use crate::model::{
+    Due, DueItem, Group, Index, MailboxSettings, Mark, RegisterEntry, Run, TenantDocument, Time, User,
+};
 use crate::store::documents::{Decision, Documents};
 use crate::store::memory::MemoryStore;
 use crate::store::{Key, Store, StoreError};
@@ -16,7 +19,8 @@ use std::time::Duration;
 
 const NEW: &str = "fieldOfALaterVersion";
 /// Fields whose values are maps by id, not shapes of their own.
-const MAPS: [&str; 8] = ["entries", "gone", "holds", "forget", "runs", "clusters", "touched", "window"];
+const MAPS: [&str; 10] =
+    ["entries", "gone", "holds", "forget", "runs", "clusters", "touched", "window", "regions", "kept"];
 
 /// Adds a field to a document and to everything in it that has a shape of its own.
 fn add_fields(value: &mut Value, name: &str) {
@@ -47,6 +51,8 @@ async fn rewrite_by_kind(store: &Arc<dyn Store>, key: &Key) {
         "group" => rewrite::<Group>(store, key).await,
         "mark" => rewrite::<Mark>(store, key).await,
         "gdpr" => rewrite::<Run>(store, key).await,
+        "receipts" | "ledger" => rewrite::<ChainHead>(store, key).await,
+        "register" => rewrite::<RegisterEntry>(store, key).await,
         _ => panic!("a document of an unknown kind: {key}"),
     }
 }

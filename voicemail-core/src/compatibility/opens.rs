@@ -3,7 +3,7 @@
 use super::fixture::{self, END, ERASED, HIDDEN, RESTORED, folder};
 use crate::admin::Access;
 use crate::fsck::{Severity, check};
-use crate::gdpr_api::RunState;
+use crate::gdpr_api::{Operation, RunState};
 use crate::mailbox::{MessageFilter, ShownState};
 use crate::model::{MailboxId, Mwi};
 use crate::store::Store;
@@ -72,7 +72,7 @@ async fn open_list_play_and_forget(site: Site) {
     expect_clean(&site).await;
 
     let gdpr = &site.core.gdpr;
-    assert!(gdpr.receipt(&"erased".parse().unwrap(), 1).await.is_ok());
+    assert!(gdpr.receipt(&"erased".parse().unwrap(), Operation::ForgetMe, 1).await.is_ok());
     assert_eq!(traces(&site, ERASED).await, Vec::<String>::new());
     let archive = gdpr.export_archive(&"export".parse().unwrap()).await.unwrap();
     assert!(archive.try_collect::<Vec<_>>().await.unwrap().len() > 4);

@@ -47,6 +47,11 @@ impl TenantConfig {
         super::check_access::check_access(self)?;
         self.peers.iter().try_for_each(check_peers)?;
         rule((16..=4096).contains(&self.upload_buffer_mib), "uploadBufferMib", || "write 16 to 4096".into())?;
+        rule(
+            (1..=1_000_000).contains(&self.gdpr.approval.large_matches),
+            "gdpr.approval.largeMatches",
+            || "write 1 to 1000000".into(),
+        )?;
         rule(self.gdpr.undo_window.as_secs() <= MAX_WINDOW_SECONDS, "gdpr.undoWindow", || {
             "write at most 30d".into()
         })

@@ -49,6 +49,7 @@ impl DueSummary {
             Due::Greeting { audio, .. } => {
                 self.greetings.insert(audio);
             }
+            Due::Released { .. } => {}
             Due::Run { run, .. } => {
                 self.runs.insert(run);
             }

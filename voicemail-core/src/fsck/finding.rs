@@ -51,6 +51,7 @@ codes! {
     UndecodableRun = "undecodable-run", Error, "restore this document from a backup: the request waits for it";
     UndecodableManifest = "undecodable-manifest", Error, "restore this object from a backup: the erasure waits for it";
     UndecodableReceipt = "undecodable-receipt", Error, "restore this object from a backup";
+    UndecodableLink = "undecodable-chain", Error, "restore this object from a backup: the chain of receipts or the ledger is broken there";
     UndecodableTenant = "undecodable-tenant", Error, "restore this document from a backup: no core opens the store";
     UndecodableSettings = "undecodable-settings", Error, "--repair moves it to quarantine; then provision it again";
     UndecodableEnvelope = "undecodable-envelope", Error, "--repair moves it to quarantine and makes it again from its message, if there is one";

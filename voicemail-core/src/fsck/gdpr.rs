@@ -73,7 +73,8 @@ impl Checker<'_> {
         if !run.has_ended() && !inert && !self.dues.runs.contains(&run.id) {
             found.push(Finding::new(Code::RunWithoutDue, key));
         }
-        if run.has_ended() && (run.sealed.is_some() || !run.callers.is_empty()) {
+        let remembers = run.sealed.is_some() || !run.callers.is_empty() || !run.messages.is_empty();
+        if run.has_ended() && remembers {
             found.push(Finding::new(Code::RunRemembers, key));
         }
         Ok(found)

@@ -5,7 +5,7 @@ use super::finding::{Code, Finding};
 use super::read::{self, Read};
 use crate::model::{
     CallerHash, Entry, Envelope, Index, MailboxId, MailboxSettings, Manifest, Mark, MarkState, MessageId,
-    MessageState, Mwi, Run, RunId, Time,
+    MessageName, MessageState, Mwi, Run, RunId, Time,
 };
 use crate::store::{Key, StoreError, parse_index};
 use std::collections::BTreeMap;
@@ -135,12 +135,14 @@ impl Checker<'_> {
         id: MessageId,
         entry: &Entry,
     ) -> Result<(), StoreError> {
-        let Some(mark) = self.mark(mailbox, &entry.caller_hash).await? else { return Ok(()) };
+        let Some(mark) = self.effective_mark(mailbox, id, entry).await? else { return Ok(()) };
         for (run, purge_at) in &entry.forget {
             let part = format!("{id} {run}");
             let read = read::document::<Run>(self.store(), &Key::run(run)).await?;
             match mark.runs.get(run) {
                 _ if matches!(read, Read::Missing) => mailbox.add(Code::FlagWithoutRun, part),
+                // A legal hold may outlive the mark.
+                None if entry.legal_hold.is_some() && read.value().is_some_and(Run::has_ended) => {}
                 None => mailbox.add(Code::FlagWithoutMark, part),
                 Some(marked) if marked.state == MarkState::Undone => mailbox.add(Code::FlagOfUndone, part),
                 Some(marked) if marked.purge_at != *purge_at => mailbox.add(Code::FlagDiffers, part),
@@ -157,6 +159,23 @@ impl Checker<'_> {
             mailbox.add(Code::CoveredAndVisible, format!("{id} {run}"));
         }
         Ok(())
+    }
+
+    /// All that may cover the message: its caller's mark, and its own if it was named.
+    async fn effective_mark(
+        &self,
+        mailbox: &mut Mailbox<'_>,
+        id: MessageId,
+        entry: &Entry,
+    ) -> Result<Option<Mark>, StoreError> {
+        let Some(mut mark) = self.mark(mailbox, &entry.caller_hash).await? else { return Ok(None) };
+        let unexplained = entry.forget.keys().any(|run| !mark.runs.contains_key(run));
+        if entry.caller_hash.is_withheld() || unexplained {
+            let key = Key::message_mark(&MessageName::new(&mailbox.name, id));
+            let own = read::document::<Mark>(self.store(), &key).await?;
+            mark.merge(own.value().cloned().unwrap_or_default());
+        }
+        Ok(Some(mark))
     }
 
     /// The caller's mark; `None` when it can't be read, which is found at the mark itself.

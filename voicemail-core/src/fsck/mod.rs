@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_secs(3_600);
 /// Audio that no envelope names is kept for a day by the cores, which look for it daily.
 const AUDIO_GRACE: Duration = Duration::from_secs(2 * 86_400);
 /// Prefixes of the master region; audio is in every region.
-const PREFIXES: [&str; 12] = [
+const PREFIXES: [&str; 15] = [
     "mb/",
     "user/",
     "group/",
@@ -48,6 +48,9 @@ const PREFIXES: [&str; 12] = [
     "ca/",
     "mark/",
     "gdpr/",
+    "receipts/",
+    "ledger/",
+    "register/",
     "due/",
     "mwi/",
     "audit/",

@@ -4,7 +4,8 @@ use super::finding::{Code, Finding};
 use super::mailbox::is_older;
 use super::read::{self, Read};
 use super::{Checker, GRACE};
-use crate::model::{AuditEvent, DueItem, Group, GroupId, TenantDocument, User, UserId};
+use crate::gdpr::ChainHead;
+use crate::model::{AuditEvent, DueItem, Group, GroupId, RegisterEntry, TenantDocument, User, UserId};
 use crate::mwi::{Courier, Delivered};
 use crate::store::{Key, StoreError};
 use serde::de::DeserializeOwned;
@@ -35,6 +36,11 @@ impl Checker<'_> {
             ["mwi", "courier"] => self.check_document::<Courier>(key).await?,
             ["mwi", "delivered", _] => self.check_document::<Delivered>(key).await?,
             ["audit", ..] => self.check_act(key).await?,
+            ["receipts" | "ledger", "head"] => self.check_document::<ChainHead>(key).await?,
+            ["receipts" | "ledger", number] if number.len() == 20 && number.parse::<u64>().is_ok() => {
+                self.check_link(key).await?
+            }
+            ["register", _, _] => self.check_document::<RegisterEntry>(key).await?,
             ["probe", _] => match Key::probe_begun(key.as_str()) {
                 Some(begun) => is_older(begun, self.now, GRACE * 26).then_some(Code::LeftoverProbe),
                 None => Some(Code::ForeignKey),
@@ -65,6 +71,19 @@ impl Checker<'_> {
     async fn check_document<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Code>, StoreError> {
         Ok(match read::document::<T>(self.store(), key).await? {
             Read::Undecodable => Some(Code::UndecodableSettings),
+            Read::Newer(_) => Some(Code::NewerSchema),
+            _ => None,
+        })
+    }
+
+    /// A link of a chain, which says its own number.
+    async fn check_link(&self, key: &Key) -> Result<Option<Code>, StoreError> {
+        let number = key.as_str().rsplit('/').next().and_then(|name| name.parse::<u64>().ok());
+        Ok(match read::object::<serde_json::Value>(self.store(), key).await? {
+            Read::Good(link) if link["number"].as_u64().or(link["epoch"].as_u64()) != number => {
+                Some(Code::Misfiled)
+            }
+            Read::Undecodable => Some(Code::UndecodableLink),
             Read::Newer(_) => Some(Code::NewerSchema),
             _ => None,
         })

@@ -123,11 +123,11 @@ async fn file_deletion(
 /// A run that forgot its callers already can't be moved on from here: its item named them.
 async fn file_run(context: &Context, key: &Key) -> Result<Option<&'static str>, StoreError> {
     let run: Option<Run> = context.documents().load(key).await?;
-    match run.filter(|run| !run.has_ended() && !run.callers.is_empty()) {
+    match run.filter(|run| !run.has_ended() && (!run.callers.is_empty() || !run.messages.is_empty())) {
         Some(run) => {
             let cutoff = run.cutoff.unwrap_or(run.created_at);
-            file(context, Due::Run { run: run.id, stage: RunStage::Resume, callers: run.callers, cutoff })
-                .await
+            let Run { id, callers, messages, .. } = run;
+            file(context, Due::Run { run: id, stage: RunStage::Resume, callers, messages, cutoff }).await
         }
         None => Ok(None),
     }

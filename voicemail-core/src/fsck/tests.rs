@@ -98,6 +98,7 @@ impl Ground {
             Code::UndecodableRun => site.write_document(&Key::run(&self.run()), garbage).await,
             Code::UndecodableManifest => self.create("gdpr/c1/forgetme.1.manifest.1", garbage).await,
             Code::UndecodableReceipt => self.create("gdpr/c1/forgetme.1.receipt", garbage).await,
+            Code::UndecodableLink => self.create("ledger/00000000000000000009", garbage).await,
             Code::UndecodableTenant => site.write_document(&Key::tenant(), garbage).await,
             Code::UndecodableSettings => {
                 site.write_document(&Key::settings(&mailbox(BOX)), garbage).await;

@@ -1,18 +1,21 @@
-//! The export as a tar stream: one audio file a message, named by message id, then `manifest.json` and
-//! `output.json` in the vendor's shape.
+//! The export as a tar stream: one audio file a message, named by message id, then `manifest.json`,
+//! `output.json` in the vendor's shape, and `index.html` for people.
 //!
 //! Streamed from the live objects, a message at a time: 10 GB costs the same memory as 10 MB, and no
 //! archive of personal data is left behind. A message that is erased while the stream runs is left out
 //! of the manifest, which is written last.
 
 use super::export::keep_visible;
+use super::page::{self, Row};
 use super::runs::list_runs;
 use super::search::{Found, find};
 use super::subject::{Subject, hashes};
+use super::target::Target;
 use super::{Gdpr, GdprError};
+use crate::audio::WavFormat;
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
-use crate::model::{CaseId, Run};
+use crate::model::{CallerId, CaseId, Run};
 use crate::store::{Key, StoreError};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -20,6 +23,7 @@ use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 
 type Chunk = Result<Bytes, StoreError>;
+type File = (BoxStream<'static, Chunk>, Option<WavFormat>);
 
 /// Finds the case's latest export and streams it.
 pub(super) async fn stream(gdpr: &Gdpr, case: &CaseId) -> Result<BoxStream<'static, Chunk>, GdprError> {
@@ -37,7 +41,7 @@ pub(super) async fn stream(gdpr: &Gdpr, case: &CaseId) -> Result<BoxStream<'stat
     let run = runs.iter().rev().find(fetchable).cloned().ok_or(GdprError::NotExportable)?;
     let sealed = run.sealed.as_deref().unwrap_or_default();
     let subject = Subject::open(&context, &run.id, sealed).ok_or(GdprError::NotExportable)?;
-    let found = find(&context, &run.callers, run.cutoff.unwrap_or(run.created_at)).await?;
+    let found = find(&context, &Target::of(&run), run.cutoff.unwrap_or(run.created_at)).await?;
     let found = keep_visible(&context, found).await?;
     Ok(write(Archive { context, run, subject, left: found.into(), done: Vec::new() }))
 }
@@ -47,7 +51,13 @@ struct Archive {
     run: Run,
     subject: Subject,
     left: VecDeque<Found>,
-    done: Vec<Found>,
+    done: Vec<Packed>,
+}
+
+/// A message that is in the archive.
+struct Packed {
+    message: Found,
+    format: Option<WavFormat>,
 }
 
 fn write(archive: Archive) -> BoxStream<'static, Chunk> {
@@ -60,8 +70,8 @@ async fn next_part(mut archive: Archive) -> (BoxStream<'static, Chunk>, Option<A
         return (stream::iter(archive.documents().into_iter().map(Ok)).boxed(), None);
     };
     match archive.open(&message).await {
-        Ok(Some(file)) => {
-            archive.done.push(message);
+        Ok(Some((file, format))) => {
+            archive.done.push(Packed { message, format });
             (file, Some(archive))
         }
         Ok(None) => (stream::empty().boxed(), Some(archive)),
@@ -71,23 +81,31 @@ async fn next_part(mut archive: Archive) -> (BoxStream<'static, Chunk>, Option<A
 
 impl Archive {
     /// A message's header and audio; `None` when it has been erased meanwhile.
-    async fn open(&self, message: &Found) -> Result<Option<BoxStream<'static, Chunk>>, StoreError> {
+    async fn open(&self, message: &Found) -> Result<Option<File>, StoreError> {
         let store = self.context.region(&message.envelope.region)?;
-        let Some(body) = store.read(&Key::audio(&message.envelope.audio), None).await? else {
+        let Some(mut body) = store.read(&Key::audio(&message.envelope.audio), None).await? else {
             return Ok(None);
         };
+        // Its first bytes say how it is coded.
+        let first = body.bytes.next().await.transpose()?.unwrap_or_default();
+        let format = WavFormat::of_file(&first);
         let name = format!("{}.wav", message.id);
         let seconds = message.envelope.received.0.div_euclid(1_000);
         let before = header(&name, body.size, seconds)?;
         let after = padding(body.size);
-        let file = stream::once(async move { Ok(before) }).chain(body.bytes);
-        Ok(Some(file.chain(stream::once(async move { Ok(after) })).boxed()))
+        let file = stream::iter([Ok(before), Ok(first)]).chain(body.bytes);
+        Ok(Some((file.chain(stream::once(async move { Ok(after) })).boxed(), format)))
     }
 
     fn documents(&self) -> Vec<Bytes> {
         let mut parts = Vec::new();
-        for (name, value) in [("manifest.json", self.manifest()), ("output.json", self.output())] {
-            let text = Bytes::from(format!("{value:#}\n"));
+        let files = [
+            ("manifest.json", format!("{:#}\n", self.manifest())),
+            ("output.json", format!("{:#}\n", self.output())),
+            ("index.html", self.page()),
+        ];
+        for (name, text) in files {
+            let text = Bytes::from(text);
             let seconds = self.run.created_at.0.div_euclid(1_000);
             if let Ok(header) = header(name, text.len() as u64, seconds) {
                 let after = padding(text.len() as u64);
@@ -99,12 +117,14 @@ impl Archive {
     }
 
     fn manifest(&self) -> Value {
-        let messages = self.done.iter().map(|Found { mailbox, id, envelope, .. }| {
+        let messages = self.done.iter().map(|Packed { message, format }| {
+            let Found { mailbox, id, envelope, .. } = message;
             json!({
                 "id": id, "file": format!("{id}.wav"), "mailbox": mailbox, "region": envelope.region,
                 "received": envelope.received.rfc3339(), "caller": envelope.caller,
                 "callerName": envelope.caller_name, "durationMs": envelope.duration_ms,
-                "size": envelope.size, "sha256": envelope.digest,
+                "size": envelope.size, "sha256": envelope.digest, "codec": format.map(|format| format.codec.name()),
+                "sampleRate": format.map(|format| format.rate), "channels": format.map(|format| format.channels),
             })
         });
         json!({
@@ -116,12 +136,48 @@ impl Archive {
     fn output(&self) -> Value {
         let files = |phone: &String| {
             let callers = hashes(&self.context, phone);
-            let own = self.done.iter().filter(|found| callers.contains(&found.caller));
-            own.map(|found| Value::String(found.id.to_string())).collect::<Vec<_>>()
+            let own = self.done.iter().filter(|packed| callers.contains(&packed.message.caller));
+            own.map(|packed| Value::String(packed.message.id.to_string())).collect::<Vec<_>>()
         };
         let consumers: Map<String, Value> =
             self.subject.phones.iter().map(|phone| (phone.clone(), files(phone).into())).collect();
-        json!({ "caseid": self.run.case, "consumers": consumers })
+        let mut output = json!({ "caseid": self.run.case, "consumers": consumers });
+        if self.run.by_message {
+            let ids = self.done.iter().map(|packed| packed.message.id.to_string());
+            output["messages"] = ids.collect::<Vec<_>>().into();
+        }
+        output
+    }
+
+    fn page(&self) -> String {
+        let texts: Vec<_> = self.done.iter().map(|packed| Texts::of(&packed.message)).collect();
+        let rows: Vec<Row<'_>> =
+            self.done.iter().zip(&texts).map(|(packed, texts)| texts.row(packed)).collect();
+        page::render(self.run.case.as_str(), &self.run.created_at.rfc3339(), &rows)
+    }
+}
+
+/// What a row of the page is made of.
+struct Texts {
+    file: String,
+    received: String,
+}
+
+impl Texts {
+    fn of(message: &Found) -> Self {
+        Self { file: format!("{}.wav", message.id), received: message.envelope.received.rfc3339() }
+    }
+
+    fn row<'a>(&'a self, packed: &'a Packed) -> Row<'a> {
+        let envelope = &packed.message.envelope;
+        Row {
+            file: &self.file,
+            mailbox: packed.message.mailbox.as_str(),
+            received: &self.received,
+            caller: envelope.caller.as_ref().map(CallerId::reveal),
+            name: envelope.caller_name.as_deref(),
+            duration_ms: envelope.duration_ms,
+        }
     }
 }
 

@@ -6,14 +6,14 @@
 
 use super::erase::{Scope, delete_manifests, erase, erase_rounds, prune};
 use super::runs::{change, load_run, schedule};
-use super::{Gdpr, GdprError, export, forget, undo};
+use super::target::Target;
+use super::{Gdpr, GdprError, export, forget, ledger, register, undo};
 use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
-use crate::model::{CallerHash, Mark, Run, RunStage, Time};
+use crate::model::{Mark, Run, RunStage, Time};
+use crate::store::StoreError;
 use crate::store::documents::Decision;
-use crate::store::{Key, StoreError};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -23,16 +23,19 @@ const PASSES: [Duration; 3] = [undo::FIRST_PASS, DAY, Duration::from_secs(8 * 86
 
 /// Handles one due item of a run. On success the item can go.
 pub(crate) async fn move_run_on(gdpr: &Gdpr, scope_of: &crate::model::Due) -> Result<(), GdprError> {
-    let crate::model::Due::Run { run: id, stage, callers, cutoff } = scope_of else { return Ok(()) };
+    let crate::model::Due::Run { run: id, stage, callers, messages, cutoff } = scope_of else {
+        return Ok(());
+    };
     let context = &gdpr.context;
     let Some(run) = load_run(context, id).await? else { return Ok(()) };
     // Filed before F2 the item doesn't know the cutoff; the run does, once it is open.
     // The run may have learnt of more forms of its subject than it had when the item was filed.
-    let callers: BTreeSet<CallerHash> = callers.iter().chain(&run.callers).cloned().collect();
-    let callers: Vec<CallerHash> = callers.into_iter().collect();
-    let scope = Scope { run: id, callers: &callers, cutoff: run.cutoff.unwrap_or(*cutoff) };
+    let filed = Target { callers: callers.clone(), messages: messages.clone() };
+    // And it may have forgotten them since; the ledger hasn't.
+    let target = filed.with(&Target::of(&run)).with(&ledger::read_target(context, &run).await?);
+    let scope = Scope { run: id, target: &target, cutoff: run.cutoff.unwrap_or(*cutoff) };
     match (run.has_ended(), stage) {
-        (true, RunStage::After(pass)) => after_end(context, &run, scope, *pass).await,
+        (true, RunStage::After(pass)) => after_end(gdpr, &run, scope, *pass).await,
         (true, _) => ensure_first_pass(context, &run, scope).await,
         (false, _) => resume(gdpr, run, scope).await,
     }
@@ -42,53 +45,70 @@ async fn resume(gdpr: &Gdpr, run: Run, scope: Scope<'_>) -> Result<(), GdprError
     let context = &gdpr.context;
     let now = context.world().now();
     match run.state {
-        RunState::Opening | RunState::Marking => {
+        // Counted, and nothing else: it waits for a person.
+        RunState::Opening | RunState::AwaitingApproval if !run.handling.is_cleared() => {
+            Ok(forget::look_tomorrow(context, &run).await?)
+        }
+        RunState::Opening | RunState::Marking | RunState::AwaitingApproval => {
             forget::open(context, &run.id).await?;
             let opened = load_run(context, &run.id).await?.unwrap_or(run);
             forget::mark(context, &opened).await?;
             // The item in hand may be the deadline's: it goes after this, so the purge can't wait for it.
-            if opened.purge_at.is_some_and(|at| now >= at) { erase(gdpr, scope).await } else { Ok(()) }
+            if opened.purge_at.is_none_or(|at| now < at) {
+                return Ok(());
+            }
+            let target =
+                scope.target.with(&Target::of(&load_run(context, &opened.id).await?.unwrap_or(opened)));
+            erase(gdpr, Scope { target: &target, ..scope }).await
         }
         RunState::Marked if run.purge_at.is_some_and(|at| now < at) => {
             forget::mark(context, &run).await.map(|_| ())
         }
         RunState::Marked | RunState::Purging => erase(gdpr, scope).await,
-        RunState::Undoing => undo::finish(context, &run).await,
-        RunState::Collecting | RunState::Ready => finish_export(context, &run, now).await,
-        RunState::Undone | RunState::Purged | RunState::Expired => Ok(()),
+        RunState::Undoing => undo::finish(gdpr, &run).await,
+        RunState::Collecting | RunState::Ready => finish_export(gdpr, &run, now).await,
+        // Ended, or never stored.
+        _ => Ok(()),
     }
 }
 
-async fn finish_export(context: &Context, run: &Run, now: Time) -> Result<(), GdprError> {
-    export::collect(context, run).await?;
+async fn finish_export(gdpr: &Gdpr, run: &Run, now: Time) -> Result<(), GdprError> {
+    let context = &gdpr.context;
+    export::collect(gdpr, run).await?;
     if run.expires_at.is_some_and(|until| now < until) {
         return Ok(());
     }
-    change(context, &run.id, |run, now| (run.expire(now), ())).await?;
+    if let Some((run, ())) = change(context, &run.id, |run, now| (run.expire(now), ())).await? {
+        register::note(context, &run).await?;
+    }
     prune_later(context, run).await
 }
 
 /// The identifiers of an ended export stand in superseded states for a while.
 async fn prune_later(context: &Context, run: &Run) -> Result<(), GdprError> {
     let at = context.world().now().plus(Duration::from_secs(60));
-    Ok(schedule(context, &run.id, RunStage::After(1), at, &[], run.created_at).await?)
+    Ok(schedule(context, &run.id, RunStage::After(1), at, &Target::default(), run.created_at).await?)
 }
 
 /// A run that died between its end and its first pass.
 async fn ensure_first_pass(context: &Context, run: &Run, scope: Scope<'_>) -> Result<(), GdprError> {
-    if run.operation != Operation::ForgetMe {
+    // It may have died before it wrote its end into the register.
+    register::note(context, run).await?;
+    let was_marked = run.marked_at.is_some();
+    if run.operation != Operation::ForgetMe || !was_marked {
         return prune_later(context, run).await;
     }
     let at = run.ended_at.unwrap_or(run.created_at).plus(PASSES[0]);
-    Ok(schedule(context, scope.run, RunStage::After(1), at, scope.callers, scope.cutoff).await?)
+    Ok(schedule(context, scope.run, RunStage::After(1), at, scope.target, scope.cutoff).await?)
 }
 
-async fn after_end(context: &Context, run: &Run, scope: Scope<'_>, pass: u32) -> Result<(), GdprError> {
+async fn after_end(gdpr: &Gdpr, run: &Run, scope: Scope<'_>, pass: u32) -> Result<(), GdprError> {
+    let context = &gdpr.context;
     if broken::is(Broken::NoPassesAfterEnd) {
         return Ok(());
     }
     match run.state {
-        RunState::Undone => undo::lift(context, scope.run, scope.callers, scope.cutoff).await?,
+        RunState::Undone => undo::lift(context, scope.run, scope.target, scope.cutoff).await?,
         RunState::Purged => {
             erase_rounds(context, scope).await?;
             delete_manifests(context, scope.run, pass as usize >= PASSES.len()).await?;
@@ -97,7 +117,10 @@ async fn after_end(context: &Context, run: &Run, scope: Scope<'_>, pass: u32) ->
     }
     let boxes: Vec<_> = run.touched.keys().cloned().collect();
     prune(context, std::slice::from_ref(scope.run), &boxes).await?;
-    if run.operation != Operation::ForgetMe {
+    if let Some(run) = load_run(context, &run.id).await? {
+        register::note(context, &run).await?;
+    }
+    if run.operation != Operation::ForgetMe || run.marked_at.is_none() {
         return Ok(());
     }
     if pass as usize > PASSES.len() {
@@ -113,13 +136,12 @@ async fn schedule_next(context: &Context, run: &Run, scope: Scope<'_>, pass: u32
         Some(after) => ended.plus(*after),
         None => undo::keep_mark_until(context).plus(DAY),
     };
-    Ok(schedule(context, scope.run, RunStage::After(pass + 1), at, scope.callers, scope.cutoff).await?)
+    Ok(schedule(context, scope.run, RunStage::After(pass + 1), at, scope.target, scope.cutoff).await?)
 }
 
 /// Drops ledger entries whose time is over, and the mark when none is left.
 async fn drop_marks(context: &Context, scope: Scope<'_>) -> Result<(), StoreError> {
-    for caller in scope.callers {
-        let key = Key::mark(caller);
+    for key in scope.target.marks() {
         let expire = |mark: Option<Mark>, now| match mark {
             Some(mut mark) => {
                 let changed = mark.expire(now);

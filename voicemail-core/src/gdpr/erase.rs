@@ -5,29 +5,27 @@
 //! the envelopes that led to the messages are gone. Identifiers leave the run before the wait for old
 //! revisions begins, so that nothing but the ledger holds the caller when the run ends.
 
-use super::receipt::write_receipt;
+use super::round::erase_round;
 use super::runs::{change, list_runs, load_run, schedule};
-use super::search::{Found, search, whole};
+use super::search::{Found, Indexes, search, whole};
+use super::target::Target;
 use super::undo::{FIRST_PASS, keep_mark_until, set_mark};
-use super::{Gdpr, GdprError};
+use super::{Gdpr, GdprError, copies, ledger, receipt, register};
 use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
-use crate::mailbox::{decode, encode};
-use crate::model::{
-    CallerHash, IndexOp, IndexOutcome, MailboxId, Manifest, MarkState, PurgeItem, Run, RunId, RunStage,
-    TenantDocument, Time,
-};
-use crate::store::documents::Decision;
+use crate::mailbox::encode;
+use crate::model::{IndexOp, MailboxId, Manifest, MarkState, Run, RunId, RunStage, Time};
 use crate::store::patience::{delete, ensure};
 use crate::store::{Key, StoreError};
 use futures::TryStreamExt;
+use std::collections::BTreeMap;
 
-/// What a purge is about; from the run's due item, because the run forgets its callers before its end.
+/// What a purge is about; from the run's due item, because the run forgets its subject before its end.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub(super) run: &'a RunId,
-    pub(super) callers: &'a [CallerHash],
+    pub(super) target: &'a Target,
     pub(super) cutoff: Time,
 }
 
@@ -36,11 +34,11 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
     let context = &gdpr.context;
     context.guard_clock().await?;
     let begun = change(context, scope.run, |run, now| run.begin_purge(now)).await?;
-    if !begun.is_some_and(|(_, may)| may) {
-        return Ok(());
-    }
-    for caller in scope.callers {
-        set_mark(context, caller, scope.run, MarkState::Purging, None).await?;
+    let Some((run, true)) = begun else { return Ok(()) };
+    // Before the first deletion: whatever is restored later, the erasure is known.
+    ledger::enter(context, &run, scope).await?;
+    for key in scope.target.marks() {
+        set_mark(context, &key, scope.run, MarkState::Purging, None).await?;
     }
     erase_rounds(context, scope).await?;
     if let Some(later) = settle(context, scope).await? {
@@ -56,13 +54,13 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
 /// The item in hand goes when this returns, so the next one has a name of its own.
 async fn look_again(context: &Context, scope: Scope<'_>, at: Time) -> Result<(), GdprError> {
     let stage = RunStage::History(context.world().now().0);
-    Ok(schedule(context, scope.run, stage, at, scope.callers, scope.cutoff).await?)
+    Ok(schedule(context, scope.run, stage, at, scope.target, scope.cutoff).await?)
 }
 
-/// Rounds of search and erasure until a search finds nothing. Returns how many messages went.
+/// Rounds of search and erasure until a search finds nothing but what legal holds keep. Returns how many went.
 pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>) -> Result<u64, GdprError> {
     let mut erased = 0;
-    erase_quarantined(context, scope.callers).await?;
+    erase_quarantined(context, scope.target).await?;
     loop {
         let Some(run) = load_run(context, scope.run).await? else { return Ok(erased) };
         if !matches!(run.state, RunState::Purging | RunState::Purged) {
@@ -72,13 +70,52 @@ pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>) -> Result<
             erased += erase_round(context, &run).await?;
             continue;
         }
-        let search = search(context, scope.callers, scope.cutoff).await?;
-        if search.found.is_empty() {
+        let search = search(context, scope.target, scope.cutoff).await?;
+        let unreadable = search.unreadable.len();
+        let (going, kept) = split_held(context, search.found).await?;
+        note_kept(context, &run, kept).await?;
+        if going.is_empty() {
             // All that can be erased has been; a run that leaves something unread must not end.
-            return whole(search.unreadable.len()).map(|()| erased);
+            return whole(unreadable).map(|()| erased);
         }
-        begin_round(context, &run, &search.found).await?;
+        begin_round(context, &run, &going).await?;
     }
+}
+
+/// Messages that can go, and how many each legal hold keeps, by reason.
+async fn split_held(
+    context: &Context,
+    found: Vec<Found>,
+) -> Result<(Vec<Found>, BTreeMap<String, u64>), StoreError> {
+    let (mut indexes, mut going, mut kept) = (Indexes::default(), Vec::new(), BTreeMap::new());
+    for message in found {
+        let index = match indexes.load(context, &message.mailbox).await {
+            // Its round says that it can't be read.
+            Err(error) if error.is_about_one() => {
+                going.push(message);
+                continue;
+            }
+            other => other?,
+        };
+        let entry = index.entries.get(&message.id).filter(|entry| entry.caller_hash == message.caller);
+        match entry.and_then(|entry| entry.legal_hold.as_ref()) {
+            Some(hold) => *kept.entry(hold.reason.clone()).or_default() += 1,
+            None => going.push(message),
+        }
+    }
+    Ok((going, kept))
+}
+
+async fn note_kept(context: &Context, run: &Run, kept: BTreeMap<String, u64>) -> Result<(), StoreError> {
+    if run.kept == kept {
+        return Ok(());
+    }
+    let note = |run: &mut Run, _| {
+        let changed = run.kept != kept;
+        run.kept.clone_from(&kept);
+        (changed, ())
+    };
+    change(context, &run.id, note).await.map(drop)
 }
 
 /// P1: the manifest, before the first deletion. Another worker's manifest of this round serves as well.
@@ -90,7 +127,8 @@ async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<()
     }
     if broken::is(Broken::NoManifest) {
         for (mailbox, items) in &manifest.items {
-            erase_objects(context, mailbox, items).await?;
+            super::round::erase_objects(context, mailbox, items, &mut BTreeMap::new()).await?;
+            context.indexes().try_apply(mailbox, IndexOp::BeginPurge(items.clone())).await?;
             context.indexes().try_apply(mailbox, IndexOp::FinishPurge(items.clone())).await?;
         }
         return Ok(());
@@ -107,91 +145,18 @@ async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<()
     Ok(())
 }
 
-/// P2 to P4 from the manifest.
-async fn erase_round(context: &Context, run: &Run) -> Result<u64, GdprError> {
-    let missing = || StoreError::Refused(format!("the manifest of round {} is missing", run.round));
-    let bytes = context.store().get(&Key::manifest(&run.id, run.round)).await?;
-    let manifest: Manifest = match bytes {
-        Some(bytes) => decode(&bytes)?,
-        // Another worker has ended this round, and perhaps the run.
-        None => match load_run(context, &run.id).await? {
-            Some(now) if now.round_done < run.round => return Err(missing().into()),
-            _ => return Ok(0),
-        },
-    };
-    let (mut erased, mut unreadable) = (0, 0);
-    for (mailbox, items) in &manifest.items {
-        match erase_in_mailbox(context, mailbox, items).await {
-            Ok(touched) => erased += touched,
-            Err(error) if error.is_about_one() => unreadable += 1,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    // The manifest stays for the mailboxes that couldn't be read.
-    whole(unreadable)?;
-    finish_round(context, run, &manifest).await?;
-    Ok(erased)
-}
-
-/// P2 to P4 of one mailbox.
-async fn erase_in_mailbox(
-    context: &Context,
-    mailbox: &MailboxId,
-    items: &[PurgeItem],
-) -> Result<u64, StoreError> {
-    context.indexes().try_apply(mailbox, IndexOp::BeginPurge(items.to_vec())).await?;
-    erase_objects(context, mailbox, items).await?;
-    let applied = context.indexes().try_apply(mailbox, IndexOp::FinishPurge(items.to_vec())).await?;
-    Ok(match applied.map(|applied| applied.outcome) {
-        Some(IndexOutcome::Touched(touched)) => u64::from(touched),
-        _ => 0,
-    })
-}
-
-/// What `fsck` moved away because it couldn't be decoded: its name still tells its caller.
-async fn erase_quarantined(context: &Context, callers: &[CallerHash]) -> Result<(), StoreError> {
+/// What `fsck` moved away because it couldn't be decoded: its name still tells its caller, or its message.
+async fn erase_quarantined(context: &Context, target: &Target) -> Result<(), StoreError> {
     let keys: Vec<String> = context.store().list("quarantine/").try_collect().await?;
     let is_theirs = |key: &&String| {
         let parts = key.split(['/', '.']).collect::<Vec<_>>();
-        callers.iter().any(|caller| !caller.is_withheld() && parts.contains(&caller.as_str()))
+        let by_caller =
+            target.callers.iter().any(|caller| !caller.is_withheld() && parts.contains(&caller.as_str()));
+        by_caller || target.messages.iter().any(|name| parts.contains(&name.id.to_string().as_str()))
     };
     for key in keys.iter().filter(is_theirs).filter_map(|key| Key::listed(key)) {
         delete(context.store(), context.world(), &key).await?;
     }
-    Ok(())
-}
-
-async fn erase_objects(
-    context: &Context,
-    mailbox: &MailboxId,
-    items: &[PurgeItem],
-) -> Result<(), StoreError> {
-    let world = context.world();
-    for item in items {
-        delete(context.region(&item.region)?.as_ref(), world, &Key::audio(&item.audio)).await?;
-    }
-    for item in items {
-        delete(context.store(), world, &Key::envelope(&item.caller, mailbox, item.id)).await?;
-    }
-    Ok(())
-}
-
-async fn finish_round(context: &Context, run: &Run, manifest: &Manifest) -> Result<(), StoreError> {
-    let round = run.round;
-    let messages: u64 = manifest.items.values().map(|items| items.len() as u64).sum();
-    let finish = |run: &mut Run, _| {
-        if run.round_done >= round {
-            return (false, ());
-        }
-        run.round_done = round;
-        run.touched.extend(manifest.items.keys().map(|mailbox| (mailbox.clone(), round)));
-        match run.state {
-            RunState::Purged => run.late += messages,
-            _ => run.erased += messages,
-        }
-        (true, ())
-    };
-    change(context, &run.id, finish).await?;
     Ok(())
 }
 
@@ -208,8 +173,9 @@ pub(super) async fn delete_manifests(context: &Context, run: &RunId, last: bool)
 /// P5: the run forgets who it was about, then superseded states of all documents that named them go.
 async fn settle(context: &Context, scope: Scope<'_>) -> Result<Option<Time>, GdprError> {
     let forget = |run: &mut Run, _| {
-        let held = run.sealed.take().is_some() | !run.callers.is_empty();
+        let held = run.sealed.take().is_some() | !Target::of(run).is_empty();
         run.callers.clear();
+        run.messages.clear();
         (held, ())
     };
     let Some((run, ())) = change(context, scope.run, forget).await? else { return Ok(None) };
@@ -223,7 +189,7 @@ async fn settle(context: &Context, scope: Scope<'_>) -> Result<Option<Time>, Gdp
 async fn end_exports(context: &Context, run: &Run, scope: Scope<'_>) -> Result<Vec<RunId>, GdprError> {
     let mut ended = Vec::new();
     for export in list_runs(context, &run.case).await? {
-        let ours = export.callers.iter().all(|caller| scope.callers.contains(caller));
+        let ours = scope.target.covers(&Target::of(&export));
         if export.operation == Operation::ExportMe && ours {
             change(context, &export.id, |export, now| (export.cut_short(now), ())).await?;
             ended.push(export.id);
@@ -250,26 +216,25 @@ pub(super) async fn prune(
 async fn conclude(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError> {
     let context = &gdpr.context;
     let keep_until = keep_mark_until(context);
-    for caller in scope.callers {
-        set_mark(context, caller, scope.run, MarkState::Purged, Some(keep_until)).await?;
+    for key in scope.target.marks() {
+        set_mark(context, &key, scope.run, MarkState::Purged, Some(keep_until)).await?;
     }
-    raise_epoch(context).await?;
-    let Some(run) = load_run(context, scope.run).await? else { return Ok(()) };
-    write_receipt(gdpr, &run).await?;
+    let residual = copies::find_residual(context).await;
+    let note = |run: &mut Run, now| {
+        let fresh = run.state == RunState::Purging && run.residual.is_none();
+        if fresh {
+            (run.residual, run.erased_at) = (Some(residual.clone()), Some(now));
+        }
+        (fresh, ())
+    };
+    change(context, scope.run, note).await?;
+    receipt::issue(gdpr, scope.run, RunState::Purged).await?;
     delete_manifests(context, scope.run, false).await?;
     let first_pass = context.world().now().plus(FIRST_PASS);
-    schedule(context, scope.run, RunStage::After(1), first_pass, scope.callers, scope.cutoff).await?;
-    change(context, scope.run, |run, now| (run.finish_purge(now), ())).await?;
-    Ok(())
-}
-
-async fn raise_epoch(context: &Context) -> Result<(), StoreError> {
-    let raise = |found: Option<TenantDocument>, _| match found {
-        Some(mut tenant) => {
-            tenant.erasure_epoch += 1;
-            Decision::Write(tenant, ())
-        }
-        None => Decision::Keep(()),
-    };
-    context.documents().update(&Key::tenant(), raise).await
+    schedule(context, scope.run, RunStage::After(1), first_pass, scope.target, scope.cutoff).await?;
+    let ended = change(context, scope.run, |run, now| (run.finish_purge(now), ())).await?;
+    match ended {
+        Some((run, ())) => Ok(register::note(context, &run).await?),
+        None => Ok(()),
+    }
 }

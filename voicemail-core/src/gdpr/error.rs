@@ -11,11 +11,35 @@ pub enum GdprError {
     #[error("caseid: use 1 to 100 bytes of text without control characters")]
     InvalidCase,
     /// No phone identifier in the request.
-    #[error("consumers: name at least one phone identifier")]
+    #[error("consumers: name at least one phone identifier, or messages")]
     NoConsumers,
     /// Consumers in an unknown shape; the text says where.
     #[error("consumers: {0}")]
     InvalidConsumers(String),
+    /// Messages that can't be read.
+    #[error("messages: {0}")]
+    InvalidMessages(&'static str),
+    /// Another field breaks a rule.
+    #[error("{0}: {1}")]
+    InvalidField(&'static str, String),
+    /// The erasure would come too late.
+    #[error(
+        "undoWindow: the erasure would fall past the deadline, one month from receivedAt: write a shorter one, \
+         0s erases at once"
+    )]
+    WindowPastDue,
+    /// A decision that can't be taken.
+    #[error(transparent)]
+    Decision(#[from] crate::model::DecisionError),
+    /// No run of the case is open.
+    #[error("the case has no run that this could be decided about")]
+    NothingToDecide,
+    /// A message that can't be put under a hold.
+    #[error("there is no such message, or it is being deleted")]
+    UnknownMessage,
+    /// The ledger doesn't fit this store.
+    #[error("the ledger doesn't fit this store: {0}")]
+    LedgerMismatch(&'static str),
     /// The `ccid` isn't this tenant's.
     #[error("ccid: it isn't this tenant's contact-centre id")]
     OtherTenant,

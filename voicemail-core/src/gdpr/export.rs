@@ -3,11 +3,13 @@
 //! Nothing is copied: the archive is streamed from the live objects when it is fetched (see
 //! [`archive`](super::archive)). A forget goes before an export: what it hides or erases isn't exported.
 
-use super::forget::{answer, check_regions, check_request, skip_one};
-use super::runs::{Wanted, change, find_or_create, load_run, schedule};
-use super::search::{Found, by_mailbox, search, whole};
-use super::subject::{Subject, refresh_rules};
-use super::{Gdpr, GdprError};
+use super::forget::{answer, check_regions, skip_one};
+use super::intake::Wanted;
+use super::runs::{change, find_or_create, load_run, schedule};
+use super::search::{Found, by_mailbox, by_region, search, whole};
+use super::subject::refresh_rules;
+use super::target::Target;
+use super::{Gdpr, GdprError, dry_run, receipt, register};
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
 use crate::model::{Index, IndexOp, MailboxId, Run, RunStage};
@@ -16,28 +18,32 @@ use std::collections::BTreeMap;
 
 pub(super) async fn export(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, GdprError> {
     let context = &gdpr.context;
-    let case = check_request(context, &body)?;
-    let subject = Subject::parse(&body.consumers)?.require()?;
-    let window = context.config().gdpr.export_lifetime;
-    check_regions(context).await?;
+    let wanted = Wanted::read(context, &body, Operation::ExportMe)?;
+    if body.dry_run {
+        return dry_run::count(gdpr, &wanted).await;
+    }
+    // What can't be read can't be handed out: an export never goes on without a region.
+    if let Some(region) = check_regions(context).await?.into_iter().next() {
+        return Err(GdprError::RegionDown { region });
+    }
     context.guard_clock().await?;
     refresh_rules(context).await?;
-    let wanted =
-        Wanted { case, operation: Operation::ExportMe, subject, window, request_key: body.request_key };
     let run = find_or_create(gdpr, &wanted).await?;
-    let found = collect(context, &run).await?;
+    let found = collect(gdpr, &run).await?;
     let run = load_run(context, &run.id).await?.unwrap_or(run);
     Ok(answer(context, &wanted, &run, &found))
 }
 
 /// Holds what is found; also resumed by the sweeper. An ended export collects nothing.
-pub(super) async fn collect(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
+pub(super) async fn collect(gdpr: &Gdpr, run: &Run) -> Result<Vec<Found>, GdprError> {
+    let context = &gdpr.context;
     let (Some(cutoff), Some(until)) = (run.cutoff, run.expires_at) else { return Ok(Vec::new()) };
     if run.has_ended() {
         return Ok(Vec::new());
     }
-    schedule(context, &run.id, RunStage::Deadline, until, &run.callers, cutoff).await?;
-    let search = search(context, &run.callers, cutoff).await?;
+    let target = Target::of(run);
+    schedule(context, &run.id, RunStage::Deadline, until, &target, cutoff).await?;
+    let search = search(context, &target, cutoff).await?;
     let mut unreadable = search.unreadable.len();
     if run.state == RunState::Collecting {
         for (mailbox, messages) in by_mailbox(&search.found) {
@@ -48,8 +54,20 @@ pub(super) async fn collect(context: &Context, run: &Run) -> Result<Vec<Found>, 
     // What is held is held; but an export that misses something must not be handed out as the whole.
     whole(unreadable)?;
     let found = keep_visible(context, search.found).await?;
-    let exported = u64::try_from(found.len()).unwrap_or(u64::MAX);
-    change(context, &run.id, |run, _| (run.finish_collecting(exported), ())).await?;
+    let (exported, regions) = (u64::try_from(found.len()).unwrap_or(u64::MAX), by_region(&found));
+    let finish = |run: &mut Run, _| {
+        let finished = run.finish_collecting(exported);
+        if finished {
+            run.note_matched(&regions);
+        }
+        (finished, ())
+    };
+    let finished = change(context, &run.id, finish).await?;
+    if finished.is_some_and(|(run, ())| run.state == RunState::Ready && run.receipt.is_none())
+        && let Some(run) = receipt::issue(gdpr, &run.id, RunState::Ready).await?
+    {
+        register::note(context, &run).await?;
+    }
     Ok(found)
 }
 

@@ -4,75 +4,118 @@
 //! that a deposit is either found here or finds the mark itself. Whoever flags looks at the mark again
 //! afterwards, because an undo may have come between.
 
-use super::runs::{Wanted, change, find_or_create, load_run, schedule};
-use super::search::{Boxes, Found, Search, by_mailbox, find, search, whole};
+use super::intake::Wanted;
+use super::runs::{change, find_or_create, load_run, schedule};
+use super::search::{Boxes, Found, Search, by_mailbox, by_region, find, search, whole};
 use super::subject::{Subject, hashes, refresh_rules};
-use super::{Gdpr, GdprError};
+use super::target::Target;
+use super::{Gdpr, GdprError, dry_run, register};
 use crate::broken::{self, Broken};
-use crate::config::parse_duration;
+use crate::config::RegionDown;
 use crate::context::Context;
-use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
+use crate::gdpr_api::{GdprAnswer, GdprBody, MessageRef, Operation, RunState};
 use crate::model::{
-    CallerHash, CaseId, Entry, Index, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time,
+    CallerHash, Entry, Index, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time,
 };
 use crate::store::documents::Decision;
 use crate::store::{Key, StoreError};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// When a started run is looked at again: resumed, or marked once more.
 const RESUME_AFTER: Duration = Duration::from_secs(60);
-const LONGEST_WINDOW: Duration = Duration::from_secs(30 * 86_400);
+pub(super) const LONGEST_WINDOW: Duration = Duration::from_secs(30 * 86_400);
 
 pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, GdprError> {
     let context = &gdpr.context;
-    let case = check_request(context, &body)?;
-    let subject = Subject::parse(&body.consumers)?.require()?;
-    let window = match &body.undo_window {
-        Some(text) => parse_duration(text).map_err(|_| GdprError::InvalidWindow)?,
-        None => context.config().gdpr.undo_window,
-    };
-    if window > LONGEST_WINDOW {
-        return Err(GdprError::InvalidWindow);
+    let wanted = Wanted::read(context, &body, Operation::ForgetMe)?;
+    if body.dry_run {
+        return dry_run::count(gdpr, &wanted).await;
     }
-    check_regions(context).await?;
+    let away = check_regions(context).await?;
     context.guard_clock().await?;
     refresh_rules(context).await?;
-    let wanted =
-        Wanted { case, operation: Operation::ForgetMe, subject, window, request_key: body.request_key };
     if broken::is(Broken::DueBeforeRun) {
         let (id, now) = (RunId::new(&wanted.case, Operation::ForgetMe, 1), context.world().now());
-        let callers = wanted.subject.callers(context);
-        schedule(context, &id, RunStage::Resume, now.plus(RESUME_AFTER), &callers, now).await?;
+        let target = Target { callers: wanted.subject.callers(context), messages: Vec::new() };
+        schedule(context, &id, RunStage::Resume, now.plus(RESUME_AFTER), &target, now).await?;
     }
     let run = find_or_create(gdpr, &wanted).await?;
-    let found = if run.has_ended() { Vec::new() } else { start(context, &run).await? };
+    let found = if run.has_ended() { Vec::new() } else { proceed(context, &run, &away).await? };
     let run = load_run(context, &run.id).await?.unwrap_or(run);
     Ok(answer(context, &wanted, &run, &found))
 }
 
-/// Case and tenant of any request.
-pub(super) fn check_request(context: &Context, body: &GdprBody) -> Result<CaseId, GdprError> {
-    let case = body.caseid.parse().map_err(|_| GdprError::InvalidCase)?;
-    let tenant = &context.config().tenant_id;
-    match &body.ccid {
-        Some(ccid) if ccid != tenant => Err(GdprError::OtherTenant),
-        _ => Ok(case),
-    }
-}
-
-/// F0: every region answers a write and a read, else the request is refused whole.
-pub(super) async fn check_regions(context: &Context) -> Result<(), GdprError> {
+/// F0: every region answers a write and a read, else the request is refused whole; or, where the tenant's rule is
+/// to go on, gives the regions that don't, as long as the master does.
+pub(super) async fn check_regions(context: &Context) -> Result<Vec<String>, GdprError> {
+    let goes_on = context.config().gdpr.region_down == RegionDown::MarkAndRetry;
+    let (master, mut away) = (context.master(), Vec::new());
     for (name, store) in context.regions() {
         let key = Key::probe(context.world().now(), &context.world().random_hex());
         let written = store.create(&key, "region".into()).await;
         let read = store.get(&key).await;
         let removed = store.delete(&key).await;
-        if written.is_err() || removed.is_err() || !matches!(read, Ok(Some(_))) {
+        if written.is_ok() && removed.is_ok() && matches!(read, Ok(Some(_))) {
+            continue;
+        }
+        if *name == master || !goes_on {
             return Err(GdprError::RegionDown { region: name.clone() });
         }
+        away.push(name.clone());
     }
-    Ok(())
+    Ok(away)
+}
+
+/// As far as it goes now: a run that takes a second person is counted and waits for them.
+pub(super) async fn proceed(context: &Context, run: &Run, away: &[String]) -> Result<Vec<Found>, GdprError> {
+    if run.state == RunState::Opening && !run.handling.is_cleared() {
+        let found = find(context, &Target::of(run), context.world().now()).await?;
+        let matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+        // It is looked at daily, so that one that nobody approves isn't forgotten.
+        look_tomorrow(context, run).await?;
+        let asked = change(context, &run.id, |run, _| (run.await_approval(matched), ())).await?;
+        if let Some((run, ())) = asked.filter(|(run, ())| run.state == RunState::AwaitingApproval) {
+            register::note(context, &run).await?;
+            return Ok(found);
+        }
+    }
+    let found = start(context, run).await?;
+    note_away(context, &run.id, away, &found).await?;
+    Ok(found)
+}
+
+/// Files the next look at a run that waits for a person.
+pub(super) async fn look_tomorrow(context: &Context, run: &Run) -> Result<(), StoreError> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let now = context.world().now();
+    schedule(context, &run.id, RunStage::History(now.0), now.plus(DAY), &Target::of(run), run.created_at)
+        .await
+}
+
+/// What waits in regions that didn't answer.
+async fn note_away(
+    context: &Context,
+    run: &RunId,
+    away: &[String],
+    found: &[Found],
+) -> Result<(), StoreError> {
+    if away.is_empty() {
+        return Ok(());
+    }
+    let matched = by_region(found);
+    let waiting = |region: &String| (matched.get(region).copied().unwrap_or_default(), "RegionDown");
+    let blocked: BTreeMap<String, (u64, &'static str)> =
+        away.iter().map(|region| (region.clone(), waiting(region))).collect();
+    let note = |run: &mut Run, _| {
+        let fresh = matches!(run.state, RunState::Marked | RunState::Marking);
+        if fresh {
+            run.note_blocked(&blocked);
+        }
+        (fresh, ())
+    };
+    change(context, run, note).await.map(drop)
 }
 
 /// F2 to F5 of a run in whatever state before `marked`; of a later one only the search.
@@ -81,12 +124,12 @@ async fn start(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
         open(context, &run.id).await?;
     } else if run.state == RunState::Opening {
         let at = context.world().now().plus(RESUME_AFTER);
-        schedule(context, &run.id, RunStage::Resume, at, &run.callers, run.created_at).await?;
+        schedule(context, &run.id, RunStage::Resume, at, &Target::of(run), run.created_at).await?;
         open(context, &run.id).await?;
     }
     match load_run(context, &run.id).await? {
         Some(run) if matches!(run.state, RunState::Marking | RunState::Marked) => mark(context, &run).await,
-        Some(run) => Ok(find(context, &run.callers, run.cutoff.unwrap_or(run.created_at)).await?),
+        Some(run) => Ok(find(context, &Target::of(&run), run.cutoff.unwrap_or(run.created_at)).await?),
         None => Err(GdprError::UnknownCase),
     }
 }
@@ -103,32 +146,71 @@ pub(super) async fn open(context: &Context, run: &RunId) -> Result<(), GdprError
 pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
     let run = &widen(context, run).await?;
     let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(Vec::new()) };
-    schedule(context, &run.id, RunStage::Deadline, purge_at, &run.callers, cutoff).await?;
+    schedule(context, &run.id, RunStage::Deadline, purge_at, &Target::of(run), cutoff).await?;
     let early = match broken::is(Broken::MarkAfterList) {
-        true => Some(search(context, &run.callers, cutoff).await?),
+        true => Some(search(context, &Target::of(run), cutoff).await?),
         false => None,
     };
-    let mut unreadable = 0;
-    for caller in &run.callers {
-        // Without their mark a caller's deposits are refused; others' messages must not wait for it.
-        unreadable += skip_one(add_mark(context, caller, &run.id, cutoff, purge_at).await)?;
-    }
-    let search = match early {
-        Some(search) => search,
-        None => search(context, &run.callers, cutoff).await?,
-    };
+    let (target, search, mut unreadable) = mark_and_search(context, run, cutoff, purge_at).await?;
+    let search = early.unwrap_or(search);
     let boxes = choose_messages(context, &search, cutoff).await?;
     unreadable += search.unreadable.len();
     for (mailbox, messages) in &boxes {
         let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages: messages.clone() };
         unreadable += skip_one(context.indexes().try_apply(mailbox, op).await)?;
     }
-    if !broken::is(Broken::NoLookAfterFlagging) && is_undone(context, run).await? {
+    if !broken::is(Broken::NoLookAfterFlagging) && is_undone(context, &run.id, &target).await? {
         clear_flags(context, &run.id, boxes.keys()).await?;
     }
     let matched = u64::try_from(search.found.len()).unwrap_or(u64::MAX);
-    change(context, &run.id, |run, _| (run.finish_marking(matched), ())).await?;
+    let regions = by_region(&search.found);
+    let finish = |run: &mut Run, _| {
+        let changed = run.finish_marking(matched);
+        if changed {
+            run.note_matched(&regions);
+        }
+        (changed, ())
+    };
+    change(context, &run.id, finish).await?;
     whole(unreadable).map(|()| search.found)
+}
+
+/// F3 and the list of F4. A copy that comes to light gets a mark of its own before it is flagged, so that what is
+/// forwarded of it meanwhile is covered too.
+async fn mark_and_search(
+    context: &Context,
+    run: &Run,
+    cutoff: Time,
+    purge_at: Time,
+) -> Result<(Target, Search, usize), GdprError> {
+    let mut target = Target::of(run);
+    loop {
+        let mut unreadable = 0;
+        for key in target.marks() {
+            // Without their mark a caller's deposits are refused; others' messages must not wait for it.
+            unreadable += skip_one(add_mark(context, &key, &run.id, cutoff, purge_at).await)?;
+        }
+        let search = search(context, &target, cutoff).await?;
+        let wider = Target { callers: Vec::new(), messages: search.named.iter().cloned().collect() };
+        if target.covers(&wider) {
+            return Ok((target, search, unreadable));
+        }
+        target = target.with(&wider);
+        remember(context, &run.id, &target).await?;
+    }
+}
+
+/// The run knows all that it is about, as long as it is open.
+async fn remember(context: &Context, run: &RunId, target: &Target) -> Result<(), StoreError> {
+    let add = |run: &mut Run, _| {
+        let wider = Target::of(run).with(target);
+        let changed = !run.has_ended() && !Target::of(run).is_empty() && !Target::of(run).covers(&wider);
+        if changed {
+            (run.callers, run.messages) = (wider.callers, wider.messages);
+        }
+        (changed, ())
+    };
+    change(context, run, add).await.map(drop)
 }
 
 /// What to flag, by mailbox. Of messages whose envelopes nobody can read the index tells when they were
@@ -178,9 +260,9 @@ async fn widen(context: &Context, run: &Run) -> Result<Run, GdprError> {
     Ok(changed.map_or_else(|| run.clone(), |(run, ())| run))
 }
 
-async fn add_mark(
+pub(super) async fn add_mark(
     context: &Context,
-    caller: &CallerHash,
+    key: &Key,
     run: &RunId,
     cutoff: Time,
     purge_at: Time,
@@ -189,17 +271,17 @@ async fn add_mark(
         let mut mark = mark.unwrap_or_default();
         if mark.add(run, cutoff, purge_at) { Decision::Write(mark, ()) } else { Decision::Keep(()) }
     };
-    context.documents().update(&Key::mark(caller), add).await
+    context.documents().update(key, add).await
 }
 
 /// A worker that was frozen before it flagged may find its run undone.
-async fn is_undone(context: &Context, run: &Run) -> Result<bool, StoreError> {
-    for caller in &run.callers {
-        let mark: Option<Mark> = match context.documents().load(&Key::mark(caller)).await {
+async fn is_undone(context: &Context, run: &RunId, target: &Target) -> Result<bool, StoreError> {
+    for key in target.marks() {
+        let mark: Option<Mark> = match context.documents().load(&key).await {
             Err(error) if error.is_about_one() => continue,
             other => other?,
         };
-        let state = mark.and_then(|mark| mark.runs.get(&run.id).map(|marked| marked.state));
+        let state = mark.and_then(|mark| mark.runs.get(run).map(|marked| marked.state));
         return Ok(state == Some(MarkState::Undone));
     }
     Ok(false)
@@ -227,10 +309,22 @@ pub(super) fn answer(context: &Context, wanted: &Wanted, run: &Run, found: &[Fou
     };
     let consumers: Map<String, Value> =
         wanted.subject.phones.iter().map(|phone| (phone.clone(), ids(phone))).collect();
+    let show = |name: &crate::model::MessageName| MessageRef {
+        mailbox: name.mailbox.to_string(),
+        id: name.id.to_string(),
+    };
+    let named =
+        found.iter().filter(|found| !wanted.subject.messages.is_empty() && !is_of_phone(found, &consumers));
     GdprAnswer {
         caseid: wanted.case.as_str().to_owned(),
+        messages: named.map(|found| show(&found.name())).collect(),
         consumers,
         not_applicable: wanted.subject.not_applicable,
-        run: run.view(),
+        run: run.view(context.world().now(), &context.master()),
     }
+}
+
+fn is_of_phone(found: &Found, consumers: &Map<String, Value>) -> bool {
+    let id = Value::String(found.id.to_string());
+    consumers.values().any(|ids| ids.as_array().is_some_and(|ids| ids.contains(&id)))
 }

@@ -8,29 +8,53 @@
 //! What can go wrong is a [`GdprError`]. A crash anywhere is resumed from the run's due items.
 
 mod archive;
+mod cases;
+mod chain;
+mod copies;
+mod dry_run;
 mod due;
 mod erase;
 mod error;
 mod export;
+mod facts;
 mod forget;
+mod holds;
+mod intake;
+mod ledger;
+mod page;
 mod receipt;
+mod register;
+mod replay;
+mod round;
 mod runs;
 mod search;
 mod subject;
+mod target;
 mod undo;
 
+pub use cases::CaseFilter;
+pub use error::GdprError;
+pub use facts::Measured;
+pub use receipt::ReceiptKey;
+pub use replay::Replayed;
 pub(crate) use subject::caller_hashes;
 
-pub use error::GdprError;
-pub use receipt::ReceiptKey;
-
+pub(crate) use cases::take_up;
+pub(crate) use chain::ChainHead;
 pub(crate) use due::move_run_on;
+pub(crate) use holds::end_release;
+pub(crate) use ledger::{expire as expire_ledger, find_restore};
 pub(crate) use runs::is_run;
 
 use crate::context::Context;
-use crate::gdpr_api::{CaseView, GdprAnswer, GdprBody, Operation};
-use crate::model::{CaseId, RunId, SignedReceipt};
+use crate::gdpr_api::{
+    ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, GdprAnswer, GdprBody, LedgerView,
+    Operation, PublicKey, RunView,
+};
+use crate::model::{CaseId, RegisterEntry, RunId, SignedReceipt, Time};
 use crate::store::{Key, StoreError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use std::sync::Arc;
@@ -40,12 +64,13 @@ use std::sync::Arc;
 pub struct Gdpr {
     context: Context,
     receipts: Arc<ReceiptKey>,
+    facts: Arc<facts::Facts>,
 }
 
 impl Gdpr {
     /// Over a tenant's context; receipts are signed with that key.
     pub fn new(context: Context, receipts: Arc<ReceiptKey>) -> Self {
-        Self { context, receipts }
+        Self { context, receipts, facts: Arc::default() }
     }
 
     /// Art. 17: hides everything of the consumers now and erases it after the undo window.
@@ -83,7 +108,10 @@ impl Gdpr {
         }
         Ok(CaseView {
             caseid: case.as_str().to_owned(),
-            runs: runs.iter().map(crate::model::Run::view).collect(),
+            runs: runs
+                .iter()
+                .map(|run| run.view(self.context.world().now(), &self.context.master()))
+                .collect(),
         })
     }
 
@@ -98,13 +126,98 @@ impl Gdpr {
         archive::stream(self, case).await
     }
 
-    /// The signed receipt of an erasure.
+    /// The signed receipt of a run.
     ///
     /// # Errors
     /// `UnknownCase` when there is none, or the store's.
-    pub async fn receipt(&self, case: &CaseId, number: u32) -> Result<SignedReceipt, GdprError> {
-        let key = Key::receipt(&RunId::new(case, Operation::ForgetMe, number));
+    pub async fn receipt(
+        &self,
+        case: &CaseId,
+        operation: Operation,
+        number: u32,
+    ) -> Result<SignedReceipt, GdprError> {
+        let key = Key::receipt(&RunId::new(case, operation, number));
         let bytes = self.context.store().get(&key).await?.ok_or(GdprError::UnknownCase)?;
         Ok(crate::mailbox::decode(&bytes)?)
     }
+
+    /// Keys that receipts are checked with, the signing one last.
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        let keys = self.receipts.public_keys();
+        let last = keys.len().saturating_sub(1);
+        let show = |(position, key): (usize, &Vec<u8>)| PublicKey {
+            id: hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key))[..16].to_owned(),
+            algorithm: "Ed25519".into(),
+            public_key: STANDARD.encode(key),
+            signing: position == last,
+        };
+        keys.iter().enumerate().map(show).collect()
+    }
+
+    /// Cases, in the order of their ids.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn cases(&self, filter: &CaseFilter) -> Result<CasePage, GdprError> {
+        cases::list(self, filter).await
+    }
+
+    /// A second person approves the case's run, which goes on at once.
+    ///
+    /// # Errors
+    /// `Decision`, `UnknownCase`, or as those of a forget.
+    pub async fn approve(&self, case: &CaseId, body: &ApproveBody, by: &str) -> Result<RunView, GdprError> {
+        cases::approve(self, case, body, by).await
+    }
+
+    /// Denies the case's run, on a ground, before anything was hidden.
+    ///
+    /// # Errors
+    /// `Decision`, `InvalidField`, `UnknownCase`, or the store's.
+    pub async fn deny(&self, case: &CaseId, body: &DenyBody, by: &str) -> Result<RunView, GdprError> {
+        cases::deny(self, case, body, by).await
+    }
+
+    /// Extends the deadline of the case's run by a month or two.
+    ///
+    /// # Errors
+    /// `Decision`, `InvalidField`, `UnknownCase`, or the store's.
+    pub async fn extend(&self, case: &CaseId, body: &ExtendBody, by: &str) -> Result<RunView, GdprError> {
+        cases::extend(self, case, body, by).await
+    }
+
+    /// Withdraws the case's run before anything was hidden.
+    ///
+    /// # Errors
+    /// `Decision`, `InvalidField`, `UnknownCase`, or the store's.
+    pub async fn cancel(&self, case: &CaseId, body: &CancelBody, by: &str) -> Result<RunView, GdprError> {
+        cases::cancel(self, case, body, by).await
+    }
+
+    /// The register of requests received in that time.
+    ///
+    /// # Errors
+    /// `InvalidField`, or the store's.
+    pub async fn register(&self, from: Time, to: Time) -> Result<Vec<RegisterEntry>, GdprError> {
+        register::read(&self.context, from, to).await
+    }
+
+    /// The ledger of erasures after that one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn ledger(&self, after: u64) -> Result<LedgerView, GdprError> {
+        ledger::read(&self.context, after).await
+    }
+
+    /// Erases again what a restore brought back.
+    ///
+    /// # Errors
+    /// `LedgerMismatch` before anything was done; else as those of an erasure, after which it may be repeated.
+    pub async fn replay(&self, ledger: &LedgerView) -> Result<Replayed, GdprError> {
+        replay::replay(self, ledger).await
+    }
 }
+
+#[cfg(test)]
+mod tests;

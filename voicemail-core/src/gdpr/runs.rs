@@ -3,11 +3,13 @@
 //! The number of a run is given by creating its document: two requests at once get the same number, and
 //! one of them finds the other's run. A request key finds its own run for ever.
 
-use super::{Gdpr, GdprError};
+use super::intake::Wanted;
+use super::target::Target;
+use super::{Gdpr, GdprError, register};
 use crate::context::Context;
 use crate::gdpr_api::Operation;
 use crate::mailbox::encode;
-use crate::model::{CallerHash, CaseId, Due, Run, RunId, RunStage, StartRun, Time};
+use crate::model::{CaseId, Due, Run, RunId, RunStage, StartRun, Time};
 use crate::store::documents::Decision;
 use crate::store::patience::ensure;
 use crate::store::{Key, StoreError};
@@ -35,15 +37,6 @@ pub(crate) fn is_run(key: &str) -> bool {
 
 pub(super) async fn load_run(context: &Context, run: &RunId) -> Result<Option<Run>, StoreError> {
     context.documents().load(&Key::run(run)).await
-}
-
-/// What a request asks for, apart from the case's history.
-pub(super) struct Wanted {
-    pub(super) case: CaseId,
-    pub(super) operation: Operation,
-    pub(super) subject: super::subject::Subject,
-    pub(super) window: std::time::Duration,
-    pub(super) request_key: Option<String>,
 }
 
 /// The request's own run from before, the case's open run, or a new one.
@@ -89,6 +82,8 @@ async fn create(
         now: context.world().now(),
         window: wanted.window,
         callers: wanted.subject.callers(context),
+        messages: wanted.subject.messages.clone(),
+        handling: wanted.handling.clone(),
         subject: digest.to_owned(),
         sealed: sealed.ok_or_else(failed)?,
         request_key: wanted.request_key.clone(),
@@ -99,7 +94,11 @@ async fn create(
         None => Decision::Write(run.clone(), true),
     };
     let created = context.documents().update(&Key::run(&id), insert).await?;
-    Ok(created.then_some(run))
+    if !created {
+        return Ok(None);
+    }
+    register::note(context, &run).await?;
+    Ok(Some(run))
 }
 
 /// Changes a run by its machine; the answer is the machine's. `None` when there is no such run.
@@ -126,10 +125,11 @@ pub(super) async fn schedule(
     run: &RunId,
     stage: RunStage,
     at: Time,
-    callers: &[CallerHash],
+    target: &Target,
     cutoff: Time,
 ) -> Result<(), StoreError> {
-    let item = Due::Run { run: run.clone(), stage, callers: callers.to_vec(), cutoff }.at(at);
+    let Target { callers, messages } = target.clone();
+    let item = Due::Run { run: run.clone(), stage, callers, messages, cutoff }.at(at);
     ensure(context.store(), context.world(), &Key::due(&item), &encode(&item)?).await?;
     context.expect_due(at);
     Ok(())

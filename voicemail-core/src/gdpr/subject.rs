@@ -7,7 +7,7 @@
 
 use super::GdprError;
 use crate::context::Context;
-use crate::model::{CallerHash, CallerId, RuleSet, RunId};
+use crate::model::{CallerHash, CallerId, MessageName, RuleSet, RunId};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,12 +24,14 @@ pub(super) struct Subject {
     pub(super) phones: Vec<String>,
     /// How many identifiers were of other kinds.
     pub(super) not_applicable: u32,
+    /// Messages that were named, each once.
+    pub(super) messages: Vec<MessageName>,
 }
 
 impl Subject {
     /// Reads `consumers`.
     pub(super) fn parse(consumers: &[Value]) -> Result<Self, GdprError> {
-        let mut subject = Self { phones: Vec::new(), not_applicable: 0 };
+        let mut subject = Self { phones: Vec::new(), not_applicable: 0, messages: Vec::new() };
         for consumer in consumers {
             match consumer.get("consumer") {
                 Some(Value::Array(identifiers)) => {
@@ -73,9 +75,14 @@ impl Subject {
         }
     }
 
+    /// Whether nobody is named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.phones.is_empty() && self.messages.is_empty()
+    }
+
     /// Refuses a request that names nobody.
     pub(super) fn require(self) -> Result<Self, GdprError> {
-        if self.phones.is_empty() { Err(GdprError::NoConsumers) } else { Ok(self) }
+        if self.is_empty() { Err(GdprError::NoConsumers) } else { Ok(self) }
     }
 
     /// All hashes that any of the phones may be filed under.
@@ -94,7 +101,8 @@ impl Subject {
             form.unwrap_or_else(|| phone.clone())
         };
         let phones: BTreeSet<String> = self.phones.iter().map(normalise).collect();
-        let text: Vec<&str> = phones.iter().map(String::as_str).collect();
+        let messages = self.messages.iter().map(|name| format!("message {name}"));
+        let text: Vec<String> = phones.into_iter().chain(messages).collect();
         context.key().tag("subject", text.join("\n").as_bytes())
     }
 
@@ -118,7 +126,8 @@ impl Subject {
         let opened = sealing_key(context)?
             .open_in_place(nonce, Aad::from(run.as_str().as_bytes()), &mut sealed)
             .ok()?;
-        Some(Self { phones: serde_json::from_slice(opened).ok()?, not_applicable: 0 })
+        let phones = serde_json::from_slice(opened).ok()?;
+        Some(Self { phones, not_applicable: 0, messages: Vec::new() })
     }
 }
 

@@ -3,14 +3,16 @@
 //! Undo and purge contend on the run's document. The mark says `undone` before flags are cleared, so
 //! that whoever flags late finds out; late flags are cleared again by the passes after the end.
 
-use super::forget::{answer, check_request, clear_flags, mark};
-use super::runs::{Wanted, change, list_runs, load_run, schedule};
+use super::forget::{answer, clear_flags, mark};
+use super::intake::{Wanted, check_request, read_subject};
+use super::runs::{change, list_runs, load_run, schedule};
 use super::search::{by_mailbox, search};
 use super::subject::Subject;
-use super::{Gdpr, GdprError};
+use super::target::Target;
+use super::{Gdpr, GdprError, receipt, register};
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
-use crate::model::{CallerHash, MARK_MINIMUM, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time};
+use crate::model::{Handling, MARK_MINIMUM, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time};
 use crate::store::documents::Decision;
 use crate::store::{Key, StoreError};
 use std::collections::BTreeSet;
@@ -22,15 +24,21 @@ pub(super) const FIRST_PASS: Duration = Duration::from_secs(3_600);
 pub(super) async fn undo(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, GdprError> {
     let context = &gdpr.context;
     let case = check_request(context, &body)?;
-    let subject = Subject::parse(&body.consumers)?;
+    let subject = read_subject(&body)?;
     let run = choose(context, &case, &body, &subject).await?;
-    let callers = run.callers.clone();
+    let target = Target::of(&run);
     let cutoff = run.cutoff.unwrap_or(run.created_at);
-    take_back(context, run.clone(), body.request_key.as_deref()).await?;
-    let found = search(context, &callers, cutoff).await?.found;
+    take_back(gdpr, run.clone(), body.request_key.as_deref()).await?;
+    let found = search(context, &target, cutoff).await?.found;
     let run = load_run(context, &run.id).await?.unwrap_or(run);
-    let wanted =
-        Wanted { case, operation: Operation::ForgetMe, subject, window: run.window, request_key: None };
+    let wanted = Wanted {
+        case,
+        operation: Operation::ForgetMe,
+        subject,
+        window: run.window,
+        request_key: None,
+        handling: Handling::default(),
+    };
     Ok(answer(context, &wanted, &run, &found))
 }
 
@@ -50,7 +58,7 @@ async fn choose(
     if let Some(named) = &body.run {
         runs.retain(|run| run.id.as_str() == named);
     }
-    if !subject.phones.is_empty() {
+    if !subject.is_empty() {
         let digest = subject.digest(context);
         runs.retain(|run| run.subject == digest);
     }
@@ -59,7 +67,12 @@ async fn choose(
     latest.cloned().ok_or(GdprError::NoRunToUndo)
 }
 
-async fn take_back(context: &Context, run: Run, key: Option<&str>) -> Result<(), GdprError> {
+async fn take_back(gdpr: &Gdpr, run: Run, key: Option<&str>) -> Result<(), GdprError> {
+    use RunState::{AwaitingApproval, Cancelled, Denied};
+    let context = &gdpr.context;
+    if matches!(run.state, AwaitingApproval | Cancelled | Denied) {
+        return Err(GdprError::NoRunToUndo);
+    }
     context.guard_clock().await?;
     if matches!(run.state, RunState::Opening | RunState::Marking) {
         super::forget::open(context, &run.id).await?;
@@ -76,7 +89,7 @@ async fn take_back(context: &Context, run: Run, key: Option<&str>) -> Result<(),
         (begun == Some(true), begun)
     });
     match begun.await? {
-        Some((run, Some(_))) if run.state == RunState::Undoing => finish(context, &run).await,
+        Some((run, Some(_))) if run.state == RunState::Undoing => finish(gdpr, &run).await,
         Some((_, Some(_))) => Ok(()),
         Some((_, None)) => Err(GdprError::TooLateToUndo),
         None => Err(GdprError::NoRunToUndo),
@@ -84,30 +97,36 @@ async fn take_back(context: &Context, run: Run, key: Option<&str>) -> Result<(),
 }
 
 /// undoing → undone; also resumed by the sweeper.
-pub(super) async fn finish(context: &Context, run: &Run) -> Result<(), GdprError> {
-    let cutoff = run.cutoff.unwrap_or(run.created_at);
+pub(super) async fn finish(gdpr: &Gdpr, run: &Run) -> Result<(), GdprError> {
+    let context = &gdpr.context;
+    let (cutoff, target) = (run.cutoff.unwrap_or(run.created_at), Target::of(run));
     let first_pass = context.world().now().plus(FIRST_PASS);
-    schedule(context, &run.id, RunStage::After(1), first_pass, &run.callers, cutoff).await?;
-    lift(context, &run.id, &run.callers, cutoff).await?;
-    change(context, &run.id, |run, now| (run.finish_undo(now), ())).await?;
-    Ok(())
+    schedule(context, &run.id, RunStage::After(1), first_pass, &target, cutoff).await?;
+    lift(context, &run.id, &target, cutoff).await?;
+    receipt::issue(gdpr, &run.id, RunState::Undone).await?;
+    let ended = change(context, &run.id, |run, now| (run.finish_undo(now), ())).await?;
+    match ended {
+        Some((run, ())) => Ok(register::note(context, &run).await?),
+        None => Ok(()),
+    }
 }
 
 /// The mark says undone, then flags go. Repeated by the passes after the end.
 pub(super) async fn lift(
     context: &Context,
     run: &RunId,
-    callers: &[CallerHash],
+    target: &Target,
     cutoff: Time,
 ) -> Result<(), GdprError> {
     let keep_until = keep_mark_until(context);
-    for caller in callers {
-        set_mark(context, caller, run, MarkState::Undone, Some(keep_until)).await?;
+    for key in target.marks() {
+        set_mark(context, &key, run, MarkState::Undone, Some(keep_until)).await?;
     }
-    let search = search(context, callers, cutoff).await?;
+    let search = search(context, target, cutoff).await?;
     let boxes = by_mailbox(&search.found);
     let others = search.unreadable.iter().map(|(mailbox, ..)| mailbox);
-    let all: BTreeSet<&MailboxId> = boxes.keys().chain(others).collect();
+    let named = search.named.iter().map(|name| &name.mailbox);
+    let all: BTreeSet<&MailboxId> = boxes.keys().chain(others).chain(named).collect();
     clear_flags(context, run, all).await
 }
 
@@ -119,7 +138,7 @@ pub(super) fn keep_mark_until(context: &Context) -> Time {
 
 pub(super) async fn set_mark(
     context: &Context,
-    caller: &CallerHash,
+    key: &Key,
     run: &RunId,
     state: MarkState,
     keep_until: Option<Time>,
@@ -128,5 +147,5 @@ pub(super) async fn set_mark(
         let Some(mut mark) = mark else { return Decision::Keep(()) };
         if mark.set(run, state, keep_until) { Decision::Write(mark, ()) } else { Decision::Keep(()) }
     };
-    context.documents().update(&Key::mark(caller), set).await
+    context.documents().update(key, set).await
 }

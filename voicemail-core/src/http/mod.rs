@@ -16,6 +16,7 @@ mod agents;
 mod app;
 mod audit;
 mod browser;
+mod cases;
 mod document;
 mod drain;
 mod events;

@@ -24,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(undo_by_old_name))
         .routes(routes!(case))
         .routes(routes!(receipt))
+        .merge(super::cases::routes())
 }
 
 pub(super) fn downloads() -> OpenApiRouter<App> {
@@ -59,9 +60,12 @@ async fn answer(
 }
 
 /// Makes a run's receipt the path it is fetched from.
-fn link_receipt(caseid: &str, run: &mut RunView) {
+pub(super) fn link_receipt(caseid: &str, run: &mut RunView) {
     if run.receipt.is_some() {
-        let number = run.id.rsplit('.').next().unwrap_or_default();
+        let number = match run.operation {
+            Operation::ForgetMe => run.id.rsplit('.').next().unwrap_or_default(),
+            _ => run.id.rsplit('/').next().unwrap_or_default(),
+        };
         run.receipt = Some(format!("{PREFIX}/gdpr/cases/{}/receipts/{number}", encode_segment(caseid)));
     }
 }
@@ -97,6 +101,7 @@ async fn forget(
     caller: Caller<Privacy>,
     JsonBody(body): JsonBody<GdprBody>,
 ) -> Answer {
+    let body = GdprBody { requester: Some(caller.0.subject.clone()), ..body };
     let result = app.core()?.gdpr.forget(body).await;
     answer(&app, &caller, Operation::ForgetMe, result).await
 }
@@ -111,6 +116,7 @@ async fn export(
     caller: Caller<Privacy>,
     JsonBody(body): JsonBody<GdprBody>,
 ) -> Answer {
+    let body = GdprBody { requester: Some(caller.0.subject.clone()), ..body };
     let result = app.core()?.gdpr.export(body).await;
     answer(&app, &caller, Operation::ExportMe, result).await
 }
@@ -174,12 +180,14 @@ async fn archive(
     Ok((headers, Body::from_stream(archive)).into_response())
 }
 
-/// Get the signed receipt of an erasure
+/// Get the signed receipt of a run
+///
+/// `number` is a forget run's, from 1; or any run's last part, such as `exportme.1`.
 #[utoipa::path(
     get, path = "/gdpr/cases/{caseid}/receipts/{number}", tag = "privacy",
     params(
         ("caseid" = String, Path, description = "Case"),
-        ("number" = u32, Path, description = "Number of the case's forget run, from 1"),
+        ("number" = String, Path, description = "Number of the case's forget run, from 1, or such as exportme.1"),
     ),
     responses((status = 200, description = "Proof without personal data", body = SignedReceipt)),
 )]
@@ -189,8 +197,13 @@ async fn receipt(
     Path((case, number)): Path<(String, String)>,
 ) -> Result<Json<SignedReceipt>, ApiError> {
     let case: CaseId = case.parse()?;
+    let (operation, number) = match number.split_once('.') {
+        Some(("exportme", number)) => (Operation::ExportMe, number.parse()),
+        Some(("forgetme", number)) => (Operation::ForgetMe, number.parse()),
+        _ => (Operation::ForgetMe, number.parse()),
+    };
     let invalid =
         |_| ApiError::new(ProblemKind::InvalidName, "number: write the number of a forget run, from 1");
-    let number: u32 = number.parse().map_err(invalid)?;
-    Ok(Json(app.core()?.gdpr.receipt(&case, number).await?))
+    let number: u32 = number.map_err(invalid)?;
+    Ok(Json(app.core()?.gdpr.receipt(&case, operation, number).await?))
 }

@@ -71,6 +71,8 @@ kinds! {
     NoPin = "no-pin", CONFLICT, "The mailbox has no PIN";
     PinLocked = "pin-locked", LOCKED, "The PIN is locked";
     Claimed = "claimed", CONFLICT, "Another member deals with the message";
+    DecisionRefused = "decision-refused", CONFLICT, "That can't be decided about the case now";
+    SecondPerson = "second-person-needed", FORBIDDEN, "A second person must approve";
     CaseDiffers = "case-differs", CONFLICT, "The case is open with other consumers";
     NoRunToUndo = "no-run-to-undo", CONFLICT, "There is nothing to undo";
     TooLateToUndo = "too-late-to-undo", CONFLICT, "The undo window is over";
@@ -277,6 +279,12 @@ impl From<GdprError> for ApiError {
             GdprError::Store(store) => return store.into(),
             GdprError::InvalidCase => ProblemKind::InvalidName,
             GdprError::NoConsumers | GdprError::InvalidConsumers(_) => ProblemKind::InvalidConsumers,
+            GdprError::InvalidMessages(_) | GdprError::InvalidField(..) => ProblemKind::InvalidValue,
+            GdprError::WindowPastDue => ProblemKind::InvalidWindow,
+            GdprError::Decision(crate::model::DecisionError::SamePerson) => ProblemKind::SecondPerson,
+            GdprError::Decision(_) | GdprError::NothingToDecide => ProblemKind::DecisionRefused,
+            GdprError::UnknownMessage => ProblemKind::UnknownMessage,
+            GdprError::LedgerMismatch(_) => ProblemKind::Internal,
             GdprError::OtherTenant => ProblemKind::OtherTenant,
             GdprError::OpenWithOtherConsumers => ProblemKind::CaseDiffers,
             GdprError::UnknownCase => ProblemKind::UnknownCase,

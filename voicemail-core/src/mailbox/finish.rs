@@ -8,8 +8,8 @@ use super::{Deposited, MailboxError, Remover};
 use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::model::{
-    CallerHash, Envelope, IndexOp, IndexOutcome, MailboxId, Mark, MarkState, MessageId, Mwi, NewEntry, RunId,
-    Time,
+    CallerHash, Envelope, Forwarding, IndexOp, IndexOutcome, MailboxId, Mark, MarkState, MessageId,
+    MessageName, Mwi, NewEntry, RunId, Time,
 };
 use crate::store::patience::delete;
 use crate::store::{Key, StoreError};
@@ -39,6 +39,7 @@ impl<'a> Finisher<'a> {
     /// `Gone` when a purge covers it, the id was deleted or the mailbox closed; `IdReused`; the store's.
     pub(crate) async fn finish(&self, insertion: Insertion) -> Result<Deposited, MailboxError> {
         let flags = self.look_before(&insertion).await?;
+        self.note_copy(&insertion).await?;
         let entry =
             insertion.envelope.entry(insertion.caller.clone(), flags.clone(), self.context.world().now());
         let new = NewEntry { id: insertion.id, entry, generation: insertion.envelope.generation };
@@ -58,11 +59,29 @@ impl<'a> Finisher<'a> {
         Ok(Deposited { id: insertion.id, mwi, created: outcome == IndexOutcome::Done })
     }
 
-    async fn load_mark(&self, caller: &CallerHash) -> Result<Mark, StoreError> {
-        if caller.is_withheld() {
-            return Ok(Mark::default());
+    /// Every mark that may cover the message, in one: its caller's; without a number its own; and for a copy
+    /// that of the message it was made of, which may have been named.
+    async fn load_mark(&self, insertion: &Insertion) -> Result<Mark, StoreError> {
+        let Insertion { mailbox, id, caller, envelope } = insertion;
+        let first = match caller.is_withheld() {
+            true => Key::message_mark(&MessageName::new(mailbox, *id)),
+            false => Key::mark(caller),
+        };
+        let mut mark: Mark = self.context.documents().load(&first).await?.unwrap_or_default();
+        if let Some(origin) = &envelope.forwarded_from {
+            let key = Key::message_mark(&MessageName::new(&origin.mailbox, origin.id));
+            mark.merge(self.context.documents().load(&key).await?.unwrap_or_default());
         }
-        Ok(self.context.documents().load(&Key::mark(caller)).await?.unwrap_or_default())
+        Ok(mark)
+    }
+
+    /// A copy stands in its original's history before it is a message: who erases the one finds the other.
+    async fn note_copy(&self, insertion: &Insertion) -> Result<(), StoreError> {
+        let Some(origin) = &insertion.envelope.forwarded_from else { return Ok(()) };
+        let copy = Forwarding { mailbox: insertion.mailbox.clone(), id: insertion.id, ..origin.clone() };
+        let op = IndexOp::NoteForward { id: origin.id, copy };
+        // An original that went meanwhile has no history any more.
+        self.context.indexes().try_apply(&origin.mailbox, op).await.map(drop)
     }
 
     async fn look_before(&self, insertion: &Insertion) -> Result<BTreeMap<RunId, Time>, MailboxError> {
@@ -70,7 +89,7 @@ impl<'a> Finisher<'a> {
         if broken::is(Broken::NoFirstLook) {
             return Ok(flags);
         }
-        let mark = self.load_mark(&insertion.caller).await?;
+        let mark = self.load_mark(insertion).await?;
         for (run, marked) in mark.covering(insertion.envelope.received) {
             match marked.state {
                 MarkState::Undone => {}
@@ -93,7 +112,7 @@ impl<'a> Finisher<'a> {
         if broken::is(Broken::NoLookAfterInsertion) {
             return Ok(());
         }
-        let mark = self.load_mark(&insertion.caller).await?;
+        let mark = self.load_mark(insertion).await?;
         for (run, marked) in mark.covering(insertion.envelope.received) {
             match marked.state {
                 MarkState::Undone => *mwi = self.clear(insertion, run).await?,
@@ -119,7 +138,7 @@ impl<'a> Finisher<'a> {
         if broken::is(Broken::NoLookAfterFlagging) {
             return Ok(());
         }
-        let mark = self.load_mark(&insertion.caller).await?;
+        let mark = self.load_mark(insertion).await?;
         match mark.runs.get(run).map(|marked| marked.state) {
             Some(MarkState::Undone) => *mwi = self.clear(insertion, run).await?,
             Some(MarkState::Purging | MarkState::Purged) => return self.erase(insertion).await,

@@ -6,13 +6,14 @@
 //! the request, so that a request that is repeated makes no second copy.
 //!
 //! What can go wrong: the target doesn't take it (unknown, full, keeps messages for less long), the original is deleted
-//! meanwhile, or a store fails; after the last a repetition is safe. A death between copy and history leaves the
-//! copy, which names its origin, and a repetition notes it.
+//! meanwhile, or a store fails; after the last a repetition is safe. The history is noted before the copy becomes a
+//! message, so that whoever erases the original by its name finds the copy; a copy that its mailbox refuses in the
+//! last moment leaves its note.
 
 use super::deposit::{DepositRequest, Deposited, Left, Recording, RecordingInfo, decode_envelope};
 use super::{MailboxError, Mailboxes};
 use crate::context::FiledCaller;
-use crate::model::{Entry, Forwarding, IndexOp, MailboxId, MessageId, UserId};
+use crate::model::{Entry, Forwarding, MailboxId, MessageId, UserId};
 use crate::store::{BodyError, Key, StoreError};
 use futures::{StreamExt, stream};
 use serde_json::Map;
@@ -55,20 +56,15 @@ impl Mailboxes {
             return Err(MailboxError::Invalid("the message is older than that mailbox keeps any".into()));
         }
         let filed = self.filed_as(request, &entry).await?;
-        let noted = |mailbox: &MailboxId, id| Forwarding {
-            mailbox: mailbox.clone(),
-            id,
+        let origin = Forwarding {
+            mailbox: request.from.clone(),
+            id: request.id,
             by: request.by.clone(),
             at: now,
             unknown: Map::new(),
         };
-        let origin = noted(&request.from, request.id);
         let left = Left { received: entry.received, filed, forwarded_from: Some(origin) };
-        let deposited = self.store(admitted, self.copy_audio(&entry).await?, left).await?;
-        let op = IndexOp::NoteForward { id: request.id, copy: noted(&request.to, copy) };
-        // An original that went meanwhile has no history any more.
-        self.context.indexes().try_apply(&request.from, op).await?;
-        Ok(deposited)
+        self.store(admitted, self.copy_audio(&entry).await?, left).await
     }
 
     fn copy_id(&self, request: &ForwardRequest) -> Result<MessageId, MailboxError> {

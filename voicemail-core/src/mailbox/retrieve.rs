@@ -184,12 +184,14 @@ impl Mailboxes {
         let hours = self.class_of(mailbox).await?.trash_hours;
         let keep = Duration::from_secs(u64::from(hours) * 3_600);
         let now = self.context.world().now();
-        if keep.is_zero() {
+        // What is held goes to the trash, out of sight, and stays there until the hold ends.
+        if keep.is_zero() && !entry.is_held(now) {
             let only = Only { expired: false, visible: true };
             let remover = Remover::new(&self.context);
-            remover.remove_if(mailbox, &PurgeItem::of_entry(id, &entry), only).await?;
-            let trash = Some(crate::model::Trash::until(now));
-            return Ok(MessageView::new(mailbox, id, &Entry { trash, ..entry }));
+            if remover.remove_if(mailbox, &PurgeItem::of_entry(id, &entry), only).await? {
+                let trash = Some(crate::model::Trash::until(now));
+                return Ok(MessageView::new(mailbox, id, &Entry { trash, ..entry }));
+            }
         }
         // The due item first: a trashed message must never be without one. The clock may reach the next
         // day before the index is written.

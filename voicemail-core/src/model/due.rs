@@ -3,7 +3,7 @@
 //! Filed as `due/<yyyymmddHHMM>/<kind>.<id>` and never changed, so that any replica can take one up
 //! and a crash leaves it for the next. Names are deterministic where making one twice must do nothing.
 
-use super::{AudioKey, CallerHash, GreetingKey, MailboxId, MessageId, RunId, Time};
+use super::{AudioKey, CallerHash, GreetingKey, MailboxId, MessageId, MessageName, RunId, Time};
 use serde::{Deserialize, Serialize};
 
 /// A stored due item.
@@ -57,6 +57,13 @@ pub enum Due {
         /// Why it may not be in force.
         stage: GreetingStage,
     },
+    /// A message's legal hold has ended: if an erasure covered it meanwhile, it goes now.
+    Released {
+        /// The message.
+        message: MessageName,
+        /// The hold's reason.
+        reason: String,
+    },
     /// Move a GDPR run on.
     Run {
         /// The run.
@@ -65,6 +72,9 @@ pub enum Due {
         stage: RunStage,
         /// Callers of the run: after its end these are only here and in the ledger.
         callers: Vec<CallerHash>,
+        /// Messages of the run that were named.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        messages: Vec<MessageName>,
         /// Messages received up to then are covered.
         cutoff: Time,
     },
@@ -100,8 +110,10 @@ fn first_schema() -> u32 {
 }
 
 impl DueItem {
-    /// Version written now.
+    /// Version written now, but for what the first can't do.
     pub const SCHEMA: u32 = 1;
+    /// Items that name messages: a core that doesn't know them would end the run without having looked.
+    pub const NAMED: u32 = 2;
 
     /// Key below the tenant's prefix.
     pub fn key(&self) -> String {
@@ -117,13 +129,16 @@ impl Due {
             Self::Close { mailbox, generation } => format!("close.{mailbox}.{generation}"),
             Self::Greeting { audio, stage: GreetingStage::Recorded } => format!("{}.recorded", audio.flat()),
             Self::Greeting { audio, stage: GreetingStage::Replaced } => format!("{}.replaced", audio.flat()),
+            Self::Released { message, .. } => format!("released.{}.{}", message.mailbox, message.id),
             Self::Run { run, stage, .. } => format!("run.{}.{}", run.flat(), stage.name()),
         }
     }
 
     /// At that time.
     pub fn at(self, at: Time) -> DueItem {
-        DueItem { schema: DueItem::SCHEMA, at, due: self }
+        let names = matches!(&self, Self::Run { messages, .. } if !messages.is_empty());
+        let schema = if names { DueItem::NAMED } else { DueItem::SCHEMA };
+        DueItem { schema, at, due: self }
     }
 }
 

@@ -143,6 +143,45 @@ impl fmt::Display for MessageId {
     }
 }
 
+/// A message by its place, `<mailbox>/<id>`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MessageName {
+    /// Its mailbox.
+    pub mailbox: MailboxId,
+    /// The message.
+    pub id: MessageId,
+}
+
+impl MessageName {
+    /// A message of a mailbox.
+    pub fn new(mailbox: &MailboxId, id: MessageId) -> Self {
+        Self { mailbox: mailbox.clone(), id }
+    }
+}
+
+impl fmt::Display for MessageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.mailbox, self.id)
+    }
+}
+
+impl TryFrom<String> for MessageName {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        let invalid = InvalidId { what: "message", rule: "use a mailbox, a slash and a message id" };
+        let (mailbox, id) = text.split_once('/').ok_or(invalid)?;
+        Ok(Self { mailbox: mailbox.parse()?, id: id.parse()? })
+    }
+}
+
+impl From<MessageName> for String {
+    fn from(name: MessageName) -> Self {
+        name.to_string()
+    }
+}
+
 /// A requester's case number: 1 to 128 characters of text without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -88,6 +88,20 @@ pub struct Forwarding {
     pub unknown: Map<String, Value>,
 }
 
+/// Somebody's legal hold on a message: it is kept until the hold goes, whatever else is decided about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegalHold {
+    /// Why, without personal data.
+    pub reason: String,
+    /// Who put it there, as authenticated.
+    pub by: Option<String>,
+    /// Since when.
+    pub since: Time,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
 /// One message in a mailbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -136,6 +150,9 @@ pub struct Entry {
     /// Kept from retention and trash until each hold's time, by the hold's id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub holds: BTreeMap<String, Time>,
+    /// Kept from everything that deletes, erasures too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<LegalHold>,
     /// Forget runs that hide it, with the time from which it counts as erased.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub forget: BTreeMap<RunId, Time>,
@@ -184,7 +201,7 @@ impl Entry {
 
     /// Whether any hold is in force.
     pub fn is_held(&self, now: Time) -> bool {
-        self.holds.values().any(|until| *until > now)
+        self.legal_hold.is_some() || self.holds.values().any(|until| *until > now)
     }
 
     /// Whether this is the message that a deletion was made for.
@@ -302,6 +319,7 @@ impl Envelope {
             forwarded_to: Vec::new(),
             expires: self.expires,
             holds: BTreeMap::new(),
+            legal_hold: None,
             paused_at: (!forget.is_empty()).then_some(now),
             paused_ms: 0,
             forget,

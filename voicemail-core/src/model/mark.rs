@@ -1,4 +1,5 @@
-//! The mark of a caller, `mark/<h2>/<H>`: which forget runs cover them, and the ledger afterwards.
+//! The mark of a caller, `mark/<h2>/<H>`: which forget runs cover them, and the ledger afterwards. A message that
+//! was named has one of its own, `mark/message/<mailbox>/<id>`.
 //!
 //! The handshake of the protocol: a depositor writes, then looks at the mark; a forget writes the mark,
 //! then lists the envelopes. One of the two always sees the other.
@@ -58,6 +59,16 @@ impl Mark {
     /// Runs that cover a message received then.
     pub fn covering(&self, received: Time) -> impl Iterator<Item = (&RunId, &MarkedRun)> {
         self.runs.iter().filter(move |(_, run)| received <= run.cutoff)
+    }
+
+    /// Takes over what another mark says; of one run the later state counts.
+    pub fn merge(&mut self, other: Self) {
+        for (run, marked) in other.runs {
+            match self.runs.get(&run) {
+                Some(known) if known.state >= marked.state => {}
+                _ => drop(self.runs.insert(run, marked)),
+            }
+        }
     }
 
     /// Adds a run; adding one that is there does nothing, whatever its state.

@@ -17,8 +17,10 @@ mod mwi;
 mod numbers;
 mod pin;
 mod provisioning;
+mod register;
 mod run;
 mod schedule;
+mod statement;
 mod tenant;
 mod time;
 
@@ -29,15 +31,20 @@ pub use due::{Due, DueItem, GreetingStage, RunStage};
 pub use greeting::{
     Greeting, GreetingKey, GreetingPlace, MailboxGreeting, MailboxGreetings, TenantGreeting, TenantGreetings,
 };
-pub use ids::{CaseId, GroupId, InvalidId, MailboxId, MessageId, RunId, UserId};
-pub use index::{Claim, Entry, Envelope, Forwarding, Index, MessageState, Trash};
+pub use ids::{CaseId, GroupId, InvalidId, MailboxId, MessageId, MessageName, RunId, UserId};
+pub use index::{Claim, Entry, Envelope, Forwarding, Index, LegalHold, MessageState, Trash};
 pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
 pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
 pub use mwi::Mwi;
 pub use numbers::{PrefixRule, RuleSet};
 pub use pin::{Pin, PinAttempt, PinDigest, check_new_pin};
 pub use provisioning::{Group, MailboxSettings, Preferences, User};
-pub use run::{Manifest, Receipt, Run, SignedReceipt, StartRun};
+pub use register::RegisterEntry;
+pub use run::{
+    Approval, ApprovalReason, CopyKeeper, DecisionError, Denial, Extension, Handling, Manifest, Receipt,
+    RegionProgress, Residual, Run, SignedReceipt, StartRun, Verified,
+};
 pub use schedule::{DateRange, Day, Schedule, WeeklyWindow};
+pub use statement::{StatementError, check_statement};
 pub use tenant::{IdentityError, Opening, Registration, TenantDocument};
 pub use time::Time;

@@ -28,6 +28,32 @@ impl Time {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
+    /// The same time of day that many calendar months later, UTC; the month's last day where it has no such day.
+    #[must_use]
+    pub fn plus_months(self, months: u32) -> Self {
+        let at =
+            jiff::Timestamp::from_millisecond(self.0).unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC);
+        let later = at.checked_add(jiff::Span::new().months(i64::from(months.min(1_200))));
+        later.map_or(self, |later| Self(later.timestamp().as_millisecond()))
+    }
+
+    /// The beginning of this instant's month, UTC.
+    #[must_use]
+    pub fn first_of_month(self) -> Self {
+        let text = format!("{}010000", self.month());
+        Self::from_minute(&text).unwrap_or(self)
+    }
+
+    /// Reads RFC 3339.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
+    }
+
+    /// The month as `yyyymm`, as the register is filed.
+    pub fn month(self) -> String {
+        self.format("%Y%m")
+    }
+
     /// How long after `earlier` this is; zero when it isn't.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

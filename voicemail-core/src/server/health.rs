@@ -51,6 +51,9 @@ fn not_ready(reason: &str, message: &str) -> Readiness {
 
 async fn metrics(State(app): State<App>) -> Response {
     app.metrics.show_open(matches!(app.stage(), Stage::Open(_)));
+    if let Stage::Open(core) = app.stage() {
+        app.metrics.show_open_runs(&core.gdpr.measure());
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()
 }

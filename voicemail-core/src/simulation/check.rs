@@ -18,6 +18,10 @@ pub(super) struct Ledger {
     pub(super) deletions: BTreeSet<MessageId>,
     /// Somebody asked for these mailboxes to be closed.
     pub(super) closings: BTreeSet<String>,
+    /// Messages under an acknowledged legal hold that nobody has begun to end, and their mailboxes.
+    pub(super) held: BTreeMap<MessageId, String>,
+    /// Somebody asked for their holds to be ended.
+    pub(super) released: BTreeSet<MessageId>,
     /// Forget cases, their callers, and whether marking was reported as done.
     pub(super) cases: BTreeMap<String, (String, bool)>,
 }
@@ -46,12 +50,30 @@ pub(super) fn visible(tenant: &Tenant, ledger: &Ledger) -> Verdict {
             }
         }
     }
+    held(tenant, ledger)
+}
+
+/// A message under a legal hold is whole, whatever is decided about it.
+fn held(tenant: &Tenant, ledger: &Ledger) -> Verdict {
+    if ledger.held.is_empty() {
+        return Ok(());
+    }
+    let dump = tenant.dump();
+    for (id, name) in &ledger.held {
+        let index = tenant.index(name);
+        let entry = index.entries.get(id).filter(|entry| entry.state != MessageState::Deleting);
+        let entry = entry.ok_or_else(|| format!("{id} is held and has no entry"))?;
+        let envelope = Key::envelope(&entry.caller_hash, &mailbox(name), *id);
+        if !dump.contains_key(entry.audio.as_str()) || !dump.contains_key(envelope.as_str()) {
+            return Err(format!("{id} is held and has lost its audio or envelope"));
+        }
+    }
     Ok(())
 }
 
 /// When all is quiet: nothing is half done, nothing promised is lost, nothing erased is left.
 pub(super) fn quiet(tenant: &Tenant, ledger: &Ledger) -> Verdict {
-    let (mut entries, dump) = (BTreeMap::new(), tenant.ground.dump());
+    let (mut entries, dump) = (BTreeMap::new(), tenant.dump());
     for name in BOXES {
         for (id, entry) in tenant.index(name).entries {
             check_entry(&dump, name, id, &entry)?;
@@ -63,6 +85,7 @@ pub(super) fn quiet(tenant: &Tenant, ledger: &Ledger) -> Verdict {
         check_run(tenant, case, caller, &entries)?;
     }
     check_promises(tenant, ledger, &entries)?;
+    check_chains(&dump)?;
     check_store(tenant)
 }
 
@@ -145,6 +168,35 @@ fn check_run(
     Ok(())
 }
 
+/// Receipts and ledger: numbered without a gap, each with the hash of the one before; a run has one receipt.
+fn check_chains(dump: &Dump) -> Verdict {
+    let hash = |bytes: &[u8]| hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes));
+    let mut previous = (0, String::new());
+    for (key, bytes) in dump.iter().filter(|(key, _)| key.starts_with("receipts/0")) {
+        let link: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let follows = link["number"] == previous.0 + 1 && link["previous"] == previous.1.as_str();
+        if !follows {
+            return Err(format!("{key} doesn't follow {previous:?}"));
+        }
+        previous = (previous.0 + 1, link["hash"].as_str().unwrap_or_default().to_owned());
+    }
+    let bodies = dump.keys().filter(|key| key.ends_with(".receipt")).count();
+    if bodies != previous.0 {
+        return Err(format!("{bodies} receipts and {} links", previous.0));
+    }
+    let (mut number, mut before) = (0, String::new());
+    for (key, bytes) in dump.iter().filter(|(key, _)| key.starts_with("ledger/0")) {
+        let entry: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let epoch = entry["epoch"].as_u64().unwrap_or_default();
+        // Old entries go; those that are left follow one another.
+        if number > 0 && (epoch != number + 1 || entry["previous"] != before.as_str()) {
+            return Err(format!("{key} doesn't follow number {number}"));
+        }
+        (number, before) = (epoch, hash(bytes));
+    }
+    Ok(())
+}
+
 fn check_promises(
     tenant: &Tenant,
     ledger: &Ledger,
@@ -171,5 +223,5 @@ pub(super) fn traces(tenant: &Tenant, caller: &str) -> Vec<String> {
     let hash = hash(caller);
     let of_caller =
         |key: &&String| (key.starts_with("au/") || key.starts_with("ca/")) && key.contains(hash.as_str());
-    tenant.ground.dump().keys().filter(of_caller).cloned().collect()
+    tenant.dump().keys().filter(of_caller).cloned().collect()
 }

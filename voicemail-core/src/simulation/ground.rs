@@ -35,8 +35,21 @@ impl Ground for MemoryStore {
     }
 }
 
-const PREFIXES: [&str; 10] =
-    ["mb/", "user/", "group/", "greeting/", "ca/", "mark/", "gdpr/", "due/", "probe/", "au/"];
+const PREFIXES: [&str; 13] = [
+    "mb/",
+    "user/",
+    "group/",
+    "greeting/",
+    "ca/",
+    "mark/",
+    "gdpr/",
+    "receipts/",
+    "ledger/",
+    "register/",
+    "due/",
+    "probe/",
+    "au/",
+];
 
 /// A real store, one call at a time.
 pub(super) struct RealGround {

@@ -6,6 +6,9 @@
 //! random operations; [`directed`] plays the schedules that random ones find rarely or never; [`check`]
 //! holds the invariants. At the end only sweepers run.
 //!
+//! There are two regions, of which the one without metadata may be away; people hold messages, approve and cancel
+//! erasures, and export. A restore is played by directed schedules alone.
+//!
 //! Which schedule catches which mistake of [`crate::broken`]: directed schedules catch all sixteen, in every
 //! run. In a survey of 150 seeds each, random schedules also caught mark after list, no look after the
 //! insertion, no presence check, closed before present, audio before envelope, and no manifest; they missed

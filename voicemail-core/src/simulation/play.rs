@@ -6,7 +6,7 @@ use super::scheduler::{CRUEL, KIND, Scheduler};
 use super::tenant::{BOXES, CALLERS, Replica, Tenant, body, mailbox};
 use super::world::SimWorld;
 use crate::clock::Surroundings;
-use crate::gdpr_api::RunState;
+use crate::gdpr_api::{ApproveBody, CancelBody, GdprBody, HoldBody, RunState};
 use crate::model::{MessageId, Time};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -68,6 +68,9 @@ impl Play {
             let (mean, unit) = self.draw(|dice| (dice.pick(&[0.01, 0.1, 1.0, 30.0, 600.0]), dice.unit()));
             let seconds: f64 = -mean * (1.0 - unit).ln();
             self.tenant.world.advance(Duration::from_secs_f64(seconds));
+            if self.draw(|dice| dice.chance(0.02)) {
+                self.tenant.set_outage(self.draw(|dice| dice.chance(0.4)));
+            }
             if self.scheduler.tasks.len() < MOST_TASKS && self.draw(|dice| dice.chance(0.25)) {
                 self.begin_something();
             }
@@ -82,7 +85,9 @@ impl Play {
     /// Sweepers only, for sixty days; faults go on for the first of them.
     fn quieten(&mut self) -> Verdict {
         self.scheduler.cruelty = KIND;
+        self.tenant.set_outage(false);
         self.scheduler.finish_all(1_000_000);
+        self.end_what_people_decide();
         for round in 0..60 {
             let pause = if round < 48 { 6 * 3_600 } else { 4 * 86_400 };
             self.tenant.world.advance(Duration::from_secs(pause));
@@ -100,7 +105,8 @@ impl Play {
     /// Mostly a process of its own; sometimes one that shares its writers with others.
     fn replica(&self) -> Replica {
         let (own, skew) = self.draw(|dice| (dice.chance(0.7), dice.below(5_000) as i64 - 2_500));
-        if own { self.tenant.replica(skew) } else { self.common.clone() }
+        let region = self.draw(|dice| dice.pick(&["r", "r", "s"]));
+        if own { self.tenant.replica_in(region, skew) } else { self.common.clone() }
     }
 
     fn begin_something(&mut self) {
@@ -112,8 +118,12 @@ impl Play {
             x if x < 0.67 => self.begin_close(),
             x if x < 0.69 => self.begin_forward(),
             x if x < 0.72 => self.begin_reopen(),
-            x if x < 0.79 => self.begin_forget(),
-            x if x < 0.90 => self.begin_undo(),
+            x if x < 0.77 => self.begin_forget(),
+            x if x < 0.86 => self.begin_undo(),
+            x if x < 0.88 => self.begin_approve(),
+            x if x < 0.91 => self.begin_hold(),
+            x if x < 0.93 => self.begin_release(),
+            x if x < 0.945 => self.begin_export(),
             _ => {
                 let replica = self.replica();
                 self.scheduler.spawn("sweep", async move { replica.sweep().await });
@@ -212,14 +222,84 @@ impl Play {
         self.cases += 1;
         let case = format!("c{}", self.cases);
         let (caller, window) = self.draw(|dice| (dice.pick(&CALLERS), dice.pick(&[5, 60, 600, 3 * 3_600])));
+        let require_approval = self.draw(|dice| dice.chance(0.25));
         self.ledger.borrow_mut().cases.insert(case.clone(), (caller.into(), false));
         let (replica, ledger) = (self.replica(), Rc::clone(&self.ledger));
         self.scheduler.spawn(format!("forget {case}"), async move {
-            let answer = replica.gdpr.forget(body(&case, Some(caller), window)).await;
+            let request = GdprBody { require_approval, ..body(&case, Some(caller), window) };
+            let answer = replica.gdpr.forget(request).await;
             if answer.is_ok_and(|answer| answer.run.state == RunState::Marked) {
                 ledger.borrow_mut().cases.insert(case, (caller.into(), true));
             }
         });
+    }
+
+    fn begin_approve(&mut self) {
+        if self.cases == 0 {
+            return;
+        }
+        let case = format!("c{}", self.draw(|dice| dice.below(self.cases)) + 1);
+        let (replica, ledger) = (self.replica(), Rc::clone(&self.ledger));
+        self.scheduler.spawn(format!("approve {case}"), async move {
+            let name = case.parse().unwrap();
+            let run = replica.gdpr.approve(&name, &ApproveBody::default(), "ben").await;
+            if run.is_ok_and(|run| run.state == RunState::Marked) {
+                ledger.borrow_mut().cases.entry(case).and_modify(|(_, marked)| *marked = true);
+            }
+        });
+    }
+
+    fn begin_hold(&mut self) {
+        let Some(id) = self.old_id() else { return };
+        let name = self.deposits[&id].mailbox;
+        let (replica, ledger) = (self.replica(), Rc::clone(&self.ledger));
+        self.scheduler.spawn(format!("hold {id}"), async move {
+            let reason = HoldBody { reason: "claim".into() };
+            if replica.gdpr.hold(&mailbox(name), id, &reason, "counsel").await.is_ok()
+                && !ledger.borrow().released.contains(&id)
+            {
+                ledger.borrow_mut().held.insert(id, name.into());
+            }
+        });
+    }
+
+    fn begin_release(&mut self) {
+        let Some(id) = self.old_id() else { return };
+        let (name, replica) = (self.deposits[&id].mailbox, self.replica());
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.held.remove(&id);
+        ledger.released.insert(id);
+        self.scheduler.spawn(format!("release {id}"), async move {
+            let _ = replica.gdpr.release(&mailbox(name), id).await;
+        });
+    }
+
+    fn begin_export(&mut self) {
+        let (caller, replica) = (self.draw(|dice| dice.pick(&CALLERS)), self.replica());
+        let case = format!("e{}", self.draw(|dice| dice.below(3)));
+        self.scheduler.spawn(format!("export {case}"), async move {
+            let _ = replica.gdpr.export(body(&case, Some(caller), 0)).await;
+        });
+    }
+
+    /// Nobody approves any more, and every hold ends: what waits for people would wait for ever.
+    fn end_what_people_decide(&mut self) {
+        self.ledger.borrow_mut().held.clear();
+        for (id, attempt) in self.deposits.clone() {
+            let replica = self.tenant.replica(0);
+            self.scheduler.spawn("release", async move {
+                let _ = replica.gdpr.release(&mailbox(attempt.mailbox), id).await;
+            });
+            self.scheduler.finish_all(1_000_000);
+        }
+        for case in 1..=self.cases {
+            let replica = self.tenant.replica(0);
+            self.scheduler.spawn("cancel", async move {
+                let name = format!("c{case}").parse().unwrap();
+                let _ = replica.gdpr.cancel(&name, &CancelBody::default(), "ann").await;
+            });
+            self.scheduler.finish_all(1_000_000);
+        }
     }
 
     fn begin_undo(&mut self) {

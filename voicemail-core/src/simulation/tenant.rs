@@ -4,7 +4,7 @@ use super::ground::Ground;
 use super::store::SimStore;
 use super::world::SimWorld;
 use crate::clock::World;
-use crate::config::{ClassOfService, ListenConfig, RegionConfig, StorageConfig, TenantConfig};
+use crate::config::{ClassOfService, ListenConfig, RegionConfig, RegionDown, StorageConfig, TenantConfig};
 use crate::context::{Context, Identity};
 use crate::gdpr::{Gdpr, ReceiptKey};
 use crate::gdpr_api::GdprBody;
@@ -20,6 +20,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 pub(super) const CALLERS: [&str; 2] = ["+442079460001", "+442079460002"];
@@ -47,6 +48,10 @@ pub(crate) fn hash(caller: &str) -> CallerHash {
 pub(super) struct Tenant {
     pub(super) world: SimWorld,
     pub(super) ground: Arc<dyn Ground>,
+    /// The store of region `s`, which holds audio alone.
+    pub(super) other: Arc<MemoryStore>,
+    /// Region `s` doesn't answer.
+    pub(super) outage: Arc<AtomicBool>,
 }
 
 /// One replica: services over the shared store.
@@ -95,11 +100,20 @@ pub(crate) fn config() -> TenantConfig {
     }
 }
 
-fn make_context(store: Arc<dyn Store>, world: World) -> Context {
+/// Two regions, `r` the master, and a rule that goes on without the other one.
+fn two_regions(region: &str) -> TenantConfig {
+    let mut config = config();
+    let other = RegionConfig { name: "s".into(), master: false, ..config.regions[0].clone() };
+    config.regions.push(other);
+    config.gdpr.region_down = RegionDown::MarkAndRetry;
+    TenantConfig { region: region.into(), ..config }
+}
+
+fn make_context(store: Arc<dyn Store>, other: Arc<dyn Store>, region: &str, world: World) -> Context {
     let rules = RuleSet::new(1, "GB", &[]);
     let identity = Identity { store_id: "s".into(), rule_sets: vec![rules] };
-    let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
-    Context::new(config(), identity, key(), store, regions, world)
+    let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store)), ("s".to_owned(), other)]);
+    Context::new(two_regions(region), identity, key(), store, regions, world)
 }
 
 impl Tenant {
@@ -111,7 +125,8 @@ impl Tenant {
 
     /// A tenant on an empty store.
     pub(super) fn on(world: SimWorld, ground: Arc<dyn Ground>) -> Self {
-        let tenant = Self { world, ground };
+        let other = Arc::new(MemoryStore::new(World::new(world.clone())));
+        let tenant = Self { world, ground, other, outage: Arc::default() };
         for name in BOXES {
             let directory = tenant.replica(0).directory;
             super::scheduler::complete(&tenant.world, async move {
@@ -123,8 +138,14 @@ impl Tenant {
 
     /// A replica with a clock that is wrong by so much.
     pub(super) fn replica(&self, skew_ms: i64) -> Replica {
-        let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.ground)));
-        let context = make_context(store, World::new(self.world.skewed(skew_ms)));
+        self.replica_in("r", skew_ms)
+    }
+
+    /// One that serves that region.
+    pub(super) fn replica_in(&self, region: &str, skew_ms: i64) -> Replica {
+        let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.ground), Arc::default()));
+        let other = SimStore(Arc::clone(&self.other) as Arc<dyn Ground>, Arc::clone(&self.outage));
+        let context = make_context(store, Arc::new(other), region, World::new(self.world.skewed(skew_ms)));
         Replica {
             mailboxes: Mailboxes::new(context.clone()),
             directory: Directory::new(context.clone()),
@@ -136,7 +157,20 @@ impl Tenant {
     /// The store itself, without the scheduler's gate, and read-only.
     pub(super) fn plain_context(&self) -> Context {
         let ground: Arc<dyn Store> = Arc::clone(&self.ground) as Arc<dyn Store>;
-        make_context(Arc::new(ReadOnlyStore::new(ground)), World::new(self.world.clone()))
+        let other: Arc<dyn Store> = Arc::new(ReadOnlyStore::new(Arc::clone(&self.other) as Arc<dyn Store>));
+        make_context(Arc::new(ReadOnlyStore::new(ground)), other, "r", World::new(self.world.clone()))
+    }
+
+    /// Every key of both regions, with the bytes of all but audio.
+    pub(super) fn dump(&self) -> BTreeMap<String, Bytes> {
+        let mut all = self.ground.dump();
+        all.extend(self.other.dump());
+        all
+    }
+
+    /// Whether region `s` is away from now on.
+    pub(super) fn set_outage(&self, away: bool) {
+        self.outage.store(away, Ordering::SeqCst);
     }
 
     pub(super) fn document<D: DeserializeOwned>(&self, key: &Key) -> Option<D> {
@@ -205,11 +239,8 @@ pub(crate) fn body(case: &str, caller: Option<&str>, window_seconds: u64) -> Gdp
     let consumers = caller.map(|caller| serde_json::json!({ "phone": [caller] }));
     GdprBody {
         caseid: case.into(),
-        ccid: None,
         consumers: consumers.into_iter().collect(),
-        request_key: None,
         undo_window: Some(format!("{window_seconds}s")),
-        run: None,
-        other: serde_json::Map::new(),
+        ..GdprBody::default()
     }
 }

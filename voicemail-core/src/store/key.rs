@@ -4,7 +4,8 @@
 //! volume) tells them apart by the call that is made, and so never mixes them.
 
 use crate::model::{
-    AudioKey, CallerHash, DueItem, GreetingKey, GroupId, MailboxId, MessageId, RunId, Time, UserId,
+    AudioKey, CallerHash, DueItem, GreetingKey, GroupId, MailboxId, MessageId, MessageName, RunId, Time,
+    UserId,
 };
 use std::fmt;
 
@@ -70,6 +71,26 @@ impl Key {
     /// A caller's mark.
     pub fn mark(caller: &CallerHash) -> Self {
         Self(format!("mark/{}", caller.path()))
+    }
+
+    /// The mark of one message, for callers who can't be found by number.
+    pub fn message_mark(name: &MessageName) -> Self {
+        Self(format!("mark/message/{name}"))
+    }
+
+    /// The head of a chain: its newest link.
+    pub(crate) fn chain_head(chain: &str) -> Self {
+        Self(format!("{chain}/head"))
+    }
+
+    /// A link of a chain.
+    pub(crate) fn chain_link(chain: &str, number: u64) -> Self {
+        Self(format!("{chain}/{number:020}"))
+    }
+
+    /// A run's entry in the register, by the month of the request's receipt.
+    pub(crate) fn register(received: Time, run: &RunId) -> Self {
+        Self(format!("register/{}/{}", received.month(), run.flat()))
     }
 
     /// A GDPR run.

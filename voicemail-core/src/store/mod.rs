@@ -82,6 +82,15 @@ pub struct ObjectBody {
 /// Keys below a prefix, in order.
 pub type KeyStream<'a> = BoxStream<'a, Result<String, StoreError>>;
 
+/// A setting of a store that keeps copies of what was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeper {
+    /// `versions`, `softDelete`, `immutability`, `replication`, or `unknown` for one that can't be read.
+    pub kind: &'static str,
+    /// For how many days; none if nobody knows.
+    pub days: Option<u32>,
+}
+
 /// One back end, rooted at the tenant's prefix.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -157,6 +166,11 @@ pub trait Store: Send + Sync + 'static {
     /// Examines properties that no single call shows, such as locks that reach other processes, or settings
     /// that keep what is deleted. It may settle how the store is talked to from then on.
     async fn examine(&self) -> Result<Vec<probe::Finding>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// What the store keeps of what is deleted, as far as its settings can be read and a deletion doesn't remove it.
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -3,7 +3,7 @@
 //! Every call that writes is `Refused`, also the store's clock, which a volume reads by making a file.
 
 use super::probe::Finding;
-use super::{BodyStream, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{BodyStream, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
 use crate::model::Time;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -76,6 +76,10 @@ impl Store for ReadOnlyStore {
 
     async fn examine(&self) -> Result<Vec<Finding>, StoreError> {
         refuse()
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        self.0.keeps().await
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {

@@ -5,7 +5,8 @@
 
 use super::probe::Finding;
 use super::{
-    BodyStream, ErrorClass, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, ErrorClass, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
+    Versioned,
 };
 use crate::clock::World;
 use crate::model::{CallerTag, Time};
@@ -166,6 +167,10 @@ impl Store for RetryStore {
 
     async fn examine(&self) -> Result<Vec<Finding>, StoreError> {
         self.inner.examine().await
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        self.inner.keeps().await
     }
 
     fn is_metered(&self) -> bool {

@@ -5,7 +5,7 @@
 
 use super::{Sweeper, Swept};
 use crate::context::Context;
-use crate::gdpr::{GdprError, move_run_on};
+use crate::gdpr::{GdprError, end_release, move_run_on};
 use crate::mailbox::{
     Remover, Standing, decode, empty_closed, expire_messages, require_known, settle_greeting,
 };
@@ -30,7 +30,10 @@ pub(super) async fn sweep(sweeper: &Sweeper) -> Result<Swept, StoreError> {
         let Some(key) = Key::listed(&key) else { continue };
         let Some(bytes) = context.store().get(&key).await? else { continue };
         // One that can't be read must not stand in the way of all that come after it.
-        let known = |item: DueItem| require_known(item.schema).map(|()| item);
+        let known = |item: DueItem| match (&item.due, item.schema) {
+            (Due::Run { .. }, DueItem::NAMED) => Ok(item),
+            (_, schema) => require_known(schema).map(|()| item),
+        };
         let item: DueItem = match decode(&bytes).and_then(known) {
             Ok(item) => item,
             Err(error) => {
@@ -77,6 +80,10 @@ async fn carry_out(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> 
         Due::Close { mailbox, generation } => {
             let done = empty_closed(context, mailbox, *generation).await?;
             return Ok(if done { Done::Yes } else { Done::NotYet });
+        }
+        Due::Released { message, reason } => {
+            end_release(context, message, reason).await?;
+            0
         }
         Due::Run { .. } => {
             move_run_on(&sweeper.gdpr, &item.due).await?;

@@ -17,7 +17,7 @@ mod probes;
 mod quarantine;
 
 use crate::context::{Context, GuardError};
-use crate::gdpr::Gdpr;
+use crate::gdpr::{Gdpr, expire_ledger};
 use crate::model::Time;
 use crate::store::StoreError;
 use std::time::Duration;
@@ -38,6 +38,7 @@ pub struct Sweeper {
     pub(crate) gdpr: Gdpr,
     last_audio: Option<Duration>,
     last_daily: Option<Duration>,
+    last_facts: Option<Duration>,
     next: Option<Time>,
 }
 
@@ -61,7 +62,7 @@ pub struct Swept {
 impl Sweeper {
     /// Over a tenant's services.
     pub fn new(context: Context, gdpr: Gdpr) -> Self {
-        Self { context, gdpr, last_audio: None, last_daily: None, next: None }
+        Self { context, gdpr, last_audio: None, last_daily: None, last_facts: None, next: None }
     }
 
     /// Sweeps until the future is dropped. Failures are logged and retried with the next pass.
@@ -97,11 +98,16 @@ impl Sweeper {
         self.sweep_audio(now, &mut swept).await?;
         if is_time(self.last_daily, now, DAY) {
             openings::drop_stale(&self.context, &mut swept).await?;
+            expire_ledger(&self.context).await?;
             probes::remove_stale(&self.context).await?;
             greetings::remove_orphans(&self.context, &mut swept).await?;
             quarantine::remove_old(&self.context).await?;
             audit::remove_old(&self.context).await?;
             self.last_daily = Some(now);
+        }
+        if is_time(self.last_facts, now, self.pace().audio) {
+            self.gdpr.look_up_open_runs().await?;
+            self.last_facts = Some(now);
         }
         self.context.store().tidy().await?;
         self.next = swept.next;

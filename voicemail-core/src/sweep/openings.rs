@@ -1,9 +1,10 @@
 //! Forget runs that were created and never opened: their maker died before it filed a due item. They
-//! have done nothing, and end as undone after an hour unless their request is repeated before.
+//! have done nothing, and end as undone after an hour unless their request is repeated before. Runs that somebody
+//! approved, and exports, are taken up instead.
 
 use super::Swept;
 use crate::context::Context;
-use crate::gdpr::is_run;
+use crate::gdpr::{is_run, take_up};
 use crate::gdpr_api::RunState;
 use crate::model::Run;
 use crate::store::documents::Decision;
@@ -19,11 +20,18 @@ pub(super) async fn drop_stale(context: &Context, swept: &mut Swept) -> Result<(
     while let Some(key) = keys.try_next().await? {
         let Some(key) = Key::listed(&key).filter(|key| is_run(key.as_str())) else { continue };
         let end = |run: Option<Run>, now| match run {
-            Some(mut run) if run.state == RunState::Opening && run.created_at.plus(PATIENCE) < now => {
-                run.abandon(now);
-                Decision::Write(run, ())
+            // An export promises something from its start on.
+            Some(run) if run.state == RunState::Collecting && run.created_at.plus(PATIENCE) < now => {
+                Decision::Keep(Some(run))
             }
-            _ => Decision::Keep(()),
+            Some(mut run) if run.state == RunState::Opening && run.created_at.plus(PATIENCE) < now => {
+                if run.handling.approval.as_ref().is_some_and(|approval| approval.at.is_some()) {
+                    return Decision::Keep(Some(run));
+                }
+                run.abandon(now);
+                Decision::Write(run, None)
+            }
+            _ => Decision::Keep(None),
         };
         // One that can't be read must not stand in the way of all that come after it.
         match context.documents().update(&key, end).await {
@@ -31,7 +39,12 @@ pub(super) async fn drop_stale(context: &Context, swept: &mut Swept) -> Result<(
                 swept.failed += 1;
                 tracing::error!(reason = error.reason(), %error, "a run can't be changed here and stays");
             }
-            other => other?,
+            // Somebody approved it, or waits for it: that must not be lost.
+            other => {
+                if let Some(run) = other? {
+                    take_up(context, &run).await?;
+                }
+            }
         }
     }
     Ok(())

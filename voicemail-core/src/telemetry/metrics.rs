@@ -1,6 +1,8 @@
 //! What the metrics port shows. Labels come from fixed sets: route templates, methods, reasons.
 
+use super::open_runs::OpenRuns;
 use super::tenant::{Answered, StoreLabels, TenantMetrics};
+use crate::gdpr::Measured;
 use crate::gdpr_api::Operation;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -74,6 +76,7 @@ struct Inner {
     mwi_deliveries: Family<OutcomeLabels, Counter>,
     rejections: Family<ReasonLabels, Counter>,
     tenant: TenantMetrics,
+    runs: OpenRuns,
 }
 
 impl Default for Metrics {
@@ -102,6 +105,7 @@ impl Metrics {
             mwi_deliveries: Family::default(),
             rejections: Family::default(),
             tenant: TenantMetrics::default(),
+            runs: OpenRuns::default(),
             registry: Registry::default(),
         };
         inner.register(&mut registry);
@@ -144,6 +148,7 @@ impl Inner {
         registry.register("mwi_hints", help, self.mwi_hints.clone());
         let help = "Lamps sent to the webhook, by outcome";
         registry.register("mwi_webhook_deliveries", help, self.mwi_deliveries.clone());
+        self.runs.register(registry);
     }
 }
 
@@ -178,6 +183,11 @@ impl Metrics {
     pub fn count_gdpr(&self, operation: Operation, result: &'static str) {
         let operation = operation.segment();
         self.0.gdpr.get_or_create(&OperationLabels { operation, result }).inc();
+    }
+
+    /// Shows what open data-subject requests come to now.
+    pub fn show_open_runs(&self, measured: &Measured) {
+        self.0.runs.show(measured);
     }
 
     /// Counts a request that the store failed.

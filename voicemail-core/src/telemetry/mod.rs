@@ -5,6 +5,7 @@
 //! named by their route's template.
 
 mod metrics;
+mod open_runs;
 mod rate;
 mod tenant;
 mod trace;

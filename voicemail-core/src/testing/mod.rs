@@ -2,6 +2,7 @@
 //! whole stores: the services fill it, the test damages or ages it.
 
 mod clocked;
+mod switched;
 
 use crate::admin::{Access, open_on};
 use crate::clock::{Surroundings, World};
@@ -25,6 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
+pub(crate) use switched::{Switch, Switched};
 
 /// Where the test's clock starts: 2026-09-21T14:13:20Z.
 pub(crate) const START: Time = Time(1_790_000_000_000);
@@ -120,24 +122,98 @@ impl Site {
         self.clock.now.store(time.0, Ordering::SeqCst);
     }
 
+    /// The same tenant with a second region, `s`, which can be switched off; and a core that serves there.
+    pub(crate) async fn with_region(&mut self) -> (Core, Arc<Switch>) {
+        let switch = Arc::new(Switch::default());
+        let memory = Arc::new(MemoryStore::new(self.world()));
+        let second: Arc<dyn Store> =
+            Arc::new(Switched(Arc::new(Clocked(memory, self.world())), Arc::clone(&switch)));
+        let mut region = self.config.regions[0].clone();
+        (region.name, region.master) = ("s".into(), false);
+        self.config.regions.push(region);
+        let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&self.store)), ("s".to_owned(), second)]);
+        self.core = Core::open_on(&self.config, keys(), regions.clone(), self.world()).await.unwrap();
+        let there = TenantConfig { region: "s".into(), ..self.config.clone() };
+        (Core::open_on(&there, keys(), regions, self.world()).await.unwrap(), switch)
+    }
+
+    /// Puts another configuration of the data-subject rights in force.
+    pub(crate) fn configure(&self, change: impl FnOnce(&mut crate::config::GdprConfig)) {
+        let mut config = self.core.context.config().as_ref().clone();
+        change(&mut config.gdpr);
+        self.core.context.reload(config);
+    }
+
     /// A message of a second, acknowledged.
     pub(crate) async fn deposit(&self, name: &str, caller: &str) -> MessageId {
         self.try_deposit(name, caller).await.unwrap()
     }
 
     pub(crate) async fn try_deposit(&self, name: &str, caller: &str) -> Result<MessageId, MailboxError> {
-        let id = self.core.mailboxes.new_id();
-        let request = DepositRequest {
-            mailbox: mailbox(name),
-            id,
-            caller: CallerId::new(caller),
-            caller_name: None,
-            urgent: false,
-        };
-        let admitted = self.core.mailboxes.admit(request).await?;
-        self.core.mailboxes.deposit(admitted, recording(1)).await.map(|deposited| deposited.id)
+        deposit_at(&self.core, name, caller).await
     }
 
+    /// As `sweep`, while a region may be away.
+    pub(crate) async fn try_sweep_after(&self, seconds: u64) {
+        self.pass_time(Duration::from_secs(seconds));
+        let mut sweeper = Sweeper::new(self.core.context.clone(), self.core.gdpr.clone());
+        // What a pass can't do is left to the next.
+        let _ = sweeper.pass().await;
+    }
+
+    /// A sweep that much later.
+    pub(crate) async fn sweep_after(&self, seconds: u64) {
+        self.pass_time(Duration::from_secs(seconds));
+        self.sweep().await;
+    }
+
+    /// What stands below these prefixes and names the caller, in keys or contents.
+    pub(crate) async fn holders(&self, needle: &str) -> Vec<String> {
+        use futures::TryStreamExt;
+        let mut found = Vec::new();
+        for prefix in [
+            "mb/",
+            "ca/",
+            "au/",
+            "mark/",
+            "gdpr/",
+            "receipts/",
+            "ledger/",
+            "register/",
+            "due/",
+            "mwi/",
+            "quarantine/",
+        ] {
+            let keys: Vec<String> = self.store.list(prefix).try_collect().await.unwrap();
+            for text in keys {
+                let key = Key::listed(&text).unwrap();
+                let object = self.store.get(&key).await.unwrap();
+                let document = self.store.load(&key).await.unwrap().map(|found| found.bytes);
+                let bytes = object.or(document).unwrap_or_default();
+                if text.contains(needle) || String::from_utf8_lossy(&bytes).contains(needle) {
+                    found.push(text);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// A message left at that core.
+pub(crate) async fn deposit_at(core: &Core, name: &str, caller: &str) -> Result<MessageId, MailboxError> {
+    let id = core.mailboxes.new_id();
+    let request = DepositRequest {
+        mailbox: mailbox(name),
+        id,
+        caller: CallerId::new(caller),
+        caller_name: None,
+        urgent: false,
+    };
+    let admitted = core.mailboxes.admit(request).await?;
+    core.mailboxes.deposit(admitted, recording(1)).await.map(|deposited| deposited.id)
+}
+
+impl Site {
     /// A pass of a sweeper that has just started, so that daily work is done too.
     pub(crate) async fn sweep(&self) {
         let mut sweeper = Sweeper::new(self.core.context.clone(), self.core.gdpr.clone());

@@ -71,3 +71,87 @@ async fn an_open_case_with_other_consumers_is_refused() {
     let answer = api.post("/gdpr/forgetme", body("case-3", &["+442079460555"])).await;
     answer.is_problem(ProblemKind::CaseDiffers);
 }
+
+/// The files of a tar archive.
+fn unpack(archive: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut files = std::collections::BTreeMap::new();
+    for entry in tar::Archive::new(archive).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().display().to_string();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        files.insert(name, bytes);
+    }
+    files
+}
+
+#[tokio::test]
+async fn an_exports_archive_describes_every_file_for_programs_and_for_people() {
+    let api = Api::start().await;
+    let fields: [(&str, &[u8]); 3] =
+        [("caller", NUMBER.as_bytes()), ("callerName", b"<i>Bob</i>"), ("audio", &speech(2))];
+    let id = api.deposit("1001", None, &fields).await.is(StatusCode::CREATED).json::<DepositAnswer>().id;
+    let unknown = "+44 (20) 7946-0555";
+    api.post("/gdpr/exportme", body("c", &[NUMBER, unknown])).await.is(StatusCode::OK);
+    let answer = api.get("/gdpr/cases/c/export").await.is(StatusCode::OK);
+    let files = unpack(&answer.body);
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    let audio = format!("{id}.wav");
+    assert_eq!(names, [audio.as_str(), "index.html", "manifest.json", "output.json"]);
+    assert_eq!(files[&audio], speech(2));
+    let manifest: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    let message = &manifest["messages"][0];
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &speech(2));
+    assert_eq!(
+        (&message["sha256"], &message["codec"], &message["durationMs"], &message["region"]),
+        (&json!(hex::encode(digest)), &json!("g711-alaw"), &json!(2_000), &json!("main"))
+    );
+    assert_eq!((&message["caller"], &message["callerName"]), (&json!(NUMBER), &json!("<i>Bob</i>")));
+    let output: Value = serde_json::from_slice(&files["output.json"]).unwrap();
+    assert_eq!(output, json!({ "caseid": "c", "consumers": { NUMBER: [id], unknown: [] } }));
+    let page = String::from_utf8(files["index.html"].clone()).unwrap();
+    assert!(page.contains("&lt;i&gt;Bob&lt;/i&gt;") && page.contains(&audio), "{page}");
+}
+
+#[tokio::test]
+async fn holds_decisions_and_the_books_are_for_privacy_officers_alone() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", NUMBER).await;
+    let hold = format!("/mailboxes/1001/messages/{id}/hold");
+    for path in
+        ["/gdpr/cases", "/gdpr/keys", "/gdpr/ledger", "/gdpr/register?from=2026-01-01T00:00:00Z", &hold]
+    {
+        api.get_as("alice", path).await.is_problem(ProblemKind::RoleMissing);
+    }
+    api.get(&hold).await.is_problem(ProblemKind::UnknownMessage);
+    api.put(&hold, json!({ "reason": "claim" })).await.is(StatusCode::OK);
+    assert_eq!(api.get(&hold).await.json::<Value>()["reason"], "claim");
+    api.put(&hold, json!({ "reason": "+44 20 7946 0123" })).await.is_problem(ProblemKind::InvalidValue);
+    api.delete(&hold).await.is(StatusCode::NO_CONTENT);
+
+    let mut request = body("c", &[NUMBER]);
+    request["requireApproval"] = true.into();
+    let answer: GdprAnswer = api.post("/gdpr/forgetme", request).await.is(StatusCode::OK).json();
+    assert_eq!(answer.run.state, RunState::AwaitingApproval);
+    // The same token sent it.
+    api.post("/gdpr/cases/c/approve", json!({})).await.is_problem(ProblemKind::SecondPerson);
+    let extended = api.post("/gdpr/cases/c/extend", json!({ "months": 1, "reason": "many" })).await;
+    assert_eq!(extended.is(StatusCode::OK).json::<Value>()["extension"]["months"], 1);
+    let cases: Value = api.get("/gdpr/cases?state=awaitingApproval").await.is(StatusCode::OK).json();
+    assert_eq!(cases["cases"][0]["caseid"], "c");
+    let second = api.request_as(Method::POST, "/gdpr/cases/c/approve", "bob", &["privacy"]);
+    let second = second.header("content-type", "application/json").body(Body::from("{}")).unwrap();
+    let run: Value = api.send(second).await.is(StatusCode::OK).json();
+    assert_eq!((&run["state"], &run["approval"]["given"]), (&json!("marked"), &json!(true)));
+    api.post("/gdpr/cases/c/cancel", json!({})).await.is_problem(ProblemKind::DecisionRefused);
+    let deny = json!({ "ground": "legalClaims" });
+    api.post("/gdpr/cases/c/deny", deny).await.is_problem(ProblemKind::DecisionRefused);
+    let register: Value = api.get("/gdpr/register?from=2020-01-01T00:00:00Z").await.is(StatusCode::OK).json();
+    assert_eq!(register["entries"][0]["outcome"], "marked");
+    let keys: Value = api.get("/gdpr/keys").await.is(StatusCode::OK).json();
+    assert_eq!(
+        (&keys["keys"][0]["algorithm"], &keys["keys"][0]["signing"]),
+        (&json!("Ed25519"), &json!(true))
+    );
+    assert_eq!(api.get("/gdpr/ledger").await.is(StatusCode::OK).json::<Value>()["head"]["epoch"], 0);
+}

@@ -11,6 +11,7 @@ use crate::broken::{self, Broken};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+mod holds;
 mod operations;
 mod shared;
 
@@ -25,7 +26,9 @@ impl Index {
             IndexOp::ClearFlags { run } => self.clear_flags(run, now),
             IndexOp::BeginDelete { id, caller, audio, only_expired, only_visible } => {
                 let allowed = |entry: &Entry| {
-                    (!only_expired || entry.is_expired(now)) && (!only_visible || entry.is_visible())
+                    entry.legal_hold.is_none()
+                        && (!only_expired || entry.is_expired(now))
+                        && (!only_visible || (entry.is_visible() && !entry.is_held(now)))
                 };
                 self.begin_delete(*id, caller, audio, allowed)
             }
@@ -39,6 +42,8 @@ impl Index {
             IndexOp::MoveToTrash { id, keep } => self.move_to_trash(*id, *keep, now),
             IndexOp::Restore(id) => self.restore(*id),
             IndexOp::Hold { hold, until, messages } => self.hold(hold, *until, messages),
+            IndexOp::PutLegalHold { id, hold } => self.put_legal_hold(*id, hold),
+            IndexOp::EndLegalHold(id) => self.end_legal_hold(*id),
             IndexOp::Restamp { retention, messages } => self.restamp(*retention, messages),
             IndexOp::Close => (!std::mem::replace(&mut self.closed, true), IndexOutcome::Done),
             IndexOp::Open => self.open(),
@@ -140,7 +145,8 @@ impl Index {
         let mut touched = 0;
         for item in items {
             match self.entries.get_mut(&item.id) {
-                Some(entry) if entry.caller_hash == item.caller => {
+                // One that is under a legal hold stays as it is, and what it is made of too.
+                Some(entry) if entry.caller_hash == item.caller && entry.legal_hold.is_none() => {
                     touched += u32::from(entry.state != MessageState::Deleting);
                     entry.state = MessageState::Deleting;
                 }
@@ -157,7 +163,9 @@ impl Index {
     fn finish_purge(&mut self, items: &[PurgeItem], now: Time) -> (bool, IndexOutcome) {
         let (mut touched, mut changed) = (0, false);
         for item in items {
-            if self.entries.get(&item.id).is_some_and(|entry| entry.caller_hash == item.caller) {
+            let deleting =
+                |entry: &Entry| entry.caller_hash == item.caller && entry.state == MessageState::Deleting;
+            if self.entries.get(&item.id).is_some_and(deleting) {
                 self.entries.remove(&item.id);
                 touched += 1;
             }
@@ -185,24 +193,6 @@ impl Index {
             None => (false, IndexOutcome::NotFound),
             Some(entry) => (entry.trash.take().is_some(), IndexOutcome::Done),
         }
-    }
-
-    fn hold(
-        &mut self,
-        hold: &str,
-        until: Time,
-        messages: &BTreeMap<MessageId, CallerHash>,
-    ) -> (bool, IndexOutcome) {
-        let mut touched = 0;
-        for (id, caller) in messages {
-            let entry = self.entries.get_mut(id).filter(|e| e.is_visible() && e.caller_hash == *caller);
-            if let Some(entry) = entry
-                && entry.holds.insert(hold.to_owned(), until) != Some(until)
-            {
-                touched += 1;
-            }
-        }
-        (touched > 0, IndexOutcome::Touched(touched))
     }
 
     fn restamp(&mut self, retention: Duration, messages: &BTreeSet<MessageId>) -> (bool, IndexOutcome) {

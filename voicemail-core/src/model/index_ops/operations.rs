@@ -1,6 +1,8 @@
 //! What can be asked of an index, and what becomes of it.
 
-use crate::model::{AudioKey, CallerHash, Entry, Forwarding, MessageId, MessageState, RunId, Time, UserId};
+use crate::model::{
+    AudioKey, CallerHash, Entry, Forwarding, LegalHold, MessageId, MessageState, RunId, Time, UserId,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -140,6 +142,15 @@ pub enum IndexOp {
         /// The messages and the caller each must have.
         messages: BTreeMap<MessageId, CallerHash>,
     },
+    /// Under a legal hold, visible or hidden.
+    PutLegalHold {
+        /// The message.
+        id: MessageId,
+        /// The hold; one that is there stays, with this reason.
+        hold: LegalHold,
+    },
+    /// The legal hold goes.
+    EndLegalHold(MessageId),
     /// The class keeps messages longer or shorter now: these are stamped anew, counted from their deposit.
     Restamp {
         /// From deposit to deletion.

@@ -56,7 +56,9 @@ impl Index {
     }
 
     pub(super) fn note_forward(&mut self, id: MessageId, copy: &Forwarding) -> (bool, IndexOutcome) {
-        let Some(entry) = self.visible_mut(id) else { return (false, IndexOutcome::NotFound) };
+        // Also of one that is hidden: who erases or restores it must find its copies.
+        let entry = self.entries.get_mut(&id).filter(|entry| entry.state != MessageState::Deleting);
+        let Some(entry) = entry else { return (false, IndexOutcome::NotFound) };
         let is_known = entry.forwarded_to.iter().any(|known| known.id == copy.id);
         if !is_known {
             entry.forwarded_to.push(copy.clone());

@@ -162,13 +162,17 @@ fn no_look_after_flagging_is_caught() {
 
 /// A forget is frozen anywhere while a sweeper looks, and dies a little later.
 fn forget_dies_anywhere() -> Outcome {
+    [3, 6, 9].into_iter().try_for_each(forget_dies_later)
+}
+
+fn forget_dies_later(by: usize) -> Outcome {
     at_every_step(|case, calls| {
         case.deposit(A);
         let mut forgetting = case.forgetting("c1", A, 30);
         let ended = case.advance(&mut forgetting, calls).is_some();
         case.sweep_after(70);
         if !ended {
-            case.advance(&mut forgetting, 3);
+            case.advance(&mut forgetting, by);
         }
         drop(forgetting);
         case.rest()?;

@@ -11,6 +11,7 @@ mod forgets;
 mod forwards;
 mod greetings;
 mod purges;
+mod rights;
 
 use super::check::{self, Ledger};
 use super::scheduler::{advance, complete};
@@ -33,7 +34,7 @@ const OTHER_BOX: &str = "1002";
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
 /// More calls than any operation makes.
-const EVERY_STEP: usize = 120;
+const EVERY_STEP: usize = 240;
 
 type Outcome = Result<(), String>;
 type Depositing = LocalBoxFuture<'static, Result<(), MailboxError>>;

@@ -66,7 +66,7 @@ fn late_copy_after_the_end() -> Outcome {
     let copy: BTreeMap<String, Bytes> = case
         .traces(A)
         .into_iter()
-        .filter_map(|key| Some((key.clone(), case.tenant.ground.dump().remove(&key)?)))
+        .filter_map(|key| Some((key.clone(), case.tenant.dump().remove(&key)?)))
         .collect();
     for key in copy.keys() {
         case.run(delete(case.tenant.clone(), key.clone()));
@@ -110,7 +110,6 @@ fn a_purge_ends_the_exports_of_its_case_and_nothing_holds_the_subject() {
     case.purge("c1", A);
     let holders: Vec<String> = case
         .tenant
-        .ground
         .dump()
         .into_iter()
         .filter(|(key, bytes)| {

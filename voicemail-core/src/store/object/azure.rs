@@ -3,8 +3,8 @@
 //! Blob versions and soft delete keep what was deleted, where a container's own calls can't be sure to
 //! remove it: the probe refuses an account that has them on.
 
-use super::super::StoreError;
 use super::super::probe::Finding;
+use super::super::{Keeper, StoreError};
 use super::credentials::{FileCredentials, read_azure};
 use super::observe::{Observed, ObservingConnector};
 use super::service::Service;
@@ -134,6 +134,7 @@ struct Properties {
 #[serde(rename_all = "PascalCase")]
 struct RetentionPolicy {
     enabled: bool,
+    days: Option<u32>,
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, StoreError> {
@@ -159,7 +160,7 @@ impl AzureService {
             Err(error) => Err(error),
         };
         match properties {
-            Ok(Properties { delete_retention_policy: Some(RetentionPolicy { enabled: true }) }) => Finding::fails(
+            Ok(Properties { delete_retention_policy: Some(RetentionPolicy { enabled: true, .. }) }) => Finding::fails(
                 PROPERTY,
                 "the account keeps deleted blobs (soft delete): an erasure couldn't remove them; turn blob soft \
                  delete off for this account"
@@ -183,6 +184,30 @@ impl AzureService {
             );
         }
         Finding::holds(PROPERTY)
+    }
+}
+
+const UNKNOWN: Keeper = Keeper { kind: "unknown", days: None };
+
+impl AzureService {
+    async fn find_kept_deletions(&self) -> Result<Option<Keeper>, StoreError> {
+        let body = match self.send(Method::GET, "/?restype=service&comp=properties").await?.setting() {
+            Err(StoreError::Credentials(_)) => return Ok(Some(UNKNOWN)),
+            other => other?.unwrap_or_default(),
+        };
+        let policy = parse::<Properties>(&body)?.delete_retention_policy.filter(|policy| policy.enabled);
+        Ok(policy.map(|policy| Keeper { kind: "softDelete", days: policy.days }))
+    }
+
+    /// Time-based retention, or a legal hold of the container's own.
+    async fn find_immutability(&self) -> Result<Option<Keeper>, StoreError> {
+        let answer = self.send(Method::GET, &format!("/{}?restype=container", self.container)).await?;
+        if matches!(answer.status, http::StatusCode::UNAUTHORIZED | http::StatusCode::FORBIDDEN) {
+            return Ok(Some(UNKNOWN));
+        }
+        let says = |name: &str| answer.headers.get(name).is_some_and(|value| value.as_bytes() == b"true");
+        let locked = says("x-ms-has-immutability-policy") || says("x-ms-has-legal-hold");
+        Ok(locked.then_some(Keeper { kind: "immutability", days: None }))
     }
 }
 
@@ -214,6 +239,16 @@ impl Service for AzureService {
 
     async fn prune_versions(&self, _path: &Path) -> Result<(), StoreError> {
         self.refuse_versions()
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        let mut keepers: Vec<Keeper> = self.find_kept_deletions().await?.into_iter().collect();
+        if self.versioned.load(Ordering::Relaxed) {
+            keepers.push(Keeper { kind: "versions", days: None });
+        }
+        keepers.extend(self.find_immutability().await?);
+        keepers.dedup();
+        Ok(keepers)
     }
 
     fn note_version(&self) {

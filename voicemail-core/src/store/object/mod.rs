@@ -24,7 +24,7 @@ mod upload;
 pub use budget::UploadBudget;
 
 use super::probe::Finding;
-use super::{BodyStream, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{BodyStream, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
 use crate::clock::World;
 use crate::config::{AzureBlobConfig, EtagQuoting, S3Config};
 use crate::model::{CallerTag, Time};
@@ -420,6 +420,10 @@ impl Store for ObjectBackend {
         findings.push(self.find_tags().await?);
         findings.extend(self.service.examine(&self.root).await);
         Ok(findings)
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        self.service.keeps().await
     }
 
     fn is_metered(&self) -> bool {

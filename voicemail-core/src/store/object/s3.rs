@@ -4,8 +4,8 @@
 //! versions and delete markers of the name, data first and markers last, so that a crash in between never
 //! lets an older version come to light.
 
-use super::super::StoreError;
 use super::super::probe::Finding;
+use super::super::{Keeper, StoreError};
 use super::credentials::{FileCredentials, read_aws};
 use super::lifecycle;
 use super::observe::{Observed, ObservingConnector};
@@ -232,6 +232,62 @@ impl S3Service {
     }
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ObjectLock {
+    rule: Option<LockRule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LockRule {
+    default_retention: Option<LockRetention>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LockRetention {
+    days: Option<u32>,
+    years: Option<u32>,
+}
+
+impl S3Service {
+    /// A lock on new objects keeps their versions from being deleted.
+    async fn find_lock(&self) -> Result<Option<Keeper>, StoreError> {
+        let Some(body) = self.send(Method::GET, "/?object-lock").await?.setting()? else { return Ok(None) };
+        let rule = parse::<ObjectLock>(&body)?.rule.and_then(|rule| rule.default_retention);
+        let days = |lock: LockRetention| lock.days.or(lock.years.map(|years| years.saturating_mul(366)));
+        Ok(rule.map(|lock| Keeper { kind: "immutability", days: days(lock) }))
+    }
+
+    /// Deletions of versions are never replicated.
+    async fn find_replication(&self) -> Result<Option<Keeper>, StoreError> {
+        let body = self.send(Method::GET, "/?replication").await?.setting()?;
+        Ok(body.map(|_| Keeper { kind: "replication", days: None }))
+    }
+
+    /// Versions are removed with what they are of, if we may see whether there are any.
+    async fn find_versions(&self) -> Result<Option<Keeper>, StoreError> {
+        let body = self.send(Method::GET, "/?versioning").await?.setting()?;
+        if body
+            .map(|body| parse::<Versioning>(&body))
+            .transpose()?
+            .is_some_and(|found| found.status.is_some())
+        {
+            self.versioned.store(true, Ordering::Relaxed);
+        }
+        Ok(None)
+    }
+}
+
+/// A setting that we may not read may keep anything.
+fn or_unknown(found: Result<Option<Keeper>, StoreError>) -> Result<Option<Keeper>, StoreError> {
+    match found {
+        Err(StoreError::Credentials(_)) => Ok(Some(Keeper { kind: "unknown", days: None })),
+        other => other,
+    }
+}
+
 #[async_trait]
 impl Service for S3Service {
     async fn greet(&self) -> Result<(), StoreError> {
@@ -271,6 +327,16 @@ impl Service for S3Service {
             self.delete_version(path, version).await?;
         }
         Ok(())
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        let mut keepers = Vec::new();
+        let asked = [self.find_versions().await, self.find_lock().await, self.find_replication().await];
+        for found in asked {
+            keepers.extend(or_unknown(found)?);
+        }
+        keepers.dedup();
+        Ok(keepers)
     }
 
     fn note_version(&self) {

@@ -1,7 +1,7 @@
 //! What only one kind of object store has: versions, tags, rules that delete by themselves.
 
-use super::super::StoreError;
 use super::super::probe::Finding;
+use super::super::{Keeper, StoreError};
 use async_trait::async_trait;
 use object_store::path::Path;
 
@@ -26,6 +26,9 @@ pub(super) trait Service: Send + Sync + 'static {
 
     /// Told that a write was given a version: the store keeps what is deleted.
     fn note_version(&self);
+
+    /// Settings that keep what a deletion here doesn't remove.
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError>;
 
     /// Looks at the settings of the bucket or account that decide whether what is deleted is gone, and
     /// whether what is kept stays. `folder` is where the tenant's objects are.

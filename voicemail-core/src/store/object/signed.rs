@@ -5,13 +5,14 @@
 use super::super::StoreError;
 use super::errors::{read_code, reading};
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
 
 /// An answer, whole.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
@@ -22,6 +23,14 @@ impl Answer {
             status if status.is_success() => Ok(Some(self.body)),
             StatusCode::NOT_FOUND => Ok(None),
             _ => Err(self.refusal()),
+        }
+    }
+
+    /// The body of a setting; `None` where there is none, or the server has no such settings.
+    pub(super) fn setting(self) -> Result<Option<Bytes>, StoreError> {
+        match self.status {
+            StatusCode::NOT_IMPLEMENTED | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
+            _ => self.found(),
         }
     }
 
@@ -52,7 +61,7 @@ pub(super) fn build_request(method: Method, url: &str) -> Result<HttpRequest, St
 pub(super) async fn send(client: &HttpClient, request: HttpRequest) -> Result<Answer, StoreError> {
     let failed = |error| reading(object_store::Error::Generic { store: "raw", source: Box::new(error) });
     let response = client.execute(request).await.map_err(failed)?;
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     let body = response.into_body().collect().await.map_err(failed)?.to_bytes();
-    Ok(Answer { status, body })
+    Ok(Answer { status, headers, body })
 }

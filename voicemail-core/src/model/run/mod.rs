@@ -1,12 +1,25 @@
 //! The machine of a GDPR run: which state follows which, when, and what is kept.
 //!
-//! Forget: opening → marking → marked → purging → purged, or marked → undoing → undone.
-//! Export: collecting → ready → expired. Undo and purge contend on this one document, so exactly one
-//! wins. Identifiers are sealed while a run needs them and destroyed at its end.
+//! Forget: opening (→ awaitingApproval → opening) → marking → marked → purging → purged, or marked → undoing →
+//! undone. Export: collecting → ready → expired. Before it is marked a run can be denied or cancelled. Undo and
+//! purge contend on this one document, so exactly one wins. Identifiers are sealed while a run needs them and
+//! destroyed at its end.
 
-use super::{CallerHash, CaseId, MailboxId, PurgeItem, RunId, Time};
+mod decisions;
+mod handling;
+mod progress;
+mod receipt;
+mod replay;
+mod view;
+
+pub use decisions::DecisionError;
+pub use handling::{Approval, ApprovalReason, Denial, Extension, Handling, Verified};
+pub use progress::{CopyKeeper, RegionProgress, Residual};
+pub use receipt::{Receipt, SignedReceipt};
+
+use super::{CallerHash, CaseId, MailboxId, MessageName, PurgeItem, RunId, Time};
 use crate::broken::{self, Broken};
-use crate::gdpr_api::{Operation, RunState, RunView};
+use crate::gdpr_api::{Operation, RunState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -35,6 +48,9 @@ pub struct Run {
     pub purge_at: Option<Time>,
     /// All callers of the subject; emptied at the end.
     pub callers: Vec<CallerHash>,
+    /// Messages of the subject that were named, and their copies; emptied at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<MessageName>,
     /// Tells one list of consumers from another without holding one.
     pub subject: String,
     /// The identifiers, sealed; destroyed at the end.
@@ -63,9 +79,38 @@ pub struct Run {
     pub expires_at: Option<Time>,
     /// Late copies found by the passes after the end.
     pub late: u64,
+    /// Callers were named by number.
+    #[serde(default = "yes")]
+    pub by_number: bool,
+    /// Messages were named.
+    #[serde(default)]
+    pub by_message: bool,
+    /// What people asked and decided.
+    #[serde(default)]
+    pub handling: Handling,
+    /// How far each region is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub regions: BTreeMap<String, RegionProgress>,
+    /// How many messages legal holds keep, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kept: BTreeMap<String, u64>,
+    /// What keeps copies of what was erased, as found at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residual: Option<Residual>,
+    /// Number of its receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<u64>,
+    /// Its number in the ledger of erasures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+/// Runs of before messages could be named.
+fn yes() -> bool {
+    true
 }
 
 /// What a new run starts with.
@@ -83,6 +128,10 @@ pub struct StartRun {
     pub window: Duration,
     /// Callers of the subject.
     pub callers: Vec<CallerHash>,
+    /// Messages that were named.
+    pub messages: Vec<MessageName>,
+    /// What people asked.
+    pub handling: Handling,
     /// Digest of the subject.
     pub subject: String,
     /// Identifiers, sealed.
@@ -98,6 +147,7 @@ impl Run {
     /// A run that has done nothing yet.
     pub fn start(start: StartRun) -> Self {
         let export = start.operation == Operation::ExportMe;
+        let (by_number, by_message) = (!start.callers.is_empty(), !start.messages.is_empty());
         Self {
             id: start.id,
             case: start.case,
@@ -109,6 +159,7 @@ impl Run {
             cutoff: export.then_some(start.now),
             purge_at: None,
             callers: start.callers,
+            messages: start.messages,
             subject: start.subject,
             sealed: Some(start.sealed),
             request_key: start.request_key,
@@ -123,19 +174,30 @@ impl Run {
             ended_at: None,
             expires_at: export.then(|| start.now.plus(start.window)),
             late: 0,
+            by_number,
+            by_message,
+            handling: start.handling,
+            regions: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            residual: None,
+            receipt: None,
+            epoch: None,
             unknown: Map::new(),
         }
     }
 
-    /// F2: opening → marking; sets the times. False if it is past that already.
+    /// F2: opening → marking; sets the times. False if it is past that already, or waits for a second person.
+    ///
+    /// An approval may have taken long: the erasure is never put off beyond the deadline for it.
     pub fn open(&mut self, now: Time) -> bool {
-        if self.state != RunState::Opening {
+        if self.state != RunState::Opening || !self.handling.is_cleared() {
             return false;
         }
+        let latest = self.due_at().max(now);
         self.state = RunState::Marking;
         self.marked_at = Some(now);
         self.cutoff = Some(now.plus(CUTOFF_MARGIN));
-        self.purge_at = Some(now.plus(self.window));
+        self.purge_at = Some(now.plus(self.window).min(latest));
         true
     }
 
@@ -225,34 +287,15 @@ impl Run {
         self.ended_at = Some(now);
         self.sealed = None;
         self.callers.clear();
+        self.messages.clear();
         self.touched.clear();
         true
     }
 
     /// Whether nothing more will happen to it but the passes after the end.
     pub fn has_ended(&self) -> bool {
-        matches!(self.state, RunState::Undone | RunState::Purged | RunState::Expired)
-    }
-
-    /// What the API shows.
-    pub fn view(&self) -> RunView {
-        let text = |time: Option<Time>| time.map(Time::rfc3339);
-        let purged = self.state == RunState::Purged;
-        RunView {
-            id: self.id.as_str().into(),
-            operation: self.operation,
-            state: self.state,
-            created_at: self.created_at.rfc3339(),
-            marked_at: text(self.marked_at),
-            purge_at: text(self.purge_at),
-            erased_at: text(self.erased_at),
-            ended_at: text(self.ended_at),
-            expires_at: text(self.expires_at),
-            matched: self.matched,
-            erased: self.erased,
-            exported: self.exported,
-            receipt: purged.then(|| format!("gdpr/{}.receipt", self.id)),
-        }
+        use RunState::{Cancelled, Denied, Expired, Purged, Undone};
+        matches!(self.state, Undone | Purged | Expired | Denied | Cancelled)
     }
 }
 
@@ -261,51 +304,4 @@ impl Run {
 pub struct Manifest {
     /// By mailbox.
     pub items: BTreeMap<MailboxId, Vec<PurgeItem>>,
-}
-
-/// Proof of an erasure, without personal data: `gdpr/<run>.receipt`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// Version of this shape.
-    pub schema: u32,
-    /// The tenant.
-    pub tenant: String,
-    /// The store.
-    pub store_id: String,
-    /// The case, as given.
-    pub case: String,
-    /// The run.
-    pub run: RunId,
-    /// Keyed digest of the identifiers.
-    pub subject: String,
-    /// When the messages were hidden.
-    pub marked_at: String,
-    /// From when they counted as erased.
-    pub purge_at: String,
-    /// When the last trace was gone and the search found nothing.
-    pub erased_at: String,
-    /// Messages found.
-    pub matched: u64,
-    /// Messages erased.
-    pub erased: u64,
-    /// Rounds of search and erasure.
-    pub rounds: u32,
-    /// Rule sets of number normalisation that were searched.
-    pub rule_sets: Vec<u32>,
-    /// Messages of callers without a number can't be found by number, and say so.
-    pub withheld_not_searched: bool,
-    /// Version of the program.
-    pub version: String,
-}
-
-/// A receipt and its Ed25519 signature over the exact bytes of `receipt`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SignedReceipt {
-    /// The receipt as JSON text: these bytes are signed.
-    pub receipt: String,
-    /// Signature, base64.
-    pub signature: String,
-    /// Public key, base64, raw 32 bytes.
-    pub public_key: String,
 }

@@ -1,0 +1,34 @@
+//! `voicemail admin replay-erasures`: after a restore, what was erased since the backup is erased again.
+
+use super::{Access, CommandResult, open};
+use crate::clock::World;
+use crate::config::TenantConfig;
+use crate::core::TenantKeys;
+use crate::gdpr::Gdpr;
+use crate::gdpr_api::LedgerView;
+use std::io::Write;
+use std::sync::Arc;
+
+/// `voicemail admin replay-erasures`. 0: the store has erased all that the ledger says.
+///
+/// # Errors
+/// The ledger can't be read or doesn't fit the store, or the store fails: repeat it then.
+pub async fn run_replay_erasures(
+    config: &TenantConfig,
+    world: &World,
+    ledger: &str,
+    out: &mut (dyn Write + Send),
+) -> CommandResult {
+    let ledger: LedgerView = serde_json::from_str(ledger).map_err(|error| {
+        format!("the ledger can't be read (line {}, column {})", error.line(), error.column())
+    })?;
+    let context = open(config, Access::Write, world).await?;
+    let keys = TenantKeys::read(&config.keys_dir)?;
+    let replayed = Gdpr::new(context, Arc::new(keys.receipt)).replay(&ledger).await?;
+    writeln!(
+        out,
+        "{} erasures carried out again, {} messages erased; the store knows {} erasures now",
+        replayed.runs, replayed.erased, replayed.head.epoch
+    )?;
+    Ok(0)
+}

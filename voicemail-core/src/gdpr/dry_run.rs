@@ -1,0 +1,58 @@
+//! A dry run: finds and counts, and changes nothing, because what it holds can't: every call that writes is refused
+//! by its store handles.
+
+use super::forget::answer;
+use super::intake::Wanted;
+use super::search::{by_region, find};
+use super::subject::refresh_rules;
+use super::{Gdpr, GdprError};
+use crate::context::Context;
+use crate::gdpr_api::{GdprAnswer, RunState};
+use crate::model::{Run, RunId, StartRun};
+use crate::store::Key;
+
+/// Carries the search of a request out.
+pub(super) async fn count(gdpr: &Gdpr, wanted: &Wanted) -> Result<GdprAnswer, GdprError> {
+    // The one handle that is used from here on.
+    let context = &gdpr.context.read_only();
+    refresh_rules(context).await?;
+    ask_regions(context).await?;
+    let run = imagine(context, wanted);
+    let found = find(context, &super::target::Target::of(&run), run.created_at).await?;
+    let mut answer = answer(context, wanted, &run, &found);
+    answer.run.id = format!("{}/{}.dry-run", wanted.case.key(), wanted.operation.segment());
+    answer.run.state = RunState::DryRun;
+    answer.run.matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    (answer.run.received_at, answer.run.expires_at) = (None, None);
+    let mut counted = run;
+    counted.note_matched(&by_region(&found));
+    answer.run.regions = counted.region_views(&context.master());
+    Ok(answer)
+}
+
+/// The run that the request would make.
+fn imagine(context: &Context, wanted: &Wanted) -> Run {
+    Run::start(StartRun {
+        id: RunId::new(&wanted.case, wanted.operation, 1),
+        case: wanted.case.clone(),
+        operation: wanted.operation,
+        now: context.world().now(),
+        window: wanted.window,
+        callers: wanted.subject.callers(context),
+        messages: wanted.subject.messages.clone(),
+        handling: wanted.handling.clone(),
+        subject: String::new(),
+        sealed: String::new(),
+        request_key: None,
+    })
+}
+
+/// Whether every region answers a read: a run would need them all.
+async fn ask_regions(context: &Context) -> Result<(), GdprError> {
+    for (name, store) in context.regions() {
+        if store.get(&Key::region()).await.is_err() {
+            return Err(GdprError::RegionDown { region: name.clone() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What the metrics say of open runs: looked up now and then by the sweeper, and counted against the clock whenever
+//! somebody asks, so that a sweeper that stands still makes no deadline look farther away.
+
+use super::Gdpr;
+use super::runs::load_run;
+use crate::context::Context;
+use crate::gdpr_api::{Operation, RunState};
+use crate::mailbox::decode;
+use crate::model::{Due, DueItem, Run, Time};
+use crate::store::{Key, StoreError};
+use futures::TryStreamExt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+/// Open runs as last seen.
+#[derive(Default)]
+pub(crate) struct Facts(Mutex<Vec<Run>>);
+
+/// What open runs come to now. Seconds count from now; ratios are of the time from receipt to deadline.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// Open runs by phase.
+    pub phases: BTreeMap<RunState, u64>,
+    /// By operation: how long until the earliest deadline; negative once it has passed.
+    pub to_deadline: BTreeMap<Operation, f64>,
+    /// By operation: how much of the time until its deadline the latest run has used.
+    pub deadline_used: BTreeMap<Operation, f64>,
+    /// How long ago the oldest mark was set that is neither undone nor erased.
+    pub oldest_mark: f64,
+    /// Messages that are hidden and not yet erased.
+    pub waiting: u64,
+    /// Runs past their deadline.
+    pub overdue: u64,
+    /// How long ago the latest erasure should have begun that hasn't ended.
+    pub late: f64,
+}
+
+impl Gdpr {
+    /// Looks all open runs up.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn look_up_open_runs(&self) -> Result<(), StoreError> {
+        let runs = find_open(&self.context).await?;
+        *self.facts.0.lock().unwrap_or_else(PoisonError::into_inner) = runs;
+        Ok(())
+    }
+
+    /// What the metrics show.
+    pub fn measure(&self) -> Measured {
+        let runs = self.facts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        measure(&runs, self.context.world().now())
+    }
+}
+
+/// Every open run has a due item.
+async fn find_open(context: &Context) -> Result<Vec<Run>, StoreError> {
+    let (mut seen, mut runs) = (BTreeSet::new(), Vec::new());
+    let mut keys = context.store().list("due/");
+    while let Some(text) = keys.try_next().await? {
+        let name = text.rsplit('/').next().and_then(|name| name.strip_prefix("run."));
+        let Some((run, _stage)) = name.and_then(|name| name.rsplit_once('.')) else { continue };
+        let Some(key) = Key::listed(&text).filter(|_| seen.insert(run.to_owned())) else { continue };
+        let Some(bytes) = context.store().get(&key).await? else { continue };
+        let Ok(DueItem { due: Due::Run { run, .. }, .. }) = decode(&bytes) else { continue };
+        match load_run(context, &run).await {
+            Err(error) if error.is_about_one() => {}
+            found => runs.extend(found?.filter(is_open)),
+        }
+    }
+    Ok(runs)
+}
+
+/// An export that can be fetched has been answered.
+fn is_open(run: &Run) -> bool {
+    !run.has_ended() && run.state != RunState::Ready
+}
+
+fn seconds(later: Time, earlier: Time) -> f64 {
+    // Milliseconds of centuries fit.
+    #[allow(clippy::cast_precision_loss, reason = "a metric")]
+    let ms = later.0.saturating_sub(earlier.0) as f64;
+    ms / 1_000.0
+}
+
+fn measure(runs: &[Run], now: Time) -> Measured {
+    let mut measured = Measured::default();
+    for run in runs {
+        *measured.phases.entry(run.state_at(now)).or_default() += 1;
+        let left = seconds(run.due_at(), now);
+        let used = seconds(now, run.received_at()) / seconds(run.due_at(), run.received_at()).max(1.0);
+        let earliest = measured.to_deadline.entry(run.operation).or_insert(left);
+        *earliest = earliest.min(left);
+        let most = measured.deadline_used.entry(run.operation).or_insert(used);
+        *most = most.max(used);
+        measured.overdue += u64::from(left < 0.0);
+        if let (Some(marked), RunState::Marked | RunState::Purging) = (run.marked_at, run.state) {
+            measured.oldest_mark = measured.oldest_mark.max(seconds(now, marked));
+            measured.waiting += run.matched.saturating_sub(run.erased).saturating_sub(run.held());
+            let late = run.purge_at.map_or(0.0, |at| seconds(now, at));
+            measured.late = measured.late.max(late);
+        }
+    }
+    measured
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::gdpr_api::{Operation, RunState};
+    use crate::testing::{CALLER, Site, body};
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn open_runs_are_counted_against_the_clock_and_ended_ones_are_not() {
+        let site = Site::in_memory().await;
+        site.deposit("1001", CALLER).await;
+        site.core.gdpr.forget(body("c", Some(CALLER), 3_600)).await.unwrap();
+        site.core.gdpr.look_up_open_runs().await.unwrap();
+        site.pass_time(Duration::from_secs(15 * 86_400));
+        let measured = site.core.gdpr.measure();
+        assert_eq!(measured.phases, BTreeMap::from([(RunState::Marked, 1)]));
+        assert_eq!((measured.waiting, measured.overdue), (1, 0));
+        assert!((measured.deadline_used[&Operation::ForgetMe] - 0.5).abs() < 0.01, "{measured:?}");
+        assert!((measured.to_deadline[&Operation::ForgetMe] - 15.0 * 86_400.0).abs() < 1.0, "{measured:?}");
+        assert!((measured.late - (15.0 * 86_400.0 - 3_600.0)).abs() < 1.0, "{measured:?}");
+        site.sweep().await;
+        assert_eq!(site.core.gdpr.measure().phases, BTreeMap::new(), "the sweeper looked them up again");
+    }
+}

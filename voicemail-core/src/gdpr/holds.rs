@@ -1,0 +1,155 @@
+//! Legal holds: a property of a message, whatever case it belongs to.
+//!
+//! A held message stays hidden if an erasure hides it, and is left out of every round of it. When the hold ends and
+//! an erasure has covered the message meanwhile, it goes at once, by its own deletion.
+
+use super::intake::statement;
+use super::runs::{change, load_run};
+use super::{Gdpr, GdprError, register};
+use crate::context::Context;
+use crate::gdpr_api::{HoldBody, HoldView, RunState};
+use crate::mailbox::{Remover, encode};
+use crate::model::{
+    Due, Entry, IndexOp, IndexOutcome, LegalHold, MailboxId, MessageId, MessageName, MessageState, PurgeItem,
+    Run, RunId,
+};
+use crate::store::patience::{delete, ensure};
+use crate::store::{Key, StoreError};
+use serde_json::Map;
+
+pub(super) async fn put(
+    gdpr: &Gdpr,
+    message: &MessageName,
+    body: &HoldBody,
+    by: &str,
+) -> Result<HoldView, GdprError> {
+    let context = &gdpr.context;
+    let reason = statement(Some(&body.reason), "reason")?.unwrap_or_default();
+    let since = context.world().now();
+    let hold = LegalHold { reason, by: Some(by.to_owned()), since, unknown: Map::new() };
+    let op = IndexOp::PutLegalHold { id: message.id, hold };
+    let applied = context.indexes().try_apply(&message.mailbox, op).await?;
+    match applied.map(|applied| applied.outcome) {
+        Some(IndexOutcome::Done) => get(gdpr, message).await,
+        _ => Err(GdprError::UnknownMessage),
+    }
+}
+
+pub(super) async fn get(gdpr: &Gdpr, message: &MessageName) -> Result<HoldView, GdprError> {
+    let hold = load(&gdpr.context, message).await?.and_then(|entry| entry.legal_hold);
+    let show = |hold: LegalHold| HoldView { reason: hold.reason, by: hold.by, since: hold.since.rfc3339() };
+    hold.map(show).ok_or(GdprError::UnknownMessage)
+}
+
+/// Ends a hold; without one nothing happens. The due item comes first, so that a crash in between doesn't keep what
+/// an erasure should have taken.
+pub(super) async fn end(gdpr: &Gdpr, message: &MessageName) -> Result<(), GdprError> {
+    let context = &gdpr.context;
+    let entry = load(context, message).await?.ok_or(GdprError::UnknownMessage)?;
+    let Some(hold) = entry.legal_hold else { return Ok(()) };
+    let item = Due::Released { message: message.clone(), reason: hold.reason }.at(context.world().now());
+    let key = Key::due(&item);
+    ensure(context.store(), context.world(), &key, &encode(&item)?).await?;
+    context.expect_due(item.at);
+    context.indexes().try_apply(&message.mailbox, IndexOp::EndLegalHold(message.id)).await?;
+    if let Due::Released { message, reason } = &item.due {
+        end_release(context, message, reason).await?;
+    }
+    Ok(delete(context.store(), context.world(), &key).await?)
+}
+
+async fn load(context: &Context, message: &MessageName) -> Result<Option<Entry>, StoreError> {
+    let index = context.indexes().load(&message.mailbox).await?;
+    Ok(index.and_then(|index| index.entries.get(&message.id).cloned()))
+}
+
+/// What becomes of a message whose hold has ended. Held again, or in nobody's way, it stays.
+pub(crate) async fn end_release(
+    context: &Context,
+    message: &MessageName,
+    reason: &str,
+) -> Result<(), GdprError> {
+    let Some(entry) = load(context, message).await? else { return Ok(()) };
+    if entry.legal_hold.is_some() || entry.state == MessageState::Deleting {
+        return Ok(());
+    }
+    let covering = find_erasures(context, &message.mailbox, &entry).await?;
+    if covering.is_empty() {
+        return Ok(());
+    }
+    context.guard_clock().await?;
+    let item = PurgeItem::of_entry(message.id, &entry);
+    Remover::new(context).remove(&message.mailbox, &item).await?;
+    for run in covering {
+        note_gone(context, &run, reason).await?;
+    }
+    Ok(())
+}
+
+/// Runs that hide the message and have erased, or are erasing. Flags of undone ones are cleared on the way.
+async fn find_erasures(
+    context: &Context,
+    mailbox: &MailboxId,
+    entry: &Entry,
+) -> Result<Vec<RunId>, StoreError> {
+    let mut covering = Vec::new();
+    for run in entry.forget.keys() {
+        match load_run(context, run).await?.map(|run| run.state) {
+            Some(RunState::Purging | RunState::Purged) => covering.push(run.clone()),
+            Some(RunState::Undone) => {
+                context.indexes().try_apply(mailbox, IndexOp::ClearFlags { run: run.clone() }).await?;
+            }
+            _ => {}
+        }
+    }
+    Ok(covering)
+}
+
+async fn note_gone(context: &Context, run: &RunId, reason: &str) -> Result<(), StoreError> {
+    let note = |run: &mut Run, _| {
+        let Some(kept) = run.kept.get_mut(reason) else { return (false, ()) };
+        *kept = kept.saturating_sub(1);
+        let none_left = *kept == 0;
+        if none_left {
+            run.kept.remove(reason);
+        }
+        run.late += 1;
+        (true, ())
+    };
+    match change(context, run, note).await? {
+        Some((run, ())) => register::note(context, &run).await,
+        None => Ok(()),
+    }
+}
+
+impl Gdpr {
+    /// Puts a message under a legal hold, or changes its reason.
+    ///
+    /// # Errors
+    /// `UnknownMessage`, `InvalidField`, or the store's.
+    pub async fn hold(
+        &self,
+        mailbox: &MailboxId,
+        id: MessageId,
+        body: &HoldBody,
+        by: &str,
+    ) -> Result<HoldView, GdprError> {
+        put(self, &MessageName::new(mailbox, id), body, by).await
+    }
+
+    /// A message's legal hold.
+    ///
+    /// # Errors
+    /// `UnknownMessage` when there is none, or the store's.
+    pub async fn legal_hold(&self, mailbox: &MailboxId, id: MessageId) -> Result<HoldView, GdprError> {
+        get(self, &MessageName::new(mailbox, id)).await
+    }
+
+    /// Ends a message's legal hold. What an erasure covered meanwhile goes now.
+    ///
+    /// # Errors
+    /// `UnknownMessage`, `ClockSkew`, or the store's: then the sweeper completes it.
+    pub async fn release(&self, mailbox: &MailboxId, id: MessageId) -> Result<(), GdprError> {
+        end(self, &MessageName::new(mailbox, id)).await
+    }
+}

@@ -1,0 +1,213 @@
+//! The ledger: what was erased, by hash and cut-off only, entered before the first deletion of an erasure.
+//!
+//! It is a chain (see [`chain`](super::chain)), so that its head tells a store that was restored from one that
+//! wasn't; its entries are what [`replay`](super::replay) erases again. They go when no backup can be as old.
+
+use super::GdprError;
+use super::chain::{self, LEDGER, Link, Once};
+use super::erase::Scope;
+use super::runs::change;
+use super::target::Target;
+use crate::context::Context;
+use crate::gdpr_api::{LedgerHead, LedgerText, LedgerView};
+use crate::model::{CallerHash, CaseId, MARK_MINIMUM, MessageName, Run, RunId, TenantDocument, Time};
+use crate::store::documents::Decision;
+use crate::store::patience::delete;
+use crate::store::{Key, StoreError};
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// One erasure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LedgerEntry {
+    pub(super) schema: u32,
+    pub(super) epoch: u64,
+    /// SHA-256 of the entry before.
+    pub(super) previous: String,
+    pub(super) case: CaseId,
+    pub(super) run: RunId,
+    pub(super) callers: Vec<CallerHash>,
+    pub(super) messages: Vec<MessageName>,
+    pub(super) cutoff: Time,
+    /// When it was entered.
+    pub(super) at: Time,
+}
+
+impl LedgerEntry {
+    pub(super) fn target(&self) -> Target {
+        Target { callers: self.callers.clone(), messages: self.messages.clone() }
+    }
+
+    pub(super) fn read(text: &str) -> Result<Self, GdprError> {
+        serde_json::from_str(text).map_err(|_| GdprError::LedgerMismatch("an entry can't be read"))
+    }
+}
+
+/// Enters a purge that begins. Repeating it does nothing.
+pub(super) async fn enter(context: &Context, run: &Run, scope: Scope<'_>) -> Result<(), GdprError> {
+    if run.epoch.is_some() {
+        return Ok(());
+    }
+    let Target { callers, messages } = scope.target.clone();
+    let entry = LedgerEntry {
+        schema: 1,
+        epoch: 0,
+        previous: String::new(),
+        case: run.case.clone(),
+        run: run.id.clone(),
+        callers,
+        messages,
+        cutoff: scope.cutoff,
+        at: context.world().now(),
+    };
+    let make = |epoch, previous: &str| {
+        let entry = LedgerEntry { epoch, previous: previous.to_owned(), ..entry.clone() };
+        let failed = |error| StoreError::Refused(format!("the ledger can't be encoded: {error}"));
+        let text = serde_json::to_string(&entry).map_err(failed)?;
+        Ok(Link { hash: chain::hash(&text), text, beside: None })
+    };
+    let first = tenant_epoch(context).await?;
+    if let Some(epoch) = chain::append(context, LEDGER, first, Once::Entered(scope.run), make).await? {
+        note_epoch(context, scope.run, epoch).await?;
+    }
+    Ok(())
+}
+
+/// Whom a purge that has begun is about; nobody if it hasn't, or is older than the ledger reaches.
+pub(super) async fn read_target(context: &Context, run: &Run) -> Result<Target, GdprError> {
+    let Some(epoch) = run.epoch else { return Ok(Target::default()) };
+    match context.store().get(&Key::chain_link(LEDGER, epoch)).await? {
+        Some(bytes) => Ok(LedgerEntry::read(&String::from_utf8_lossy(&bytes))?.target()),
+        None => Ok(Target::default()),
+    }
+}
+
+/// The run and the tenant know the number.
+pub(super) async fn note_epoch(context: &Context, run: &RunId, epoch: u64) -> Result<(), StoreError> {
+    let note = |run: &mut Run, _| {
+        let fresh = run.epoch.is_none();
+        run.epoch = run.epoch.or(Some(epoch));
+        (fresh, ())
+    };
+    change(context, run, note).await?;
+    raise_epoch(context, epoch).await
+}
+
+/// The number that erasures of before the ledger reached.
+async fn tenant_epoch(context: &Context) -> Result<u64, StoreError> {
+    let tenant: Option<TenantDocument> = context.documents().load(&Key::tenant()).await?;
+    Ok(tenant.map_or(0, |tenant| tenant.erasure_epoch))
+}
+
+pub(super) async fn raise_epoch(context: &Context, epoch: u64) -> Result<(), StoreError> {
+    let raise = |found: Option<TenantDocument>, _| match found {
+        Some(mut tenant) if tenant.erasure_epoch < epoch => {
+            tenant.erasure_epoch = epoch;
+            Decision::Write(tenant, ())
+        }
+        _ => Decision::Keep(()),
+    };
+    context.documents().update(&Key::tenant(), raise).await
+}
+
+/// The newest erasure.
+pub(super) async fn read_head(context: &Context) -> Result<LedgerHead, StoreError> {
+    let head = chain::read_head(context, LEDGER).await?;
+    let epoch = if head.number == 0 { tenant_epoch(context).await? } else { head.number };
+    Ok(LedgerHead { epoch, hash: head.hash })
+}
+
+/// The ledger after that number.
+pub(super) async fn read(context: &Context, after: u64) -> Result<LedgerView, GdprError> {
+    let head = read_head(context).await?;
+    let mut entries = Vec::new();
+    for (epoch, key) in list(context).await? {
+        if epoch <= after || epoch > head.epoch {
+            continue;
+        }
+        if let Some(bytes) = context.store().get(&key).await? {
+            entries.push(LedgerText { epoch, text: String::from_utf8_lossy(&bytes).into_owned() });
+        }
+    }
+    Ok(LedgerView { store_id: context.identity().store_id.clone(), head, entries })
+}
+
+async fn list(context: &Context) -> Result<Vec<(u64, Key)>, StoreError> {
+    let keys: Vec<String> = context.store().list("ledger/").try_collect().await?;
+    let number = |key: &String| key.rsplit('/').next().and_then(|name| name.parse::<u64>().ok());
+    Ok(keys.iter().filter_map(|key| Some((number(key)?, Key::listed(key)?))).collect())
+}
+
+/// Why a store isn't the one that the head is of; none if it is.
+pub(crate) async fn find_restore(
+    context: &Context,
+    expected: &LedgerHead,
+) -> Result<Option<String>, StoreError> {
+    let head = read_head(context).await?;
+    if head.epoch < expected.epoch {
+        return Ok(Some(format!(
+            "the store knows {} erasures and {} were carried out: it was restored from a backup; run voicemail \
+             admin replay-erasures",
+            head.epoch, expected.epoch
+        )));
+    }
+    let known = match head.epoch == expected.epoch {
+        true => Some(head.hash),
+        false => context
+            .store()
+            .get(&Key::chain_link(LEDGER, expected.epoch))
+            .await?
+            .map(|bytes| chain::hash(&String::from_utf8_lossy(&bytes))),
+    };
+    let differs = known.is_some_and(|known| !expected.hash.is_empty() && known != expected.hash);
+    Ok(differs.then(|| {
+        "the store's erasures are others than those carried out: it was restored from a backup, and erased from \
+         since"
+            .into()
+    }))
+}
+
+/// Removes entries that are older than any backup.
+pub(crate) async fn expire(context: &Context) -> Result<(), StoreError> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let life = context.config().gdpr.backup_retention.max(MARK_MINIMUM) + DAY;
+    let (now, mut removed) = (context.world().now(), false);
+    for (_, key) in list(context).await? {
+        let Some(bytes) = context.store().get(&key).await? else { continue };
+        let entry = LedgerEntry::read(&String::from_utf8_lossy(&bytes)).ok();
+        // Numbers rise with time: all that follow are younger.
+        if entry.is_some_and(|entry| entry.at.plus(life) > now) {
+            break;
+        }
+        delete(context.store(), context.world(), &key).await?;
+        removed = true;
+    }
+    if removed {
+        context.store().prune_history(&Key::chain_head(LEDGER)).await?;
+    }
+    Ok(())
+}
+
+/// Puts entries of another ledger in the place of this store's, whose erasures have been carried out here too.
+pub(super) async fn adopt(
+    context: &Context,
+    entries: &[LedgerText],
+    newest: &LedgerHead,
+) -> Result<(), StoreError> {
+    for entry in entries {
+        let key = Key::chain_link(LEDGER, entry.epoch);
+        crate::store::patience::ensure(context.store(), context.world(), &key, &entry.text.clone().into())
+            .await?;
+    }
+    let adopt = |found: Option<chain::ChainHead>, _| {
+        let mut head = found.unwrap_or_default();
+        if head.number >= newest.epoch {
+            return Decision::Keep(());
+        }
+        (head.number, head.hash, head.pending) = (newest.epoch, newest.hash.clone(), None);
+        Decision::Write(head, ())
+    };
+    context.documents().update(&Key::chain_head(LEDGER), adopt).await?;
+    raise_epoch(context, newest.epoch).await
+}

@@ -1,0 +1,90 @@
+//! The export's page for people, `index.html`: self-contained, without scripts, everything stored escaped.
+
+use std::fmt::Write;
+
+/// A message as the page shows it; all text as stored.
+pub(super) struct Row<'a> {
+    pub(super) file: &'a str,
+    pub(super) mailbox: &'a str,
+    pub(super) received: &'a str,
+    pub(super) caller: Option<&'a str>,
+    pub(super) name: Option<&'a str>,
+    pub(super) duration_ms: u64,
+}
+
+const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+    <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
+    media-src 'self' file:\">\n<title>Voicemail messages</title>\n<style>body{font-family:sans-serif;margin:2em}\
+    table{border-collapse:collapse}th,td{border:1px solid #999;padding:.4em .8em;text-align:left}</style>\n\
+    </head>\n<body>\n";
+
+/// The whole page.
+pub(super) fn render(case: &str, created: &str, rows: &[Row<'_>]) -> String {
+    let mut page = HEAD.to_owned();
+    // Writing to a string can't fail.
+    let _ = write!(
+        page,
+        "<h1>Voicemail messages</h1>\n<p>Case {}, {}: {} messages. manifest.json describes each file.</p>\n",
+        escape(case),
+        escape(created),
+        rows.len()
+    );
+    page.push_str("<table>\n<tr><th>Received</th><th>Mailbox</th><th>Caller</th><th>Name</th><th>Length</th><th>Audio</th></tr>\n");
+    for row in rows {
+        let file = escape(row.file);
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><audio controls preload=\"none\" \
+             src=\"{file}\"></audio> <a href=\"{file}\">{file}</a></td></tr>",
+            escape(row.received),
+            escape(row.mailbox),
+            escape(row.caller.unwrap_or("withheld")),
+            escape(row.name.unwrap_or_default()),
+            length(row.duration_ms),
+        );
+    }
+    page.push_str("</table>\n</body>\n</html>\n");
+    page
+}
+
+fn length(ms: u64) -> String {
+    let seconds = ms.div_ceil(1_000);
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_caller_calls_himself_is_text_and_nothing_else() {
+        let name = "<script>alert(\"1\")</script>&'";
+        let row = Row {
+            file: "a.wav",
+            mailbox: "1001",
+            received: "2026-01-31T12:00:00.000Z",
+            caller: None,
+            name: Some(name),
+            duration_ms: 61_001,
+        };
+        let page = render("<b>7</b>", "now", &[row]);
+        assert!(!page.contains("<script>") && !page.contains("<b>"), "{page}");
+        assert!(page.contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;"), "{page}");
+        assert!(page.contains("<td>withheld</td>") && page.contains("<td>1:02</td>"), "{page}");
+    }
+}

@@ -1,0 +1,48 @@
+//! Keeps the register: one entry a run, made with it, rewritten when something is decided, and kept for ever.
+
+use super::GdprError;
+use crate::context::Context;
+use crate::model::{RegisterEntry, Run, Time};
+use crate::store::documents::Decision;
+use crate::store::{Key, StoreError};
+use futures::TryStreamExt;
+
+/// Writes what the register says of a run now.
+pub(super) async fn note(context: &Context, run: &Run) -> Result<(), StoreError> {
+    let entry = RegisterEntry::of(run, context.world().now());
+    let write = |found: Option<RegisterEntry>, _| match found {
+        Some(known) if entry.is_behind(&known) => Decision::Keep(()),
+        Some(known) => {
+            let entry = RegisterEntry { unknown: known.unknown.clone(), ..entry.clone() };
+            if entry == known { Decision::Keep(()) } else { Decision::Write(entry, ()) }
+        }
+        None => Decision::Write(entry.clone(), ()),
+    };
+    context.documents().update(&Key::register(run.received_at(), &run.id), write).await
+}
+
+/// Longest stretch that one call reads, in months.
+const MOST_MONTHS: u32 = 120;
+
+/// Entries of requests received from `from` up to and without `to`, oldest first.
+pub(super) async fn read(context: &Context, from: Time, to: Time) -> Result<Vec<RegisterEntry>, GdprError> {
+    if from >= to || from.plus_months(MOST_MONTHS) < to {
+        return Err(GdprError::InvalidField("to", "write a time after from, at most ten years later".into()));
+    }
+    let mut entries: Vec<RegisterEntry> = Vec::new();
+    for step in 0..=MOST_MONTHS {
+        let month = from.first_of_month().plus_months(step);
+        if month >= to {
+            break;
+        }
+        let keys: Vec<String> =
+            context.store().list(&format!("register/{}/", month.month())).try_collect().await?;
+        for key in keys.iter().filter_map(|key| Key::listed(key)) {
+            entries.extend(context.documents().load::<RegisterEntry>(&key).await?);
+        }
+    }
+    let received = |entry: &RegisterEntry| Time::from_rfc3339(&entry.received_at).unwrap_or_default();
+    entries.retain(|entry| received(entry) >= from && received(entry) < to);
+    entries.sort_by_key(|entry| (received(entry), entry.run.clone()));
+    Ok(entries)
+}

@@ -1,0 +1,205 @@
+//! Four eyes, denials, deadlines, dry runs, the list of cases and the register.
+
+use super::{DAY, run, state};
+use crate::config::ApprovalRule;
+use crate::gdpr::{CaseFilter, GdprError};
+use crate::gdpr_api::{
+    ApproveBody, CancelBody, DenialGround, DenyBody, ExtendBody, GdprBody, RunState, Verification,
+};
+use crate::model::{CaseId, DecisionError, Time};
+use crate::testing::{CALLER, START, Site, Switch, Switched, body, mailbox};
+use std::sync::Arc;
+
+fn case(name: &str) -> CaseId {
+    name.parse().unwrap()
+}
+
+fn asked(case: &str) -> GdprBody {
+    GdprBody {
+        requester: Some("operator".into()),
+        requested_by: Some("ann".into()),
+        ..body(case, Some(CALLER), 0)
+    }
+}
+
+async fn with_approval(rule: ApprovalRule, large: u32) -> Site {
+    let site = Site::in_memory().await;
+    site.configure(|gdpr| (gdpr.approval.required, gdpr.approval.large_matches) = (rule, large));
+    site.deposit("1001", CALLER).await;
+    site.deposit("1002", CALLER).await;
+    site
+}
+
+#[tokio::test]
+async fn nothing_is_hidden_before_a_second_person_says_yes() {
+    let site = with_approval(ApprovalRule::Always, 1).await;
+    let answer = site.core.gdpr.forget(asked("c")).await.unwrap();
+    assert_eq!((answer.run.state, answer.run.matched), (RunState::AwaitingApproval, 2));
+    assert_eq!(site.core.mailboxes.mwi(&mailbox("1001")).await.unwrap().new, 1);
+    site.sweep_after(2 * DAY).await;
+    assert_eq!(state(&site, "c").await, RunState::AwaitingApproval, "no sweeper approves");
+    for same in ["operator", "ann"] {
+        let refused = site.core.gdpr.approve(&case("c"), &ApproveBody::default(), same).await;
+        assert_eq!(refused, Err(GdprError::Decision(DecisionError::SamePerson)));
+    }
+    let run = site.core.gdpr.approve(&case("c"), &ApproveBody::default(), "ben").await.unwrap();
+    assert_eq!((run.state, run.approval.unwrap().by.as_deref()), (RunState::Marked, Some("ben")));
+    assert_eq!(site.core.mailboxes.mwi(&mailbox("1001")).await.unwrap().new, 0);
+    site.sweep_after(1).await;
+    assert_eq!(state(&site, "c").await, RunState::Purged);
+}
+
+#[tokio::test]
+async fn an_unapproved_duplicate_never_runs() {
+    let site = with_approval(ApprovalRule::Always, 1).await;
+    let first = site.core.gdpr.forget(asked("c")).await.unwrap().run;
+    let second = site.core.gdpr.forget(asked("c")).await.unwrap().run;
+    assert_eq!((first.id, second.state), (second.id, RunState::AwaitingApproval));
+    assert!(matches!(site.core.gdpr.undo(body("c", None, 0)).await, Err(GdprError::NoRunToUndo)));
+}
+
+#[tokio::test]
+async fn a_switchboard_takes_an_approval_and_a_single_caller_does_not() {
+    let many = with_approval(ApprovalRule::Large, 2).await;
+    assert_eq!(many.core.gdpr.forget(asked("c")).await.unwrap().run.state, RunState::AwaitingApproval);
+    let few = with_approval(ApprovalRule::Large, 3).await;
+    assert_eq!(few.core.gdpr.forget(asked("c")).await.unwrap().run.state, RunState::Marked);
+    let asked_for = with_approval(ApprovalRule::Never, 3).await;
+    let body = GdprBody { require_approval: true, ..asked("c") };
+    assert_eq!(asked_for.core.gdpr.forget(body).await.unwrap().run.state, RunState::AwaitingApproval);
+}
+
+#[tokio::test]
+async fn an_approval_whose_worker_died_is_carried_out_by_the_sweeper() {
+    let site = with_approval(ApprovalRule::Always, 1).await;
+    let id = site.core.gdpr.forget(asked("c")).await.unwrap().run.id;
+    let approve = |run: &mut serde_json::Value| {
+        run["state"] = "opening".into();
+        run["handling"]["approval"]["by"] = "ben".into();
+        run["handling"]["approval"]["at"] = START.0.into();
+    };
+    site.edit(&crate::store::Key::listed(&format!("gdpr/{id}")).unwrap(), approve).await;
+    site.sweep_after(2 * DAY).await;
+    site.sweep_after(1).await;
+    assert_eq!(state(&site, "c").await, RunState::Purged);
+}
+
+#[tokio::test]
+async fn a_denial_says_on_which_ground_and_a_cancellation_comes_before_the_mark_or_not_at_all() {
+    let site = with_approval(ApprovalRule::Always, 1).await;
+    site.core.gdpr.forget(asked("c")).await.unwrap();
+    let deny = DenyBody { run: None, ground: DenialGround::LegalClaims, text: Some("a lawsuit".into()) };
+    let denied = site.core.gdpr.deny(&case("c"), &deny, "ben").await.unwrap();
+    assert_eq!(denied.state, RunState::Denied);
+    assert_eq!(denied.denial.unwrap().ground, Some(DenialGround::LegalClaims));
+    assert!(denied.receipt_number.is_some());
+    assert!(site.core.gdpr.approve(&case("c"), &ApproveBody::default(), "ben").await.is_err());
+    assert_eq!(site.core.mailboxes.mwi(&mailbox("1001")).await.unwrap().new, 1);
+    let silent = DenyBody { run: None, ground: DenialGround::Other, text: None };
+    assert!(site.core.gdpr.deny(&case("c"), &silent, "ben").await.is_err());
+
+    site.core.gdpr.forget(asked("d")).await.unwrap();
+    let cancelled = site.core.gdpr.cancel(&case("d"), &CancelBody::default(), "ann").await.unwrap();
+    assert_eq!(cancelled.state, RunState::Cancelled);
+
+    site.configure(|gdpr| gdpr.approval.required = ApprovalRule::Never);
+    site.core.gdpr.forget(GdprBody { undo_window: Some("1h".into()), ..asked("e") }).await.unwrap();
+    let late = site.core.gdpr.cancel(&case("e"), &CancelBody::default(), "ann").await;
+    assert_eq!(late, Err(GdprError::Decision(DecisionError::TooLate)));
+}
+
+#[tokio::test]
+async fn deadlines_count_calendar_months_and_no_window_reaches_beyond() {
+    let site = Site::in_memory().await;
+    let received = "2026-08-31T09:00:00Z";
+    let request = |window: &str| GdprBody {
+        received_at: Some(received.into()),
+        undo_window: Some(window.into()),
+        verification: Some(Verification { method: "callback".into(), verifier: None, at: None }),
+        ..asked("c")
+    };
+    // It is 2026-09-21.
+    assert_eq!(site.core.gdpr.forget(request("10d")).await.err(), Some(GdprError::WindowPastDue));
+    let run = site.core.gdpr.forget(request("8d")).await.unwrap().run;
+    assert_eq!(run.due_at.as_deref(), Some("2026-09-30T09:00:00.000Z"));
+    let extend = |months| ExtendBody { run: None, months, reason: "many requests".into() };
+    let extended = site.core.gdpr.extend(&case("c"), &extend(2), "ben").await.unwrap();
+    assert_eq!(extended.due_at.as_deref(), Some("2026-11-30T09:00:00.000Z"));
+    assert!(site.core.gdpr.extend(&case("c"), &extend(3), "ben").await.is_err());
+    let ahead = GdprBody { received_at: Some("2027-01-01T00:00:00Z".into()), ..asked("d") };
+    assert!(site.core.gdpr.forget(ahead).await.is_err());
+    let overdue = GdprBody { received_at: Some("2026-01-01T00:00:00Z".into()), ..asked("e") };
+    assert_eq!(
+        site.core.gdpr.forget(overdue).await.unwrap().run.state,
+        RunState::Marked,
+        "late, and at once"
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_counts_and_changes_nothing_because_it_cannot() {
+    let site = with_approval(ApprovalRule::Always, 1).await;
+    let switch = Arc::new(Switch::default());
+    let watched = Arc::new(Switched(Arc::clone(&site.store), Arc::clone(&switch)));
+    let regions =
+        std::collections::BTreeMap::from([("r".to_owned(), watched as Arc<dyn crate::store::Store>)]);
+    let context = crate::admin::open_on(
+        &site.config,
+        crate::core::TenantKeys {
+            tenant: crate::testing::key(),
+            receipt: crate::gdpr::ReceiptKey::from_pem(crate::simulation::tenant::RECEIPT_KEY).unwrap(),
+        },
+        regions,
+        crate::admin::Access::Write,
+        &site.world(),
+    )
+    .await
+    .unwrap();
+    let receipts = crate::gdpr::ReceiptKey::from_pem(crate::simulation::tenant::RECEIPT_KEY).unwrap();
+    let gdpr = crate::gdpr::Gdpr::new(context, Arc::new(receipts));
+    let answer = gdpr.forget(GdprBody { dry_run: true, ..asked("c") }).await.unwrap();
+    assert_eq!((answer.run.state, answer.run.matched), (RunState::DryRun, 2));
+    assert_eq!(answer.consumers[CALLER].as_array().unwrap().len(), 2);
+    assert_eq!(gdpr.export(GdprBody { dry_run: true, ..asked("c") }).await.unwrap().run.matched, 2);
+    assert_eq!(switch.writes(), 0);
+    assert!(matches!(site.core.gdpr.case(&case("c")).await, Err(GdprError::UnknownCase)));
+}
+
+#[tokio::test]
+async fn cases_are_listed_by_state_and_time_page_by_page() {
+    let site = with_approval(ApprovalRule::Always, 1).await;
+    for name in ["a", "b", "c"] {
+        site.core.gdpr.forget(asked(name)).await.unwrap();
+    }
+    site.core.gdpr.cancel(&case("b"), &CancelBody::default(), "ann").await.unwrap();
+    let waiting = CaseFilter { state: Some(RunState::AwaitingApproval), limit: 1, ..CaseFilter::default() };
+    let first = site.core.gdpr.cases(&waiting).await.unwrap();
+    assert_eq!((first.cases[0].caseid.as_str(), first.cases.len()), ("a", 1));
+    let next = CaseFilter { cursor: first.next, ..waiting.clone() };
+    let second = site.core.gdpr.cases(&next).await.unwrap();
+    assert_eq!((second.cases[0].caseid.as_str(), second.next), ("c", None));
+    let later = CaseFilter { from: Some(Time(START.0 + 86_400_000)), state: None, ..waiting };
+    assert_eq!(site.core.gdpr.cases(&later).await.unwrap().cases.len(), 0);
+}
+
+#[tokio::test]
+async fn the_register_keeps_what_was_received_due_decided_and_done() {
+    let site = with_approval(ApprovalRule::Always, 1).await;
+    site.core.gdpr.forget(asked("c")).await.unwrap();
+    site.core.gdpr.approve(&case("c"), &ApproveBody::default(), "ben").await.unwrap();
+    site.sweep_after(1).await;
+    let entries = site.core.gdpr.register(START, Time(START.0 + 1_000)).await.unwrap();
+    let entry = &entries[0];
+    assert_eq!((entry.outcome, entry.erased, entry.approver.as_deref()), (RunState::Purged, 2, Some("ben")));
+    assert_eq!(entry.receipt_number, run(&site, "c").await.receipt_number);
+    let text = serde_json::to_string(entry).unwrap();
+    assert!(!text.contains("7946") && !text.contains(crate::testing::hash(CALLER).as_str()), "{text}");
+    assert_eq!(
+        site.core
+            .gdpr
+            .register(Time(START.0 + 1_000), site.now().plus(std::time::Duration::from_secs(1)))
+            .await
+            .unwrap(),
+        []
+    );
+}

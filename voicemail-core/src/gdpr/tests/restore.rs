@@ -1,0 +1,117 @@
+//! A restore: the store is found to be behind and isn't served until what was erased since is erased again.
+
+use super::run;
+use crate::compatibility::fixture;
+use crate::core::{Core, OpenError, TenantKeys};
+use crate::fsck::{Severity, check};
+use crate::gdpr::ReceiptKey;
+use crate::gdpr_api::{LedgerView, RunState};
+use crate::model::Time;
+use crate::simulation::tenant::RECEIPT_KEY;
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
+use crate::testing::{CALLER, OTHER_CALLER, Site, hash, key};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+/// A tenant whose store can be copied.
+async fn start() -> (Site, Arc<MemoryStore>) {
+    let kept: Arc<OnceLock<Arc<MemoryStore>>> = Arc::default();
+    let keep = Arc::clone(&kept);
+    let site = Site::open_at(crate::testing::START, move |world| {
+        let store = Arc::new(MemoryStore::new(world));
+        keep.set(Arc::clone(&store)).ok().unwrap();
+        store
+    })
+    .await;
+    for name in ["1001", "1002"] {
+        site.core.directory.put_mailbox(&crate::testing::mailbox(name), None, None).await.unwrap();
+    }
+    (site, Arc::clone(kept.get().unwrap()))
+}
+
+async fn restore(backup: &fixture::Tree, now: Time) -> Site {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(crate::clock::World::real()));
+    fixture::load(store.as_ref(), backup).await;
+    Site::open_at(now, |_| store).await
+}
+
+/// Whether a core opens the store, given what is known outside it.
+async fn open(site: &Site, ledger: &LedgerView) -> Result<(), OpenError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), serde_json::to_string(&ledger.head).unwrap()).unwrap();
+    let mut config = site.config.clone();
+    config.gdpr.expected_head = Some(file.path().to_owned());
+    let keys = TenantKeys { tenant: key(), receipt: ReceiptKey::from_pem(RECEIPT_KEY).unwrap() };
+    let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&site.store))]);
+    Core::open_on(&config, keys, regions, site.world()).await.map(drop)
+}
+
+#[tokio::test]
+async fn the_erased_stay_erased_and_everything_else_of_the_backup_plays() {
+    let (site, memory) = start().await;
+    site.deposit("1001", CALLER).await;
+    let other = site.deposit("1001", OTHER_CALLER).await;
+    site.deposit("1002", CALLER).await;
+    let withheld = site.deposit("1002", "anonymous").await;
+    let backup = memory.dump();
+    site.purge("c", CALLER).await;
+    site.core.gdpr.forget(super::naming("w", &[("1002", withheld)], "0s")).await.unwrap();
+    site.sweep_after(1).await;
+    let ledger = site.core.gdpr.ledger(0).await.unwrap();
+    assert_eq!((ledger.head.epoch, ledger.entries.len()), (2, 2));
+    assert!(open(&site, &ledger).await.is_ok());
+
+    let restored = restore(&backup, site.now()).await;
+    let refused = open(&restored, &ledger).await.unwrap_err();
+    assert_eq!(refused.reason(), "RestoreDetected");
+    let replayed = restored.core.gdpr.replay(&ledger).await.unwrap();
+    assert_eq!((replayed.runs, replayed.erased, replayed.head.clone()), (2, 3, ledger.head.clone()));
+    assert!(open(&restored, &ledger).await.is_ok());
+    assert_eq!(restored.core.gdpr.replay(&ledger).await.unwrap().runs, 0, "once is enough");
+
+    assert_eq!(run(&restored, "c").await.state, RunState::Purged);
+    assert!(restored.index("1001").await.visible(other).is_some());
+    assert!(restored.index("1002").await.entries.is_empty());
+    let holders = restored.holders(hash(CALLER).as_str()).await;
+    let kept = |key: &String| ["mark/", "ledger/", "due/"].iter().any(|p| key.starts_with(p));
+    assert!(holders.iter().all(kept), "{holders:?}");
+    let mut found = Vec::new();
+    let context = restored.open(&restored.config, crate::admin::Access::Read).await;
+    check(&context, |finding| found.extend((finding.severity != Severity::Note).then(|| finding.clone())))
+        .await
+        .unwrap();
+    assert_eq!(found, []);
+}
+
+#[tokio::test]
+async fn a_run_that_the_backup_knows_as_marked_is_carried_out_again_under_its_old_name() {
+    let (site, memory) = start().await;
+    site.deposit("1001", CALLER).await;
+    site.core.gdpr.forget(crate::testing::body("c", Some(CALLER), 3_600)).await.unwrap();
+    let backup = memory.dump();
+    site.sweep_after(3_600).await;
+    let ledger = site.core.gdpr.ledger(0).await.unwrap();
+    let restored = restore(&backup, site.now()).await;
+    assert_eq!(open(&restored, &ledger).await.unwrap_err().reason(), "RestoreDetected");
+    restored.core.gdpr.replay(&ledger).await.unwrap();
+    let case = restored.core.gdpr.case(&"c".parse().unwrap()).await.unwrap();
+    assert_eq!((case.runs.len(), case.runs[0].state, case.runs[0].erased), (1, RunState::Purged, 1));
+    // The due items of the backup find it ended.
+    restored.sweep_after(1).await;
+    assert!(restored.index("1001").await.entries.is_empty());
+}
+
+#[tokio::test]
+async fn a_restored_store_that_erased_other_things_since_is_found_out() {
+    let (site, memory) = start().await;
+    site.deposit("1001", CALLER).await;
+    site.deposit("1001", OTHER_CALLER).await;
+    let backup = memory.dump();
+    site.purge("c", CALLER).await;
+    let ledger = site.core.gdpr.ledger(0).await.unwrap();
+    let restored = restore(&backup, site.now()).await;
+    restored.purge("d", OTHER_CALLER).await;
+    assert_eq!(open(&restored, &ledger).await.unwrap_err().reason(), "RestoreDetected");
+    assert!(restored.core.gdpr.replay(&ledger).await.is_err(), "it doesn't follow");
+}

@@ -1,0 +1,54 @@
+//! The ledger of erasures as it is kept outside the store, to erase again what a restore brings back.
+//!
+//! It holds callers by keyed hash and messages by name: pseudonymous, for as long as backups live, and no longer.
+
+use serde::{Deserialize, Serialize};
+
+/// The newest erasure: kept outside the store, it tells a restored store from a current one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct LedgerHead {
+    /// Its number; 0 when there is none.
+    pub epoch: u64,
+    /// SHA-256 of its entry, in hex; empty when there is none.
+    #[serde(default)]
+    pub hash: String,
+}
+
+/// The ledger within the backups' life.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct LedgerView {
+    /// The store.
+    pub store_id: String,
+    /// The newest erasure.
+    pub head: LedgerHead,
+    /// Entries, oldest first.
+    pub entries: Vec<LedgerText>,
+}
+
+/// An entry in its exact words, whose SHA-256 the next one holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct LedgerText {
+    /// Its number.
+    pub epoch: u64,
+    /// JSON text.
+    pub text: String,
+}
+
+/// A key that receipts are checked with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct PublicKey {
+    /// First 16 hex digits of the SHA-256 of the raw key.
+    pub id: String,
+    /// Always `Ed25519`.
+    pub algorithm: String,
+    /// Raw 32 bytes, base64.
+    pub public_key: String,
+    /// Whether receipts are signed with it now.
+    pub signing: bool,
+}

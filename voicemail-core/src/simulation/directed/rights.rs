@@ -1,0 +1,287 @@
+//! Named messages, legal holds, approvals, a second region, and a restore, each dying or sleeping anywhere.
+
+use super::{A, B, BOX, Case, HOUR, OTHER_BOX, at_every_step, expect};
+use crate::gdpr_api::{ApproveBody, CancelBody, GdprBody, HoldBody, MessageRef, RunState};
+use crate::mailbox::MailboxError;
+use crate::model::{AudioKey, MessageId};
+use crate::simulation::tenant::{body, mailbox};
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+
+const WITHHELD: &str = "anonymous";
+
+fn naming(case: &str, id: MessageId, window: u64) -> GdprBody {
+    let messages = vec![MessageRef { mailbox: BOX.into(), id: id.to_string() }];
+    GdprBody { messages, ..body(case, None, window) }
+}
+
+fn deposit_withheld(case: &Case) -> MessageId {
+    let (id, replica) = (case.id(), case.tenant.replica(0));
+    case.run(async move { replica.deposit(BOX, WITHHELD, id, 1).await }).expect("deposited");
+    id
+}
+
+fn forget_named(case: &Case, name: &'static str, id: MessageId, window: u64) -> RunState {
+    let replica = case.tenant.replica(0);
+    case.run(async move { replica.gdpr.forget(naming(name, id, window)).await.expect("accepted").run.state })
+}
+
+fn audio_of_withheld(case: &Case) -> Vec<String> {
+    let withheld = |key: &String| AudioKey::parse(key).is_some_and(|(_, parts)| parts.caller.is_withheld());
+    case.tenant.dump().into_keys().filter(withheld).collect()
+}
+
+#[test]
+fn a_purge_by_name_that_dies_anywhere_leaves_nothing_of_the_message_or_its_copy() {
+    let died = at_every_step(|case, calls| {
+        let id = deposit_withheld(case);
+        let (replica, key) = (case.tenant.replica(0), case.replica.mailboxes.new_id());
+        case.run(async move { replica.forward(BOX, id, OTHER_BOX, key).await }).expect("forwarded");
+        let kept = case.deposit(B);
+        assert_eq!(forget_named(case, "c1", id, 5), RunState::Marked);
+        case.pass_time(6);
+        let mut sweeping = case.sweeping();
+        let ended = case.advance(&mut sweeping, calls).is_some();
+        drop(sweeping);
+        case.rest()?;
+        expect(audio_of_withheld(case).is_empty(), "audio is left")?;
+        expect(case.tenant.index(BOX).visible(kept).is_some(), "another message is gone")?;
+        Ok(ended)
+    });
+    assert_eq!(died, Ok(()));
+}
+
+fn forwarding(case: &Case, id: MessageId) -> LocalBoxFuture<'static, Result<MessageId, MailboxError>> {
+    let (replica, key) = (case.tenant.replica(0), case.replica.mailboxes.new_id());
+    async move { replica.forward(BOX, id, OTHER_BOX, key).await }.boxed_local()
+}
+
+#[test]
+fn a_forward_frozen_across_a_whole_purge_by_name_leaves_no_copy() {
+    let frozen = at_every_step(|case, calls| {
+        let id = deposit_withheld(case);
+        let mut forward = forwarding(case, id);
+        let early = case.advance(&mut forward, calls);
+        let ended = early.is_some();
+        forget_named(case, "c1", id, 0);
+        case.sweep_after(1);
+        case.sweep_after(40);
+        let _ = case.finish(early, &mut forward);
+        expect(case.tenant.index(OTHER_BOX).listed() == 0, "a copy of an erased message is listed")?;
+        case.rest()?;
+        expect(audio_of_withheld(case).is_empty(), "audio is left")?;
+        Ok(ended)
+    });
+    assert_eq!(frozen, Ok(()));
+}
+
+#[test]
+fn a_forward_frozen_across_an_undone_forget_by_name_is_listed() {
+    let frozen = at_every_step(|case, calls| {
+        let id = deposit_withheld(case);
+        let mut forward = forwarding(case, id);
+        let early = case.advance(&mut forward, calls);
+        let ended = early.is_some();
+        forget_named(case, "c1", id, HOUR);
+        case.expect_undo("c1")?;
+        let copied = case.finish(early, &mut forward).is_ok();
+        case.rest()?;
+        let copies = case.tenant.index(OTHER_BOX).listed();
+        expect(case.listed() == 1 && copies == usize::from(copied), "not as before")?;
+        Ok(ended)
+    });
+    assert_eq!(frozen, Ok(()));
+}
+
+fn holding(case: &Case, id: MessageId) -> LocalBoxFuture<'static, bool> {
+    let (replica, reason) = (case.tenant.replica(0), HoldBody { reason: "claim".into() });
+    async move { replica.gdpr.hold(&mailbox(BOX), id, &reason, "counsel").await.is_ok() }.boxed_local()
+}
+
+fn release(case: &mut Case, id: MessageId) -> LocalBoxFuture<'static, bool> {
+    case.ledger.held.clear();
+    let replica = case.tenant.replica(0);
+    async move { replica.gdpr.release(&mailbox(BOX), id).await.is_ok() }.boxed_local()
+}
+
+#[test]
+fn a_hold_that_comes_anywhere_in_a_purge_keeps_the_message_whole_or_is_refused() {
+    let raced = at_every_step(|case, calls| {
+        let id = case.deposit(A);
+        case.deposit_to(OTHER_BOX, A);
+        case.forget("c1", A, 5);
+        case.pass_time(6);
+        let mut sweeping = case.sweeping();
+        let early = case.advance(&mut sweeping, calls);
+        let ended = early.is_some();
+        let hold = holding(case, id);
+        if case.run(hold) {
+            case.ledger.held.insert(id, BOX.into());
+        }
+        case.finish(early, &mut sweeping);
+        for _ in 0..3 {
+            case.sweep_after(40);
+            case.check_visible()?;
+        }
+        let releasing = release(case, id);
+        case.run(releasing);
+        case.rest()?;
+        case.expect_no_traces(A)?;
+        Ok(ended)
+    });
+    assert_eq!(raced, Ok(()));
+}
+
+#[test]
+fn the_end_of_a_hold_that_dies_anywhere_runs_the_erasure_again() {
+    let died = at_every_step(|case, calls| {
+        let id = case.deposit(A);
+        let hold = holding(case, id);
+        assert!(case.run(hold));
+        case.purge("c1", A);
+        expect(case.tenant.index(BOX).entries.contains_key(&id), "a held message went")?;
+        let mut releasing = release(case, id);
+        let ended = case.advance(&mut releasing, calls).is_some();
+        drop(releasing);
+        let again = release(case, id);
+        case.run(again);
+        case.rest()?;
+        case.expect_no_traces(A)?;
+        Ok(ended)
+    });
+    assert_eq!(died, Ok(()));
+}
+
+#[test]
+fn an_approval_that_dies_anywhere_hides_all_or_nothing_and_can_be_repeated() {
+    let died = at_every_step(|case, calls| {
+        case.deposit(A);
+        case.ledger.cases.insert("c1".into(), (A.into(), false));
+        let replica = case.tenant.replica(0);
+        let request = GdprBody { require_approval: true, ..body("c1", Some(A), 5) };
+        let state = case.run(async move { replica.gdpr.forget(request).await.expect("accepted").run.state });
+        assert_eq!(state, RunState::AwaitingApproval);
+        case.sweep_after(120);
+        expect(case.listed() == 1, "hidden without an approval")?;
+        let replica = case.tenant.replica(0);
+        let approve = move || {
+            let replica = replica.clone();
+            async move {
+                replica.gdpr.approve(&"c1".parse().unwrap(), &ApproveBody::default(), "ben").await.is_ok()
+            }
+        };
+        let mut approving = approve().boxed_local();
+        let ended = case.advance(&mut approving, calls).is_some();
+        drop(approving);
+        case.run(approve());
+        case.rest()?;
+        case.expect_no_traces(A)?;
+        Ok(ended)
+    });
+    assert_eq!(died, Ok(()));
+}
+
+#[test]
+fn of_an_approval_and_a_cancellation_exactly_one_stands() {
+    let raced = at_every_step(|case, calls| {
+        case.deposit(A);
+        let replica = case.tenant.replica(0);
+        let request = GdprBody { require_approval: true, ..body("c1", Some(A), HOUR) };
+        case.run(async move { replica.gdpr.forget(request).await.expect("accepted") });
+        let replica = case.tenant.replica(0);
+        let mut approving = async move {
+            replica.gdpr.approve(&"c1".parse().unwrap(), &ApproveBody::default(), "ben").await.is_ok()
+        }
+        .boxed_local();
+        let early = case.advance(&mut approving, calls);
+        let ended = early.is_some();
+        let replica = case.tenant.replica(0);
+        let cancelled = case.run(async move {
+            replica.gdpr.cancel(&"c1".parse().unwrap(), &CancelBody::default(), "ann").await.is_ok()
+        });
+        case.finish(early, &mut approving);
+        let state = case.tenant.run("c1").map(|run| run.state);
+        let stands = if cancelled { RunState::Cancelled } else { RunState::Marked };
+        expect(state == Some(stands), &format!("cancelled: {cancelled}, and {state:?}"))?;
+        expect(case.listed() == usize::from(cancelled), "the list doesn't show it")?;
+        Ok(ended)
+    });
+    assert_eq!(raced, Ok(()));
+}
+
+/// Audio in both regions; the other region goes away after every possible call of the purge.
+#[test]
+fn a_region_that_goes_away_anywhere_in_a_purge_is_erased_when_it_comes_back() {
+    let away = at_every_step(|case, calls| {
+        case.deposit(A);
+        let (id, replica) = (case.id(), case.tenant.replica_in("s", 0));
+        case.run(async move { replica.deposit(OTHER_BOX, A, id, 1).await }).expect("deposited");
+        case.forget("c1", A, 5);
+        case.pass_time(6);
+        let mut sweeping = case.sweeping();
+        let early = case.advance(&mut sweeping, calls);
+        let ended = early.is_some();
+        case.tenant.set_outage(true);
+        case.finish(early, &mut sweeping);
+        case.sweep_after(60);
+        case.check_visible()?;
+        let here = case.traces(A).into_iter().filter(|key| key.contains("/1001/")).count();
+        expect(here == 0, "what is in the master region waits for the other one")?;
+        case.tenant.set_outage(false);
+        case.rest()?;
+        case.expect_no_traces(A)?;
+        Ok(ended)
+    });
+    assert_eq!(away, Ok(()));
+}
+
+/// A replay that dies anywhere is repeated; the erased go, and nothing else does.
+#[test]
+fn a_replay_after_a_restore_that_dies_anywhere_can_be_repeated() {
+    let mut lost = Case::new();
+    lost.deposit(A);
+    let backup = lost.tenant.ground.dump();
+    lost.purge("c1", A);
+    let replica = lost.tenant.replica(0);
+    let ledger = lost.run(async move { replica.gdpr.ledger(0).await.expect("a ledger") });
+    let audio = lost.tenant.index(BOX);
+    assert!(audio.entries.is_empty());
+    let died = at_every_step(|case, calls| {
+        restore(case, &backup);
+        // Ids are drawn from the same dice.
+        case.pass_time(60);
+        let kept = case.deposit(B);
+        let (replica, given) = (case.tenant.replica(0), ledger.clone());
+        let mut replaying = async move { replica.gdpr.replay(&given).await.is_ok() }.boxed_local();
+        let ended = case.advance(&mut replaying, calls).is_some();
+        drop(replaying);
+        let (replica, given) = (case.tenant.replica(0), ledger.clone());
+        let replayed = case.run(async move { replica.gdpr.replay(&given).await });
+        expect(replayed.is_ok_and(|replayed| replayed.head == ledger.head), "the replay was refused")?;
+        case.rest()?;
+        case.expect_no_traces(A)?;
+        expect(case.tenant.index(BOX).visible(kept).is_some(), "another caller's message is gone")?;
+        Ok(ended)
+    });
+    assert_eq!(died, Ok(()));
+}
+
+/// Puts a backup's objects and documents in the place of the case's.
+fn restore(case: &Case, backup: &std::collections::BTreeMap<String, bytes::Bytes>) {
+    use crate::store::Key;
+    let ground = std::sync::Arc::clone(&case.tenant.ground);
+    let backup = backup.clone();
+    let restored = async move {
+        for (text, bytes) in backup {
+            let key = Key::listed(&text).unwrap();
+            ground.delete(&key).await.unwrap();
+            let is_document = serde_json::from_slice::<serde_json::Value>(&bytes)
+                .is_ok_and(|value| value.get("_").is_some());
+            match is_document {
+                true => drop(ground.replace(&key, None, bytes).await.unwrap()),
+                false => ground.create(&key, bytes).await.unwrap(),
+            }
+        }
+    };
+    restored.now_or_never().unwrap();
+}

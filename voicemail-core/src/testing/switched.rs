@@ -1,0 +1,104 @@
+//! A store that can be switched off, as a region that is away, and that counts its calls.
+
+use crate::model::Time;
+use crate::store::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Whether the store answers, and how often it was called.
+#[derive(Default)]
+pub(crate) struct Switch {
+    off: AtomicBool,
+    calls: AtomicU64,
+    writes: AtomicU64,
+}
+
+impl Switch {
+    pub(crate) fn turn(&self, on: bool) {
+        self.off.store(!on, Ordering::SeqCst);
+    }
+
+    /// Calls that could have changed something.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    fn pass(&self) -> Result<(), StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.off.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("switched off".into()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn pass_write(&self) -> Result<(), StoreError> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.pass()
+    }
+}
+
+pub(crate) struct Switched(pub(crate) Arc<dyn Store>, pub(crate) Arc<Switch>);
+
+#[async_trait]
+impl Store for Switched {
+    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        self.1.pass()?;
+        self.0.get(key).await
+    }
+
+    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<ObjectBody>, StoreError> {
+        self.1.pass()?;
+        self.0.read(key, range).await
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        self.1.pass()?;
+        self.0.load(key).await
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        match self.1.pass() {
+            Ok(()) => self.0.list(prefix),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
+        self.1.pass_write()?;
+        self.0.create(key, bytes).await
+    }
+
+    async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
+        self.1.pass_write()?;
+        self.0.put(key, body).await
+    }
+
+    async fn replace(&self, key: &Key, on: Option<&Revision>, bytes: Bytes) -> Result<Revision, StoreError> {
+        self.1.pass_write()?;
+        self.0.replace(key, on, bytes).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        self.1.pass_write()?;
+        self.0.delete(key).await
+    }
+
+    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
+        self.1.pass_write()?;
+        self.0.prune_history(key).await
+    }
+
+    async fn clock(&self) -> Result<Time, StoreError> {
+        self.1.pass()?;
+        self.0.clock().await
+    }
+
+    async fn tidy(&self) -> Result<(), StoreError> {
+        self.0.tidy().await
+    }
+}
