@@ -16,11 +16,13 @@ mod agents;
 mod app;
 mod audit;
 mod browser;
+mod conditions;
 mod document;
 mod drain;
 mod events;
 mod extract;
 mod forward;
+mod listing;
 mod mailbox_access;
 mod pins;
 mod privacy;
@@ -70,6 +72,7 @@ fn routes() -> OpenApiRouter<App> {
     let short = OpenApiRouter::new()
         .merge(agents::routes())
         .merge(admin::routes())
+        .merge(listing::routes())
         .merge(pins::routes())
         .merge(privacy::routes())
         .merge(tickets::routes())

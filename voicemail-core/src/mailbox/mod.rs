@@ -13,7 +13,9 @@ mod error;
 mod finish;
 mod forward;
 mod indexes;
+mod listing;
 mod pin;
+mod precondition;
 mod remove;
 mod retention;
 mod retrieve;
@@ -25,6 +27,8 @@ pub use deposit::{Admitted, DepositRequest, Deposited, Recording, RecordingInfo}
 pub use directory::{Directory, MailboxView, OwnMailbox, OwnedAs};
 pub use error::MailboxError;
 pub use forward::ForwardRequest;
+pub use listing::Listed;
+pub use precondition::Precondition;
 pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
 pub use search::{FoundMessage, FoundPage, MessageSearch, SearchBy};
 pub use views::{MessageView, ShownState};
