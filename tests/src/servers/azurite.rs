@@ -8,16 +8,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::command::{find_program, run};
 use crate::servers::azure_admin::{AzureAccount, AzureEndpoint};
-use crate::servers::install::install_once;
+use crate::servers::npm;
 use crate::servers::process::{Launch, ServerProcess};
 
 const PACKAGE: &str = include_str!("../../servers/azurite/package.json");
 const LOCK: &str = include_str!("../../servers/azurite/package-lock.json");
-const OLDEST_NODE: u32 = 20;
 
 /// An Azurite process with data of its own.
 #[derive(Debug)]
@@ -105,26 +103,7 @@ fn write_accounts(accounts: &[AzureAccount]) -> String {
 }
 
 fn install() -> Result<PathBuf> {
-    check_node()?;
-    let folder = install_once("azurite", &[PACKAGE, LOCK], |folder| {
-        let npm = find_program("npm")
-            .context("npm is missing; it installs Azurite (Debian package npm, or https://nodejs.org)")?;
-        std::fs::write(folder.join("package.json"), PACKAGE)?;
-        std::fs::write(folder.join("package-lock.json"), LOCK)?;
-        let mut command = Command::new(npm);
-        command.args(["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]);
-        run(command.current_dir(folder)).map(drop)
-    })?;
-    Ok(folder.join("node_modules/azurite/dist/src/blob/main.js"))
-}
-
-fn check_node() -> Result<()> {
-    let wanted =
-        "Node.js 20 or later is needed to run Azurite (Debian package nodejs, or https://nodejs.org)";
-    let version = run(Command::new("node").arg("--version")).context(wanted)?;
-    let major = version.trim().trim_start_matches('v').split('.').next().and_then(|text| text.parse().ok());
-    ensure!(major.is_some_and(|major: u32| major >= OLDEST_NODE), "{wanted}; this is {}", version.trim());
-    Ok(())
+    Ok(npm::install("azurite", PACKAGE, LOCK)?.join("node_modules/azurite/dist/src/blob/main.js"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Real object-store servers for the tests: Azurite for Azure Blob; MinIO, moto and one of our own for S3.
+//! Real servers for the tests: Azurite for Azure Blob; MinIO, moto and one of our own for S3; an authorisation server.
 //!
 //! Each guard starts one server process with a data folder of its own, waits until it answers, tells endpoint
 //! and credentials, and ends it when dropped. `stop` and `start_again` keep port and data; `kill` is a crash.
@@ -17,6 +17,8 @@ pub(crate) mod in_process;
 pub(crate) mod install;
 pub mod minio;
 pub mod moto;
+mod npm;
+pub mod oidc;
 pub(crate) mod ports;
 mod process;
 pub mod s3_admin;
@@ -31,6 +33,7 @@ pub use azure_admin::{AzureAccount, AzureAdmin, AzureEndpoint};
 pub use azurite::Azurite;
 pub use minio::Minio;
 pub use moto::Moto;
+pub use oidc::{OidcServer, TokenKind};
 pub use s3_admin::{ObjectVersion, S3Admin, S3Endpoint, S3Keys};
 pub use s3s::{Oddity, S3sServer};
 

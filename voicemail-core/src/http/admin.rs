@@ -1,12 +1,14 @@
 //! What administrators call: provisioning of mailboxes, users and groups. Not listening.
 
+use super::conditions::{read_precondition, tagged};
 use super::extract::{Admins, Caller, JsonBody, Name};
 use super::{ApiError, App};
+use crate::gdpr_api::Problem;
 use crate::mailbox::MailboxView;
 use crate::model::{AuditAction, AuditSubject, Group, GroupId, MailboxId, User, UserId};
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use std::collections::BTreeSet;
@@ -34,31 +36,45 @@ struct MailboxBody {
 /// Make a mailbox or change its settings
 #[utoipa::path(
     put, path = "/mailboxes/{mailbox}", tag = "admin",
-    params(("mailbox" = String, Path, description = "Mailbox")), request_body = MailboxBody,
-    responses((status = 200, description = "The mailbox as it is now", body = MailboxView)),
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"),
+        ("If-Match" = Option<String>, Header, description = "Entity tags; only if it is in such a state, or a star: only if it is there"),
+        ("If-None-Match" = Option<String>, Header, description = "A star: only if it isn't there"),
+    ),
+    request_body = MailboxBody,
+    responses(
+        (status = 200, description = "The mailbox as it is now, with the entity tag of its settings", body = MailboxView),
+        (status = 412, description = "It isn't in the state that was named", body = Problem, content_type = "application/problem+json"),
+    ),
 )]
 async fn put_mailbox(
     State(app): State<App>,
     _: Caller<Admins>,
     Name(mailbox): Name<MailboxId>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<MailboxBody>,
-) -> Result<Json<MailboxView>, ApiError> {
+) -> Result<Response, ApiError> {
+    let expected = read_precondition(&headers)?;
     let directory = &app.core()?.directory;
-    Ok(Json(directory.put_mailbox(&mailbox, body.class_of_service, body.label).await?))
+    let view = directory.put_mailbox_if(&mailbox, body.class_of_service, body.label, &expected).await?;
+    Ok(tagged(&directory.mailbox_tag(&mailbox).await?, view))
 }
 
 /// Get a mailbox
 #[utoipa::path(
     get, path = "/mailboxes/{mailbox}", tag = "admin",
     params(("mailbox" = String, Path, description = "Mailbox")),
-    responses((status = 200, description = "Settings and use", body = MailboxView)),
+    responses((status = 200, description = "Settings and use, with the entity tag of the settings", body = MailboxView)),
 )]
 async fn get_mailbox(
     State(app): State<App>,
     _: Caller<Admins>,
     Name(mailbox): Name<MailboxId>,
-) -> Result<Json<MailboxView>, ApiError> {
-    Ok(Json(app.core()?.directory.get_mailbox(&mailbox).await?))
+) -> Result<Response, ApiError> {
+    let directory = &app.core()?.directory;
+    // The tag first: a change that comes between makes it the older one, which matches nothing.
+    let tag = directory.mailbox_tag(&mailbox).await?;
+    Ok(tagged(&tag, directory.get_mailbox(&mailbox).await?))
 }
 
 /// Delete a mailbox and its messages
@@ -108,35 +124,49 @@ impl From<User> for UserBody {
 /// Make or replace a user
 #[utoipa::path(
     put, path = "/users/{user}", tag = "admin",
-    params(("user" = String, Path, description = "User, as the token's user claim names them")), request_body = UserBody,
-    responses((status = 200, description = "The user as it is now", body = UserBody)),
+    params(
+        ("user" = String, Path, description = "User, as the token's user claim names them"),
+        ("If-Match" = Option<String>, Header, description = "Entity tags; only if it is in such a state, or a star: only if it is there"),
+        ("If-None-Match" = Option<String>, Header, description = "A star: only if it isn't there"),
+    ),
+    request_body = UserBody,
+    responses(
+        (status = 200, description = "The user as it is now, with an entity tag", body = UserBody),
+        (status = 412, description = "It isn't in the state that was named", body = Problem, content_type = "application/problem+json"),
+    ),
 )]
 async fn put_user(
     State(app): State<App>,
     _: Caller<Admins>,
     Name(user): Name<UserId>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<UserBody>,
-) -> Result<Json<UserBody>, ApiError> {
+) -> Result<Response, ApiError> {
+    let expected = read_precondition(&headers)?;
     let new = User {
         mailboxes: body.mailboxes,
         groups: body.groups,
         read_only_groups: body.read_only_groups,
         unknown: Map::new(),
     };
-    Ok(Json(app.core()?.directory.put_user(&user, new).await?.into()))
+    let directory = &app.core()?.directory;
+    let user_now = directory.put_user_if(&user, new, &expected).await?;
+    Ok(tagged(&directory.user_tag(&user, &user_now), UserBody::from(user_now)))
 }
 
 /// Get a user
 #[utoipa::path(
     get, path = "/users/{user}", tag = "admin", params(("user" = String, Path, description = "User")),
-    responses((status = 200, description = "Mailboxes and groups", body = UserBody)),
+    responses((status = 200, description = "Mailboxes and groups, with an entity tag", body = UserBody)),
 )]
 async fn get_user(
     State(app): State<App>,
     _: Caller<Admins>,
     Name(user): Name<UserId>,
-) -> Result<Json<UserBody>, ApiError> {
-    Ok(Json(app.core()?.directory.get_user(&user).await?.into()))
+) -> Result<Response, ApiError> {
+    let directory = &app.core()?.directory;
+    let found = directory.get_user(&user).await?;
+    Ok(tagged(&directory.user_tag(&user, &found), UserBody::from(found)))
 }
 
 /// Remove a user
@@ -173,30 +203,44 @@ impl From<Group> for GroupBody {
 /// Make or replace a group
 #[utoipa::path(
     put, path = "/groups/{group}", tag = "admin",
-    params(("group" = String, Path, description = "Group")), request_body = GroupBody,
-    responses((status = 200, description = "The group as it is now", body = GroupBody)),
+    params(
+        ("group" = String, Path, description = "Group"),
+        ("If-Match" = Option<String>, Header, description = "Entity tags; only if it is in such a state, or a star: only if it is there"),
+        ("If-None-Match" = Option<String>, Header, description = "A star: only if it isn't there"),
+    ),
+    request_body = GroupBody,
+    responses(
+        (status = 200, description = "The group as it is now, with an entity tag", body = GroupBody),
+        (status = 412, description = "It isn't in the state that was named", body = Problem, content_type = "application/problem+json"),
+    ),
 )]
 async fn put_group(
     State(app): State<App>,
     _: Caller<Admins>,
     Name(group): Name<GroupId>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<GroupBody>,
-) -> Result<Json<GroupBody>, ApiError> {
+) -> Result<Response, ApiError> {
+    let expected = read_precondition(&headers)?;
     let new = Group { mailbox: body.mailbox, unknown: Map::new() };
-    Ok(Json(app.core()?.directory.put_group(&group, new).await?.into()))
+    let directory = &app.core()?.directory;
+    let group_now = directory.put_group_if(&group, new, &expected).await?;
+    Ok(tagged(&directory.group_tag(&group, &group_now), GroupBody::from(group_now)))
 }
 
 /// Get a group
 #[utoipa::path(
     get, path = "/groups/{group}", tag = "admin", params(("group" = String, Path, description = "Group")),
-    responses((status = 200, description = "Its mailbox", body = GroupBody)),
+    responses((status = 200, description = "Its mailbox, with an entity tag", body = GroupBody)),
 )]
 async fn get_group(
     State(app): State<App>,
     _: Caller<Admins>,
     Name(group): Name<GroupId>,
-) -> Result<Json<GroupBody>, ApiError> {
-    Ok(Json(app.core()?.directory.get_group(&group).await?.into()))
+) -> Result<Response, ApiError> {
+    let directory = &app.core()?.directory;
+    let found = directory.get_group(&group).await?;
+    Ok(tagged(&directory.group_tag(&group, &found), GroupBody::from(found)))
 }
 
 /// Remove a group

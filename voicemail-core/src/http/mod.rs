@@ -17,12 +17,14 @@ mod app;
 mod audit;
 mod browser;
 mod cases;
+mod conditions;
 mod document;
 mod drain;
 mod events;
 mod extract;
 mod forward;
 mod greetings;
+mod listing;
 mod mailbox_access;
 mod pins;
 mod privacy;
@@ -73,6 +75,7 @@ fn routes() -> OpenApiRouter<App> {
     let short = OpenApiRouter::new()
         .merge(agents::routes())
         .merge(admin::routes())
+        .merge(listing::routes())
         .merge(pins::routes())
         .merge(reception::routes())
         .merge(greetings::routes())

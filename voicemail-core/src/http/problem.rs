@@ -78,6 +78,7 @@ kinds! {
     TooLateToUndo = "too-late-to-undo", CONFLICT, "The undo window is over";
     NotExportable = "not-exportable", CONFLICT, "There is no export to fetch";
     Gone = "gone", GONE, "Deleted";
+    Changed = "changed", PRECONDITION_FAILED, "The condition isn't fulfilled";
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     AudioTooLong = "audio-too-long", PAYLOAD_TOO_LARGE, "The audio is too long";
     WrongType = "wrong-content-type", UNSUPPORTED_MEDIA_TYPE, "The content type isn't the one expected";
@@ -265,6 +266,7 @@ impl From<MailboxError> for ApiError {
             MailboxError::PinLocked { .. } => ProblemKind::PinLocked,
             MailboxError::Gone => ProblemKind::Gone,
             MailboxError::TooSlow => ProblemKind::TooSlow,
+            MailboxError::Changed => ProblemKind::Changed,
             MailboxError::StillClosing => ProblemKind::MailboxClosing,
             MailboxError::Invalid(_) => ProblemKind::InvalidValue,
             MailboxError::ClockSkew => ProblemKind::ClockSkew,

@@ -7,6 +7,7 @@
 use super::access::{Owned, Rights};
 use super::deposit::encode;
 use super::greeting::drop_greetings;
+use super::precondition::{Precondition, tag_of};
 use super::{MailboxError, Mailboxes, Remover};
 use crate::context::Context;
 use crate::model::{
@@ -91,6 +92,20 @@ impl Directory {
         class_of_service: Option<String>,
         label: Option<String>,
     ) -> Result<MailboxView, MailboxError> {
+        self.put_mailbox_if(mailbox, class_of_service, label, &Precondition::Always).await
+    }
+
+    /// As [`put_mailbox`](Self::put_mailbox), if the settings are as expected.
+    ///
+    /// # Errors
+    /// `Changed` when they aren't, and as those of `put_mailbox`.
+    pub async fn put_mailbox_if(
+        &self,
+        mailbox: &MailboxId,
+        class_of_service: Option<String>,
+        label: Option<String>,
+        expected: &Precondition,
+    ) -> Result<MailboxView, MailboxError> {
         let class = class_of_service.unwrap_or_else(|| crate::config::ClassOfService::STANDARD.into());
         if self.context.config().class_of_service(&class).is_none() {
             return Err(MailboxError::Invalid("classOfService: no class of that name is configured".into()));
@@ -98,12 +113,18 @@ impl Directory {
         if label.as_ref().is_some_and(|label| label.chars().count() > MAX_LABEL) {
             return Err(MailboxError::Invalid(format!("label: use at most {MAX_LABEL} characters")));
         }
+        let open = self.open_index(mailbox).await?.is_some();
         let change = |settings: Option<MailboxSettings>, _| {
             let mut new = settings.unwrap_or_default();
+            if !expected.holds(open.then(|| self.tag_of_settings(mailbox, &new)).as_deref()) {
+                return Decision::Keep(false);
+            }
             (new.class_of_service, new.label) = (class.clone(), label.clone());
-            Decision::Write(new, ())
+            Decision::Write(new, true)
         };
-        self.context.documents().update(&Key::settings(mailbox), change).await?;
+        if !self.context.documents().update(&Key::settings(mailbox), change).await? {
+            return Err(MailboxError::Changed);
+        }
         match self.context.indexes().apply(mailbox, IndexOp::Open).await?.outcome {
             IndexOutcome::StillClosing => Err(MailboxError::StillClosing),
             _ => self.get_mailbox(mailbox).await,
@@ -126,6 +147,30 @@ impl Directory {
             messages: u32::try_from(index.listed()).unwrap_or(u32::MAX),
             max_messages: class.max_messages,
         })
+    }
+
+    /// The tag of a mailbox's settings as they are now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn mailbox_tag(&self, mailbox: &MailboxId) -> Result<String, MailboxError> {
+        let settings = self.context.documents().load(&Key::settings(mailbox)).await?;
+        Ok(self.tag_of_settings(mailbox, &settings.unwrap_or_default()))
+    }
+
+    fn tag_of_settings(&self, mailbox: &MailboxId, settings: &MailboxSettings) -> String {
+        let shown = (&settings.class_of_service, &settings.label);
+        tag_of(self.context.key(), &Key::settings(mailbox), &shown)
+    }
+
+    /// The tag of a user in that state.
+    pub fn user_tag(&self, user: &UserId, state: &User) -> String {
+        tag_of(self.context.key(), &Key::user(user), state)
+    }
+
+    /// The tag of a group in that state.
+    pub fn group_tag(&self, group: &GroupId, state: &Group) -> String {
+        tag_of(self.context.key(), &Key::group(group), state)
     }
 
     pub(super) fn context(&self) -> &Context {
@@ -169,16 +214,32 @@ impl Directory {
     /// # Errors
     /// `Invalid` when a mailbox or group doesn't exist or there are too many; or the store's.
     pub async fn put_user(&self, user: &UserId, new: User) -> Result<User, MailboxError> {
+        self.put_user_if(user, new, &Precondition::Always).await
+    }
+
+    /// As [`put_user`](Self::put_user), if the user is as expected.
+    ///
+    /// # Errors
+    /// `Changed` when they aren't, and as those of `put_user`.
+    pub async fn put_user_if(
+        &self,
+        user: &UserId,
+        new: User,
+        expected: &Precondition,
+    ) -> Result<User, MailboxError> {
         self.check_user(&new).await?;
         let change = |old: Option<User>, _| {
+            if !expected.holds(old.as_ref().map(|old| self.user_tag(user, old)).as_deref()) {
+                return Decision::Keep(None);
+            }
             let unknown = old.map(|old| old.unknown).unwrap_or_default();
-            Decision::Write(User { unknown, ..new.clone() }, ())
+            let new = User { unknown, ..new.clone() };
+            Decision::Write(new.clone(), Some(new))
         };
         let changed = self.context.documents().update(&Key::user(user), change).await;
         self.context.access().forget_all();
         self.context.lamps().note(&Topic::User(user.clone()));
-        changed?;
-        Ok(new)
+        changed?.ok_or(MailboxError::Changed)
     }
 
     async fn check_user(&self, user: &User) -> Result<(), MailboxError> {
@@ -238,19 +299,35 @@ impl Directory {
     /// # Errors
     /// `Invalid` when its mailbox doesn't exist; or the store's.
     pub async fn put_group(&self, group: &GroupId, new: Group) -> Result<Group, MailboxError> {
+        self.put_group_if(group, new, &Precondition::Always).await
+    }
+
+    /// As [`put_group`](Self::put_group), if the group is as expected.
+    ///
+    /// # Errors
+    /// `Changed` when it isn't, and as those of `put_group`.
+    pub async fn put_group_if(
+        &self,
+        group: &GroupId,
+        new: Group,
+        expected: &Precondition,
+    ) -> Result<Group, MailboxError> {
         if self.open_index(&new.mailbox).await?.is_none() {
             let text = format!("mailbox: there is no mailbox {}; make it first", new.mailbox);
             return Err(MailboxError::Invalid(text));
         }
         let change = |old: Option<Group>, _| {
+            if !expected.holds(old.as_ref().map(|old| self.group_tag(group, old)).as_deref()) {
+                return Decision::Keep(None);
+            }
             let unknown = old.map(|old| old.unknown).unwrap_or_default();
-            Decision::Write(Group { unknown, ..new.clone() }, ())
+            let new = Group { unknown, ..new.clone() };
+            Decision::Write(new.clone(), Some(new))
         };
         let changed = self.context.documents().update(&Key::group(group), change).await;
         self.context.access().forget_all();
         self.context.lamps().note(&Topic::Group(group.clone()));
-        changed?;
-        Ok(new)
+        changed?.ok_or(MailboxError::Changed)
     }
 
     /// A group's mailbox.

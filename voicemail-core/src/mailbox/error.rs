@@ -66,6 +66,9 @@ pub enum MailboxError {
     /// The mailbox is closed and still being emptied.
     #[error("the mailbox is still being emptied: try again when its erasure has ended")]
     StillClosing,
+    /// It isn't, or isn't any more, what the request expects.
+    #[error("it isn't what the request's condition expects: read it again, and decide anew")]
+    Changed,
     /// Something provisioned breaks a rule.
     #[error("{0}")]
     Invalid(String),

@@ -14,7 +14,9 @@ mod finish;
 mod forward;
 mod greeting;
 mod indexes;
+mod listing;
 mod pin;
+mod precondition;
 mod preferences;
 mod reception;
 mod remove;
@@ -28,6 +30,8 @@ pub use deposit::{Admitted, DepositRequest, Deposited, Recording, RecordingInfo}
 pub use directory::{Directory, MailboxView, OwnMailbox, OwnedAs};
 pub use error::MailboxError;
 pub use forward::ForwardRequest;
+pub use listing::Listed;
+pub use precondition::Precondition;
 pub use reception::Reception;
 pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
 pub use search::{FoundMessage, FoundPage, MessageSearch, SearchBy};

@@ -77,3 +77,69 @@ async fn bodies_that_are_no_json_or_too_large_are_refused_without_repeating_them
     assert!(!String::from_utf8_lossy(&answer.body).contains("9460123"));
     send("application/json; charset=utf-8", b"{".to_vec()).await.is_problem(ProblemKind::InvalidRequest);
 }
+
+impl Api {
+    async fn put_if(&self, path: &str, condition: (&str, &str), body: &Value) -> Answer {
+        let request = self.request(Method::PUT, path).header("content-type", "application/json");
+        let request = request.header(condition.0, condition.1);
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_changed_meanwhile_is_not_overwritten() {
+    let api = Api::start().await;
+    for (path, first, second) in [
+        ("/mailboxes/1001", json!({ "label": "One" }), json!({ "label": "Two" })),
+        ("/users/alice", json!({ "mailboxes": ["1001"] }), json!({ "mailboxes": ["1002"] })),
+        ("/groups/sales", json!({ "mailbox": "1001" }), json!({ "mailbox": "1002" })),
+    ] {
+        let etag = api.get(path).await.is(StatusCode::OK).header("etag").to_owned();
+        assert!(etag.len() > 10, "{path}");
+        let made = api.put_if(path, ("if-match", &etag), &first).await.is(StatusCode::OK);
+        assert_eq!(api.get(path).await.header("etag"), made.header("etag"), "{path}");
+        assert_ne!(made.header("etag"), etag);
+        api.put_if(path, ("if-match", &etag), &second).await.is_problem(ProblemKind::Changed);
+        api.put_if(path, ("if-match", &format!("W/{}", made.header("etag"))), &second)
+            .await
+            .is_problem(ProblemKind::Changed);
+        api.put_if(path, ("if-none-match", "*"), &second).await.is_problem(ProblemKind::Changed);
+        let both = format!("\"x\", {}", made.header("etag"));
+        api.put_if(path, ("if-match", &both), &second).await.is(StatusCode::OK);
+        let again = api.put_if(path, ("if-match", "*"), &second).await.is(StatusCode::OK);
+        assert_eq!(again.header("etag"), api.put(path, second).await.header("etag"), "{path}");
+        api.put_if(path, ("if-none-match", "\"x\""), &first).await.is_problem(ProblemKind::InvalidValue);
+    }
+    api.put_if("/users/carol", ("if-match", "*"), &json!({})).await.is_problem(ProblemKind::Changed);
+    api.put_if("/users/carol", ("if-none-match", "*"), &json!({})).await.is(StatusCode::OK);
+    api.put_if("/mailboxes/1003", ("if-match", "*"), &json!({})).await.is_problem(ProblemKind::Changed);
+    api.put_if("/mailboxes/1003", ("if-none-match", "*"), &json!({})).await.is(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_is_provisioned_is_listed_page_by_page() {
+    let api = Api::start().await;
+    api.put("/mailboxes/1003", json!({})).await.is(StatusCode::OK);
+    api.delete("/mailboxes/1003").await.is(StatusCode::NO_CONTENT);
+    api.put("/users/carol", json!({})).await.is(StatusCode::OK);
+    for (path, list, name, expected) in [
+        ("/mailboxes", "mailboxes", "mailbox", vec!["1001", "1002", "2000"]),
+        ("/users", "users", "user", vec!["alice", "bob", "carol"]),
+        ("/groups", "groups", "group", vec!["sales"]),
+    ] {
+        let mut seen: Vec<String> = Vec::new();
+        let mut query = "?limit=1".to_owned();
+        loop {
+            let page: Value = api.get(&format!("{path}{query}")).await.is(StatusCode::OK).json();
+            let items = page[list].as_array().unwrap();
+            assert!(items.len() <= 1);
+            seen.extend(items.iter().map(|item| item[name].as_str().unwrap().to_owned()));
+            let Some(next) = page["next"].as_str() else { break };
+            query = format!("?limit=1&cursor={next}");
+        }
+        seen.sort();
+        assert_eq!(seen, expected);
+        api.get(&format!("{path}?limit=201")).await.is_problem(ProblemKind::InvalidValue);
+        api.get(&format!("{path}?cursor=..%2F")).await.is_problem(ProblemKind::InvalidName);
+    }
+}
