@@ -69,8 +69,9 @@ impl Subscription {
     /// is something; may be dropped while it waits.
     pub(crate) async fn next(&mut self) -> Vec<(Change, String)> {
         loop {
+            // Boxed: a thousand streams that wait would each hold the room that this takes.
             if self.alarm.take_stale()
-                && let Err(error) = self.follow_membership().await
+                && let Err(error) = Box::pin(self.follow_membership()).await
             {
                 // What was theirs stays theirs until the timer asks again.
                 tracing::warn!(reason = error.reason(), %error, "a subscriber's mailboxes weren't compared");
