@@ -15,6 +15,7 @@ mod dry_run;
 mod due;
 mod erase;
 mod error;
+mod expected;
 mod export;
 mod facts;
 mod forget;
@@ -41,8 +42,9 @@ pub use replay::Replayed;
 pub(crate) use cases::take_up;
 pub(crate) use chain::ChainHead;
 pub(crate) use due::move_run_on;
+pub(crate) use expected::check_restore;
 pub(crate) use holds::end_release;
-pub(crate) use ledger::{expire as expire_ledger, find_restore};
+pub(crate) use ledger::expire as expire_ledger;
 pub(crate) use runs::is_run;
 
 use crate::context::Context;
