@@ -39,6 +39,12 @@ pub(crate) enum Broken {
     LateUndo,
     /// No passes after the end.
     NoPassesAfterEnd,
+    /// A copy becomes a message before its original's history names it.
+    CopyBeforeHistory,
+    /// A round erases what came under a legal hold after its manifest was written.
+    HoldIgnored,
+    /// A purge that is resumed believes its due item alone whom it is about.
+    NarrowDueItem,
 }
 
 #[cfg(not(test))]

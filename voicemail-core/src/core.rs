@@ -8,8 +8,7 @@ use crate::auth::{AuthError, Identity as Caller, MailboxToken};
 use crate::clock::World;
 use crate::config::{RegionConfig, StorageConfig, TenantConfig};
 use crate::context::{Context, GuardError, Identity};
-use crate::gdpr::{Gdpr, ReceiptKey};
-use crate::gdpr_api::LedgerHead;
+use crate::gdpr::{Gdpr, ReceiptKey, check_restore};
 use crate::mailbox::{Directory, Mailboxes};
 use crate::model::{IdentityError, Opening, TenantDocument, TenantKey};
 use crate::regions::{Sight, list_health, open_region, watch};
@@ -334,25 +333,6 @@ pub fn make_store(
         StorageConfig::S3(s3) => Arc::new(ObjectBackend::open_s3(s3, tenant, budget, world)?),
     };
     Ok(Arc::new(RetryStore::new(store, world.clone())))
-}
-
-/// Compares the store's ledger with the newest head that is known outside it. Without a file nothing is known.
-async fn check_restore(context: &Context) -> Result<(), OpenError> {
-    let Some(file) = context.config().gdpr.expected_head.clone() else { return Ok(()) };
-    let text = match std::fs::read_to_string(&file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            return Err(OpenError::KeysUnreadable(format!("gdpr.expectedHead can't be read: {error}")));
-        }
-        Ok(text) => text,
-    };
-    let unreadable =
-        |_| OpenError::KeysUnreadable("gdpr.expectedHead: expected {\"epoch\": 7, \"hash\": \"…\"}".into());
-    let expected: LedgerHead = serde_json::from_str(&text).map_err(unreadable)?;
-    match crate::gdpr::find_restore(context, &expected).await? {
-        Some(what) => Err(OpenError::RestoreDetected(what)),
-        None => Ok(()),
-    }
 }
 
 /// Opens all regions but the master. One that is away doesn't keep the tenant from being served; one that is

@@ -12,6 +12,7 @@ mod access;
 mod check;
 mod check_access;
 mod duration;
+mod gdpr;
 mod mwi;
 mod reception;
 mod storage;
@@ -19,6 +20,7 @@ mod storage;
 pub use access::{AuditConfig, BasicConfig, IntrospectionConfig, LimitsConfig};
 pub use check::{ConfigError, check_reception};
 pub use duration::{format_duration, parse_duration};
+pub use gdpr::{ApprovalConfig, ApprovalRule, GdprConfig, RegionDown};
 pub use mwi::{MwiConfig, PeersConfig, WebhookConfig};
 pub use reception::ReceptionConfig;
 pub use storage::{
@@ -29,7 +31,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Everything a core needs to serve one tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -326,104 +327,6 @@ pub enum CallerTagging {
     E164,
     /// The hash, always.
     Hash,
-}
-
-/// Times of the data-subject rights.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GdprConfig {
-    /// From the mark to the erasure, unless the request says otherwise (0 s to 30 d).
-    #[serde(default = "default_undo_window", with = "duration")]
-    pub undo_window: Duration,
-    /// How long an export can be fetched; its messages are kept from retention until then.
-    #[serde(default = "default_export_lifetime", with = "duration")]
-    pub export_lifetime: Duration,
-    /// How long backups live, and so how long the erasure ledger must.
-    #[serde(default = "default_backup_retention", with = "duration")]
-    pub backup_retention: Duration,
-    /// Whether a second person must approve an erasure.
-    #[serde(default)]
-    pub approval: ApprovalConfig,
-    /// What becomes of an erasure while a region other than the master is away.
-    #[serde(default)]
-    pub region_down: RegionDown,
-    /// File with the newest ledger head that is known outside the store, `{"epoch": 7, "hash": "…"}`: a store that
-    /// lies behind was restored and isn't served. Read again whenever the store is opened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_head: Option<PathBuf>,
-}
-
-/// Four eyes on erasures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ApprovalConfig {
-    /// When.
-    #[serde(default)]
-    pub required: ApprovalRule,
-    /// How many matches are many; a switchboard has them. 1 to 1000000.
-    #[serde(default = "default_large_matches")]
-    pub large_matches: u32,
-}
-
-/// When a second person must approve an erasure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ApprovalRule {
-    /// Only if a request asks for it.
-    #[default]
-    Never,
-    /// If the search finds many messages.
-    Large,
-    /// Always.
-    Always,
-}
-
-/// What becomes of an erasure while a region is away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum RegionDown {
-    /// The request is refused with the region's name.
-    #[default]
-    Refuse,
-    /// Messages are hidden now, erased where that is possible, and the region is tried until it answers.
-    MarkAndRetry,
-}
-
-fn default_large_matches() -> u32 {
-    100
-}
-
-impl Default for ApprovalConfig {
-    fn default() -> Self {
-        Self { required: ApprovalRule::Never, large_matches: default_large_matches() }
-    }
-}
-
-const DAY: u64 = 86_400;
-
-fn default_undo_window() -> Duration {
-    Duration::from_secs(DAY)
-}
-
-fn default_export_lifetime() -> Duration {
-    Duration::from_secs(7 * DAY)
-}
-
-fn default_backup_retention() -> Duration {
-    Duration::from_secs(35 * DAY)
-}
-
-impl Default for GdprConfig {
-    fn default() -> Self {
-        Self {
-            undo_window: default_undo_window(),
-            export_lifetime: default_export_lifetime(),
-            backup_retention: default_backup_retention(),
-            approval: ApprovalConfig::default(),
-            region_down: RegionDown::default(),
-            expected_head: None,
-        }
-    }
 }
 
 impl TenantConfig {

@@ -32,7 +32,10 @@ pub(crate) async fn move_run_on(gdpr: &Gdpr, scope_of: &crate::model::Due) -> Re
     // The run may have learnt of more forms of its subject than it had when the item was filed.
     let filed = Target { callers: callers.clone(), messages: messages.clone() };
     // And it may have forgotten them since; the ledger hasn't.
-    let target = filed.with(&Target::of(&run)).with(&ledger::read_target(context, &run).await?);
+    let mut target = filed.with(&Target::of(&run));
+    if !broken::is(Broken::NarrowDueItem) {
+        target = target.with(&ledger::read_target(context, &run).await?);
+    }
     let scope = Scope { run: id, target: &target, cutoff: run.cutoff.unwrap_or(*cutoff) };
     match (run.has_ended(), stage) {
         (true, RunStage::After(pass)) => after_end(gdpr, &run, scope, *pass).await,

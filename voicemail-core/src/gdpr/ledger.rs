@@ -140,7 +140,7 @@ async fn list(context: &Context) -> Result<Vec<(u64, Key)>, StoreError> {
 }
 
 /// Why a store isn't the one that the head is of; none if it is.
-pub(crate) async fn find_restore(
+pub(super) async fn find_restore(
     context: &Context,
     expected: &LedgerHead,
 ) -> Result<Option<String>, StoreError> {

@@ -15,6 +15,7 @@ mod dry_run;
 mod due;
 mod erase;
 mod error;
+mod expected;
 mod export;
 mod facts;
 mod forget;
@@ -42,8 +43,9 @@ pub(crate) use subject::caller_hashes;
 pub(crate) use cases::take_up;
 pub(crate) use chain::ChainHead;
 pub(crate) use due::move_run_on;
+pub(crate) use expected::check_restore;
 pub(crate) use holds::end_release;
-pub(crate) use ledger::{expire as expire_ledger, find_restore};
+pub(crate) use ledger::expire as expire_ledger;
 pub(crate) use runs::is_run;
 
 use crate::context::Context;

@@ -39,7 +39,9 @@ impl<'a> Finisher<'a> {
     /// `Gone` when a purge covers it, the id was deleted or the mailbox closed; `IdReused`; the store's.
     pub(crate) async fn finish(&self, insertion: Insertion) -> Result<Deposited, MailboxError> {
         let flags = self.look_before(&insertion).await?;
-        self.note_copy(&insertion).await?;
+        if !broken::is(Broken::CopyBeforeHistory) {
+            self.note_copy(&insertion).await?;
+        }
         let entry =
             insertion.envelope.entry(insertion.caller.clone(), flags.clone(), self.context.world().now());
         let new = NewEntry { id: insertion.id, entry, generation: insertion.envelope.generation };
@@ -56,6 +58,9 @@ impl<'a> Finisher<'a> {
         }
         let mut mwi = applied.map(|applied| applied.mwi).unwrap_or_default();
         self.look_after(&insertion, &flags, outcome == IndexOutcome::AlreadyThere, &mut mwi).await?;
+        if broken::is(Broken::CopyBeforeHistory) {
+            self.note_copy(&insertion).await?;
+        }
         Ok(Deposited { id: insertion.id, mwi, created: outcome == IndexOutcome::Done })
     }
 
