@@ -213,7 +213,7 @@ async fn check_export(scene: &Scene, subjects: &BTreeSet<String>) {
     let folder = tempfile::tempdir().unwrap();
     let names = scene.officer.unpack_export("123456789", folder.path()).await.unwrap();
     let mut expected: Vec<String> = subjects.iter().map(|id| format!("{id}.wav")).collect();
-    expected.extend(["manifest.json".into(), "output.json".into()]);
+    expected.extend(["index.html".into(), "manifest.json".into(), "output.json".into()]);
     assert_eq!(names, expected);
     for id in subjects {
         assert_eq!(std::fs::read(folder.path().join(format!("{id}.wav"))).unwrap(), scene.spoken);

@@ -126,3 +126,18 @@ async fn apply_retention_counts_by_class() {
     assert_eq!(status(&applied), 0, "{applied:?}");
     assert!(!text(&applied).contains("nothing was changed"), "{applied:?}");
 }
+
+#[tokio::test]
+async fn a_tenant_is_removed_only_when_its_id_is_typed_and_then_nothing_is_left() {
+    let setup = Setup::filled().await;
+    let looked = setup.run(&["retire"]);
+    assert_eq!(status(&looked), 0, "{looked:?}");
+    assert!(text(&looked).contains("region main:"), "{}", text(&looked));
+    let refused = setup.run(&["retire", "--remove", "--confirm", "another"]);
+    assert_eq!(status(&refused), 1);
+    assert!(text(&refused).contains("nothing was removed") && setup.tenant().join("mb").exists());
+    let removed = setup.run(&["retire", "--remove", "--confirm", &setup.config.tenant_id]);
+    assert_eq!(status(&removed), 0, "{removed:?}");
+    assert!(text(&removed).contains("everything is removed"), "{}", text(&removed));
+    assert_eq!(status(&setup.run(&["retire"])), 2, "the store holds no tenant any more");
+}

@@ -8,11 +8,13 @@
 
 mod replay;
 mod retention;
+mod retire;
 mod show;
 
 pub use replay::run_replay_erasures;
 
 pub use retention::{MailboxPlan, RetentionCounts, RetentionReport, apply_retention};
+pub use retire::{Retirement, run_retire};
 pub use show::{CommandResult, run_apply_retention, run_fsck};
 
 use crate::clock::World;

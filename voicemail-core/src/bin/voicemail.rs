@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use voicemail_core::admin::Retirement;
 use voicemail_core::clock::World;
 use voicemail_core::config::TenantConfig;
 use voicemail_core::server::Server;
@@ -78,6 +79,25 @@ enum AdminCommand {
         /// The ledger as `GET /api/v1/gdpr/ledger` gave it, kept outside the store
         #[arg(long)]
         ledger: PathBuf,
+    },
+    /// Let go of a tenant's stores, or remove all that it has in them, once no core serves it: 0 done, 1 something
+    /// stands in the way, 2 couldn't. Without a flag only say what is there
+    Retire {
+        /// Configuration, YAML
+        #[arg(long)]
+        config: PathBuf,
+        /// Let a cluster go; all data stays
+        #[arg(long, conflicts_with = "remove")]
+        deregister: bool,
+        /// Which cluster; the configuration's own when absent
+        #[arg(long, requires = "deregister")]
+        cluster: Option<String>,
+        /// Remove everything, for ever
+        #[arg(long, requires = "confirm")]
+        remove: bool,
+        /// The tenant's id, typed once more
+        #[arg(long, requires = "remove")]
+        confirm: Option<String>,
     },
     /// Check every invariant over the whole store: 0 clean, 1 findings, 2 couldn't check
     Fsck {
@@ -169,6 +189,15 @@ async fn administer_store(command: &AdminCommand) -> Outcome {
         AdminCommand::ReplayErasures { config, ledger } => {
             let ledger = std::fs::read_to_string(ledger)?;
             admin::run_replay_erasures(&read(config)?, &world, &ledger, &mut out).await?
+        }
+        AdminCommand::Retire { config, deregister, cluster, remove: _, confirm } => {
+            let config = read(config)?;
+            let retirement = match (deregister, confirm) {
+                (_, Some(confirmed)) => Retirement::Remove(confirmed.clone()),
+                (true, None) => Retirement::Deregister(cluster.clone().unwrap_or(config.cluster.clone())),
+                (false, None) => Retirement::Look,
+            };
+            admin::run_retire(&config, &world, &retirement, &mut out).await?
         }
         AdminCommand::Fsck { config, repair, json } => {
             admin::run_fsck(&read(config)?, &world, *repair, *json, &mut out).await?

@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_secs(3_600);
 /// Audio that no envelope names is kept for a day by the cores, which look for it daily.
 const AUDIO_GRACE: Duration = Duration::from_secs(2 * 86_400);
 /// Prefixes of the master region; audio is in every region.
-const PREFIXES: [&str; 15] = [
+pub(crate) const PREFIXES: [&str; 15] = [
     "mb/",
     "user/",
     "group/",
@@ -58,8 +58,8 @@ const PREFIXES: [&str; 15] = [
     "quarantine/",
 ];
 /// Documents that stand beside them.
-const DOCUMENTS: [&str; 2] = ["tenant", "greetings"];
-const AUDIO: &str = "au/";
+pub(crate) const DOCUMENTS: [&str; 2] = ["tenant", "greetings"];
+pub(crate) const AUDIO: &str = "au/";
 
 /// What was looked at and how it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -54,7 +54,7 @@ impl Gdpr {
 }
 
 /// Every open run has a due item.
-async fn find_open(context: &Context) -> Result<Vec<Run>, StoreError> {
+pub(crate) async fn find_open(context: &Context) -> Result<Vec<Run>, StoreError> {
     let (mut seen, mut runs) = (BTreeSet::new(), Vec::new());
     let mut keys = context.store().list("due/");
     while let Some(text) = keys.try_next().await? {

@@ -36,6 +36,7 @@ mod undo;
 pub use cases::CaseFilter;
 pub use error::GdprError;
 pub use facts::Measured;
+pub(crate) use facts::find_open;
 pub use receipt::ReceiptKey;
 pub use replay::Replayed;
 pub(crate) use subject::caller_hashes;

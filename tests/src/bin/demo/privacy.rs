@@ -57,7 +57,7 @@ async fn export(scene: &Scene, rooms: &Rooms, left: &[Left]) -> Result<Vec<Strin
 
 fn compare_export(files: &[String], folder: &Path, own: &[&Left]) -> Result<()> {
     let mut wanted: BTreeSet<String> = own.iter().map(|left| format!("{}.wav", left.id)).collect();
-    wanted.extend(["manifest.json".to_owned(), "output.json".to_owned()]);
+    wanted.extend(["index.html", "manifest.json", "output.json"].map(str::to_owned));
     let found: BTreeSet<String> = files.iter().cloned().collect();
     ensure!(found == wanted, "the export has the files {found:?}");
     for left in own {
