@@ -118,7 +118,8 @@ impl Bound {
         let value = match self.keyword.as_str() {
             "minLength" => json!(self.text(at(-1)?)?),
             "maxLength" => json!(self.text(at(1)?)?),
-            "pattern" => json!("?".repeat(self.shortest())),
+            // A space is in none of the patterns.
+            "pattern" => json!(" ".repeat(self.shortest())),
             "minimum" => json!(at(-1)?),
             "maximum" => json!(at(1)?),
             "minItems" => self.list(&present, at(-1)?)?,
@@ -198,6 +199,7 @@ impl Bound {
             "^https://" if length >= 8 => format!("https://{}", "a".repeat(length - 8)),
             _ if pattern.contains("[dhms]") && length < 8 => format!("{:1>length$}", "d"),
             _ if pattern.contains("[dhms]") => repeated("1234567d"),
+            _ if pattern.starts_with("^[A-Za-z]{2,3}(-") => language_tag(length),
             _ if pattern.starts_with("^[A-Z]") => repeated("A"),
             _ if pattern.starts_with("^[1-9]") || pattern.starts_with("^[0-9]") => repeated("1"),
             _ => repeated("a"),
@@ -211,7 +213,7 @@ impl Bound {
         let item = |index: usize| match (key, choices) {
             (_, Some(choices)) => choices[index % choices.len().max(1)].clone(),
             (Some(key), _) => numbered(&present[0], key, index),
-            _ => present[0].clone(),
+            _ => distinct(&present[0], index),
         };
         Ok((0..usize::try_from(count)?).map(item).collect())
     }
@@ -228,6 +230,24 @@ fn numbered(item: &Value, key: &str, index: usize) -> Value {
         item[key] = json!(format!("{}{index}", item[key].as_str().unwrap_or_default()));
     }
     item
+}
+
+/// Another text for each index, since items of a set differ; anything else is repeated.
+fn distinct(item: &Value, index: usize) -> Value {
+    match item.as_str().filter(|_| index > 0) {
+        Some(text) => json!(format!("{text}{index}")),
+        None => item.clone(),
+    }
+}
+
+/// A language tag of that length: words of at most eight letters.
+fn language_tag(length: usize) -> String {
+    let mut tag = if length % 9 == 3 { "eng" } else { "en" }.to_owned();
+    while tag.len() < length {
+        tag.push('-');
+        tag.push_str(&"a".repeat((length - tag.len()).min(8)));
+    }
+    tag
 }
 
 fn without(mut value: Value, field: &str) -> Value {
