@@ -1,5 +1,7 @@
 //! Real servers for the tests: Azurite for Azure Blob; MinIO, moto and one of our own for S3; an authorisation server.
 //!
+//! schemathesis is no server: it asks the one under test.
+//!
 //! Each guard starts one server process with a data folder of its own, waits until it answers, tells endpoint
 //! and credentials, and ends it when dropped. `stop` and `start_again` keep port and data; `kill` is a crash.
 //! A server listens on [`loopback`] or, for pods of the local cluster, on [`cluster_link`].
@@ -21,8 +23,10 @@ mod npm;
 pub mod oidc;
 pub(crate) mod ports;
 mod process;
+mod python;
 pub mod s3_admin;
 pub mod s3s;
+pub mod schemathesis;
 
 use std::net::{IpAddr, Ipv4Addr};
 

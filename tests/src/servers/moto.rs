@@ -7,17 +7,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use reqwest::StatusCode;
 
-use crate::command::{find_program, run};
-use crate::servers::install::install_once;
 use crate::servers::process::{Launch, ServerProcess};
+use crate::servers::python;
 use crate::servers::s3_admin::{S3Endpoint, S3Keys};
 
 const REQUIREMENTS: &str = include_str!("../../servers/moto/requirements.txt");
-const WANTED: &str =
-    "Python 3.11 or later with venv is needed to run moto (Debian packages python3 and python3-venv)";
 
 /// A moto process.
 #[derive(Debug)]
@@ -29,7 +26,7 @@ pub struct Moto {
 impl Moto {
     /// Installs it if need be, starts it, and waits until it answers.
     pub async fn start(listen: IpAddr) -> Result<Self> {
-        let python = tokio::task::spawn_blocking(install).await??;
+        let python = tokio::task::spawn_blocking(|| python::install("moto", REQUIREMENTS)).await??;
         let process = ServerProcess::start(describe_launch(python), listen).await?;
         Ok(Self { process, keys: S3Keys::random() })
     }
@@ -78,25 +75,4 @@ fn describe_launch(python: PathBuf) -> Launch {
         health_path: "/moto-api/",
         is_up: |status| status == StatusCode::OK,
     }
-}
-
-fn install() -> Result<PathBuf> {
-    let folder = install_once("moto", &[REQUIREMENTS], |folder| {
-        let python = find_python()?;
-        run(Command::new(python).args(["-m", "venv"]).arg(folder.join("environment"))).context(WANTED)?;
-        let requirements = folder.join("requirements.txt");
-        std::fs::write(&requirements, REQUIREMENTS)?;
-        let mut pip = Command::new(folder.join("environment/bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "-r"]);
-        run(pip.arg(&requirements)).map(drop)
-    })?;
-    Ok(folder.join("environment/bin/python"))
-}
-
-/// The first Python that is new enough and can make environments.
-fn find_python() -> Result<PathBuf> {
-    let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
-    let candidates = ["python3.11", "python3"].into_iter().filter_map(find_program);
-    let usable = |python: &PathBuf| run(Command::new(python).args(["-c", check])).is_ok();
-    candidates.into_iter().find(usable).context(WANTED)
 }

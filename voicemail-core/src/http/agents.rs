@@ -1,5 +1,6 @@
 //! What agents call: lists, messages, audio, lamps, their own mailboxes.
 
+use super::conditions::{read_precondition, tagged};
 use super::extract::{Agents, Caller, JsonBody, Lamps, Listeners, Name, Names, Parameters};
 use super::mailbox_access::{open_lamp, open_own, open_to_change};
 use super::range::{Part, choose_part, knows};
@@ -97,16 +98,24 @@ pub(super) fn private<T: Serialize>(body: T) -> Response {
 /// Get a message
 #[utoipa::path(
     get, path = "/mailboxes/{mailbox}/messages/{id}", tag = "agent",
-    params(("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message")),
-    responses((status = 200, description = "The message", body = MessageView)),
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
+    ),
+    responses(
+        (status = 200, description = "The message, with an entity tag", body = MessageView),
+        (status = 304, description = "The message is as the client knows it"),
+    ),
 )]
 async fn message(
     State(app): State<App>,
     caller: Caller<Agents>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let core = open_own(&app, &caller, &mailbox).await?;
-    Ok(private(core.mailboxes.message(&mailbox, id).await?))
+    let view = core.mailboxes.message(&mailbox, id).await?;
+    Ok(unless_known(&headers, &core.mailboxes.message_tag(&view), view))
 }
 
 /// The states that an owner sets.
@@ -142,18 +151,24 @@ impl From<ChangeBody> for MessageChange {
 /// Playing a message doesn't mark it, so that one can be skipped; marking it read or saved says who listened.
 #[utoipa::path(
     patch, path = "/mailboxes/{mailbox}/messages/{id}", tag = "agent",
-    params(("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message")),
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message"),
+        ("If-Match" = Option<String>, Header, description = "Entity tags: only if the message is in such a state"),
+    ),
     request_body = ChangeBody,
-    responses((status = 200, description = "The message as it is now", body = MessageView)),
+    responses((status = 200, description = "The message as it is now, with an entity tag", body = MessageView)),
 )]
 async fn change(
     State(app): State<App>,
     caller: Caller<Agents>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<ChangeBody>,
 ) -> Result<Response, ApiError> {
-    let core = open_to_change(&app, &caller, &mailbox).await?;
-    Ok(private(core.mailboxes.change(&mailbox, id, body.into(), caller.0.user.as_ref()).await?))
+    let expected = read_precondition(&headers)?;
+    let mailboxes = &open_to_change(&app, &caller, &mailbox).await?.mailboxes;
+    let view = mailboxes.change_if(&mailbox, id, body.into(), caller.0.user.as_ref(), &expected).await?;
+    Ok(tagged(&mailboxes.message_tag(&view), view))
 }
 
 /// Move a message to the trash

@@ -7,14 +7,13 @@ use super::extract::{Caller, Watchers};
 use super::{ApiError, App, ProblemKind, Stage};
 use crate::clock::World;
 use crate::core::Core;
-use crate::mwi::{Change, MwiEvent, MwiGone, MwiState, Refused, Subscription};
+use crate::mwi::{Change, Refused, Subscription};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, stream};
-use serde::Serialize;
 use std::collections::VecDeque;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
@@ -72,14 +71,18 @@ async fn events(
     Ok((unbuffered, sse.into_response()).into_response())
 }
 
-/// The data of the three kinds of events.
-#[derive(Serialize, utoipa::ToSchema)]
-#[serde(untagged)]
+/// An event.
+#[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "for the API's document alone")]
-enum MwiStreamed {
-    State(MwiState),
-    Mwi(MwiEvent),
-    Gone(MwiGone),
+struct MwiStreamed {
+    /// `state`, `mwi` or `gone`.
+    event: Option<String>,
+    /// What `Last-Event-ID` names when the client comes back.
+    id: Option<String>,
+    /// JSON: an `MwiState`, an `MwiEvent` or an `MwiGone`.
+    data: Option<String>,
+    /// Milliseconds to wait before the client comes back; with the first event.
+    retry: Option<u64>,
 }
 
 impl From<Refused> for ApiError {

@@ -240,6 +240,10 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
                 }
                 _ => ApiError::new(ProblemKind::Interrupted, "the body stopped before its end"),
             })?;
+        // A list of a struct's values without their names would do for serde.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(ApiError::new(ProblemKind::InvalidRequest, "send an object of named fields"));
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| describe(&error))
     }
 }

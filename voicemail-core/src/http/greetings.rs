@@ -222,6 +222,7 @@ struct ScheduleBody {
 #[serde(deny_unknown_fields)]
 struct WindowBody {
     /// The days on which it begins.
+    #[schema(value_type = Vec<Day>)]
     days: BTreeSet<Day>,
     /// Its beginning.
     #[schema(value_type = String, example = "18:00:00")]

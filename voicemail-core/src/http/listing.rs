@@ -3,12 +3,13 @@
 use super::agents::private;
 use super::extract::{Admins, Caller, Parameters};
 use super::times::check_limit;
-use super::{ApiError, App, GroupBody, UserBody};
+use super::{ApiError, App};
 use crate::mailbox::MailboxView;
-use crate::model::{GroupId, MailboxId, UserId};
+use crate::model::{Group, GroupId, MailboxId, User, UserId};
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -43,12 +44,18 @@ struct MailboxList {
 
 /// A user with their name.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct ListedUser {
     /// The user.
     user: String,
-    /// Mailboxes and groups.
-    #[serde(flatten)]
-    body: UserBody,
+    /// Personal mailboxes.
+    mailboxes: Vec<MailboxId>,
+    /// Groups that the user belongs to.
+    groups: Vec<GroupId>,
+    /// Those of the groups whose mailbox the user may only look at and listen to.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<GroupId>)]
+    read_only_groups: BTreeSet<GroupId>,
 }
 
 /// A page of users.
@@ -67,8 +74,7 @@ struct ListedGroup {
     /// The group.
     group: String,
     /// Its mailbox.
-    #[serde(flatten)]
-    body: GroupBody,
+    mailbox: MailboxId,
 }
 
 /// A page of groups.
@@ -110,7 +116,12 @@ async fn users(
     let limit = check_limit(query.limit, LISTED, MOST_LISTED)?;
     let after: Option<UserId> = query.cursor.as_deref().map(str::parse).transpose()?;
     let page = app.core()?.directory.list_users(after.as_ref(), limit).await?;
-    let named = |(user, body): (UserId, _)| ListedUser { user: user.to_string(), body: UserBody::from(body) };
+    let named = |(user, of): (UserId, User)| ListedUser {
+        user: user.to_string(),
+        mailboxes: of.mailboxes,
+        groups: of.groups,
+        read_only_groups: of.read_only_groups,
+    };
     Ok(private(UserList { users: page.items.into_iter().map(named).collect(), next: page.next }))
 }
 
@@ -127,7 +138,6 @@ async fn groups(
     let limit = check_limit(query.limit, LISTED, MOST_LISTED)?;
     let after: Option<GroupId> = query.cursor.as_deref().map(str::parse).transpose()?;
     let page = app.core()?.directory.list_groups(after.as_ref(), limit).await?;
-    let named =
-        |(group, body): (GroupId, _)| ListedGroup { group: group.to_string(), body: GroupBody::from(body) };
+    let named = |(group, of): (GroupId, Group)| ListedGroup { group: group.to_string(), mailbox: of.mailbox };
     Ok(private(GroupList { groups: page.items.into_iter().map(named).collect(), next: page.next }))
 }

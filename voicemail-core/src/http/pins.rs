@@ -3,6 +3,7 @@
 use super::extract::{Admins, Caller, JsonBody, Name, Owners, Telephony};
 use super::mailbox_access::open_as_owner;
 use super::{ApiError, App};
+use crate::gdpr_api::Problem;
 use crate::mailbox::MailboxError;
 use crate::model::{AuditAction, AuditSubject, MailboxId};
 use axum::Json;
@@ -85,7 +86,7 @@ async fn remove(
     params(("mailbox" = String, Path, description = "Mailbox")), request_body = PinBody,
     responses(
         (status = 200, description = "The PIN is right", body = MailboxTokenAnswer),
-        (status = 423, description = "Locked; Retry-After says for how many seconds"),
+        (status = 423, description = "Locked; Retry-After says for how many seconds", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 async fn verify(

@@ -4,6 +4,7 @@
 //! messages arriving meanwhile neither repeat nor hide others.
 
 use super::deposit::ensure_retention;
+use super::precondition::{Precondition, tag_of};
 use super::remove::Only;
 use super::views::shown;
 use super::{MailboxError, Mailboxes, MessageView, Remover, ShownState};
@@ -145,7 +146,38 @@ impl Mailboxes {
         change: MessageChange,
         by: Option<&UserId>,
     ) -> Result<MessageView, MailboxError> {
-        self.apply_to_message(mailbox, id, IndexOp::Change { id, change, by: by.cloned() }).await
+        self.change_if(mailbox, id, change, by, &Precondition::Always).await
+    }
+
+    /// As [`change`](Self::change), if the message is as expected when it is written.
+    ///
+    /// # Errors
+    /// `Changed` when it isn't, and as those of `change`.
+    pub async fn change_if(
+        &self,
+        mailbox: &MailboxId,
+        id: MessageId,
+        change: MessageChange,
+        by: Option<&UserId>,
+        expected: &Precondition,
+    ) -> Result<MessageView, MailboxError> {
+        let only_if = match expected {
+            Precondition::Always | Precondition::Exists => None,
+            _ => {
+                let entry = self.entry(mailbox, id).await?;
+                let tag = self.message_tag(&MessageView::new(mailbox, id, &entry));
+                if !expected.holds(Some(&tag)) {
+                    return Err(MailboxError::Changed);
+                }
+                Some(Box::new(entry))
+            }
+        };
+        self.apply_to_message(mailbox, id, IndexOp::Change { id, change, by: by.cloned(), only_if }).await
+    }
+
+    /// A tag that is the same as long as the message is shown as it is here.
+    pub fn message_tag(&self, view: &MessageView) -> String {
+        tag_of(self.context.key(), &Key::index(&view.mailbox), view)
     }
 
     /// Notes for all members of a group that this one deals with the message.
@@ -218,6 +250,9 @@ impl Mailboxes {
         let applied = self.context.indexes().apply(mailbox, op).await?;
         if applied.outcome == IndexOutcome::Claimed {
             return Err(MailboxError::Claimed);
+        }
+        if applied.outcome == IndexOutcome::Changed {
+            return Err(MailboxError::Changed);
         }
         let entry = applied.entry.filter(|_| applied.outcome != IndexOutcome::NotFound);
         entry.map(|entry| MessageView::new(mailbox, id, &entry)).ok_or(MailboxError::UnknownMessage)

@@ -47,6 +47,24 @@ async fn marking_moves_a_message_between_the_counts() {
 }
 
 #[tokio::test]
+async fn a_message_is_changed_only_as_it_was_seen_if_asked_so() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", "").await;
+    let path = format!("/mailboxes/1001/messages/{id}");
+    let seen = api.get(&path).await.is(StatusCode::OK).header("etag").to_owned();
+    let mark = |state: &str| json!({ "state": state });
+    let read = api.patch_if(&path, ("if-match", &seen), &mark("read")).await.is(StatusCode::OK);
+    let now = read.header("etag").to_owned();
+    assert_ne!(now, seen);
+    assert_eq!(api.get(&path).await.header("etag"), now);
+    api.patch_if(&path, ("if-match", &seen), &mark("new")).await.is_problem(ProblemKind::Changed);
+    api.patch_if(&path, ("if-none-match", "*"), &mark("new")).await.is_problem(ProblemKind::Changed);
+    assert_eq!(api.get(&path).await.json::<MessageView>().state, ShownState::Read);
+    api.patch_if(&path, ("if-match", &now), &mark("saved")).await.is(StatusCode::OK);
+    api.patch_if(&path, ("if-match", "*"), &mark("new")).await.is(StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_trashed_message_is_out_of_list_and_counts_until_restored() {
     let api = Api::start().await;
     let id = api.leave_message("1001", "").await;

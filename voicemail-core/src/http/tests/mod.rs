@@ -211,6 +211,20 @@ impl Api {
         self.send_json(Method::POST, path, body).await
     }
 
+    async fn put_if(&self, path: &str, condition: (&str, &str), body: &Value) -> Answer {
+        self.send_if(Method::PUT, path, condition, body).await
+    }
+
+    async fn patch_if(&self, path: &str, condition: (&str, &str), body: &Value) -> Answer {
+        self.send_if(Method::PATCH, path, condition, body).await
+    }
+
+    async fn send_if(&self, method: Method, path: &str, condition: (&str, &str), body: &Value) -> Answer {
+        let request = self.request(method, path).header("content-type", "application/json");
+        let request = request.header(condition.0, condition.1);
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
     async fn send_json(&self, method: Method, path: &str, body: Value) -> Answer {
         let request = self.request(method, path).header("content-type", "application/json");
         self.send(request.body(Body::from(body.to_string())).unwrap()).await

@@ -78,14 +78,6 @@ async fn bodies_that_are_no_json_or_too_large_are_refused_without_repeating_them
     send("application/json; charset=utf-8", b"{".to_vec()).await.is_problem(ProblemKind::InvalidRequest);
 }
 
-impl Api {
-    async fn put_if(&self, path: &str, condition: (&str, &str), body: &Value) -> Answer {
-        let request = self.request(Method::PUT, path).header("content-type", "application/json");
-        let request = request.header(condition.0, condition.1);
-        self.send(request.body(Body::from(body.to_string())).unwrap()).await
-    }
-}
-
 #[tokio::test]
 async fn what_somebody_else_has_changed_meanwhile_is_not_overwritten() {
     let api = Api::start().await;

@@ -35,7 +35,10 @@ impl Index {
             IndexOp::FinishDelete { id, caller, audio } => self.finish_delete(*id, caller, audio, now),
             IndexOp::BeginPurge(items) => self.begin_purge(items),
             IndexOp::FinishPurge(items) => self.finish_purge(items, now),
-            IndexOp::Change { id, change, by } => self.change(*id, *change, by.as_ref(), now),
+            IndexOp::Change { id, only_if: Some(seen), .. } if !self.is_still(*id, seen) => {
+                (false, IndexOutcome::Changed)
+            }
+            IndexOp::Change { id, change, by, .. } => self.change(*id, *change, by.as_ref(), now),
             IndexOp::Claim { id, by, take_over } => self.claim(*id, by, *take_over, now),
             IndexOp::Release { id, by } => self.release(*id, by),
             IndexOp::NoteForward { id, copy } => self.note_forward(*id, copy),

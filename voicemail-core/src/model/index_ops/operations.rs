@@ -100,6 +100,8 @@ pub enum IndexOp {
         change: MessageChange,
         /// Whose wish it is: who marks a message read or saved has listened to it.
         by: Option<UserId>,
+        /// Only if the message is still as it was seen.
+        only_if: Option<Box<Entry>>,
     },
     /// A member of a group deals with a message.
     Claim {
@@ -179,6 +181,8 @@ pub enum IndexOutcome {
     NotFound,
     /// Another member deals with the message.
     Claimed,
+    /// The message isn't any more as it was seen.
+    Changed,
     /// The mailbox is closed and its entries aren't all gone yet.
     StillClosing,
     /// How many entries the operation touched.

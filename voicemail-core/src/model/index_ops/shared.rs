@@ -11,6 +11,11 @@ impl Index {
         self.entries.get_mut(&id).filter(|entry| entry.is_visible())
     }
 
+    /// Whether the owner sees the message as it was seen; one that is gone hasn't changed but isn't found.
+    pub(super) fn is_still(&self, id: MessageId, seen: &Entry) -> bool {
+        self.visible(id).is_none_or(|entry| entry == seen)
+    }
+
     pub(super) fn change(
         &mut self,
         id: MessageId,
@@ -109,6 +114,7 @@ mod tests {
             id: id(1),
             change: MessageChange { state: Some(state), urgent: None },
             by: Some(user(by)),
+            only_if: None,
         };
         index.apply(&mark(MessageState::New, "ann"), Time(1));
         index.apply(&mark(MessageState::Read, "ann"), Time(2));

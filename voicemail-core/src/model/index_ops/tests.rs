@@ -77,6 +77,7 @@ fn operation() -> impl Strategy<Value = IndexOp> {
             id: id(n),
             change: MessageChange { state: Some(MessageState::Read), urgent: None },
             by: n.is_multiple_of(2).then(|| member(n)),
+            only_if: None,
         }),
         1 => (0u8..6).prop_map(|n| IndexOp::Claim { id: id(n), by: member(n), take_over: n > 3 }),
         1 => (0u8..6).prop_map(|n| IndexOp::Release { id: id(n), by: member(n) }),

@@ -1,16 +1,20 @@
 //! The OpenAPI document, made from the routes themselves and checked in as `docs/openapi.json`.
 //!
 //! What all operations share is added here: how to say who one is, with the roles that each takes, and the problems that
-//! any may answer.
+//! any may answer ([`problems`]); and what values may be ([`bounds`]).
 
-use super::{PREFIX, ProblemKind, routes};
+mod bounds;
+mod problems;
+
+use super::{PREFIX, routes};
 use crate::gdpr_api::Problem;
+use crate::mwi::{MwiEvent, MwiGone, MwiState};
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{ContentBuilder, InfoBuilder, OpenApi, Ref, Response, ResponseBuilder};
+use utoipa::openapi::{InfoBuilder, OpenApi};
 
 const BEARER: &str = "bearer";
 const BASIC: &str = "basic";
@@ -31,16 +35,6 @@ const ALSO: [(&str, &str, &[&str]); 9] = [
 /// Operations that a ticket opens.
 const TICKETED: [&str; 2] = ["/mwi/events", "/mailboxes/{mailbox}/messages/{id}/audio"];
 
-/// Problems that every operation may answer; others are described by `default`.
-const SHARED: [ProblemKind; 6] = [
-    ProblemKind::InvalidRequest,
-    ProblemKind::Unauthenticated,
-    ProblemKind::RoleMissing,
-    ProblemKind::UnknownPath,
-    ProblemKind::TooManyRequests,
-    ProblemKind::StoreUnavailable,
-];
-
 /// The document of the whole API.
 pub fn openapi() -> OpenApi {
     let (_, mut document) = routes().split_for_parts();
@@ -57,13 +51,19 @@ pub fn openapi() -> OpenApi {
     let ticket = ApiKeyValue::with_description(TICKET, "What POST /tickets answered, for a minute");
     components.add_security_scheme(TICKET, SecurityScheme::ApiKey(ApiKey::Query(ticket)));
     components.schemas.insert("Problem".into(), Problem::schema());
+    // Data of events, which the schema of an event holds as text.
+    components.schemas.insert("MwiState".into(), MwiState::schema());
+    components.schemas.insert("MwiEvent".into(), MwiEvent::schema());
+    components.schemas.insert("MwiGone".into(), MwiGone::schema());
     for (path, item) in &mut document.paths.paths {
         let path = path.trim_start_matches(PREFIX);
-        operations(item).for_each(|operation| {
+        for (method, operation) in operations(item) {
             add_security(path, operation);
-            add_problems(operation);
-        });
+            problems::add_problems(path, method, operation);
+            bounds::bound_parameters(path, method, operation);
+        }
     }
+    bounds::bound_schemas(&mut document);
     document
 }
 
@@ -71,8 +71,16 @@ const DESCRIPTION: &str = "Mailboxes, message waiting indication and data-subjec
     Each tag is the role that its operations take; the security of an operation names all that do. \
     Errors are RFC 9457 problem documents with a stable `type`.";
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    [
+        ("get", &mut item.get),
+        ("put", &mut item.put),
+        ("post", &mut item.post),
+        ("delete", &mut item.delete),
+        ("patch", &mut item.patch),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// A token or a password with any of the roles, or a ticket where one will do.
@@ -90,30 +98,6 @@ fn add_security(path: &str, operation: &mut Operation) {
         security.push(SecurityRequirement::new(TICKET, Vec::<String>::new()));
     }
     operation.security = Some(security);
-}
-
-/// Every operation may answer these, and any other problem.
-fn add_problems(operation: &mut Operation) {
-    let responses = &mut operation.responses.responses;
-    for kind in SHARED {
-        let status = kind.status().as_u16().to_string();
-        responses.entry(status).or_insert_with(|| problem(kind.title(), Some(kind)).into());
-    }
-    responses.insert("default".into(), problem("A problem, by its type", None).into());
-}
-
-fn problem(description: &str, example: Option<ProblemKind>) -> Response {
-    let mut content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
-    if let Some(kind) = example {
-        content = content.example(Some(serde_json::json!({
-            "type": format!("/problems/{}", kind.slug()), "title": kind.title(),
-            "status": kind.status().as_u16(), "detail": "What to do about it",
-        })));
-    }
-    ResponseBuilder::new()
-        .description(description)
-        .content("application/problem+json", content.build())
-        .build()
 }
 
 #[cfg(test)]

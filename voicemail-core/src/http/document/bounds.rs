@@ -1,0 +1,184 @@
+//! What values may be, for the document: names, ids, times and limits, by where they stand. Checked by the handlers.
+//!
+//! The handlers' own types decide; here the same rules are told to whoever reads the document, and schemathesis
+//! compares the two.
+
+use utoipa::Number;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayItems};
+use utoipa::openapi::{Object, OpenApi, RefOr, Schema, SchemaFormat};
+
+/// What a value may be.
+#[derive(Clone, Copy)]
+enum Bound {
+    /// A text of this form.
+    Pattern(&'static str),
+    /// A text of so many characters.
+    Length(usize, usize),
+    /// A text of so many characters, none of them a control character.
+    Plain(usize, usize),
+    /// A number from one to another.
+    Range(isize, isize),
+    /// As JSON Schema or the OpenAPI registry calls it.
+    Format(&'static str),
+    /// One of these.
+    OneOf(&'static [&'static str]),
+}
+
+use Bound::{Format, Length, OneOf, Pattern, Plain, Range};
+
+const NAME: Bound = Pattern("^[A-Za-z0-9_-]{1,64}$");
+const MESSAGE: Bound =
+    Pattern("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$");
+const KEY: Bound =
+    Pattern("^\"?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\"?$");
+const CASE: Bound = Plain(1, 100);
+const WORDS: Bound = Plain(1, 500);
+const MOMENT: Bound = Format("date-time");
+const TIME_OF_DAY: Bound = Pattern("^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$");
+
+/// Properties of bodies, by schema and name.
+const PROPERTIES: [(&str, &str, Bound); 30] = [
+    ("AuditSubject", "message", MESSAGE),
+    ("CancelBody", "reason", WORDS),
+    ("DatesBody", "from", Format("date")),
+    ("DatesBody", "to", Format("date")),
+    ("DenyBody", "text", WORDS),
+    ("DepositAnswer", "id", MESSAGE),
+    ("ExtendBody", "months", Range(1, 2)),
+    ("ExtendBody", "reason", WORDS),
+    ("ForwardBody", "to", NAME),
+    ("ForwardedCopy", "id", MESSAGE),
+    ("GdprBody", "caseid", CASE),
+    ("GdprBody", "receivedAt", MOMENT),
+    ("GdprBody", "requestedBy", WORDS),
+    ("HoldBody", "reason", WORDS),
+    ("MailboxBody", "label", Length(0, 100)),
+    ("MessageRef", "id", MESSAGE),
+    ("MessageView", "id", MESSAGE),
+    ("PinBody", "pin", Pattern("^[0-9]{6,10}$")),
+    ("SearchBody", "caller", Length(1, 256)),
+    ("SearchBody", "from", MOMENT),
+    ("SearchBody", "limit", Range(1, 500)),
+    ("SearchBody", "to", MOMENT),
+    ("TicketBody", "message", MESSAGE),
+    ("UserBody", "groups", NAME),
+    ("UserBody", "mailboxes", NAME),
+    ("UserBody", "readOnlyGroups", NAME),
+    ("Verification", "at", MOMENT),
+    ("Verification", "method", WORDS),
+    ("WindowBody", "from", TIME_OF_DAY),
+    ("WindowBody", "to", TIME_OF_DAY),
+];
+/// How many a list may hold, by schema and name.
+const LISTS: [(&str, &str, Option<usize>, usize); 6] = [
+    ("ForwardBody", "to", Some(1), 20),
+    ("ScheduleBody", "dates", None, 100),
+    ("ScheduleBody", "weekly", None, 100),
+    ("UserBody", "groups", None, 100),
+    ("UserBody", "mailboxes", None, 10),
+    ("UserBody", "readOnlyGroups", None, 100),
+];
+/// Schemas whose variants take no other fields, which the derived document doesn't say.
+const CLOSED: [&str; 1] = ["TicketBody"];
+
+/// Bounds all properties of the shared schemas.
+pub(super) fn bound_schemas(document: &mut OpenApi) {
+    let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
+    for (name, schema) in schemas {
+        bound_schema(name, schema);
+    }
+}
+
+fn bound_schema(name: &str, schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            for (field, property) in &mut object.properties {
+                bound_property(name, field, property);
+            }
+            if CLOSED.contains(&name) {
+                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+            }
+        }
+        RefOr::T(Schema::OneOf(one)) => one.items.iter_mut().for_each(|item| bound_schema(name, item)),
+        RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().for_each(|item| bound_schema(name, item)),
+        _ => {}
+    }
+}
+
+fn bound_property(schema: &str, field: &str, property: &mut RefOr<Schema>) {
+    let listed = PROPERTIES.iter().find(|(of, name, _)| *of == schema && *name == field);
+    let usual = matches!(field, "mailbox" | "Mailbox").then_some(NAME);
+    if let RefOr::T(Schema::Array(array)) = property
+        && let Some((.., least, most)) = LISTS.iter().find(|(of, name, ..)| *of == schema && *name == field)
+    {
+        (array.min_items, array.max_items) = (*least, Some(*most));
+    }
+    if let Some(bound) = listed.map(|(.., bound)| *bound).or(usual) {
+        apply(bound, property);
+    }
+}
+
+/// Bounds the parameters of an operation.
+pub(super) fn bound_parameters(path: &str, method: &str, operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && let Some(bound) = bound_of(path, method, parameter)
+            && let Some(schema) = &mut parameter.schema
+        {
+            apply(bound, schema);
+        }
+    }
+}
+
+fn bound_of(path: &str, method: &str, parameter: &Parameter) -> Option<Bound> {
+    let provisioned = ["/mailboxes", "/users", "/groups"].contains(&path);
+    Some(match (&parameter.parameter_in, parameter.name.as_str()) {
+        (ParameterIn::Path, "mailbox" | "user" | "group") => NAME,
+        (ParameterIn::Path, "id") => MESSAGE,
+        (ParameterIn::Path, "caseid") => CASE,
+        (ParameterIn::Path, "number") => Pattern(r"^((forgetme|exportme)\.)?[0-9]{1,9}$"),
+        (ParameterIn::Path, "greeting") if path.starts_with("/mailboxes") => {
+            OneOf(&["standard", "alternate", "name"])
+        }
+        (ParameterIn::Path, "greeting") => OneOf(&["default", "disclaimer"]),
+        (ParameterIn::Query, "limit") if path == "/audit" || path.ends_with("/messages") => Range(1, 1_000),
+        (ParameterIn::Query, "limit") => Range(1, 200),
+        (ParameterIn::Query, "from" | "to") => MOMENT,
+        (ParameterIn::Query, "after") => Format("uint64"),
+        (ParameterIn::Query, "cursor") if provisioned => NAME,
+        (ParameterIn::Header, "Idempotency-Key") => KEY,
+        (ParameterIn::Header, "If-None-Match") if method == "put" => Pattern(r"^\*$"),
+        _ => return None,
+    })
+}
+
+fn apply(bound: Bound, schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) => apply_to(bound, object),
+        RefOr::T(Schema::Array(array)) => {
+            if let ArrayItems::RefOrSchema(item) = &mut array.items {
+                apply(bound, item);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn apply_to(bound: Bound, object: &mut Object) {
+    match bound {
+        Pattern(pattern) => object.pattern = Some(pattern.into()),
+        Length(least, most) => (object.min_length, object.max_length) = (Some(least), Some(most)),
+        Plain(least, most) => {
+            (object.min_length, object.max_length) = (Some(least), Some(most));
+            object.pattern = Some(r"^[^\u0000-\u001f\u007f-\u009f]*$".into());
+        }
+        Range(least, most) => {
+            (object.minimum, object.maximum) = (Some(Number::Int(least)), Some(Number::Int(most)));
+        }
+        Format(format) => object.format = Some(SchemaFormat::Custom(format.into())),
+        OneOf(words) => {
+            object.enum_values = Some(words.iter().map(|word| (*word).into()).collect());
+        }
+    }
+}
