@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Everything a core needs to serve one tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
