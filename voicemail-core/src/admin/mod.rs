@@ -10,7 +10,7 @@ mod replay;
 mod retention;
 mod show;
 
-pub use replay::run_replay_erasures;
+pub use replay::{read_ledger, run_replay_erasures};
 
 pub use retention::{MailboxPlan, RetentionCounts, RetentionReport, apply_retention};
 pub use show::{CommandResult, run_apply_retention, run_fsck};

@@ -13,6 +13,9 @@ use voicemail_core::store::report::probe_regions;
 use voicemail_core::store::volume;
 use voicemail_core::{admin, http, telemetry};
 
+/// Where the configuration is in a pod that the operator runs.
+const POD_CONFIG: &str = "/etc/voicemail/config/config.yaml";
+
 /// Voicemail for one tenant: mailboxes, message waiting indication and data-subject rights.
 #[derive(Parser)]
 #[command(version)]
@@ -73,11 +76,12 @@ enum AdminCommand {
     /// After a restore: erase again what was erased since the backup was made
     ReplayErasures {
         /// Configuration, YAML
-        #[arg(long)]
+        #[arg(long, default_value = POD_CONFIG)]
         config: PathBuf,
-        /// The ledger as `GET /api/v1/gdpr/ledger` gave it, kept outside the store
+        /// The ledger as `GET /api/v1/gdpr/ledger` gave it, kept outside the store; may be compressed by gzip. By
+        /// default the one beside the configuration's `gdpr.expectedHead`, where the operator keeps it
         #[arg(long)]
-        ledger: PathBuf,
+        ledger: Option<PathBuf>,
     },
     /// Check every invariant over the whole store: 0 clean, 1 findings, 2 couldn't check
     Fsck {
@@ -167,8 +171,9 @@ async fn administer_store(command: &AdminCommand) -> Outcome {
             admin::run_apply_retention(&read(config)?, &world, *apply, &mut out).await?
         }
         AdminCommand::ReplayErasures { config, ledger } => {
-            let ledger = std::fs::read_to_string(ledger)?;
-            admin::run_replay_erasures(&read(config)?, &world, &ledger, &mut out).await?
+            let config = read(config)?;
+            let ledger = admin::read_ledger(&config, ledger.as_deref())?;
+            admin::run_replay_erasures(&config, &world, &ledger, &mut out).await?
         }
         AdminCommand::Fsck { config, repair, json } => {
             admin::run_fsck(&read(config)?, &world, *repair, *json, &mut out).await?
