@@ -73,7 +73,10 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     join_all(both).await;
 }
 
-fn tenant_controller(context: &Context, namespace: Option<&str>) -> Controller<Guarded<VoicemailTenant>> {
+fn tenant_controller(
+    context: &Arc<Context>,
+    namespace: Option<&str>,
+) -> Controller<Guarded<VoicemailTenant>> {
     let client = &context.client;
     let (store, tenants) = watch_primary(scoped::<Guarded<VoicemailTenant>>(client, namespace));
     let controller = Controller::for_stream(tenants, store);
@@ -85,7 +88,27 @@ fn tenant_controller(context: &Context, namespace: Option<&str>) -> Controller<G
     let controller = watch_children::<NetworkPolicy>(controller, context, namespace);
     let controller = watch_children::<HorizontalPodAutoscaler>(controller, context, namespace);
     let controller = watch_children::<Deployment>(controller, context, namespace);
-    watch_children::<Pod>(controller, context, namespace)
+    let controller = watch_children::<Pod>(controller, context, namespace);
+    watch_ended_requests(controller, context, namespace)
+}
+
+/// A tenant is looked at when one of its requests has ended: its ledger has grown.
+fn watch_ended_requests(
+    controller: Controller<Guarded<VoicemailTenant>>,
+    context: &Arc<Context>,
+    namespace: Option<&str>,
+) -> Controller<Guarded<VoicemailTenant>> {
+    let (_, requests) = watch_primary(scoped::<Guarded<GdprRequest>>(&context.client, namespace));
+    let context = context.clone();
+    controller.watches_stream(requests, move |request| {
+        let request = request.0.as_ref().ok()?;
+        let ended = request.status.as_ref().is_some_and(|status| status.phase.is_terminal());
+        ended.then(|| {
+            let tenant = &request.spec.tenant;
+            context.ledgers.note_end(&request.namespace().unwrap_or_default(), tenant);
+            sibling::<_, VoicemailTenant>(request, tenant)
+        })
+    })
 }
 
 fn watch_children<K>(

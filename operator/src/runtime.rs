@@ -17,6 +17,7 @@ use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::metrics::{Metrics, Outcome};
 use crate::settings::Settings;
 use crate::tenant::kinds::MissingKinds;
+use crate::tenant::ledger::Ledgers;
 use crate::tenant::looks::Looks;
 use crate::tenant::rollout::{Image, RolloutBudget};
 use backoff::Backoffs;
@@ -61,6 +62,8 @@ pub struct Context {
     pub kinds: MissingKinds,
     /// When each tenant's cores were asked last.
     pub looks: Looks,
+    /// When each tenant's ledger of erasures was read last.
+    pub ledgers: Ledgers,
     /// Which tenants move to a newer image.
     pub rollouts: RolloutBudget,
 }
@@ -86,6 +89,7 @@ impl Context {
     pub fn forget_tenant(&self, tenant: &VoicemailTenant) {
         let uid = tenant.uid().unwrap_or_default();
         self.looks.forget(&uid);
+        self.ledgers.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
         self.rollouts.forget(&uid);
         self.metrics.set_paused(&uid, false);
     }

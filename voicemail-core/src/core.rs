@@ -8,7 +8,7 @@ use crate::auth::{AuthError, Identity as Caller, MailboxToken};
 use crate::clock::World;
 use crate::config::{RegionConfig, StorageConfig, TenantConfig};
 use crate::context::{Context, GuardError, Identity};
-use crate::gdpr::{Gdpr, ReceiptKey, check_restore};
+use crate::gdpr::{Gdpr, ReceiptKey, await_restore, check_restore};
 use crate::mailbox::{Directory, Mailboxes};
 use crate::model::{IdentityError, Opening, TenantDocument, TenantKey};
 use crate::regions::{Sight, list_health, open_region, watch};
@@ -252,6 +252,11 @@ impl Core {
                 regions: list_health(&self.context),
             },
         }
+    }
+
+    /// Waits until the store turns out to have been restored from a backup, and says what was seen.
+    pub async fn await_restore(&self) -> String {
+        await_restore(&self.context).await
     }
 
     /// Sweeps and keeps this cluster's registration fresh, until cancelled.

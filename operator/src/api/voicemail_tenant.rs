@@ -142,7 +142,7 @@ pub struct VoicemailTenantSpec {
     /// A serving certificate, brought instead of made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SecretSource>,
-    /// Times of the data-subject rights.
+    /// The data-subject rights: times, approvals, and regions that are away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gdpr: Option<Gdpr>,
     /// What becomes of the data claim and the keys when the tenant is deleted. Delete needs the annotation
@@ -261,7 +261,7 @@ pub struct Reception {
     pub time_zone: Option<String>,
 }
 
-/// Times of the data-subject rights, such as 90s, 24h or 7d.
+/// The data-subject rights. Times are written as 90s, 24h or 7d.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gdpr {
@@ -273,10 +273,52 @@ pub struct Gdpr {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
     pub export_lifetime: Option<String>,
-    /// How long backups of the store live. 35d when absent.
+    /// How long backups of the store live, and so how long the ledger of erasures is kept. 35d when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
     pub backup_retention: Option<String>,
+    /// Whether a second person must approve an erasure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// What becomes of an erasure while a region other than the master is away. refuse when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_down: Option<RegionDown>,
+}
+
+/// Four eyes on erasures.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// When.
+    #[serde(default)]
+    pub required: ApprovalRule,
+    /// How many matches are many; a switchboard has them. 100 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub large_matches: Option<i32>,
+}
+
+/// When a second person must approve an erasure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ApprovalRule {
+    /// Only if a request asks for it.
+    #[default]
+    Never,
+    /// If the search finds many messages.
+    Large,
+    /// Always.
+    Always,
+}
+
+/// What becomes of an erasure while a region is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RegionDown {
+    /// The request is refused with the region's name.
+    Refuse,
+    /// Messages are hidden now, erased where that is possible, and the region is tried until it answers.
+    MarkAndRetry,
 }
 
 /// What becomes of a deleted tenant's claim and keys.

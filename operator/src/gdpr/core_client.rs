@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use voicemail_core::gdpr_api::{CaseView, GdprAnswer, GdprBody, Operation, Problem};
+use voicemail_core::gdpr_api::{CaseView, GdprAnswer, GdprBody, LedgerView, Operation, Problem};
 
 const TOKEN_SECONDS: i64 = 600;
 const KEPT: Duration = Duration::from_secs(300);
@@ -202,6 +202,15 @@ impl Core {
     pub async fn read_case(&self, case: &str) -> Result<CaseView, CoreError> {
         let url = format!("{}/cases/{}", self.base, encode_segment(case));
         self.send(self.http.get(url), case).await
+    }
+
+    /// The ledger of erasures after that one.
+    ///
+    /// # Errors
+    /// [`CoreError`].
+    pub async fn read_ledger(&self, after: u64) -> Result<LedgerView, CoreError> {
+        let url = format!("{}/ledger?after={after}", self.base);
+        self.send(self.http.get(url), "").await
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder, case: &str) -> Result<T, CoreError> {

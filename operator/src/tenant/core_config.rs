@@ -5,7 +5,7 @@
 use super::access::{plan_audit, plan_auth, plan_limits};
 use super::build::names::peers_name;
 use super::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
-use super::build::volumes::{DATA_DIR, KEYS_DIR, TLS_DIR};
+use super::build::volumes::{DATA_DIR, KEYS_DIR, LEDGER_DIR, TLS_DIR};
 use super::credentials::folder;
 use super::refusal::Refusal;
 use crate::api::voicemail_tenant::{self as given, Region, StorageKind, VoicemailTenant};
@@ -14,10 +14,12 @@ use kube::ResourceExt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use voicemail_core::config::{
-    AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService, EtagQuoting, GdprConfig, ListenConfig,
-    MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig, RegionConfig, S3Config, S3Credentials,
-    StorageConfig, TenantConfig, TlsConfig, parse_duration,
+    ApprovalConfig, ApprovalRule, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService,
+    EtagQuoting, GdprConfig, ListenConfig, MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig,
+    RegionConfig, RegionDown, S3Config, S3Credentials, StorageConfig, TenantConfig, TlsConfig,
+    parse_duration,
 };
+use voicemail_core::gdpr_api::LEDGER_HEAD;
 
 /// MiB, as the core's own default.
 const DEFAULT_UPLOAD_BUFFER: u32 = 64;
@@ -143,7 +145,8 @@ fn plan_reception(reception: &given::Reception) -> ReceptionConfig {
 }
 
 fn plan_gdpr(tenant: &VoicemailTenant) -> Result<GdprConfig, Refusal> {
-    let mut config = GdprConfig::default();
+    let expected_head = Some(Path::new(LEDGER_DIR).join(LEDGER_HEAD));
+    let mut config = GdprConfig { expected_head, ..GdprConfig::default() };
     let Some(gdpr) = &tenant.spec.gdpr else { return Ok(config) };
     let read = |field: &str, text: &str| {
         parse_duration(text).map_err(|error| Refusal::InvalidSpec(format!("gdpr.{field}: {error}")))
@@ -157,5 +160,22 @@ fn plan_gdpr(tenant: &VoicemailTenant) -> Result<GdprConfig, Refusal> {
     if let Some(text) = &gdpr.backup_retention {
         config.backup_retention = read("backupRetention", text)?;
     }
+    config.approval = gdpr.approval.as_ref().map(plan_approval).unwrap_or_default();
+    config.region_down = match gdpr.region_down {
+        None | Some(given::RegionDown::Refuse) => RegionDown::Refuse,
+        Some(given::RegionDown::MarkAndRetry) => RegionDown::MarkAndRetry,
+    };
     Ok(config)
+}
+
+fn plan_approval(given: &given::Approval) -> ApprovalConfig {
+    let large_matches = given.large_matches.map(i32::unsigned_abs);
+    ApprovalConfig {
+        required: match given.required {
+            given::ApprovalRule::Never => ApprovalRule::Never,
+            given::ApprovalRule::Large => ApprovalRule::Large,
+            given::ApprovalRule::Always => ApprovalRule::Always,
+        },
+        large_matches: large_matches.unwrap_or(ApprovalConfig::default().large_matches),
+    }
 }

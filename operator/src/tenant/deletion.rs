@@ -1,7 +1,8 @@
 //! Deleting a tenant: waits for open data-subject requests, then lets go of the data or keeps it.
 //!
 //! Flow: [`decide`] is pure; [`finish`] reads what it needs, acts, and removes the finalizer last. Owned
-//! children go by garbage collection afterwards. Under `Retain` the claim and the keys stay. Under `Delete`
+//! children go by garbage collection afterwards. Under `Retain` the claim, the keys and
+//! the ledger of erasures stay. Under `Delete`
 //! the claim goes first and the keys only with it, and only a claim that the operator made; never before a
 //! person has typed the tenant's name into an annotation. Objects in object stores are not removed: Delete is
 //! refused for them, in words that say what stays and where.
@@ -10,7 +11,7 @@
 //! soon as the namespace ends ([`let_go_with_namespace`]), when the pods go: the operator's own rights in that
 //! namespace may go at the same time as the tenant, and then nobody could remove the finalizer.
 
-use super::build::names::{child_name, keys_name};
+use super::build::names::{child_name, keys_name, ledger_name};
 use super::status::write_status;
 use super::storage::volume_of;
 use crate::api::conditions::{
@@ -70,9 +71,10 @@ fn describe_objects(tenant: &VoicemailTenant) -> String {
     format!(
         "deletionPolicy is Delete, but the operator can't remove objects from object stores: write Retain to let \
          the tenant go (kubectl patch vmt {name} -n {namespace} --type=merge -p \
-         '{{\"spec\":{{\"deletionPolicy\":\"Retain\"}}}}'), then remove {} and Secret {} yourself",
+         '{{\"spec\":{{\"deletionPolicy\":\"Retain\"}}}}'), then remove {} and the Secrets {} and {} yourself",
         places.join(", "),
         keys_name(&name),
+        ledger_name(&name),
     )
 }
 
@@ -180,10 +182,11 @@ async fn destroy_data(client: &Client, tenant: &VoicemailTenant) -> Result<(), C
         tracing::warn!(namespace, tenant = name, "deleting the data claim, as confirmed");
         delete(&claims, &child_name(&name), claim.uid()).await?;
     }
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
+    delete(&secrets, &ledger_name(&name), None).await?;
     if tenant.spec.keys.is_some() {
         return Ok(());
     }
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     tracing::warn!(namespace, tenant = name, "deleting the keys, as confirmed");
     delete(&secrets, &keys_name(&name), None).await
 }

@@ -18,6 +18,7 @@ pub mod deletion;
 pub mod dereference;
 pub mod drift;
 pub mod kinds;
+pub mod ledger;
 pub mod looks;
 #[cfg(test)]
 mod object_store_tests;
@@ -157,6 +158,9 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Action,
     let seen =
         Seen { applied: &applied, pods: pods.as_deref(), image: &image, reclaim: facts.reclaim.as_ref() };
     let status = report(tenant, &Outcome::Applied(seen), context).await?;
+    if is_settled(&applied) {
+        ledger::keep_ledger(tenant, &plan, context).await?;
+    }
     Ok(Action::requeue(jittered(next_look(&status))))
 }
 

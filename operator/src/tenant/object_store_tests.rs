@@ -184,7 +184,10 @@ fn every_pod_holds_the_credentials_of_every_region() {
     let volumes = pod(&tenant)["spec"]["volumes"].clone();
     let secrets: Vec<_> =
         volumes.as_array().unwrap().iter().filter_map(|v| v["secret"]["secretName"].as_str()).collect();
-    assert_eq!(secrets, ["acme-voicemail-keys", "acme-voicemail-tls", "azure", "other"]);
+    assert_eq!(
+        secrets,
+        ["acme-voicemail-keys", "acme-voicemail-tls", "acme-voicemail-ledger", "azure", "other"]
+    );
     assert_eq!(planned(&tenant).config.regions.len(), 2);
 }
 

@@ -10,7 +10,8 @@ use super::reclaim::{ReclaimFact, find_data_kept};
 use super::refusal::Refusal;
 use super::rollout::Image;
 use super::storage_status::{
-    CLAIM_NOT_EXPANDABLE, REGION_UNREACHABLE, find_other_store, find_storage, keep_regions, list_regions,
+    CLAIM_NOT_EXPANDABLE, REGION_UNREACHABLE, RESTORE_DETECTED, find_other_store, find_storage, keep_regions,
+    list_regions,
 };
 use crate::api::conditions::{
     ConditionStatus, Finding, PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING,
@@ -67,7 +68,8 @@ impl Obstacle {
 }
 
 /// Reasons of the core that only a person can remove.
-const STALLING: [&str; 4] = ["KeyMismatch", "StoreBelongsToAnother", "StoreTooNew", "ConfigInvalid"];
+const STALLING: [&str; 5] =
+    ["KeyMismatch", "StoreBelongsToAnother", "StoreTooNew", "ConfigInvalid", RESTORE_DETECTED];
 
 /// The status that follows.
 pub fn compute_status(

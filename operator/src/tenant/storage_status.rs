@@ -16,6 +16,8 @@ use kube::ResourceExt;
 
 /// Reason of StorageReady while a region beside the master is away.
 pub const REGION_UNREACHABLE: &str = "RegionUnreachable";
+/// Reason of StorageReady while the store is older than what was erased from it: the core's own word.
+pub const RESTORE_DETECTED: &str = "RestoreDetected";
 const LONGEST_MESSAGE: usize = 1024;
 
 /// Reason of StorageReady while the claim can't get the size that the spec asks for.
@@ -26,10 +28,10 @@ pub fn find_storage(applied: &Applied, pods: Option<&[PodSeen]>) -> Option<Findi
     match applied.storage() {
         AppliedStorage::Claim { claim, refused } => {
             let fault = find_claim_fault(claim).or_else(|| refused.as_ref().map(|why| no_growth(claim, why)));
-            fault.or_else(|| Some(find_store(pods?, &[])))
+            fault.or_else(|| Some(find_store(applied, pods?, &[])))
         }
-        AppliedStorage::ExistingClaim => Some(find_store(pods?, &[])),
-        AppliedStorage::ObjectStores(regions) => Some(find_store(pods?, regions)),
+        AppliedStorage::ExistingClaim => Some(find_store(applied, pods?, &[])),
+        AppliedStorage::ObjectStores(regions) => Some(find_store(applied, pods?, regions)),
     }
 }
 
@@ -69,7 +71,7 @@ fn cores(pods: &[PodSeen]) -> impl Iterator<Item = &CoreReadiness> + Clone {
     pods.iter().filter(|pod| !pod.terminating).filter_map(|pod| pod.core.as_ref())
 }
 
-fn find_store(pods: &[PodSeen], regions: &[RegionPlan]) -> Finding {
+fn find_store(applied: &Applied, pods: &[PodSeen], regions: &[RegionPlan]) -> Finding {
     if cores(pods).any(|core| core.ready) {
         return find_away(pods).unwrap_or_else(|| {
             Finding::new(STORAGE_READY, true, "StoreAnswers", "the store answers and is this tenant's")
@@ -80,7 +82,10 @@ fn find_store(pods: &[PodSeen], regions: &[RegionPlan]) -> Finding {
         Some(core) => {
             let reason = core.reason.clone().unwrap_or_default();
             let words = core.message.clone().unwrap_or_default();
-            let hint = hint(&reason, regions);
+            let hint = match reason.as_str() {
+                RESTORE_DETECTED => name_replay(applied),
+                _ => hint(&reason, regions),
+            };
             no(&reason, if hint.is_empty() { words } else { format!("{words}: {hint}") })
         }
         None => Finding::new(
@@ -90,6 +95,13 @@ fn find_store(pods: &[PodSeen], regions: &[RegionPlan]) -> Finding {
             "no pod runs that could tell",
         ),
     }
+}
+
+/// The command that erases again what a restore brought back.
+fn name_replay(applied: &Applied) -> String {
+    let deployment = applied.deployment();
+    let (namespace, name) = (deployment.namespace().unwrap_or_default(), deployment.name_any());
+    format!("kubectl exec -n {namespace} deploy/{name} -- voicemail admin replay-erasures")
 }
 
 /// What to look at, where the core can't know it.

@@ -23,7 +23,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
-use voicemail_core::config::TenantConfig;
+use voicemail_core::config::{ApprovalConfig, ApprovalRule, RegionDown, TenantConfig};
 
 #[derive(clap::Parser)]
 struct TestArguments {
@@ -156,6 +156,24 @@ fn rules_of_the_core_are_checked_before_anything_is_written() {
     assert!(error.to_string().contains("at most 30d"), "{error}");
 }
 
+#[test]
+fn approvals_and_regions_that_are_away_are_the_tenants_to_decide() {
+    let given = |value: &mut Value| {
+        value["spec"]["gdpr"] =
+            json!({"approval": {"required": "large", "largeMatches": 7}, "regionDown": "markAndRetry"});
+    };
+    let gdpr = plan_with(&tenant(given), &facts()).unwrap().config.gdpr;
+    assert_eq!(gdpr.approval, ApprovalConfig { required: ApprovalRule::Large, large_matches: 7 });
+    assert_eq!(gdpr.region_down, RegionDown::MarkAndRetry);
+    let silent = |value: &mut Value| value["spec"]["gdpr"] = json!({"approval": {"required": "always"}});
+    let gdpr = plan_with(&tenant(silent), &facts()).unwrap().config.gdpr;
+    assert_eq!(gdpr.approval, ApprovalConfig { required: ApprovalRule::Always, large_matches: 100 });
+    assert_eq!(
+        (gdpr.region_down, plan().config.gdpr.approval),
+        (RegionDown::Refuse, ApprovalConfig::default())
+    );
+}
+
 // build
 
 #[test]
@@ -234,7 +252,8 @@ fn pods_are_restricted_and_mount_what_the_configuration_names() {
         .collect();
     let config = plan().config;
     let tls = config.listen.tls.unwrap();
-    for path in [&config.keys_dir, &tls.certificate, &tls.key] {
+    let head = config.gdpr.expected_head.unwrap();
+    for path in [&config.keys_dir, &tls.certificate, &tls.key, &head] {
         assert!(mounts.iter().any(|mount| path.starts_with(mount)), "{path:?} in {mounts:?}");
     }
     assert!(pod.get("automountServiceAccountToken").is_none(), "the core needs its token for discovery");
@@ -381,6 +400,18 @@ fn what_the_core_says_about_its_store_becomes_the_reason() {
         assert_eq!(condition(&status, "StorageReady"), (False, reason.into()));
         assert_eq!(condition(&status, "Stalled").0, stalled, "{reason}");
     }
+}
+
+#[test]
+fn a_restored_store_says_with_which_command_it_is_served_again() {
+    let mut named = deployment(0, 2, 2);
+    (named.metadata.name, named.metadata.namespace) = (Some("acme-voicemail".into()), Some("voice".into()));
+    let status = status_of(named, "Bound", &[unready_core("RestoreDetected")]);
+    assert_eq!(condition(&status, "Ready"), (False, "RestoreDetected".into()));
+    assert_eq!(condition(&status, "Stalled").0, True);
+    let words = &find_condition(&status.conditions, "StorageReady").unwrap().message;
+    let command = "kubectl exec -n voice deploy/acme-voicemail -- voicemail admin replay-erasures";
+    assert!(words.ends_with(command), "{words}");
 }
 
 #[test]

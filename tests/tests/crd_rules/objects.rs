@@ -121,7 +121,8 @@ pub(crate) fn full_tenant() -> Value {
             "limits": {"connections": 4096, "connectionsPerAddress": 100, "requestsPerAddress": 1000,
                        "requestsPerCaller": 500, "refusalsPerAddress": 60, "sharedAddresses": ["10.0.0.1"]},
             "audit": {"retention": "180d"},
-            "gdpr": {"undoWindow": "24h", "exportLifetime": "7d", "backupRetention": "35d"},
+            "gdpr": {"undoWindow": "24h", "exportLifetime": "7d", "backupRetention": "35d",
+                     "approval": {"required": "large", "largeMatches": 100}, "regionDown": "markAndRetry"},
             "deletionPolicy": "Retain",
         },
         "status": {

@@ -11,7 +11,7 @@ mod retention;
 mod retire;
 mod show;
 
-pub use replay::run_replay_erasures;
+pub use replay::{read_ledger, run_replay_erasures};
 
 pub use retention::{MailboxPlan, RetentionCounts, RetentionReport, apply_retention};
 pub use retire::{Retirement, run_retire};

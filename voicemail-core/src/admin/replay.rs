@@ -5,9 +5,22 @@ use crate::clock::World;
 use crate::config::TenantConfig;
 use crate::core::TenantKeys;
 use crate::gdpr::Gdpr;
-use crate::gdpr_api::LedgerView;
+use crate::gdpr_api::{LEDGER_FILE, LedgerView, unpack_ledger};
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
+
+/// The text of the ledger: of the file given, else of the one beside the expected head.
+///
+/// # Errors
+/// There is none, or it can't be read.
+pub fn read_ledger(config: &TenantConfig, given: Option<&Path>) -> Result<String, String> {
+    let beside = || Some(config.gdpr.expected_head.as_ref()?.parent()?.join(LEDGER_FILE));
+    let file = given.map(Path::to_owned).or_else(beside);
+    let file = file.ok_or("which ledger? Give --ledger, or set gdpr.expectedHead in the configuration")?;
+    let text = std::fs::read(&file).and_then(|bytes| unpack_ledger(&bytes));
+    text.map_err(|error| format!("the ledger {} can't be read: {error}", file.display()))
+}
 
 /// `voicemail admin replay-erasures`. 0: the store has erased all that the ledger says.
 ///

@@ -14,6 +14,9 @@ use voicemail_core::store::report::probe_regions;
 use voicemail_core::store::volume;
 use voicemail_core::{admin, http, telemetry};
 
+/// Where the configuration is in a pod that the operator runs.
+const POD_CONFIG: &str = "/etc/voicemail/config/config.yaml";
+
 /// Voicemail for one tenant: mailboxes, message waiting indication and data-subject rights.
 #[derive(Parser)]
 #[command(version)]
@@ -74,11 +77,12 @@ enum AdminCommand {
     /// After a restore: erase again what was erased since the backup was made
     ReplayErasures {
         /// Configuration, YAML
-        #[arg(long)]
+        #[arg(long, default_value = POD_CONFIG)]
         config: PathBuf,
-        /// The ledger as `GET /api/v1/gdpr/ledger` gave it, kept outside the store
+        /// The ledger as `GET /api/v1/gdpr/ledger` gave it, kept outside the store; may be compressed by gzip. By
+        /// default the one beside the configuration's `gdpr.expectedHead`, where the operator keeps it
         #[arg(long)]
-        ledger: PathBuf,
+        ledger: Option<PathBuf>,
     },
     /// Let go of a tenant's stores, or remove all that it has in them, once no core serves it: 0 done, 1 something
     /// stands in the way, 2 couldn't. Without a flag only say what is there
@@ -187,8 +191,9 @@ async fn administer_store(command: &AdminCommand) -> Outcome {
             admin::run_apply_retention(&read(config)?, &world, *apply, &mut out).await?
         }
         AdminCommand::ReplayErasures { config, ledger } => {
-            let ledger = std::fs::read_to_string(ledger)?;
-            admin::run_replay_erasures(&read(config)?, &world, &ledger, &mut out).await?
+            let config = read(config)?;
+            let ledger = admin::read_ledger(&config, ledger.as_deref())?;
+            admin::run_replay_erasures(&config, &world, &ledger, &mut out).await?
         }
         AdminCommand::Retire { config, deregister, cluster, remove: _, confirm } => {
             let config = read(config)?;

@@ -25,7 +25,7 @@ pub struct GdprConfig {
     #[serde(default)]
     pub region_down: RegionDown,
     /// File with the newest ledger head that is known outside the store, `{"epoch": 7, "hash": "…"}`: a store that
-    /// lies behind was restored and isn't served. Read again whenever the store is opened.
+    /// lies behind was restored and isn't served. Read again whenever it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_head: Option<PathBuf>,
 }

@@ -44,7 +44,7 @@ pub(crate) use subject::caller_hashes;
 pub(crate) use cases::take_up;
 pub(crate) use chain::ChainHead;
 pub(crate) use due::move_run_on;
-pub(crate) use expected::check_restore;
+pub(crate) use expected::{await_restore, check_restore};
 pub(crate) use holds::end_release;
 pub(crate) use ledger::expire as expire_ledger;
 pub(crate) use runs::is_run;

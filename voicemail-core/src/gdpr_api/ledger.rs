@@ -38,6 +38,22 @@ pub struct LedgerText {
     pub text: String,
 }
 
+/// What those who keep a ledger must know of an entry.
+#[derive(Debug, Deserialize)]
+pub struct LedgerLink {
+    /// SHA-256 of the entry before.
+    pub previous: String,
+    /// When it was entered, in milliseconds since 1970.
+    pub at: i64,
+}
+
+impl LedgerText {
+    /// How it hangs together with others; none if its text isn't an entry's.
+    pub fn link(&self) -> Option<LedgerLink> {
+        serde_json::from_str(&self.text).ok()
+    }
+}
+
 /// A key that receipts are checked with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,10 +6,12 @@
 //! Answers to a POST echo the identifiers that the caller itself sent; a case view never holds one.
 
 mod ledger;
+mod packed;
 mod request;
 mod run;
 
-pub use ledger::{LedgerHead, LedgerText, LedgerView, PublicKey};
+pub use ledger::{LedgerHead, LedgerLink, LedgerText, LedgerView, PublicKey};
+pub use packed::{LEDGER_FILE, LEDGER_HEAD, unpack_ledger};
 
 pub use request::{
     ApproveBody, CancelBody, DenialGround, DenyBody, ExtendBody, GdprBody, HoldBody, HoldView, MessageRef,

@@ -3,6 +3,7 @@
 //! ```text
 //! bind ─▶ metrics port up (ready: no) ─▶ certificate ─▶ API port up (503) ─▶ store open ─▶ ready, sweeping
 //!                      each step is retried, and /readyz says which one it is and why
+//! store restored meanwhile ─▶ ready: no (503), and it is opened again, which says what to do
 //! stop ─▶ ready: no, sweeper cancelled ─▶ requests under way end ─▶ deposits under way end ─▶ exit
 //! ```
 //!
@@ -30,6 +31,7 @@ use gate::Gate;
 use listen::Listener;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -45,6 +47,7 @@ const DRAIN: Duration = Duration::from_secs(22);
 const LAST_TASKS: Duration = Duration::from_secs(1);
 
 const SHUTTING_DOWN: &str = "ShuttingDown";
+const RESTORE_DETECTED: &str = "RestoreDetected";
 
 /// A process that is bound to its ports.
 pub struct Server {
@@ -184,17 +187,32 @@ async fn work(state: State, api: Listener, stop: CancellationToken) {
             tracing::error!(%error, "the API's listener ended");
         }
     };
-    match opening::until(&stop, opening::open(&state)).await {
-        Some(core) => run(&core, &stop, serving).await,
-        None => serving.await,
+    let mut serving = pin!(serving);
+    loop {
+        let Some(core) = opening::until(&stop, opening::open(&state)).await else {
+            serving.await;
+            break;
+        };
+        match run(&core, &stop, serving.as_mut()).await {
+            Ended::Stopped => break,
+            // Nothing of what this core remembers of its store holds any more: another one opens it.
+            Ended::Restored(what) => state.explain(RESTORE_DETECTED, what),
+        }
     }
     if let Some(following) = following {
         following.abort();
     }
 }
 
+/// Why a core runs no longer.
+enum Ended {
+    Stopped,
+    /// Its store was restored from a backup meanwhile, as said.
+    Restored(String),
+}
+
 /// Sweeps until told to stop, and keeps lamps right as long as requests may change them.
-async fn run(core: &Core, stop: &CancellationToken, serving: impl Future<Output = ()>) {
+async fn run(core: &Core, stop: &CancellationToken, serving: impl Future<Output = ()>) -> Ended {
     let work = async {
         core.run_sweeper(stop.clone()).await;
         serving.await;
@@ -202,8 +220,10 @@ async fn run(core: &Core, stop: &CancellationToken, serving: impl Future<Output 
     tokio::select! {
         () = work => {}
         () = core.run_lamps() => {}
+        what = core.await_restore() => return Ended::Restored(what),
     }
     if let Ok(Err(error)) = timeout(LAST_TASKS, core.leave_lamps()).await {
         tracing::warn!(reason = error.reason(), %error, "lamps that weren't delivered wait for the next start");
     }
+    Ended::Stopped
 }

@@ -12,6 +12,7 @@ pub mod config;
 pub mod deployment;
 pub mod disruption_budget;
 pub mod keys;
+pub mod ledger;
 pub mod names;
 pub mod network_policy;
 pub mod pod_monitor;

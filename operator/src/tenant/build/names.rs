@@ -20,6 +20,11 @@ pub fn keys_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-keys")
 }
 
+/// Name of the Secret with the ledger of erasures, which is kept outside the store.
+pub fn ledger_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail-ledger")
+}
+
 /// Name of the Secret with the serving certificate that the operator makes.
 pub fn tls_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-tls")

@@ -1,4 +1,4 @@
-//! What the pods mount: configuration, keys and certificate, and the data claim or each region's credentials.
+//! What the pods mount: configuration, keys, certificate and the ledger of erasures, and the data claim or each region's credentials.
 //!
 //! A region's Secret is mounted as optional with the keys that the core reads: a key that isn't there doesn't
 //! hold up the pod, and no other key gets into it. kubelet refreshes the files when the Secret changes.
@@ -11,7 +11,7 @@ use super::super::storage::{ClaimPlan, StoragePlan};
 use super::super::validate::Plan;
 use super::certificate::{TLS_CERTIFICATE, TLS_KEY};
 use super::keys::{RECEIPT_KEY, TENANT_KEY};
-use super::names::child_name;
+use super::names::{child_name, ledger_name};
 use super::secret_provider_class::DRIVER;
 use k8s_openapi::api::core::v1::{
     CSIVolumeSource, ConfigMapVolumeSource, EmptyDirVolumeSource, KeyToPath,
@@ -19,6 +19,7 @@ use k8s_openapi::api::core::v1::{
     VolumeMount, VolumeProjection,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use voicemail_core::gdpr_api::{LEDGER_FILE, LEDGER_HEAD};
 
 /// Folder of the configuration.
 pub const CONFIG_DIR: &str = "/etc/voicemail/config";
@@ -26,13 +27,19 @@ pub const CONFIG_DIR: &str = "/etc/voicemail/config";
 pub const KEYS_DIR: &str = "/etc/voicemail/keys";
 /// Folder of the serving certificate.
 pub const TLS_DIR: &str = "/etc/voicemail/tls";
+/// Folder of the ledger of erasures as it is known outside the store.
+pub const LEDGER_DIR: &str = "/etc/voicemail/ledger";
 /// Where the data claim is mounted.
 pub const DATA_DIR: &str = "/var/lib/voicemail";
 
 /// Builds the container's mounts.
 pub fn build_mounts(plan: &Plan) -> Vec<VolumeMount> {
-    let mut mounts =
-        vec![mount("config", CONFIG_DIR, true), mount("keys", KEYS_DIR, true), mount("tls", TLS_DIR, true)];
+    let mut mounts = vec![
+        mount("config", CONFIG_DIR, true),
+        mount("keys", KEYS_DIR, true),
+        mount("tls", TLS_DIR, true),
+        mount("ledger", LEDGER_DIR, true),
+    ];
     mounts.extend(mount_access(&plan.access));
     match &plan.storage {
         StoragePlan::Volume(_) => mounts.push(mount("data", DATA_DIR, false)),
@@ -82,6 +89,7 @@ pub fn build_volumes(plan: &Plan) -> Vec<Volume> {
         Volume { secret: Some(build_secret(&plan.keys.secret, &[TENANT_KEY, RECEIPT_KEY])), ..named("keys") },
         Volume { secret: Some(build_secret(&plan.tls_secret, &[TLS_CERTIFICATE, TLS_KEY])), ..named("tls") },
     ];
+    volumes.push(Volume { secret: Some(build_ledger(plan)), ..named("ledger") });
     volumes.extend(build_access(&plan.access));
     match &plan.storage {
         StoragePlan::Volume(claim) => volumes.push(build_data(plan, claim)),
@@ -93,6 +101,12 @@ pub fn build_volumes(plan: &Plan) -> Vec<Volume> {
 
 fn named(name: &str) -> Volume {
     Volume { name: name.into(), ..Default::default() }
+}
+
+/// It comes with the first erasure.
+fn build_ledger(plan: &Plan) -> SecretVolumeSource {
+    let secret = build_secret(&ledger_name(&plan.name), &[LEDGER_HEAD, LEDGER_FILE]);
+    SecretVolumeSource { optional: Some(true), ..secret }
 }
 
 fn build_data(plan: &Plan, claim: &ClaimPlan) -> Volume {

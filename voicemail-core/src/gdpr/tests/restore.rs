@@ -115,3 +115,26 @@ async fn a_restored_store_that_erased_other_things_since_is_found_out() {
     assert_eq!(open(&restored, &ledger).await.unwrap_err().reason(), "RestoreDetected");
     assert!(restored.core.gdpr.replay(&ledger).await.is_err(), "it doesn't follow");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_core_that_serves_finds_out_when_its_store_is_behind_what_is_known_outside() {
+    let (site, _) = start().await;
+    site.deposit("1001", CALLER).await;
+    site.purge("c", CALLER).await;
+    let ledger = site.core.gdpr.ledger(0).await.unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let write = |head: &crate::gdpr_api::LedgerHead| {
+        std::fs::write(file.path(), serde_json::to_string(head).unwrap()).unwrap();
+    };
+    write(&ledger.head);
+    let mut config = site.config.clone();
+    config.gdpr.expected_head = Some(file.path().to_owned());
+    site.core.context.reload(config);
+    let mut found = std::pin::pin!(site.core.await_restore());
+    tokio::select! {
+        what = &mut found => panic!("{what}"),
+        () = tokio::time::sleep(std::time::Duration::from_secs(3_600)) => {}
+    }
+    write(&crate::gdpr_api::LedgerHead { epoch: ledger.head.epoch + 1, hash: "ab".into() });
+    assert!(found.await.contains("restored from a backup"));
+}
