@@ -68,7 +68,10 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             stop.clone(),
             settings.gdpr_concurrency,
         );
-        async { tokio::join!(tenant_run, request_run) }
+        let mirrors = gdpr::mirrors::keep_up(context.clone(), namespace.map(str::to_owned), stop.clone());
+        let deletions =
+            gdpr::deletions::announce(context.clone(), namespace.map(str::to_owned), stop.clone());
+        async { tokio::join!(tenant_run, request_run, deletions, mirrors) }
     });
     join_all(both).await;
 }

@@ -30,7 +30,7 @@ pub const KEPT: usize = 6;
 
 const CONTAINERFILE: &str = include_str!("../../Containerfile");
 /// The programs that the Containerfile copies.
-const PROGRAMS: [&str; 2] = ["voicemail-operator", "voicemail"];
+const PROGRAMS: [&str; 3] = ["voicemail-operator", "voicemail", "gdpr"];
 
 /// Which of cargo's profiles to build with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

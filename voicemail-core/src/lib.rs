@@ -27,6 +27,8 @@ pub mod fsck;
 #[cfg(feature = "server")]
 pub mod gdpr;
 #[cfg(feature = "server")]
+pub mod gdpr_cli;
+#[cfg(feature = "server")]
 pub mod http;
 #[cfg(feature = "server")]
 pub mod mailbox;

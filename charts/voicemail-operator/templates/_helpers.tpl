@@ -32,7 +32,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   verbs: [get, list, watch, patch]
 - apiGroups: [voicemail.dev]
   resources: [gdprrequests]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, create, delete]
 - apiGroups: [voicemail.dev]
   resources: [voicemailtenants/status, gdprrequests/status]
   verbs: [patch]

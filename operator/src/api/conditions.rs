@@ -28,6 +28,27 @@ pub const COMPLETED: &str = "Completed";
 /// A data-subject request can't be done as written.
 pub const FAILED: &str = "Failed";
 
+/// What a data-subject request needs is there and can be used.
+pub const VALIDATED: &str = "Validated";
+/// All regions answer a data-subject request.
+pub const REGIONS_READY: &str = "RegionsReady";
+/// A second person has approved a data-subject request that needs it.
+pub const APPROVED: &str = "Approved";
+/// The search of a data-subject request is over.
+pub const FOUND: &str = "Found";
+/// The messages are hidden.
+pub const MARKED: &str = "Marked";
+/// The messages are erased.
+pub const ERASED: &str = "Erased";
+/// The search was repeated without a find.
+pub const VERIFIED: &str = "Verified";
+/// No backup or deleted copy can hold the messages any more.
+pub const BACKUPS_CLEARED: &str = "BackupsCleared";
+/// What people decided in the spec was carried out.
+pub const DECISIONS_TAKEN: &str = "DecisionsTaken";
+/// The answer to a data subject is overdue, or soon will be.
+pub const DEADLINE_AT_RISK: &str = "DeadlineAtRisk";
+
 const LONGEST_MESSAGE: usize = 1024;
 
 /// One condition, with the meaning that Kubernetes gives it.

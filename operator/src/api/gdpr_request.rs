@@ -2,15 +2,19 @@
 //!
 //! Flow: a privacy officer puts the identifiers into a labelled Secret and names it here; the controller
 //! drives the tenant's core and mirrors the run into the status. The object itself never holds a phone
-//! number: neither in its name, spec nor status. Its spec can't be changed, so that history stays true.
+//! number: neither in its name, spec nor status. Its spec can't be changed but for what people decide about it
+//! (`gdpr_decisions`), each once, so that history stays true.
+//!
+//! A request with `run` and nothing else is the mirror of a run that came through another door.
 
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
 // The lint takes columns of the same type for repetitions.
 #![allow(clippy::duplicated_attributes)]
 
-use super::SecretSource;
-use super::conditions::Condition;
+use super::SecretName;
+pub use super::gdpr_decisions::{Approval, Cancellation, Decision, Extension, Ground, Verification};
+pub use super::gdpr_status::{GdprRequestStatus, Phase, RegionProgress};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -39,14 +43,49 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self == oldSelf")
-    .message("the spec of a GdprRequest can't be changed: make another request instead"),
-    validation = Rule::new("(self.operation == 'UndoForgetMe') != has(self.consumers)")
-    .message("consumers: name a Secret for ForgetMe and ExportMe, and none for UndoForgetMe, whose run knows them"),
-    validation = Rule::new("!has(self.run) || self.operation == 'UndoForgetMe'")
-    .message("run: only UndoForgetMe names the run that it takes back"),
+    validation = Rule::new(
+        "self.tenant == oldSelf.tenant \
+         && self.operation == oldSelf.operation \
+         && self.caseId == oldSelf.caseId \
+         && has(self.consumers) == has(oldSelf.consumers) && (!has(self.consumers) || self.consumers == oldSelf.consumers) \
+         && has(self.messages) == has(oldSelf.messages) && (!has(self.messages) || self.messages == oldSelf.messages) \
+         && has(self.run) == has(oldSelf.run) && (!has(self.run) || self.run == oldSelf.run) \
+         && has(self.undoWindow) == has(oldSelf.undoWindow) && (!has(self.undoWindow) || self.undoWindow == oldSelf.undoWindow) \
+         && has(self.receivedAt) == has(oldSelf.receivedAt) && (!has(self.receivedAt) || self.receivedAt == oldSelf.receivedAt) \
+         && has(self.requestedBy) == has(oldSelf.requestedBy) && (!has(self.requestedBy) || self.requestedBy == oldSelf.requestedBy) \
+         && has(self.verification) == has(oldSelf.verification) && (!has(self.verification) || self.verification == oldSelf.verification) \
+         && has(self.dryRun) == has(oldSelf.dryRun) && (!has(self.dryRun) || self.dryRun == oldSelf.dryRun) \
+         && has(self.requireApproval) == has(oldSelf.requireApproval) && (!has(self.requireApproval) || self.requireApproval == oldSelf.requireApproval) \
+         && has(self.ttlAfterFinished) == has(oldSelf.ttlAfterFinished) && (!has(self.ttlAfterFinished) || self.ttlAfterFinished == oldSelf.ttlAfterFinished)"
+    )
+    .message("the spec of a GdprRequest can't be changed, apart from approval, extension and cancel: make another request instead"),
+    validation = Rule::new(
+        "self.operation == 'UndoForgetMe' ? !has(self.consumers) && !has(self.messages) \
+         : [has(self.consumers), has(self.messages), has(self.run)].exists_one(given, given)"
+    )
+    .message("consumers: name a Secret, or messages, or the run of another door; neither of the first two for UndoForgetMe, whose run knows them"),
+    validation = Rule::new(
+        "!has(self.run) || self.operation == 'UndoForgetMe' || !(has(self.undoWindow) || has(self.receivedAt) \
+         || has(self.verification) || has(self.dryRun) || has(self.requireApproval))"
+    )
+    .message("run: a mirror only shows the run; undoWindow, receivedAt, verification, dryRun and requireApproval are the run's own"),
     validation = Rule::new("!has(self.undoWindow) || self.operation == 'ForgetMe'")
-    .message("undoWindow: only ForgetMe has one")
+    .message("undoWindow: only ForgetMe has one"),
+    validation = Rule::new("!has(self.dryRun) || !self.dryRun || self.operation != 'UndoForgetMe'")
+    .message("dryRun: only ForgetMe and ExportMe have one"),
+    validation = Rule::new("!has(self.requireApproval) || !self.requireApproval || self.operation == 'ForgetMe'")
+    .message("requireApproval: only ForgetMe is approved"),
+    validation = Rule::new("!has(self.approval) || self.operation != 'UndoForgetMe'")
+    .message("approval: an undo isn't approved"),
+    validation = Rule::new("!has(oldSelf.approval) || has(self.approval) && self.approval == oldSelf.approval")
+    .message("approval: a decision can't be changed"),
+    validation = Rule::new("!has(oldSelf.cancel) || has(self.cancel) && self.cancel == oldSelf.cancel")
+    .message("cancel: a decision can't be changed"),
+    validation = Rule::new(
+        "!has(oldSelf.extension) || has(self.extension) \
+         && (self.extension == oldSelf.extension || self.extension.months > oldSelf.extension.months)"
+    )
+    .message("extension: it can only become longer")
 )]
 pub struct GdprRequestSpec {
     /// Name of the VoicemailTenant in the same namespace.
@@ -59,8 +98,13 @@ pub struct GdprRequestSpec {
     pub case_id: String,
     /// Secret with input.json, labelled voicemail.dev/gdpr-consumers=true; read when used, never copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consumers: Option<SecretSource>,
-    /// For UndoForgetMe: the run to take back; the case's latest marked one when absent.
+    pub consumers: Option<Consumers>,
+    /// Messages by name instead, for callers who withheld their number; their forwarded copies go with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    pub messages: Option<Vec<MessageName>>,
+    /// For UndoForgetMe: the run to take back; the case's latest marked one when absent. Otherwise the run of
+    /// another door, which this object shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub run: Option<String>,
@@ -71,10 +115,61 @@ pub struct GdprRequestSpec {
     /// When the data subject asked; the creation of this object when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_at: Option<Time>,
-    /// Who handles the case. A name or ticket, not the data subject.
+    /// Who asks for it; never the data subject. Where the chart's admission policy is installed, the user who
+    /// creates this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub requested_by: Option<String>,
+    /// How it was made sure that the request comes from the data subject (Art. 12(6)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
+    /// Find and count, and change nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    /// For ForgetMe: a second person must approve, whatever the tenant's own rule is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_approval: Option<bool>,
+    /// This object goes that long after its end, such as 90d; it stays when absent. The register stays anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
+    pub ttl_after_finished: Option<String>,
+    /// What a second person decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// A later deadline (Art. 12(3)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Extension>,
+    /// Takes the request back, before anything was hidden.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Cancellation>,
+}
+
+impl GdprRequestSpec {
+    /// Whether this only shows a run that came through another door.
+    pub fn is_mirror(&self) -> bool {
+        self.run.is_some() && self.operation != GdprOperation::UndoForgetMe
+    }
+}
+
+/// The Secret with the data subjects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Consumers {
+    /// The Secret.
+    pub secret: SecretName,
+    /// Keep it when the request ends; otherwise it is deleted then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<bool>,
+}
+
+/// A message by its place: what a list of a mailbox shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MessageName {
+    /// Mailbox.
+    #[schemars(length(min = 1, max = 64))]
+    pub mailbox: String,
+    /// The message's id.
+    #[schemars(length(min = 1, max = 64))]
+    pub id: String,
 }
 
 /// Which right.
@@ -98,75 +193,4 @@ impl GdprOperation {
             Self::UndoForgetMe => Operation::UndoForget,
         }
     }
-}
-
-/// Where a request stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum Phase {
-    /// The core hasn't accepted it yet.
-    #[default]
-    Pending,
-    /// Messages are being found and marked.
-    Searching,
-    /// Hidden everywhere; can be undone until the deadline.
-    Marked,
-    /// An erasure is being taken back.
-    Undoing,
-    /// Being erased.
-    Erasing,
-    /// Done.
-    Completed,
-    /// The erasure was taken back.
-    Undone,
-    /// Can't be done as written.
-    Failed,
-}
-
-impl Phase {
-    /// Whether nothing will change any more.
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Undone | Self::Failed)
-    }
-}
-
-/// The mirror of the run.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GdprRequestStatus {
-    /// Where the request stands.
-    #[serde(default)]
-    pub phase: Phase,
-    /// Completed and Failed.
-    #[serde(default)]
-    #[schemars(length(max = 8))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-    /// Generation of the spec that this status is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// The run that does the work; for an undo, the run that it takes back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
-    pub run: Option<String>,
-    /// By when the data subject must have an answer: one month after receipt, Art. 12(3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due_at: Option<Time>,
-    /// When the messages were hidden.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub marked_at: Option<Time>,
-    /// Until when an undo is possible.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undo_deadline: Option<Time>,
-    /// When the last trace was removed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub erased_at: Option<Time>,
-    /// Messages found.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub matched: Option<i64>,
-    /// Messages erased.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub erased: Option<i64>,
-    /// Messages in the export.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exported: Option<i64>,
 }

@@ -9,7 +9,9 @@
 
 pub mod access;
 pub mod conditions;
+pub mod gdpr_decisions;
 pub mod gdpr_request;
+pub mod gdpr_status;
 pub mod numbers;
 pub mod operation;
 pub mod storage;

@@ -7,6 +7,7 @@
 //! What can go wrong: see [`CoreError`]. A problem document's words are passed on only after anything that
 //! looks like a phone number was taken out.
 
+use super::decisions::Order;
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::settings::Settings;
@@ -23,11 +24,15 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use voicemail_core::gdpr_api::{CaseView, GdprAnswer, GdprBody, LedgerView, Operation, Problem};
+use voicemail_core::gdpr_api::{
+    CasePage, CaseView, GdprAnswer, GdprBody, LedgerView, Operation, Problem, RunView,
+};
 
 const TOKEN_SECONDS: i64 = 600;
 const KEPT: Duration = Duration::from_secs(300);
 const DEADLINE: Duration = Duration::from_secs(30);
+/// A 403 that isn't about the token.
+const SECOND_PERSON: &str = "SecondPersonNeeded";
 
 /// Why a core did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +68,7 @@ impl CoreError {
     /// Whether retrying can help: a refusal for good is a 4xx that isn't about the token, time or rate.
     pub fn class(&self) -> Class {
         match self {
+            Self::Problem { reason, .. } if reason == SECOND_PERSON => Class::Permanent,
             Self::Problem { status: 401 | 403 | 408 | 425 | 429, .. } => Class::Transient,
             Self::Problem { status: 400..=499, .. } => Class::Permanent,
             Self::Call(error) => error.class(),
@@ -211,6 +217,32 @@ impl Core {
     pub async fn read_ledger(&self, after: u64) -> Result<LedgerView, CoreError> {
         let url = format!("{}/ledger?after={after}", self.base);
         self.send(self.http.get(url), "").await
+    }
+
+    /// Tells of what somebody decided about a case; gives the run as it is then.
+    ///
+    /// # Errors
+    /// [`CoreError`].
+    pub async fn tell(&self, case: &str, order: &Order) -> Result<RunView, CoreError> {
+        let post = |verb| self.http.post(format!("{}/cases/{}/{verb}", self.base, encode_segment(case)));
+        let request = match order {
+            Order::Approve(body) => post("approve").json(body),
+            Order::Deny(body) => post("deny").json(body),
+            Order::Extend(body) => post("extend").json(body),
+            Order::Cancel(body) => post("cancel").json(body),
+        };
+        self.send(request, case).await
+    }
+
+    /// A page of the cases received since then, for objects that show them.
+    ///
+    /// # Errors
+    /// [`CoreError`].
+    pub async fn list_cases(&self, from: &str, cursor: Option<&str>) -> Result<CasePage, CoreError> {
+        let request =
+            self.http.get(format!("{}/cases", self.base)).query(&[("from", from), ("limit", "200")]);
+        let cursor = cursor.map(|cursor| [("cursor", cursor)]);
+        self.send(cursor.iter().fold(request, |request, cursor| request.query(cursor)), "").await
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder, case: &str) -> Result<T, CoreError> {

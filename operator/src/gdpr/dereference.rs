@@ -1,11 +1,13 @@
 //! Reads what a request points at: the tenant, and the Secret with the data subjects, at the moment of use.
 
 use super::consumers::{Unusable, read_consumers};
+use super::decisions::person;
+use crate::api::gdpr_request::MessageName;
 use crate::api::{GdprRequest, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
-use voicemail_core::gdpr_api::GdprBody;
+use voicemail_core::gdpr_api::{GdprBody, MessageRef, Verification};
 
 /// The tenant that the request names.
 ///
@@ -40,15 +42,36 @@ pub async fn read_body(
 }
 
 fn empty_body(request: &GdprRequest) -> GdprBody {
-    GdprBody { caseid: request.spec.case_id.clone(), ..GdprBody::default() }
+    let show = |name: &MessageName| MessageRef { mailbox: name.mailbox.clone(), id: name.id.clone() };
+    GdprBody {
+        caseid: request.spec.case_id.clone(),
+        messages: request.spec.messages.iter().flatten().map(show).collect(),
+        ..GdprBody::default()
+    }
+}
+
+/// The name by which a request finds its run again for ever.
+pub fn request_key(request: &GdprRequest) -> String {
+    format!("{}/{}", request.namespace().unwrap_or_default(), request.name_any())
 }
 
 /// Adds what the resource says. What the file says about it doesn't count.
 fn complete(body: GdprBody, request: &GdprRequest) -> GdprBody {
+    let spec = &request.spec;
+    let verification = spec.verification.as_ref().map(|verified| Verification {
+        method: verified.method.clone(),
+        verifier: verified.verifier.as_deref().map(person),
+        at: verified.at.as_ref().map(|at| at.0.to_string()),
+    });
     GdprBody {
-        request_key: Some(format!("{}/{}", request.namespace().unwrap_or_default(), request.name_any())),
-        undo_window: request.spec.undo_window.clone(),
-        run: request.spec.run.clone(),
+        request_key: Some(request_key(request)),
+        undo_window: spec.undo_window.clone(),
+        run: spec.run.clone(),
+        dry_run: spec.dry_run.unwrap_or_default(),
+        received_at: spec.received_at.as_ref().map(|at| at.0.to_string()),
+        requested_by: spec.requested_by.as_deref().map(person),
+        verification,
+        require_approval: spec.require_approval.unwrap_or_default(),
         ..body
     }
 }

@@ -42,7 +42,8 @@ async fn announce(context: &Context, request: &GdprRequest, status: &GdprRequest
     if before == status.phase {
         return;
     }
-    let (failed, phase) = (status.phase == Phase::Failed, format!("{:?}", status.phase));
+    let trouble = [Phase::Failed, Phase::Blocked, Phase::PartiallyFailed].contains(&status.phase);
+    let (failed, phase) = (trouble, format!("{:?}", status.phase));
     tracing::info!(
         namespace = request.namespace(),
         name = request.name_any(),

@@ -28,7 +28,12 @@ const resources = { 'urn:voicemail:signed': server('jwt'), 'urn:voicemail:opaque
 
 const provider = new Provider(`http://${host}:${port}`, {
   jwks: JSON.parse(readFileSync(keys)),
-  clients: [client('alice'), client('core', { grant_types: ['client_credentials'] })],
+  clients: [
+    client('alice'),
+    client('core', { grant_types: ['client_credentials'] }),
+    // The secret of the vendor's examples.
+    client('script', { client_secret: 'iPdZIMR5qHAohE4wsC0La0eAopUyJDZalmwN6FPH9rjUcztZ' }),
+  ],
   scopes: ['voicemail:agent', 'voicemail:admin', 'voicemail:privacy'],
   clientAuthMethods: ['client_secret_basic', 'none'],
   enabledJWA: { idTokenSigningAlgValues: ['ES256'] },

@@ -69,6 +69,8 @@ impl Installation {
         command.args(["--namespace", &self.namespace, "--set", "crds.enabled=false", "--reset-values"]);
         command.args(["--set-string", &format!("image.repository={}", image.repository())]);
         command.args(["--set-string", &format!("image.tag={}", image.tag())]);
+        // It is cluster-wide, and tests write others' names; four_eyes.rs tests it in a namespace of its own.
+        command.args(["--set", "admissionPolicy.enabled=false"]);
         if let Watch::Namespaces(names) = watch {
             let list = serde_json::Value::from(names.clone());
             command.args(["--set-json", &format!("watchNamespaces={list}")]);

@@ -169,6 +169,12 @@ fn keep_rules(bound: &str, object: &mut Value) {
         "spec.autoscaling.max" => object["spec"]["autoscaling"]["min"] = json!(1),
         "spec.autoscaling.min" => object["spec"]["autoscaling"]["max"] = json!(50),
         "spec.operation" => keep_operation_rules(object),
+        "spec.approval.decision" | "spec.approval.ground" => {
+            let approval = object["spec"]["approval"].as_object_mut().unwrap();
+            if approval["decision"] == "Approve" {
+                approval.remove("ground");
+            }
+        }
         _ => {}
     }
 }
@@ -178,6 +184,7 @@ fn keep_operation_rules(object: &mut Value) {
     let spec = object["spec"].as_object_mut().unwrap();
     if operation != "ForgetMe" {
         spec.remove("undoWindow");
+        spec.remove("requireApproval");
     }
     if operation == "UndoForgetMe" {
         spec.remove("consumers");

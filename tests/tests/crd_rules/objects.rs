@@ -43,7 +43,7 @@ impl Kind {
                 on(s3(json!({"secret": {"name": "s3"}}))),
                 on(s3(role("voicemail"))),
             ],
-            Self::Request => vec![full_request(), full_undo()],
+            Self::Request => vec![full_request(), full_undo(), full_decided()],
         }
     }
 }
@@ -149,10 +149,28 @@ pub(crate) fn full_request() -> Value {
         "metadata": {"name": "case-1"},
         "spec": {"tenant": "acme", "operation": "ForgetMe", "caseId": "1", "undoWindow": "24h",
                  "consumers": {"secret": {"name": "case-1"}}, "requestedBy": "ticket-1",
-                 "receivedAt": "2026-01-01T00:00:00Z"},
-        "status": {"phase": "Marked", "conditions": [condition()], "run": "r", "matched": 3,
+                 "receivedAt": "2026-01-01T00:00:00Z", "ttlAfterFinished": "90d", "requireApproval": true,
+                 "verification": {"method": "callback", "verifier": "anna"}},
+        "status": {"receipt": "/r", "regions": [
+            {"name": "eu", "master": true, "matched": 3, "erased": 0, "blocked": false, "attempts": 0,
+             "lastError": "RegionDown"}],
+            "phase": "Marked", "conditions": [condition()], "run": "r", "matched": 3,
                    "dueAt": "2026-02-01T00:00:00Z"},
     })
+}
+
+/// With everything that people decide, and messages by name.
+pub(crate) fn full_decided() -> Value {
+    edited(
+        &full_request(),
+        &[
+            ("/spec/consumers", Value::Null),
+            ("/spec/messages", json!([{"mailbox": "1001", "id": "m"}])),
+            ("/spec/approval", json!({"decision": "Deny", "by": "b", "ground": "Other", "reason": "r"})),
+            ("/spec/extension", json!({"months": 1, "reason": "r", "by": "b"})),
+            ("/spec/cancel", json!({"reason": "r", "by": "b"})),
+        ],
+    )
 }
 
 pub(crate) fn full_undo() -> Value {
@@ -162,6 +180,7 @@ pub(crate) fn full_undo() -> Value {
             ("/spec/operation", json!("UndoForgetMe")),
             ("/spec/consumers", Value::Null),
             ("/spec/undoWindow", Value::Null),
+            ("/spec/requireApproval", Value::Null),
             ("/spec/run", json!("run-1")),
         ],
     )

@@ -96,6 +96,9 @@ pub struct ApproveBody {
     /// Which run; the case's open one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// Who decides, where the operator writes for them; refused from anybody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
 }
 
 /// Denies a request that hasn't been carried out.
@@ -111,6 +114,9 @@ pub struct DenyBody {
     /// In words, without personal data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Who decides, where the operator writes for them; refused from anybody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
 }
 
 /// Why a request is denied.
@@ -152,6 +158,9 @@ pub struct ExtendBody {
     pub months: u8,
     /// Why, without personal data.
     pub reason: String,
+    /// Who decides, where the operator writes for them; refused from anybody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
 }
 
 /// Cancels a run that hasn't been marked.
@@ -165,6 +174,9 @@ pub struct CancelBody {
     /// Why, without personal data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Who decides, where the operator writes for them; refused from anybody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
 }
 
 /// Puts a message under a legal hold.

@@ -101,6 +101,9 @@ pub struct RunView {
     /// How far each region is, the master first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<RegionView>,
+    /// The name that its sender gave the request, such as a resource's namespace and name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_key: Option<String>,
     /// Who asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,

@@ -4,6 +4,7 @@
 use super::extract::{Caller, JsonBody, Name, Names, Parameters, Privacy};
 use super::privacy::link_receipt;
 use super::{ApiError, App, ProblemKind};
+use crate::config::ServiceAccountRole;
 use crate::gdpr::{CaseFilter, GdprError};
 use crate::gdpr_api::{
     ApproveBody, CancelBody, CasePage, DenyBody, ExtendBody, HoldBody, HoldView, LedgerView, PublicKey,
@@ -99,6 +100,23 @@ fn show(case: &CaseId, result: Result<RunView, GdprError>) -> Decided {
     Ok(Json(run))
 }
 
+/// Who decides: the caller, or whom the operator says it writes for. The API server has authenticated them.
+fn decider(app: &App, caller: &Caller<Privacy>, said: Option<&str>) -> Result<String, ApiError> {
+    let subject = &caller.0.subject;
+    let Some(said) = said else { return Ok(subject.clone()) };
+    let config = app.config();
+    let name = |account: &ServiceAccountRole| {
+        format!("system:serviceaccount:{}:{}", account.namespace, account.name)
+    };
+    let accounts = config.auth.kubernetes.iter().flat_map(|cluster| &cluster.service_accounts);
+    // The operator's is the one entry that a token for this tenant alone opens.
+    let mut operators = accounts.filter(|account| account.audience.is_some());
+    if operators.any(|account| name(account) == *subject) {
+        return Ok(said.to_owned());
+    }
+    Err(ApiError::new(ProblemKind::RoleMissing, "onBehalfOf: only the operator decides for others"))
+}
+
 /// Approve a run that waits for a second person
 ///
 /// The approver is who the token says, and never who asked for it.
@@ -113,7 +131,8 @@ async fn approve(
     Name(case): Name<CaseId>,
     JsonBody(body): JsonBody<ApproveBody>,
 ) -> Decided {
-    show(&case, app.core()?.gdpr.approve(&case, &body, &caller.0.subject).await)
+    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    show(&case, app.core()?.gdpr.approve(&case, &body, &by).await)
 }
 
 /// Deny a request before anything was hidden
@@ -128,7 +147,8 @@ async fn deny(
     Name(case): Name<CaseId>,
     JsonBody(body): JsonBody<DenyBody>,
 ) -> Decided {
-    show(&case, app.core()?.gdpr.deny(&case, &body, &caller.0.subject).await)
+    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    show(&case, app.core()?.gdpr.deny(&case, &body, &by).await)
 }
 
 /// Extend a deadline by one or two months (Art. 12(3))
@@ -143,7 +163,8 @@ async fn extend(
     Name(case): Name<CaseId>,
     JsonBody(body): JsonBody<ExtendBody>,
 ) -> Decided {
-    show(&case, app.core()?.gdpr.extend(&case, &body, &caller.0.subject).await)
+    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    show(&case, app.core()?.gdpr.extend(&case, &body, &by).await)
 }
 
 /// Cancel a request before anything was hidden
@@ -158,7 +179,8 @@ async fn cancel(
     Name(case): Name<CaseId>,
     JsonBody(body): JsonBody<CancelBody>,
 ) -> Decided {
-    show(&case, app.core()?.gdpr.cancel(&case, &body, &caller.0.subject).await)
+    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    show(&case, app.core()?.gdpr.cancel(&case, &body, &by).await)
 }
 
 /// Put a message under a legal hold

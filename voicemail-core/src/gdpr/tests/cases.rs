@@ -88,14 +88,19 @@ async fn an_approval_whose_worker_died_is_carried_out_by_the_sweeper() {
 async fn a_denial_says_on_which_ground_and_a_cancellation_comes_before_the_mark_or_not_at_all() {
     let site = with_approval(ApprovalRule::Always, 1).await;
     site.core.gdpr.forget(asked("c")).await.unwrap();
-    let deny = DenyBody { run: None, ground: DenialGround::LegalClaims, text: Some("a lawsuit".into()) };
+    let deny = DenyBody {
+        run: None,
+        ground: DenialGround::LegalClaims,
+        text: Some("a lawsuit".into()),
+        on_behalf_of: None,
+    };
     let denied = site.core.gdpr.deny(&case("c"), &deny, "ben").await.unwrap();
     assert_eq!(denied.state, RunState::Denied);
     assert_eq!(denied.denial.unwrap().ground, Some(DenialGround::LegalClaims));
     assert!(denied.receipt_number.is_some());
     assert!(site.core.gdpr.approve(&case("c"), &ApproveBody::default(), "ben").await.is_err());
     assert_eq!(site.core.mailboxes.mwi(&mailbox("1001")).await.unwrap().new, 1);
-    let silent = DenyBody { run: None, ground: DenialGround::Other, text: None };
+    let silent = DenyBody { run: None, ground: DenialGround::Other, text: None, on_behalf_of: None };
     assert!(site.core.gdpr.deny(&case("c"), &silent, "ben").await.is_err());
 
     site.core.gdpr.forget(asked("d")).await.unwrap();
@@ -122,7 +127,8 @@ async fn deadlines_count_calendar_months_and_no_window_reaches_beyond() {
     assert_eq!(site.core.gdpr.forget(request("10d")).await.err(), Some(GdprError::WindowPastDue));
     let run = site.core.gdpr.forget(request("8d")).await.unwrap().run;
     assert_eq!(run.due_at.as_deref(), Some("2026-09-30T09:00:00.000Z"));
-    let extend = |months| ExtendBody { run: None, months, reason: "many requests".into() };
+    let extend =
+        |months| ExtendBody { run: None, months, reason: "many requests".into(), on_behalf_of: None };
     let extended = site.core.gdpr.extend(&case("c"), &extend(2), "ben").await.unwrap();
     assert_eq!(extended.due_at.as_deref(), Some("2026-11-30T09:00:00.000Z"));
     assert!(site.core.gdpr.extend(&case("c"), &extend(3), "ben").await.is_err());

@@ -37,6 +37,7 @@ impl Run {
             late: self.late,
             kept: self.kept_view(),
             regions: self.region_views(master),
+            request_key: self.request_key.clone(),
             requested_by: self.handling.requested_by.clone(),
             verification: self.handling.verification.as_ref().map(show_verification),
             approval: self.handling.approval.as_ref().filter(|approval| !approval.waived).map(show_approval),

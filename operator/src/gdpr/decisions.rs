@@ -1,0 +1,71 @@
+//! Which of the decisions in a request's spec the core has still to be told of. Pure.
+
+use crate::api::gdpr_request::{Decision, GdprOperation, GdprRequest};
+use aws_lc_rs::digest::{SHA256, digest};
+use voicemail_core::gdpr_api::{ApproveBody, CancelBody, DenyBody, ExtendBody, RunState, RunView};
+
+/// Something to tell the core.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    /// A second person says yes.
+    Approve(ApproveBody),
+    /// A second person says no.
+    Deny(DenyBody),
+    /// A later deadline.
+    Extend(ExtendBody),
+    /// Take it back before anything is hidden.
+    Cancel(CancelBody),
+}
+
+/// The decisions that the run doesn't show yet, in the order in which they are told.
+pub fn open_orders(request: &GdprRequest, run: &RunView) -> Vec<Order> {
+    if request.spec.operation == GdprOperation::UndoForgetMe || run.state == RunState::DryRun {
+        return Vec::new();
+    }
+    [extension(request, run), cancellation(request, run), approval(request, run)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn approval(request: &GdprRequest, run: &RunView) -> Option<Order> {
+    let approval = request.spec.approval.as_ref()?;
+    let (named, by) = (Some(run.id.clone()), Some(person(&approval.by)));
+    match (approval.decision, approval.ground) {
+        (Decision::Approve, _) => (run.state == RunState::AwaitingApproval)
+            .then_some(Order::Approve(ApproveBody { run: named, on_behalf_of: by })),
+        (Decision::Deny, Some(ground)) => (run.state != RunState::Denied).then(|| {
+            let text = approval.reason.clone();
+            Order::Deny(DenyBody { run: named, ground: ground.on_the_wire(), text, on_behalf_of: by })
+        }),
+        (Decision::Deny, None) => None,
+    }
+}
+
+fn extension(request: &GdprRequest, run: &RunView) -> Option<Order> {
+    let extension = request.spec.extension.as_ref()?;
+    let months = u8::try_from(extension.months).ok()?;
+    let open = run.extension.as_ref().is_none_or(|known| known.months < months);
+    open.then(|| {
+        let (reason, by) = (extension.reason.clone(), extension.by.as_deref().map(person));
+        Order::Extend(ExtendBody { run: Some(run.id.clone()), months, reason, on_behalf_of: by })
+    })
+}
+
+fn cancellation(request: &GdprRequest, run: &RunView) -> Option<Order> {
+    let cancel = request.spec.cancel.as_ref()?;
+    (run.state != RunState::Cancelled).then(|| {
+        let (reason, by) = (Some(cancel.reason.clone()), cancel.by.as_deref().map(person));
+        Order::Cancel(CancelBody { run: Some(run.id.clone()), reason, on_behalf_of: by })
+    })
+}
+
+/// A person as the core's records name them: an e-mail address is personal data, so a digest stands for it.
+pub fn person(name: &str) -> String {
+    if !name.contains('@') {
+        return name.to_owned();
+    }
+    let digest = digest(&SHA256, name.as_bytes());
+    let letters = digest.as_ref().iter().take(8).flat_map(|byte| [byte >> 4, byte & 15]);
+    format!("person:{}", letters.map(|half| char::from(b'a' + half)).collect::<String>())
+}

@@ -1,0 +1,157 @@
+//! What follows a request's end: the Secret with the consumers goes, and after its time the object itself.
+//!
+//! The status is written first: a request that has ended needs its Secret no more. A Secret stays while another open
+//! request names it, when it isn't labelled (any more), and after a failure or a dry run, which are no answer to the
+//! person yet.
+
+use crate::api::conditions::whole_seconds;
+use crate::api::gdpr_request::{GdprRequest, Phase};
+use crate::api::{CONSUMERS_LABEL, MANAGER};
+use crate::calls::{CallError, within_deadline};
+use crate::runtime::Context;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+use std::time::Duration;
+
+/// Does what is due of it; gives when to look again.
+///
+/// # Errors
+/// The API server refuses or doesn't answer.
+pub async fn finish(
+    context: &Context,
+    request: &GdprRequest,
+    now: Timestamp,
+) -> Result<Option<Duration>, CallError> {
+    let Some(status) = request.status.as_ref().filter(|status| status.phase.is_terminal()) else {
+        return Ok(None);
+    };
+    if let Some(name) = secret_to_delete(request)
+        && delete_secret(&context.client, request, name).await?
+    {
+        note_deletion(context, request, now).await?;
+    }
+    let Some(left) = time_left(request, status.finished_at.as_ref(), now) else { return Ok(None) };
+    if left.is_zero() {
+        delete_request(&context.client, request).await?;
+        return Ok(None);
+    }
+    Ok(Some(left))
+}
+
+/// Pure: the Secret that the request leaves behind.
+fn secret_to_delete(request: &GdprRequest) -> Option<&str> {
+    let consumers = request.spec.consumers.as_ref()?;
+    let status = request.status.as_ref()?;
+    let keep = consumers.keep.unwrap_or_default()
+        || request.spec.dry_run.unwrap_or_default()
+        || status.phase == Phase::Failed
+        || status.consumers_deleted_at.is_some();
+    (!keep).then_some(consumers.secret.name.as_str())
+}
+
+/// Pure: how long the object stays; zero when its time is over, `None` for ever.
+fn time_left(request: &GdprRequest, finished: Option<&Time>, now: Timestamp) -> Option<Duration> {
+    let ttl = request.spec.ttl_after_finished.as_deref()?;
+    let ttl = voicemail_core::config::parse_duration(ttl).ok()?;
+    let gone = Duration::try_from(now.duration_since(finished?.0)).unwrap_or_default();
+    Some(ttl.saturating_sub(gone))
+}
+
+/// True when it is gone.
+async fn delete_secret(client: &Client, request: &GdprRequest, name: &str) -> Result<bool, CallError> {
+    let namespace = request.namespace().unwrap_or_default();
+    let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
+    let Some(secret) = within_deadline("read the consumers' Secret", api.get_opt(name)).await? else {
+        return Ok(true);
+    };
+    let labelled = secret.labels().get(CONSUMERS_LABEL).map(String::as_str) == Some("true");
+    if !labelled || is_needed(client, request, name).await? {
+        return Ok(false);
+    }
+    let same = Preconditions { uid: secret.uid(), resource_version: secret.resource_version() };
+    let parameters = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
+    match within_deadline("delete the consumers' Secret", api.delete(name, &parameters)).await {
+        Err(error) if error.is_not_found() => Ok(true),
+        result => result.map(|_| true),
+    }
+}
+
+async fn is_needed(client: &Client, request: &GdprRequest, name: &str) -> Result<bool, CallError> {
+    let api: Api<GdprRequest> = Api::namespaced(client.clone(), &request.namespace().unwrap_or_default());
+    let all = within_deadline("list the requests", api.list(&ListParams::default())).await?;
+    let open = |other: &&GdprRequest| !other.status.as_ref().is_some_and(|status| status.phase.is_terminal());
+    let names =
+        |other: &GdprRequest| other.spec.consumers.as_ref().is_some_and(|given| given.secret.name == name);
+    Ok(all.items.iter().filter(|other| other.name_any() != request.name_any()).filter(open).any(names))
+}
+
+async fn note_deletion(context: &Context, request: &GdprRequest, now: Timestamp) -> Result<(), CallError> {
+    let mut status = request.status.clone().unwrap_or_default();
+    status.consumers_deleted_at = Some(Time(whole_seconds(now)));
+    let api: Api<GdprRequest> =
+        Api::namespaced(context.client.clone(), &request.namespace().unwrap_or_default());
+    let body = json!({"apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest", "status": status});
+    let (name, parameters) = (request.name_any(), PatchParams::apply(MANAGER).force());
+    let patch = Patch::Apply(&body);
+    let call = api.patch_status(&name, &parameters, &patch);
+    match within_deadline("write the request's status", call).await {
+        Err(error) if error.is_not_found() => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+async fn delete_request(client: &Client, request: &GdprRequest) -> Result<(), CallError> {
+    let api: Api<GdprRequest> = Api::namespaced(client.clone(), &request.namespace().unwrap_or_default());
+    let same = Preconditions { uid: request.uid(), resource_version: None };
+    let parameters = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
+    let name = request.name_any();
+    match within_deadline("delete the request", api.delete(&name, &parameters)).await {
+        Err(error) if error.is_not_found() => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(spec: &str, status: &str) -> GdprRequest {
+        serde_yaml::from_str(&format!(
+            "{{apiVersion: voicemail.dev/v1alpha1, kind: GdprRequest, metadata: {{name: r, namespace: n}}, \
+              spec: {{tenant: acme, operation: ForgetMe, caseId: '1', {spec}}}, \
+              status: {{finishedAt: '2026-01-31T10:00:00Z', {status}}}}}"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_secret_goes_with_an_answer_and_stays_when_asked_or_when_there_is_none() {
+        let secret = "consumers: {secret: {name: c}";
+        let left = |spec: &str, status: &str| {
+            secret_to_delete(&ended(&format!("{secret}{spec}"), status)).map(str::to_owned)
+        };
+        assert_eq!(left("}", "phase: Completed").as_deref(), Some("c"));
+        assert_eq!(left("}", "phase: Denied").as_deref(), Some("c"));
+        assert_eq!(left(", keep: true}", "phase: Completed"), None);
+        assert_eq!(left("}, dryRun: true", "phase: Completed"), None);
+        assert_eq!(left("}", "phase: Failed"), None);
+        assert_eq!(left("}", "phase: Completed, consumersDeletedAt: '2026-01-31T10:00:01Z'"), None);
+    }
+
+    #[test]
+    fn an_object_goes_when_its_time_after_the_end_is_over_and_never_without_one() {
+        let now: Timestamp = "2026-01-31T10:00:30Z".parse().unwrap();
+        let left = |spec: &str| {
+            let request = ended(spec, "phase: Completed");
+            let finished = request.status.as_ref().unwrap().finished_at.clone();
+            time_left(&request, finished.as_ref(), now)
+        };
+        assert_eq!(left("ttlAfterFinished: 1m"), Some(Duration::from_secs(30)));
+        assert_eq!(left("ttlAfterFinished: 10s"), Some(Duration::ZERO));
+        assert_eq!(left("requestedBy: a"), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! The conditions of a data-subject request, each with a reason and a sentence. Pure.
+//!
+//! A condition appears once there is something to say about it: an export is never Marked, and a request that
+//! needs no approval is never Approved.
+
+use super::mirror::is_erased;
+use super::plan::Seen;
+use crate::api::conditions::{
+    APPROVED, BACKUPS_CLEARED, COMPLETED, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN, ERASED, FAILED,
+    FOUND, Finding, MARKED, REGIONS_READY, VALIDATED, VERIFIED,
+};
+use crate::api::gdpr_request::{GdprOperation, GdprRequest, GdprRequestStatus, Phase};
+use jiff::Timestamp;
+use voicemail_core::gdpr_api::{RunState, RunView};
+
+/// Of the time until a deadline, how much may pass before it is at risk.
+const AT_RISK: f64 = 0.8;
+
+/// What is found, in the order in which a request goes its way.
+pub fn find_all(
+    request: &GdprRequest,
+    status: &GdprRequestStatus,
+    seen: &Seen,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut findings = match seen {
+        Seen::Run(run, refused) => of_run(request.spec.operation, status, run, refused.as_ref()),
+        Seen::Missing(reason, message) | Seen::Pending(reason, message) => {
+            before(status, VALIDATED, reason, message)
+        }
+        Seen::Blocked(reason, message) => before(status, REGIONS_READY, reason, message),
+        Seen::Unreachable(reason, message) => trouble(status, reason, message),
+        Seen::Refused(reason, message) => refusal(reason, message),
+        Seen::Withdrawn => {
+            vec![truth(COMPLETED, false, "Cancelled", "it was cancelled before it began"), not_failed()]
+        }
+    };
+    findings.push(deadline(status, now));
+    findings
+}
+
+fn truth(type_: &'static str, holds: bool, reason: &str, message: impl Into<String>) -> Finding {
+    Finding::new(type_, holds, reason, message)
+}
+
+fn not_failed() -> Finding {
+    truth(FAILED, false, "NotFailed", "")
+}
+
+/// Nothing has been done yet.
+fn before(status: &GdprRequestStatus, type_: &'static str, reason: &str, message: &str) -> Vec<Finding> {
+    let mut findings = trouble(status, reason, message);
+    findings.retain(|finding| finding.type_ != type_);
+    findings.push(truth(type_, false, reason, message));
+    findings
+}
+
+/// What is known stays known; only the end says what is in its way.
+fn trouble(status: &GdprRequestStatus, reason: &str, message: &str) -> Vec<Finding> {
+    let ours = [COMPLETED, FAILED, DEADLINE_AT_RISK];
+    let kept = [
+        VALIDATED,
+        REGIONS_READY,
+        APPROVED,
+        FOUND,
+        MARKED,
+        ERASED,
+        VERIFIED,
+        DECISIONS_TAKEN,
+        BACKUPS_CLEARED,
+    ];
+    let keep = |type_: &'static str| {
+        let known = status.conditions.iter().find(|known| known.type_ == type_)?;
+        Some(Finding::new(type_, known.status, known.reason.clone(), known.message.clone()))
+    };
+    let mut findings: Vec<Finding> =
+        kept.into_iter().filter(|type_| !ours.contains(type_)).filter_map(keep).collect();
+    findings.extend([truth(COMPLETED, false, reason, message), not_failed()]);
+    findings
+}
+
+fn refusal(reason: &str, message: &str) -> Vec<Finding> {
+    vec![
+        truth(VALIDATED, false, reason, message),
+        truth(COMPLETED, false, reason, message),
+        truth(FAILED, true, reason, message),
+    ]
+}
+
+fn of_run(
+    operation: GdprOperation,
+    status: &GdprRequestStatus,
+    run: &RunView,
+    refused: Option<&(String, String)>,
+) -> Vec<Finding> {
+    let mut findings = vec![truth(VALIDATED, true, "Accepted", ""), regions(run)];
+    findings.extend(approval(run));
+    findings.extend(work(run));
+    findings.extend(backups(run));
+    if let Some((reason, message)) = refused {
+        findings.push(truth(DECISIONS_TAKEN, false, reason, message.as_str()));
+    } else if run.extension.is_some()
+        || run.denial.is_some()
+        || run.approval.as_ref().is_some_and(|a| a.given)
+    {
+        findings.push(truth(DECISIONS_TAKEN, true, "Taken", ""));
+    }
+    let (reason, message) = end(operation, status.phase, run);
+    findings.push(truth(COMPLETED, status.phase == Phase::Completed, reason, message.as_str()));
+    findings.push(match status.phase {
+        Phase::Failed => truth(FAILED, true, reason, message),
+        _ => not_failed(),
+    });
+    findings
+}
+
+fn regions(run: &RunView) -> Finding {
+    let away: Vec<&str> =
+        run.regions.iter().filter(|region| region.blocked).map(|region| region.name.as_str()).collect();
+    match away.is_empty() {
+        true => truth(REGIONS_READY, true, "AllAnswer", ""),
+        false => truth(REGIONS_READY, false, "RegionDown", format!("tried again: {}", away.join(", "))),
+    }
+}
+
+fn approval(run: &RunView) -> Option<Finding> {
+    let approval = run.approval.as_ref()?;
+    Some(match (approval.given, run.state) {
+        (true, _) => truth(APPROVED, true, "Approved", ""),
+        (false, RunState::Denied) => truth(APPROVED, false, "Denied", "a second person denied it"),
+        (false, RunState::Cancelled) => truth(APPROVED, false, "Cancelled", "it was cancelled"),
+        _ => truth(
+            APPROVED,
+            false,
+            "AwaitingApproval",
+            format!("{} messages were found; somebody else than who asked must approve", run.matched),
+        ),
+    })
+}
+
+fn work(run: &RunView) -> Vec<Finding> {
+    use RunState as S;
+    let searching = matches!(run.state, S::Opening | S::Marking | S::Collecting | S::Denied | S::Cancelled);
+    let mut findings = Vec::new();
+    if !searching || run.state == S::AwaitingApproval {
+        findings.push(truth(FOUND, true, "Searched", format!("{} messages were found", run.matched)));
+    }
+    if run.marked_at.is_some() {
+        let hidden = matches!(run.state, S::Marked | S::Purging | S::PartiallyFailed | S::Purged);
+        let (reason, words) =
+            if hidden { ("Hidden", "hidden everywhere") } else { ("Undone", "there again") };
+        findings.push(truth(MARKED, hidden, reason, format!("{} messages are {words}", run.matched)));
+    }
+    if matches!(run.state, S::Purging | S::PartiallyFailed | S::Purged) {
+        let message = format!("{} of {} are erased, legal holds keep {}", run.erased, run.matched, run.held);
+        let erased = is_erased(run);
+        findings.push(truth(ERASED, erased, if erased { "Erased" } else { "Erasing" }, message));
+        let verified = run.state == S::Purged;
+        findings.push(truth(VERIFIED, verified, if verified { "SearchedAgain" } else { "Pending" }, ""));
+    }
+    findings
+}
+
+fn backups(run: &RunView) -> Option<Finding> {
+    let cleared = run.backups_cleared?;
+    let kinds: Vec<String> =
+        run.residual_copies.iter().map(|copy| format!("{} in {}", copy.kind, copy.region)).collect();
+    Some(match (cleared, &run.backups_clear_after) {
+        (true, _) => truth(BACKUPS_CLEARED, true, "Cleared", ""),
+        (false, Some(after)) => truth(
+            BACKUPS_CLEARED,
+            false,
+            "CopiesRemain",
+            format!("until {after} copies may be in {}", kinds.join(", ")),
+        ),
+        (false, None) => Finding::new(
+            BACKUPS_CLEARED,
+            ConditionStatus::Unknown,
+            "NobodyKnows",
+            format!("ask whoever runs the store: {}", kinds.join(", ")),
+        ),
+    })
+}
+
+fn end(operation: GdprOperation, phase: Phase, run: &RunView) -> (&'static str, String) {
+    let until = super::mirror::time(run.purge_at.as_ref()).map(|time| time.0.to_string()).unwrap_or_default();
+    let matched = run.matched;
+    match (phase, operation) {
+        _ if run.state == RunState::DryRun => {
+            ("DryRun", format!("{matched} messages would be found; nothing was changed"))
+        }
+        (Phase::Completed, GdprOperation::ForgetMe) => {
+            ("Erased", format!("{} messages are erased", run.erased))
+        }
+        (Phase::Completed, GdprOperation::ExportMe) => {
+            ("Exported", format!("{} messages can be fetched", run.exported))
+        }
+        (Phase::Completed, GdprOperation::UndoForgetMe) => ("Undone", format!("{matched} messages are back")),
+        (Phase::Undone, _) => {
+            ("Undone", format!("the erasure was taken back; {matched} messages are there again"))
+        }
+        (Phase::Marked, _) => {
+            ("Marked", format!("{matched} messages are hidden; they are erased from {until} on"))
+        }
+        (Phase::Erasing, _) => ("Erasing", format!("{matched} messages are being erased")),
+        (Phase::Verifying, _) => {
+            ("Verifying", format!("{} messages are erased; the search is repeated", run.erased))
+        }
+        (Phase::PartiallyFailed, _) => {
+            ("PartiallyFailed", format!("{} messages wait for a region that is away", run.failed))
+        }
+        (Phase::Undoing, _) => ("Undoing", "the erasure is being taken back".into()),
+        (Phase::AwaitingApproval, _) => ("AwaitingApproval", "somebody else must approve".into()),
+        (Phase::Denied, _) => ("Denied", "it was denied before anything was hidden".into()),
+        (Phase::Cancelled, _) => ("Cancelled", "it was cancelled before anything was hidden".into()),
+        (Phase::Failed, _) => {
+            ("TooLate", "the messages count as erased already: nothing can be taken back".into())
+        }
+        _ => ("Searching", "messages are being found".into()),
+    }
+}
+
+/// A request that has ended is at no risk, whenever it ended.
+fn deadline(status: &GdprRequestStatus, now: Timestamp) -> Finding {
+    let (Some(due), false) = (&status.due_at, status.phase.is_terminal()) else {
+        return truth(DEADLINE_AT_RISK, false, "InTime", "");
+    };
+    if now >= due.0 {
+        return truth(DEADLINE_AT_RISK, true, "Overdue", format!("the answer was due at {}", due.0));
+    }
+    let received = status.received_at.as_ref().map_or(now, |received| received.0);
+    let (gone, whole) =
+        (now.duration_since(received).as_secs_f64(), due.0.duration_since(received).as_secs_f64());
+    match gone > whole * AT_RISK {
+        true => truth(DEADLINE_AT_RISK, true, "DueSoon", format!("the answer is due at {}", due.0)),
+        false => truth(DEADLINE_AT_RISK, false, "InTime", ""),
+    }
+}

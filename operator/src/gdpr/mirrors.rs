@@ -1,0 +1,180 @@
+//! One register: a run that came through the API or the `gdpr` command is shown as a `GdprRequest` too.
+//!
+//! Once a minute the recent cases of every tenant that is ready are listed, and each run that no resource opened gets
+//! an object with `run` and the label `voicemail.dev/origin: api`. Its name follows from the run, so that two operators
+//! make one. It goes a month after its end; an older run is not shown again. A case whose id a resource can't hold
+//! stays in the tenant's own register alone.
+
+use super::core_client::{Core, CoreError};
+use crate::api::conditions::{ConditionStatus, READY, find_condition};
+use crate::api::{GdprOperation, GdprRequest, VoicemailTenant};
+use crate::calls::within_deadline;
+use crate::runtime::streams::scoped;
+use crate::runtime::{Context, jittered};
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::{Timestamp, ToSpan};
+use kube::api::{ListParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use voicemail_core::gdpr_api::{CaseView, Operation, RunView};
+
+/// Label of a mirror, with the door that its run came through.
+pub const ORIGIN_LABEL: &str = "voicemail.dev/origin";
+const PAUSE: Duration = Duration::from_secs(60);
+/// A deadline is at most three months and a few days long.
+const HOURS_BACK: i64 = 100 * 24;
+/// An ended run is shown if it ended within that time.
+const HOURS_AFTER_END: i64 = 24;
+/// Pages of 200 cases that one look takes at most.
+const PAGES: usize = 20;
+
+/// Looks again and again, until `stop`.
+pub async fn keep_up(context: Arc<Context>, namespace: Option<String>, stop: CancellationToken) {
+    let mut made = HashSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(jittered(PAUSE)) => {}
+        }
+        let api: Api<VoicemailTenant> = scoped(&context.client, namespace.as_deref());
+        match within_deadline("list the tenants", api.list(&ListParams::default())).await {
+            Err(error) => tracing::warn!(%error, "cases of other doors aren't shown now"),
+            Ok(tenants) => {
+                for tenant in tenants.items.iter().filter(|tenant| is_ready(tenant)) {
+                    if stop.is_cancelled() {
+                        return;
+                    }
+                    if let Err(error) = show_cases(&context, tenant, &mut made).await {
+                        let (reason, name) = (error.reason(), tenant.name_any());
+                        tracing::warn!(tenant = name, reason, "cases of other doors aren't shown now");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_ready(tenant: &VoicemailTenant) -> bool {
+    let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice());
+    let ready = find_condition(conditions.unwrap_or_default(), READY);
+    ready.is_some_and(|ready| ready.status == ConditionStatus::True)
+}
+
+async fn show_cases(
+    context: &Context,
+    tenant: &VoicemailTenant,
+    made: &mut HashSet<String>,
+) -> Result<(), CoreError> {
+    let core: Arc<Core> = context.cores.connect(&context.client, &context.settings, tenant).await?;
+    let now = Timestamp::now();
+    let from = now.checked_sub(HOURS_BACK.hours()).unwrap_or(now).to_string();
+    let mut cursor = None;
+    for _ in 0..PAGES {
+        let page =
+            core.list_cases(&from, cursor.as_deref()).await.inspect_err(|_| context.cores.forget(tenant))?;
+        for mirror in page.cases.iter().flat_map(|case| mirrors(tenant, case, now)) {
+            let name = format!("{}/{}", mirror.namespace().unwrap_or_default(), mirror.name_any());
+            if !made.contains(&name) {
+                create(context, &mirror).await?;
+                made.insert(name);
+            }
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+    tracing::warn!(tenant = tenant.name_any(), "there are more recent cases than one look takes");
+    Ok(())
+}
+
+async fn create(context: &Context, mirror: &GdprRequest) -> Result<(), CoreError> {
+    let api: Api<GdprRequest> =
+        Api::namespaced(context.client.clone(), &mirror.namespace().unwrap_or_default());
+    let parameters = PostParams::default();
+    match within_deadline("create a mirror", api.create(&parameters, mirror)).await {
+        Err(error) if error.is_conflict() => Ok(()),
+        result => Ok(result.map(drop)?),
+    }
+}
+
+/// Pure: the objects that show a case's runs of other doors.
+fn mirrors(tenant: &VoicemailTenant, case: &CaseView, now: Timestamp) -> Vec<GdprRequest> {
+    let namespace = tenant.namespace().unwrap_or_default();
+    let own = format!("{namespace}/");
+    let foreign = |run: &&RunView| !run.request_key.as_ref().is_some_and(|key| key.starts_with(&own));
+    let recent = |run: &&RunView| {
+        let ended = run.ended_at.as_ref().and_then(|ended| ended.parse::<Timestamp>().ok());
+        ended.is_none_or(|ended| now.duration_since(ended).as_hours() < HOURS_AFTER_END)
+    };
+    let shown = case.runs.iter().filter(|_| can_hold(&case.caseid)).filter(foreign).filter(recent);
+    shown.filter_map(|run| mirror(tenant, &namespace, &case.caseid, run)).collect()
+}
+
+/// What the schema says of a case id.
+fn can_hold(case: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._:/#-".contains(c);
+    case.len() <= 128 && case.starts_with(|c: char| c.is_ascii_alphanumeric()) && case.chars().all(plain)
+}
+
+fn mirror(tenant: &VoicemailTenant, namespace: &str, case: &str, run: &RunView) -> Option<GdprRequest> {
+    let operation = match run.operation {
+        Operation::ForgetMe => GdprOperation::ForgetMe,
+        Operation::ExportMe => GdprOperation::ExportMe,
+        Operation::UndoForget => return None,
+    };
+    let seed = format!("{}/{}", tenant.uid().unwrap_or_default(), run.id);
+    let name = format!("api-{}", hex::encode(&digest(&SHA256, seed.as_bytes()).as_ref()[..10]));
+    serde_json::from_value(json!({
+        "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+        "metadata": { "name": name, "namespace": namespace, "labels": { ORIGIN_LABEL: "api" } },
+        "spec": { "tenant": tenant.name_any(), "operation": operation, "caseId": case, "run": run.id,
+                  "ttlAfterFinished": "30d" },
+    }))
+    .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(caseid: &str, run: RunView) -> Vec<GdprRequest> {
+        let tenant: VoicemailTenant =
+            serde_yaml::from_str(include_str!("../../../examples/volume-tenant.yaml")).unwrap();
+        let tenant = VoicemailTenant {
+            metadata: kube::api::ObjectMeta {
+                namespace: Some("voice".into()),
+                uid: Some("u".into()),
+                ..tenant.metadata
+            },
+            ..tenant
+        };
+        let run = RunView { id: format!("{caseid}/forgetme.1"), ..run };
+        let now = "2026-02-01T10:00:00Z".parse().unwrap();
+        mirrors(&tenant, &CaseView { caseid: caseid.into(), runs: vec![run] }, now)
+    }
+
+    #[test]
+    fn a_run_of_another_door_gets_the_same_object_every_time() {
+        let first = shown("7", RunView::default());
+        assert_eq!(first, shown("7", RunView::default()));
+        let mirror = &first[0];
+        assert!(mirror.spec.is_mirror() && mirror.labels()[ORIGIN_LABEL] == "api");
+        assert_ne!(mirror.name_any(), shown("8", RunView::default())[0].name_any());
+    }
+
+    #[test]
+    fn runs_of_resources_ended_ones_and_strange_case_ids_get_none() {
+        let keyed = RunView { request_key: Some("voice/case-1".into()), ..RunView::default() };
+        assert_eq!(shown("7", keyed), []);
+        let ended = RunView { ended_at: Some("2026-01-30T10:00:00Z".into()), ..RunView::default() };
+        assert_eq!(shown("7", ended), []);
+        assert_eq!(shown("case 7", RunView::default()), []);
+        let elsewhere = RunView { request_key: Some("a ticket".into()), ..RunView::default() };
+        assert_eq!(shown("7", elsewhere).len(), 1);
+    }
+}

@@ -1,0 +1,222 @@
+//! What each step and each status is, on runs and requests written down.
+
+use super::*;
+use crate::api::conditions::{APPROVED, COMPLETED, DEADLINE_AT_RISK, FAILED, VALIDATED, VERIFIED};
+use crate::api::gdpr_request::GdprOperation;
+use crate::gdpr::decisions::{Order, open_orders, person};
+use voicemail_core::gdpr_api::{ApprovalView, RunState};
+
+fn request(operation: &str, status: &str) -> GdprRequest {
+    let consumers = if operation == "UndoForgetMe" { "" } else { ", consumers: {secret: {name: c}}" };
+    serde_yaml::from_str(&format!(
+        "{{apiVersion: voicemail.dev/v1alpha1, kind: GdprRequest, \
+          metadata: {{name: r, namespace: n, generation: 1, creationTimestamp: '2026-01-31T10:00:00Z'}}, \
+          spec: {{tenant: acme, operation: {operation}, caseId: '1'{consumers}}}{status}}}"
+    ))
+    .unwrap()
+}
+
+fn run(state: RunState) -> RunView {
+    RunView {
+        id: "1/forgetme.1".into(),
+        operation: voicemail_core::gdpr_api::Operation::ForgetMe,
+        state,
+        created_at: "2026-01-31T10:00:00Z".into(),
+        marked_at: Some("2026-01-31T10:00:01.5Z".into()),
+        purge_at: Some("2026-02-01T10:00:01.5Z".into()),
+        matched: 3,
+        exported: 2,
+        ..RunView::default()
+    }
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn decide_run(operation: &str, state: RunState) -> Conclusion {
+    decide(&request(operation, ""), &Seen::Run(Box::new(run(state)), None), at("2026-01-31T10:00:02Z"))
+}
+
+#[test]
+fn each_state_of_a_run_has_its_phase() {
+    use Phase as P;
+    use RunState as S;
+    let phases = |operation: &str, states: &[RunState]| {
+        states.iter().map(|state| decide_run(operation, *state).status.phase).collect::<Vec<_>>()
+    };
+    let before = [S::Opening, S::AwaitingApproval, S::Marking, S::Marked, S::Denied, S::Cancelled];
+    let expected = [P::Searching, P::AwaitingApproval, P::Searching, P::Marked, P::Denied, P::Cancelled];
+    assert_eq!(phases("ForgetMe", &before), expected);
+    let after = [S::Undoing, S::Undone, S::Purging, S::PartiallyFailed, S::Purged, S::DryRun];
+    let expected = [P::Undoing, P::Undone, P::Erasing, P::PartiallyFailed, P::Completed, P::Completed];
+    assert_eq!(phases("ForgetMe", &after), expected);
+    let export = [S::Opening, S::Collecting, S::Ready, S::Expired];
+    assert_eq!(phases("ExportMe", &export), [P::Searching, P::Searching, P::Completed, P::Completed]);
+    let undo = [S::Marked, S::Undoing, S::Undone, S::Purging, S::Purged];
+    assert_eq!(phases("UndoForgetMe", &undo), [P::Undoing, P::Undoing, P::Completed, P::Failed, P::Failed]);
+}
+
+#[test]
+fn an_erasure_whose_messages_are_gone_is_verified_next() {
+    let erased = RunView { erased: 2, held: 1, ..run(RunState::Purging) };
+    let seen = Seen::Run(Box::new(erased), None);
+    let status = decide(&request("ForgetMe", ""), &seen, at("2026-02-01T10:00:02Z")).status;
+    assert_eq!(status.phase, Phase::Verifying);
+    assert_eq!(find_condition(&status.conditions, VERIFIED).unwrap().status, ConditionStatus::False);
+}
+
+#[test]
+fn what_is_in_the_way_of_a_beginning_has_its_phase_and_condition() {
+    let seen = |make: fn(String, String) -> Seen| make("R".into(), "m".into());
+    let decided = |make| decide(&request("ForgetMe", ""), &seen(make), at("2026-01-31T10:00:02Z")).status;
+    assert_eq!(decided(Seen::Pending).phase, Phase::Pending);
+    assert_eq!(decided(Seen::Unreachable).phase, Phase::Pending);
+    assert_eq!(decided(Seen::Blocked).phase, Phase::Blocked);
+    let missing = decided(Seen::Missing);
+    assert_eq!(missing.phase, Phase::Validating);
+    assert_eq!(find_condition(&missing.conditions, VALIDATED).unwrap().reason, "R");
+    let cancelled = decide(&request("ForgetMe", ""), &Seen::Withdrawn, at("2026-01-31T10:00:02Z")).status;
+    assert!(cancelled.phase == Phase::Cancelled && cancelled.finished_at.is_some());
+}
+
+#[test]
+fn a_deadline_is_at_risk_after_four_fifths_and_when_it_is_over_but_not_after_the_end() {
+    let reason = |state, now: &str| {
+        let run = RunView {
+            received_at: Some("2026-01-01T00:00:00Z".into()),
+            due_at: Some("2026-02-01T00:00:00Z".into()),
+            ..run(state)
+        };
+        let seen = Seen::Run(Box::new(run), None);
+        let status = decide(&request("ForgetMe", ""), &seen, at(now)).status;
+        find_condition(&status.conditions, DEADLINE_AT_RISK).unwrap().reason.clone()
+    };
+    assert_eq!(reason(RunState::Marked, "2026-01-20T00:00:00Z"), "InTime");
+    assert_eq!(reason(RunState::Marked, "2026-01-27T00:00:00Z"), "DueSoon");
+    assert_eq!(reason(RunState::Purging, "2026-02-02T00:00:00Z"), "Overdue");
+    assert_eq!(reason(RunState::Purged, "2026-02-02T00:00:00Z"), "InTime");
+}
+
+#[test]
+fn an_end_is_looked_at_again_until_no_backup_holds_copies() {
+    let run = RunView {
+        backups_cleared: Some(false),
+        backups_clear_after: Some("2026-03-08T10:00:00Z".into()),
+        ..run(RunState::Purged)
+    };
+    let seen = Seen::Run(Box::new(run.clone()), None);
+    let decided = decide(&request("ForgetMe", ""), &seen, at("2026-02-01T10:01:00Z"));
+    assert_eq!(decided.look_again, Some(BACKUPS));
+    let ended = GdprRequest { status: Some(decided.status), ..request("ForgetMe", "") };
+    assert_eq!(next_step(&ended), Step::Follow(run.id.clone()));
+    let cleared = RunView { backups_cleared: Some(true), ..run };
+    let decided = decide(&ended, &Seen::Run(Box::new(cleared), None), at("2026-03-09T10:00:00Z"));
+    let rests = GdprRequest { status: Some(decided.status), ..ended };
+    assert_eq!((decided.look_again, next_step(&rests)), (None, Step::Rest));
+}
+
+#[test]
+fn decisions_are_told_once_and_by_whom() {
+    let decided = |decisions: &str| -> GdprRequest {
+        let mut request = request("ForgetMe", "");
+        let given: GdprRequest = serde_yaml::from_str(&format!(
+            "{{apiVersion: voicemail.dev/v1alpha1, kind: GdprRequest, metadata: {{name: r}}, \
+              spec: {{tenant: acme, operation: ForgetMe, caseId: '1', {decisions}}}}}"
+        ))
+        .unwrap();
+        request.spec = given.spec;
+        request
+    };
+    let approval = decided("approval: {decision: Approve, by: 'bob@example.com'}");
+    let orders = open_orders(&approval, &run(RunState::AwaitingApproval));
+    let [Order::Approve(body)] = orders.as_slice() else { panic!("{orders:?}") };
+    assert_eq!(body.on_behalf_of.as_deref(), Some(person("bob@example.com").as_str()));
+    assert!(!person("bob@example.com").contains(|c: char| c == '@' || c.is_ascii_digit()));
+    assert_eq!(open_orders(&approval, &run(RunState::Marked)), []);
+    let denial = decided(
+        "approval: {decision: Deny, by: bob, ground: LegalClaims}, extension: {months: 2, reason: r}",
+    );
+    assert_eq!(open_orders(&denial, &run(RunState::AwaitingApproval)).len(), 2);
+    assert_eq!(open_orders(&decided("cancel: {reason: r}"), &run(RunState::Cancelled)), []);
+    let given = ApprovalView { given: false, reason: "always".into(), by: None, at: None };
+    let waiting = RunView { approval: Some(given), ..run(RunState::AwaitingApproval) };
+    let seen = Seen::Run(Box::new(waiting), Some(("SecondPersonNeeded".into(), "m".into())));
+    let status = decide(&approval, &seen, at("2026-01-31T10:00:02Z")).status;
+    let reason = |type_: &str| find_condition(&status.conditions, type_).unwrap().reason.clone();
+    assert_eq!(
+        (reason(APPROVED), reason("DecisionsTaken")),
+        ("AwaitingApproval".into(), "SecondPersonNeeded".into())
+    );
+}
+
+#[test]
+fn a_mirror_looks_at_its_run_and_opens_none() {
+    let mut mirror = request("ForgetMe", "");
+    (mirror.spec.consumers, mirror.spec.run) = (None, Some("1/forgetme.1".into()));
+    assert!(mirror.spec.is_mirror() && mirror.spec.operation == GdprOperation::ForgetMe);
+    assert_eq!(next_step(&mirror), Step::Watch("1/forgetme.1".into()));
+}
+
+#[test]
+fn an_ended_request_is_never_looked_at_again() {
+    let decision = decide_run("ForgetMe", RunState::Purged);
+    assert_eq!(decision.look_again, None);
+    let ended = GdprRequest { status: Some(decision.status), ..request("ForgetMe", "") };
+    assert_eq!(next_step(&ended), Step::Rest);
+}
+
+#[test]
+fn a_request_without_a_known_run_opens_it_and_then_follows_it() {
+    assert_eq!(next_step(&request("ForgetMe", "")), Step::Open);
+    assert_eq!(next_step(&request("ForgetMe", ", status: {phase: Pending}")), Step::Open);
+    let known = request("ForgetMe", ", status: {phase: Marked, run: 1/forgetme.1}");
+    assert_eq!(next_step(&known), Step::Follow("1/forgetme.1".into()));
+}
+
+#[test]
+fn a_marked_run_is_looked_at_right_after_its_deadline() {
+    let seen = Seen::Run(Box::new(run(RunState::Marked)), None);
+    let early = decide(&request("ForgetMe", ""), &seen, at("2026-01-31T10:00:02Z"));
+    assert_eq!(early.look_again, Some(MARKED));
+    let late = decide(&request("ForgetMe", ""), &seen, at("2026-02-01T09:59:51.5Z"));
+    assert_eq!(late.look_again, Some(Duration::from_millis(10_700)));
+    let after = decide(&request("ForgetMe", ""), &seen, at("2026-02-01T10:00:09Z"));
+    assert_eq!(after.look_again, Some(Duration::from_millis(1200)));
+}
+
+#[test]
+fn an_answer_is_due_one_calendar_month_after_receipt() {
+    let due = |request: &GdprRequest| due_at(request).unwrap().0;
+    assert_eq!(due(&request("ForgetMe", "")), at("2026-02-28T10:00:00Z"));
+    let mut early = request("ForgetMe", "");
+    early.spec.received_at = Some(Time(at("2025-12-15T08:00:00Z")));
+    assert_eq!(due(&early), at("2026-01-15T08:00:00Z"));
+}
+
+#[test]
+fn trouble_keeps_what_is_known() {
+    let known = request("ForgetMe", ", status: {phase: Marked, run: 1/forgetme.1, matched: 3}");
+    let decision =
+        decide(&known, &Seen::Unreachable("CoreUnreachable".into(), "m".into()), at("2026-02-01T10:00:00Z"));
+    assert_eq!((decision.status.phase, decision.status.matched), (Phase::Marked, Some(3)));
+    assert_eq!(find_condition(&decision.status.conditions, COMPLETED).unwrap().reason, "CoreUnreachable");
+}
+
+#[test]
+fn a_refusal_fails_the_request_with_its_reason() {
+    let seen = Seen::Refused("CaseConflict".into(), "m".into());
+    let decision = decide(&request("ForgetMe", ""), &seen, at("2026-02-01T10:00:00Z"));
+    let failed = find_condition(&decision.status.conditions, FAILED).unwrap();
+    assert_eq!((decision.status.phase, decision.look_again), (Phase::Failed, None));
+    assert_eq!((failed.status, failed.reason.as_str()), (ConditionStatus::True, "CaseConflict"));
+}
+
+#[test]
+fn deciding_twice_on_the_same_run_changes_nothing() {
+    let first = decide_run("ForgetMe", RunState::Marked);
+    let known = GdprRequest { status: Some(first.status.clone()), ..request("ForgetMe", "") };
+    let second =
+        decide(&known, &Seen::Run(Box::new(run(RunState::Marked)), None), at("2026-01-31T11:00:00Z"));
+    assert_eq!(second.status, first.status);
+}
