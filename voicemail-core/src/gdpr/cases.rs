@@ -3,13 +3,16 @@
 //! Each decision is one conditional change of the run's document (see [`Run`]'s machine). An approval goes on with
 //! the run at once; if that fails, the run stays approved, and a repetition or the sweeper takes it up.
 
+use super::export::let_go;
 use super::forget::{check_regions, proceed};
 use super::intake::statement;
 use super::runs::{change, is_run, list_runs, load_run, schedule};
 use super::target::Target;
 use super::{Gdpr, GdprError, receipt, register};
 use crate::context::Context;
-use crate::gdpr_api::{ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, RunState, RunView};
+use crate::gdpr_api::{
+    ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, Operation, RunState, RunView,
+};
 use crate::model::{CaseId, DecisionError, Denial, Extension, Run, RunStage, Time};
 use crate::store::{Key, StoreError};
 use futures::TryStreamExt;
@@ -162,7 +165,12 @@ async fn end(
     let context = &gdpr.context;
     let denial =
         |now| Denial { ground, text: text.clone(), by: Some(by.to_owned()), at: now, unknown: Map::new() };
+    let before = run;
     let run = decide(context, run, |run, now| run.deny(denial(now))).await?;
+    if run.operation == Operation::ExportMe {
+        // The run that has ended doesn't say any more whom it was about.
+        let_go(context, before).await?;
+    }
     let at = context.world().now().plus(Duration::from_secs(60));
     schedule(context, &run.id, RunStage::After(1), at, &Target::default(), run.created_at).await?;
     let run = receipt::issue(gdpr, &run.id, run.state).await?.unwrap_or(run);

@@ -71,6 +71,19 @@ pub(super) async fn collect(gdpr: &Gdpr, run: &Run) -> Result<Vec<Found>, GdprEr
     Ok(found)
 }
 
+/// Ends the holds of an export that nobody will fetch any more: from now on its messages expire as ever. What a
+/// collecting worker holds at the same time, and what can't be read, stays held until the export would have expired.
+pub(super) async fn let_go(context: &Context, run: &Run) -> Result<(), GdprError> {
+    let Some(cutoff) = run.cutoff else { return Ok(()) };
+    let now = context.world().now();
+    let search = search(context, &Target::of(run), cutoff).await?;
+    for (mailbox, messages) in by_mailbox(&search.found) {
+        let op = IndexOp::Hold { hold: run.id.flat(), until: now, messages };
+        skip_one(context.indexes().try_apply(&mailbox, op).await)?;
+    }
+    Ok(())
+}
+
 /// Only what its owner could still listen to: what a forget hides is no longer ours to hand out.
 pub(super) async fn keep_visible(context: &Context, found: Vec<Found>) -> Result<Vec<Found>, StoreError> {
     let mut indexes: BTreeMap<MailboxId, Index> = BTreeMap::new();

@@ -114,6 +114,20 @@ async fn a_denial_says_on_which_ground_and_a_cancellation_comes_before_the_mark_
 }
 
 #[tokio::test]
+async fn an_export_that_is_cancelled_lets_go_of_its_messages() {
+    let site = Site::in_memory().await;
+    let id = site.deposit("1001", CALLER).await;
+    let held = async || site.index("1001").await.entries[&id].is_held(site.now());
+    site.core.gdpr.export(body("c", Some(CALLER), 0)).await.unwrap();
+    assert!(held().await);
+    let cancelled = site.core.gdpr.cancel(&case("c"), &CancelBody::default(), "ann").await.unwrap();
+    assert_eq!((cancelled.state, held().await), (RunState::Cancelled, false));
+    let again = site.core.gdpr.cancel(&case("c"), &CancelBody::default(), "ann").await;
+    assert!(again.is_err() || again.is_ok_and(|run| run.state == RunState::Cancelled));
+    assert!(!held().await);
+}
+
+#[tokio::test]
 async fn deadlines_count_calendar_months_and_no_window_reaches_beyond() {
     let site = Site::in_memory().await;
     let received = "2026-08-31T09:00:00Z";
