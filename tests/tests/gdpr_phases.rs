@@ -242,7 +242,7 @@ async fn an_erasure_outlives_its_object(scene: &Scene) {
     let days = marked.due_at.unwrap().0.duration_since(marked.received_at.unwrap().0).as_secs() / 86_400;
     assert!((88..=93).contains(&days), "extended by two months, it is due after {days} days");
     scene.patch("forget", json!({ "cancel": { "reason": "too late" } })).await;
-    scene.expect("forget", DECISIONS_TAKEN, ConditionStatus::False, "TooLate").await;
+    scene.expect("forget", DECISIONS_TAKEN, ConditionStatus::False, "DecisionRefused").await;
 
     scene.delete("forget").await;
     scene.see_event("RunGoesOn").await;
