@@ -165,7 +165,7 @@ async fn every_phase_condition_and_refusal_is_seen() {
     a_dry_run_changes_nothing(&scene, &id).await;
     an_approval_takes_a_second_person(&scene).await;
     a_denial_and_a_cancellation_end_it_and_too_late_is_told(&scene).await;
-    assert_eq!(scene.ids().await, [id.clone()], "nothing was hidden so far");
+    assert_eq!(scene.ids().await, std::slice::from_ref(&id), "nothing was hidden so far");
     an_erasure_outlives_its_object(&scene).await;
     another_doors_run_is_shown(&scene).await;
     a_named_message_is_erased_and_the_object_goes_after_its_time(&scene).await;
