@@ -35,8 +35,15 @@ pub struct Api {
     authenticator: Arc<Authenticator>,
     token: String,
     /// Kept alive.
-    _parts: (watch::Sender<Stage>, watch::Sender<Arc<Authenticator>>, tempfile::TempDir),
+    _parts: Parts,
 }
+
+type Parts = (
+    watch::Sender<Stage>,
+    watch::Sender<Arc<Authenticator>>,
+    watch::Sender<Arc<TenantConfig>>,
+    tempfile::TempDir,
+);
 
 impl Api {
     /// With the mailbox 1001 of alice.
@@ -57,8 +64,10 @@ impl Api {
         let authenticator = Arc::new(Authenticator::new(&config.auth, &world).expect("an issuer"));
         let (stage, stage_seen) = watch::channel(Stage::Open(Arc::new(core)));
         let (sender, authenticator_seen) = watch::channel(Arc::clone(&authenticator));
-        let routes = router(App::new(stage_seen, authenticator_seen, Metrics::default()));
-        let api = Self { runtime, routes, authenticator, token: token(), _parts: (stage, sender, files) };
+        let (configured, config_seen) = watch::channel(Arc::new(config));
+        let app = App::new(stage_seen, authenticator_seen, config_seen, world, Metrics::default());
+        let _parts = (stage, sender, configured, files);
+        let api = Self { runtime, routes: router(app), authenticator, token: token(), _parts };
         api.send("PUT", "/mailboxes/1001", "application/json", b"{}".to_vec());
         api.send("PUT", "/users/alice", "application/json", br#"{"mailboxes": ["1001"]}"#.to_vec());
         api
@@ -104,6 +113,8 @@ fn config(jwks: &str) -> TenantConfig {
         "tenantId": "tenant-1", "cluster": "fuzz", "region": "main", "keysDir": "/nowhere",
         "regions": [{ "name": "main", "master": true, "storage": { "volume": { "path": "/nowhere" } } }],
         "listen": { "api": "127.0.0.1:0", "metrics": "127.0.0.1:0" },
+        // As many requests as there is time for.
+        "limits": { "requestsPerCaller": 0, "requestsPerAddress": 0 },
         "auth": { "issuers": [{
             "issuer": "https://id.example", "audience": "voicemail", "roleMap": roles,
             "jwksUri": format!("file://{jwks}"),

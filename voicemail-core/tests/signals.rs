@@ -11,8 +11,11 @@ use std::collections::BTreeMap;
 
 const TABLES: &str = include_str!("../../docs/metrics.md");
 /// Shown once something happened that needs a fault, a webhook or another replica; a test of the library has them all.
-const SOMETIMES: [&str; 5] = [
+const SOMETIMES: [&str; 8] = [
     "voicemail_config_reloads",
+    "voicemail_gdpr_deadline_used_ratio",
+    "voicemail_gdpr_runs",
+    "voicemail_gdpr_seconds_to_deadline",
     "voicemail_mwi_hints",
     "voicemail_mwi_webhook_deliveries",
     "voicemail_store_call_failures",

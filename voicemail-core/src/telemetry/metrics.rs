@@ -273,6 +273,7 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gdpr_api::RunState;
     use std::collections::BTreeSet;
 
     #[test]
@@ -291,6 +292,12 @@ mod tests {
         let labels = StoreLabels { region: "r".into(), account: "a".into(), master: true };
         let failed = Answered::Failed { reason: "Unclear", code: 2 };
         metrics.count_store_call(&labels, "get", failed, Duration::ZERO);
+        metrics.show_open_runs(&Measured {
+            phases: [(RunState::Marked, 1)].into(),
+            to_deadline: [(Operation::ForgetMe, 1.0)].into(),
+            deadline_used: [(Operation::ForgetMe, 0.5)].into(),
+            ..Measured::default()
+        });
         let text = metrics.render();
         let shown: BTreeSet<&str> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
