@@ -242,7 +242,7 @@ fn distinct(item: &Value, index: usize) -> Value {
 
 /// A language tag of that length: words of at most eight letters.
 fn language_tag(length: usize) -> String {
-    let mut tag = if length % 9 == 3 { "eng" } else { "en" }.to_owned();
+    let mut tag = if length % 9 == 3 { "eng" } else { &"en"[..length.min(2)] }.to_owned();
     while tag.len() < length {
         tag.push('-');
         tag.push_str(&"a".repeat((length - tag.len()).min(8)));

@@ -149,7 +149,7 @@ impl Release {
         ];
         let mut arguments = vec!["upgrade", "--install", RELEASE, &chart, "--wait", "--timeout", "2m"];
         // The CRDs are there already, from tests that need them too.
-        arguments.push("--take-ownership");
+        arguments.extend(["--take-ownership", "--force-conflicts"]);
         sets.iter().for_each(|set| arguments.extend(["--set", set]));
         arguments.extend(more);
         self.helm(&arguments)

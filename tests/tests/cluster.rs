@@ -238,7 +238,8 @@ async fn a_pod_reads_the_token_issuers_keys_with_its_ordinary_token() {
 async fn an_image_of_the_containerfile_runs_under_its_numeric_user() {
     let place = Place::prepare().await;
     let any_program = PathBuf::from(env!("CARGO_BIN_EXE_cluster"));
-    let programs = ["voicemail-operator", "voicemail"].map(|name| (name.to_owned(), any_program.clone()));
+    let programs =
+        ["voicemail-operator", "voicemail", "gdpr"].map(|name| (name.to_owned(), any_program.clone()));
     let image = build_from(&place.cluster, "localhost/voicemail-containerfile-test", &programs).unwrap();
     let again = build_from(&place.cluster, "localhost/voicemail-containerfile-test", &programs).unwrap();
     assert_eq!(image, again);
