@@ -84,7 +84,7 @@ where
     K: Resource + Clone + Serialize,
 {
     let mut text = format!("waited {} s until {description}: {name}\n", deadline.as_secs());
-    let shown = last.map(|object| serde_yaml::to_string(object).unwrap_or_else(|error| error.to_string()));
+    let shown = last.map(show_object);
     let _infallible = writeln!(text, "{}", shown.unwrap_or_else(|| "the object does not exist".to_owned()));
     if let Some(namespace) = api.namespace() {
         let client = api.clone().into_client();
@@ -92,6 +92,13 @@ where
         text.push_str(&describe_pods(client, namespace).await);
     }
     anyhow!(text)
+}
+
+/// Without who manages which field, which is most of an object and tells nothing here.
+fn show_object<K: Resource + Clone + Serialize>(object: &K) -> String {
+    let mut object = object.clone();
+    object.meta_mut().managed_fields = None;
+    serde_yaml::to_string(&object).unwrap_or_else(|error| error.to_string())
 }
 
 async fn describe_events(client: Client, namespace: &str) -> String {
@@ -114,8 +121,10 @@ fn describe_event(event: &Event) -> String {
 async fn describe_pods(client: Client, namespace: &str) -> String {
     let api = Api::<Pod>::namespaced(client, namespace);
     let Ok(pods) = api.list(&ListParams::default()).await else { return String::new() };
-    let mut text = String::new();
+    let mut text = "--- pods of the namespace\n".to_owned();
     for pod in pods {
+        let status = serde_yaml::to_string(&pod.status).unwrap_or_else(|error| error.to_string());
+        let _infallible = writeln!(text, "{} is\n{status}", pod.name_any());
         let containers = pod.spec.iter().flat_map(|spec| spec.containers.iter().map(|one| one.name.clone()));
         for container in containers {
             text.push_str(&describe_log(&api, &pod.name_any(), container).await);

@@ -1,9 +1,9 @@
 //! Finds, repairs, replaces or starts the cluster.
 //!
 //! - A ready cluster of this recipe whose processes live and whose node and name server are ready is used.
-//! - One with dead processes gets them started again, with their recorded arguments.
-//! - Anything else (another recipe, another boot, a start that didn't finish, a repair that failed) is removed
-//!   and started anew, which takes some ten seconds once the programs are built.
+//! - One with some dead processes gets them started again, with their recorded arguments.
+//! - Anything else (another recipe, another boot, all processes dead, a start that didn't finish, a repair that
+//!   failed) is removed and started anew, which takes some ten seconds once the programs are built.
 //!
 //! All of it blocks and runs under the machine-wide lock. A failure names the component and shows the end of
 //! its log.
@@ -16,7 +16,7 @@ use crate::cluster::images::{Entry, Images};
 use crate::cluster::kubectl::Kubectl;
 use crate::cluster::layout::{Layout, netns_path};
 use crate::cluster::lock::ClusterLock;
-use crate::cluster::processes::{Component, read_last_lines};
+use crate::cluster::processes::{Component, Running, read_last_lines};
 use crate::cluster::programs::Programs;
 use crate::cluster::recipe::Recipe;
 use crate::cluster::state::{State, find_owner, record_owner};
@@ -77,6 +77,11 @@ fn find_usable(layout: &Layout, programs: &Programs, recipe: &Recipe) -> Result<
     let mut start = Start { layout, programs, recipe, state };
     if start.all_alive() && start.is_healthy() {
         return Ok(Some(start.state));
+    }
+    if !start.any_alive() {
+        // Whatever ended them all ended the pods too, and what etcd says of those is worth nothing any more.
+        say("replacing a cluster whose processes have all ended");
+        return Ok(None);
     }
     match start.repair() {
         Ok(()) => Ok(Some(start.state)),
@@ -198,6 +203,10 @@ impl<'a> Start<'a> {
 
     fn all_alive(&self) -> bool {
         self.find_dead().is_none()
+    }
+
+    fn any_alive(&self) -> bool {
+        self.state.processes.iter().any(Running::is_alive)
     }
 
     fn api_is_ready(&self) -> bool {
