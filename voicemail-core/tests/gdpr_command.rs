@@ -44,7 +44,8 @@ impl Desk {
         }));
         // What the example's base64 says: the page gives it no more than that.
         let hash = bcrypt::hash("passwonu", 4).unwrap();
-        fs::write(setup.path().join("users"), format!("t2026\\default:{hash}:privacy\n")).unwrap();
+        let users = format!("t2026\\default:{hash}:privacy\nt2026\\agent:{hash}:agent\n");
+        fs::write(setup.path().join("users"), users).unwrap();
         config["auth"]["basic"] = json!({ "usersFile": setup.path().join("users") });
         setup.write_config(&serde_yaml::to_string(&config).unwrap());
         let mut process = Process::start(&setup);
@@ -177,8 +178,17 @@ async fn what_is_new_works_and_each_failure_has_its_exit_code() {
     assert_eq!(desk.code("gdpr -i t2026 -p forgetme"), Some(2), "no output");
     assert_eq!(desk.code("gdpr -i nowhere -o out -u x -p forgetme"), Some(1), "no input");
     assert_eq!(desk.code("gdpr -i t2026 -o out -u x -p forgetme"), Some(4), "a wrong token");
+    let agent = r#"gdpr -i t2026 -o out -u "$(printf 't2026\\agent:passwonu' | base64)" --basic -p forgetme"#;
+    assert_eq!(desk.code(agent), Some(4), "signed in, without the right");
     let away = "GDPR_TENANTS= GDPR_URL=http://127.0.0.1:1 gdpr -i t2026 -o out -u x -p forgetme";
     assert_eq!(desk.code(&away.replace("GDPR_TENANTS= ", "env -u GDPR_TENANTS ")), Some(5), "nobody there");
+    desk.write_input(&json!({ "caseid": "9", "undoWindow": "1h", "consumers": [{ "phone": [CALLER] }] }));
+    assert_eq!(desk.code(&format!("{user} -p forgetme --wait --timeout 1")), Some(7), "marked for an hour");
+    let taken_back = format!(
+        "{user} -p forgetme --wait --timeout 120 & waiting=$!
+         {user} -p undoforget --wait && wait $waiting"
+    );
+    assert_eq!(desk.code(&taken_back), Some(9), "another took it back");
     assert!(desk.succeeds("gdpr completions bash").contains("--operation"));
     assert!(desk.succeeds("gdpr man").contains("undoforget"));
 }

@@ -1,9 +1,9 @@
 //! One register: a run that came through the API or the `gdpr` command is shown as a `GdprRequest` too.
 //!
-//! Once a minute the recent cases of every tenant that is ready are listed, and each run that no resource opened gets
-//! an object with `run` and the label `voicemail.dev/origin: api`. Its name follows from the run, so that two operators
-//! make one. It goes a month after its end; an older run is not shown again. A case whose id a resource can't hold
-//! stays in the tenant's own register alone.
+//! Once a minute the recent cases of every tenant that is ready are listed, and each run that no resource opened or
+//! shows gets an object with `run` and the label `voicemail.dev/origin: api`. Its name follows from the run, so that
+//! two operators make one. It goes a month after its end; an older run is not shown again. A case whose id a resource
+//! can't hold stays in the tenant's own register alone.
 
 use super::core_client::{Core, CoreError};
 use crate::api::conditions::{ConditionStatus, READY, find_condition};
@@ -70,6 +70,7 @@ async fn show_cases(
     made: &mut HashSet<String>,
 ) -> Result<(), CoreError> {
     let core: Arc<Core> = context.cores.connect(&context.client, &context.settings, tenant).await?;
+    let mut shown = None;
     let now = Timestamp::now();
     let from = now.checked_sub(HOURS_BACK.hours()).unwrap_or(now).to_string();
     let mut cursor = None;
@@ -78,10 +79,17 @@ async fn show_cases(
             core.list_cases(&from, cursor.as_deref()).await.inspect_err(|_| context.cores.forget(tenant))?;
         for mirror in page.cases.iter().flat_map(|case| mirrors(tenant, case, now)) {
             let name = format!("{}/{}", mirror.namespace().unwrap_or_default(), mirror.name_any());
-            if !made.contains(&name) {
-                create(context, &mirror).await?;
-                made.insert(name);
+            if made.contains(&name) {
+                continue;
             }
+            let shown = match &shown {
+                Some(shown) => shown,
+                None => shown.insert(list_shown(context, tenant).await?),
+            };
+            if !mirror.spec.run.as_ref().is_some_and(|run| shown.contains(run)) {
+                create(context, &mirror).await?;
+            }
+            made.insert(name);
         }
         cursor = page.next;
         if cursor.is_none() {
@@ -90,6 +98,19 @@ async fn show_cases(
     }
     tracing::warn!(tenant = tenant.name_any(), "there are more recent cases than one look takes");
     Ok(())
+}
+
+/// Runs of the tenant that a resource shows already.
+async fn list_shown(context: &Context, tenant: &VoicemailTenant) -> Result<HashSet<String>, CoreError> {
+    let namespace = tenant.namespace().unwrap_or_default();
+    let api: Api<GdprRequest> = Api::namespaced(context.client.clone(), &namespace);
+    let requests = within_deadline("list the requests", api.list(&ListParams::default())).await?;
+    Ok(runs_of(&tenant.name_any(), requests.items))
+}
+
+fn runs_of(tenant: &str, requests: Vec<GdprRequest>) -> HashSet<String> {
+    let ours = requests.into_iter().filter(|request| request.spec.tenant == tenant);
+    ours.filter_map(|request| request.spec.run.or(request.status?.run)).collect()
 }
 
 async fn create(context: &Context, mirror: &GdprRequest) -> Result<(), CoreError> {
@@ -165,6 +186,18 @@ mod tests {
         let mirror = &first[0];
         assert!(mirror.spec.is_mirror() && mirror.labels()[ORIGIN_LABEL] == "api");
         assert_ne!(mirror.name_any(), shown("8", RunView::default())[0].name_any());
+    }
+
+    #[test]
+    fn a_run_that_somebody_wrote_a_resource_for_is_shown_once() {
+        let request = |tenant: &str, run: &str| {
+            let spec = json!({ "tenant": tenant, "operation": "ForgetMe", "caseId": "7", "run": run });
+            serde_json::from_value(json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+                                           "metadata": { "name": "x" }, "spec": spec }))
+            .unwrap()
+        };
+        let shown = runs_of("acme", vec![request("acme", "7/forgetme.1"), request("other", "7/forgetme.2")]);
+        assert_eq!(shown, HashSet::from(["7/forgetme.1".to_owned()]));
     }
 
     #[test]

@@ -107,6 +107,17 @@ impl Tenant {
         Ok(Self { site: site.clone(), namespace: namespace.to_owned(), name, tenant_id, volume })
     }
 
+    /// A tenant of that name that somebody else has made, with the manifest's id.
+    pub fn existing(site: &Site, namespace: &str, name: &str, manifest: &TenantManifest) -> Self {
+        Self {
+            site: site.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            tenant_id: manifest.tenant_id().to_owned(),
+            volume: None,
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

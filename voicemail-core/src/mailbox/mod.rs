@@ -15,6 +15,7 @@ mod forward;
 mod greeting;
 mod indexes;
 mod listing;
+mod page;
 mod pin;
 mod precondition;
 mod preferences;

@@ -4,6 +4,7 @@
 //! messages arriving meanwhile neither repeat nor hide others.
 
 use super::deposit::ensure_retention;
+use super::page::{Candidate, Position, take_page};
 use super::precondition::{Precondition, tag_of};
 use super::remove::Only;
 use super::views::shown;
@@ -86,26 +87,18 @@ impl Mailboxes {
         mailbox: &MailboxId,
         filter: MessageFilter,
     ) -> Result<(MessagePage, String), MailboxError> {
-        let after = filter.cursor.as_deref().map(parse_cursor).transpose()?;
+        let after = filter.cursor.as_deref().map(Position::parse).transpose()?;
         let (index, revision) = self.index(mailbox).await?;
         let wanted = |entry: &Entry| {
             let state = shown(entry);
             entry.is_visible() && filter.state.map_or(state != ShownState::Trashed, |only| only == state)
         };
-        let mut found: Vec<(Time, MessageId)> = index
-            .entries
-            .iter()
-            .filter(|(_, entry)| wanted(entry))
-            .map(|(id, entry)| (entry.received, *id))
-            .filter(|position| after.is_none_or(|after| *position < after))
-            .collect();
-        found.sort_unstable_by(|left, right| right.cmp(left));
-        let more = found.len() > filter.limit;
-        found.truncate(filter.limit);
-        let next = found.last().filter(|_| more).map(|(time, id)| format!("{}.{id}", time.0));
-        let view =
-            |(_, id): &(Time, MessageId)| index.visible(*id).map(|e| MessageView::new(mailbox, *id, e));
-        let page = MessagePage { messages: found.iter().filter_map(view).collect(), next };
+        let wanted = index.entries.iter().filter(|(_, entry)| wanted(entry));
+        let found = wanted.map(|(id, entry)| Candidate { position: Position(entry.received, *id), entry });
+        let found = found.filter(|listed| after.is_none_or(|after| listed.position < after)).collect();
+        let (found, next) = take_page(found, filter.limit);
+        let view = |listed: &Candidate<'_>| MessageView::new(mailbox, listed.position.1, listed.entry);
+        let page = MessagePage { messages: found.iter().map(view).collect(), next };
         Ok((page, self.tag(mailbox, &revision)))
     }
 
@@ -280,11 +273,4 @@ impl Mailboxes {
         let text = format!("{mailbox} {}", revision.0);
         self.context.key().tag("entity-tag", text.as_bytes())[..24].to_owned()
     }
-}
-
-fn parse_cursor(text: &str) -> Result<(Time, MessageId), MailboxError> {
-    let invalid = || MailboxError::Invalid("cursor: use the value of next from the page before".into());
-    let (time, id) = text.split_once('.').ok_or_else(invalid)?;
-    let time = time.parse().map_err(|_| invalid())?;
-    Ok((Time(time), id.parse().map_err(|_| invalid())?))
 }

@@ -1,0 +1,197 @@
+//! Erasures while a region is away, on a real cluster with a tenant in two regions, each with a store of its own:
+//! `Blocked` where the tenant refuses, `PartiallyFailed` past the deadline where it goes on trying, and the end of
+//! both once the region answers again.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's failure is a panic")]
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, ObjectMeta};
+use serde_json::{Value, json};
+use std::time::Duration;
+use voicemail_operator::api::conditions::{
+    COMPLETED, ConditionStatus, DEADLINE_AT_RISK, REGIONS_READY, find_condition,
+};
+use voicemail_operator::api::voicemail_tenant::{RegionDown, SecretSource};
+use voicemail_operator::api::{GdprRequest, GdprRequestStatus, Phase, VoicemailTenant};
+use voicemail_tests::cluster::layout::HOST_IP;
+use voicemail_tests::servers::azure_admin::{AzureAccount, AzureEndpoint};
+use voicemail_tests::servers::azurite::Azurite;
+use voicemail_tests::stage::{
+    Accounts, Api, Coding, Deposit, Site, Studio, Tenant, TenantManifest, follow_request,
+};
+use voicemail_tests::tenant_manifest::named_example;
+use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
+use voicemail_tests::wait::wait_gone;
+
+const CALLER: &str = "+441632960001";
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The same tenant as each of two clusters runs it, on the same two stores, and a message in each region.
+struct Scene {
+    place: TenantPlace,
+    site: Site,
+    _master: Azurite,
+    other: Azurite,
+    agent: Api,
+}
+
+impl Scene {
+    async fn open() -> Self {
+        voicemail_tests::install_crypto();
+        let place = TenantPlace::prepare("away").await.unwrap();
+        let site = Site::of_cluster(place.cluster.clone()).await.unwrap();
+        let (master, first) = start_azurite("acmevoiceeu").await;
+        let (other, second) = start_azurite("acmevoiceus").await;
+        for (name, endpoint) in [("acme-eu", &first), ("acme-us", &second)] {
+            place.create(&key_secret(name, endpoint)).await.unwrap();
+        }
+        let here = tenant_in("acme", "eu-west", &place, [&first, &second]);
+        let mut there = tenant_in("acme-there", "us-east", &place, [&first, &second]);
+        let keys = json!({ "secret": { "name": "acme-voicemail-keys" } });
+        there.spec.keys = Some(serde_json::from_value::<SecretSource>(keys).unwrap());
+        for tenant in [&here, &there] {
+            place.create(tenant).await.unwrap();
+            place.wait_ready(&tenant.metadata.name.clone().unwrap()).await.unwrap();
+        }
+        let agent = deposit_in_both(&site, &place).await;
+        Self { place, site, _master: master, other, agent }
+    }
+
+    async fn request(&self, name: &str, more: Value) {
+        let input = json!({ "caseid": name, "consumers": [{ "phone": [CALLER] }] }).to_string();
+        let consumers: Secret = serde_json::from_value(json!({
+            "metadata": { "name": name, "labels": { "voicemail.dev/gdpr-consumers": "true" } },
+            "stringData": { "input.json": input },
+        }))
+        .unwrap();
+        self.place.create(&consumers).await.unwrap();
+        let mut spec = json!({ "tenant": "acme", "operation": "ForgetMe", "caseId": name, "undoWindow": "0s",
+                               "consumers": { "secret": { "name": name } } });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let request: GdprRequest = serde_json::from_value(json!({
+            "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+            "metadata": { "name": name }, "spec": spec,
+        }))
+        .unwrap();
+        self.place.create(&request).await.unwrap();
+    }
+
+    async fn follow(&self, name: &str, phase: Phase) -> GdprRequestStatus {
+        follow_request(&self.site, self.place.namespace.name(), name, phase, PATIENCE).await.unwrap()
+    }
+
+    async fn messages(&self) -> usize {
+        self.agent.list("1001").await.unwrap().len()
+    }
+}
+
+async fn start_azurite(account: &str) -> (Azurite, AzureEndpoint) {
+    let azurite = Azurite::start(HOST_IP.parse().unwrap(), &[AzureAccount::random(account)]).await.unwrap();
+    let endpoint = azurite.endpoint(account).unwrap();
+    endpoint.admin().unwrap().create_container("voicemail").await.unwrap();
+    (azurite, endpoint)
+}
+
+fn key_secret(name: &str, endpoint: &AzureEndpoint) -> Secret {
+    Secret {
+        metadata: ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() },
+        string_data: Some([("accountKey".into(), endpoint.account.key.clone())].into()),
+        ..Secret::default()
+    }
+}
+
+fn tenant_in(
+    name: &str,
+    region: &str,
+    place: &TenantPlace,
+    endpoints: [&AzureEndpoint; 2],
+) -> VoicemailTenant {
+    let mut tenant = named_example("two-regions-tenant.yaml").unwrap();
+    tenant.metadata.name = Some(name.to_owned());
+    tenant.spec.region = region.to_owned();
+    tenant.spec.replicas = 1;
+    tenant.spec.resources = None;
+    tenant.spec.gdpr = Some(serde_json::from_value(json!({ "regionDown": "refuse" })).unwrap());
+    for (region, endpoint) in tenant.spec.regions.iter_mut().zip(endpoints) {
+        region.storage.azure_blob.as_mut().unwrap().endpoint = Some(endpoint.url.clone());
+    }
+    for account in &mut tenant.spec.auth.service_accounts {
+        account.namespace = place.namespace.name().to_owned();
+    }
+    tenant
+}
+
+/// A message in each region, and the agent who sees both.
+async fn deposit_in_both(site: &Site, place: &TenantPlace) -> Api {
+    let namespace = place.namespace.name();
+    let mut manifest = TenantManifest::example().unwrap().in_namespace(namespace);
+    let tenant = named_example("two-regions-tenant.yaml").unwrap();
+    manifest.document()["spec"]["tenantId"] = tenant.spec.tenant_id.into();
+    let accounts = Accounts::create(site, &manifest).await.unwrap();
+    let here = Tenant::existing(site, namespace, "acme", &manifest).connect().await.unwrap();
+    let there = Tenant::existing(site, namespace, "acme-there", &manifest).connect().await.unwrap();
+    let as_account = |api: &Api, name: &str| api.with_token(accounts.token(name).unwrap());
+    let admin = as_account(&here, "provisioner");
+    admin.put_mailbox("1001", "standard", "test").await.unwrap();
+    admin.put_user("alice", &["1001"], &[]).await.unwrap();
+    let audio = Studio::open().unwrap().speak("call me back", Coding::ALaw).unwrap();
+    for api in [&here, &there] {
+        let deposit = Deposit {
+            mailbox: "1001".into(),
+            caller: CALLER.into(),
+            caller_name: None,
+            urgent: false,
+            audio: audio.clone(),
+            key: None,
+        };
+        as_account(api, "media-server").deposit(&deposit).await.unwrap();
+    }
+    as_account(&here, "alice")
+}
+
+fn reason<'a>(status: &'a GdprRequestStatus, type_: &str) -> (ConditionStatus, &'a str) {
+    let found = find_condition(&status.conditions, type_).unwrap();
+    (found.status, &found.reason)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_without_a_region_is_blocked_or_goes_on_past_its_deadline_until_the_region_is_back() {
+    let mut scene = Scene::open().await;
+    assert_eq!(scene.messages().await, 2);
+    scene.other.stop().await.unwrap();
+
+    scene.request("refused", json!({})).await;
+    let blocked = scene.follow("refused", Phase::Blocked).await;
+    assert_eq!(reason(&blocked, REGIONS_READY), (ConditionStatus::False, "RegionDown"));
+    assert!(find_condition(&blocked.conditions, REGIONS_READY).unwrap().message.contains("us-east"));
+    assert_eq!(scene.messages().await, 2, "nothing is hidden while a region is away");
+    let requests = scene.place.namespace.api::<GdprRequest>();
+    requests.delete("refused", &DeleteParams::default()).await.unwrap();
+    wait_gone(&requests, "refused", DEADLINE).await.unwrap();
+
+    try_on(&scene.place, RegionDown::MarkAndRetry).await;
+    scene.request("late", json!({ "receivedAt": "2026-01-05T09:00:00Z" })).await;
+    let partial = scene.follow("late", Phase::PartiallyFailed).await;
+    assert_eq!(scene.messages().await, 0, "both are hidden");
+    assert_eq!((partial.matched, partial.erased, partial.failed), (Some(2), Some(1), Some(1)));
+    assert_eq!(reason(&partial, REGIONS_READY), (ConditionStatus::False, "RegionDown"));
+    assert_eq!(reason(&partial, COMPLETED), (ConditionStatus::False, "PartiallyFailed"));
+    assert_eq!(reason(&partial, DEADLINE_AT_RISK), (ConditionStatus::True, "Overdue"));
+    let away = partial.regions.iter().find(|region| region.name == "us-east").unwrap();
+    assert!(away.blocked && away.attempts > 0 && away.last_error.is_some(), "{away:?}");
+
+    scene.other.start_again().await.unwrap();
+    let done = scene.follow("late", Phase::Completed).await;
+    assert_eq!((done.erased, done.failed), (Some(2), Some(0)));
+    assert!(done.regions.iter().all(|region| !region.blocked && region.erased == 1), "{:?}", done.regions);
+    assert!(done.receipt.is_some());
+}
+
+/// Both clusters' tenants take the policy up without a restart.
+async fn try_on(place: &TenantPlace, policy: RegionDown) {
+    let patch = json!({ "spec": { "gdpr": { "regionDown": policy } } }).to_string();
+    for tenant in ["acme", "acme-there"] {
+        place.kubectl(&["patch", "vmt", tenant, "--type=merge", "-p", &patch]).unwrap();
+        place.wait_ready(tenant).await.unwrap();
+    }
+}
