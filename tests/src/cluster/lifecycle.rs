@@ -25,6 +25,7 @@ use crate::progress::{say, step};
 
 const START_DEADLINE: Duration = Duration::from_secs(90);
 const REPAIR_DEADLINE: Duration = Duration::from_secs(30);
+const SETTLING: Duration = Duration::from_secs(3);
 const LOG_LINES: usize = 20;
 const LINES_OF_THE_DEAD: usize = 5;
 
@@ -168,7 +169,11 @@ impl<'a> Start<'a> {
             }
         }
         self.state.save(self.layout)?;
-        self.wait_for("the repaired cluster", "kubelet", REPAIR_DEADLINE, |start| start.is_healthy())
+        // A program that can't live ends soon, and what it did before may look healthy until then.
+        let settled = Instant::now() + SETTLING;
+        self.wait_for("the repaired cluster", "kubelet", REPAIR_DEADLINE, |start| {
+            Instant::now() > settled && start.is_healthy()
+        })
     }
 
     fn wait_for(

@@ -93,8 +93,8 @@ impl Process {
 
     /// Whether it still runs; one that waits to be collected by its parent doesn't.
     pub(super) fn is_alive(&self) -> bool {
-        read_stat(self.pid)
-            .is_some_and(|(state, started)| started == self.started && !matches!(state, 'Z' | 'X'))
+        let ended = |state| matches!(state, 'Z' | 'X') && !has_other_threads(self.pid);
+        read_stat(self.pid).is_some_and(|(state, started)| started == self.started && !ended(state))
     }
 
     /// Sends TERM, and KILL when `patience` has passed.
@@ -131,6 +131,11 @@ impl Process {
             let _already_gone = kill_process(pid, signal);
         }
     }
+}
+
+/// A killed process's first thread may have ended before the others, which hold its ports until they have too.
+fn has_other_threads(pid: i32) -> bool {
+    std::fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() > 1)
 }
 
 /// State letter and start time of a process.
