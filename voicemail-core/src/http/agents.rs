@@ -1,19 +1,18 @@
 //! What agents call: lists, messages, audio, lamps, their own mailboxes.
 
+use super::audio::serve_audio;
 use super::conditions::{read_precondition, tagged};
 use super::extract::{Agents, Caller, JsonBody, Lamps, Listeners, Name, Names, Parameters};
 use super::mailbox_access::{open_lamp, open_own, open_to_change};
-use super::range::{Part, choose_part, knows};
+use super::range::knows;
 use super::{ApiError, App, ProblemKind};
 use crate::mailbox::{ListedState, MessageFilter, MessagePage, MessageView, OwnMailbox};
 use crate::model::{AuditAction, AuditSubject, MailboxId, MessageChange, MessageId, MessageState, Mwi};
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -312,46 +311,11 @@ async fn audio(
 ) -> Result<Response, ApiError> {
     let core = open_own(&app, &caller, &mailbox).await?;
     let view = core.mailboxes.message(&mailbox, id).await?;
-    let etag = format!("\"{}\"", view.sha256);
-    let part = choose_part(&headers, &etag, view.size);
-    let range = match &part {
-        Part::NotModified => return Ok(describe_audio(StatusCode::NOT_MODIFIED, &etag).into_response()),
-        Part::Unsatisfiable => return Ok(outside(view.size)),
-        Part::Whole => None,
-        Part::Range(range) => Some(range.clone()),
-    };
-    let audio = core.mailboxes.audio(&mailbox, id, range.clone()).await?;
-    let subject = AuditSubject::message(&mailbox, id);
-    core.context.audit().record_once(&caller.0, AuditAction::Listen, subject).await?;
-    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let (status, headers) = describe_audio(status, &etag);
-    let mut response = (status, headers, Body::from_stream(audio.bytes)).into_response();
-    describe_length(&mut response, range, view.size);
-    Ok(response)
-}
-
-pub(super) type Description = (StatusCode, [(header::HeaderName, String); 4]);
-
-pub(super) fn describe_audio(status: StatusCode, etag: &str) -> Description {
-    let headers = [
-        (header::CONTENT_TYPE, "audio/wav".to_owned()),
-        (header::CACHE_CONTROL, "private, no-store".to_owned()),
-        (header::ACCEPT_RANGES, "bytes".to_owned()),
-        (header::ETAG, etag.to_owned()),
-    ];
-    (status, headers)
-}
-
-pub(super) fn describe_length(response: &mut Response, range: Option<Range<u64>>, size: u64) {
-    let length = range.as_ref().map_or(size, |range| range.end - range.start);
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    let described = range.map(|range| format!("bytes {}-{}/{size}", range.start, range.end - 1));
-    if let Some(Ok(value)) = described.map(HeaderValue::try_from) {
-        response.headers_mut().insert(header::CONTENT_RANGE, value);
-    }
-}
-
-pub(super) fn outside(size: u64) -> Response {
-    let problem = ApiError::new(ProblemKind::WrongRange, format!("the audio has {size} bytes"));
-    ([(header::CONTENT_RANGE, format!("bytes */{size}"))], problem).into_response()
+    serve_audio(&headers, &view.sha256, view.size, async |range| {
+        let audio = core.mailboxes.audio(&mailbox, id, range).await?;
+        let subject = AuditSubject::message(&mailbox, id);
+        core.context.audit().record_once(&caller.0, AuditAction::Listen, subject).await?;
+        Ok(audio)
+    })
+    .await
 }

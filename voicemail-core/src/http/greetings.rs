@@ -1,9 +1,9 @@
 //! Greetings: recorded by a mailbox's owners and by administrators, fetched by media servers.
 
-use super::agents::{describe_audio, describe_length, outside, private};
+use super::agents::private;
+use super::audio::serve_audio;
 use super::extract::{Admins, Caller, Hearers, JsonBody, Name, Names, Owners};
 use super::mailbox_access::{open_as_owner, open_to_hear};
-use super::range::{Part, choose_part};
 use super::reception::GreetingView;
 use super::upload::raw_audio;
 use super::{ApiError, App, ProblemKind};
@@ -15,7 +15,6 @@ use crate::model::{
 };
 use crate::store::BodyStream;
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -154,19 +153,10 @@ async fn play_tenants(
 
 async fn serve(core: &Core, place: &GreetingPlace, headers: &HeaderMap) -> Result<Response, ApiError> {
     let greeting = core.directory.greeting(place).await?;
-    let etag = format!("\"{}\"", greeting.digest.0);
-    let range = match choose_part(headers, &etag, greeting.size) {
-        Part::NotModified => return Ok(describe_audio(StatusCode::NOT_MODIFIED, &etag).into_response()),
-        Part::Unsatisfiable => return Ok(outside(greeting.size)),
-        Part::Whole => None,
-        Part::Range(range) => Some(range),
-    };
-    let audio = core.directory.greeting_audio(&greeting, range.clone()).await?;
-    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let (status, described) = describe_audio(status, &etag);
-    let mut response = (status, described, Body::from_stream(audio.bytes)).into_response();
-    describe_length(&mut response, range, greeting.size);
-    Ok(response)
+    serve_audio(headers, &greeting.digest.0, greeting.size, async |range| {
+        Ok(core.directory.greeting_audio(&greeting, range).await?)
+    })
+    .await
 }
 
 /// Remove a greeting

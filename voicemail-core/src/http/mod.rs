@@ -14,6 +14,7 @@ mod access;
 mod admin;
 mod agents;
 mod app;
+mod audio;
 mod audit;
 mod browser;
 mod cases;

@@ -1,0 +1,60 @@
+//! Audio as an answer: all of it or one range, with an entity tag that is the SHA-256 of the whole.
+//!
+//! The recording is opened only once it is known that and what of it is wanted.
+
+use super::problem::{ApiError, ProblemKind};
+use super::range::{Part, choose_part};
+use crate::mailbox::Audio;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::ops::Range;
+
+/// Answers with what of a recording the request's headers ask for.
+///
+/// # Errors
+/// Those of `open`, which gets the range that is wanted.
+pub(super) async fn serve_audio(
+    headers: &HeaderMap,
+    sha256: &str,
+    size: u64,
+    open: impl AsyncFnOnce(Option<Range<u64>>) -> Result<Audio, ApiError>,
+) -> Result<Response, ApiError> {
+    let etag = format!("\"{sha256}\"");
+    let range = match choose_part(headers, &etag, size) {
+        Part::NotModified => return Ok(describe(StatusCode::NOT_MODIFIED, &etag).into_response()),
+        Part::Unsatisfiable => return Ok(outside(size)),
+        Part::Whole => None,
+        Part::Range(range) => Some(range),
+    };
+    let audio = open(range.clone()).await?;
+    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let (status, described) = describe(status, &etag);
+    let mut response = (status, described, Body::from_stream(audio.bytes)).into_response();
+    describe_length(&mut response, range, size);
+    Ok(response)
+}
+
+fn describe(status: StatusCode, etag: &str) -> (StatusCode, [(HeaderName, String); 4]) {
+    let headers = [
+        (header::CONTENT_TYPE, "audio/wav".to_owned()),
+        (header::CACHE_CONTROL, "private, no-store".to_owned()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::ETAG, etag.to_owned()),
+    ];
+    (status, headers)
+}
+
+fn describe_length(response: &mut Response, range: Option<Range<u64>>, size: u64) {
+    let length = range.as_ref().map_or(size, |range| range.end - range.start);
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let described = range.map(|range| format!("bytes {}-{}/{size}", range.start, range.end - 1));
+    if let Some(Ok(value)) = described.map(HeaderValue::try_from) {
+        response.headers_mut().insert(header::CONTENT_RANGE, value);
+    }
+}
+
+fn outside(size: u64) -> Response {
+    let problem = ApiError::new(ProblemKind::WrongRange, format!("the audio has {size} bytes"));
+    ([(header::CONTENT_RANGE, format!("bytes */{size}"))], problem).into_response()
+}
