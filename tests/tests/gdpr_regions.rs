@@ -11,8 +11,8 @@ use std::time::Duration;
 use voicemail_operator::api::conditions::{
     COMPLETED, ConditionStatus, DEADLINE_AT_RISK, REGIONS_READY, find_condition,
 };
-use voicemail_operator::api::voicemail_tenant::{RegionDown, SecretSource};
-use voicemail_operator::api::{GdprRequest, GdprRequestStatus, Phase, VoicemailTenant};
+use voicemail_operator::api::voicemail_tenant::RegionDown;
+use voicemail_operator::api::{GdprRequest, GdprRequestStatus, Phase, SecretSource, VoicemailTenant};
 use voicemail_tests::cluster::layout::HOST_IP;
 use voicemail_tests::servers::azure_admin::{AzureAccount, AzureEndpoint};
 use voicemail_tests::servers::azurite::Azurite;

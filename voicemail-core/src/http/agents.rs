@@ -10,7 +10,7 @@ use crate::mailbox::{ListedState, MessageFilter, MessagePage, MessageView, OwnMa
 use crate::model::{AuditAction, AuditSubject, MailboxId, MessageChange, MessageId, MessageState, Mwi};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

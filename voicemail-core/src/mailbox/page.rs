@@ -5,6 +5,7 @@
 
 use super::MailboxError;
 use crate::model::{Entry, MessageId, Time};
+use std::cmp::Reverse;
 use std::fmt;
 
 /// Where a message stands among those of its mailbox; later is greater.
@@ -37,10 +38,10 @@ impl fmt::Display for Position {
 pub(super) fn take_page(mut found: Vec<Candidate<'_>>, limit: usize) -> (Vec<Candidate<'_>>, Option<String>) {
     let more = found.len() > limit;
     if more {
-        found.select_nth_unstable_by(limit, |left, right| right.position.cmp(&left.position));
+        found.select_nth_unstable_by_key(limit, |listed| Reverse(listed.position));
         found.truncate(limit);
     }
-    found.sort_unstable_by(|left, right| right.position.cmp(&left.position));
+    found.sort_unstable_by_key(|listed| Reverse(listed.position));
     let next = found.last().filter(|_| more).map(|last| last.position.to_string());
     (found, next)
 }

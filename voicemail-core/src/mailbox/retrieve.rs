@@ -11,7 +11,7 @@ use super::views::shown;
 use super::{MailboxError, Mailboxes, MessageView, Remover, ShownState};
 use crate::model::{
     AudioDigest, Entry, Index, IndexOp, IndexOutcome, MailboxId, MessageChange, MessageId, Mwi, PurgeItem,
-    Time, UserId,
+    UserId,
 };
 use crate::store::{Key, Revision, StoreError};
 use bytes::Bytes;
