@@ -16,6 +16,7 @@ mod gate;
 mod health;
 mod listen;
 mod opening;
+mod protocol;
 mod reload;
 mod tls;
 
