@@ -18,7 +18,9 @@ use voicemail_core::config::{StorageConfig, TenantConfig};
 use voicemail_core::core::{Core, TenantKeys};
 use voicemail_core::model::Time;
 use voicemail_core::store::volume::{LockProbe, VolumeStore};
-use voicemail_core::store::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use voicemail_core::store::{
+    BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 use voicemail_core::sweep::{Sweeper, Swept};
 
 /// Sweeps a tenant's volume as if that much time had passed, until a pass finds nothing more to do.
@@ -119,6 +121,10 @@ impl Store for LaterStore {
 
     async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
         self.inner.prune_history(key).await
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        self.inner.keeps().await
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

@@ -8,7 +8,11 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
-use voicemail_operator::api::conditions::{ConditionStatus, READY, RECONCILING, STALLED, STORAGE_READY};
+use voicemail_operator::api::SecretName;
+use voicemail_operator::api::access::Basic;
+use voicemail_operator::api::conditions::{
+    ACCESS_READY, ConditionStatus, READY, RECONCILING, STALLED, STORAGE_READY,
+};
 use voicemail_operator::api::voicemail_tenant::VoicemailTenant;
 use voicemail_tests::cluster::STORAGE_CLASS;
 use voicemail_tests::tenant_manifest::{
@@ -219,4 +223,28 @@ async fn a_volume_that_the_pods_cannot_write_says_so_and_is_used_once_they_can()
 
     chown(&folder, Some(USER), Some(USER)).unwrap();
     place.wait_ready("acme").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_secret_of_who_may_call_is_named_while_the_tenant_serves_until_it_is_there() {
+    let place = prepare_tenant("access", |tenant| {
+        tenant.spec.auth.basic = Some(Basic { secret: SecretName { name: "people".into() } });
+    })
+    .await;
+    let tenant = place.wait_ready("acme").await.unwrap();
+    assert_status(&tenant, ACCESS_READY, False);
+    assert_says(&tenant, ACCESS_READY, &["spec.auth.basic", "Secret people", "create it with users"]);
+    let observed = condition(&tenant, ACCESS_READY).unwrap().observed_generation;
+    assert_eq!(observed, tenant.metadata.generation);
+
+    let secret = |data: serde_json::Value| -> Secret {
+        serde_json::from_value(json!({"metadata": {"name": "people"}, "stringData": data})).unwrap()
+    };
+    place.create(&secret(json!({"others": "x"}))).await.unwrap();
+    look_again(&place, "incomplete");
+    place.wait_condition("acme", ACCESS_READY, False, "AccessSecretIncomplete").await.unwrap();
+    place.kubectl(&["patch", "secret", "people", "-p", r#"{"stringData": {"users": "nobody"}}"#]).unwrap();
+    // Nobody tells the operator: it looks again by itself.
+    let tenant = place.wait_condition("acme", ACCESS_READY, True, "SecretsComplete").await.unwrap();
+    assert_status(&tenant, READY, True);
 }

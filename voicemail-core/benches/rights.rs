@@ -31,7 +31,7 @@ use voicemail_core::mailbox::{DepositRequest, Recording, RecordingInfo};
 use voicemail_core::model::{AudioDigest, CallerId, MailboxId, TenantKey, Time};
 use voicemail_core::store::volume::{LockProbe, VolumeStore};
 use voicemail_core::store::{
-    BodyStream, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
 };
 use voicemail_core::sweep::Sweeper;
 
@@ -117,6 +117,10 @@ impl Store for Counted {
 
     async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
         self.count().prune_history(key).await
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

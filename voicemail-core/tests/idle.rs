@@ -18,7 +18,9 @@ use voicemail_core::core::{Core, TenantKeys};
 use voicemail_core::gdpr::ReceiptKey;
 use voicemail_core::model::{TenantKey, Time};
 use voicemail_core::store::memory::MemoryStore;
-use voicemail_core::store::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use voicemail_core::store::{
+    BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 
 const MAILBOXES: u32 = 5_000;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -120,6 +122,10 @@ impl Store for Counted {
 
     async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
         self.inner.prune_history(key).await
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

@@ -15,6 +15,8 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// The store answers and is this tenant's.
 pub const STORAGE_READY: &str = "StorageReady";
+/// The Secrets that say who may call are there.
+pub const ACCESS_READY: &str = "AccessReady";
 /// A tenant that is being deleted waits for something.
 pub const DELETION_BLOCKED: &str = "DeletionBlocked";
 /// The operator keeps its hands off a tenant's children.

@@ -15,6 +15,7 @@ pub mod gdpr_status;
 pub mod numbers;
 pub mod operation;
 pub mod storage;
+pub mod telemetry;
 pub mod voicemail_tenant;
 
 pub use gdpr_request::{GdprOperation, GdprRequest, GdprRequestSpec, GdprRequestStatus, Phase};

@@ -21,6 +21,7 @@ pub use super::storage::{
     AzureBlob, AzureCloud, AzureCredentials, Claim, EtagQuoting, KeyVault, KeyVaultEntry, Label, Region, S3,
     S3Credentials, Selector, Storage, StorageKind, Volume, VolumeMode, WebIdentity, WorkloadIdentity,
 };
+pub use super::telemetry::{Otlp, Telemetry};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -139,6 +140,9 @@ pub struct VoicemailTenantSpec {
     /// The record of who listened, searched, exported and erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Audit>,
+    /// Where the pods' spans go; nowhere when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
     /// A serving certificate, brought instead of made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SecretSource>,

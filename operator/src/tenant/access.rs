@@ -44,7 +44,7 @@ pub struct AccessPlan {
     pub introspection: Option<String>,
     /// Users with passwords.
     pub basic: Option<String>,
-    /// CAs of issuers and of the introspection endpoint.
+    /// CAs of issuers, of the introspection endpoint and of the collector of spans.
     pub trust: BTreeSet<String>,
 }
 
@@ -53,6 +53,8 @@ pub fn plan_access(tenant: &VoicemailTenant) -> AccessPlan {
     let auth = &tenant.spec.auth;
     let authorities = auth.issuers.iter().filter_map(|issuer| issuer.ca.as_ref());
     let authorities = authorities.chain(auth.introspection.iter().filter_map(|given| given.ca.as_ref()));
+    let collector = tenant.spec.telemetry.as_ref().and_then(|given| given.otlp.as_ref());
+    let authorities = authorities.chain(collector.and_then(|otlp| otlp.ca.as_ref()));
     AccessPlan {
         introspection: auth.introspection.as_ref().map(|given| given.secret.name.clone()),
         basic: auth.basic.as_ref().map(|given| given.secret.name.clone()),
@@ -60,7 +62,8 @@ pub fn plan_access(tenant: &VoicemailTenant) -> AccessPlan {
     }
 }
 
-fn ca_file(ca: &SecretSource) -> PathBuf {
+/// Where the CA of a Secret is mounted.
+pub fn ca_file(ca: &SecretSource) -> PathBuf {
     Path::new(TRUST_DIR).join(&ca.secret.name).join(CA_KEY)
 }
 

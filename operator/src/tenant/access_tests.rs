@@ -1,8 +1,13 @@
 //! Who may call and how much, from a spec to the configuration and the mounts.
 
+use super::access::plan_access;
+use super::access_secrets::{AccessFact, list_secrets};
+use super::apply::Applied;
 use super::build::build;
-use super::tests::{example, facts, plan_with};
+use super::status::{Outcome, Seen, compute_status};
+use super::tests::{applied_outcome, bound, condition, deployment, example, facts, now, plan_with};
 use crate::api::VoicemailTenant;
+use crate::api::conditions::ConditionStatus::{False, True};
 use serde_json::{Value, json};
 
 fn tenant(change: impl FnOnce(&mut Value)) -> VoicemailTenant {
@@ -26,6 +31,9 @@ fn with_access() -> VoicemailTenant {
         value["spec"]["limits"] =
             json!({"connections": 100, "requestsPerCaller": 0, "sharedAddresses": ["10.0.0.1"]});
         value["spec"]["audit"] = json!({"retention": "90d"});
+        value["spec"]["telemetry"] = json!({"otlp": {
+            "endpoint": "https://otel.acme.example:4318", "ca": {"secret": {"name": "acme.ca"}}, "samplePercent": 5,
+        }});
     })
 }
 
@@ -49,6 +57,11 @@ fn who_may_call_and_how_much_reaches_the_core() {
     );
     assert_eq!((limits.requests_per_address, limits.shared_addresses.len()), (1_000, 1));
     assert_eq!(config.audit.retention.as_secs(), 90 * 86_400);
+    let otlp = config.telemetry.otlp.as_ref().unwrap();
+    assert_eq!((otlp.endpoint.as_str(), otlp.sample_percent), ("https://otel.acme.example:4318", 5));
+    assert_eq!(otlp.ca_file.as_ref().unwrap().to_str(), Some("/etc/voicemail/trust/acme.ca/ca.crt"));
+    let plain = plan_with(&tenant(|_| {}), &facts()).unwrap();
+    assert!(!plain.config.to_yaml().unwrap().contains("telemetry"), "cores of before can read it");
 }
 
 #[test]
@@ -82,4 +95,45 @@ fn an_address_that_is_none_is_named() {
     let bad = tenant(|value| value["spec"]["limits"] = json!({"sharedAddresses": ["1.2.3"]}));
     let refusal = plan_with(&bad, &facts()).unwrap_err().to_string();
     assert!(refusal.contains("limits.sharedAddresses") && refusal.contains("1.2.3"), "{refusal}");
+}
+
+#[test]
+fn every_secret_that_is_mounted_is_looked_at_with_its_keys() {
+    let tenant = with_access();
+    let secrets = list_secrets(&tenant);
+    let seen: Vec<_> = secrets.iter().map(|secret| (secret.field.as_str(), secret.name.as_str())).collect();
+    let expected = [
+        ("auth.issuers[0].ca", "acme.ca"),
+        ("auth.introspection", "client"),
+        ("auth.introspection.ca", "acme.ca"),
+        ("auth.basic", "people"),
+    ];
+    assert_eq!(seen, expected);
+    let plan = plan_access(&tenant);
+    let mounted = plan.introspection.iter().chain(&plan.basic).chain(&plan.trust);
+    assert!(
+        mounted.clone().count() == 3
+            && mounted.into_iter().all(|name| seen.iter().any(|(_, seen)| seen == name))
+    );
+}
+
+#[test]
+fn a_missing_secret_leaves_the_tenant_ready_and_shows_until_it_is_there() {
+    let mut tenant = with_access();
+    tenant.metadata.generation = Some(7);
+    let applied = Applied::for_test(deployment(2, 2, 2), bound("Bound"));
+    let mut look = |lacks: Option<Vec<&'static str>>| {
+        let [.., secret] = &list_secrets(&tenant)[..] else { panic!("none") };
+        let access = [AccessFact { secret: secret.clone(), lacks }];
+        let Outcome::Applied(seen) = applied_outcome(&applied, &[]) else { panic!("applied") };
+        let seen = Seen { access: &access, ..seen };
+        tenant.status = Some(compute_status(&tenant, &Outcome::Applied(seen), now()));
+        tenant.status.clone().unwrap()
+    };
+    let lacking = look(None);
+    assert_eq!(condition(&lacking, "AccessReady"), (False, "AccessSecretNotFound".into()));
+    let found = lacking.conditions.iter().find(|condition| condition.type_ == "AccessReady").unwrap();
+    assert_eq!(found.observed_generation, Some(7));
+    assert_eq!(condition(&lacking, "Ready").0, True);
+    assert_eq!(condition(&look(Some(Vec::new())), "AccessReady"), (True, "SecretsComplete".into()));
 }

@@ -2,7 +2,7 @@
 //!
 //! The paths are those at which the Deployment mounts things.
 
-use super::access::{plan_audit, plan_auth, plan_limits};
+use super::access::{ca_file, plan_audit, plan_auth, plan_limits};
 use super::build::names::peers_name;
 use super::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
 use super::build::volumes::{DATA_DIR, KEYS_DIR, LEDGER_DIR, TLS_DIR};
@@ -15,14 +15,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use voicemail_core::config::{
     ApprovalConfig, ApprovalRule, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService,
-    EtagQuoting, GdprConfig, ListenConfig, MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig,
-    RegionConfig, RegionDown, S3Config, S3Credentials, StorageConfig, TenantConfig, TlsConfig,
-    parse_duration,
+    EtagQuoting, GdprConfig, ListenConfig, MwiConfig, NumberPrefix, OtlpConfig, PeersConfig, ReceptionConfig,
+    RegionConfig, RegionDown, S3Config, S3Credentials, StorageConfig, TelemetryConfig, TenantConfig,
+    TlsConfig, parse_duration,
 };
 use voicemail_core::gdpr_api::LEDGER_HEAD;
 
 /// MiB, as the core's own default.
 const DEFAULT_UPLOAD_BUFFER: u32 = 64;
+/// Percent, as the core's own default.
+const ALL_TRACES: u8 = 100;
 
 /// Writes the configuration and checks the core's own rules.
 ///
@@ -65,9 +67,22 @@ pub fn plan_config(
         browser_origins: spec.browser.iter().flat_map(|browser| browser.origins.clone()).collect(),
         limits: plan_limits(tenant)?,
         audit: plan_audit(tenant)?,
+        telemetry: spec.telemetry.as_ref().map(plan_telemetry).unwrap_or_default(),
     };
     config.check()?;
     Ok(config)
+}
+
+fn plan_telemetry(given: &given::Telemetry) -> TelemetryConfig {
+    let otlp = given.otlp.as_ref().map(|otlp| OtlpConfig {
+        endpoint: otlp.endpoint.clone(),
+        ca_file: otlp.ca.as_ref().map(ca_file),
+        sample_percent: otlp
+            .sample_percent
+            .and_then(|percent| u8::try_from(percent).ok())
+            .unwrap_or(ALL_TRACES),
+    });
+    TelemetryConfig { otlp }
 }
 
 fn plan_region(region: &Region) -> Result<RegionConfig, Refusal> {

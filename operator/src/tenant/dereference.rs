@@ -4,6 +4,7 @@
 //! Secrets are read by name at the moment of use, never listed or watched, and only facts about them leave
 //! this module, apart from the authority's key, which signs the serving certificate.
 
+use super::access_secrets::{AccessFact, read_secrets};
 use super::build::certificate::{Authority, CA_CERTIFICATE, CA_KEY, RENEW_AT, TLS_CERTIFICATE, TLS_KEY};
 use super::build::keys::{RECEIPT_KEY, TENANT_KEY};
 use super::build::names::{ca_name, child_name, keys_name, tls_name};
@@ -35,6 +36,8 @@ pub struct Facts {
     pub authority: Option<Authority>,
     /// Whether the claim's volume outlives it.
     pub reclaim: Option<ReclaimFact>,
+    /// The Secrets that say who may call.
+    pub access: Vec<AccessFact>,
 }
 
 /// What there is for the tenant's storage.
@@ -129,8 +132,9 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let (keys, tls) = (keys_secret(tenant), tls_secret(tenant));
     let authority = ca_name(&name);
-    let (storage, keys, tls, authority) = tokio::try_join!(
+    let (storage, access, keys, tls, authority) = tokio::try_join!(
         dereference_storage(client, tenant),
+        read_secrets(client, tenant),
         within_deadline("read the keys' Secret", secrets.get_opt(&keys)),
         within_deadline("read the certificate's Secret", secrets.get_opt(&tls)),
         within_deadline("read the authority's Secret", secrets.get_opt(&authority)),
@@ -145,6 +149,7 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
         now: Timestamp::now(),
         storage,
         reclaim,
+        access,
         keys: keys.as_ref().map(read_keys),
         tls: tls.as_ref().map(read_tls),
         authority: authority.as_ref().and_then(read_authority),

@@ -8,6 +8,7 @@
 //! becomes a condition; what a retry can mend becomes an error, and the work queue backs off.
 
 pub mod access;
+pub mod access_secrets;
 #[cfg(test)]
 mod access_tests;
 pub mod apply;
@@ -33,7 +34,9 @@ pub mod storage_status;
 mod tests;
 pub mod validate;
 
-use crate::api::conditions::{ConditionStatus, READY, RECONCILING, STORAGE_READY, find_condition};
+use crate::api::conditions::{
+    ACCESS_READY, ConditionStatus, READY, RECONCILING, STORAGE_READY, find_condition,
+};
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::{Context, jittered};
@@ -155,8 +158,13 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Action,
     } else {
         Some(observe::observe_pods(&context.client, &context.http, &plan).await?)
     };
-    let seen =
-        Seen { applied: &applied, pods: pods.as_deref(), image: &image, reclaim: facts.reclaim.as_ref() };
+    let seen = Seen {
+        applied: &applied,
+        pods: pods.as_deref(),
+        image: &image,
+        reclaim: facts.reclaim.as_ref(),
+        access: &facts.access,
+    };
     let status = report(tenant, &Outcome::Applied(seen), context).await?;
     if is_settled(&applied) {
         ledger::keep_ledger(tenant, &plan, context).await?;
@@ -169,8 +177,11 @@ fn next_look(status: &VoicemailTenantStatus) -> Duration {
     let find = |type_| find_condition(&status.conditions, type_);
     let settled = find(RECONCILING).is_some_and(|condition| condition.reason == "UpToDate");
     let stored = find(STORAGE_READY).is_some_and(|condition| condition.status != ConditionStatus::False);
+    let lacking = find(ACCESS_READY).is_some_and(|condition| condition.status == ConditionStatus::False);
     match (settled && stored && status.store_id.is_some(), status.regions.len()) {
         (false, _) => PROGRESS,
+        // Secrets aren't watched.
+        (true, _) if lacking => REFUSED,
         (true, 0 | 1) => RESYNC,
         (true, _) => REGIONS,
     }

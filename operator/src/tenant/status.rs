@@ -3,6 +3,7 @@
 //! Ready says whether all replicas serve. Reconciling and Stalled follow kstatus: Stalled means that nothing
 //! will happen until a person changes something, and the two are never true together.
 
+use super::access_secrets::{AccessFact, find_access};
 use super::apply::Applied;
 use super::build::names::selector_text;
 use super::observe::PodSeen;
@@ -37,6 +38,8 @@ pub struct Seen<'a> {
     pub image: &'a Image,
     /// Whether the volume outlives its claim; none on object stores and for a claim without a volume.
     pub reclaim: Option<&'a ReclaimFact>,
+    /// The Secrets that say who may call.
+    pub access: &'a [AccessFact],
 }
 
 /// How a reconcile went.
@@ -203,6 +206,7 @@ fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<F
     let mut findings = progress_findings(obstacle.as_ref(), ready);
     findings.push(storage);
     findings.extend(seen.reclaim.map(find_data_kept));
+    findings.extend(find_access(seen.access));
     findings.extend(find_update(seen.image));
     findings
 }

@@ -57,7 +57,7 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) fn facts() -> Facts {
     let storage = StorageFacts::Volume { claim: None };
-    Facts { now: now(), storage, keys: None, tls: None, authority: None, reclaim: None }
+    Facts { now: now(), storage, keys: None, tls: None, authority: None, reclaim: None, access: Vec::new() }
 }
 
 fn claim(modes: &[&str], phase: &str) -> StorageFacts {
@@ -311,7 +311,7 @@ pub(super) fn deployment(ready: i32, updated: i32, total: i32) -> Deployment {
     .unwrap()
 }
 
-fn bound(phase: &str) -> AppliedStorage {
+pub(super) fn bound(phase: &str) -> AppliedStorage {
     let value = json!({
         "metadata": {"name": "acme-voicemail"},
         "spec": {"accessModes": ["ReadWriteMany"]},
@@ -323,7 +323,7 @@ fn bound(phase: &str) -> AppliedStorage {
 /// Everything was applied and these pods were seen.
 pub(super) fn applied_outcome<'a>(applied: &'a Applied, pods: &'a [PodSeen]) -> Outcome<'a> {
     static IMAGE: LazyLock<Image> = LazyLock::new(|| Image::Given("core:1".into()));
-    Outcome::Applied(Seen { applied, pods: Some(pods), image: &IMAGE, reclaim: None })
+    Outcome::Applied(Seen { applied, pods: Some(pods), image: &IMAGE, reclaim: None, access: &[] })
 }
 
 pub(super) fn ready_core() -> PodSeen {

@@ -1,7 +1,7 @@
 //! Fetches discovery documents and key sets: small, quickly, over a connection that can be trusted.
 
 use super::AuthSetupError;
-use crate::telemetry::{TRACEPARENT, TraceContext};
+use crate::telemetry::{Outgoing, TRACEPARENT};
 use futures::StreamExt;
 use reqwest::{Certificate, Client, Url, header, redirect};
 use serde_json::Value;
@@ -47,14 +47,15 @@ impl Fetcher {
     }
 
     async fn download(&self, url: &Url) -> Result<Vec<u8>, String> {
-        let trace = TraceContext::outgoing().to_string();
-        let mut request = self.client().await?.get(url.clone()).header(TRACEPARENT, trace);
+        let call = Outgoing::begin();
+        let mut request = self.client().await?.get(url.clone()).header(TRACEPARENT, call.traceparent());
         if let Some(file) = &self.token_file {
             let token = String::from_utf8_lossy(&read_file(file).await?).trim().to_owned();
             request = request.bearer_auth(token);
         }
-        let response = request.send().await.map_err(describe)?;
-        let response = response.error_for_status().map_err(describe)?;
+        let response = request.send().await;
+        call.end("GET", response.as_ref().ok().map(|response| response.status().as_u16()));
+        let response = response.map_err(describe)?.error_for_status().map_err(describe)?;
         read_limited(response).await
     }
 

@@ -45,6 +45,7 @@ impl TenantConfig {
         check_mwi(&self.mwi)?;
         check_reception(&self.reception)?;
         super::check_access::check_access(self)?;
+        super::telemetry::check_telemetry(&self.telemetry)?;
         self.peers.iter().try_for_each(check_peers)?;
         rule((16..=4096).contains(&self.upload_buffer_mib), "uploadBufferMib", || "write 16 to 4096".into())?;
         rule(

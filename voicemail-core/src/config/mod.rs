@@ -16,6 +16,7 @@ mod gdpr;
 mod mwi;
 mod reception;
 mod storage;
+mod telemetry;
 
 pub use access::{AuditConfig, BasicConfig, IntrospectionConfig, LimitsConfig};
 pub use check::{ConfigError, check_reception};
@@ -26,6 +27,7 @@ pub use reception::ReceptionConfig;
 pub use storage::{
     AzureBlobConfig, AzureCredentials, EtagQuoting, RegionConfig, S3Config, S3Credentials, StorageConfig,
 };
+pub use telemetry::{OtlpConfig, TelemetryConfig};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -87,6 +89,9 @@ pub struct TenantConfig {
     /// The record of who listened, searched, exported and erased.
     #[serde(default)]
     pub audit: AuditConfig,
+    /// Where spans go; nowhere when absent.
+    #[serde(default, skip_serializing_if = "TelemetryConfig::is_silent")]
+    pub telemetry: TelemetryConfig,
 }
 
 /// Addresses and certificate of the two servers.

@@ -1,8 +1,8 @@
 //! The export as a tar stream: one audio file a message, named by message id, then `manifest.json`,
 //! `output.json` in the vendor's shape, and `index.html` for people.
 //!
-//! Streamed from the live objects, a message at a time: 10 GB costs the same memory as 10 MB, and no
-//! archive of personal data is left behind. A message that is erased while the stream runs is left out
+//! Streamed from the live objects, a message at a time, the next one opened while this one is read: 10 GB costs the
+//! same memory as 10 MB, and no archive of personal data is left behind. A message that is erased while the stream runs is left out
 //! of the manifest, which is written last.
 
 use super::export::keep_visible;
@@ -17,10 +17,12 @@ use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
 use crate::model::{CallerId, CaseId, Run};
 use crate::store::{Key, StoreError};
+use crate::telemetry::carry;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
+use tokio_util::task::AbortOnDropHandle;
 
 type Chunk = Result<Bytes, StoreError>;
 type File = (BoxStream<'static, Chunk>, Option<WavFormat>);
@@ -43,7 +45,7 @@ pub(super) async fn stream(gdpr: &Gdpr, case: &CaseId) -> Result<BoxStream<'stat
     let subject = Subject::open(&context, &run.id, sealed).ok_or(GdprError::NotExportable)?;
     let found = find(&context, &Target::of(&run), run.cutoff.unwrap_or(run.created_at)).await?;
     let found = keep_visible(&context, found).await?;
-    Ok(write(Archive { context, run, subject, left: found.into(), done: Vec::new() }))
+    Ok(write(Archive { context, run, subject, left: found.into(), opening: None, done: Vec::new() }))
 }
 
 struct Archive {
@@ -51,7 +53,14 @@ struct Archive {
     run: Run,
     subject: Subject,
     left: VecDeque<Found>,
+    opening: Option<Opening>,
     done: Vec<Packed>,
+}
+
+/// A message that is on its way into the archive.
+struct Opening {
+    message: Found,
+    file: AbortOnDropHandle<Result<Option<File>, StoreError>>,
 }
 
 /// A message that is in the archive.
@@ -66,10 +75,13 @@ fn write(archive: Archive) -> BoxStream<'static, Chunk> {
 
 /// The next message, or the two documents and the end.
 async fn next_part(mut archive: Archive) -> (BoxStream<'static, Chunk>, Option<Archive>) {
-    let Some(message) = archive.left.pop_front() else {
+    let Some(Opening { message, file }) = archive.opening.take().or_else(|| archive.begin_next()) else {
         return (stream::iter(archive.documents().into_iter().map(Ok)).boxed(), None);
     };
-    match archive.open(&message).await {
+    let opened =
+        file.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a message wasn't opened".into())));
+    archive.opening = archive.begin_next();
+    match opened {
         Ok(Some((file, format))) => {
             archive.done.push(Packed { message, format });
             (file, Some(archive))
@@ -79,22 +91,29 @@ async fn next_part(mut archive: Archive) -> (BoxStream<'static, Chunk>, Option<A
     }
 }
 
+/// A message's header and audio; `None` when it has been erased meanwhile.
+async fn open(context: Context, message: Found) -> Result<Option<File>, StoreError> {
+    let store = context.region(&message.envelope.region)?;
+    let Some(mut body) = store.read(&Key::audio(&message.envelope.audio), None).await? else {
+        return Ok(None);
+    };
+    // Its first bytes say how it is coded.
+    let first = body.bytes.next().await.transpose()?.unwrap_or_default();
+    let format = WavFormat::of_file(&first);
+    let name = format!("{}.wav", message.id);
+    let seconds = message.envelope.received.0.div_euclid(1_000);
+    let before = header(&name, body.size, seconds)?;
+    let after = padding(body.size);
+    let file = stream::iter([Ok(before), Ok(first)]).chain(body.bytes);
+    Ok(Some((file.chain(stream::once(async move { Ok(after) })).boxed(), format)))
+}
+
 impl Archive {
-    /// A message's header and audio; `None` when it has been erased meanwhile.
-    async fn open(&self, message: &Found) -> Result<Option<File>, StoreError> {
-        let store = self.context.region(&message.envelope.region)?;
-        let Some(mut body) = store.read(&Key::audio(&message.envelope.audio), None).await? else {
-            return Ok(None);
-        };
-        // Its first bytes say how it is coded.
-        let first = body.bytes.next().await.transpose()?.unwrap_or_default();
-        let format = WavFormat::of_file(&first);
-        let name = format!("{}.wav", message.id);
-        let seconds = message.envelope.received.0.div_euclid(1_000);
-        let before = header(&name, body.size, seconds)?;
-        let after = padding(body.size);
-        let file = stream::iter([Ok(before), Ok(first)]).chain(body.bytes);
-        Ok(Some((file.chain(stream::once(async move { Ok(after) })).boxed(), format)))
+    /// Opens the next message in a task of its own.
+    fn begin_next(&mut self) -> Option<Opening> {
+        let message = self.left.pop_front()?;
+        let opening = tokio::spawn(carry(open(self.context.clone(), message.clone())));
+        Some(Opening { message, file: AbortOnDropHandle::new(opening) })
     }
 
     fn documents(&self) -> Vec<Bytes> {

@@ -5,11 +5,12 @@
 //! ```
 //!
 //! A link is decided by one conditional write of the head, which holds it as `pending` until its objects are
-//! written. Whoever finds something pending writes it first: so a crash or a lost reply leaves neither a gap nor
-//! a second link of a number, and the head's size doesn't grow with the chain.
+//! written and, in the ledger, the run knows its number. Whoever finds something pending completes it first: so a
+//! crash or a lost reply leaves neither a gap nor a second link of a number, two workers of one erasure don't enter it
+//! twice, and the head's size doesn't grow with the chain.
 
-use super::GdprError;
 use super::runs::load_run;
+use super::{GdprError, ledger};
 use crate::context::Context;
 use crate::model::RunId;
 use crate::store::documents::Decision;
@@ -68,7 +69,7 @@ pub(super) fn hash(text: &str) -> String {
     hex::encode(digest(&SHA256, text.as_bytes()))
 }
 
-/// The newest link, its objects written.
+/// The newest link, completed.
 pub(super) async fn read_head(context: &Context, chain: &str) -> Result<ChainHead, StoreError> {
     let key = Key::chain_head(chain);
     let Some(mut head) = context.documents().load::<ChainHead>(&key).await? else {
@@ -76,6 +77,9 @@ pub(super) async fn read_head(context: &Context, chain: &str) -> Result<ChainHea
     };
     let Some(pending) = head.pending.take() else { return Ok(head) };
     write(context, chain, head.number, &pending).await?;
+    if chain == LEDGER {
+        ledger::note_entered(context, head.number, &pending.link).await?;
+    }
     let strip = |found: Option<ChainHead>, _| match found {
         Some(mut found) if found.number == head.number && found.pending.is_some() => {
             found.pending = None;

@@ -68,10 +68,8 @@ pub(super) async fn enter(context: &Context, run: &Run, scope: Scope<'_>) -> Res
         Ok(Link { hash: chain::hash(&text), text, beside: None })
     };
     let first = tenant_epoch(context).await?;
-    if let Some(epoch) = chain::append(context, LEDGER, first, Once::Entered(scope.run), make).await? {
-        note_epoch(context, scope.run, epoch).await?;
-    }
-    Ok(())
+    // Its run knows its number before the next entry can be made.
+    chain::append(context, LEDGER, first, Once::Entered(scope.run), make).await.map(drop)
 }
 
 /// Whom a purge that has begun is about; nobody if it hasn't, or is older than the ledger reaches.
@@ -83,14 +81,18 @@ pub(super) async fn read_target(context: &Context, run: &Run) -> Result<Target, 
     }
 }
 
-/// The run and the tenant know the number.
-pub(super) async fn note_epoch(context: &Context, run: &RunId, epoch: u64) -> Result<(), StoreError> {
+/// Lets the run and the tenant know an entry's number. It is part of making the entry: a worker that comes at the same
+/// time finds that the erasure was entered.
+pub(super) async fn note_entered(context: &Context, epoch: u64, text: &str) -> Result<(), StoreError> {
+    let Ok(LedgerEntry { run, .. }) = LedgerEntry::read(text) else {
+        return Err(StoreError::Refused("the ledger's newest entry can't be read".into()));
+    };
     let note = |run: &mut Run, _| {
         let fresh = run.epoch.is_none();
         run.epoch = run.epoch.or(Some(epoch));
         (fresh, ())
     };
-    change(context, run, note).await?;
+    change(context, &run, note).await?;
     raise_epoch(context, epoch).await
 }
 

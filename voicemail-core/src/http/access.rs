@@ -2,7 +2,7 @@
 
 use super::problem::FailureNote;
 use super::{ApiError, App, ProblemKind};
-use crate::telemetry::{TRACEPARENT, TraceContext};
+use crate::telemetry::{AnsweredRequest, Place, TRACEPARENT};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
@@ -23,9 +23,10 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
     let method = name_of(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id = request_id(request.headers());
-    let trace = continue_trace(&request);
-    let span = tracing::info_span!("request", request = %id, trace = %trace.id());
-    let handled = trace.scope(next.run(request)).instrument(span.clone());
+    let place = continue_trace(&app, &request);
+    let trace = place.context.id();
+    let span = tracing::info_span!("request", request = %id, trace = %trace);
+    let handled = place.scope(next.run(request)).instrument(span.clone());
     let answer = AssertUnwindSafe(handled).catch_unwind().await;
     let _entered = span.enter();
     let mut response = answer.unwrap_or_else(|_| {
@@ -37,8 +38,10 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
     let took = started.elapsed();
     app.metrics.count_request(method, route, status, took);
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(method, route, status, ms, request = %id, trace = %trace.id(), "request");
+    tracing::info!(method, route, status, ms, request = %id, %trace, "request");
     note_failure(&app, &response, &id);
+    let problem = response.extensions().get::<FailureNote>().and_then(|note| note.kind);
+    place.end_request(AnsweredRequest { method, route: route.to_owned(), status, took, problem });
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -46,9 +49,9 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
 }
 
 /// Our place in the caller's trace, or in one that begins here.
-fn continue_trace(request: &Request) -> TraceContext {
+fn continue_trace(app: &App, request: &Request) -> Place {
     let given = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    given.and_then(TraceContext::parse).map_or_else(TraceContext::begin, TraceContext::next)
+    Place::receive(&app.exports, given)
 }
 
 /// The sender's id for the request, if it is a plain one; else a new one.

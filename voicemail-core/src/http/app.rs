@@ -6,7 +6,7 @@ use crate::auth::Authenticator;
 use crate::clock::World;
 use crate::config::TenantConfig;
 use crate::core::Core;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Exports, Metrics};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -38,6 +38,8 @@ pub struct App {
     rates: Arc<Rates>,
     /// Counters.
     pub metrics: Metrics,
+    /// Where spans go.
+    pub exports: Exports,
     /// Deposits under way, which outlive their connections.
     pub uploads: TaskTracker,
 }
@@ -52,7 +54,8 @@ impl App {
         metrics: Metrics,
     ) -> Self {
         let (rates, uploads) = (Arc::default(), TaskTracker::new());
-        Self { stage, authenticator, config, world, rates, metrics, uploads }
+        let exports = Exports::default();
+        Self { stage, authenticator, config, world, rates, metrics, exports, uploads }
     }
 
     /// The configuration in force.

@@ -44,7 +44,8 @@ struct ListQuery {
 struct AuditEventView {
     /// When, RFC 3339.
     at: String,
-    /// A service account's name, or a digest of issuer and subject; `telephone` for the holder of a PIN.
+    /// A service account's name, a digest of issuer and subject, or whom the operator decided for; `telephone` for the
+    /// holder of a PIN.
     actor: String,
     /// The user whose mailboxes they opened, if they act as one.
     #[serde(skip_serializing_if = "Option::is_none")]

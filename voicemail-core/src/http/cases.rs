@@ -4,13 +4,14 @@
 use super::extract::{Caller, JsonBody, Name, Names, Parameters, Privacy};
 use super::privacy::link_receipt;
 use super::{ApiError, App, ProblemKind};
+use crate::auth::Identity;
 use crate::config::ServiceAccountRole;
 use crate::gdpr::{CaseFilter, GdprError};
 use crate::gdpr_api::{
     ApproveBody, CancelBody, CasePage, DenyBody, ExtendBody, HoldBody, HoldView, LedgerView, PublicKey,
     RunState, RunView,
 };
-use crate::model::{CaseId, MailboxId, MessageId, RegisterEntry, Time};
+use crate::model::{AuditAction, AuditSubject, CaseId, MailboxId, MessageId, RegisterEntry, Time};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -94,16 +95,24 @@ async fn list(
 
 type Decided = Result<Json<RunView>, ApiError>;
 
-fn show(case: &CaseId, result: Result<RunView, GdprError>) -> Decided {
+/// Records a decision as that of who took it, and shows the run.
+async fn show(
+    app: &App,
+    by: &Identity,
+    action: AuditAction,
+    case: &CaseId,
+    result: Result<RunView, GdprError>,
+) -> Decided {
     let mut run = result?;
+    app.core()?.context.audit().record(by, action, AuditSubject::run(&run.id)).await?;
     link_receipt(case.as_str(), &mut run);
     Ok(Json(run))
 }
 
 /// Who decides: the caller, or whom the operator says it writes for. The API server has authenticated them.
-fn decider(app: &App, caller: &Caller<Privacy>, said: Option<&str>) -> Result<String, ApiError> {
+fn decider(app: &App, caller: &Caller<Privacy>, said: Option<&str>) -> Result<Identity, ApiError> {
     let subject = &caller.0.subject;
-    let Some(said) = said else { return Ok(subject.clone()) };
+    let Some(said) = said else { return Ok(caller.0.clone()) };
     let config = app.config();
     let name = |account: &ServiceAccountRole| {
         format!("system:serviceaccount:{}:{}", account.namespace, account.name)
@@ -112,7 +121,7 @@ fn decider(app: &App, caller: &Caller<Privacy>, said: Option<&str>) -> Result<St
     // The operator's is the one entry that a token for this tenant alone opens.
     let mut operators = accounts.filter(|account| account.audience.is_some());
     if operators.any(|account| name(account) == *subject) {
-        return Ok(said.to_owned());
+        return Ok(Identity { subject: said.to_owned(), ..caller.0.clone() });
     }
     Err(ApiError::new(ProblemKind::RoleMissing, "onBehalfOf: only the operator decides for others"))
 }
@@ -132,7 +141,8 @@ async fn approve(
     JsonBody(body): JsonBody<ApproveBody>,
 ) -> Decided {
     let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
-    show(&case, app.core()?.gdpr.approve(&case, &body, &by).await)
+    let result = app.core()?.gdpr.approve(&case, &body, &by.subject).await;
+    show(&app, &by, AuditAction::Approve, &case, result).await
 }
 
 /// Deny a request before anything was hidden
@@ -148,7 +158,8 @@ async fn deny(
     JsonBody(body): JsonBody<DenyBody>,
 ) -> Decided {
     let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
-    show(&case, app.core()?.gdpr.deny(&case, &body, &by).await)
+    let result = app.core()?.gdpr.deny(&case, &body, &by.subject).await;
+    show(&app, &by, AuditAction::Deny, &case, result).await
 }
 
 /// Extend a deadline by one or two months (Art. 12(3))
@@ -164,7 +175,8 @@ async fn extend(
     JsonBody(body): JsonBody<ExtendBody>,
 ) -> Decided {
     let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
-    show(&case, app.core()?.gdpr.extend(&case, &body, &by).await)
+    let result = app.core()?.gdpr.extend(&case, &body, &by.subject).await;
+    show(&app, &by, AuditAction::Extend, &case, result).await
 }
 
 /// Cancel a request before anything was hidden
@@ -180,7 +192,8 @@ async fn cancel(
     JsonBody(body): JsonBody<CancelBody>,
 ) -> Decided {
     let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
-    show(&case, app.core()?.gdpr.cancel(&case, &body, &by).await)
+    let result = app.core()?.gdpr.cancel(&case, &body, &by.subject).await;
+    show(&app, &by, AuditAction::Cancel, &case, result).await
 }
 
 /// Put a message under a legal hold
@@ -200,7 +213,11 @@ async fn put_hold(
     Names(mailbox, id): Names<MailboxId, MessageId>,
     JsonBody(body): JsonBody<HoldBody>,
 ) -> Result<Json<HoldView>, ApiError> {
-    Ok(Json(app.core()?.gdpr.hold(&mailbox, id, &body, &caller.0.subject).await?))
+    let core = app.core()?;
+    let hold = core.gdpr.hold(&mailbox, id, &body, &caller.0.subject).await?;
+    let subject = AuditSubject::message(&mailbox, id);
+    core.context.audit().record(&caller.0, AuditAction::PutHold, subject).await?;
+    Ok(Json(hold))
 }
 
 /// Get a message's legal hold
@@ -233,10 +250,13 @@ async fn get_hold(
 )]
 async fn end_hold(
     State(app): State<App>,
-    _: Caller<Privacy>,
+    caller: Caller<Privacy>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
 ) -> Result<StatusCode, ApiError> {
-    app.core()?.gdpr.release(&mailbox, id).await?;
+    let core = app.core()?;
+    core.gdpr.release(&mailbox, id).await?;
+    let subject = AuditSubject::message(&mailbox, id);
+    core.context.audit().record(&caller.0, AuditAction::EndHold, subject).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

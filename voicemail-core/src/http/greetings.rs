@@ -14,6 +14,7 @@ use crate::model::{
     DateRange, Day, GreetingPlace, MailboxGreeting, MailboxId, Schedule, TenantGreeting, WeeklyWindow,
 };
 use crate::store::BodyStream;
+use crate::telemetry::carry;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -90,10 +91,10 @@ async fn store(
     body: BodyStream,
 ) -> Result<Response, ApiError> {
     let recording = check_wav(body, AudioLimits::for_seconds(MOST_SECONDS));
-    let task = app.uploads.spawn(async move {
+    let task = app.uploads.spawn(carry(async move {
         let greeting = core.directory.put_greeting(&place, recording).await?;
         Ok::<_, MailboxError>(GreetingView::new(&place, &greeting))
-    });
+    }));
     let view = task.await.map_err(|error| {
         ApiError::new(ProblemKind::Internal, "the recording stopped: repeat it").because(error)
     })?;

@@ -8,6 +8,7 @@ use crate::core::Core;
 use crate::mailbox::{DepositRequest, Deposited, MailboxError, Recording};
 use crate::model::{MailboxId, MessageId, Mwi};
 use crate::store::ErrorClass;
+use crate::telemetry::carry;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -74,7 +75,7 @@ async fn deposit(
     let id = read_key(&headers)?.unwrap_or_else(|| core.mailboxes.new_id());
     let upload = Upload::begin(request).await?;
     // A task of its own: whether the message is stored must not depend on the connection's life.
-    let task = app.uploads.spawn(store(app.clone(), core, mailbox.clone(), id, upload));
+    let task = app.uploads.spawn(carry(store(app.clone(), core, mailbox.clone(), id, upload)));
     let result = task.await.map_err(|error| {
         ApiError::new(ProblemKind::Internal, "the deposit stopped: repeat it with the same key")
             .because(error)

@@ -13,7 +13,8 @@ pub struct AuditEvent {
     pub schema: u32,
     /// When.
     pub at: Time,
-    /// Who: a service account's name, or a digest of issuer and subject; `telephone` for the holder of a PIN.
+    /// Who: a service account's name, a digest of issuer and subject, or whom the operator decided for; `telephone`
+    /// for the holder of a PIN.
     pub actor: String,
     /// The user whose mailboxes they opened, if they act as one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,6 +47,18 @@ pub enum AuditAction {
     Forget,
     /// An erasure was taken back.
     UndoForget,
+    /// A run that waited for a second person was approved.
+    Approve,
+    /// A request was denied.
+    Deny,
+    /// A deadline was extended.
+    Extend,
+    /// A request was cancelled.
+    Cancel,
+    /// A message was put under a legal hold, or the hold's reason was changed.
+    PutHold,
+    /// A message's legal hold was ended.
+    EndHold,
     /// A mailbox was deleted with its messages.
     DeleteMailbox,
     /// A PIN was set.

@@ -3,6 +3,7 @@
 use crate::auth::AuthSetupError;
 use crate::config::ConfigError;
 use crate::store::ErrorClass;
+use crate::telemetry::ExportError;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -24,6 +25,9 @@ pub enum ServeError {
     /// A token issuer can't be used.
     #[error(transparent)]
     Auth(#[from] AuthSetupError),
+    /// Spans can't be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// An address can't be bound.
     #[error("{address} can't be bound: {source}")]
     Bind {

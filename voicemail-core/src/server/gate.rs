@@ -2,6 +2,7 @@
 //! unread. A connection beyond that is closed at once: whoever holds many can't keep others out.
 
 use super::State;
+use super::protocol::Speaks;
 use crate::config::TenantConfig;
 use axum_server::accept::Accept;
 use futures::FutureExt;
@@ -101,7 +102,7 @@ impl<A, S> Accept<TcpStream, S> for Guarded<A>
 where
     A: Accept<TcpStream, S> + Clone + Send + Sync + 'static,
     A::Future: Send,
-    A::Stream: Send,
+    A::Stream: Speaks + Send,
     A::Service: Send,
     S: Send + 'static,
 {
@@ -115,7 +116,7 @@ where
         async move {
             let place = place?;
             let (stream, service) = inner.accept(stream, service).await?;
-            Ok((Watched { inner: stream, unread: None, _place: place }, service))
+            Ok((Watched { inner: stream, fresh: true, unread: None, _place: place }, service))
         }
         .boxed()
     }
@@ -124,6 +125,8 @@ where
 /// A connection whose client must read.
 pub(super) struct Watched<S> {
     inner: S,
+    /// Nothing was asked of it yet.
+    fresh: bool,
     unread: Option<Pin<Box<Sleep>>>,
     _place: Place,
 }
@@ -141,13 +144,22 @@ impl<S: Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Speaks + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_read(context, into)
+        let this = self.get_mut();
+        if this.fresh {
+            let http1 = ready!(this.inner.poll_http1(context))?;
+            this.fresh = false;
+            if http1 {
+                // Reading nothing says that no preface comes; what is there is for HTTP/1 to read.
+                return Poll::Ready(Ok(()));
+            }
+        }
+        Pin::new(&mut this.inner).poll_read(context, into)
     }
 }
 

@@ -16,6 +16,7 @@ mod gate;
 mod health;
 mod listen;
 mod opening;
+mod protocol;
 mod reload;
 mod tls;
 
@@ -119,6 +120,10 @@ impl Server {
         let metrics_of_tenant = Metrics::of_tenant(&config.tenant_id);
         let (config, config_seen) = watch::channel(Arc::new(config));
         let app = App::new(stage_seen, authenticator_seen, config_seen, world.clone(), metrics_of_tenant);
+        {
+            let config = config.borrow();
+            app.exports.configure(config.telemetry.otlp.as_ref(), &config.tenant_id, &config.region)?;
+        }
         let state = State {
             file: Arc::new(file.to_owned()),
             app,
@@ -161,6 +166,7 @@ impl Server {
         report("uploads", timeout(LAST_TASKS, state.app.uploads.wait()).await.is_ok());
         metrics_handle.shutdown();
         report("health", timeout(LAST_TASKS, health).await.is_ok());
+        state.app.exports.close().await;
         tracing::info!("stopped");
     }
 }

@@ -84,6 +84,7 @@ fn apply(state: &State, new: TenantConfig) -> Result<bool, ServeError> {
         browser_origins: new.browser_origins,
         limits: LimitsConfig { header_time: current.limits.header_time, ..new.limits },
         audit: new.audit,
+        telemetry: new.telemetry,
         ..current.as_ref().clone()
     };
     if merged == *current {
@@ -92,6 +93,9 @@ fn apply(state: &State, new: TenantConfig) -> Result<bool, ServeError> {
     if merged.auth != current.auth {
         let authenticator = Authenticator::new(&merged.auth, &state.world)?;
         state.authenticator.send_replace(Arc::new(authenticator));
+    }
+    if merged.telemetry != current.telemetry {
+        state.app.exports.configure(merged.telemetry.otlp.as_ref(), &merged.tenant_id, &merged.region)?;
     }
     state.config.send_replace(Arc::new(merged.clone()));
     if let Stage::Open(core) = &*state.stage.borrow() {

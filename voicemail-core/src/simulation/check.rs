@@ -184,13 +184,16 @@ fn check_chains(dump: &Dump) -> Verdict {
     if bodies != previous.0 {
         return Err(format!("{bodies} receipts and {} links", previous.0));
     }
-    let (mut number, mut before) = (0, String::new());
+    let (mut number, mut before, mut entered) = (0, String::new(), BTreeSet::new());
     for (key, bytes) in dump.iter().filter(|(key, _)| key.starts_with("ledger/0")) {
         let entry: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         let epoch = entry["epoch"].as_u64().unwrap_or_default();
         // Old entries go; those that are left follow one another.
         if number > 0 && (epoch != number + 1 || entry["previous"] != before.as_str()) {
             return Err(format!("{key} doesn't follow number {number}"));
+        }
+        if !entered.insert(entry["run"].to_string()) {
+            return Err(format!("{key} enters an erasure again"));
         }
         (number, before) = (epoch, hash(bytes));
     }

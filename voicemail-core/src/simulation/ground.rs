@@ -8,7 +8,9 @@ use super::world::SimWorld;
 use crate::clock::Surroundings;
 use crate::model::Time;
 use crate::store::memory::MemoryStore;
-use crate::store::{BodyStream, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
+use crate::store::{
+    BodyStream, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -155,6 +157,10 @@ impl Store for RealGround {
     async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
         self.wait(self.store.prune_history(key))?;
         Ok(None)
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

@@ -4,7 +4,7 @@
 use super::ground::Ground;
 use super::scheduler::{Fate, leave};
 use crate::model::Time;
-use crate::store::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use crate::store::{BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -106,6 +106,10 @@ impl Store for SimStore {
 
     async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
         self.0.prune_history(key).await
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

@@ -97,6 +97,7 @@ pub(crate) fn config() -> TenantConfig {
         browser_origins: Vec::new(),
         limits: crate::config::LimitsConfig::default(),
         audit: crate::config::AuditConfig::default(),
+        telemetry: crate::config::TelemetryConfig::default(),
     }
 }
 

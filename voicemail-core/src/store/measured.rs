@@ -2,10 +2,11 @@
 
 use super::probe::Finding;
 use super::{
-    BodyStream, ErrorClass, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, ErrorClass, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
+    Versioned,
 };
 use crate::model::{CallerTag, Time};
-use crate::telemetry::{Answered, Metrics, StoreLabels};
+use crate::telemetry::{Answered, Metrics, StoreLabels, note_store_call};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -40,7 +41,9 @@ impl MeasuredStore {
 
     fn count(&self, operation: &'static str, begun: Instant, error: Option<&StoreError>) {
         let answered = error.map_or(Answered::Passed, judge);
-        self.metrics.count_store_call(&self.labels, operation, answered, begun.elapsed());
+        let (took, failed) = (begun.elapsed(), answered.reason());
+        self.metrics.count_store_call(&self.labels, operation, answered, took);
+        note_store_call(&self.labels.region, operation, took, failed);
     }
 }
 
@@ -136,6 +139,10 @@ impl Store for MeasuredStore {
 
     async fn examine(&self) -> Result<Vec<Finding>, StoreError> {
         self.inner.examine().await
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        self.timed("keeps", self.inner.keeps()).await
     }
 
     fn is_metered(&self) -> bool {

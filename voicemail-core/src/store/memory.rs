@@ -2,7 +2,7 @@
 //!
 //! Not durable. Every call is atomic; revisions are numbers that are never used twice.
 
-use super::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
 use crate::clock::World;
 use crate::model::Time;
 use async_trait::async_trait;
@@ -127,6 +127,10 @@ impl Store for MemoryStore {
 
     async fn prune_history(&self, _key: &Key) -> Result<Option<Time>, StoreError> {
         Ok(None)
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

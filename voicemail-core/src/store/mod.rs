@@ -170,9 +170,8 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// What the store keeps of what is deleted, as far as its settings can be read and a deletion doesn't remove it.
-    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
-        Ok(Vec::new())
-    }
+    /// Every store says it: one around another that forgot to ask it would hide copies from every receipt.
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError>;
 
     /// Whether every request costs money, so that an idle service should send few.
     fn is_metered(&self) -> bool {

@@ -1,18 +1,22 @@
-//! Logs and metrics, without personal data.
+//! Logs, metrics and traces, without personal data.
 //!
 //! Flow: [`start_logs`] once in `main`; [`Metrics`] is made once and handed to whoever counts. Nothing that
 //! a caller sent (numbers, names, tokens, URIs, bodies) is ever logged or used as a label: requests are
 //! named by their route's template.
 
+mod export;
 mod metrics;
 mod open_runs;
 mod rate;
+mod span;
 mod tenant;
 mod trace;
 
+pub use export::{ExportError, Exports};
 pub use metrics::Metrics;
+pub(crate) use span::{AnsweredRequest, Outgoing, note_store_call};
 pub(crate) use tenant::{Answered, StoreLabels};
-pub(crate) use trace::{TRACEPARENT, TraceContext};
+pub(crate) use trace::{Place, TRACEPARENT, carry};
 
 use std::io::{IsTerminal, stdout};
 use tracing_subscriber::EnvFilter;

@@ -54,6 +54,16 @@ pub(crate) enum Answered {
     },
 }
 
+impl Answered {
+    /// Why it failed.
+    pub(crate) fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Passed => None,
+            Self::Failed { reason, .. } => Some(reason),
+        }
+    }
+}
+
 /// Which region's store, and under which name the vendor's dashboards know it.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreLabels {

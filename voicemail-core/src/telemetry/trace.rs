@@ -2,12 +2,15 @@
 //!
 //! Flow: a request's `traceparent` is continued, or a trace begins with it; while it is handled, requests to others
 //! carry a `traceparent` of the same trace, and log lines its id. What no request causes begins a trace of its own.
-//! `tracestate` and baggage are other people's data and aren't passed on. Nothing is exported: see the ids in the logs.
+//! `tracestate` and baggage are other people's data and aren't passed on. Logs show the ids; spans are exported only
+//! where that is configured (see [`export`](super::export)) and the trace is sampled.
 
+use super::export::{Exports, Finished, Sink};
 use std::fmt;
+use std::sync::Arc;
 
 tokio::task_local! {
-    static CURRENT: TraceContext;
+    static CURRENT: Place;
 }
 
 /// The header.
@@ -58,14 +61,70 @@ impl TraceContext {
         format!("{:032x}", self.trace)
     }
 
-    /// Runs what a request causes.
-    pub(crate) async fn scope<T>(self, future: impl Future<Output = T>) -> T {
-        CURRENT.scope(self, future).await
+    /// Trace and span.
+    pub(super) fn ids(self) -> (u128, u64) {
+        (self.trace, self.span)
+    }
+}
+
+/// Where something happens within a trace, and where its span goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) context: TraceContext,
+    pub(super) parent: Option<u64>,
+    /// The parent is another process's.
+    pub(super) remote: bool,
+    sink: Option<Arc<Sink>>,
+}
+
+impl Place {
+    /// Whose span goes nowhere.
+    pub(super) fn of(context: TraceContext) -> Self {
+        Self { context, parent: None, remote: false, sink: None }
     }
 
-    /// For a request to somebody else: of the trace that it is made for, or of one that begins with it.
-    pub(crate) fn outgoing() -> Self {
-        CURRENT.try_with(|current| current.next()).unwrap_or_else(|_| Self::begin())
+    /// A request's, with the header that it brought. Whether a trace that begins elsewhere is sampled is decided there.
+    pub(crate) fn receive(exports: &Exports, header: Option<&str>) -> Self {
+        let sink = exports.sink();
+        let given = header.and_then(TraceContext::parse);
+        let mut context = given.map_or_else(TraceContext::begin, TraceContext::next);
+        if given.is_none() && sink.as_ref().is_some_and(|sink| sink.samples(context.trace)) {
+            context.flags = 1;
+        }
+        let sink = sink.filter(|_| context.flags == 1);
+        Self { context, parent: given.map(|given| given.span), remote: given.is_some(), sink }
+    }
+
+    /// A new one within the one in which this is called; `None` outside any.
+    pub(super) fn within() -> Option<Self> {
+        let inner = |place: &Self| {
+            let (context, parent) = (place.context.next(), Some(place.context.span));
+            Self { context, parent, remote: false, sink: place.sink.clone() }
+        };
+        CURRENT.try_with(inner).ok()
+    }
+
+    /// Runs what a request causes.
+    pub(crate) async fn scope<T>(&self, future: impl Future<Output = T>) -> T {
+        CURRENT.scope(self.clone(), future).await
+    }
+
+    /// Ends its span, if it goes anywhere.
+    pub(super) fn end(&self, finished: impl FnOnce() -> Finished) {
+        if let Some(sink) = &self.sink {
+            sink.end(self, finished());
+        }
+    }
+}
+
+/// Makes a task of its own belong to the trace in which it is begun.
+pub(crate) fn carry<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let place = CURRENT.try_with(Clone::clone).ok();
+    async move {
+        match place {
+            Some(place) => place.scope(future).await,
+            None => future.await,
+        }
     }
 }
 
@@ -78,6 +137,7 @@ impl fmt::Display for TraceContext {
 
 #[cfg(test)]
 mod tests {
+    use super::super::span::Outgoing;
     use super::*;
     use proptest::prelude::*;
 
@@ -87,10 +147,20 @@ mod tests {
     async fn what_a_request_causes_is_of_its_trace_and_all_else_begins_one() {
         let context = TraceContext::parse(GIVEN).unwrap();
         assert_eq!(context.to_string(), GIVEN);
-        let out = context.scope(async { TraceContext::outgoing() }).await;
-        assert_eq!((out.id(), out.flags), (context.id(), 1));
-        assert_ne!(out.span, context.span);
-        assert_ne!(TraceContext::outgoing().trace, TraceContext::outgoing().trace);
+        let place = Place::receive(&Exports::default(), Some(GIVEN));
+        assert_eq!((place.context.id(), place.parent), (context.id(), Some(context.span)));
+        for out in [
+            place.scope(async { Outgoing::begin().traceparent() }).await,
+            place
+                .scope(async { tokio::spawn(carry(async { Outgoing::begin().traceparent() })).await })
+                .await
+                .unwrap(),
+        ] {
+            let out = TraceContext::parse(&out).unwrap();
+            assert_eq!((out.id(), out.flags), (context.id(), 1));
+            assert!(out.span != context.span && out.span != place.context.span);
+        }
+        assert_ne!(Outgoing::begin().traceparent(), Outgoing::begin().traceparent());
     }
 
     #[test]

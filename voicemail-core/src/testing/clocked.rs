@@ -2,7 +2,7 @@
 
 use crate::clock::World;
 use crate::model::Time;
-use crate::store::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use crate::store::{BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::ops::Range;
@@ -46,6 +46,10 @@ impl Store for Clocked {
 
     async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
         self.0.prune_history(key).await
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        self.0.keeps().await
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

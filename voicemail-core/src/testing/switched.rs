@@ -1,7 +1,7 @@
 //! A store that can be switched off, as a region that is away, and that counts its calls.
 
 use crate::model::Time;
-use crate::store::{BodyStream, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use crate::store::{BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -91,6 +91,11 @@ impl Store for Switched {
     async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
         self.1.pass_write()?;
         self.0.prune_history(key).await
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        self.1.pass()?;
+        self.0.keeps().await
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

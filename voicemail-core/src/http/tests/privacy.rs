@@ -155,3 +155,52 @@ async fn holds_decisions_and_the_books_are_for_privacy_officers_alone() {
     );
     assert_eq!(api.get("/gdpr/ledger").await.is(StatusCode::OK).json::<Value>()["head"]["epoch"], 0);
 }
+
+#[tokio::test]
+async fn decisions_and_legal_holds_are_on_record_without_numbers_and_refused_ones_are_not() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", NUMBER).await;
+    let hold = format!("/mailboxes/1001/messages/{id}/hold");
+    api.put(&hold, json!({ "reason": "claim" })).await.is(StatusCode::OK);
+    api.delete(&hold).await.is(StatusCode::NO_CONTENT);
+    let waiting = |case: &str| {
+        let mut request = body(case, &[NUMBER]);
+        request["requireApproval"] = true.into();
+        request
+    };
+    for case in ["c", "d", "e"] {
+        api.post("/gdpr/forgetme", waiting(case)).await.is(StatusCode::OK);
+    }
+    api.post("/gdpr/cases/c/extend", json!({ "months": 1, "reason": "many" })).await.is(StatusCode::OK);
+    api.post("/gdpr/cases/c/approve", json!({})).await.is_problem(ProblemKind::SecondPerson);
+    let second = api.request_as(Method::POST, "/gdpr/cases/c/approve", "bob", &["privacy"]);
+    let second = second.header("content-type", "application/json").body(Body::from("{}")).unwrap();
+    api.send(second).await.is(StatusCode::OK);
+    api.post("/gdpr/cases/d/deny", json!({ "ground": "legalClaims" })).await.is(StatusCode::OK);
+    api.post("/gdpr/cases/e/cancel", json!({})).await.is(StatusCode::OK);
+    api.post("/gdpr/cases/c/cancel", json!({})).await.is_problem(ProblemKind::DecisionRefused);
+    let acts = ["putHold", "endHold", "forget", "forget", "forget", "extend", "approve", "deny", "cancel"];
+    assert_eq!(api.acts().await, acts);
+
+    let page: Value = api.get("/audit").await.is(StatusCode::OK).json();
+    let event = |act: &str| {
+        let events = page["events"].as_array().unwrap();
+        events.iter().find(|event| event["action"] == act).unwrap().clone()
+    };
+    for act in ["putHold", "endHold"] {
+        let subject = json!({ "mailbox": "1001", "message": id });
+        assert_eq!(event(act)["subject"], subject, "{act}");
+    }
+    for (act, run) in [
+        ("extend", "c/forgetme.1"),
+        ("approve", "c/forgetme.1"),
+        ("deny", "d/forgetme.1"),
+        ("cancel", "e/forgetme.1"),
+    ] {
+        assert_eq!(event(act)["subject"], json!({ "run": run }), "{act}");
+    }
+    let who = |act: &str| event(act)["actor"].as_str().unwrap().to_owned();
+    assert_eq!((who("extend"), who("approve") == who("extend")), (who("forget"), false));
+    assert_eq!(event("approve")["user"], "bob");
+    assert!(!page.to_string().contains("9460123"), "{page}");
+}

@@ -4,7 +4,7 @@ use super::address::is_allowed;
 use super::message::{Secrets, body};
 use crate::config::WebhookConfig;
 use crate::model::{MailboxId, Mwi, Time};
-use crate::telemetry::{TRACEPARENT, TraceContext};
+use crate::telemetry::{Outgoing, TRACEPARENT};
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, Url, redirect};
@@ -94,16 +94,19 @@ impl Sender {
     pub(super) async fn deliver(&self, delivery: &Delivery<'_>) -> Result<(), DeliveryError> {
         let body = body(delivery.mailbox, delivery.counts.as_ref(), delivery.now);
         let seconds = delivery.now.0.div_euclid(1_000);
+        let call = Outgoing::begin();
         let request = self
             .client
             .post(self.url.clone())
             .header("content-type", "application/json")
-            .header(TRACEPARENT, TraceContext::outgoing().to_string())
+            .header(TRACEPARENT, call.traceparent())
             .header("webhook-id", delivery.id)
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", self.secrets.sign(delivery.id, seconds, &body))
             .body(body);
-        let mut answer = request.send().await.map_err(|error| DeliveryError::Unreachable(describe(error)))?;
+        let answer = request.send().await;
+        call.end("POST", answer.as_ref().ok().map(|answer| answer.status().as_u16()));
+        let mut answer = answer.map_err(|error| DeliveryError::Unreachable(describe(error)))?;
         let status = answer.status();
         let mut read = 0;
         while let Ok(Some(chunk)) = answer.chunk().await {

@@ -100,6 +100,27 @@ fn no_passes_after_the_end_is_caught() {
     catches(Broken::NoPassesAfterEnd, late_copy_after_the_end);
 }
 
+/// A second worker of the same purge is frozen after every possible call while another one carries it out.
+#[test]
+fn two_workers_of_one_purge_enter_it_in_the_ledger_once() {
+    let raced = at_every_step(|case, calls| {
+        case.deposit(A);
+        case.forget("c1", A, 0);
+        case.pass_time(1);
+        let mut frozen = case.sweeping();
+        let early = case.advance(&mut frozen, calls);
+        let ended = early.is_some();
+        case.sweep_after(0);
+        case.finish(early, &mut frozen);
+        let entries = case.tenant.dump().into_keys().filter(|key| key.starts_with("ledger/0")).count();
+        expect(entries == 1, &format!("{entries} entries of one erasure"))?;
+        case.rest()?;
+        case.expect_no_traces(A)?;
+        Ok(ended)
+    });
+    assert_eq!(raced, Ok(()));
+}
+
 #[test]
 fn a_purge_ends_the_exports_of_its_case_and_nothing_holds_the_subject() {
     let mut case = Case::new();

@@ -16,7 +16,7 @@ mod walk;
 pub use medium::{LockProbe, hold_lock_probe};
 
 use super::probe::Finding;
-use super::{BodyStream, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{BodyStream, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
 use crate::model::Time;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -130,6 +130,10 @@ impl Store for VolumeStore {
     async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
         let key = key.clone();
         self.blocking(move |root, _| revisions::prune(root, &key)).await
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

@@ -1,0 +1,37 @@
+//! What a tenant's pods tell of themselves beside logs and metrics.
+
+// The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
+#![allow(unreachable_pub)]
+
+use super::SecretSource;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Nothing unless something is named.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Telemetry {
+    /// Where spans go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<Otlp>,
+}
+
+/// A collector that takes OTLP over HTTP, as protobuf.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Otlp {
+    /// Its base, such as http://collector.monitoring:4318; /v1/traces is put behind it.
+    #[schemars(
+        length(min = 1, max = 512),
+        regex(pattern = r"^https?://[A-Za-z0-9._:\[\]-][A-Za-z0-9._:/\[\]-]*$")
+    )]
+    pub endpoint: String,
+    /// Secret with ca.crt, if the collector's certificate is of a private CA.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<SecretSource>,
+    /// How many of a hundred traces that begin in a pod are exported; 100 when absent. One that a caller began is if the
+    /// caller samples it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub sample_percent: Option<i32>,
+}
