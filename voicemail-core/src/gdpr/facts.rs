@@ -96,7 +96,7 @@ fn measure(runs: &[Run], now: Time) -> Measured {
         measured.overdue += u64::from(left < 0.0);
         if let (Some(marked), RunState::Marked | RunState::Purging) = (run.marked_at, run.state) {
             measured.oldest_mark = measured.oldest_mark.max(seconds(now, marked));
-            measured.waiting += run.matched.saturating_sub(run.erased).saturating_sub(run.held());
+            measured.waiting += run.matched.saturating_sub(run.erased_so_far()).saturating_sub(run.held());
             let late = run.purge_at.map_or(0.0, |at| seconds(now, at));
             measured.late = measured.late.max(late);
         }

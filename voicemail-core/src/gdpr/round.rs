@@ -51,7 +51,7 @@ pub(super) async fn erase_round(context: &Context, run: &Run) -> Result<u64, Gdp
             Err(error) => return Err(error.into()),
         }
     }
-    report_blocked(context, run, &tally.blocked).await?;
+    report_blocked(context, run, &tally).await?;
     // The manifest stays for the mailboxes that couldn't be read.
     whole(tally.unreadable)?;
     finish_round(context, run, &manifest, &tally).await?;
@@ -59,10 +59,14 @@ pub(super) async fn erase_round(context: &Context, run: &Run) -> Result<u64, Gdp
 }
 
 /// Says which regions the run waits for; the round isn't over then.
-async fn report_blocked(context: &Context, run: &Run, blocked: &Blocked) -> Result<(), GdprError> {
-    let Some(region) = blocked.keys().next().cloned() else { return Ok(()) };
+async fn report_blocked(context: &Context, run: &Run, tally: &Tally) -> Result<(), GdprError> {
+    let Some(region) = tally.blocked.keys().next().cloned() else { return Ok(()) };
+    let round = run.round;
     let note = |run: &mut Run, _| {
-        run.note_blocked(blocked);
+        run.note_blocked(&tally.blocked);
+        if run.round_done < round && run.state != RunState::Purged {
+            run.note_gone(&tally.gone);
+        }
         (true, ())
     };
     change(context, &run.id, note).await?;

@@ -35,7 +35,7 @@ async fn marked_now_and_erased_there_as_soon_as_the_region_answers() {
 
     site.try_sweep_after(1).await;
     let waiting = run(&site, "c").await;
-    assert_eq!((waiting.state, waiting.failed), (RunState::Purging, 1));
+    assert_eq!((waiting.state, waiting.erased, waiting.failed), (RunState::Purging, 1, 1));
     let index = site.index("1001").await;
     assert!(!index.entries.contains_key(&here) && index.entries.contains_key(&away));
     let blocked = waiting.regions.iter().find(|region| region.name == "s").unwrap();

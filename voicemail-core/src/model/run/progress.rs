@@ -14,6 +14,9 @@ pub struct RegionProgress {
     pub matched: u64,
     /// Of these, erased.
     pub erased: u64,
+    /// Erased in the round that waits for another region; they count for good once it ends.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gone: u64,
     /// Messages that wait there because it was away when it was last tried.
     pub waiting: u64,
     /// How many times it was tried in vain.
@@ -80,6 +83,7 @@ impl super::Run {
         for (region, count) in erased {
             let progress = self.regions.entry(region.clone()).or_default();
             progress.erased += count;
+            progress.gone = 0;
             progress.matched = progress.matched.max(progress.erased);
             progress.waiting = 0;
             progress.last_error = None;
@@ -97,9 +101,25 @@ impl super::Run {
         }
     }
 
+    /// What the round that waits for regions erased in the others. A repetition finds the same gone.
+    pub fn note_gone(&mut self, gone: &BTreeMap<String, u64>) {
+        for (region, count) in gone {
+            self.regions.entry(region.clone()).or_default().gone = *count;
+        }
+    }
+
+    /// Messages erased until now.
+    pub fn erased_so_far(&self) -> u64 {
+        self.erased + self.regions.values().map(|progress| progress.gone).sum::<u64>()
+    }
+
     /// Regions that were away when they were last tried.
     pub fn blocked(&self) -> BTreeSet<&str> {
         let away = self.regions.iter().filter(|(_, progress)| progress.last_error.is_some());
         away.map(|(region, _)| region.as_str()).collect()
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
