@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use voicemail_core::clock::World;
 use voicemail_core::config::{EtagQuoting, StorageConfig};
 use voicemail_core::store::probe::{Report, probe};
-use voicemail_core::store::{BodyStream, Key, Store, StoreError};
+use voicemail_core::store::{BodyStream, Keeper, Key, Store, StoreError};
 use voicemail_tests::object_stores::{FOLDER, ObjectPlace, TENANT, write_s3_keys};
 use voicemail_tests::servers::{AzureAccount, Azurite, Minio, Moto, Oddity, S3Keys, S3sServer, loopback};
 use voicemail_tests::{install_crypto, store_contract};
@@ -203,6 +203,66 @@ async fn a_lifecycle_rule_that_would_delete_settings_fails_the_probe_by_its_name
     admin.set_lifecycle("ruled", &rule("voice/")).await.unwrap();
     let (holds, text) = detail(&examine(&place).await, "no-lifecycle-rule");
     assert!(!holds && text.contains("tidy-up"), "{text}");
+}
+
+async fn keeps(place: &ObjectPlace) -> Vec<Keeper> {
+    place.open_patient().unwrap().keeps().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_bucket_keeps_of_what_is_deleted_is_found_out() {
+    let server = minio().await;
+    let admin = server.endpoint().admin().unwrap();
+    let place = ObjectPlace::in_new_bucket(&server.endpoint(), "keeping").await.unwrap();
+    assert_eq!(keeps(&place).await, []);
+
+    // Versions go with what they are of, once they are known: the store learns of them by asking.
+    admin.set_versioning("keeping", true).await.unwrap();
+    let store = place.open_patient().unwrap();
+    let other = place.open_patient().unwrap();
+    other.create(&key("ca/ab/abc/1001/x"), "envelope".into()).await.unwrap();
+    assert_eq!(store.keeps().await.unwrap(), []);
+    store.delete(&key("ca/ab/abc/1001/x")).await.unwrap();
+    assert_eq!(admin.list_versions("keeping", FOLDER).await.unwrap(), []);
+
+    admin.create_locking_bucket("locking").await.unwrap();
+    let place = ObjectPlace::in_bucket(&server.endpoint(), "locking", FOLDER).unwrap();
+    assert_eq!(keeps(&place).await, [], "a bucket that can lock locks nothing by itself");
+    for (time, days) in [("<Days>30</Days>", 30), ("<Years>1</Years>", 366)] {
+        admin.set_retention("locking", time).await.unwrap();
+        assert_eq!(keeps(&place).await, [Keeper { kind: "immutability", days: Some(days) }], "{time}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_bucket_holds_fast_is_deleted_as_far_as_it_lets_and_stays_a_copy_that_is_told_of() {
+    let server = minio().await;
+    let admin = server.endpoint().admin().unwrap();
+    admin.create_locking_bucket("fast").await.unwrap();
+    admin.set_retention("fast", "<Days>30</Days>").await.unwrap();
+    let place = ObjectPlace::in_bucket(&server.endpoint(), "fast", FOLDER).unwrap();
+    let (store, name) = (place.open_patient().unwrap(), key("ca/ab/abc/1001/x"));
+    store.create(&name, "envelope".into()).await.unwrap();
+    store.delete(&name).await.unwrap();
+    assert_eq!(store.get(&name).await.unwrap(), None, "nobody can read it by its name");
+    let left = admin.list_versions("fast", FOLDER).await.unwrap();
+    assert!(left.iter().any(|version| !version.is_delete_marker), "{left:?}");
+    assert_eq!(keeps(&place).await, [Keeper { kind: "immutability", days: Some(30) }]);
+    // It is a document's superseded states that are kept, too.
+    let document = key("mb/00/1001/index");
+    let first = store.replace(&document, None, "1".into()).await.unwrap();
+    store.replace(&document, Some(&first), "2".into()).await.unwrap();
+    store.prune_history(&document).await.unwrap();
+    assert_eq!(store.load(&document).await.unwrap().unwrap().bytes, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_keeps_deleted_blobs_says_for_how_long() {
+    let server = azurite().await;
+    let place = ObjectPlace::in_new_container(&server.endpoint(ACCOUNT).unwrap(), "soft").await.unwrap();
+    assert_eq!(keeps(&place).await, []);
+    server.endpoint(ACCOUNT).unwrap().admin().unwrap().set_soft_delete(Some(7)).await.unwrap();
+    assert_eq!(keeps(&place).await, [Keeper { kind: "softDelete", days: Some(7) }]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,6 +110,25 @@ impl S3Admin {
         self.request(Method::PUT, &format!("/{bucket}"), &[], Bytes::new()).await?.check().map(drop)
     }
 
+    /// Creates a bucket that can hold objects fast; it keeps versions.
+    pub async fn create_locking_bucket(&self, bucket: &str) -> Result<()> {
+        let headers = [("x-amz-bucket-object-lock-enabled", "true")];
+        self.request(Method::PUT, &format!("/{bucket}"), &headers, Bytes::new()).await?.check().map(drop)
+    }
+
+    /// Holds new objects fast for a time such as `<Days>30</Days>`, against all but those who may bypass it.
+    pub async fn set_retention(&self, bucket: &str, time: &str) -> Result<()> {
+        let body = format!(
+            "<ObjectLockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><ObjectLockEnabled>Enabled\
+             </ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode>{time}</DefaultRetention></Rule>\
+             </ObjectLockConfiguration>"
+        );
+        self.request(Method::PUT, &format!("/{bucket}?object-lock"), &[], body.into())
+            .await?
+            .check()
+            .map(drop)
+    }
+
     /// Keeps versions from now on, or, when it did, makes no new ones.
     pub async fn set_versioning(&self, bucket: &str, enabled: bool) -> Result<()> {
         let status = if enabled { "Enabled" } else { "Suspended" };

@@ -22,6 +22,8 @@ pub struct Questions<'a> {
     pub url: &'a str,
     /// Bearer token.
     pub token: &'a str,
+    /// The one role that it has; what others' operations answer is looked at, too.
+    pub role: &'a str,
     /// Values of parameters that are the same in each request, such as `path.mailbox`.
     pub parameters: &'a [(&'a str, &'a str)],
     /// When to stop making up requests.
@@ -66,5 +68,6 @@ fn command(python: &PathBuf, configuration: &Path, questions: &Questions<'_>) ->
     command.arg(format!("--max-time={}", questions.seconds));
     command.arg("--header").arg(format!("Authorization: Bearer {}", questions.token));
     command.args(questions.arguments).env("PYTHONPATH", ".").env("SCHEMATHESIS_HOOKS", "hooks");
+    command.env("SCHEMATHESIS_ROLE", questions.role);
     command
 }

@@ -2,6 +2,7 @@
 
 mod cases;
 mod copies;
+mod exports;
 mod holds;
 mod limitations;
 mod messages;

@@ -204,3 +204,28 @@ async fn decisions_and_legal_holds_are_on_record_without_numbers_and_refused_one
     assert_eq!(event("approve")["user"], "bob");
     assert!(!page.to_string().contains("9460123"), "{page}");
 }
+
+#[tokio::test]
+async fn an_export_has_no_link_to_pass_on_and_each_download_is_on_record() {
+    let api = Api::start().await;
+    let id = api.leave_message("1001", NUMBER).await;
+    let answer: Value = api.post("/gdpr/exportme", body("c", &[NUMBER])).await.is(StatusCode::OK).json();
+    assert!(!answer.to_string().contains("ticket"), "{answer}");
+    let path = "/gdpr/cases/c/export";
+    let purposes =
+        [json!({ "purpose": "events" }), json!({ "purpose": "audio", "mailbox": "1001", "message": id })];
+    for purpose in purposes {
+        let made: Value = api.post("/tickets", purpose).await.is(StatusCode::CREATED).json();
+        let ticket = made["ticket"].as_str().unwrap();
+        let request = Request::get(format!("{PREFIX}{path}?ticket={ticket}")).body(Body::empty()).unwrap();
+        api.send(request).await.is_problem(ProblemKind::Unauthenticated);
+    }
+    api.post("/tickets", json!({ "purpose": "export", "caseid": "c" }))
+        .await
+        .is_problem(ProblemKind::InvalidRequest);
+    api.get_as("alice", path).await.is_problem(ProblemKind::RoleMissing);
+    for _ in 0..2 {
+        api.get(path).await.is(StatusCode::OK);
+    }
+    assert_eq!(api.acts().await, ["export", "downloadExport", "downloadExport"]);
+}

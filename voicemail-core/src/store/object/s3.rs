@@ -43,6 +43,7 @@ pub(super) fn connect(
         credentials: Arc::clone(small.credentials()),
         client,
         versioned: AtomicBool::new(false),
+        held: AtomicBool::new(false),
     };
     Ok(Clients { small: Arc::new(small), bulk: Arc::new(bulk), service: Arc::new(service) })
 }
@@ -105,6 +106,8 @@ struct S3Service {
     credentials: AwsCredentialProvider,
     client: HttpClient,
     versioned: AtomicBool,
+    /// A lock kept a version from being deleted.
+    held: AtomicBool,
 }
 
 /// One version of a name, or the mark of its deletion.
@@ -190,9 +193,31 @@ impl S3Service {
         }
     }
 
-    async fn delete_version(&self, path: &Path, version: &Version) -> Result<(), StoreError> {
+    /// Deletes a version; false if a lock holds it.
+    async fn delete_version(&self, path: &Path, version: &Version) -> Result<bool, StoreError> {
         let query = format!("/{}?versionId={}", path.as_ref(), encode(&version.version_id));
-        self.send(Method::DELETE, &query).await?.found().map(drop)
+        match self.send(Method::DELETE, &query).await?.found() {
+            Err(error @ (StoreError::Credentials(_) | StoreError::Refused(_))) => {
+                if !self.is_held(path, version).await? {
+                    return Err(error);
+                }
+                self.held.store(true, Ordering::Relaxed);
+                Ok(false)
+            }
+            answer => answer.map(|_| true),
+        }
+    }
+
+    /// Whether a retention or a legal hold of its own keeps a version.
+    async fn is_held(&self, path: &Path, version: &Version) -> Result<bool, StoreError> {
+        for (setting, held) in [("retention", "<Mode>"), ("legal-hold", "<Status>ON<")] {
+            let query = format!("/{}?{setting}&versionId={}", path.as_ref(), encode(&version.version_id));
+            let answer = self.send(Method::GET, &query).await?;
+            if answer.status.is_success() && String::from_utf8_lossy(&answer.body).contains(held) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn find_versioning(&self) -> Finding {
@@ -312,8 +337,13 @@ impl Service for S3Service {
             return Ok(());
         }
         let (versions, markers) = self.list_versions(path).await?;
-        for version in versions.iter().chain(&markers) {
-            self.delete_version(path, version).await?;
+        let mut gone = true;
+        for version in &versions {
+            gone &= self.delete_version(path, version).await?;
+        }
+        // What a lock holds would be there again without the mark of its deletion.
+        for marker in markers.iter().filter(|_| gone) {
+            self.delete_version(path, marker).await?;
         }
         Ok(())
     }
@@ -334,6 +364,10 @@ impl Service for S3Service {
         let asked = [self.find_versions().await, self.find_lock().await, self.find_replication().await];
         for found in asked {
             keepers.extend(or_unknown(found)?);
+        }
+        // A rule of before, or a hold that somebody else has put.
+        if self.held.load(Ordering::Relaxed) && !keepers.iter().any(|keeper| keeper.kind == "immutability") {
+            keepers.push(Keeper { kind: "immutability", days: None });
         }
         keepers.dedup();
         Ok(keepers)
