@@ -19,6 +19,7 @@ use crate::settings::Settings;
 use crate::tenant::kinds::MissingKinds;
 use crate::tenant::ledger::Ledgers;
 use crate::tenant::looks::Looks;
+use crate::tenant::orphans::Orphans;
 use crate::tenant::rollout::{Image, RolloutBudget};
 use backoff::Backoffs;
 use futures::{FutureExt, StreamExt};
@@ -64,6 +65,8 @@ pub struct Context {
     pub looks: Looks,
     /// When each tenant's ledger of erasures was read last.
     pub ledgers: Ledgers,
+    /// Children under names that no tenant wants.
+    pub orphans: Orphans,
     /// Which tenants move to a newer image.
     pub rollouts: RolloutBudget,
 }
@@ -90,6 +93,7 @@ impl Context {
         let uid = tenant.uid().unwrap_or_default();
         self.looks.forget(&uid);
         self.ledgers.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
+        self.orphans.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
         self.rollouts.forget(&uid);
         self.metrics.set_paused(&uid, false);
     }

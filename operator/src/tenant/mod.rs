@@ -12,6 +12,8 @@ pub mod access;
 mod access_tests;
 pub mod apply;
 pub mod build;
+#[cfg(test)]
+mod build_tests;
 pub mod core_config;
 pub mod credentials;
 pub mod deletion;
@@ -23,10 +25,13 @@ pub mod looks;
 #[cfg(test)]
 mod object_store_tests;
 pub mod observe;
+pub mod orphans;
 pub mod reclaim;
 pub mod refusal;
 pub mod rollout;
 pub mod status;
+#[cfg(test)]
+mod status_tests;
 pub mod storage;
 pub mod storage_status;
 #[cfg(test)]
@@ -38,6 +43,7 @@ use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::{Context, jittered};
 use apply::ApplyError;
+use build::BuildError;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
@@ -45,7 +51,6 @@ use kube::{Api, Resource, ResourceExt};
 use status::{Outcome, Seen, compute_status, is_settled, write_status};
 use std::time::Duration;
 use validate::Plan;
-use voicemail_core::config::ConfigError;
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
@@ -66,9 +71,9 @@ pub enum TenantError {
     /// Applying stopped.
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    /// The configuration can't be written.
+    /// The objects can't be built.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Build(#[from] BuildError),
 }
 
 impl Classified for TenantError {
@@ -76,7 +81,7 @@ impl Classified for TenantError {
         match self {
             Self::Call(error) => error.class(),
             Self::Apply(error) => error.class(),
-            Self::Config(_) => Class::Permanent,
+            Self::Build(error) => error.class(),
         }
     }
 
@@ -84,7 +89,7 @@ impl Classified for TenantError {
         match self {
             Self::Call(error) => error.reason(),
             Self::Apply(error) => error.reason(),
-            Self::Config(_) => "ConfigNotEncodable",
+            Self::Build(error) => error.reason(),
         }
     }
 }
@@ -108,7 +113,7 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     match (tenant.metadata.deletion_timestamp.is_some(), ours) {
         (true, false) => Ok(Action::await_change()),
         (true, true) => {
-            let gone = deletion::finish(&context.client, &tenant).await?;
+            let gone = deletion::finish(&tenant, context).await?;
             if gone {
                 context.forget_tenant(&tenant);
             }
@@ -150,6 +155,7 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Action,
         }
         Err(error) => return Err(error.into()),
     };
+    orphans::remove_orphans(tenant, context).await?;
     let pods = if is_settled(&applied) && !context.looks.is_due(tenant) {
         None
     } else {
