@@ -21,6 +21,7 @@ use crate::tenant::ledger::Ledgers;
 use crate::tenant::looks::Looks;
 use crate::tenant::orphans::Orphans;
 use crate::tenant::rollout::{Image, RolloutBudget};
+use crate::tenant::words::Words;
 use backoff::Backoffs;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -65,6 +66,8 @@ pub struct Context {
     pub looks: Looks,
     /// When each tenant's ledger of erasures was read last.
     pub ledgers: Ledgers,
+    /// How often a status may be written for a message alone.
+    pub words: Words,
     /// Children under names that no tenant wants.
     pub orphans: Orphans,
     /// Which tenants move to a newer image.
@@ -92,6 +95,7 @@ impl Context {
     pub fn forget_tenant(&self, tenant: &VoicemailTenant) {
         let uid = tenant.uid().unwrap_or_default();
         self.looks.forget(&uid);
+        self.words.forget(&uid);
         self.ledgers.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
         self.orphans.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
         self.rollouts.forget(&uid);

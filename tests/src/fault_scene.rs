@@ -26,7 +26,7 @@ const BROKEN: &str = "acme-voicemail-headless";
 /// For whatever has to come back.
 pub const PATIENT: Duration = Duration::from_secs(240);
 /// Writes that a fault may cost: conditions that come and go, the child made again, and some repetitions.
-const MOST_WRITES: usize = 40;
+const MOST_WRITES: usize = 25;
 /// As long nothing may be written afterwards.
 const QUIET: Duration = Duration::from_secs(8);
 

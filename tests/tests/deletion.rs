@@ -203,7 +203,8 @@ async fn under_retain_this_cluster_leaves_the_register_of_the_store_and_all_data
     leave_message(&served).await;
     assert_eq!(registered(&minio).await, [CLUSTER_NAME]);
     let before = objects(&minio).await;
-    delete(&place).await;
+    // In the foreground, as Argo CD deletes: what the Job mounts must still be there.
+    place.tenants().delete("acme", &DeleteParams::foreground()).await.unwrap();
     wait_gone(&place.tenants(), "acme", PATIENT).await.unwrap();
     assert_eq!(registered(&minio).await, Vec::<String>::new());
     let after = objects(&minio).await;

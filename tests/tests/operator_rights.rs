@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use voicemail_core::clock::World;
 use voicemail_operator::api::CONFIRM_DELETION;
 use voicemail_operator::api::voicemail_tenant::DeletionPolicy;
+use voicemail_operator::leader::LEASE;
 use voicemail_tests::cluster::{AuditLog, Cluster};
 use voicemail_tests::command::{run, run_with_input};
 use voicemail_tests::namespace::TestNamespace;
@@ -213,6 +214,9 @@ async fn every_right_is_used_in_a_tenants_life_or_named_with_its_use_and_nothing
     ] {
         place.cluster.kubectl().apply(manifest).unwrap();
     }
+    // As in a namespace without an operator so far.
+    place.operator.stop().await.unwrap();
+    place.kubectl(&["delete", "lease", LEASE]).unwrap();
     let log = place.cluster.audit_log().unwrap();
     place.operator.restart().await.unwrap();
     live(&mut place).await;
@@ -270,15 +274,13 @@ async fn live(place: &mut TenantPlace) {
     let blocked = voicemail_operator::api::conditions::ConditionStatus::True;
     place.wait_condition("acme", "DeletionBlocked", blocked, "ConfirmationMissing").await.unwrap();
     place.kubectl(&["annotate", "vmt", "acme", &format!("{CONFIRM_DELETION}=acme")]).unwrap();
-    let body = json!({"spec": {"deletionPolicy": "Retain"}}).to_string();
     let jobs = place.namespace.api::<k8s_openapi::api::batch::v1::Job>();
     let check = "acme-voicemail-retire-check";
-    let made = voicemail_tests::wait::wait_until(&jobs, check, "it is made", SOON, |_| true).await.unwrap();
-    place.kubectl(&["patch", "vmt", "acme", "--type=merge", "-p", &body]).unwrap();
-    let again = |job: &k8s_openapi::api::batch::v1::Job| job.metadata.uid != made.metadata.uid;
-    voicemail_tests::wait::wait_until(&jobs, check, "it is made anew", SOON, again).await.unwrap();
-    let body = json!({"spec": {"deletionPolicy": "Delete"}}).to_string();
-    place.kubectl(&["patch", "vmt", "acme", "--type=merge", "-p", &body]).unwrap();
+    voicemail_tests::wait::wait_until(&jobs, check, "it is made", SOON, |_| true).await.unwrap();
+    place.kubectl(&["annotate", "vmt", "acme", &format!("{CONFIRM_DELETION}-")]).unwrap();
+    place.wait_condition("acme", "DeletionBlocked", blocked, "ConfirmationMissing").await.unwrap();
+    wait_gone(&jobs, check, SOON).await.unwrap();
+    place.kubectl(&["annotate", "vmt", "acme", &format!("{CONFIRM_DELETION}=acme")]).unwrap();
     wait_gone(&place.tenants(), "acme", Duration::from_secs(180)).await.unwrap();
 }
 
@@ -372,7 +374,7 @@ async fn people_with_the_clusters_own_roles_handle_tenants_and_privacy_officers_
     };
     for (role, allowed, refused) in PEOPLE {
         bind(role, role);
-        wait_for_aggregation(&client, role, &release, allowed[0]).await;
+        wait_in_force(&client, role, &release, allowed[0]).await;
         for (verb, resource) in allowed {
             assert!(ask(role, verb, "voicemail.dev", resource).await, "{role} can't {verb} {resource}");
         }
@@ -381,6 +383,7 @@ async fn people_with_the_clusters_own_roles_handle_tenants_and_privacy_officers_
         }
     }
     bind("officer", &format!("{release}-privacy"));
+    wait_in_force(&client, "officer", &release, ("get", "gdprrequests")).await;
     for verb in ["get", "list", "watch", "create", "update", "patch", "delete"] {
         assert!(ask("officer", verb, "voicemail.dev", "gdprrequests").await, "{verb}");
     }
@@ -396,14 +399,14 @@ async fn people_with_the_clusters_own_roles_handle_tenants_and_privacy_officers_
         assert!(!ask("officer", verb, group, resource).await, "an officer can {verb} {resource}");
     }
     bind("approver", &format!("{release}-approver"));
-    assert!(ask("approver", "approve", "voicemail.dev", "gdprrequests").await);
+    wait_in_force(&client, "approver", &release, ("approve", "gdprrequests")).await;
     for verb in ["create", "delete"] {
         assert!(!ask("approver", verb, "voicemail.dev", "gdprrequests").await, "an approver can {verb}");
     }
 }
 
-/// The cluster's own roles take ours in a moment after they were written.
-async fn wait_for_aggregation(client: &Client, role: &str, namespace: &str, right: (&str, &str)) {
+/// A binding counts a moment after it was written, and the cluster's own roles take ours in as late.
+async fn wait_in_force(client: &Client, role: &str, namespace: &str, right: (&str, &str)) {
     let (world, question) = (
         World::real(),
         Question {
@@ -421,5 +424,5 @@ async fn wait_for_aggregation(client: &Client, role: &str, namespace: &str, righ
         }
         world.sleep(Duration::from_millis(500)).await;
     }
-    panic!("{role} never got our rules");
+    panic!("{role} never got the right to {right:?}");
 }

@@ -37,6 +37,7 @@ pub mod storage_status;
 #[cfg(test)]
 mod tests;
 pub mod validate;
+pub mod words;
 
 use crate::api::conditions::{ConditionStatus, READY, RECONCILING, STORAGE_READY, find_condition};
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
@@ -51,6 +52,7 @@ use kube::{Api, Resource, ResourceExt};
 use status::{Outcome, Seen, compute_status, is_settled, write_status};
 use std::time::Duration;
 use validate::Plan;
+use words::differ_in_words_alone;
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
@@ -188,6 +190,10 @@ async fn report(
     context: &Context,
 ) -> Result<VoicemailTenantStatus, CallError> {
     let status = compute_status(tenant, outcome, Timestamp::now());
+    let only_words = tenant.status.as_ref().is_some_and(|before| differ_in_words_alone(before, &status));
+    if only_words && !context.words.may_change(&tenant.uid().unwrap_or_default()) {
+        return Ok(status);
+    }
     if write_status(&context.client, tenant, &status).await? {
         announce(tenant, &status, context).await;
     }
