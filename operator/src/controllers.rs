@@ -116,7 +116,7 @@ fn watch_ended_requests(
 
 fn watch_children<K>(
     controller: Controller<Guarded<VoicemailTenant>>,
-    context: &Context,
+    context: &Arc<Context>,
     namespace: Option<&str>,
 ) -> Controller<Guarded<VoicemailTenant>>
 where
@@ -125,8 +125,13 @@ where
 {
     let labels = format!("{MANAGED_BY_LABEL}={MANAGER},{TENANT_LABEL}");
     let children = watch_metadata(scoped::<PartialObjectMeta<K>>(&context.client, namespace), &labels);
-    controller.watches_stream(children, |child: PartialObjectMeta<K>| {
+    let context = context.clone();
+    controller.watches_stream(children, move |child: PartialObjectMeta<K>| {
         let tenant = child.labels().get(TENANT_LABEL).cloned();
+        if let Some(tenant) = &tenant {
+            let namespace = child.namespace().unwrap_or_default();
+            context.orphans.note(&K::kind(&()), &namespace, tenant, &child.name_any());
+        }
         tenant.map(|name| sibling::<_, VoicemailTenant>(&child, &name))
     })
 }

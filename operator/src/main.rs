@@ -25,7 +25,9 @@ use voicemail_operator::settings::{Namespaces, Settings, parse_namespaces};
 use voicemail_operator::tenant::kinds::MissingKinds;
 use voicemail_operator::tenant::ledger::Ledgers;
 use voicemail_operator::tenant::looks::Looks;
+use voicemail_operator::tenant::orphans::Orphans;
 use voicemail_operator::tenant::rollout::RolloutBudget;
+use voicemail_operator::tenant::words::Words;
 use voicemail_operator::{controllers, crd_files, import, leader, pre_delete, telemetry};
 
 /// Running reconciles may end within this time after a signal.
@@ -140,6 +142,8 @@ async fn build_context(client: Client, settings: Settings, metrics: Arc<Metrics>
         cores: Cores::default(),
         kinds: MissingKinds::default(),
         looks: Looks::default(),
+        orphans: Orphans::default(),
+        words: Words::default(),
         ledgers: Ledgers::default(),
         rollouts: RolloutBudget::new(settings.max_concurrent_rollouts),
         client,

@@ -19,7 +19,9 @@ use crate::settings::Settings;
 use crate::tenant::kinds::MissingKinds;
 use crate::tenant::ledger::Ledgers;
 use crate::tenant::looks::Looks;
+use crate::tenant::orphans::Orphans;
 use crate::tenant::rollout::{Image, RolloutBudget};
+use crate::tenant::words::Words;
 use backoff::Backoffs;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -64,6 +66,10 @@ pub struct Context {
     pub looks: Looks,
     /// When each tenant's ledger of erasures was read last.
     pub ledgers: Ledgers,
+    /// How often a status may be written for a message alone.
+    pub words: Words,
+    /// Children under names that no tenant wants.
+    pub orphans: Orphans,
     /// Which tenants move to a newer image.
     pub rollouts: RolloutBudget,
 }
@@ -89,7 +95,9 @@ impl Context {
     pub fn forget_tenant(&self, tenant: &VoicemailTenant) {
         let uid = tenant.uid().unwrap_or_default();
         self.looks.forget(&uid);
+        self.words.forget(&uid);
         self.ledgers.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
+        self.orphans.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
         self.rollouts.forget(&uid);
         self.metrics.set_paused(&uid, false);
     }

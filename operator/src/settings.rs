@@ -34,6 +34,9 @@ pub struct Settings {
     /// Tenants that move to a newer default image at a time.
     #[arg(long, env = "MAX_CONCURRENT_ROLLOUTS", default_value_t = 5)]
     pub max_concurrent_rollouts: u16,
+    /// Whether each tenant gets alert rules of its own; false where rules for all tenants are installed.
+    #[arg(long, env = "TENANT_RULES", default_value_t = true, action = clap::ArgAction::Set)]
+    pub tenant_rules: bool,
     /// Data-subject requests reconciled at a time.
     #[arg(long, env = "GDPR_CONCURRENCY", default_value_t = 2)]
     pub gdpr_concurrency: u16,

@@ -5,6 +5,7 @@
 //! [`image::build_image`] puts the image under test on its node, [`namespace::TestNamespace`] gives the test a
 //! place of its own (or [`tenant_place::TenantPlace`], with an operator in it), and [`wait::wait_for`] waits for objects with a deadline and tells why when it passes.
 
+pub mod api_proxy;
 pub mod cluster;
 pub mod command;
 pub mod csi_driver;
@@ -12,6 +13,7 @@ pub mod debian;
 pub mod digest;
 pub mod fake_kubelet;
 pub mod fault_proxy;
+pub mod fault_scene;
 pub mod foreign_operators;
 pub mod image;
 pub mod kubeconform;
@@ -23,6 +25,7 @@ pub mod operator_audit;
 pub mod operator_process;
 pub mod progress;
 pub mod schema_bounds;
+pub mod served_tenant;
 pub mod servers;
 pub mod stage;
 pub mod store_contract;

@@ -24,7 +24,9 @@ use crate::cluster::Cluster;
 use crate::command::run;
 use crate::image::ImageRef;
 
-const ACCOUNT: &str = "voicemail-operator";
+/// Name of the operator's service account.
+pub const ACCOUNT: &str = "voicemail-operator";
+const DIRECT: &str = "kubeconfig-direct";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 const LOG_LINES: usize = 60;
@@ -47,13 +49,29 @@ impl OperatorIdentity {
             cluster.run_kubectl(&["create", "token", ACCOUNT, "-n", namespace, "--duration", "2h"])?;
         let folder = tempfile::tempdir()?;
         let kubeconfig = write_token(&std::fs::read_to_string(cluster.kubeconfig_path())?, token.trim())?;
-        std::fs::write(folder.path().join("kubeconfig"), kubeconfig)?;
+        std::fs::write(folder.path().join("kubeconfig"), &kubeconfig)?;
+        std::fs::write(folder.path().join(DIRECT), kubeconfig)?;
         Ok(Self { namespace: namespace.to_owned(), folder })
     }
 
     /// Its name in the audit log.
     pub fn username(&self) -> String {
         format!("system:serviceaccount:{}:{ACCOUNT}", self.namespace)
+    }
+
+    /// The kubeconfig that leads straight to the API server.
+    pub fn direct_kubeconfig(&self) -> PathBuf {
+        self.path(DIRECT)
+    }
+
+    /// Has the operator reach the API server by plain HTTP at this address, from its next start on.
+    pub fn reroute(&self, address: SocketAddr) -> Result<()> {
+        let mut value: Value = serde_yaml::from_str(&std::fs::read_to_string(self.direct_kubeconfig())?)?;
+        let clusters = value["clusters"].as_array_mut().context("the kubeconfig has no clusters")?;
+        clusters
+            .iter_mut()
+            .for_each(|cluster| cluster["cluster"] = json!({"server": format!("http://{address}")}));
+        Ok(std::fs::write(self.path("kubeconfig"), serde_yaml::to_string(&value)?)?)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -194,6 +212,15 @@ impl OperatorProcess {
     fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
         let child = self.child.as_ref().context("the operator doesn't run")?;
         Ok(rustix::process::kill_process(rustix::process::Pid::from_child(child), signal)?)
+    }
+
+    /// Starts it again if it has ended by itself, as kubelet does with a container; returns whether it had.
+    pub async fn revive(&mut self) -> Result<bool> {
+        let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten().is_some();
+        if ended {
+            self.restart().await?;
+        }
+        Ok(ended)
     }
 
     /// Waits until it ends by itself; returns how.

@@ -53,7 +53,7 @@ impl Scene {
             place.create(tenant).await.unwrap();
             place.wait_ready(&tenant.metadata.name.clone().unwrap()).await.unwrap();
         }
-        let agent = deposit_in_both(&site, &place).await;
+        let agent = deposit_in_both(&site, &place, &[here, there]).await;
         Self { place, site, _master: master, other, agent }
     }
 
@@ -130,14 +130,13 @@ fn tenant_in(
 }
 
 /// A message in each region, and the agent who sees both.
-async fn deposit_in_both(site: &Site, place: &TenantPlace) -> Api {
+async fn deposit_in_both(site: &Site, place: &TenantPlace, tenants: &[VoicemailTenant; 2]) -> Api {
     let namespace = place.namespace.name();
     let mut manifest = TenantManifest::example().unwrap().in_namespace(namespace);
-    let tenant = named_example("two-regions-tenant.yaml").unwrap();
-    manifest.document()["spec"]["tenantId"] = tenant.spec.tenant_id.into();
+    manifest.document()["spec"]["tenantId"] = tenants[0].spec.tenant_id.clone().into();
     let accounts = Accounts::create(site, &manifest).await.unwrap();
-    let here = Tenant::existing(site, namespace, "acme", &manifest).connect().await.unwrap();
-    let there = Tenant::existing(site, namespace, "acme-there", &manifest).connect().await.unwrap();
+    let [here, there] = tenants.each_ref().map(|tenant| Tenant::existing(site, namespace, tenant));
+    let (here, there) = (here.connect().await.unwrap(), there.connect().await.unwrap());
     let as_account = |api: &Api, name: &str| api.with_token(accounts.token(name).unwrap());
     let admin = as_account(&here, "provisioner");
     admin.put_mailbox("1001", "standard", "test").await.unwrap();

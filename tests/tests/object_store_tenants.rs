@@ -181,17 +181,6 @@ async fn a_tenant_on_azure_serves_rolls_for_another_secret_and_leaves_its_object
     let folder = format!("acme/v1/{}", tenant.spec.tenant_id);
     assert_below(&store, &folder).await;
 
-    let refused = place.kubectl(&[
-        "patch",
-        "vmt",
-        "acme",
-        "--type=merge",
-        "-p",
-        r#"{"spec":{"deletionPolicy":"Delete"}}"#,
-    ]);
-    let words = format!("{:#}", refused.unwrap_err());
-    assert!(words.contains("Delete works on volumes alone"), "{words}");
-
     let before = lives(&place).await;
     let path = "/spec/regions/0/storage/azureBlob/credentials/secret/name";
     let patch = json!([{"op": "replace", "path": path, "value": "another"}]).to_string();

@@ -52,7 +52,7 @@ struct Inner {
 }
 
 /// What the tenant document says about the store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Identity {
     /// The store's id.
     pub store_id: String,

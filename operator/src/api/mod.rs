@@ -37,6 +37,8 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const CONSUMERS_LABEL: &str = "voicemail.dev/gdpr-consumers";
 /// Annotation that confirms the deletion of a tenant's data: its value is the tenant's name.
 pub const CONFIRM_DELETION: &str = "voicemail.dev/confirm-deletion";
+/// Annotation that lets a tenant go whose store can't be asked any more: its value is the tenant's name.
+pub const ABANDON_STORE: &str = "voicemail.dev/abandon-store";
 /// Annotation that keeps the operator's hands off a tenant's children while its value is `true`.
 pub const PAUSED: &str = "voicemail.dev/paused";
 /// Annotation whose change makes the operator look at a tenant at once.

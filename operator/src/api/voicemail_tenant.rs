@@ -75,9 +75,7 @@ use serde::{Deserialize, Serialize};
     .message("regions: all workload identities must be the same: the pods have one service account"),
     validation = Rule::new(
     "self.regions.all(a, !has(a.storage.s3) || !has(a.storage.s3.credentials.webIdentity) || self.regions.all(b, !has(b.storage.s3) || !has(b.storage.s3.credentials.webIdentity) || a.storage.s3.credentials.webIdentity.roleArn == b.storage.s3.credentials.webIdentity.roleArn))")
-    .message("regions: all web identities must name the same role: the pods have one service account"),
-    validation = Rule::new("self.deletionPolicy != 'Delete' || self.regions.all(r, has(r.storage.volume))")
-    .message("deletionPolicy: Delete works on volumes alone; on object stores write Retain, and once the tenant is gone remove the objects below PREFIX/v1/TENANTID of each region and the keys Secret yourself")
+    .message("regions: all web identities must name the same role: the pods have one service account")
 )]
 pub struct VoicemailTenantSpec {
     /// Contact-centre id (ccid): names the tenant's tree in every store.
@@ -149,8 +147,8 @@ pub struct VoicemailTenantSpec {
     /// The data-subject rights: times, approvals, and regions that are away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gdpr: Option<Gdpr>,
-    /// What becomes of the data claim and the keys when the tenant is deleted. Delete needs the annotation
-    /// voicemail.dev/confirm-deletion with the tenant's name as its value. Objects in object stores always stay.
+    /// What becomes of the stored data, the claim and the keys when the tenant is deleted. Delete needs the annotation
+    /// voicemail.dev/confirm-deletion with the tenant's name as its value.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

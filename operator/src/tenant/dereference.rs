@@ -200,8 +200,10 @@ async fn list_provider_classes(
     let api: Api<DynamicObject> =
         Api::namespaced_with(client.clone(), &namespace, &provider_class_resource());
     let ours = ListParams::default().labels(&format!("{TENANT_LABEL}={}", tenant.name_any()));
+    let uid = tenant.uid().unwrap_or_default();
+    let owned = |class: &&DynamicObject| class.owner_references().iter().any(|owner| owner.uid == uid);
     match within_deadline("list the SecretProviderClasses", api.list(&ours)).await {
-        Ok(list) => Ok(Some(list.items.iter().map(ResourceExt::name_any).collect())),
+        Ok(list) => Ok(Some(list.items.iter().filter(owned).map(ResourceExt::name_any).collect())),
         Err(error) if error.is_unknown_kind() || error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }

@@ -13,6 +13,8 @@ pub mod access_secrets;
 mod access_tests;
 pub mod apply;
 pub mod build;
+#[cfg(test)]
+mod build_tests;
 pub mod core_config;
 pub mod credentials;
 pub mod deletion;
@@ -24,15 +26,19 @@ pub mod looks;
 #[cfg(test)]
 mod object_store_tests;
 pub mod observe;
+pub mod orphans;
 pub mod reclaim;
 pub mod refusal;
 pub mod rollout;
 pub mod status;
+#[cfg(test)]
+mod status_tests;
 pub mod storage;
 pub mod storage_status;
 #[cfg(test)]
 mod tests;
 pub mod validate;
+pub mod words;
 
 use crate::api::conditions::{
     ACCESS_READY, ConditionStatus, READY, RECONCILING, STORAGE_READY, find_condition,
@@ -41,6 +47,7 @@ use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::{Context, jittered};
 use apply::ApplyError;
+use build::BuildError;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
@@ -48,7 +55,7 @@ use kube::{Api, Resource, ResourceExt};
 use status::{Outcome, Seen, compute_status, is_settled, write_status};
 use std::time::Duration;
 use validate::Plan;
-use voicemail_core::config::ConfigError;
+use words::differ_in_words_alone;
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
@@ -69,9 +76,9 @@ pub enum TenantError {
     /// Applying stopped.
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    /// The configuration can't be written.
+    /// The objects can't be built.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Build(#[from] BuildError),
 }
 
 impl Classified for TenantError {
@@ -79,7 +86,7 @@ impl Classified for TenantError {
         match self {
             Self::Call(error) => error.class(),
             Self::Apply(error) => error.class(),
-            Self::Config(_) => Class::Permanent,
+            Self::Build(error) => error.class(),
         }
     }
 
@@ -87,7 +94,7 @@ impl Classified for TenantError {
         match self {
             Self::Call(error) => error.reason(),
             Self::Apply(error) => error.reason(),
-            Self::Config(_) => "ConfigNotEncodable",
+            Self::Build(error) => error.reason(),
         }
     }
 }
@@ -111,7 +118,7 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     match (tenant.metadata.deletion_timestamp.is_some(), ours) {
         (true, false) => Ok(Action::await_change()),
         (true, true) => {
-            let gone = deletion::finish(&context.client, &tenant).await?;
+            let gone = deletion::finish(&tenant, context).await?;
             if gone {
                 context.forget_tenant(&tenant);
             }
@@ -153,6 +160,7 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Action,
         }
         Err(error) => return Err(error.into()),
     };
+    orphans::remove_orphans(tenant, context).await?;
     let pods = if is_settled(&applied) && !context.looks.is_due(tenant) {
         None
     } else {
@@ -193,6 +201,10 @@ async fn report(
     context: &Context,
 ) -> Result<VoicemailTenantStatus, CallError> {
     let status = compute_status(tenant, outcome, Timestamp::now());
+    let only_words = tenant.status.as_ref().is_some_and(|before| differ_in_words_alone(before, &status));
+    if only_words && !context.words.may_change(&tenant.uid().unwrap_or_default()) {
+        return Ok(status);
+    }
     if write_status(&context.client, tenant, &status).await? {
         announce(tenant, &status, context).await;
     }

@@ -3,16 +3,16 @@
 use super::apply::{Applied, AppliedStorage};
 use super::build::{Built, BuiltStorage, build};
 use super::credentials::{RegionPlan, SecretKind, Source};
-use super::deletion::{Decision, decide};
 use super::dereference::{Facts, StorageFacts};
 use super::observe::{CoreReadiness, PodSeen, RegionSeen};
 use super::refusal::Refusal;
 use super::status::{Outcome, compute_status};
-use super::tests::{applied_outcome, condition, deployment, example, facts, now, plan_with, unready_core};
+use super::status_tests::{applied_outcome, condition, deployment, unready_core};
+use super::tests::{example, facts, now, plan_with};
 use super::validate::Plan;
 use crate::api::conditions::ConditionStatus::{False, True};
 use crate::api::conditions::find_condition;
-use crate::api::voicemail_tenant::{DeletionPolicy, VoicemailTenant, VoicemailTenantStatus};
+use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{Class, Classified};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -376,31 +376,6 @@ fn a_refusal_keeps_what_was_known_of_the_regions() {
     let status = compute_status(&tenant, &Outcome::Refused(&refusal), now());
     assert_eq!(condition(&status, "StorageReady"), (False, "CredentialsMissing".into()));
     assert_eq!(status.regions, tenant.status.unwrap().regions);
-}
-
-// deletion
-
-#[test]
-fn objects_are_never_said_to_be_deleted() {
-    for (mut tenant, place) in [
-        (
-            on_s3(secret("s3")),
-            "aws s3 rm --recursive s3://voice/acme/v1/2c5ea4c0-4067-11e9-8bad-9b1deb4d3b7d/ --endpoint-url https://minio:9000",
-        ),
-        (
-            on_azure(secret("azure")),
-            "--account-name acmevoice --source voicemail --pattern 'a/b/v1/2c5ea4c0-4067-11e9-8bad-9b1deb4d3b7d/*'",
-        ),
-    ] {
-        assert_eq!(decide(&tenant, false, &[]), Decision::Keep);
-        tenant.spec.deletion_policy = DeletionPolicy::Delete;
-        tenant.metadata.annotations =
-            Some(BTreeMap::from([("voicemail.dev/confirm-deletion".into(), "acme".into())]));
-        let Decision::Wait(reason, message) = decide(&tenant, false, &[]) else { panic!() };
-        assert_eq!(reason, "ObjectsNotRemovable");
-        assert!(message.contains(place) && message.contains("Retain"), "{message}");
-        assert_eq!(decide(&tenant, true, &[]), Decision::Keep);
-    }
 }
 
 // examples

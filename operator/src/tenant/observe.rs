@@ -9,6 +9,7 @@ use super::build::service::METRICS_PORT;
 use super::validate::Plan;
 use crate::calls::{CallError, within_deadline};
 use futures::StreamExt;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 const PROBES_AT_A_TIME: usize = 8;
+/// Label that the Job controller gives to a Job's pods: its UID.
+const JOB_LABEL: &str = "batch.kubernetes.io/controller-uid";
 /// The core's own word for a start that is still going on.
 pub const STARTING: &str = "Starting";
 
@@ -84,6 +87,33 @@ pub async fn observe_pods(
         PodSeen { core, ..read_pod(&pod) }
     });
     Ok(futures::stream::iter(seen).buffered(PROBES_AT_A_TIME).collect().await)
+}
+
+/// Looks at a Job's newest pod: how it is, what its command says, and with which status that ended last.
+///
+/// # Errors
+/// The pods can't be listed.
+pub async fn observe_job(
+    client: &Client,
+    http: &reqwest::Client,
+    job: &Job,
+) -> Result<(Option<PodSeen>, Option<i32>), CallError> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), &job.namespace().unwrap_or_default());
+    let parameters = ListParams::default().labels(&format!("{JOB_LABEL}={}", job.uid().unwrap_or_default()));
+    let pods = within_deadline("list the pods", api.list(&parameters)).await?;
+    let newest = pods.items.into_iter().max_by_key(|pod| pod.metadata.creation_timestamp.clone());
+    let Some(pod) = newest else { return Ok((None, None)) };
+    let core = match running_address(&pod) {
+        Some(address) => ask_core(http, address).await,
+        None => None,
+    };
+    Ok((Some(PodSeen { core, ..read_pod(&pod) }), read_exit_code(&pod)))
+}
+
+fn read_exit_code(pod: &Pod) -> Option<i32> {
+    let container = container(pod.status.as_ref()?)?;
+    let states = [&container.state, &container.last_state];
+    states.into_iter().flatten().find_map(|state| state.terminated.as_ref()).map(|end| end.exit_code)
 }
 
 fn running_address(pod: &Pod) -> Option<IpAddr> {

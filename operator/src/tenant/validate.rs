@@ -43,6 +43,8 @@ pub struct Plan {
     pub scheduling: Scheduling,
     /// What Prometheus' operator is given.
     pub monitoring: Monitoring,
+    /// Whether that takes in alert rules: else they are installed for all tenants at once.
+    pub tenant_rules: bool,
     /// CPU and memory of each.
     pub resources: Option<Resources>,
     /// Where the messages are.
@@ -55,6 +57,8 @@ pub struct Plan {
     pub tls_secret: String,
     /// What to do about it.
     pub tls: TlsPlan,
+    /// A certificate was brought, and the one that was made before is still there.
+    pub has_unused_certificate: bool,
 }
 
 /// The Secret with the keys, and whether it must be made.
@@ -100,12 +104,14 @@ pub fn validate(
         operator_namespace: settings.namespace.clone(),
         scheduling: tenant.spec.scheduling.clone().unwrap_or_default(),
         monitoring: tenant.spec.monitoring.clone().unwrap_or_default(),
+        tenant_rules: settings.tenant_rules,
         resources: tenant.spec.resources.clone(),
         storage: plan_storage(tenant, facts)?,
         keys: plan_keys(tenant, facts)?,
         access: plan_access(tenant),
         tls: plan_tls(tenant, facts, &tls_secret)?,
         tls_secret,
+        has_unused_certificate: tenant.spec.tls.is_some() && facts.authority.is_some(),
         config,
         name,
     })

@@ -54,9 +54,31 @@ pub(super) fn down(layout: &Layout, programs: &Programs) -> Result<()> {
 pub(super) fn kill_component(layout: &Layout, component: &str) -> Result<()> {
     let _lock = ClusterLock::acquire()?;
     let state = State::load(layout)?.ok_or_else(|| anyhow!("no local cluster runs"))?;
-    let running = state.processes.iter().find(|running| running.component.name == component);
-    running.with_context(|| format!("the cluster has no component {component}"))?.kill();
+    find_running(&state, component)?.kill();
     Ok(())
+}
+
+/// Ends one program as a crash would, starts it again, and waits until the cluster is healthy.
+pub(super) fn restart_component(layout: &Layout, programs: &Programs, component: &str) -> Result<()> {
+    let _lock = ClusterLock::acquire()?;
+    let recipe = Recipe::render(layout, programs);
+    let state = State::load(layout)?.ok_or_else(|| anyhow!("no local cluster runs"))?;
+    find_running(&state, component)?.kill();
+    Start { layout, programs, recipe: &recipe, state }.repair()
+}
+
+/// Stops one program without ending it, for that long. Nobody repairs the cluster meanwhile.
+pub(super) fn pause_component(layout: &Layout, component: &str, pause: Duration) -> Result<()> {
+    let _lock = ClusterLock::acquire()?;
+    let state = State::load(layout)?.ok_or_else(|| anyhow!("no local cluster runs"))?;
+    let _going_on = find_running(&state, component)?.freeze();
+    std::thread::sleep(pause);
+    Ok(())
+}
+
+fn find_running<'a>(state: &'a State, component: &str) -> Result<&'a Running> {
+    let running = state.processes.iter().find(|running| running.component.name == component);
+    running.with_context(|| format!("the cluster has no component {component}"))
 }
 
 fn remove_present(layout: &Layout) -> Result<()> {

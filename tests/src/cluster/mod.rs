@@ -35,6 +35,7 @@ pub mod volumes;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use kube::Client;
@@ -85,6 +86,21 @@ impl Cluster {
     pub async fn kill_component(&self, component: &str) -> Result<()> {
         let (layout, component) = (self.layout.clone(), component.to_owned());
         tokio::task::spawn_blocking(move || lifecycle::kill_component(&layout, &component)).await?
+    }
+
+    /// Ends a component as a crash would, starts it again and waits until the cluster is healthy. For fault tests.
+    pub async fn restart_component(&self, component: &str) -> Result<()> {
+        let (layout, programs, component) =
+            (self.layout.clone(), self.programs.clone(), component.to_owned());
+        let work = move || lifecycle::restart_component(&layout, &programs, &component);
+        tokio::task::spawn_blocking(work).await?
+    }
+
+    /// Stops a component without ending it, for that long. For fault tests.
+    pub async fn pause_component(&self, component: &str, pause: Duration) -> Result<()> {
+        let (layout, component) = (self.layout.clone(), component.to_owned());
+        let work = move || lifecycle::pause_component(&layout, &component, pause);
+        tokio::task::spawn_blocking(work).await?
     }
 
     /// Names this very cluster; after a replacement it is another.

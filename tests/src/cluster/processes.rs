@@ -78,9 +78,25 @@ impl Running {
         self.process.wait_for_end(Duration::from_secs(10));
     }
 
+    /// Stops it without ending it, until the returned value is dropped.
+    pub(super) fn freeze(&self) -> Frozen {
+        self.process.signal(Signal::STOP);
+        Frozen(self.process)
+    }
+
     /// Asks it to end, then makes it.
     pub(super) fn stop(&self, patience: Duration) -> Result<()> {
         self.process.stop(patience).with_context(|| format!("ending {}", self.component.name))
+    }
+}
+
+/// A process that does nothing for now.
+#[derive(Debug)]
+pub(super) struct Frozen(Process);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.0.signal(Signal::CONT);
     }
 }
 

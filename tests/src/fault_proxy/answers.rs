@@ -1,4 +1,4 @@
-//! Errors as the two kinds of stores say them, and answers with another `Date`.
+//! Errors as the two kinds of stores, and an API server, say them, and answers with another `Date`.
 
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub enum Dialect {
     S3,
     /// The same and the header `x-ms-error-code`.
     Azure,
+    /// A `Status` of an API server of Kubernetes, in JSON.
+    Kubernetes,
 }
 
 /// Why a store refuses a signed request.
@@ -60,18 +62,41 @@ pub(super) fn denied(dialect: Dialect, denial: Denial) -> Response<AnyBody> {
 }
 
 fn write(dialect: Dialect, status: StatusCode, s3: &'static str, azure: &'static str) -> Response<AnyBody> {
+    if dialect == Dialect::Kubernetes {
+        return write_status(status);
+    }
     let code = if dialect == Dialect::S3 { s3 } else { azure };
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>A rule of the fault proxy \
          answered.</Message></Error>"
     );
-    let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
-    let mut answer = Response::new(body);
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    let mut answer = build(status, "application/xml", text);
     if dialect == Dialect::Azure {
         answer.headers_mut().insert("x-ms-error-code", HeaderValue::from_static(azure));
     }
+    answer
+}
+
+fn write_status(status: StatusCode) -> Response<AnyBody> {
+    let reason = match status.as_u16() {
+        403 => "Forbidden",
+        409 => "Conflict",
+        429 => "TooManyRequests",
+        503 => "ServiceUnavailable",
+        _ => "InternalError",
+    };
+    let body = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason,
+        "message": "A rule of the fault proxy answered.", "code": status.as_u16(),
+    });
+    build(status, "application/json", body.to_string())
+}
+
+fn build(status: StatusCode, kind: &'static str, text: String) -> Response<AnyBody> {
+    let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer
 }
 

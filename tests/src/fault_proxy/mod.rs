@@ -152,6 +152,7 @@ impl Shared {
             Fault::Throttled { status, retry_after } => {
                 refuse(request, answers::throttled(self.dialect, status, retry_after)).await
             }
+            Fault::Failed(status) => refuse(request, answers::server_error(self.dialect, status)).await,
             Fault::Denied(denial) => refuse(request, answers::denied(self.dialect, denial)).await,
             Fault::Delayed(delay) => {
                 tokio::time::sleep(delay).await;

@@ -22,6 +22,8 @@ pub enum Fault {
         /// How long the client is asked to wait.
         retry_after: Duration,
     },
+    /// 500, 503 and their like; the server gets nothing.
+    Failed(StatusCode),
     /// 403; the server gets nothing.
     Denied(Denial),
     /// The request is held back for this long.

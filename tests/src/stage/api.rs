@@ -169,6 +169,19 @@ impl Api {
         Ok(response.bytes().await?)
     }
 
+    /// Puts a message under a legal hold.
+    pub async fn hold(&self, mailbox: &str, id: MessageId, reason: &str) -> Result<()> {
+        let path = format!("/mailboxes/{mailbox}/messages/{id}/hold");
+        let request = self.http.put(self.url(&path)).json(&json!({ "reason": reason }));
+        self.send(request, "PUT", &path).await.map(drop)
+    }
+
+    /// Ends a message's legal hold.
+    pub async fn end_hold(&self, mailbox: &str, id: MessageId) -> Result<()> {
+        let path = format!("/mailboxes/{mailbox}/messages/{id}/hold");
+        self.send(self.http.delete(self.url(&path)), "DELETE", &path).await.map(drop)
+    }
+
     /// Asks for a data-subject right.
     pub async fn exercise(&self, operation: Operation, body: &GdprBody) -> Result<GdprAnswer> {
         let path = format!("/gdpr/{}", operation.segment());

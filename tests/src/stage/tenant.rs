@@ -39,6 +39,11 @@ impl TenantManifest {
         Ok(Self(serde_yaml::from_str(&text)?))
     }
 
+    /// That tenant's.
+    pub fn of(tenant: &VoicemailTenant) -> Result<Self> {
+        Ok(Self(serde_json::to_value(tenant)?))
+    }
+
     /// The whole document.
     pub fn document(&mut self) -> &mut Value {
         &mut self.0
@@ -107,13 +112,13 @@ impl Tenant {
         Ok(Self { site: site.clone(), namespace: namespace.to_owned(), name, tenant_id, volume })
     }
 
-    /// A tenant of that name that somebody else has made, with the manifest's id.
-    pub fn existing(site: &Site, namespace: &str, name: &str, manifest: &TenantManifest) -> Self {
+    /// One that somebody else has made.
+    pub fn existing(site: &Site, namespace: &str, tenant: &VoicemailTenant) -> Self {
         Self {
             site: site.clone(),
             namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            tenant_id: manifest.tenant_id().to_owned(),
+            name: tenant.metadata.name.clone().unwrap_or_default(),
+            tenant_id: tenant.spec.tenant_id.clone(),
             volume: None,
         }
     }

@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's failure is a panic")]
 
 mod objects;
+mod request_tables;
+mod store_tables;
 mod tables;
 
 use std::collections::BTreeSet;
@@ -23,7 +25,8 @@ use voicemail_tests::schema_bounds::{Bound, find_bounds};
 use voicemail_tests::tenant_place::prepare_cluster;
 
 use objects::{Kind, apply, edited, full_request, full_tenant};
-use tables::{Row, request_rules, request_transitions, tenant_rules, tenant_transitions};
+use request_tables::{request_rules, request_transitions};
+use tables::{Row, tenant_rules, tenant_transitions};
 
 const AT_A_TIME: usize = 6;
 

@@ -6,6 +6,7 @@
 //!
 //! What can go wrong: the store isn't this tenant's, or doesn't answer: nothing is done then.
 
+mod progress;
 mod replay;
 mod retention;
 mod retire;
@@ -13,8 +14,9 @@ mod show;
 
 pub use replay::{read_ledger, run_replay_erasures};
 
+pub use progress::Progress;
 pub use retention::{MailboxPlan, RetentionCounts, RetentionReport, apply_retention};
-pub use retire::{Retirement, run_retire};
+pub use retire::{Purpose, Retirement, run_retire};
 pub use show::{CommandResult, run_apply_retention, run_fsck};
 
 use crate::clock::World;
@@ -37,6 +39,8 @@ pub enum Access {
     Examine,
     /// Change what the command says.
     Write,
+    /// As `Write`, and a store that holds nothing any more is no obstacle: it was let go or emptied already.
+    Retire,
 }
 
 /// Opens a tenant's stores for a tool.
@@ -65,7 +69,7 @@ pub async fn open_on(
 ) -> Result<Context, OpenError> {
     let guarded = |store: Arc<dyn Store>| match access {
         Access::Read | Access::Examine => Arc::new(ReadOnlyStore::new(store)) as Arc<dyn Store>,
-        Access::Write => store,
+        Access::Write | Access::Retire => store,
     };
     let regions: BTreeMap<_, _> = regions.into_iter().map(|(name, store)| (name, guarded(store))).collect();
     let missing = || StoreError::Refused("no region is the master".into());
@@ -74,9 +78,15 @@ pub async fn open_on(
     let documents = Documents::new(Arc::clone(&store), world.clone());
     let identity = match read_identity(&documents, config, &keys).await {
         Err(OpenError::Store(StoreError::Undecodable { .. })) if access == Access::Examine => {
-            Identity { store_id: String::new(), rule_sets: Vec::new() }
+            Identity::default()
         }
-        other => other?,
+        Ok(None) if access == Access::Retire => Identity::default(),
+        Ok(None) => {
+            return Err(
+                StoreError::Refused("the store holds no tenant: is this the right one?".into()).into()
+            );
+        }
+        other => other?.unwrap_or_default(),
     };
     Ok(Context::new(config.clone(), identity, keys.tenant, store, regions, world.clone()))
 }
@@ -85,11 +95,11 @@ async fn read_identity(
     documents: &Documents,
     config: &TenantConfig,
     keys: &TenantKeys,
-) -> Result<Identity, OpenError> {
-    let empty = || StoreError::Refused("the store holds no tenant: is this the right one?".into());
-    let tenant: TenantDocument = documents.load(&Key::tenant()).await?.ok_or_else(empty)?;
+) -> Result<Option<Identity>, OpenError> {
+    let found: Option<TenantDocument> = documents.load(&Key::tenant()).await?;
+    let Some(tenant) = found else { return Ok(None) };
     tenant.check(&opening(config, &keys.tenant))?;
-    Ok(Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets })
+    Ok(Some(Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets }))
 }
 
 #[cfg(test)]

@@ -1,154 +1,38 @@
 //! `voicemail admin retire`: lets go of a tenant's stores, or removes all that the tenant has in them.
 //!
-//! Flow: [`examine`] counts what is there and finds what stands in the way of a removal: open requests, messages
-//! under a legal hold, other clusters that use the store. [`deregister`] takes a cluster from the tenant document.
-//! [`remove`] deletes region by region, the master last and in it the tenant document at the very end, so that a
-//! removal that was interrupted is still a store of this tenant, and goes on when it is repeated; then it lists
-//! again, which proves that nothing is left.
+//! Flow: [`standing`] counts what is there and finds what stands in the way: open requests, messages under a legal
+//! hold, other clusters that use the store. [`removal`] takes a cluster from the tenant document, or deletes region by
+//! region, the master last and in it the tenant document at the very end, so that a removal that was interrupted is
+//! still a store of this tenant, and goes on when it is repeated; then it lists again, which proves that nothing is
+//! left. A store that holds nothing any more is done already.
 //!
-//! No core may serve meanwhile: one that starts on an empty store claims it anew. On a volume empty folders and lock
-//! files without content stay.
+//! No core may serve meanwhile: one that starts on an empty store claims it anew, and one that serves registers its
+//! cluster again. So the operator first waits beside serving cores until nothing stands in the way, then stops them,
+//! and then lets go, which looks once more. On a volume empty folders and lock files without content stay.
 
-use super::{Access, CommandResult, open};
+mod removal;
+mod standing;
+
+use super::{Access, CommandResult, Progress, open};
 use crate::clock::World;
 use crate::config::TenantConfig;
 use crate::context::Context;
-use crate::fsck::{AUDIO, DOCUMENTS, PREFIXES};
-use crate::gdpr::find_open;
-use crate::model::{Index, TenantDocument};
-use crate::store::documents::Decision;
-use crate::store::patience::delete;
-use crate::store::{Key, StoreError, parse_index};
-use futures::TryStreamExt;
-use std::collections::BTreeMap;
+use crate::store::StoreError;
+use removal::{deregister, remove};
+use standing::{Standing, count_objects, examine};
 use std::io::Write;
+use std::time::Duration;
 
-/// What is there, and what stands in the way of removing it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
-    /// Data-subject requests that haven't ended, by their ids.
-    pub open_runs: Vec<String>,
-    /// Messages under a legal hold.
-    pub held: u64,
-    /// Other clusters that use the store.
-    pub others: Vec<String>,
-    /// Objects and documents by region.
-    pub objects: BTreeMap<String, u64>,
-}
+/// First and longest pause between two looks at what stands in the way.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-impl Standing {
-    /// What stands in the way, a sentence each.
-    pub(super) fn obstacles(&self) -> Vec<String> {
-        let mut obstacles = Vec::new();
-        if !self.open_runs.is_empty() {
-            let runs = self.open_runs.join(", ");
-            obstacles.push(format!("data-subject requests haven't ended: {runs}"));
-        }
-        if self.held > 0 {
-            obstacles.push(format!("{} messages are under a legal hold: end the holds first", self.held));
-        }
-        if !self.others.is_empty() {
-            let names = self.others.join(", ");
-            obstacles.push(format!(
-                "other clusters use the store: {names}. Let them go first (retire --deregister --cluster NAME)"
-            ));
-        }
-        obstacles
-    }
-}
-
-/// Looks.
-///
-/// # Errors
-/// The store's.
-pub(super) async fn examine(context: &Context) -> Result<Standing, StoreError> {
-    let own = context.config().cluster.clone();
-    let tenant: Option<TenantDocument> = context.documents().load(&Key::tenant()).await?;
-    let clusters = tenant.map(|tenant| tenant.clusters).unwrap_or_default();
-    let runs = find_open(context).await?;
-    Ok(Standing {
-        open_runs: runs.iter().map(|run| run.id.to_string()).collect(),
-        held: count_held(context).await?,
-        others: clusters.into_keys().filter(|name| *name != own).collect(),
-        objects: count_objects(context).await?,
-    })
-}
-
-async fn count_held(context: &Context) -> Result<u64, StoreError> {
-    let mut held = 0;
-    let mut keys = context.store().list("mb/");
-    while let Some(key) = keys.try_next().await? {
-        let Some(mailbox) = parse_index(&key) else { continue };
-        let index: Option<Index> = context.documents().load(&Key::index(&mailbox)).await?;
-        let entries = index.unwrap_or_default().entries;
-        held += entries.values().filter(|entry| entry.legal_hold.is_some()).count() as u64;
-    }
-    Ok(held)
-}
-
-async fn count_objects(context: &Context) -> Result<BTreeMap<String, u64>, StoreError> {
-    let mut counts = BTreeMap::new();
-    for (region, prefix) in places(context) {
-        let count =
-            context.region(&region)?.list(prefix).try_fold(0, |count, _| async move { Ok(count + 1) });
-        *counts.entry(region.clone()).or_insert(0) += count.await?;
-    }
-    Ok(counts)
-}
-
-/// Every prefix of every region, the master's last.
-fn places(context: &Context) -> Vec<(String, &'static str)> {
-    let master = context.config().master().map(|region| region.name.clone()).unwrap_or_default();
-    let others = context.regions().map(|(name, _)| name.clone()).filter(|name| *name != master);
-    let audio = others.map(|name| (name, AUDIO)).chain([(master.clone(), AUDIO)]);
-    audio.chain(PREFIXES.iter().map(|prefix| (master.clone(), *prefix))).collect()
-}
-
-/// Takes a cluster from the tenant document; its data stays. False if it wasn't there.
-///
-/// # Errors
-/// The store's.
-pub(super) async fn deregister(context: &Context, cluster: &str) -> Result<bool, StoreError> {
-    let forget = |found: Option<TenantDocument>, _| {
-        let mut tenant = found.unwrap_or_default();
-        match tenant.clusters.remove(cluster) {
-            Some(_) => Decision::Write(tenant, true),
-            None => Decision::Keep(false),
-        }
-    };
-    context.documents().update(&Key::tenant(), forget).await
-}
-
-/// Removes everything; `show` gets the region and how many went so far, every thousand. Returns what is left, which
-/// is none unless somebody writes meanwhile.
-///
-/// # Errors
-/// The store's: repeat it then.
-pub(super) async fn remove(
-    context: &Context,
-    mut show: impl FnMut(&str, u64),
-) -> Result<BTreeMap<String, u64>, StoreError> {
-    let mut gone: BTreeMap<String, u64> = BTreeMap::new();
-    for (region, prefix) in places(context) {
-        let store = context.region(&region)?;
-        let keys: Vec<String> = store.list(prefix).try_collect().await?;
-        for key in keys.iter().filter_map(|key| Key::listed(key)) {
-            delete(store.as_ref(), context.world(), &key).await?;
-            let count = gone.entry(region.clone()).or_default();
-            *count += 1;
-            if count.is_multiple_of(1_000) {
-                show(&region, *count);
-            }
-        }
-    }
-    let left = count_objects(context).await?;
-    if left.values().all(|count| *count == 0) {
-        // Last of all: until then the store says whose it is.
-        for key in DOCUMENTS.iter().rev().filter_map(|key| Key::listed(key)) {
-            delete(context.store(), context.world(), &key).await?;
-        }
-    }
-    Ok(left)
+/// What is to become of the stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// This cluster goes, the data stays.
+    Deregister,
+    /// Everything goes.
+    Remove,
 }
 
 /// What `voicemail admin retire` is to do.
@@ -156,8 +40,15 @@ pub(super) async fn remove(
 pub enum Retirement {
     /// Say what is there and what stands in the way.
     Look,
+    /// Wait until nothing stands in the way.
+    Await(Purpose),
     /// Let a cluster go.
-    Deregister(String),
+    Deregister {
+        /// Which.
+        cluster: String,
+        /// Not while something stands in the way.
+        unless_hindered: bool,
+    },
     /// Remove everything of the tenant of this id, typed once more.
     Remove(String),
 }
@@ -170,13 +61,22 @@ pub async fn run_retire(
     config: &TenantConfig,
     world: &World,
     retirement: &Retirement,
+    progress: &Progress,
     out: &mut (dyn Write + Send),
 ) -> CommandResult {
-    let access = if *retirement == Retirement::Look { Access::Read } else { Access::Write };
+    let access = if *retirement == Retirement::Look { Access::Read } else { Access::Retire };
     let context = open(config, access, world).await?;
     match retirement {
         Retirement::Look => look(&context, out).await,
-        Retirement::Deregister(cluster) => {
+        Retirement::Await(purpose) => {
+            wait_until_clear(&context, *purpose, progress).await?;
+            writeln!(out, "nothing stands in the way")?;
+            Ok(0)
+        }
+        Retirement::Deregister { cluster, unless_hindered } => {
+            if *unless_hindered && is_hindered(&context, Purpose::Deregister, out).await? {
+                return Ok(1);
+            }
             let was_there = deregister(&context, cluster).await?;
             let word = if was_there { "is registered no more" } else { "wasn't registered" };
             writeln!(out, "cluster {cluster} {word}; all data stays")?;
@@ -186,35 +86,69 @@ pub async fn run_retire(
             writeln!(out, "nothing was removed: --confirm takes the tenant's id, {}", config.tenant_id)?;
             Ok(1)
         }
-        Retirement::Remove(_) => remove_unless_hindered(&context, out).await,
+        Retirement::Remove(_) => remove_unless_hindered(&context, progress, out).await,
     }
 }
 
 async fn look(context: &Context, out: &mut (dyn Write + Send)) -> CommandResult {
     let standing = examine(context).await?;
-    for (region, count) in &standing.objects {
+    for (region, count) in count_objects(context).await? {
         writeln!(out, "region {region}: {count} objects and documents")?;
     }
-    report(&standing, out)?;
-    Ok(u8::from(!standing.obstacles().is_empty()))
+    report(&standing, Purpose::Remove, out)?;
+    Ok(u8::from(!standing.obstacles(Purpose::Remove).is_empty()))
 }
 
-fn report(standing: &Standing, out: &mut (dyn Write + Send)) -> std::io::Result<()> {
-    standing.obstacles().iter().try_for_each(|obstacle| writeln!(out, "in the way: {obstacle}"))
+fn report(standing: &Standing, purpose: Purpose, out: &mut (dyn Write + Send)) -> std::io::Result<()> {
+    standing.obstacles(purpose).iter().try_for_each(|(_, words)| writeln!(out, "in the way: {words}"))
 }
 
-async fn remove_unless_hindered(context: &Context, out: &mut (dyn Write + Send)) -> CommandResult {
+/// Looks again and again, at first often.
+async fn wait_until_clear(
+    context: &Context,
+    purpose: Purpose,
+    progress: &Progress,
+) -> Result<(), StoreError> {
+    let mut pause = PAUSE.0;
+    loop {
+        let obstacles = examine(context).await?.obstacles(purpose);
+        let Some((reason, _)) = obstacles.first() else { return Ok(()) };
+        let words: Vec<&str> = obstacles.iter().map(|(_, words)| words.as_str()).collect();
+        progress.tell(reason, words.join("; "));
+        context.world().sleep(pause).await;
+        pause = (2 * pause).min(PAUSE.1);
+    }
+}
+
+async fn is_hindered(
+    context: &Context,
+    purpose: Purpose,
+    out: &mut (dyn Write + Send),
+) -> Result<bool, Box<dyn std::error::Error>> {
     let standing = examine(context).await?;
-    if !standing.obstacles().is_empty() {
-        report(&standing, out)?;
-        writeln!(out, "nothing was removed")?;
+    report(&standing, purpose, out)?;
+    let hindered = !standing.obstacles(purpose).is_empty();
+    if hindered {
+        writeln!(out, "nothing was done")?;
+    }
+    Ok(hindered)
+}
+
+async fn remove_unless_hindered(
+    context: &Context,
+    progress: &Progress,
+    out: &mut (dyn Write + Send),
+) -> CommandResult {
+    if is_hindered(context, Purpose::Remove, out).await? {
         return Ok(1);
     }
     let mut written = Ok(());
     let show = |region: &str, count: u64| {
+        let line = format!("region {region}: {count} removed so far");
         if written.is_ok() {
-            written = writeln!(out, "region {region}: {count} removed so far");
+            written = writeln!(out, "{line}");
         }
+        progress.tell(Progress::REMOVING, line);
     };
     let left = remove(context, show).await?;
     written?;
@@ -235,6 +169,9 @@ mod tests {
     use super::*;
     use crate::gdpr_api::HoldBody;
     use crate::model::Registration;
+    use crate::model::TenantDocument;
+    use crate::store::Key;
+    use crate::store::documents::Decision;
     use crate::testing::{CALLER, OTHER_CALLER, Site, body, mailbox};
 
     const BOX: &str = "1001";
@@ -249,7 +186,7 @@ mod tests {
         site.deposit(BOX, CALLER).await;
         site.deposit(BOX, OTHER_CALLER).await;
         let context = write(&site).await;
-        assert!(examine(&context).await.unwrap().obstacles().is_empty());
+        assert!(examine(&context).await.unwrap().obstacles(Purpose::Remove).is_empty());
         let left = remove(&context, |_, _| {}).await.unwrap();
         assert!(left.values().all(|count| *count == 0), "{left:?}");
         assert!(site.store.load(&Key::tenant()).await.unwrap().is_none());
@@ -273,10 +210,59 @@ mod tests {
         context.documents().update(&Key::tenant(), add).await.unwrap();
         let standing = examine(&context).await.unwrap();
         assert_eq!((standing.held, standing.others.as_slice()), (1, ["elsewhere".to_owned()].as_slice()));
-        assert_eq!(standing.obstacles().len(), 3, "{:?}", standing.obstacles());
+        assert_eq!(standing.obstacles(Purpose::Remove).len(), 3, "{standing:?}");
+
+        let words: Vec<_> = standing.obstacles(Purpose::Deregister).iter().map(|(word, _)| *word).collect();
+        assert_eq!(words, ["OpenGdprRuns", "LegalHold"], "another cluster needs the data, not this one");
 
         assert!(deregister(&context, "elsewhere").await.unwrap());
         assert!(!deregister(&context, "elsewhere").await.unwrap());
         assert!(examine(&context).await.unwrap().others.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_removal_that_was_cut_off_at_its_very_end_is_done_when_it_is_repeated() {
+        let site = Site::in_memory().await;
+        site.deposit(BOX, CALLER).await;
+        remove(&write(&site).await, |_, _| {}).await.unwrap();
+        let context = site.open(&site.config, Access::Retire).await;
+        let (progress, mut out) = (Progress::silent(), Vec::new());
+        assert_eq!(remove_unless_hindered(&context, &progress, &mut out).await.unwrap(), 0);
+        assert!(!deregister(&context, &site.config.cluster).await.unwrap());
+        assert!(site.store.load(&Key::tenant()).await.unwrap().is_none(), "an empty store stays empty");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_ends_when_the_last_hold_does_and_says_meanwhile_what_it_waits_for() {
+        let site = Site::in_memory().await;
+        let id = site.deposit(BOX, CALLER).await;
+        let hold = HoldBody { reason: "court".into() };
+        site.core.gdpr.hold(&mailbox(BOX), id, &hold, "officer").await.unwrap();
+        let context = site.open(&site.config, Access::Retire).await;
+        let progress = Progress::silent();
+        let waiting = wait_until_clear(&context, Purpose::Deregister, &progress);
+        let end_hold = async {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            assert_eq!(progress.seen().reason, "LegalHold");
+            site.core.gdpr.release(&mailbox(BOX), id).await.unwrap();
+        };
+        let (waited, ()) = tokio::join!(waiting, end_hold);
+        waited.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_cluster_is_not_let_go_while_a_message_is_held() {
+        let site = Site::in_memory().await;
+        let id = site.deposit(BOX, CALLER).await;
+        let hold = HoldBody { reason: "court".into() };
+        site.core.gdpr.hold(&mailbox(BOX), id, &hold, "officer").await.unwrap();
+        let context = site.open(&site.config, Access::Retire).await;
+        let mut out = Vec::new();
+        assert!(is_hindered(&context, Purpose::Deregister, &mut out).await.unwrap());
+        let said = String::from_utf8(out).unwrap();
+        assert!(
+            said.contains("1 messages are under a legal hold") && said.contains("nothing was done"),
+            "{said}"
+        );
     }
 }

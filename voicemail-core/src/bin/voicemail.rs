@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use voicemail_core::admin::Retirement;
+use voicemail_core::admin::{Progress, Purpose, Retirement};
 use voicemail_core::clock::World;
 use voicemail_core::config::TenantConfig;
 use voicemail_core::server::Server;
@@ -86,23 +86,7 @@ enum AdminCommand {
     },
     /// Let go of a tenant's stores, or remove all that it has in them, once no core serves it: 0 done, 1 something
     /// stands in the way, 2 couldn't. Without a flag only say what is there
-    Retire {
-        /// Configuration, YAML
-        #[arg(long)]
-        config: PathBuf,
-        /// Let a cluster go; all data stays
-        #[arg(long, conflicts_with = "remove")]
-        deregister: bool,
-        /// Which cluster; the configuration's own when absent
-        #[arg(long, requires = "deregister")]
-        cluster: Option<String>,
-        /// Remove everything, for ever
-        #[arg(long, requires = "confirm")]
-        remove: bool,
-        /// The tenant's id, typed once more
-        #[arg(long, requires = "remove")]
-        confirm: Option<String>,
-    },
+    Retire(RetireArguments),
     /// Check every invariant over the whole store: 0 clean, 1 findings, 2 couldn't check
     Fsck {
         /// Configuration, YAML
@@ -115,6 +99,55 @@ enum AdminCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(clap::Args)]
+struct RetireArguments {
+    /// Configuration, YAML
+    #[arg(long, default_value = POD_CONFIG)]
+    config: PathBuf,
+    /// Only wait until nothing stands in the way of letting this cluster go, or of removing everything; cores may serve
+    #[arg(long, value_enum, conflicts_with_all = ["deregister", "remove"])]
+    await_clear: Option<ClearFor>,
+    /// Let a cluster go; all data stays
+    #[arg(long, conflicts_with = "remove")]
+    deregister: bool,
+    /// Which cluster; the configuration's own when absent
+    #[arg(long, requires = "deregister")]
+    cluster: Option<String>,
+    /// Not while a data-subject request is open or a message is under a legal hold
+    #[arg(long, requires = "deregister")]
+    unless_hindered: bool,
+    /// Remove everything, for ever
+    #[arg(long, requires = "confirm")]
+    remove: bool,
+    /// The tenant's id, typed once more
+    #[arg(long, requires = "remove")]
+    confirm: Option<String>,
+    /// Answer /readyz at the configuration's metrics address with what is going on, as a pod of the operator's does
+    #[arg(long)]
+    report: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ClearFor {
+    Deregister,
+    Remove,
+}
+
+impl RetireArguments {
+    fn retirement(&self, config: &TenantConfig) -> Retirement {
+        match (self.await_clear, self.deregister, &self.confirm) {
+            (Some(ClearFor::Deregister), ..) => Retirement::Await(Purpose::Deregister),
+            (Some(ClearFor::Remove), ..) => Retirement::Await(Purpose::Remove),
+            (None, _, Some(confirmed)) => Retirement::Remove(confirmed.clone()),
+            (None, true, None) => Retirement::Deregister {
+                cluster: self.cluster.clone().unwrap_or(config.cluster.clone()),
+                unless_hindered: self.unless_hindered,
+            },
+            (None, false, None) => Retirement::Look,
+        }
+    }
 }
 
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
@@ -195,14 +228,12 @@ async fn administer_store(command: &AdminCommand) -> Outcome {
             let ledger = admin::read_ledger(&config, ledger.as_deref())?;
             admin::run_replay_erasures(&config, &world, &ledger, &mut out).await?
         }
-        AdminCommand::Retire { config, deregister, cluster, remove: _, confirm } => {
-            let config = read(config)?;
-            let retirement = match (deregister, confirm) {
-                (_, Some(confirmed)) => Retirement::Remove(confirmed.clone()),
-                (true, None) => Retirement::Deregister(cluster.clone().unwrap_or(config.cluster.clone())),
-                (false, None) => Retirement::Look,
-            };
-            admin::run_retire(&config, &world, &retirement, &mut out).await?
+        AdminCommand::Retire(arguments) => {
+            let config = read(&arguments.config)?;
+            let address = config.listen.metrics;
+            let progress =
+                if arguments.report { Progress::serve(address).await? } else { Progress::silent() };
+            admin::run_retire(&config, &world, &arguments.retirement(&config), &progress, &mut out).await?
         }
         AdminCommand::Fsck { config, repair, json } => {
             admin::run_fsck(&read(config)?, &world, *repair, *json, &mut out).await?

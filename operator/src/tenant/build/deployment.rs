@@ -65,7 +65,8 @@ fn build_strategy() -> DeploymentStrategy {
     }
 }
 
-fn build_pod(plan: &Plan) -> PodSpec {
+/// The pods' specification.
+pub(super) fn build_pod(plan: &Plan) -> PodSpec {
     let scheduling = &plan.scheduling;
     PodSpec {
         node_selector: build_node_selector(scheduling),
@@ -120,7 +121,8 @@ fn build_spread(plan: &Plan) -> TopologySpreadConstraint {
     }
 }
 
-fn build_container(plan: &Plan) -> Container {
+/// The core's container.
+pub(super) fn build_container(plan: &Plan) -> Container {
     Container {
         name: CONTAINER.into(),
         image: Some(plan.image.clone()),

@@ -3,7 +3,7 @@
 //! Flow: one file per kind; [`build`] collects what server-side apply maintains. Secrets with made material
 //! are built here too, but from material that the caller made, and only when they are due.
 //!
-//! What can go wrong: only a configuration that can't be written as YAML.
+//! What can go wrong: only a [`BuildError`].
 
 pub mod autoscaler;
 pub mod certificate;
@@ -16,6 +16,8 @@ pub mod ledger;
 pub mod names;
 pub mod network_policy;
 pub mod pod_monitor;
+pub mod prometheus_rule;
+pub mod retire_job;
 pub mod secret_provider_class;
 pub mod service;
 pub mod service_account;
@@ -24,12 +26,38 @@ pub mod volumes;
 use super::credentials::Source;
 use super::storage::{ClaimPlan, StoragePlan};
 use super::validate::Plan;
+use crate::calls::{Class, Classified};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::DynamicObject;
+
+/// Why the objects can't be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The configuration can't be written.
+    #[error(transparent)]
+    Config(#[from] voicemail_core::config::ConfigError),
+    /// The alert rules that are part of this program can't be read: a fault of ours.
+    #[error("the alert rules can't be read: {0}")]
+    Rules(#[from] serde_yaml::Error),
+}
+
+impl Classified for BuildError {
+    fn class(&self) -> Class {
+        Class::Permanent
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "ConfigNotEncodable",
+            Self::Rules(_) => "RulesUnreadable",
+        }
+    }
+}
 
 /// The objects that should exist, not yet applied.
 #[derive(Clone, Debug)]
@@ -50,6 +78,8 @@ pub struct Built {
     pub autoscaler: Option<HorizontalPodAutoscaler>,
     /// Finds the pods' metrics, where the cluster knows the kind; none where the tenant wants none.
     pub pod_monitor: Option<DynamicObject>,
+    /// Alerts about the tenant's data-subject requests, likewise.
+    pub prometheus_rule: Option<DynamicObject>,
     /// The pods.
     pub deployment: Deployment,
 }
@@ -86,8 +116,8 @@ fn build_storage(plan: &Plan) -> BuiltStorage {
 /// Builds everything.
 ///
 /// # Errors
-/// The configuration can't be written as YAML.
-pub fn build(plan: &Plan) -> Result<Built, voicemail_core::config::ConfigError> {
+/// See [`BuildError`].
+pub fn build(plan: &Plan) -> Result<Built, BuildError> {
     Ok(Built {
         service_account: service_account::build_service_account(plan),
         config: config::build_config_map(plan)?,
@@ -101,6 +131,7 @@ pub fn build(plan: &Plan) -> Result<Built, voicemail_core::config::ConfigError> 
         network_policy: network_policy::build_network_policy(plan),
         autoscaler: autoscaler::build_autoscaler(plan),
         pod_monitor: pod_monitor::build_pod_monitor(plan),
+        prometheus_rule: prometheus_rule::build_prometheus_rule(plan)?,
         deployment: deployment::build_deployment(plan),
     })
 }

@@ -45,6 +45,16 @@ pub fn peers_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-peers")
 }
 
+/// Name of the Job that waits until nothing stands in the way of a deletion.
+pub fn check_job_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail-retire-check")
+}
+
+/// Name of the Job that lets go of the store.
+pub fn retire_job_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail-retire")
+}
+
 /// Name of the SecretProviderClass of a region.
 pub fn provider_class_name(tenant: &str, region: &str) -> String {
     format!("{tenant}-voicemail-{region}")

@@ -24,7 +24,13 @@ pub(super) fn temporary(root: &Path) -> Result<NamedTempFile, StoreError> {
     tempfile::Builder::new()
         .prefix("t.")
         .tempfile_in(&folder)
+        .map_err(without_name)
         .map_err(unavailable("a temporary file can't be made"))
+}
+
+/// The name is another one each time, and whoever reports a failure would report a new one each time.
+fn without_name(error: io::Error) -> io::Error {
+    io::Error::from(error.kind())
 }
 
 /// Makes the folder of temporary files.

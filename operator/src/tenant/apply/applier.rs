@@ -1,0 +1,161 @@
+//! Brings one child to what it should be, or takes away one that isn't wanted: read, compare, write only if they differ.
+
+use super::ApplyError;
+use crate::api::{MANAGER, TENANT_LABEL};
+use crate::calls::{CallError, Class, Classified, within_deadline};
+use crate::tenant::build::names::child_name;
+use crate::tenant::drift::{APPLIED_HASH, hash, is_current};
+use crate::tenant::kinds::MissingKinds;
+use crate::tenant::validate::Plan;
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::fmt::Debug;
+
+/// What every child's type can do.
+pub trait Live: Resource + Clone + Debug + Serialize + DeserializeOwned {}
+
+impl<K> Live for K where K: Resource + Clone + Debug + Serialize + DeserializeOwned {}
+
+/// A child of a kind that every cluster has.
+pub(super) trait Child:
+    Live + Resource<Scope = NamespaceResourceScope, DynamicType = ()> + k8s_openapi::Resource
+{
+}
+
+impl<K> Child for K where
+    K: Live + Resource<Scope = NamespaceResourceScope, DynamicType = ()> + k8s_openapi::Resource
+{
+}
+
+/// Works on one tenant's children.
+pub(super) struct Applier<'a> {
+    pub(super) client: &'a Client,
+    pub(super) kinds: &'a MissingKinds,
+    pub(super) plan: &'a Plan,
+}
+
+impl Applier<'_> {
+    /// Brings a child of a built-in kind to what it should be.
+    pub(super) async fn converge<K: Child>(&self, desired: K) -> Result<K, ApplyError> {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &self.plan.namespace);
+        self.converge_in(&api, K::KIND, stamp(&desired, K::API_VERSION, K::KIND)?).await
+    }
+
+    /// Reads the live object and applies the desired one only if they differ.
+    pub(super) async fn converge_in<K: Live>(
+        &self,
+        api: &Api<K>,
+        kind: &str,
+        desired: Value,
+    ) -> Result<K, ApplyError> {
+        let name = desired["metadata"]["name"].as_str().unwrap_or_default();
+        let live = within_deadline("read a child", api.get_opt(name)).await?;
+        self.converge_from(api, kind, live, desired).await
+    }
+
+    /// As [`Self::converge_in`], on the live object as it was just read.
+    pub(super) async fn converge_from<K: Live>(
+        &self,
+        api: &Api<K>,
+        kind: &str,
+        live: Option<K>,
+        desired: Value,
+    ) -> Result<K, ApplyError> {
+        let name = desired["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let existed = live.is_some();
+        if let Some(live) = live {
+            self.check_ours(&live, kind)?;
+            if is_current(&desired, &serde_json::to_value(&live)?) {
+                return Ok(live);
+            }
+        }
+        tracing::info!(kind, namespace = self.plan.namespace, name, "applying");
+        let (parameters, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(&desired));
+        match within_deadline("apply a child", api.patch(&name, &parameters, &patch)).await {
+            Ok(applied) if is_current(&desired, &serde_json::to_value(&applied)?) => Ok(applied),
+            Err(error) if !(existed && error.class() == Class::Permanent) => Err(error.into()),
+            _ => self.overwrite(api, kind, &name, &desired).await,
+        }
+    }
+
+    /// Server-side apply adds to a list that somebody changed; a merge patch replaces it.
+    async fn overwrite<K: Live>(
+        &self,
+        api: &Api<K>,
+        kind: &str,
+        name: &str,
+        desired: &Value,
+    ) -> Result<K, ApplyError> {
+        tracing::info!(kind, namespace = self.plan.namespace, name, "overwriting a list that was changed");
+        let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
+        Ok(within_deadline("apply a child", api.patch(name, &parameters, &Patch::Merge(desired))).await?)
+    }
+
+    pub(super) fn check_ours<K: Resource>(&self, live: &K, kind: &str) -> Result<(), ApplyError> {
+        let labelled = live.labels().get(TENANT_LABEL) == Some(&self.plan.name);
+        let owned = live.owner_references().iter().any(|owner| owner.uid == self.plan.owner.uid);
+        if labelled || owned {
+            return Ok(());
+        }
+        Err(ApplyError::NameTaken { kind: kind.to_owned(), name: live.name_any() })
+    }
+
+    /// Removes a child that isn't wanted any more, if it is this tenant's own.
+    pub(super) async fn remove<K: Live>(&self, api: &Api<K>, kind: &str) -> Result<(), ApplyError> {
+        self.remove_named(api, kind, &child_name(&self.plan.name)).await
+    }
+
+    /// As [`Self::remove`], under another name.
+    pub(super) async fn remove_named<K: Live>(
+        &self,
+        api: &Api<K>,
+        kind: &str,
+        name: &str,
+    ) -> Result<(), ApplyError> {
+        Ok(remove_owned(api, kind, name, &self.plan.name, &self.plan.owner.uid).await?)
+    }
+}
+
+/// Removes an object if it has the tenant's label and the tenant is its owner; labels alone may have been copied. The
+/// object that was looked at goes, and no other one that took its name meanwhile.
+///
+/// # Errors
+/// The API server refuses or doesn't answer. An object that isn't there is no error.
+pub async fn remove_owned<K: Live>(
+    api: &Api<K>,
+    kind: &str,
+    name: &str,
+    tenant: &str,
+    owner: &str,
+) -> Result<(), CallError> {
+    let Some(live) = within_deadline("read a child", api.get_opt(name)).await? else { return Ok(()) };
+    let labelled = live.labels().get(TENANT_LABEL).is_some_and(|label| label == tenant);
+    if !labelled || !live.owner_references().iter().any(|reference| reference.uid == owner) {
+        return Ok(());
+    }
+    tracing::info!(kind, namespace = live.namespace(), name, "deleting, as it isn't wanted any more");
+    let preconditions = Some(Preconditions { uid: live.uid(), resource_version: None });
+    let parameters = DeleteParams { preconditions, ..DeleteParams::background() };
+    match within_deadline("delete a child", api.delete(name, &parameters)).await {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The object as JSON, with its kind and the hash of itself.
+pub(super) fn stamp(
+    desired: &impl Serialize,
+    api_version: &str,
+    kind: &str,
+) -> Result<Value, serde_json::Error> {
+    let mut value = serde_json::to_value(desired)?;
+    let hash = hash(&value);
+    value["apiVersion"] = json!(api_version);
+    value["kind"] = json!(kind);
+    value["metadata"]["annotations"][APPLIED_HASH] = json!(hash);
+    Ok(value)
+}

@@ -1,0 +1,76 @@
+//! Secrets that the operator makes: the keys, once; the authority and the serving certificate, when they are due; and
+//! taking away a certificate that was made, once another one was brought.
+
+use super::ApplyError;
+use super::applier::Applier;
+use crate::api::MANAGER;
+use crate::calls::within_deadline;
+use crate::tenant::build::certificate::{build_authority_secret, make_authority, make_serving_secret};
+use crate::tenant::build::keys::{build_keys_secret, generate_keys};
+use crate::tenant::build::names::{ca_name, tls_name};
+use crate::tenant::validate::TlsPlan;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+
+impl Applier<'_> {
+    /// Creates the keys' Secret, when the plan says that there never was one. Never replaces.
+    pub(super) async fn ensure_keys(&self) -> Result<(), ApplyError> {
+        if !self.plan.keys.make {
+            return Ok(());
+        }
+        let material = generate_keys().map_err(|error| ApplyError::Material(error.to_string()))?;
+        let secret = build_keys_secret(self.plan, &material);
+        let parameters = PostParams { field_manager: Some(MANAGER.into()), ..Default::default() };
+        within_deadline("create the keys' Secret", self.secrets().create(&parameters, &secret)).await?;
+        Ok(())
+    }
+
+    /// Makes what is due of authority and serving certificate.
+    pub(super) async fn ensure_certificate(&self, now: Timestamp) -> Result<(), ApplyError> {
+        let material = |error: crate::tenant::build::certificate::CertificateError| {
+            ApplyError::Material(error.to_string())
+        };
+        let authority = match &self.plan.tls {
+            TlsPlan::Keep => return Ok(()),
+            TlsPlan::Renew(authority) => authority.clone(),
+            TlsPlan::Start => {
+                let authority = make_authority(self.plan, now).map_err(material)?;
+                self.apply_secret(build_authority_secret(self.plan, &authority)).await?;
+                authority
+            }
+        };
+        self.apply_secret(make_serving_secret(self.plan, &authority, now).map_err(material)?).await
+    }
+
+    pub(super) async fn apply_secret(&self, secret: Secret) -> Result<(), ApplyError> {
+        let name = secret.name_any();
+        if let Some(live) = within_deadline("read a Secret", self.secrets().get_opt(&name)).await? {
+            self.check_ours(&live, "Secret")?;
+        }
+        tracing::info!(kind = "Secret", namespace = self.plan.namespace, name, "applying");
+        let parameters = PatchParams::apply(MANAGER).force();
+        within_deadline("apply a Secret", self.secrets().patch(&name, &parameters, &Patch::Apply(&secret)))
+            .await?;
+        Ok(())
+    }
+
+    pub(super) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.plan.namespace)
+    }
+
+    /// Takes away the certificate that nothing mounts any more. The authority goes last: while it is there, this is
+    /// repeated.
+    pub(super) async fn remove_unused_certificate(&self) -> Result<(), ApplyError> {
+        if !self.plan.has_unused_certificate {
+            return Ok(());
+        }
+        for name in [tls_name(&self.plan.name), ca_name(&self.plan.name)] {
+            if name != self.plan.tls_secret {
+                self.remove_named(&self.secrets(), "Secret", &name).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! The PrometheusRule with alerts about one tenant's data-subject requests. Made where the cluster knows the kind,
+//! unless the chart's rules, which are the same for all tenants at once, are installed.
+//!
+//! The rules are the chart's file, with each metric narrowed to what the tenant's PodMonitor scrapes.
+
+use super::super::validate::Plan;
+use super::names::child_name;
+use super::pod_monitor::chosen_by_labels;
+use kube::api::DynamicObject;
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+
+const RULES: &str = include_str!("../../../../charts/voicemail-operator/alerts/data-subject-rights.yaml");
+const METRIC: &str = "voicemail_gdpr_";
+
+/// The kind.
+pub fn prometheus_rule_resource() -> ApiResource {
+    let kind = GroupVersionKind::gvk("monitoring.coreos.com", "v1", "PrometheusRule");
+    ApiResource::from_gvk_with_plural(&kind, "prometheusrules")
+}
+
+/// Builds the rules, unless the tenant wants no monitoring or the chart has installed them for all tenants.
+///
+/// # Errors
+/// The file isn't YAML, which a test of this program excludes.
+pub fn build_prometheus_rule(plan: &Plan) -> Result<Option<DynamicObject>, serde_yaml::Error> {
+    if !plan.monitoring.enabled || !plan.tenant_rules {
+        return Ok(None);
+    }
+    let mut rules = DynamicObject::new(&child_name(&plan.name), &prometheus_rule_resource());
+    rules.metadata = chosen_by_labels(plan);
+    let mut spec: Value = serde_yaml::from_str(RULES)?;
+    narrow(&mut spec, &plan.namespace, &child_name(&plan.name));
+    rules.data = json!({ "spec": spec });
+    Ok(Some(rules))
+}
+
+/// Prometheus' operator gives the job of a PodMonitor the name `NAMESPACE/NAME`.
+fn narrow(value: &mut Value, namespace: &str, name: &str) {
+    match value {
+        Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| match value {
+            Value::String(text) if key == "expr" => {
+                *text = narrow_metrics(
+                    text,
+                    &format!("{{namespace=\"{namespace}\",job=\"{namespace}/{name}\"}}"),
+                );
+            }
+            _ => narrow(value, namespace, name),
+        }),
+        Value::Array(items) => items.iter_mut().for_each(|item| narrow(item, namespace, name)),
+        _ => {}
+    }
+}
+
+/// Puts the selector behind each of our metrics.
+fn narrow_metrics(expression: &str, selector: &str) -> String {
+    let mut parts = expression.split(METRIC);
+    let mut narrowed = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(part.len());
+        let (metric, rest) = part.split_at(end);
+        narrowed.extend([METRIC, metric, selector, rest]);
+    }
+    narrowed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_of_every_rule_is_narrowed_to_the_tenant() {
+        let mut spec: Value = serde_yaml::from_str(RULES).unwrap();
+        narrow(&mut spec, "voice", "acme-voicemail");
+        let text = spec.to_string().replace('\\', "");
+        let (metrics, narrowed) = (
+            text.matches("(voicemail_gdpr_").count(),
+            text.matches("{namespace=\"voice\",job=\"voice/acme-voicemail\"})").count(),
+        );
+        assert!(metrics >= 4 && metrics == narrowed, "{text}");
+    }
+
+    #[test]
+    fn a_selector_goes_behind_the_metric_and_nowhere_else() {
+        let narrowed = narrow_metrics("max by (job) (voicemail_gdpr_a) / voicemail_gdpr_b > 0.5", "{x}");
+        assert_eq!(narrowed, "max by (job) (voicemail_gdpr_a{x}) / voicemail_gdpr_b{x} > 0.5");
+    }
+}

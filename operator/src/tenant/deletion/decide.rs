@@ -1,0 +1,112 @@
+//! What is to be done about a tenant that is being deleted. Pure.
+
+use crate::api::voicemail_tenant::DeletionPolicy;
+use crate::api::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
+use crate::tenant::build::retire_job::Ending;
+use kube::ResourceExt;
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Wait, for this reason: (reason, message).
+    Wait(&'static str, String),
+    /// Let the tenant go with its namespace, which takes everything.
+    LetGo,
+    /// Let the tenant go without a word to its store, because a person said so.
+    Abandon,
+    /// Let go of the store, then of the tenant.
+    Retire(Ending),
+}
+
+/// Decides. `open` are the data-subject requests that haven't ended, by their names.
+pub fn decide(tenant: &VoicemailTenant, namespace_ends: bool, open: &[String]) -> Decision {
+    let (name, namespace) = (tenant.name_any(), tenant.namespace().unwrap_or_default());
+    let typed = |annotation: &str| tenant.annotations().get(annotation) == Some(&name);
+    if namespace_ends {
+        return Decision::LetGo;
+    }
+    if typed(ABANDON_STORE) {
+        return Decision::Abandon;
+    }
+    if !open.is_empty() {
+        let message = format!("waits for open data-subject requests: {}", open.join(", "));
+        return Decision::Wait("OpenGdprRequests", message);
+    }
+    if tenant.spec.deletion_policy == DeletionPolicy::Retain {
+        return Decision::Retire(Ending::Deregister);
+    }
+    if !typed(CONFIRM_DELETION) {
+        let command = format!("kubectl annotate vmt {name} -n {namespace} {CONFIRM_DELETION}={name}");
+        let message =
+            format!("deletionPolicy is Delete: to delete all messages and keys for ever, type: {command}");
+        return Decision::Wait("ConfirmationMissing", message);
+    }
+    Decision::Retire(Ending::Remove)
+}
+
+/// How a person lets the tenant go whose store can't be asked any more.
+pub fn way_out(tenant: &VoicemailTenant) -> String {
+    let (name, namespace) = (tenant.name_any(), tenant.namespace().unwrap_or_default());
+    format!(
+        "If the store is gone for good: kubectl annotate vmt {name} -n {namespace} {ABANDON_STORE}={name} lets the \
+         tenant go and leaves store, claim and Secrets as they are"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::tests::tenant;
+    use serde_json::json;
+
+    fn deleting(policy: &str, confirmed: &str) -> VoicemailTenant {
+        tenant(|value| {
+            value["spec"]["deletionPolicy"] = json!(policy);
+            value["metadata"]["annotations"] = json!({"voicemail.dev/confirm-deletion": confirmed});
+        })
+    }
+
+    #[test]
+    fn retain_takes_the_cluster_out_of_the_store_and_nothing_else() {
+        let decision = decide(&deleting("Retain", "acme"), false, &[]);
+        assert_eq!(decision, Decision::Retire(Ending::Deregister));
+    }
+
+    #[test]
+    fn delete_needs_the_typed_name_and_says_what_to_type() {
+        let Decision::Wait(reason, message) = decide(&deleting("Delete", "other"), false, &[]) else {
+            panic!()
+        };
+        assert_eq!(reason, "ConfirmationMissing");
+        assert!(
+            message.contains("kubectl annotate vmt acme -n voice voicemail.dev/confirm-deletion=acme"),
+            "{message}"
+        );
+        let confirmed = decide(&deleting("Delete", "acme"), false, &[]);
+        assert_eq!(confirmed, Decision::Retire(Ending::Remove));
+    }
+
+    #[test]
+    fn open_requests_block_deletion_under_either_policy() {
+        for policy in ["Retain", "Delete"] {
+            let decision = decide(&deleting(policy, "acme"), false, &["forget".into()]);
+            assert!(matches!(decision, Decision::Wait("OpenGdprRequests", _)), "{decision:?}");
+        }
+    }
+
+    #[test]
+    fn a_terminating_namespace_is_never_held_up() {
+        assert_eq!(decide(&deleting("Delete", ""), true, &["forget".into()]), Decision::LetGo);
+    }
+
+    #[test]
+    fn a_person_can_let_a_tenant_go_whose_store_is_gone() {
+        let abandoning = |name: &str| {
+            let mut tenant = deleting("Delete", "");
+            tenant.annotations_mut().insert(ABANDON_STORE.into(), name.into());
+            decide(&tenant, false, &["forget".into()])
+        };
+        assert_eq!(abandoning("acme"), Decision::Abandon);
+        assert!(matches!(abandoning("other"), Decision::Wait("OpenGdprRequests", _)));
+    }
+}

@@ -1,0 +1,162 @@
+//! Deleting a tenant: waits for what must not be cut short, lets go of the store, then of the tenant.
+//!
+//! ```text
+//!  decide ─▶ check Job (cores serve) ─▶ stop the cores ─▶ end Job ─▶ claim, ledger, keys (Delete alone) ─▶ finalizer
+//!               ▲ open requests, holds, other clusters: waits        │ something came between: begin again
+//!               └────────────────────────────────────────────────────┘
+//! ```
+//!
+//! [`decide`](decide::decide) and [`progress`] are pure. Under `Retain` the end Job takes this cluster out of the store's
+//! register and all data stays; under `Delete`, confirmed by the tenant's name in an annotation, it removes all that the
+//! tenant has in every region and lists again, which proves the store empty. Owned children go by garbage collection
+//! afterwards. Each step is found anew from the Jobs, so a restart of the operator loses nothing.
+//!
+//! What can go wrong: the store is gone for good, or the Job can't start. Then a condition and an event say so, with
+//! the annotation that lets the tenant go all the same. A terminating namespace takes everything anyway, so there the
+//! finalizer never holds it up. It is let go as soon as the namespace ends ([`let_go_with_namespace`]), when the pods
+//! go: the operator's own rights in that namespace may go at the same time as the tenant, and then nobody could remove
+//! the finalizer.
+
+pub mod decide;
+mod destroy;
+mod finalizer;
+pub mod progress;
+mod retire;
+
+pub use finalizer::add_finalizer;
+
+use super::TenantError;
+use super::apply::Retirement;
+use super::build::retire_job::Ending;
+use super::status::write_status;
+use crate::api::conditions::{
+    DELETION_BLOCKED, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
+};
+use crate::api::{FINALIZER, GdprRequest, VoicemailTenant};
+use crate::calls::{CallError, within_deadline};
+use crate::runtime::Context;
+use decide::{Decision, decide};
+use finalizer::remove_finalizer;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ListParams;
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Client, Resource, ResourceExt};
+use progress::Report;
+use retire::Step;
+
+/// Does the next step. Returns whether the tenant may go, which it then does.
+///
+/// # Errors
+/// The API server refuses or doesn't answer; the finalizer stays and the step is repeated.
+pub async fn finish(tenant: &VoicemailTenant, context: &Context) -> Result<bool, TenantError> {
+    let (client, namespace) = (&context.client, tenant.namespace().unwrap_or_default());
+    let ends = namespace_ends(client, &namespace).await?;
+    let open = if ends { Vec::new() } else { open_requests(client, &namespace, &tenant.name_any()).await? };
+    match decide(tenant, ends, &open) {
+        Decision::Wait(reason, message) => {
+            // Cores that were stopped already must serve again: what is waited for needs them.
+            Retirement::withdraw_for(client, tenant).await?;
+            report(tenant, &Report::blocked(reason, message), context).await?;
+            return Ok(false);
+        }
+        Decision::LetGo => {}
+        Decision::Abandon => {
+            let words = "the tenant goes without a word to its store, as its annotation says; store, claim and Secrets \
+                         stay";
+            tell(tenant, EventType::Warning, "StoreAbandoned", words, context).await;
+        }
+        Decision::Retire(ending) => match retire::advance(tenant, ending, context).await? {
+            Step::Under(under) => {
+                report(tenant, &under, context).await?;
+                return Ok(false);
+            }
+            step => conclude(tenant, ending, &step, context).await?,
+        },
+    }
+    remove_finalizer(client, tenant).await?;
+    Ok(true)
+}
+
+/// Nothing holds up the tenant any more.
+async fn conclude(
+    tenant: &VoicemailTenant,
+    ending: Ending,
+    step: &Step,
+    context: &Context,
+) -> Result<(), CallError> {
+    if ending == Ending::Remove {
+        destroy::destroy_data(&context.client, tenant).await?;
+    }
+    let regions: Vec<&str> = tenant.spec.regions.iter().map(|region| region.name.as_str()).collect();
+    let (reason, words) = match (step, ending) {
+        (Step::Done, Ending::Remove) => {
+            ("StoreEmptied", format!("a last list found nothing of this tenant in {}", regions.join(", ")))
+        }
+        (Step::Done, Ending::Deregister) => (
+            "StoreLetGo",
+            format!("this cluster is registered no more; all data stays in {}", regions.join(", ")),
+        ),
+        _ => return Ok(()),
+    };
+    tell(tenant, EventType::Normal, reason, &words, context).await;
+    Ok(())
+}
+
+/// Removes the finalizer of a tenant whose namespace is being deleted. Returns whether it is.
+///
+/// # Errors
+/// The API server refuses or doesn't answer.
+pub async fn let_go_with_namespace(client: &Client, tenant: &VoicemailTenant) -> Result<bool, CallError> {
+    let ends = namespace_ends(client, &tenant.namespace().unwrap_or_default()).await?;
+    if ends && tenant.finalizers().iter().any(|name| name == FINALIZER) {
+        remove_finalizer(client, tenant).await?;
+    }
+    Ok(ends)
+}
+
+async fn namespace_ends(client: &Client, name: &str) -> Result<bool, CallError> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let namespace = within_deadline("read the namespace", api.get_opt(name)).await?;
+    Ok(namespace.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some()))
+}
+
+async fn open_requests(client: &Client, namespace: &str, tenant: &str) -> Result<Vec<String>, CallError> {
+    let api: Api<GdprRequest> = Api::namespaced(client.clone(), namespace);
+    let list = within_deadline("list the data-subject requests", api.list(&ListParams::default())).await?;
+    let open = |request: &GdprRequest| {
+        let phase = request.status.as_ref().map(|status| status.phase).unwrap_or_default();
+        request.spec.tenant == tenant && !phase.is_terminal() && request.metadata.deletion_timestamp.is_none()
+    };
+    Ok(list.items.into_iter().filter(open).map(|request| request.name_any()).take(5).collect())
+}
+
+async fn report(tenant: &VoicemailTenant, report: &Report, context: &Context) -> Result<(), CallError> {
+    let mut status = tenant.status.clone().unwrap_or_default();
+    let message = report.message.as_str();
+    let storage = status.conditions.iter().filter(|condition| condition.type_ == STORAGE_READY).cloned();
+    let findings = vec![
+        Finding::new(READY, false, "Deleting", message),
+        Finding::new(RECONCILING, true, "Deleting", message),
+        Finding::new(STALLED, false, "NotStalled", ""),
+        Finding::new(DELETION_BLOCKED, report.blocked, report.reason.as_str(), message),
+    ];
+    let known =
+        find_condition(&status.conditions, DELETION_BLOCKED).map(|condition| condition.reason.clone());
+    let generation = tenant.metadata.generation;
+    let mut conditions = merge_conditions(&status.conditions, findings, generation, Timestamp::now());
+    conditions.extend(storage);
+    status.conditions = conditions;
+    status.observed_generation = generation;
+    let written = write_status(&context.client, tenant, &status).await?;
+    if written && report.blocked && known.as_ref() != Some(&report.reason) {
+        tell(tenant, EventType::Warning, &report.reason, message, context).await;
+    }
+    Ok(())
+}
+
+async fn tell(tenant: &VoicemailTenant, type_: EventType, reason: &str, words: &str, context: &Context) {
+    let note = Some(words.chars().take(1000).collect());
+    let event = Event { type_, reason: reason.into(), note, action: "Delete".into(), secondary: None };
+    context.publish(&event, &tenant.object_ref(&())).await;
+}

@@ -1,0 +1,134 @@
+//! Lets go of the store by two Jobs, one step a reconcile: read what is there, do what comes next, say so.
+
+use super::decide::way_out;
+use super::progress::{JobSeen, Next, Report, Seen, describe_job, find_next};
+use crate::api::VoicemailTenant;
+use crate::calls::{Class, Classified};
+use crate::runtime::Context;
+use crate::tenant::TenantError;
+use crate::tenant::apply::Retirement;
+use crate::tenant::build::build;
+use crate::tenant::build::retire_job::{Ending, Stage};
+use crate::tenant::dereference::{ClaimFact, Facts, StorageFacts, dereference};
+use crate::tenant::observe::observe_job;
+use crate::tenant::validate::{Plan, validate};
+use jiff::Timestamp;
+
+/// How far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// On its way, or held up.
+    Under(Report),
+    /// The store is let go.
+    Done,
+    /// No core has ever opened a store, so there is nothing to let go of.
+    NeverStored,
+}
+
+/// Does the next step.
+///
+/// # Errors
+/// The API server refuses or doesn't answer: repeat it then.
+pub(super) async fn advance(
+    tenant: &VoicemailTenant,
+    ending: Ending,
+    context: &Context,
+) -> Result<Step, TenantError> {
+    // Before all else: once the keys are deleted too, nothing can be planned any more.
+    if Retirement::is_done(&context.client, tenant, ending).await? {
+        return Ok(Step::Done);
+    }
+    let facts = dereference(&context.client, tenant).await?;
+    let plan = match validate(tenant, &facts, &context.settings, &context.cluster) {
+        Ok(plan) => plan,
+        Err(_) if !is_store_known(tenant) && ending == Ending::Deregister => return Ok(Step::NeverStored),
+        Err(refusal) => {
+            let words = format!("{refusal}. {}", way_out(tenant));
+            return Ok(Step::Under(Report::blocked(refusal.reason(), words)));
+        }
+    };
+    if has_never_stored(tenant, &facts, &plan, ending) {
+        return Ok(Step::NeverStored);
+    }
+    match step(tenant, ending, &plan, context).await {
+        Err(error) if error.class() == Class::Permanent => {
+            Ok(Step::Under(Report::blocked(error.reason(), format!("{error}. {}", way_out(tenant)))))
+        }
+        done => done,
+    }
+}
+
+fn is_store_known(tenant: &VoicemailTenant) -> bool {
+    tenant.status.as_ref().is_some_and(|status| status.store_id.is_some())
+}
+
+/// Under Retain a tenant that never served leaves everything as it is anyway; under Delete its store may hold what an
+/// earlier tenant left, unless no pod can ever have mounted it.
+fn has_never_stored(tenant: &VoicemailTenant, facts: &Facts, plan: &Plan, ending: Ending) -> bool {
+    let unbound = match &facts.storage {
+        StorageFacts::Volume { claim: Some(ClaimFact { phase, .. }) } => phase == "Pending",
+        StorageFacts::Volume { claim: None } => true,
+        StorageFacts::ObjectStores { .. } => false,
+    };
+    !is_store_known(tenant) && (ending == Ending::Deregister || plan.keys.make || unbound)
+}
+
+async fn step(
+    tenant: &VoicemailTenant,
+    ending: Ending,
+    plan: &Plan,
+    context: &Context,
+) -> Result<Step, TenantError> {
+    let built = build(plan)?;
+    let retirement = Retirement::new(&context.client, &context.kinds, tenant, plan, ending);
+    retirement.prepare(built).await?;
+    let seen = Seen {
+        check: look(&retirement, Stage::Check, context).await?,
+        end: look(&retirement, Stage::End, context).await?,
+        cores: retirement.count_cores().await?,
+    };
+    let report = match find_next(&seen) {
+        Next::Done => return Ok(Step::Done),
+        Next::Start(stage) => {
+            retirement.start(stage).await?;
+            describe_job(tenant, stage, ending, &JobSeen::default(), Timestamp::now())
+        }
+        Next::Await(stage) => {
+            match stage {
+                Stage::Check => retirement.keep_serving().await?,
+                Stage::End => retirement.stop_cores().await?,
+            }
+            let job = if stage == Stage::Check { seen.check } else { seen.end };
+            describe_job(tenant, stage, ending, &job.unwrap_or_default(), Timestamp::now())
+        }
+        Next::StopCores => {
+            retirement.stop_cores().await?;
+            let words = format!("{} pods of the core are being stopped", seen.cores);
+            Report::going("StoppingCores", words)
+        }
+        Next::StartOver => {
+            retirement.withdraw().await?;
+            Report::going("LookingAgain", "something changed meanwhile: the store is looked at again")
+        }
+    };
+    Ok(Step::Under(report))
+}
+
+async fn look(
+    retirement: &Retirement<'_>,
+    stage: Stage,
+    context: &Context,
+) -> Result<Option<JobSeen>, TenantError> {
+    let Some(job) = retirement.read(stage).await? else { return Ok(None) };
+    let (pod, exit_code) = observe_job(&context.client, &context.http, &job).await?;
+    let status = job.status.clone().unwrap_or_default();
+    let failed = status.conditions.iter().flatten().any(|c| c.type_ == "Failed" && c.status == "True");
+    Ok(Some(JobSeen {
+        current: retirement.is_current(stage, &job)?,
+        succeeded: status.succeeded.unwrap_or(0) > 0,
+        failed,
+        created: job.metadata.creation_timestamp.map(|time| time.0),
+        pod,
+        exit_code,
+    }))
+}

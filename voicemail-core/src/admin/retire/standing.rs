@@ -1,0 +1,95 @@
+//! What is in a tenant's stores, and what stands in the way of letting them go.
+
+use super::Purpose;
+use crate::context::Context;
+use crate::fsck::{AUDIO, PREFIXES};
+use crate::gdpr::find_open;
+use crate::model::{Index, TenantDocument};
+use crate::store::{Key, StoreError, parse_index};
+use futures::TryStreamExt;
+use std::collections::BTreeMap;
+
+/// What stands in the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::admin) struct Standing {
+    /// Data-subject requests that haven't ended, by their ids. A purge that is due is one of them.
+    pub open_runs: Vec<String>,
+    /// Messages under a legal hold.
+    pub held: u64,
+    /// Other clusters that use the store.
+    pub others: Vec<String>,
+}
+
+impl Standing {
+    /// What stands in the way, as a stable word and a sentence each.
+    pub(in crate::admin) fn obstacles(&self, purpose: Purpose) -> Vec<(&'static str, String)> {
+        let mut obstacles = Vec::new();
+        if !self.open_runs.is_empty() {
+            let runs = self.open_runs.join(", ");
+            obstacles.push(("OpenGdprRuns", format!("data-subject requests haven't ended: {runs}")));
+        }
+        if self.held > 0 {
+            let words = format!("{} messages are under a legal hold: end the holds first", self.held);
+            obstacles.push(("LegalHold", words));
+        }
+        if !self.others.is_empty() && purpose == Purpose::Remove {
+            let names = self.others.join(", ");
+            let words = format!(
+                "other clusters use the store: {names}. Let them go first (delete their tenants, or, where a cluster \
+                 is no more, retire --deregister --cluster NAME)"
+            );
+            obstacles.push(("OtherClusters", words));
+        }
+        obstacles
+    }
+}
+
+/// Looks for what stands in the way.
+///
+/// # Errors
+/// The store's.
+pub(in crate::admin) async fn examine(context: &Context) -> Result<Standing, StoreError> {
+    let own = context.config().cluster.clone();
+    let tenant: Option<TenantDocument> = context.documents().load(&Key::tenant()).await?;
+    let clusters = tenant.map(|tenant| tenant.clusters).unwrap_or_default();
+    let runs = find_open(context).await?;
+    Ok(Standing {
+        open_runs: runs.iter().map(|run| run.id.to_string()).collect(),
+        held: count_held(context).await?,
+        others: clusters.into_keys().filter(|name| *name != own).collect(),
+    })
+}
+
+async fn count_held(context: &Context) -> Result<u64, StoreError> {
+    let mut held = 0;
+    let mut keys = context.store().list("mb/");
+    while let Some(key) = keys.try_next().await? {
+        let Some(mailbox) = parse_index(&key) else { continue };
+        let index: Option<Index> = context.documents().load(&Key::index(&mailbox)).await?;
+        let entries = index.unwrap_or_default().entries;
+        held += entries.values().filter(|entry| entry.legal_hold.is_some()).count() as u64;
+    }
+    Ok(held)
+}
+
+/// Objects and documents by region.
+///
+/// # Errors
+/// The store's.
+pub(in crate::admin) async fn count_objects(context: &Context) -> Result<BTreeMap<String, u64>, StoreError> {
+    let mut counts = BTreeMap::new();
+    for (region, prefix) in places(context) {
+        let count =
+            context.region(&region)?.list(prefix).try_fold(0, |count, _| async move { Ok(count + 1) });
+        *counts.entry(region.clone()).or_insert(0) += count.await?;
+    }
+    Ok(counts)
+}
+
+/// Every prefix of every region, the master's last.
+pub(super) fn places(context: &Context) -> Vec<(String, &'static str)> {
+    let master = context.config().master().map(|region| region.name.clone()).unwrap_or_default();
+    let others = context.regions().map(|(name, _)| name.clone()).filter(|name| *name != master);
+    let audio = others.map(|name| (name, AUDIO)).chain([(master.clone(), AUDIO)]);
+    audio.chain(PREFIXES.iter().map(|prefix| (master.clone(), *prefix))).collect()
+}
