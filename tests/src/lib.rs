@@ -22,6 +22,7 @@ pub mod object_stores;
 pub mod operator_audit;
 pub mod operator_process;
 pub mod progress;
+pub mod sbom;
 pub mod schema_bounds;
 pub mod servers;
 pub mod stage;
