@@ -54,14 +54,17 @@ impl Scene {
         follow_request(&self.site, NAMESPACE, &name, phase, PATIENCE).await.unwrap();
     }
 
-    /// kubectl finds the plugin by its name.
     fn kubectl(&self, arguments: &[&str]) -> Output {
-        let cluster = self.site.cluster().unwrap();
-        let plain = cluster.kubectl().command();
+        self.kubectl_as(&self.site.cluster().unwrap().kubeconfig_path(), arguments)
+    }
+
+    /// kubectl finds the plugin by its name.
+    fn kubectl_as(&self, kubeconfig: &Path, arguments: &[&str]) -> Output {
+        let plain = self.site.cluster().unwrap().kubectl().command();
         let path = std::env::var("PATH").unwrap_or_default();
         let folders = [plugin_folder(), PathBuf::from(path)].map(|folder| folder.display().to_string());
         let mut command = Command::new(plain.get_program());
-        command.env("PATH", folders.join(":")).env("KUBECONFIG", cluster.kubeconfig_path());
+        command.env("PATH", folders.join(":")).env("KUBECONFIG", kubeconfig);
         command.current_dir(self.folder.path()).arg("voicemail").args(arguments);
         command.output().unwrap()
     }
@@ -152,6 +155,7 @@ async fn the_plugin_shows_a_tenant_its_requests_its_mailboxes_and_its_logs_and_p
 
     verify(&scene).await;
     report(&scene);
+    try_roles(&scene).await;
 
     assert!(scene.fail(&with(&["status", "nobody"]), 3).contains("there is no tenant nobody in plugin"));
     assert!(
@@ -166,6 +170,57 @@ async fn the_plugin_shows_a_tenant_its_requests_its_mailboxes_and_its_logs_and_p
     scene.exercise("undo.yaml", Phase::Completed).await;
     follow_request(&scene.site, NAMESPACE, "case-123456789-forget", Phase::Undone, PATIENCE).await.unwrap();
     scene.tenant.remove().await.unwrap();
+}
+
+/// A kubeconfig of a new account with the role of the page that has this name.
+async fn account_with_role(scene: &Scene, role: &str) -> PathBuf {
+    let page = std::fs::read_to_string(workspace_path("docs/kubectl-plugin.md")).unwrap();
+    let mut blocks = page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let block = blocks.find(|block| block.contains(&format!("name: {role}\n"))).unwrap();
+    scene.site.apply_text(NAMESPACE, block.to_owned()).await.unwrap();
+    let (named, account) = (format!("--role={role}"), format!("--serviceaccount={NAMESPACE}:{role}"));
+    for arguments in [
+        vec!["create", "serviceaccount", role, "-n", NAMESPACE],
+        vec!["create", "rolebinding", role, &named, &account, "-n", NAMESPACE],
+    ] {
+        scene.site.run_kubectl(&arguments).await.unwrap();
+    }
+    let token = scene.site.run_kubectl(&["create", "token", role, "-n", NAMESPACE]).await.unwrap();
+    let text = std::fs::read_to_string(scene.site.cluster().unwrap().kubeconfig_path()).unwrap();
+    let mut config: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+    for user in config["users"].as_array_mut().unwrap() {
+        user["user"] = serde_json::json!({"token": token.trim()});
+    }
+    let path = scene.folder.path().join(role);
+    std::fs::write(&path, config.to_string()).unwrap();
+    path
+}
+
+/// The roles of docs/kubectl-plugin.md suffice for what it says, and for nothing else.
+async fn try_roles(scene: &Scene) {
+    let support = account_with_role(scene, "voicemail-support").await;
+    let here = ["-n", NAMESPACE];
+    for words in [&["status", "acme"][..], &["gdpr", "list"], &["logs", "acme", "--tail", "1"]] {
+        let output = scene.kubectl_as(&support, &[words, &here].concat());
+        assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
+    }
+    let output = scene.kubectl_as(&support, &[&["report", "acme", "-o", "part.tar.gz"][..], &here].concat());
+    has(&text(&output.stdout), &["part.tar.gz", "1 parts couldn't be had"]);
+    let output = scene.kubectl_as(&support, &[&["mailboxes", "acme"][..], &here].concat());
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+
+    let provisioner = account_with_role(scene, "voicemail-provisioner").await;
+    let authority =
+        ["get", "secret", "acme-voicemail-tls", "-n", NAMESPACE, "-o", "jsonpath={.data.ca\\.crt}"];
+    let authority = scene.site.run_kubectl(&authority).await.unwrap();
+    use base64::Engine;
+    let pem = base64::prelude::BASE64_STANDARD.decode(authority.trim()).unwrap();
+    std::fs::write(scene.folder.path().join("ca.crt"), pem).unwrap();
+    let without = scene.kubectl_as(&provisioner, &[&["mailboxes", "acme"][..], &here].concat());
+    assert_eq!(without.status.code(), Some(4), "it may not read the Secret: {}", text(&without.stderr));
+    let with =
+        scene.kubectl_as(&provisioner, &[&["mailboxes", "acme", "--ca", "ca.crt"][..], &here].concat());
+    has(&text(&with.stdout), &["1001 standard"]);
 }
 
 fn export(scene: &Scene) {
