@@ -4,9 +4,11 @@
 //! change wakes its requests; an undo wakes the other requests of its case.
 
 use crate::api::{GdprOperation, GdprRequest, MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant};
+use crate::runtime::queue::Queue;
 use crate::runtime::streams::{Guarded, scoped, sibling, watch_metadata, watch_primary};
 use crate::runtime::{Context, Driver, Reconciler};
 use crate::{gdpr, tenant};
+use futures::TryStreamExt;
 use futures::future::join_all;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -59,12 +61,12 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let both = namespaces.into_iter().map(|namespace| {
         let namespace = namespace.as_deref();
         let tenant_run = tenants.clone().run(
-            tenant_controller(&context, namespace),
+            tenant_controller(&context, &tenants.queue, namespace),
             stop.clone(),
             settings.tenant_concurrency,
         );
         let request_run = requests.clone().run(
-            request_controller(&context, namespace),
+            request_controller(&context, &requests.queue, namespace),
             stop.clone(),
             settings.gdpr_concurrency,
         );
@@ -76,40 +78,63 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     join_all(both).await;
 }
 
+/// Passes on what leads to a reconcile, and tells the queue's metrics of it.
+fn noted<K>(queue: &Queue, references: &[ObjectRef<Guarded<K>>])
+where
+    K: Resource<DynamicType = ()>,
+{
+    references.iter().for_each(|reference| queue.note(reference.namespace.as_deref(), &reference.name));
+}
+
 fn tenant_controller(
     context: &Arc<Context>,
+    queue: &Arc<Queue>,
     namespace: Option<&str>,
 ) -> Controller<Guarded<VoicemailTenant>> {
-    let client = &context.client;
-    let (store, tenants) = watch_primary(scoped::<Guarded<VoicemailTenant>>(client, namespace));
+    let (client, metrics) = (&context.client, &context.metrics);
+    let (store, tenants) =
+        watch_primary(scoped::<Guarded<VoicemailTenant>>(client, namespace), metrics.clone());
+    let counted = store.clone();
+    metrics.add_census(move |population, _| {
+        let all = counted.state();
+        all.iter()
+            .filter_map(|tenant| tenant.0.as_ref().ok())
+            .for_each(|tenant| population.add_tenant(tenant));
+    });
+    let noting = queue.clone();
+    let tenants = tenants.inspect_ok(move |tenant| noted(&noting, &[ObjectRef::from_obj(tenant)]));
     let controller = Controller::for_stream(tenants, store);
-    let controller = watch_children::<ServiceAccount>(controller, context, namespace);
-    let controller = watch_children::<ConfigMap>(controller, context, namespace);
-    let controller = watch_children::<PersistentVolumeClaim>(controller, context, namespace);
-    let controller = watch_children::<Service>(controller, context, namespace);
-    let controller = watch_children::<PodDisruptionBudget>(controller, context, namespace);
-    let controller = watch_children::<NetworkPolicy>(controller, context, namespace);
-    let controller = watch_children::<HorizontalPodAutoscaler>(controller, context, namespace);
-    let controller = watch_children::<Deployment>(controller, context, namespace);
-    let controller = watch_children::<Pod>(controller, context, namespace);
-    watch_ended_requests(controller, context, namespace)
+    let controller = watch_children::<ServiceAccount>(controller, context, queue, namespace);
+    let controller = watch_children::<ConfigMap>(controller, context, queue, namespace);
+    let controller = watch_children::<PersistentVolumeClaim>(controller, context, queue, namespace);
+    let controller = watch_children::<Service>(controller, context, queue, namespace);
+    let controller = watch_children::<PodDisruptionBudget>(controller, context, queue, namespace);
+    let controller = watch_children::<NetworkPolicy>(controller, context, queue, namespace);
+    let controller = watch_children::<HorizontalPodAutoscaler>(controller, context, queue, namespace);
+    let controller = watch_children::<Deployment>(controller, context, queue, namespace);
+    let controller = watch_children::<Pod>(controller, context, queue, namespace);
+    watch_ended_requests(controller, context, queue, namespace)
 }
 
 /// A tenant is looked at when one of its requests has ended: its ledger has grown.
 fn watch_ended_requests(
     controller: Controller<Guarded<VoicemailTenant>>,
     context: &Arc<Context>,
+    queue: &Arc<Queue>,
     namespace: Option<&str>,
 ) -> Controller<Guarded<VoicemailTenant>> {
-    let (_, requests) = watch_primary(scoped::<Guarded<GdprRequest>>(&context.client, namespace));
-    let context = context.clone();
+    let api = scoped::<Guarded<GdprRequest>>(&context.client, namespace);
+    let (_, requests) = watch_primary(api, context.metrics.clone());
+    let (context, queue) = (context.clone(), queue.clone());
     controller.watches_stream(requests, move |request| {
         let request = request.0.as_ref().ok()?;
         let ended = request.status.as_ref().is_some_and(|status| status.phase.is_terminal());
         ended.then(|| {
             let tenant = &request.spec.tenant;
             context.ledgers.note_end(&request.namespace().unwrap_or_default(), tenant);
-            sibling::<_, VoicemailTenant>(request, tenant)
+            let woken = sibling::<_, VoicemailTenant>(request, tenant);
+            noted(&queue, std::slice::from_ref(&woken));
+            woken
         })
     })
 }
@@ -117,6 +142,7 @@ fn watch_ended_requests(
 fn watch_children<K>(
     controller: Controller<Guarded<VoicemailTenant>>,
     context: &Arc<Context>,
+    queue: &Arc<Queue>,
     namespace: Option<&str>,
 ) -> Controller<Guarded<VoicemailTenant>>
 where
@@ -124,27 +150,49 @@ where
     K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let labels = format!("{MANAGED_BY_LABEL}={MANAGER},{TENANT_LABEL}");
-    let children = watch_metadata(scoped::<PartialObjectMeta<K>>(&context.client, namespace), &labels);
-    let context = context.clone();
+    let api = scoped::<PartialObjectMeta<K>>(&context.client, namespace);
+    let children = watch_metadata(api, &labels, context.metrics.clone());
+    let (context, queue) = (context.clone(), queue.clone());
     controller.watches_stream(children, move |child: PartialObjectMeta<K>| {
         let tenant = child.labels().get(TENANT_LABEL).cloned();
         if let Some(tenant) = &tenant {
             let namespace = child.namespace().unwrap_or_default();
             context.orphans.note(&K::kind(&()), &namespace, tenant, &child.name_any());
         }
-        tenant.map(|name| sibling::<_, VoicemailTenant>(&child, &name))
+        let woken = tenant.map(|name| sibling::<_, VoicemailTenant>(&child, &name));
+        noted(&queue, woken.as_slice());
+        woken
     })
 }
 
-fn request_controller(context: &Context, namespace: Option<&str>) -> Controller<Guarded<GdprRequest>> {
-    let client = &context.client;
-    let (store, requests) = watch_primary(scoped::<Guarded<GdprRequest>>(client, namespace));
-    let (_, tenants) = watch_primary(scoped::<Guarded<VoicemailTenant>>(client, namespace));
-    let (_, undone) = watch_primary(scoped::<Guarded<GdprRequest>>(client, namespace));
-    let (of_tenant, of_case) = (store.clone(), store.clone());
+fn request_controller(
+    context: &Context,
+    queue: &Arc<Queue>,
+    namespace: Option<&str>,
+) -> Controller<Guarded<GdprRequest>> {
+    let (client, metrics) = (&context.client, &context.metrics);
+    let (store, requests) = watch_primary(scoped::<Guarded<GdprRequest>>(client, namespace), metrics.clone());
+    let (_, tenants) = watch_primary(scoped::<Guarded<VoicemailTenant>>(client, namespace), metrics.clone());
+    let (_, undone) = watch_primary(scoped::<Guarded<GdprRequest>>(client, namespace), metrics.clone());
+    let (of_tenant, of_case, counted) = (store.clone(), store.clone(), store.clone());
+    metrics.add_census(move |population, now| {
+        let all = counted.state();
+        let readable = all.iter().filter_map(|request| request.0.as_ref().ok());
+        readable.for_each(|request| population.add_request(request, now));
+    });
+    let [noting, by_tenant, by_case] = std::array::from_fn(|_| queue.clone());
+    let requests = requests.inspect_ok(move |request| noted(&noting, &[ObjectRef::from_obj(request)]));
     Controller::for_stream(requests, store)
-        .watches_stream(tenants, move |tenant| wake_requests_of_tenant(&of_tenant, &tenant))
-        .watches_stream(undone, move |request| wake_requests_of_case(&of_case, &request))
+        .watches_stream(tenants, move |tenant| {
+            let woken = wake_requests_of_tenant(&of_tenant, &tenant);
+            noted(&by_tenant, &woken);
+            woken
+        })
+        .watches_stream(undone, move |request| {
+            let woken = wake_requests_of_case(&of_case, &request);
+            noted(&by_case, &woken);
+            woken
+        })
 }
 
 fn matching(

@@ -1,4 +1,4 @@
-//! The generated CRD files in `crds/` and in the chart: writes them, or says which differ.
+//! The generated CRD files in `crds/` and in the chart, and their reference in `docs/`: writes them, or says which differ.
 //!
 //! The chart's are templates, so that `crds.enabled` and `crds.keep` decide over them, and so that an upgrade of the
 //! chart brings their new version, which helm never does for files in a chart's folder `crds`.
@@ -6,10 +6,12 @@
 //! Run by `cargo crds [--check]` from the top of the repository, and by a unit test.
 
 use crate::api::crds;
+use crate::crd_reference::write_reference;
 use std::path::{Path, PathBuf};
 
 const PLAIN: &str = "crds";
 const CHART: &str = "charts/voicemail-operator/templates/crds";
+const REFERENCE: &str = "docs/crds.md";
 const HEAD: &str = "# Generated from operator/src/api by `cargo crds`.\n";
 /// Where the chart's annotations go: after the first line of the metadata.
 const METADATA: &str = "metadata:\n";
@@ -50,6 +52,7 @@ fn expected(root: &Path) -> Result<Vec<(PathBuf, String)>, CrdFileError> {
         files.push((root.join(PLAIN).join(name), format!("{HEAD}{text}")));
         files.push((root.join(CHART).join(name), write_template(&text)));
     }
+    files.push((root.join(REFERENCE), write_reference()));
     Ok(files)
 }
 

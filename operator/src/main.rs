@@ -21,6 +21,7 @@ use voicemail_operator::gdpr::core_client::Cores;
 use voicemail_operator::health::{self, Health};
 use voicemail_operator::metrics::Metrics;
 use voicemail_operator::runtime::Context;
+use voicemail_operator::runtime::requests::CountLayer;
 use voicemail_operator::settings::{Namespaces, Settings, parse_namespaces};
 use voicemail_operator::tenant::kinds::MissingKinds;
 use voicemail_operator::tenant::ledger::Ledgers;
@@ -75,7 +76,7 @@ fn main() -> anyhow::Result<()> {
             tokio::runtime::Runtime::new()?.block_on(run(*settings))
         }
         Command::PreDelete { watch_namespaces } => tokio::runtime::Runtime::new()?.block_on(async {
-            let (client, _) = connect(&Fence::default()).await?;
+            let (client, _) = connect(&Fence::default(), &Arc::default()).await?;
             Ok(pre_delete::check(&client, &watch_namespaces).await?)
         }),
         Command::Import(arguments) => {
@@ -97,7 +98,7 @@ async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     let fence = Fence::default();
-    let (client, fenced) = connect(&fence).await?;
+    let (client, fenced) = connect(&fence, &metrics).await?;
     let context = Arc::new(build_context(fenced, settings, metrics).await?);
     health.set_ready();
     work(context, Election { client, fence }, stop).await
@@ -116,11 +117,13 @@ fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
 /// Retrying is left to the work queue's back-off: kube's own retries could take minutes within one call.
 ///
 /// Two clients: the election's, and the controllers', which writes only while this replica leads.
-async fn connect(fence: &Fence) -> anyhow::Result<(Client, Client)> {
+async fn connect(fence: &Fence, metrics: &Arc<Metrics>) -> anyhow::Result<(Client, Client)> {
     let mut config = Config::infer().await.context("no cluster is configured")?;
     config.default_retry = false;
-    let fenced = ClientBuilder::try_from(config.clone())?.with_layer(&FenceLayer(fence.clone())).build();
-    Ok((Client::try_from(config)?, fenced))
+    let counted = CountLayer(metrics.clone());
+    let fenced = ClientBuilder::try_from(config.clone())?.with_layer(&counted);
+    let fenced = fenced.with_layer(&FenceLayer(fence.clone())).build();
+    Ok((ClientBuilder::try_from(config)?.with_layer(&counted).build(), fenced))
 }
 
 /// What the election works with.

@@ -10,6 +10,8 @@
 //! each time, with jitter, up to five minutes.
 
 pub mod backoff;
+pub mod queue;
+pub mod requests;
 pub mod streams;
 
 use crate::api::VoicemailTenant;
@@ -31,6 +33,7 @@ use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::events::{Event, Recorder};
 use kube::runtime::reflector::Store;
 use kube::{Client, Resource, ResourceExt};
+use queue::Queue;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
@@ -166,6 +169,8 @@ pub struct Driver<R> {
     pub context: Arc<Context>,
     /// Limits how many objects are worked on, over all namespaces.
     pub permits: Arc<Semaphore>,
+    /// What waits, for the metrics.
+    pub queue: Arc<Queue>,
     backoffs: Backoffs,
 }
 
@@ -174,7 +179,8 @@ impl<R: Reconciler> Driver<R> {
     pub fn new(reconciler: R, context: Arc<Context>, concurrency: u16) -> Self {
         context.metrics.set_concurrency(R::NAME, concurrency);
         let permits = Arc::new(Semaphore::new(concurrency.max(1).into()));
-        Self { reconciler, context, permits, backoffs: Backoffs::default() }
+        let queue = Arc::new(Queue::new(R::NAME, context.metrics.clone()));
+        Self { reconciler, context, permits, queue, backoffs: Backoffs::default() }
     }
 
     /// Runs one controller until the token is cancelled and running reconciles have ended.
@@ -185,6 +191,7 @@ impl<R: Reconciler> Driver<R> {
         concurrency: u16,
     ) {
         let unready = stopped_before_ready(controller.store(), stop.clone());
+        let queue = self.queue.clone();
         controller
             .with_config(controller::Config::default().concurrency(concurrency).debounce(DEBOUNCE))
             .graceful_shutdown_on(stop.cancelled_owned())
@@ -194,12 +201,19 @@ impl<R: Reconciler> Driver<R> {
                 self,
             )
             .take_until(unready)
-            .for_each(|_| async {})
+            .for_each(|result| {
+                if let Err(controller::Error::ObjectNotFound(gone)) = result {
+                    queue.forget(gone.namespace.as_deref(), &gone.name);
+                }
+                async {}
+            })
             .await;
     }
 
     async fn attempt(&self, object: Arc<DeserializeGuard<R::Object>>) -> Result<Action, Failure> {
         let Ok(_permit) = self.permits.acquire().await else { return Ok(Action::await_change()) };
+        self.queue
+            .take(object.meta().namespace.as_deref(), object.meta().name.as_deref().unwrap_or_default());
         let object = match &object.0 {
             Ok(object) => object,
             Err(invalid) => {
@@ -225,8 +239,11 @@ impl<R: Reconciler> Driver<R> {
         drop(active);
         let outcome = result.as_ref().map_or_else(|failure| failure.outcome, |_| Outcome::Success);
         self.context.metrics.end(R::NAME, outcome, begin.elapsed());
-        if result.is_ok() {
-            self.backoffs.forget(&key(object));
+        if let Ok(action) = &result {
+            self.context.metrics.set_failing(R::NAME, self.backoffs.forget(&key(object)));
+            if *action != Action::await_change() {
+                self.queue.put_off();
+            }
         }
         result
     }
@@ -237,6 +254,8 @@ impl<R: Reconciler> Driver<R> {
             Class::Conflict => jittered(Duration::from_millis(200)),
             _ => self.backoffs.next(&key(object)),
         };
+        self.context.metrics.set_failing(R::NAME, self.backoffs.count());
+        self.queue.put_off();
         let (reason, message) = (failure.reason, &failure.message);
         tracing::warn!(controller = R::NAME, namespace, name, reason, message, ?delay, "a reconcile failed");
         Action::requeue(delay)

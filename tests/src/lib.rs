@@ -24,6 +24,7 @@ pub mod object_stores;
 pub mod operator_audit;
 pub mod operator_process;
 pub mod progress;
+pub mod sbom;
 pub mod schema_bounds;
 pub mod served_tenant;
 pub mod servers;

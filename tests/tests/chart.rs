@@ -79,6 +79,22 @@ async fn the_chart_is_linted_without_a_warning_for_every_profile() {
     }
 }
 
+/// For those without Helm; docs/releasing.md says how it is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plain_manifests_are_what_the_chart_renders_and_are_accepted() {
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    let mut helm = cluster.helm();
+    helm.args(["template", "voicemail-operator"]).arg(chart());
+    let rendered = run(helm.args(["--namespace", "voicemail-system", "--no-hooks"])).unwrap();
+    let file = chart().join("../../deploy/voicemail-operator.yaml");
+    let stands = std::fs::read_to_string(&file).unwrap();
+    assert!(stands == rendered, "deploy/voicemail-operator.yaml is out of date: see docs/releasing.md");
+    for (version, _) in VERSIONS {
+        validate(version, &file, &FOREIGN).unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_and_impossible_values_are_refused_by_name() {
     voicemail_tests::install_crypto();

@@ -14,6 +14,8 @@ pub mod gdpr_request;
 pub mod gdpr_status;
 pub mod numbers;
 pub mod operation;
+#[cfg(test)]
+mod reasons_tests;
 pub mod storage;
 pub mod telemetry;
 pub mod voicemail_tenant;

@@ -21,9 +21,16 @@ impl Backoffs {
         jittered(delay(*count))
     }
 
-    /// The object succeeded.
-    pub fn forget(&self, key: &str) {
-        self.lock().remove(key);
+    /// The object succeeded; says how many others still fail.
+    pub fn forget(&self, key: &str) -> usize {
+        let mut failures = self.lock();
+        failures.remove(key);
+        failures.len()
+    }
+
+    /// How many objects failed at last.
+    pub fn count(&self) -> usize {
+        self.lock().len()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, u32>> {
@@ -53,7 +60,8 @@ mod tests {
             backoffs.next("a");
         }
         assert!(backoffs.next("b") < Duration::from_secs(2));
-        backoffs.forget("a");
+        assert_eq!(backoffs.count(), 2);
+        assert_eq!(backoffs.forget("a"), 1);
         assert!(backoffs.next("a") < Duration::from_secs(2));
     }
 }

@@ -1,8 +1,9 @@
 //! The watches: of primary resources whole, of everything else metadata only.
 //!
 //! Each has its own back-off and a time-out of 200 s, below the idle limits of common load balancers, which
-//! would silently freeze it. An error is logged and absorbed: the watch itself starts over.
+//! would silently freeze it. An error is logged, counted and absorbed: the watch itself starts over.
 
+use crate::metrics::Metrics;
 use futures::{Stream, StreamExt, future};
 use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
@@ -12,6 +13,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 
 const WATCH_SECONDS: u32 = 200;
 
@@ -36,6 +38,7 @@ where
 /// Watches a primary resource into a store.
 pub fn watch_primary<K>(
     api: Api<Guarded<K>>,
+    metrics: Arc<Metrics>,
 ) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -44,27 +47,32 @@ where
     let events =
         watcher(api, config()).default_backoff().modify(|object| object.managed_fields_mut().clear());
     let objects = events.reflect(writer).touched_objects();
-    (reader, absorb_errors(objects))
+    (reader, absorb_errors(objects, K::kind(&()).into_owned(), metrics))
 }
 
 /// Watches the metadata of objects with these labels.
 pub fn watch_metadata<K>(
     api: Api<PartialObjectMeta<K>>,
     labels: &str,
+    metrics: Arc<Metrics>,
 ) -> impl Stream<Item = Result<PartialObjectMeta<K>, watcher::Error>> + Send + use<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Default + Eq + Hash,
 {
-    absorb_errors(watcher(api, config().labels(labels)).default_backoff().touched_objects())
+    let objects = watcher(api, config().labels(labels)).default_backoff().touched_objects();
+    absorb_errors(objects, K::kind(&K::DynamicType::default()).into_owned(), metrics)
 }
 
 fn absorb_errors<T: Send + 'static>(
     stream: impl Stream<Item = Result<T, watcher::Error>> + Send,
+    kind: String,
+    metrics: Arc<Metrics>,
 ) -> impl Stream<Item = Result<T, watcher::Error>> + Send {
-    stream.filter(|item| {
+    stream.filter(move |item| {
+        metrics.note_watch(&kind, item.is_ok());
         if let Err(error) = item {
-            tracing::warn!(%error, "a watch starts over");
+            tracing::warn!(kind, %error, "a watch starts over");
         }
         future::ready(item.is_ok())
     })

@@ -1,4 +1,4 @@
-//! Real servers for the tests: Azurite for Azure Blob; MinIO, moto and one of our own for S3; an authorisation server.
+//! Real servers for the tests: Azurite for Azure Blob; MinIO, moto and one of our own for S3; an authorisation server; Prometheus.
 //!
 //! schemathesis is no server: it asks the one under test.
 //!
@@ -23,6 +23,7 @@ mod npm;
 pub mod oidc;
 pub(crate) mod ports;
 mod process;
+pub mod prometheus;
 mod python;
 pub mod s3_admin;
 pub mod s3s;
@@ -38,6 +39,7 @@ pub use azurite::Azurite;
 pub use minio::Minio;
 pub use moto::Moto;
 pub use oidc::{OidcServer, TokenKind};
+pub use prometheus::{Prometheus, Target};
 pub use s3_admin::{ObjectVersion, S3Admin, S3Endpoint, S3Keys};
 pub use s3s::{Oddity, S3sServer};
 

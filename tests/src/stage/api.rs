@@ -207,6 +207,11 @@ impl Api {
         Ok(names)
     }
 
+    /// What is there, as it was sent.
+    pub async fn get_text(&self, path: &str) -> Result<String> {
+        Ok(self.send(self.http.get(self.url(path)), "GET", path).await?.text().await?)
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }

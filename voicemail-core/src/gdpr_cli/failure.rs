@@ -1,5 +1,7 @@
 //! What can go wrong, with an exit code a pipeline can branch on.
 
+use crate::proofs::ProofError;
+
 /// Why the command didn't do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,7 +29,7 @@ pub enum Failure {
     NotInTime(String),
     /// A receipt that nobody with the key signed.
     #[error("the receipt isn't genuine: {0}")]
-    NotGenuine(&'static str),
+    NotGenuine(ProofError),
     /// The run ended otherwise.
     #[error("run {0} ended as {1}")]
     EndedOtherwise(String, String),

@@ -1,0 +1,52 @@
+//! `kubectl voicemail mailboxes TENANT`: what the tenant's API lists for administrators.
+
+use super::PluginError;
+use super::arguments::Reach;
+use super::place::Place;
+use super::reach::TenantApi;
+use super::table::render;
+use crate::api::voicemail_tenant::Role;
+use crate::gdpr::core_client::encode_segment;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Page {
+    mailboxes: Vec<Mailbox>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Mailbox {
+    mailbox: String,
+    class_of_service: String,
+    label: Option<String>,
+    messages: u32,
+    max_messages: u32,
+}
+
+/// A line for each mailbox.
+pub(super) async fn list(place: &Place, name: &str, reach: &Reach) -> Result<String, PluginError> {
+    let tenant = place.tenant(name).await?;
+    let api = TenantApi::open(place, &tenant, Role::Admin, reach).await?;
+    let mut rows = Vec::new();
+    let mut path = "mailboxes?limit=200".to_owned();
+    loop {
+        let page: Page = api.get(&path).await?;
+        rows.extend(page.mailboxes.into_iter().map(row));
+        match page.next {
+            Some(next) => path = format!("mailboxes?limit=200&cursor={}", encode_segment(&next)),
+            None => return Ok(render(&["MAILBOX", "CLASS", "MESSAGES", "AT MOST", "LABEL"], &rows)),
+        }
+    }
+}
+
+fn row(mailbox: Mailbox) -> Vec<String> {
+    vec![
+        mailbox.mailbox,
+        mailbox.class_of_service,
+        mailbox.messages.to_string(),
+        mailbox.max_messages.to_string(),
+        mailbox.label.unwrap_or_default(),
+    ]
+}

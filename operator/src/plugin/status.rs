@@ -1,0 +1,230 @@
+//! `kubectl voicemail status TENANT`: all that one wants to know first, on one page.
+
+use super::PluginError;
+use super::place::Place;
+use super::table::{age, render, time};
+use crate::api::conditions::Condition;
+use crate::api::voicemail_tenant::{StorageKind, VoicemailTenantStatus};
+use crate::api::{GdprRequest, VoicemailTenant};
+use crate::calls::within_deadline;
+use crate::population::state_of;
+use crate::tenant::build::names::child_name;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::ResourceExt;
+
+/// Everything that the page shows.
+struct Seen {
+    tenant: VoicemailTenant,
+    pods: Vec<Pod>,
+    claim: Option<PersistentVolumeClaim>,
+    /// `None` for somebody who may not read them.
+    requests: Option<Vec<GdprRequest>>,
+}
+
+/// The page.
+pub(super) async fn describe(place: &Place, name: &str) -> Result<String, PluginError> {
+    let tenant = place.tenant(name).await?;
+    let claim = match claim_of(&tenant) {
+        Some(claim) => within_deadline("read the claim", place.api().get_opt(&claim)).await?,
+        None => None,
+    };
+    let requests = match place.requests(Some(name)).await {
+        Ok(found) => Some(found),
+        Err(PluginError::Call(error)) if error.is_forbidden() => None,
+        Err(error) => return Err(error),
+    };
+    let seen = Seen { pods: place.pods(name).await?, tenant, claim, requests };
+    Ok(write(&seen, Timestamp::now()))
+}
+
+/// The claim of a tenant on a volume.
+fn claim_of(tenant: &VoicemailTenant) -> Option<String> {
+    let kinds = tenant.spec.regions.iter().filter_map(|region| region.storage.kind());
+    let mut volumes = kinds.filter_map(|kind| match kind {
+        StorageKind::Volume(volume) => Some(volume),
+        _ => None,
+    });
+    let volume = volumes.next()?;
+    Some(volume.existing_claim.clone().unwrap_or_else(|| child_name(&tenant.name_any())))
+}
+
+fn write(seen: &Seen, now: Timestamp) -> String {
+    let status = seen.tenant.status.clone().unwrap_or_default();
+    let parts = [
+        head(&seen.tenant, &status, now),
+        conditions(&status.conditions, now),
+        pods(&seen.pods, now),
+        regions(&status),
+        seen.claim.as_ref().map(claim).unwrap_or_default(),
+        requests(seen.requests.as_deref(), now),
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn head(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, now: Timestamp) -> String {
+    let namespace = tenant.namespace().unwrap_or_default();
+    let looked = match status.observed_generation == tenant.metadata.generation {
+        true => "",
+        false => " (of an older spec: the operator hasn't looked at the present one)",
+    };
+    format!(
+        "Tenant:    {namespace}/{}\nState:     {}{looked}\nReplicas:  {} of {} serve\nImage:     {}\nStore:     {}\nAge:       {}\n",
+        tenant.name_any(),
+        state_of(tenant),
+        status.ready_replicas,
+        status.replicas,
+        status.image.as_deref().unwrap_or("-"),
+        status.store_id.as_deref().unwrap_or("-"),
+        age(tenant.metadata.creation_timestamp.as_ref(), now),
+    )
+}
+
+pub(super) fn conditions(conditions: &[Condition], now: Timestamp) -> String {
+    let row = |found: &Condition| {
+        let since = age(Some(&found.last_transition_time), now);
+        vec![
+            found.type_.clone(),
+            format!("{:?}", found.status),
+            found.reason.clone(),
+            since,
+            found.message.clone(),
+        ]
+    };
+    let rows: Vec<_> = conditions.iter().map(row).collect();
+    render(&["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"], &rows)
+}
+
+fn pods(pods: &[Pod], now: Timestamp) -> String {
+    let rows: Vec<_> = pods.iter().map(|pod| pod_row(pod, now)).collect();
+    render(&["POD", "PHASE", "READY", "RESTARTS", "AGE", "NODE"], &rows)
+}
+
+fn pod_row(pod: &Pod, now: Timestamp) -> Vec<String> {
+    let status = pod.status.clone().unwrap_or_default();
+    let containers = status.container_statuses.unwrap_or_default();
+    let ready = containers.iter().filter(|container| container.ready).count();
+    let restarts: i32 = containers.iter().map(|container| container.restart_count).sum();
+    let phase = match pod.metadata.deletion_timestamp.is_some() {
+        true => "Terminating".into(),
+        false => status.phase.unwrap_or_else(|| "-".into()),
+    };
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+    vec![
+        pod.name_any(),
+        phase,
+        format!("{ready}/{}", containers.len()),
+        restarts.to_string(),
+        age(pod.metadata.creation_timestamp.as_ref(), now),
+        node.unwrap_or_else(|| "-".into()),
+    ]
+}
+
+fn regions(status: &VoicemailTenantStatus) -> String {
+    let word = |holds: bool| if holds { "yes" } else { "no" }.to_owned();
+    let rows: Vec<_> = status
+        .regions
+        .iter()
+        .map(|region| {
+            let message = region.message.clone().unwrap_or_default();
+            vec![
+                region.name.clone(),
+                region.storage.clone(),
+                word(region.master),
+                word(region.reachable),
+                message,
+            ]
+        })
+        .collect();
+    render(&["REGION", "STORAGE", "MASTER", "REACHABLE", "MESSAGE"], &rows)
+}
+
+fn claim(claim: &PersistentVolumeClaim) -> String {
+    let (spec, status) = (claim.spec.clone().unwrap_or_default(), claim.status.clone().unwrap_or_default());
+    let capacity = status.capacity.and_then(|amounts| amounts.get("storage").map(|amount| amount.0.clone()));
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let row = vec![
+        claim.name_any(),
+        or_dash(status.phase),
+        or_dash(capacity),
+        or_dash(spec.volume_name),
+        or_dash(spec.storage_class_name),
+    ];
+    render(&["CLAIM", "PHASE", "CAPACITY", "VOLUME", "CLASS"], &[row])
+}
+
+fn requests(requests: Option<&[GdprRequest]>, now: Timestamp) -> String {
+    let Some(requests) = requests else {
+        return "Open requests: you may not read GdprRequests here\n".into();
+    };
+    let phase =
+        |request: &GdprRequest| request.status.as_ref().map(|status| status.phase).unwrap_or_default();
+    let open: Vec<_> = requests.iter().filter(|request| !phase(request).is_terminal()).collect();
+    if open.is_empty() {
+        return "Open requests: none\n".into();
+    }
+    let row = |request: &&GdprRequest| {
+        let due = request.status.as_ref().and_then(|status| status.due_at.as_ref());
+        vec![
+            request.name_any(),
+            format!("{:?}", request.spec.operation),
+            format!("{:?}", phase(request)),
+            time(due),
+            age(request.metadata.creation_timestamp.as_ref(), now),
+        ]
+    };
+    let rows: Vec<_> = open.iter().map(row).collect();
+    render(&["OPEN REQUEST", "OPERATION", "PHASE", "DUE", "AGE"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant() -> VoicemailTenant {
+        let example = include_str!("../../../examples/volume-tenant.yaml");
+        let mut tenant: VoicemailTenant = serde_yaml::from_str(example).unwrap();
+        tenant.status = serde_yaml::from_str(
+            "{replicas: 2, readyReplicas: 1, conditions: [{type: Ready, status: 'False', reason: RolloutInProgress, \
+             message: 1 of 2 replicas serve, lastTransitionTime: '2026-01-01T00:00:00Z'}], \
+             regions: [{name: eu-west, storage: volume, master: true, reachable: true}]}",
+        )
+        .unwrap();
+        tenant
+    }
+
+    #[test]
+    fn the_page_has_every_part_and_says_what_one_may_not_see() {
+        let seen = Seen { tenant: tenant(), pods: vec![Pod::default()], claim: None, requests: None };
+        let page = write(&seen, "2026-01-01T01:00:00Z".parse().unwrap());
+        for part in [
+            "State:     unknown",
+            "1 of 2 serve",
+            "Ready       False    RolloutInProgress   60m     1 of 2 replicas serve",
+            "eu-west   volume    yes      yes",
+            "you may not read GdprRequests here",
+        ] {
+            assert!(page.contains(part), "{part:?} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn only_open_requests_are_on_the_page() {
+        let forget: GdprRequest =
+            serde_yaml::from_str(include_str!("../../../examples/gdpr/forget.yaml")).unwrap();
+        let mut ended = forget.clone();
+        ended.metadata.name = Some("ended".into());
+        ended.status = serde_yaml::from_str("{phase: Completed}").unwrap();
+        let text = requests(Some(&[forget, ended]), Timestamp::UNIX_EPOCH);
+        assert!(text.contains("case-123456789-forget") && !text.contains("ended"), "{text}");
+    }
+
+    #[test]
+    fn the_claim_is_the_tenants_own_or_the_one_that_it_names() {
+        let mut tenant = tenant();
+        assert_eq!(claim_of(&tenant).as_deref(), Some("acme-voicemail"));
+        let volume = tenant.spec.regions[0].storage.volume.as_mut().unwrap();
+        (volume.claim, volume.existing_claim) = (None, Some("shared".into()));
+        assert_eq!(claim_of(&tenant).as_deref(), Some("shared"));
+    }
+}

@@ -1,0 +1,42 @@
+//! The SBOM names what is in `Cargo.lock` and linked into the shipped programs: each with a checksum and a licence.
+
+#![allow(clippy::unwrap_used, reason = "a test's failure is a panic")]
+
+use std::collections::BTreeSet;
+
+use voicemail_tests::sbom::{SHIPPED, describe_workspace};
+use voicemail_tests::stage::workspace_path;
+
+#[test]
+fn every_crate_that_is_shipped_is_named_with_licence_checksum_and_what_it_needs() {
+    let document = describe_workspace(&workspace_path("")).unwrap();
+    let lock = std::fs::read_to_string(workspace_path("Cargo.lock")).unwrap();
+    let components = document["components"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let names: BTreeSet<String> = components.iter().map(|one| text(&one["name"])).collect();
+    for linked in ["kube", "object_store", "rustls", "axum", "voicemail-core", "voicemail-operator"] {
+        assert!(names.contains(linked), "{linked} is missing");
+    }
+    for foreign in ["proptest", "voicemail-tests", "s3s"] {
+        assert!(!names.contains(foreign), "{foreign} isn't shipped");
+    }
+    let references: BTreeSet<String> = components.iter().map(|one| text(&one["bom-ref"])).collect();
+    for one in components {
+        let (name, version) = (text(&one["name"]), text(&one["version"]));
+        assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n")), "{name} {version}");
+        assert!(!text(&one["licenses"][0]["expression"]).is_empty(), "{name} has no licence");
+        let checksum = text(&one["hashes"][0]["content"]);
+        assert_eq!(
+            lock.contains(&format!("checksum = \"{checksum}\"")),
+            !SHIPPED.contains(&name.as_str()),
+            "{name}"
+        );
+    }
+    let needed = document["dependencies"].as_array().unwrap();
+    assert_eq!(needed.len(), components.len());
+    for one in needed {
+        for on in one["dependsOn"].as_array().unwrap() {
+            assert!(references.contains(on.as_str().unwrap()), "{on} is needed and isn't named");
+        }
+    }
+}
