@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("../../../docs/conditions.md");
 const CONDITIONS: &str = include_str!("conditions.rs");
 
 /// Words of the sources that look like reasons and are names of kinds, values of fields, or others' reasons.
-const OTHERS: [&str; 62] = [
+const OTHERS: [&str; 63] = [
     "AlwaysAllow",
     "Authority",
     "AzureChinaCloud",
@@ -71,6 +71,7 @@ const OTHERS: [&str; 62] = [
     "MailboxFull",
     "Delete",
     "Name",
+    "Reconcile",
 ];
 
 fn root() -> PathBuf {

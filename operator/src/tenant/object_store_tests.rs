@@ -199,7 +199,27 @@ fn another_secret_rolls_the_pods_and_another_content_does_not() {
         plan_with(&on_azure(secret("azure")), &with(&[("azure", &["sasToken", "ca.crt"])], None)).unwrap();
     let rotated = serde_json::to_value(build(&rotated).unwrap().deployment).unwrap();
     assert_eq!(one, rotated["spec"]["template"]);
-    assert!(one["metadata"].get("annotations").is_none(), "{one}");
+}
+
+#[test]
+fn another_address_or_a_further_region_rolls_the_pods_and_a_limit_does_not() {
+    let old = on_s3(secret("s3"));
+    let rolls = |change: fn(&mut VoicemailTenant)| {
+        let mut tenant = old.clone();
+        change(&mut tenant);
+        pod(&tenant)["metadata"]["annotations"] != pod(&old)["metadata"]["annotations"]
+    };
+    assert!(rolls(|tenant| {
+        let s3 = tenant.spec.regions[0].storage.s3.as_mut().unwrap();
+        s3.endpoint = Some("https://elsewhere:9000".into());
+    }));
+    assert!(rolls(|tenant| {
+        let mut other = tenant.spec.regions[0].clone();
+        (other.name, other.master) = ("us-east".into(), false);
+        other.storage.s3.as_mut().unwrap().bucket = "voice-us".into();
+        tenant.spec.regions.push(other);
+    }));
+    assert!(!rolls(|tenant| tenant.spec.gdpr = serde_json::from_value(json!({"undoWindow": "1h"})).unwrap()));
 }
 
 #[test]

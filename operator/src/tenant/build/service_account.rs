@@ -2,7 +2,7 @@
 //!
 //! Where a store trusts the account itself, annotations name the identity: the webhooks of Azure and AWS then
 //! give each new pod a projected token and environment variables. Both read them when a pod is made, so what
-//! they name is also in the pods' template, by [`identity_annotations`].
+//! they name is also in the pods' template, by [`pod_annotations`].
 
 use super::super::credentials::Source;
 use super::super::validate::Plan;
@@ -18,6 +18,8 @@ const AZURE_USE: &str = "azure.workload.identity/use";
 const AWS_ROLE: &str = "eks.amazonaws.com/role-arn";
 /// Annotation of the pods' template: another identity or another secret of a vault needs new pods.
 const CREDENTIALS_HASH: &str = "voicemail.dev/credentials-hash";
+/// Annotation of the pods' template: another address of a store, or another region, needs new pods.
+const STORES_HASH: &str = "voicemail.dev/stores-hash";
 
 /// Builds the account. Its token stays mounted: the core reads the issuer's discovery document with it.
 pub fn build_service_account(plan: &Plan) -> ServiceAccount {
@@ -52,14 +54,26 @@ pub fn pod_labels(plan: &Plan) -> BTreeMap<String, String> {
     any.then(|| (AZURE_USE.to_owned(), "true".to_owned())).into_iter().collect()
 }
 
-/// Annotations of the pods' template; none where only Secrets are mounted, whose changes reach running pods.
+/// Annotations of the pods' template: what only new pods take up. The content of Secrets reaches running pods.
 pub fn pod_annotations(plan: &Plan) -> Option<BTreeMap<String, String>> {
+    let hashes = [(CREDENTIALS_HASH, hash_credentials(plan)), (STORES_HASH, hash_stores(plan))];
+    let present = hashes.into_iter().filter_map(|(name, hash)| Some((name.to_owned(), hash?)));
+    let annotations: BTreeMap<_, _> = present.collect();
+    (!annotations.is_empty()).then_some(annotations)
+}
+
+fn hash_credentials(plan: &Plan) -> Option<String> {
     let vaults = plan.storage.regions().iter().filter_map(|region| match &region.source {
         Source::KeyVault { vault, .. } => Some(json!([region.region, vault])),
         _ => None,
     });
     let (vaults, identities) = (vaults.collect::<Vec<_>>(), identity_annotations(plan));
     let nothing = vaults.is_empty() && identities.is_empty();
-    let hash = || hash(&json!({"vaults": vaults, "identities": identities}));
-    (!nothing).then(|| BTreeMap::from([(CREDENTIALS_HASH.to_owned(), hash())]))
+    (!nothing).then(|| hash(&json!({"vaults": vaults, "identities": identities})))
+}
+
+/// A core opens its stores once. Nothing of a volume's can change.
+fn hash_stores(plan: &Plan) -> Option<String> {
+    let stores = json!({"regions": plan.config.regions, "buffer": plan.config.upload_buffer_mib});
+    (!plan.storage.regions().is_empty()).then(|| hash(&stores))
 }
