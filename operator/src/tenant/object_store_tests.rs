@@ -1,4 +1,4 @@
-//! Tenants on object stores, through the same pure steps: what is refused, rendered, reported and never deleted.
+//! Tenants on object stores, through the same pure steps: what is refused, rendered and reported.
 
 use super::apply::{Applied, AppliedStorage};
 use super::build::{Built, BuiltStorage, build};

@@ -41,7 +41,9 @@ pub(super) async fn advance(
     let facts = dereference(&context.client, tenant).await?;
     let plan = match validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => plan,
-        Err(_) if !is_store_known(tenant) && ending == Ending::Deregister => return Ok(Step::NeverStored),
+        Err(_) if !is_store_known(tenant) && (ending == Ending::Deregister || facts.keys.is_none()) => {
+            return Ok(Step::NeverStored);
+        }
         Err(refusal) => {
             let words = format!("{refusal}. {}", way_out(tenant));
             return Ok(Step::Under(Report::blocked(refusal.reason(), words)));
