@@ -378,8 +378,6 @@ fn a_refusal_keeps_what_was_known_of_the_regions() {
     assert_eq!(status.regions, tenant.status.unwrap().regions);
 }
 
-// examples
-
 #[test]
 fn every_example_is_planned_as_it_is() {
     for text in [
