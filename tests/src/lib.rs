@@ -5,7 +5,9 @@
 //! [`image::build_image`] puts the image under test on its node, [`namespace::TestNamespace`] gives the test a
 //! place of its own (or [`tenant_place::TenantPlace`], with an operator in it), and [`wait::wait_for`] waits for objects with a deadline and tells why when it passes.
 
+pub mod access_review;
 pub mod api_proxy;
+pub mod chart_objects;
 pub mod cluster;
 pub mod command;
 pub mod csi_driver;

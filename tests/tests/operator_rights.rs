@@ -1,24 +1,21 @@
-//! The operator's rights, and those of people, asked of the real API server: every verb that the chart grants is allowed
+//! The operator's rights, asked of the real API server: every verb that the chart grants is allowed
 //! where it should be and nowhere else, is used, and what matters is refused.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
-use kube::api::{DeleteParams, PostParams};
-use kube::{Api, Client};
+use kube::Api;
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
-use voicemail_core::clock::World;
 use voicemail_operator::api::CONFIRM_DELETION;
 use voicemail_operator::api::voicemail_tenant::DeletionPolicy;
 use voicemail_operator::leader::LEASE;
-use voicemail_tests::cluster::{AuditLog, Cluster};
-use voicemail_tests::command::{run, run_with_input};
+use voicemail_tests::access_review::{Question, may, questions, unexpected};
+use voicemail_tests::chart_objects::ChartObjects;
+use voicemail_tests::cluster::AuditLog;
 use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::operator_audit::settle;
 use voicemail_tests::operator_process::ACCOUNT;
@@ -27,7 +24,6 @@ use voicemail_tests::tenant_place::{TenantPlace, prepare_cluster};
 use voicemail_tests::wait::wait_gone;
 
 const SOON: Duration = Duration::from_secs(60);
-const AT_A_TIME: usize = 16;
 /// Neither scope may do any of these, in the namespace of a tenant or elsewhere: (verb, group, resource).
 const REFUSED: [(&str, &str, &str); 22] = [
     ("list", "", "secrets"),
@@ -72,66 +68,6 @@ const ELSEWHERE: [(&str, &str); 13] = [
 /// Granted by the verb with which server-side apply creates; the API server asks for it beside `patch`.
 const APPLIED: &str = "create";
 
-/// One question.
-#[derive(Clone, Debug)]
-struct Question {
-    user: String,
-    verb: String,
-    group: String,
-    resource: String,
-    name: String,
-    namespace: String,
-}
-
-async fn may(client: &Client, question: Question) -> bool {
-    let (resource, subresource) = question.resource.split_once('/').unwrap_or((&question.resource, ""));
-    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let attributes = ResourceAttributes {
-        verb: some(&question.verb),
-        group: some(&question.group),
-        resource: some(resource),
-        subresource: some(subresource),
-        name: some(&question.name),
-        namespace: some(&question.namespace),
-        ..ResourceAttributes::default()
-    };
-    let spec = SubjectAccessReviewSpec {
-        user: Some(question.user.clone()),
-        resource_attributes: Some(attributes),
-        ..SubjectAccessReviewSpec::default()
-    };
-    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-    let api: Api<SubjectAccessReview> = Api::all(client.clone());
-    api.create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed
-}
-
-/// Asks all; returns those whose answer isn't the expected one.
-async fn unexpected(client: &Client, questions: Vec<Question>, expected: bool) -> Vec<String> {
-    let asked = stream::iter(questions).map(|question| async move {
-        let answer = may(client, question.clone()).await;
-        (answer != expected).then(|| format!("{question:?}"))
-    });
-    asked.buffer_unordered(AT_A_TIME).filter_map(|wrong| async move { wrong }).collect().await
-}
-
-/// Every verb on every resource of these rules.
-fn questions(user: &str, namespace: &str, rules: &[PolicyRule]) -> Vec<Question> {
-    let mut all = Vec::new();
-    for rule in rules {
-        for group in rule.api_groups.iter().flatten() {
-            for resource in rule.resources.iter().flatten() {
-                for verb in &rule.verbs {
-                    let name = rule.resource_names.iter().flatten().next().cloned().unwrap_or_default();
-                    let (user, namespace) = (user.to_owned(), namespace.to_owned());
-                    let (verb, group, resource) = (verb.clone(), group.clone(), resource.clone());
-                    all.push(Question { user, verb, group, resource, name, namespace });
-                }
-            }
-        }
-    }
-    all
-}
-
 fn refused(user: &str, namespace: &str) -> Vec<Question> {
     let question = |(verb, group, resource): (&str, &str, &str)| Question {
         user: user.into(),
@@ -159,11 +95,11 @@ async fn with_a_list_of_namespaces_the_operator_may_do_what_its_roles_say_there_
         |namespace: &str| [questions(&user, namespace, &rules), questions(&user, namespace, &own)].concat();
     assert!(granted("x").len() > 60, "{rules:?}");
     let none: Vec<String> = Vec::new();
-    assert_eq!(unexpected(&client, granted(place.namespace.name()), true).await, none);
-    assert_eq!(unexpected(&client, granted("default"), false).await, none);
-    assert_eq!(unexpected(&client, granted(""), false).await, none, "cluster-wide");
+    assert_eq!(unexpected(&client, granted(place.namespace.name()), true).await.unwrap(), none);
+    assert_eq!(unexpected(&client, granted("default"), false).await.unwrap(), none);
+    assert_eq!(unexpected(&client, granted(""), false).await.unwrap(), none, "cluster-wide");
     for namespace in [place.namespace.name(), "default", ""] {
-        assert_eq!(unexpected(&client, refused(&user, namespace), false).await, none);
+        assert_eq!(unexpected(&client, refused(&user, namespace), false).await.unwrap(), none);
     }
     // Tokens of its own account alone.
     let token = |name: &str| Question {
@@ -174,7 +110,8 @@ async fn with_a_list_of_namespaces_the_operator_may_do_what_its_roles_say_there_
         name: name.into(),
         namespace: place.namespace.name().into(),
     };
-    assert!(may(&client, token(ACCOUNT)).await && !may(&client, token("acme-voicemail")).await);
+    assert!(may(&client, token(ACCOUNT)).await.unwrap());
+    assert!(!may(&client, token("acme-voicemail")).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,17 +119,17 @@ async fn cluster_wide_the_operator_reads_secrets_by_name_everywhere_and_lists_th
     voicemail_tests::install_crypto();
     let (cluster, _) = prepare_cluster().await.unwrap();
     let namespace = TestNamespace::create(cluster.config().await.unwrap(), "wide").await.unwrap();
-    let _rendered = Rendered::apply(&cluster, namespace.name(), "templates/rbac.yaml");
+    let _rendered = ChartObjects::apply(&cluster, namespace.name(), "templates/rbac.yaml").unwrap();
     let role = format!("{}-{}", namespace.name(), namespace.name());
     let client = namespace.client();
     let rules = Api::<ClusterRole>::all(client.clone()).get(&role).await.unwrap().rules.unwrap();
     let user = format!("system:serviceaccount:{0}:{0}", namespace.name());
     let none: Vec<String> = Vec::new();
     for place in [namespace.name(), "default"] {
-        assert_eq!(unexpected(&client, questions(&user, place, &rules), true).await, none);
-        assert_eq!(unexpected(&client, refused(&user, place), false).await, none);
+        assert_eq!(unexpected(&client, questions(&user, place, &rules), true).await.unwrap(), none);
+        assert_eq!(unexpected(&client, refused(&user, place), false).await.unwrap(), none);
     }
-    assert_eq!(unexpected(&client, refused(&user, ""), false).await, none);
+    assert_eq!(unexpected(&client, refused(&user, ""), false).await.unwrap(), none);
     let verbs: BTreeSet<&String> = rules
         .iter()
         .filter(|rule| rule.resources.iter().flatten().any(|resource| resource == "secrets"))
@@ -298,131 +235,4 @@ fn asked(log: &AuditLog, username: &str) -> (BTreeSet<String>, BTreeSet<String>)
         }
     }
     (used, forbidden)
-}
-
-/// Objects of the chart, under the namespace's name as release; they go with this.
-struct Rendered {
-    cluster: Cluster,
-    manifests: String,
-}
-
-impl Rendered {
-    fn apply(cluster: &Cluster, release: &str, template: &str) -> Self {
-        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/voicemail-operator");
-        let mut helm = cluster.helm();
-        helm.arg("template").arg(release).arg(chart).args(["--namespace", release, "--show-only", template]);
-        let manifests = run(&mut helm).unwrap();
-        cluster.kubectl().apply(&manifests).unwrap();
-        Self { cluster: cluster.clone(), manifests }
-    }
-}
-
-impl Drop for Rendered {
-    fn drop(&mut self) {
-        let mut kubectl = self.cluster.kubectl().command();
-        kubectl.args(["delete", "--ignore-not-found", "--wait=false", "-f", "-"]);
-        if let Err(error) = run_with_input(&mut kubectl, &self.manifests) {
-            eprintln!("objects of the chart stay: {error:#}");
-        }
-    }
-}
-
-/// A person with one role in a namespace, and what it lets them do and not: (verb, resource of voicemail.dev).
-type Person =
-    (&'static str, &'static [(&'static str, &'static str)], &'static [(&'static str, &'static str)]);
-
-const PEOPLE: [Person; 3] = [
-    (
-        "view",
-        &[("get", "voicemailtenants"), ("watch", "voicemailtenants/status")],
-        &[("patch", "voicemailtenants"), ("get", "gdprrequests"), ("create", "gdprrequests")],
-    ),
-    (
-        "edit",
-        &[
-            ("create", "voicemailtenants"),
-            ("delete", "voicemailtenants"),
-            ("patch", "voicemailtenants/scale"),
-        ],
-        &[("create", "gdprrequests"), ("get", "gdprrequests"), ("patch", "voicemailtenants/status")],
-    ),
-    (
-        "admin",
-        &[("create", "voicemailtenants"), ("update", "voicemailtenants/scale"), ("list", "voicemailtenants")],
-        &[("create", "gdprrequests"), ("patch", "gdprrequests"), ("approve", "gdprrequests")],
-    ),
-];
-
-#[tokio::test(flavor = "multi_thread")]
-async fn people_with_the_clusters_own_roles_handle_tenants_and_privacy_officers_alone_handle_requests() {
-    voicemail_tests::install_crypto();
-    let (cluster, _) = prepare_cluster().await.unwrap();
-    let namespace = TestNamespace::create(cluster.config().await.unwrap(), "people").await.unwrap();
-    let release = namespace.name().to_owned();
-    let _rendered = Rendered::apply(&cluster, &release, "templates/roles.yaml");
-    let bind = |user: &str, role: &str| {
-        let (user, name) = (format!("--user={user}"), format!("{user}-bound"));
-        let role = format!("--clusterrole={role}");
-        cluster.run_kubectl(&["create", "rolebinding", &name, &role, &user, "-n", &release]).unwrap();
-    };
-    let client = namespace.client();
-    let ask = |user: &str, verb: &str, group: &str, resource: &str| {
-        let (user, verb, namespace) = (user.to_owned(), verb.to_owned(), release.clone());
-        let (group, resource) = (group.to_owned(), resource.to_owned());
-        let client = client.clone();
-        async move { may(&client, Question { user, verb, group, resource, name: String::new(), namespace }).await }
-    };
-    for (role, allowed, refused) in PEOPLE {
-        bind(role, role);
-        wait_in_force(&client, role, &release, allowed[0]).await;
-        for (verb, resource) in allowed {
-            assert!(ask(role, verb, "voicemail.dev", resource).await, "{role} can't {verb} {resource}");
-        }
-        for (verb, resource) in refused {
-            assert!(!ask(role, verb, "voicemail.dev", resource).await, "{role} can {verb} {resource}");
-        }
-    }
-    bind("officer", &format!("{release}-privacy"));
-    wait_in_force(&client, "officer", &release, ("get", "gdprrequests")).await;
-    for verb in ["get", "list", "watch", "create", "update", "patch", "delete"] {
-        assert!(ask("officer", verb, "voicemail.dev", "gdprrequests").await, "{verb}");
-    }
-    assert!(ask("officer", "create", "", "secrets").await, "the Secret with the identifiers");
-    for (verb, group, resource) in [
-        ("get", "", "secrets"),
-        ("list", "", "secrets"),
-        ("approve", "voicemail.dev", "gdprrequests"),
-        ("patch", "voicemail.dev", "voicemailtenants"),
-        ("patch", "voicemail.dev", "gdprrequests/status"),
-        ("create", "", "pods/exec"),
-    ] {
-        assert!(!ask("officer", verb, group, resource).await, "an officer can {verb} {resource}");
-    }
-    bind("approver", &format!("{release}-approver"));
-    wait_in_force(&client, "approver", &release, ("approve", "gdprrequests")).await;
-    for verb in ["create", "delete"] {
-        assert!(!ask("approver", verb, "voicemail.dev", "gdprrequests").await, "an approver can {verb}");
-    }
-}
-
-/// A binding counts a moment after it was written, and the cluster's own roles take ours in as late.
-async fn wait_in_force(client: &Client, role: &str, namespace: &str, right: (&str, &str)) {
-    let (world, question) = (
-        World::real(),
-        Question {
-            user: role.into(),
-            verb: right.0.into(),
-            group: "voicemail.dev".into(),
-            resource: right.1.into(),
-            name: String::new(),
-            namespace: namespace.into(),
-        },
-    );
-    for _ in 0..60 {
-        if may(client, question.clone()).await {
-            return;
-        }
-        world.sleep(Duration::from_millis(500)).await;
-    }
-    panic!("{role} never got the right to {right:?}");
 }

@@ -1,4 +1,4 @@
-//! Tenants on object stores, through the same pure steps: what is refused, rendered, reported and never deleted.
+//! Tenants on object stores, through the same pure steps: what is refused, rendered and reported.
 
 use super::apply::{Applied, AppliedStorage};
 use super::build::{Built, BuiltStorage, build};
@@ -397,8 +397,6 @@ fn a_refusal_keeps_what_was_known_of_the_regions() {
     assert_eq!(condition(&status, "StorageReady"), (False, "CredentialsMissing".into()));
     assert_eq!(status.regions, tenant.status.unwrap().regions);
 }
-
-// examples
 
 #[test]
 fn every_example_is_planned_as_it_is() {

@@ -13,6 +13,7 @@ use crate::tenant::build::{Built, BuiltStorage};
 use crate::tenant::drift::APPLIED_HASH;
 use crate::tenant::kinds::MissingKinds;
 use crate::tenant::validate::Plan;
+use jiff::Timestamp;
 use k8s_openapi::Resource;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
@@ -48,14 +49,19 @@ impl<'a> Retirement<'a> {
         Self { applier: Applier { client, kinds, plan }, serving, ending, jobs }
     }
 
-    /// Brings what the Jobs' pods mount and run as to what it should be: credentials and endpoints may change at any
-    /// time, and a deletion in the foreground has taken it away.
+    /// Brings what the pods of Jobs and cores mount, run as and are reached by to what it should be: credentials and
+    /// endpoints may change at any time, and a deletion in the foreground takes all that away at its beginning.
     ///
     /// # Errors
     /// See [`ApplyError`].
-    pub async fn prepare(&self, built: Built) -> Result<(), ApplyError> {
+    pub async fn prepare(&self, built: Built, now: Timestamp) -> Result<(), ApplyError> {
         self.applier.converge(built.service_account).await?;
         self.applier.converge(built.config).await?;
+        self.applier.ensure_certificate(now).await?;
+        self.applier.converge(built.network_policy).await?;
+        for service in built.services {
+            self.applier.converge(service).await?;
+        }
         if matches!(built.storage, BuiltStorage::ObjectStores(_)) {
             self.applier.ensure_storage(built.storage).await?;
         }

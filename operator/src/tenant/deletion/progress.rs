@@ -57,10 +57,12 @@ pub enum Next {
 
 /// What comes next.
 pub fn find_next(seen: &Seen) -> Next {
-    let spoilt = |job: &JobSeen| !job.succeeded && (!job.current || job.failed);
+    // Also one that has succeeded: what it did may not be what is wanted now.
+    let spoilt = |job: &JobSeen| !job.current || job.failed;
     match (&seen.end, &seen.check) {
+        (Some(end), _) if spoilt(end) => Next::StartOver,
         (Some(end), _) if end.succeeded => Next::Done,
-        (Some(end), _) if spoilt(end) || end.exit_code == Some(HINDERED) => Next::StartOver,
+        (Some(end), _) if end.exit_code == Some(HINDERED) => Next::StartOver,
         (Some(_), _) => Next::Await(Stage::End),
         (None, None) => Next::Start(Stage::Check),
         (None, Some(check)) if spoilt(check) => Next::StartOver,
@@ -166,6 +168,10 @@ mod tests {
         assert_eq!(next(clear(), job(|end| end.exit_code = Some(1)), 0), Next::StartOver);
         assert_eq!(next(job(|check| check.current = false), None, 2), Next::StartOver);
         assert_eq!(next(clear(), job(|end| end.failed = true), 0), Next::StartOver);
+        // A cluster that was let go isn't a store that was emptied: the policy was changed meanwhile.
+        let other = |job: &mut JobSeen| (job.succeeded, job.current) = (true, false);
+        assert_eq!(next(clear(), job(other), 0), Next::StartOver);
+        assert_eq!(next(job(other), None, 2), Next::StartOver);
         // A store that can't be reached for a while is asked again by the Job itself.
         assert_eq!(next(clear(), job(|end| end.exit_code = Some(2)), 0), Next::Await(Stage::End));
     }
@@ -177,7 +183,7 @@ mod tests {
         let failing = job(|job| job.exit_code = Some(2)).unwrap();
         let waiting = job(|_| {}).unwrap();
         let say = |job: &JobSeen, now| describe_job(&tenant, Stage::Check, Ending::Remove, job, now);
-        assert_eq!(say(&waiting, now()).blocked, false);
+        assert!(!say(&waiting, now()).blocked);
         for (job, reason) in [(&failing, "StoreNotReached"), (&waiting, "RetireJobCannotStart")] {
             let report = say(job, later);
             assert_eq!((report.reason.as_str(), report.blocked), (reason, true));

@@ -41,7 +41,9 @@ pub(super) async fn advance(
     let facts = dereference(&context.client, tenant).await?;
     let plan = match validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => plan,
-        Err(_) if !is_store_known(tenant) && ending == Ending::Deregister => return Ok(Step::NeverStored),
+        Err(_) if !is_store_known(tenant) && (ending == Ending::Deregister || facts.keys.is_none()) => {
+            return Ok(Step::NeverStored);
+        }
         Err(refusal) => {
             let words = format!("{refusal}. {}", way_out(tenant));
             return Ok(Step::Under(Report::blocked(refusal.reason(), words)));
@@ -50,7 +52,7 @@ pub(super) async fn advance(
     if has_never_stored(tenant, &facts, &plan, ending) {
         return Ok(Step::NeverStored);
     }
-    match step(tenant, ending, &plan, context).await {
+    match step(tenant, ending, &plan, facts.now, context).await {
         Err(error) if error.class() == Class::Permanent => {
             Ok(Step::Under(Report::blocked(error.reason(), format!("{error}. {}", way_out(tenant)))))
         }
@@ -77,11 +79,12 @@ async fn step(
     tenant: &VoicemailTenant,
     ending: Ending,
     plan: &Plan,
+    now: Timestamp,
     context: &Context,
 ) -> Result<Step, TenantError> {
     let built = build(plan)?;
     let retirement = Retirement::new(&context.client, &context.kinds, tenant, plan, ending);
-    retirement.prepare(built).await?;
+    retirement.prepare(built, now).await?;
     let seen = Seen {
         check: look(&retirement, Stage::Check, context).await?,
         end: look(&retirement, Stage::End, context).await?,
@@ -91,7 +94,7 @@ async fn step(
         Next::Done => return Ok(Step::Done),
         Next::Start(stage) => {
             retirement.start(stage).await?;
-            describe_job(tenant, stage, ending, &JobSeen::default(), Timestamp::now())
+            describe_job(tenant, stage, ending, &JobSeen::default(), now)
         }
         Next::Await(stage) => {
             match stage {
@@ -99,7 +102,7 @@ async fn step(
                 Stage::End => retirement.stop_cores().await?,
             }
             let job = if stage == Stage::Check { seen.check } else { seen.end };
-            describe_job(tenant, stage, ending, &job.unwrap_or_default(), Timestamp::now())
+            describe_job(tenant, stage, ending, &job.unwrap_or_default(), now)
         }
         Next::StopCores => {
             retirement.stop_cores().await?;
