@@ -41,7 +41,7 @@ async fn one_of_16_creators_wins(store: &dyn ObjectStore) {
     }
 }
 
-pub(crate) async fn no_competing_increment_is_lost(store: &dyn ObjectStore) {
+async fn no_competing_increment_is_lost(store: &dyn ObjectStore) {
     let path = Path::from("counter");
     store.put(&path, Bytes::from_static(b"0").into()).await.unwrap();
     join_all((0..8).map(|_| increment(store, &path, 10))).await;
