@@ -49,10 +49,19 @@ async fn prepare(prefix: &str) -> TenantPlace {
     TenantPlace::prepare(prefix).await.unwrap()
 }
 
+/// A busy MinIO says that it is ready a moment before it takes buckets.
+async fn create_bucket(minio: &Minio) {
+    let (admin, end, world) = (minio.endpoint().admin().unwrap(), Instant::now() + PATIENT, World::real());
+    while let Err(error) = admin.create_bucket(BUCKET).await {
+        assert!(Instant::now() < end && error.to_string().contains("503"), "{error:#}");
+        world.back_off(7).await;
+    }
+}
+
 /// A tenant on a bucket of a MinIO of its own, Ready and in use.
 async fn serve_on_bucket(place: &TenantPlace, policy: DeletionPolicy) -> (Minio, ServedTenant) {
     let minio = Minio::start(HOST_IP.parse().unwrap()).await.unwrap();
-    minio.endpoint().admin().unwrap().create_bucket(BUCKET).await.unwrap();
+    create_bucket(&minio).await;
     let keys = minio.endpoint().keys;
     let entry = |key: &str, text: &str| (key.to_owned(), ByteString(text.as_bytes().to_vec()));
     let secret = Secret {
