@@ -10,7 +10,7 @@ use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What clients know: what was promised to them, and what they asked for.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Ledger {
     /// Acknowledged messages: mailbox, caller, and when they were received at the latest.
     pub(super) acknowledged: BTreeMap<MessageId, (String, String, Time)>,

@@ -21,10 +21,10 @@ struct Attempt {
     audio: u8,
 }
 
-struct Play {
-    tenant: Tenant,
-    scheduler: Scheduler,
-    ledger: Rc<RefCell<Ledger>>,
+pub(super) struct Play {
+    pub(super) tenant: Tenant,
+    pub(super) scheduler: Scheduler,
+    pub(super) ledger: Rc<RefCell<Ledger>>,
     deposits: BTreeMap<MessageId, Attempt>,
     cases: usize,
     common: Replica,
@@ -44,24 +44,33 @@ pub(super) fn play_on(world: SimWorld, ground: Arc<dyn Ground>) -> Verdict {
 }
 
 fn play_with(tenant: Tenant) -> Verdict {
-    let mut play = Play {
-        scheduler: Scheduler::new(tenant.world.clone()),
-        common: tenant.replica(0),
-        ledger: Rc::default(),
-        deposits: BTreeMap::new(),
-        cases: 0,
-        tenant,
-    };
+    let mut play = Play::on(tenant);
     play.busy()?;
     play.quieten()
 }
 
 impl Play {
-    fn draw<T>(&self, draw: impl FnOnce(&mut super::world::Dice) -> T) -> T {
+    pub(super) fn on(tenant: Tenant) -> Self {
+        Self {
+            scheduler: Scheduler::new(tenant.world.clone()),
+            common: tenant.replica(0),
+            ledger: Rc::default(),
+            deposits: BTreeMap::new(),
+            cases: 0,
+            tenant,
+        }
+    }
+
+    /// What the common process remembered is gone.
+    pub(super) fn renew_common(&mut self) {
+        self.common = self.tenant.replica(0);
+    }
+
+    pub(super) fn draw<T>(&self, draw: impl FnOnce(&mut super::world::Dice) -> T) -> T {
         self.tenant.world.dice(draw)
     }
 
-    fn busy(&mut self) -> Verdict {
+    pub(super) fn busy(&mut self) -> Verdict {
         self.scheduler.cruelty = CRUEL;
         let steps = self.draw(|dice| 150 + dice.below(750));
         for step in 0..steps {
@@ -83,7 +92,7 @@ impl Play {
     }
 
     /// Sweepers only, for sixty days; faults go on for the first of them.
-    fn quieten(&mut self) -> Verdict {
+    pub(super) fn quieten(&mut self) -> Verdict {
         self.scheduler.cruelty = KIND;
         self.tenant.set_outage(false);
         self.scheduler.finish_all(1_000_000);
@@ -323,7 +332,7 @@ impl Play {
     }
 }
 
-fn seeds(default: std::ops::Range<u64>) -> std::ops::Range<u64> {
+pub(super) fn seeds(default: std::ops::Range<u64>) -> std::ops::Range<u64> {
     match std::env::var("SEED").ok().and_then(|seed| seed.parse::<u64>().ok()) {
         Some(seed) => seed..seed + 1,
         None => default,

@@ -169,6 +169,35 @@ impl Tenant {
         all
     }
 
+    /// Both regions as they are, for [`restore`](Self::restore).
+    pub(super) fn snapshot(&self) -> [BTreeMap<String, Bytes>; 2] {
+        [self.ground.dump(), self.other.dump()]
+    }
+
+    /// Puts a snapshot's objects and documents in the place of what there is.
+    pub(super) fn restore(&self, snapshot: &[BTreeMap<String, Bytes>; 2]) {
+        let grounds: [Arc<dyn Ground>; 2] =
+            [Arc::clone(&self.ground), Arc::clone(&self.other) as Arc<dyn Ground>];
+        let (now, backup) = (self.snapshot(), snapshot.clone());
+        let restored = async move {
+            for ((ground, now), backup) in grounds.iter().zip(&now).zip(backup) {
+                for key in now.keys() {
+                    ground.delete(&Key::listed(key).unwrap()).await.unwrap();
+                }
+                for (text, bytes) in backup {
+                    let key = Key::listed(&text).unwrap();
+                    let is_document = serde_json::from_slice::<serde_json::Value>(&bytes)
+                        .is_ok_and(|value| value.get("_").is_some());
+                    match is_document {
+                        true => drop(ground.replace(&key, None, bytes).await.unwrap()),
+                        false => ground.create(&key, bytes).await.unwrap(),
+                    }
+                }
+            }
+        };
+        restored.now_or_never().unwrap();
+    }
+
     /// Whether region `s` is away from now on.
     pub(super) fn set_outage(&self, away: bool) {
         self.outage.store(away, Ordering::SeqCst);

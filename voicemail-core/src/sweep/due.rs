@@ -9,7 +9,7 @@ use crate::gdpr::{GdprError, end_release, move_run_on};
 use crate::mailbox::{
     Remover, Standing, decode, empty_closed, expire_messages, require_known, settle_greeting,
 };
-use crate::model::{Due, DueItem, GreetingKey, GreetingStage, MessageState, Time};
+use crate::model::{Due, DueItem, GreetingKey, GreetingStage, MailboxId, MessageState, Time};
 use crate::store::patience::delete;
 use crate::store::{ErrorClass, Key, StoreError};
 use futures::TryStreamExt;
@@ -78,8 +78,7 @@ async fn carry_out(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> 
     match &item.due {
         Due::Retain { mailbox } => expire_messages(context, mailbox).await?,
         Due::Close { mailbox, generation } => {
-            let done = empty_closed(context, mailbox, *generation).await?;
-            return Ok(if done { Done::Yes } else { Done::NotYet });
+            return finish_closing(sweeper, item, mailbox, *generation).await;
         }
         Due::Released { message, reason } => {
             end_release(context, message, reason).await?;
@@ -93,6 +92,24 @@ async fn carry_out(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> 
         Due::Delete { .. } => return finish_deletion(sweeper, item).await,
     };
     Ok(Done::Yes)
+}
+
+/// Empties a closed mailbox. One that isn't closed may be yet: whoever filed the item may only be slow, so that it is
+/// dropped after a day.
+async fn finish_closing(
+    sweeper: &Sweeper,
+    item: &DueItem,
+    mailbox: &MailboxId,
+    generation: u32,
+) -> Result<Done, DueError> {
+    let context = &sweeper.context;
+    let index = context.indexes().load(mailbox).await?;
+    if index.is_some_and(|index| !index.closed && index.generation == generation) {
+        let doubtful = context.world().now().since(item.at) <= DOUBT;
+        return Ok(if doubtful { Done::NotYet } else { Done::Yes });
+    }
+    let done = empty_closed(context, mailbox, generation).await?;
+    Ok(if done { Done::Yes } else { Done::NotYet })
 }
 
 /// X from its due item. An entry that isn't being deleted means that X1 never came: the deletion was

@@ -94,3 +94,26 @@ fn refused_deletion_beside_one_that_died() -> Outcome {
 fn one_due_name_for_two_attempts_is_caught() {
     catches(Broken::SharedDueName, refused_deletion_beside_one_that_died);
 }
+
+/// Whoever closes a mailbox is frozen anywhere while sweepers look, goes on a little, and dies.
+#[test]
+fn a_closing_that_goes_on_late_and_dies_leaves_no_message_in_a_closed_mailbox() {
+    for by in [1, 2, 3] {
+        let died = at_every_step(|case, calls| {
+            case.deposit(A);
+            case.ledger.closings.insert(BOX.into());
+            let replica = case.tenant.replica(0);
+            let closing = async move { replica.directory.delete_mailbox(&mailbox(BOX)).await.is_ok() };
+            let mut closing = closing.boxed_local();
+            let ended = case.advance(&mut closing, calls).is_some();
+            case.sweep_after(600);
+            if !ended {
+                case.advance(&mut closing, by);
+            }
+            drop(closing);
+            case.rest()?;
+            Ok(ended)
+        });
+        assert_eq!(died, Ok(()), "{by} calls later");
+    }
+}

@@ -3,6 +3,8 @@
 //! A case stops an operation after every possible number of store calls ("dies anywhere"), or holds it there
 //! while something else runs to its end ("frozen"), then lets sweepers bring all to rest. Where a case is
 //! there to catch a mistake in the order of steps, it must hold as the code is and fail with the mistake.
+//!
+//! Each is played twice: with depositors of the master region, and with depositors of the other one.
 
 mod deletions;
 mod deposits;
@@ -24,6 +26,7 @@ use crate::mailbox::MailboxError;
 use crate::model::{MessageId, Time};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
+use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
@@ -35,6 +38,14 @@ const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
 /// More calls than any operation makes.
 const EVERY_STEP: usize = 240;
+
+/// The master first.
+const REGIONS: [&str; 2] = ["r", "s"];
+
+thread_local! {
+    /// Where depositors are; none: each region's turn comes.
+    static DEPOSITORS: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
 
 type Outcome = Result<(), String>;
 type Depositing = LocalBoxFuture<'static, Result<(), MailboxError>>;
@@ -81,7 +92,7 @@ impl Case {
     }
 
     fn deposit_to(&mut self, name: &'static str, caller: &'static str) -> MessageId {
-        let (id, replica) = (self.id(), self.tenant.replica(0));
+        let (id, replica) = (self.id(), self.depositor());
         self.run(async move { replica.deposit(name, caller, id, 1).await }).expect("deposited");
         self.promise(id, name, caller);
         id
@@ -100,8 +111,12 @@ impl Case {
         self.ledger.acknowledged.insert(id, (BOX.into(), A.into(), Time(0)));
     }
 
+    fn depositor(&self) -> Replica {
+        self.tenant.replica_in(DEPOSITORS.get().unwrap_or(REGIONS[0]), 0)
+    }
+
     fn depositing(&self, id: MessageId, caller: &'static str) -> Depositing {
-        let replica = self.tenant.replica(0);
+        let replica = self.depositor();
         async move { replica.deposit(BOX, caller, id, 1).await }.boxed_local()
     }
 
@@ -209,8 +224,31 @@ fn expect(ok: bool, what: &str) -> Outcome {
 }
 
 /// Plays a case with an operation stopped after 0, 1, 2, … calls, until the operation ends by itself.
-/// The case says whether it did.
+/// The case says whether it did. In each region, unless one is chosen.
 fn at_every_step(play: impl Fn(&mut Case, usize) -> Result<bool, String>) -> Outcome {
+    if DEPOSITORS.get().is_some() {
+        return at_every_step_there(&play);
+    }
+    let outcome = REGIONS.into_iter().try_for_each(|region| {
+        DEPOSITORS.set(Some(region));
+        at_every_step_there(&play).map_err(|violation| format!("deposits in {region}, {violation}"))
+    });
+    DEPOSITORS.set(None);
+    outcome
+}
+
+/// For a case in which it matters who deposits where.
+fn at_every_step_in(
+    region: &'static str,
+    play: impl Fn(&mut Case, usize) -> Result<bool, String>,
+) -> Outcome {
+    DEPOSITORS.set(Some(region));
+    let outcome = at_every_step_there(&play);
+    DEPOSITORS.set(None);
+    outcome
+}
+
+fn at_every_step_there(play: &impl Fn(&mut Case, usize) -> Result<bool, String>) -> Outcome {
     for calls in 0..EVERY_STEP {
         match play(&mut Case::new(), calls) {
             Ok(false) => {}
@@ -221,11 +259,15 @@ fn at_every_step(play: impl Fn(&mut Case, usize) -> Result<bool, String>) -> Out
     Err(format!("an operation makes more than {EVERY_STEP} calls"))
 }
 
-/// A case that must hold as the code is, and must not once the mistake is made.
+/// A case that must hold as the code is, and must not once the mistake is made, wherever the depositors are.
 fn catches(mistake: Broken, play: fn() -> Outcome) {
-    assert_eq!(play(), Ok(()), "without the mistake");
-    broken::switch(Some(mistake));
-    let caught = std::panic::catch_unwind(play);
-    broken::switch(None);
-    assert!(!matches!(caught, Ok(Ok(()))), "{mistake:?} went unnoticed");
+    for region in REGIONS {
+        DEPOSITORS.set(Some(region));
+        assert_eq!(play(), Ok(()), "without the mistake, deposits in {region}");
+        broken::switch(Some(mistake));
+        let caught = std::panic::catch_unwind(play);
+        broken::switch(None);
+        assert!(!matches!(caught, Ok(Ok(()))), "{mistake:?} went unnoticed, deposits in {region}");
+    }
+    DEPOSITORS.set(None);
 }

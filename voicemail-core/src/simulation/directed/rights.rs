@@ -1,6 +1,6 @@
 //! Named messages, legal holds, approvals, a second region, and a restore, each dying or sleeping anywhere.
 
-use super::{A, B, BOX, Case, HOUR, OTHER_BOX, Outcome, at_every_step, catches, expect};
+use super::{A, B, BOX, Case, HOUR, OTHER_BOX, Outcome, at_every_step, at_every_step_in, catches, expect};
 use crate::broken::Broken;
 use crate::gdpr_api::{ApproveBody, CancelBody, GdprBody, HoldBody, MessageRef, RunState};
 use crate::mailbox::MailboxError;
@@ -242,7 +242,7 @@ fn of_an_approval_and_a_cancellation_exactly_one_stands() {
 /// Audio in both regions; the other region goes away after every possible call of the purge.
 #[test]
 fn a_region_that_goes_away_anywhere_in_a_purge_is_erased_when_it_comes_back() {
-    let away = at_every_step(|case, calls| {
+    let away = at_every_step_in("r", |case, calls| {
         case.deposit(A);
         let (id, replica) = (case.id(), case.tenant.replica_in("s", 0));
         case.run(async move { replica.deposit(OTHER_BOX, A, id, 1).await }).expect("deposited");
@@ -270,14 +270,14 @@ fn a_region_that_goes_away_anywhere_in_a_purge_is_erased_when_it_comes_back() {
 fn a_replay_after_a_restore_that_dies_anywhere_can_be_repeated() {
     let mut lost = Case::new();
     lost.deposit(A);
-    let backup = lost.tenant.ground.dump();
+    let backup = lost.tenant.snapshot();
     lost.purge("c1", A);
     let replica = lost.tenant.replica(0);
     let ledger = lost.run(async move { replica.gdpr.ledger(0).await.expect("a ledger") });
     let audio = lost.tenant.index(BOX);
     assert!(audio.entries.is_empty());
     let died = at_every_step(|case, calls| {
-        restore(case, &backup);
+        case.tenant.restore(&backup);
         // Ids are drawn from the same dice.
         case.pass_time(60);
         let kept = case.deposit(B);
@@ -294,24 +294,4 @@ fn a_replay_after_a_restore_that_dies_anywhere_can_be_repeated() {
         Ok(ended)
     });
     assert_eq!(died, Ok(()));
-}
-
-/// Puts a backup's objects and documents in the place of the case's.
-fn restore(case: &Case, backup: &std::collections::BTreeMap<String, bytes::Bytes>) {
-    use crate::store::Key;
-    let ground = std::sync::Arc::clone(&case.tenant.ground);
-    let backup = backup.clone();
-    let restored = async move {
-        for (text, bytes) in backup {
-            let key = Key::listed(&text).unwrap();
-            ground.delete(&key).await.unwrap();
-            let is_document = serde_json::from_slice::<serde_json::Value>(&bytes)
-                .is_ok_and(|value| value.get("_").is_some());
-            match is_document {
-                true => drop(ground.replace(&key, None, bytes).await.unwrap()),
-                false => ground.create(&key, bytes).await.unwrap(),
-            }
-        }
-    };
-    restored.now_or_never().unwrap();
 }
