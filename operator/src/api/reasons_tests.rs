@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("../../../docs/conditions.md");
 const CONDITIONS: &str = include_str!("conditions.rs");
 
 /// Words of the sources that look like reasons and are names of kinds, values of fields, or others' reasons.
-const OTHERS: [&str; 63] = [
+const OTHERS: [&str; 66] = [
     "AlwaysAllow",
     "Authority",
     "AzureChinaCloud",
@@ -23,6 +23,7 @@ const OTHERS: [&str; 63] = [
     "ErrImageNeverPull",
     "ErrImagePull",
     "Exists",
+    "FallbackToLogsOnError",
     "False",
     "Filesystem",
     "GdprRequest",
@@ -32,11 +33,13 @@ const OTHERS: [&str; 63] = [
     "Ingress",
     "Lost",
     "None",
+    "OnFailure",
     "OnRootMismatch",
     "Opaque",
     "PodInitializing",
     "PodMonitor",
     "PodScheduled",
+    "PrometheusRule",
     "ReadWriteMany",
     "ReplicaFailure",
     "Resource",
@@ -112,7 +115,8 @@ fn named_in_sources() -> BTreeSet<String> {
         "voicemail-core/src/server/health.rs",
         "voicemail-core/src/server/tls.rs",
     ];
-    files.extend(single.into_iter().chain(server).map(|file| root().join(file)));
+    let admin = ["voicemail-core/src/admin/progress.rs", "voicemail-core/src/admin/retire/standing.rs"];
+    files.extend(single.into_iter().chain(server).chain(admin).map(|file| root().join(file)));
     let mut found = BTreeSet::new();
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();

@@ -110,7 +110,7 @@ async fn list_shown(context: &Context, tenant: &VoicemailTenant) -> Result<HashS
 
 fn runs_of(tenant: &str, requests: Vec<GdprRequest>) -> HashSet<String> {
     let ours = requests.into_iter().filter(|request| request.spec.tenant == tenant);
-    ours.filter_map(|request| request.spec.run.or(request.status?.run)).collect()
+    ours.filter_map(|request| request.spec.run.or_else(|| request.status?.run)).collect()
 }
 
 async fn create(context: &Context, mirror: &GdprRequest) -> Result<(), CoreError> {

@@ -116,6 +116,8 @@ pub(crate) fn full_tenant() -> Value {
             "scheduling": {"nodeSelector": {"disk": "fast"}, "priorityClassName": "high",
                            "tolerations": [{"key": "voice", "value": "only", "effect": "NoSchedule"}]},
             "monitoring": {"enabled": true, "labels": {"release": "prometheus"}},
+            "telemetry": {"otlp": {"endpoint": "https://collector.monitoring:4318", "samplePercent": 10,
+                                   "ca": {"secret": {"name": "collector-ca"}}}},
             "reception": {"optOut": "+442079460100", "language": "en-GB", "timeZone": "Europe/London"},
             "browser": {"origins": ["https://desk.example"]},
             "limits": {"connections": 4096, "connectionsPerAddress": 100, "requestsPerAddress": 1000,

@@ -1,6 +1,6 @@
 //! What agents call: lists, messages, audio, lamps, their own mailboxes.
 
-use super::audio::serve_audio;
+use super::audio::{RawBytes, serve_audio};
 use super::conditions::{read_precondition, tagged};
 use super::extract::{Agents, Caller, JsonBody, Lamps, Listeners, Name, Names, Parameters};
 use super::mailbox_access::{open_lamp, open_own, open_to_change};
@@ -298,8 +298,8 @@ async fn own_mailboxes(State(app): State<App>, caller: Caller<Agents>) -> Result
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
     ),
     responses(
-        (status = 200, description = "The audio", content_type = "audio/wav", body = Vec<u8>),
-        (status = 206, description = "The range", content_type = "audio/wav", body = Vec<u8>),
+        (status = 200, description = "The audio", content_type = "audio/wav", body = RawBytes),
+        (status = 206, description = "The range", content_type = "audio/wav", body = RawBytes),
         (status = 304, description = "The client has it"),
     ),
 )]

@@ -9,6 +9,12 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::ops::Range;
+use utoipa::ToSchema;
+
+/// Bytes as they are, for the API's document.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(super) struct RawBytes;
 
 /// Answers with what of a recording the request's headers ask for.
 ///

@@ -1,7 +1,7 @@
 //! Greetings: recorded by a mailbox's owners and by administrators, fetched by media servers.
 
 use super::agents::private;
-use super::audio::serve_audio;
+use super::audio::{RawBytes, serve_audio};
 use super::extract::{Admins, Caller, Hearers, JsonBody, Name, Names, Owners};
 use super::mailbox_access::{open_as_owner, open_to_hear};
 use super::reception::GreetingView;
@@ -51,7 +51,7 @@ pub(super) fn streams() -> OpenApiRouter<App> {
         ("mailbox" = String, Path, description = "Mailbox"),
         ("greeting" = String, Path, description = "standard, alternate or name"),
     ),
-    request_body(content = Vec<u8>, content_type = "audio/wav", description = "WAV: PCM 16-bit, A-law or µ-law"),
+    request_body(content = RawBytes, content_type = "audio/wav", description = "WAV: PCM 16-bit, A-law or µ-law"),
     responses((status = 200, description = "In force", body = GreetingView)),
 )]
 async fn record(
@@ -70,7 +70,7 @@ async fn record(
 #[utoipa::path(
     put, path = "/greetings/{greeting}", tag = "admin",
     params(("greeting" = String, Path, description = "default or disclaimer")),
-    request_body(content = Vec<u8>, content_type = "audio/wav", description = "WAV: PCM 16-bit, A-law or µ-law"),
+    request_body(content = RawBytes, content_type = "audio/wav", description = "WAV: PCM 16-bit, A-law or µ-law"),
     responses((status = 200, description = "In force", body = GreetingView)),
 )]
 async fn record_tenants(
@@ -113,8 +113,8 @@ async fn store(
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
     ),
     responses(
-        (status = 200, description = "The audio", content_type = "audio/wav", body = Vec<u8>),
-        (status = 206, description = "The range", content_type = "audio/wav", body = Vec<u8>),
+        (status = 200, description = "The audio", content_type = "audio/wav", body = RawBytes),
+        (status = 206, description = "The range", content_type = "audio/wav", body = RawBytes),
         (status = 304, description = "The client has it"),
     ),
 )]
@@ -137,8 +137,8 @@ async fn play(
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
     ),
     responses(
-        (status = 200, description = "The audio", content_type = "audio/wav", body = Vec<u8>),
-        (status = 206, description = "The range", content_type = "audio/wav", body = Vec<u8>),
+        (status = 200, description = "The audio", content_type = "audio/wav", body = RawBytes),
+        (status = 206, description = "The range", content_type = "audio/wav", body = RawBytes),
         (status = 304, description = "The client has it"),
     ),
 )]

@@ -2,6 +2,7 @@
 //!
 //! Answers to a POST repeat the identifiers that its sender gave; nothing else here holds one.
 
+use super::audio::RawBytes;
 use super::extract::{Caller, JsonBody, Name, Privacy};
 use super::{ApiError, App, PREFIX, ProblemKind};
 use crate::gdpr::GdprError;
@@ -161,7 +162,7 @@ async fn case(
 #[utoipa::path(
     get, path = "/gdpr/cases/{caseid}/export", tag = "privacy",
     params(("caseid" = String, Path, description = "Case")),
-    responses((status = 200, description = "The archive", content_type = "application/x-tar", body = Vec<u8>)),
+    responses((status = 200, description = "The archive", content_type = "application/x-tar", body = RawBytes)),
 )]
 async fn archive(
     State(app): State<App>,
