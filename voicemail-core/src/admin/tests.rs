@@ -54,7 +54,7 @@ async fn applied_it_expires_what_is_older_and_keeps_the_rest_for_as_long_as_the_
     apply(&site, 5, Access::Write).await;
     assert_eq!(apply(&site, 5, Access::Write).await, counts(2, 0, 0, 0), "a second time nothing changes");
     site.sweep().await;
-    let left: Vec<MessageId> = site.index(BOX).await.entries.into_keys().collect();
+    let left: Vec<MessageId> = site.index(BOX).await.entries.keys().copied().collect();
     assert_eq!(left, [young]);
     assert_ne!(old, young);
     assert_eq!(entry(&site, young).await.expires, site.now().plus(DAY * 5));

@@ -14,7 +14,8 @@ use utoipa::ToSchema;
 /// Bytes as they are, for the API's document.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
-pub(super) struct RawBytes;
+#[expect(dead_code, reason = "it stands in the document alone")]
+pub(super) struct RawBytes(Vec<u8>);
 
 /// Answers with what of a recording the request's headers ask for.
 ///

@@ -4,14 +4,14 @@
 //! messages arriving meanwhile neither repeat nor hide others.
 
 use super::deposit::ensure_retention;
-use super::page::{Candidate, Position, take_page};
+use super::page::{parse_cursor, write_cursor};
 use super::precondition::{Precondition, tag_of};
 use super::remove::Only;
 use super::views::shown;
 use super::{MailboxError, Mailboxes, MessageView, Remover, ShownState};
 use crate::model::{
-    AudioDigest, Entry, Index, IndexOp, IndexOutcome, MailboxId, MessageChange, MessageId, Mwi, PurgeItem,
-    UserId,
+    AudioDigest, Entry, Index, IndexOp, IndexOutcome, MailboxId, MessageChange, MessageId, Mwi, Position,
+    PurgeItem, UserId,
 };
 use crate::store::{Key, Revision, StoreError};
 use bytes::Bytes;
@@ -87,18 +87,18 @@ impl Mailboxes {
         mailbox: &MailboxId,
         filter: MessageFilter,
     ) -> Result<(MessagePage, String), MailboxError> {
-        let after = filter.cursor.as_deref().map(Position::parse).transpose()?;
+        let after = filter.cursor.as_deref().map(parse_cursor).transpose()?;
         let (index, revision) = self.index(mailbox).await?;
         let wanted = |entry: &Entry| {
             let state = shown(entry);
             entry.is_visible() && filter.state.map_or(state != ShownState::Trashed, |only| only == state)
         };
-        let wanted = index.entries.iter().filter(|(_, entry)| wanted(entry));
-        let found = wanted.map(|(id, entry)| Candidate { position: Position(entry.received, *id), entry });
-        let found = found.filter(|listed| after.is_none_or(|after| listed.position < after)).collect();
-        let (found, next) = take_page(found, filter.limit);
-        let view = |listed: &Candidate<'_>| MessageView::new(mailbox, listed.position.1, listed.entry);
-        let page = MessagePage { messages: found.iter().map(view).collect(), next };
+        let mut found = index.entries.newest_first(after).filter(|(_, entry)| wanted(entry));
+        let shown: Vec<(Position, &Entry)> = found.by_ref().take(filter.limit).collect();
+        let last = shown.last().map(|(position, _)| *position);
+        let next = last.filter(|_| found.next().is_some()).map(write_cursor);
+        let view = |(position, entry): &(Position, &Entry)| MessageView::new(mailbox, position.1, entry);
+        let page = MessagePage { messages: shown.iter().map(view).collect(), next };
         Ok((page, self.tag(mailbox, &revision)))
     }
 

@@ -5,7 +5,8 @@
 //! [`Envelope`] is filed by caller and is what an erasure finds.
 
 use super::{
-    AudioDigest, AudioKey, CallerHash, CallerId, MailboxId, MessageId, PurgeItem, RunId, Time, UserId,
+    AudioDigest, AudioKey, CallerHash, CallerId, Entries, MailboxId, MessageId, PurgeItem, RunId, Time,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,7 +18,7 @@ use std::time::Duration;
 #[serde(default)]
 pub struct Index {
     /// Messages by id, so oldest first.
-    pub entries: BTreeMap<MessageId, Entry>,
+    pub entries: Entries,
     /// Ids that were deleted, until no retry of them is accepted any more.
     pub gone: BTreeMap<MessageId, Time>,
     /// The mailbox was closed; it takes no deposits and its entries are being deleted.

@@ -8,6 +8,7 @@ mod audio_ref;
 mod audit;
 mod caller;
 mod due;
+mod entries;
 mod greeting;
 mod ids;
 mod index;
@@ -28,6 +29,7 @@ pub use audio_ref::{AudioDigest, AudioKey, AudioParts};
 pub use audit::{AuditAction, AuditEvent, AuditSubject};
 pub use caller::{CallerHash, CallerId, CallerTag, TenantKey};
 pub use due::{Due, DueItem, GreetingStage, RunStage};
+pub use entries::{Entries, Position};
 pub use greeting::{
     Greeting, GreetingKey, GreetingPlace, MailboxGreeting, MailboxGreetings, TenantGreeting, TenantGreetings,
 };

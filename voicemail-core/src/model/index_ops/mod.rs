@@ -91,7 +91,7 @@ impl Index {
 
     fn clear_flags(&mut self, run: &RunId, now: Time) -> (bool, IndexOutcome) {
         let mut touched = 0;
-        for entry in self.entries.values_mut() {
+        for (_, entry) in self.entries.iter_mut() {
             if entry.forget.remove(run).is_some() {
                 touched += 1;
                 if entry.forget.is_empty() {
@@ -200,7 +200,7 @@ impl Index {
 
     fn restamp(&mut self, retention: Duration, messages: &BTreeSet<MessageId>) -> (bool, IndexOutcome) {
         let mut touched = 0;
-        for (id, entry) in &mut self.entries {
+        for (id, entry) in self.entries.iter_mut() {
             let expires = entry.expires_under(retention);
             let wanted = messages.contains(id) && entry.state != MessageState::Deleting;
             if wanted && entry.expires != expires {
@@ -241,4 +241,4 @@ fn restart_clocks(entry: &mut Entry, now: Time) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -87,7 +87,7 @@ mod tests {
 
     fn mailbox() -> Index {
         let entry = envelope(1).entry(crate::model::CallerHash::withheld(), BTreeMap::new(), NOW);
-        Index { entries: BTreeMap::from([(id(1), entry)]), ..Index::default() }
+        Index { entries: BTreeMap::from([(id(1), entry)]).into(), ..Index::default() }
     }
 
     fn claim(index: &mut Index, by: &str, take_over: bool) -> (bool, IndexOutcome) {

@@ -6,7 +6,7 @@ use crate::model::UserId;
 use crate::model::{AudioDigest, CallerId, Envelope, Mwi, TenantKey};
 use proptest::prelude::*;
 
-pub(super) fn id(n: u8) -> MessageId {
+pub(in crate::model) fn id(n: u8) -> MessageId {
     MessageId::new(Time(1_790_000_000_000), &[n; 10])
 }
 
@@ -42,9 +42,12 @@ pub(super) fn envelope(n: u8) -> Envelope {
     }
 }
 
+pub(in crate::model) fn entry(n: u8) -> Entry {
+    envelope(n).entry(caller(n % 2), BTreeMap::new(), Time(0))
+}
+
 fn insertion(n: u8) -> IndexOp {
-    let entry = envelope(n).entry(caller(n % 2), BTreeMap::new(), Time(0));
-    IndexOp::Insert(Box::new(NewEntry { id: id(n), entry, generation: 1 }))
+    IndexOp::Insert(Box::new(NewEntry { id: id(n), entry: entry(n), generation: 1 }))
 }
 
 fn item(n: u8) -> PurgeItem {
