@@ -182,7 +182,8 @@ fn is_ledger(trace: &Trace, prefix: &str) -> bool {
     let file = trace.file.to_string_lossy();
     let key = file.strip_prefix(prefix).unwrap_or(&file);
     let run = key.starts_with("due/") && key.contains("/run.");
-    trace.what == Sought::CallerHash && (key.starts_with("mark/") || run)
+    let entry = key.starts_with("mark/") || key.starts_with("ledger/");
+    trace.what == Sought::CallerHash && (entry || run)
 }
 
 fn count(traces: &BTreeSet<Trace>) -> String {
