@@ -97,8 +97,16 @@ impl Installation {
         if !own_namespace::is_there(&self.site, &self.namespace).await? {
             return Ok(());
         }
+        // The check beforehand needs the watched namespaces, which may be gone already.
         let mut command = self.site.helm();
-        command.args(["uninstall", &self.release, "--namespace", &self.namespace, "--ignore-not-found"]);
+        command.args([
+            "uninstall",
+            &self.release,
+            "--namespace",
+            &self.namespace,
+            "--ignore-not-found",
+            "--no-hooks",
+        ]);
         run_aside(command).await.context("removing the operator")?;
         own_namespace::remove(&self.site, &self.namespace).await
     }
