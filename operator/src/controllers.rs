@@ -5,12 +5,15 @@
 
 use crate::api::{GdprOperation, GdprRequest, MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant};
 use crate::runtime::queue::Queue;
-use crate::runtime::streams::{Guarded, scoped, sibling, watch_metadata, watch_primary};
+use crate::runtime::streams::{Guarded, scoped, sibling, watch_changes, watch_labelled, watch_primary};
 use crate::runtime::{Context, Driver, Reconciler};
+use crate::tenant::children::Version;
+use crate::tenant::observe::note_of;
 use crate::{gdpr, tenant};
 use futures::TryStreamExt;
 use futures::future::join_all;
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::Resource as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
@@ -20,6 +23,7 @@ use kube::api::PartialObjectMeta;
 use kube::runtime::Controller;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -60,17 +64,16 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         if given.is_empty() { vec![None] } else { given.iter().cloned().map(Some).collect() };
     let both = namespaces.into_iter().map(|namespace| {
         let namespace = namespace.as_deref();
-        let tenant_run = tenants.clone().run(
-            tenant_controller(&context, &tenants.queue, namespace),
-            stop.clone(),
-            settings.tenant_concurrency,
-        );
+        let (controller, known) = tenant_controller(&context, &tenants.queue, namespace);
+        let (waker, woken) = futures::channel::mpsc::unbounded();
+        let tenant_run =
+            tenants.clone().run(controller.reconcile_on(woken), stop.clone(), settings.tenant_concurrency);
         let request_run = requests.clone().run(
             request_controller(&context, &requests.queue, namespace),
             stop.clone(),
             settings.gdpr_concurrency,
         );
-        let mirrors = gdpr::mirrors::keep_up(context.clone(), namespace.map(str::to_owned), stop.clone());
+        let mirrors = gdpr::mirrors::keep_up(context.clone(), known, waker, stop.clone());
         let deletions =
             gdpr::deletions::announce(context.clone(), namespace.map(str::to_owned), stop.clone());
         async { tokio::join!(tenant_run, request_run, deletions, mirrors) }
@@ -90,7 +93,7 @@ fn tenant_controller(
     context: &Arc<Context>,
     queue: &Arc<Queue>,
     namespace: Option<&str>,
-) -> Controller<Guarded<VoicemailTenant>> {
+) -> (Controller<Guarded<VoicemailTenant>>, Store<Guarded<VoicemailTenant>>) {
     let (client, metrics) = (&context.client, &context.metrics);
     let (store, tenants) =
         watch_primary(scoped::<Guarded<VoicemailTenant>>(client, namespace), metrics.clone());
@@ -103,7 +106,7 @@ fn tenant_controller(
     });
     let noting = queue.clone();
     let tenants = tenants.inspect_ok(move |tenant| noted(&noting, &[ObjectRef::from_obj(tenant)]));
-    let controller = Controller::for_stream(tenants, store);
+    let controller = Controller::for_stream(tenants, store.clone());
     let controller = watch_children::<ServiceAccount>(controller, context, queue, namespace);
     let controller = watch_children::<ConfigMap>(controller, context, queue, namespace);
     let controller = watch_children::<PersistentVolumeClaim>(controller, context, queue, namespace);
@@ -111,9 +114,9 @@ fn tenant_controller(
     let controller = watch_children::<PodDisruptionBudget>(controller, context, queue, namespace);
     let controller = watch_children::<NetworkPolicy>(controller, context, queue, namespace);
     let controller = watch_children::<HorizontalPodAutoscaler>(controller, context, queue, namespace);
-    let controller = watch_children::<Deployment>(controller, context, queue, namespace);
-    let controller = watch_children::<Pod>(controller, context, queue, namespace);
-    watch_ended_requests(controller, context, queue, namespace)
+    let controller = watch_deployments(controller, context, queue, namespace);
+    let controller = watch_pods(controller, context, queue, namespace);
+    (watch_ended_requests(controller, context, queue, namespace), store)
 }
 
 /// A tenant is looked at when one of its requests has ended: its ledger has grown.
@@ -124,14 +127,16 @@ fn watch_ended_requests(
     namespace: Option<&str>,
 ) -> Controller<Guarded<VoicemailTenant>> {
     let api = scoped::<Guarded<GdprRequest>>(&context.client, namespace);
-    let (_, requests) = watch_primary(api, context.metrics.clone());
+    let requests = watch_changes(api, context.metrics.clone());
     let (context, queue) = (context.clone(), queue.clone());
     controller.watches_stream(requests, move |request| {
         let request = request.0.as_ref().ok()?;
         let ended = request.status.as_ref().is_some_and(|status| status.phase.is_terminal());
         ended.then(|| {
             let tenant = &request.spec.tenant;
-            context.ledgers.note_end(&request.namespace().unwrap_or_default(), tenant);
+            let namespace = request.namespace().unwrap_or_default();
+            context.ledgers.note_end(&namespace, tenant);
+            context.children.wake(&namespace, tenant);
             let woken = sibling::<_, VoicemailTenant>(request, tenant);
             noted(&queue, std::slice::from_ref(&woken));
             woken
@@ -139,6 +144,11 @@ fn watch_ended_requests(
     })
 }
 
+fn child_labels() -> String {
+    format!("{MANAGED_BY_LABEL}={MANAGER},{TENANT_LABEL}")
+}
+
+/// Watches children of a kind by their metadata.
 fn watch_children<K>(
     controller: Controller<Guarded<VoicemailTenant>>,
     context: &Arc<Context>,
@@ -146,23 +156,98 @@ fn watch_children<K>(
     namespace: Option<&str>,
 ) -> Controller<Guarded<VoicemailTenant>>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + k8s_openapi::Resource,
     K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let labels = format!("{MANAGED_BY_LABEL}={MANAGER},{TENANT_LABEL}");
     let api = scoped::<PartialObjectMeta<K>>(&context.client, namespace);
-    let children = watch_metadata(api, &labels, context.metrics.clone());
-    let (context, queue) = (context.clone(), queue.clone());
+    let note = note_versions(context, K::KIND, namespace, |child: &PartialObjectMeta<K>| {
+        Version::of(&child.metadata)
+    });
+    let children = watch_labelled(api, child_labels(), context.metrics.clone(), note);
+    let (noting, queue) = (context.clone(), queue.clone());
     controller.watches_stream(children, move |child: PartialObjectMeta<K>| {
-        let tenant = child.labels().get(TENANT_LABEL).cloned();
-        if let Some(tenant) = &tenant {
-            let namespace = child.namespace().unwrap_or_default();
-            context.orphans.note(&K::kind(&()), &namespace, tenant, &child.name_any());
+        if let Some((namespace, tenant)) = place_of(&child) {
+            noting.orphans.note(K::KIND, &namespace, &tenant, &child.name_any());
         }
-        let woken = tenant.map(|name| sibling::<_, VoicemailTenant>(&child, &name));
-        noted(&queue, woken.as_slice());
-        woken
+        wake_tenant(&queue, &child)
     })
+}
+
+/// Watches Deployments whole: whether their pods serve is in no metadata.
+fn watch_deployments(
+    controller: Controller<Guarded<VoicemailTenant>>,
+    context: &Arc<Context>,
+    queue: &Arc<Queue>,
+    namespace: Option<&str>,
+) -> Controller<Guarded<VoicemailTenant>> {
+    let api = scoped::<Deployment>(&context.client, namespace);
+    let note = note_versions(context, Deployment::KIND, namespace, Version::of_deployment);
+    let deployments = watch_labelled(api, child_labels(), context.metrics.clone(), note);
+    let queue = queue.clone();
+    controller.watches_stream(deployments, move |deployment: Deployment| wake_tenant(&queue, &deployment))
+}
+
+/// Watches pods whole: why one can't start and where it is reached is in no metadata.
+fn watch_pods(
+    controller: Controller<Guarded<VoicemailTenant>>,
+    context: &Arc<Context>,
+    queue: &Arc<Queue>,
+    namespace: Option<&str>,
+) -> Controller<Guarded<VoicemailTenant>> {
+    let api = scoped::<Pod>(&context.client, namespace);
+    let noting = context.clone();
+    let note = move |event: &Event<Pod>| match event {
+        Event::Apply(pod) | Event::InitApply(pod) => {
+            if let Some((namespace, tenant)) = place_of(pod) {
+                noting.children.note_pod(&namespace, &tenant, &pod.name_any(), note_of(pod));
+            }
+        }
+        Event::Delete(pod) => {
+            if let Some((namespace, tenant)) = place_of(pod) {
+                noting.children.note_pod_gone(&namespace, &tenant, &pod.name_any());
+            }
+        }
+        Event::Init | Event::InitDone => {}
+    };
+    let pods = watch_labelled(api, child_labels(), context.metrics.clone(), note);
+    let queue = queue.clone();
+    controller.watches_stream(pods, move |pod: Pod| wake_tenant(&queue, &pod))
+}
+
+/// Keeps what is known of the children up to date with a watch.
+fn note_versions<W: Resource>(
+    context: &Arc<Context>,
+    kind: &'static str,
+    scope: Option<&str>,
+    version: impl Fn(&W) -> Version + Send + 'static,
+) -> impl Fn(&Event<W>) + Send + 'static {
+    let (context, scope) = (context.clone(), scope.map(str::to_owned));
+    move |event| match event {
+        Event::Init => context.children.begin_list(kind, scope.as_deref()),
+        Event::InitDone => context.children.end_list(kind, scope.as_deref()),
+        Event::Apply(child) | Event::InitApply(child) => {
+            if let Some((namespace, tenant)) = place_of(child) {
+                context.children.note(kind, &namespace, &tenant, &child.name_any(), version(child));
+            }
+        }
+        Event::Delete(child) => {
+            if let Some((namespace, tenant)) = place_of(child) {
+                context.children.note_gone(kind, &namespace, &tenant, &child.name_any());
+            }
+        }
+    }
+}
+
+/// The namespace and the tenant of a child.
+fn place_of<W: Resource>(child: &W) -> Option<(String, String)> {
+    Some((child.namespace().unwrap_or_default(), child.labels().get(TENANT_LABEL)?.clone()))
+}
+
+fn wake_tenant<W: Resource>(queue: &Queue, child: &W) -> Option<ObjectRef<Guarded<VoicemailTenant>>> {
+    let tenant = child.labels().get(TENANT_LABEL)?;
+    let woken = sibling::<_, VoicemailTenant>(child, tenant);
+    noted(queue, std::slice::from_ref(&woken));
+    Some(woken)
 }
 
 fn request_controller(
@@ -172,8 +257,8 @@ fn request_controller(
 ) -> Controller<Guarded<GdprRequest>> {
     let (client, metrics) = (&context.client, &context.metrics);
     let (store, requests) = watch_primary(scoped::<Guarded<GdprRequest>>(client, namespace), metrics.clone());
-    let (_, tenants) = watch_primary(scoped::<Guarded<VoicemailTenant>>(client, namespace), metrics.clone());
-    let (_, undone) = watch_primary(scoped::<Guarded<GdprRequest>>(client, namespace), metrics.clone());
+    let tenants = watch_changes(scoped::<Guarded<VoicemailTenant>>(client, namespace), metrics.clone());
+    let undone = watch_changes(scoped::<Guarded<GdprRequest>>(client, namespace), metrics.clone());
     let (of_tenant, of_case, counted) = (store.clone(), store.clone(), store.clone());
     metrics.add_census(move |population, now| {
         let all = counted.state();

@@ -27,3 +27,4 @@ pub mod runtime;
 pub mod settings;
 pub mod telemetry;
 pub mod tenant;
+pub mod tokens;

@@ -23,9 +23,11 @@ use voicemail_operator::metrics::Metrics;
 use voicemail_operator::runtime::Context;
 use voicemail_operator::runtime::requests::CountLayer;
 use voicemail_operator::settings::{Namespaces, Settings, parse_namespaces};
+use voicemail_operator::tenant::children::Children;
 use voicemail_operator::tenant::kinds::MissingKinds;
 use voicemail_operator::tenant::ledger::Ledgers;
 use voicemail_operator::tenant::looks::Looks;
+use voicemail_operator::tenant::namespaces::StandingNamespaces;
 use voicemail_operator::tenant::orphans::Orphans;
 use voicemail_operator::tenant::rollout::RolloutBudget;
 use voicemail_operator::tenant::words::Words;
@@ -140,11 +142,14 @@ async fn build_context(client: Client, settings: Settings, metrics: Arc<Metrics>
     let reporter = Reporter { controller: "voicemail-operator".into(), instance: Some(settings.replica()) };
     Ok(Context {
         recorder: Recorder::new(client.clone(), reporter),
-        // Plain HTTP: without this, a machine without CA certificates would be refused.
-        http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?,
+        // Plain HTTP: without certificates that it could trust, since a machine without any would be refused. Each pod
+        // is asked once a minute at most: to keep its connection would cost 24 KiB.
+        http: reqwest::Client::builder().no_proxy().tls_certs_only([]).pool_max_idle_per_host(0).build()?,
         cores: Cores::default(),
         kinds: MissingKinds::default(),
         looks: Looks::default(),
+        children: Children::default(),
+        namespaces: StandingNamespaces::default(),
         orphans: Orphans::default(),
         words: Words::default(),
         ledgers: Ledgers::default(),

@@ -18,9 +18,11 @@ use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::metrics::{Metrics, Outcome};
 use crate::settings::Settings;
+use crate::tenant::children::Children;
 use crate::tenant::kinds::MissingKinds;
 use crate::tenant::ledger::Ledgers;
 use crate::tenant::looks::Looks;
+use crate::tenant::namespaces::StandingNamespaces;
 use crate::tenant::orphans::Orphans;
 use crate::tenant::rollout::{Image, RolloutBudget};
 use crate::tenant::words::Words;
@@ -71,6 +73,10 @@ pub struct Context {
     pub ledgers: Ledgers,
     /// How often a status may be written for a message alone.
     pub words: Words,
+    /// What is known of the tenants' children.
+    pub children: Children,
+    /// Namespaces that weren't being deleted a moment ago.
+    pub namespaces: StandingNamespaces,
     /// Children under names that no tenant wants.
     pub orphans: Orphans,
     /// Which tenants move to a newer image.
@@ -100,6 +106,7 @@ impl Context {
         self.looks.forget(&uid);
         self.words.forget(&uid);
         self.ledgers.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
+        self.children.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
         self.orphans.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
         self.rollouts.forget(&uid);
         self.metrics.set_paused(&uid, false);

@@ -10,8 +10,8 @@ use anyhow::{Result, ensure};
 
 use crate::cluster::AuditLog;
 use crate::operator_audit::{mutations, settle};
-use crate::served_tenant::{MAILBOX, ServedTenant};
-use crate::stage::{Coding, Deposits, Promise, Studio, check_promises};
+use crate::served_tenant::{MAILBOX, serve};
+use crate::stage::{Coding, Deposits, People, Promise, Studio, check_promises};
 use crate::tenant_manifest::tenant_on;
 use crate::tenant_place::TenantPlace;
 use crate::wait::wait_until;
@@ -33,7 +33,7 @@ const QUIET: Duration = Duration::from_secs(8);
 /// The tenant and what was promised to its callers.
 pub struct Scene {
     /// Who uses it.
-    pub served: ServedTenant,
+    pub served: People,
     /// What is deposited.
     pub audio: Bytes,
     /// All messages that were acknowledged.
@@ -63,9 +63,9 @@ impl Scene {
     /// That tenant, likewise.
     pub async fn create(place: TenantPlace, mut tenant: VoicemailTenant, replicas: i32) -> Result<Self> {
         tenant.spec.replicas = replicas;
-        let served = ServedTenant::create(&place, tenant).await?;
+        let served = serve(&place, tenant).await?;
         let audio = Studio::open()?.speak("please call me back", Coding::ALaw)?;
-        let deposits = Deposits::start(&served.caller, MAILBOX, &audio, 1, 1);
+        let deposits = Deposits::start(&served.media_server, MAILBOX, &audio, 1, 1);
         deposits.wait_for_more(1).await?;
         let promises = deposits.stop().await?.promises;
         Ok(Self { served, audio, promises, rows: Vec::new(), place })
@@ -98,7 +98,7 @@ impl Scene {
         wait_until(&services, BROKEN, "the operator has mended it", PATIENT, mended).await?;
         self.place.wait_ready("acme").await?;
         let elapsed = begun.at.elapsed();
-        let fresh = Deposits::start(&self.served.caller, MAILBOX, &self.audio, 1, 1);
+        let fresh = Deposits::start(&self.served.media_server, MAILBOX, &self.audio, 1, 1);
         fresh.wait_for_more(1).await?;
         self.promises.extend(fresh.stop().await?.promises);
         check_promises(&self.served.agent, &self.promises).await?;

@@ -34,6 +34,7 @@ pub mod stage;
 pub mod store_contract;
 pub mod tenant_manifest;
 pub mod tenant_place;
+pub mod tenant_stores;
 pub mod wait;
 
 /// Chooses the TLS implementation of this process; call it first in every `main` and test.

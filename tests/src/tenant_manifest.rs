@@ -1,11 +1,15 @@
 //! Tenants for tests, made from the example that users start with.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use kube::Api;
 use voicemail_operator::api::VoicemailTenant;
-use voicemail_operator::api::conditions::{Condition, find_condition};
+use voicemail_operator::api::conditions::{Condition, ConditionStatus, find_condition};
 use voicemail_operator::api::voicemail_tenant::{Claim, Volume};
+
+use crate::wait::wait_until;
 
 /// Capacity of the tests' volumes; nothing enforces it.
 pub const SIZE: &str = "16Mi";
@@ -55,6 +59,23 @@ fn volume_mut(tenant: &mut VoicemailTenant) -> Result<&mut Volume> {
 /// The condition of that type, if the tenant's status has it.
 pub fn condition<'a>(tenant: &'a VoicemailTenant, type_: &str) -> Option<&'a Condition> {
     find_condition(&tenant.status.as_ref()?.conditions, type_)
+}
+
+/// Waits until a condition (type, status, reason) holds for the tenant's present spec.
+pub async fn wait_condition(
+    tenants: &Api<VoicemailTenant>,
+    name: &str,
+    (type_, status, reason): (&str, ConditionStatus, &str),
+    deadline: Duration,
+) -> Result<VoicemailTenant> {
+    let holds = |tenant: &VoicemailTenant| {
+        condition(tenant, type_).is_some_and(|found| {
+            let present = found.observed_generation == tenant.metadata.generation;
+            found.status == status && found.reason == reason && present
+        })
+    };
+    let description = format!("its condition {type_} is {status:?} because of {reason}");
+    wait_until(tenants, name, &description, deadline, holds).await
 }
 
 /// The id of the store, once known.

@@ -24,8 +24,7 @@ use crate::foreign_operators::{install_policy, keep_out};
 use crate::image::{ImageRef, Profile, build_image};
 use crate::namespace::TestNamespace;
 use crate::operator_process::{OperatorIdentity, OperatorProcess, install_crds};
-use crate::tenant_manifest::{SIZE, condition};
-use crate::wait::wait_until;
+use crate::tenant_manifest::{SIZE, wait_condition};
 
 /// How many places a process has at a time.
 pub const AT_ONCE: usize = 3;
@@ -139,13 +138,7 @@ impl TenantPlace {
         status: ConditionStatus,
         reason: &str,
     ) -> Result<VoicemailTenant> {
-        let holds = |tenant: &VoicemailTenant| {
-            let present = |observed: Option<i64>| observed == tenant.metadata.generation;
-            condition(tenant, type_)
-                .is_some_and(|c| c.status == status && c.reason == reason && present(c.observed_generation))
-        };
-        let description = format!("its condition {type_} is {status:?} because of {reason}");
-        wait_until(&self.tenants(), tenant, &description, DEADLINE, holds).await
+        wait_condition(&self.tenants(), tenant, (type_, status, reason), DEADLINE).await
     }
 }
 

@@ -11,7 +11,7 @@ use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{ListParams, LogParams};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{DefaultBackoff, watch_object};
+use kube::runtime::watcher::{self, DefaultBackoff, watch_object, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -63,6 +63,34 @@ where
     let found =
         wait_for(api, name, description, deadline, |object| object.is_some_and(&mut predicate)).await?;
     found.ok_or_else(|| anyhow!("{name} vanished while waiting until {description}"))
+}
+
+/// Waits until `predicate` holds for one of the objects that `which` chooses, whatever it is called, and returns it.
+pub async fn wait_for_any<K>(
+    api: &Api<K>,
+    which: watcher::Config,
+    description: &str,
+    deadline: Duration,
+    mut predicate: impl FnMut(&K) -> bool,
+) -> Result<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug + Send + 'static,
+{
+    let watching = async {
+        let changes = watcher(api.clone(), which).default_backoff().applied_objects();
+        pin_mut!(changes);
+        loop {
+            match changes.next().await {
+                Some(Ok(object)) if predicate(&object) => return Some(object),
+                Some(_) => {}
+                None => return None,
+            }
+        }
+    };
+    match tokio::time::timeout(deadline, watching).await {
+        Ok(found) => found.ok_or_else(|| anyhow!("the watch ended while waiting until {description}")),
+        Err(_) => Err(explain(api, "any", description, deadline, None).await),
+    }
 }
 
 /// Waits until the object is gone.

@@ -15,10 +15,9 @@ use voicemail_core::clock::World;
 use voicemail_operator::api::Phase;
 use voicemail_tests::cluster::Cluster;
 use voicemail_tests::command::run;
-use voicemail_tests::image::{Profile, build_image};
 use voicemail_tests::servers::{Prometheus, Target};
 use voicemail_tests::stage::{
-    Accounts, Coding, Deposit, SharedOperator, Site, Studio, Tenant, TenantManifest, apply_request,
+    Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Studio, Tenant, apply_request,
     follow_request, workspace_path,
 };
 
@@ -86,41 +85,24 @@ struct Scene {
 
 impl Scene {
     async fn open() -> Self {
-        voicemail_tests::install_crypto();
-        let site = Site::local().await.unwrap();
-        let image = build_image(site.cluster().unwrap(), Profile::current()).await.unwrap();
-        let operator = SharedOperator::ensure(&site, &image).await.unwrap();
-        let manifest = TenantManifest::example().unwrap().in_namespace(NAMESPACE);
-        Tenant::remove_leftovers(&site, NAMESPACE, &manifest).await.unwrap();
-        let tenant = Tenant::apply(&site, NAMESPACE, &manifest).await.unwrap();
-        tenant.wait_ready().await.unwrap();
+        let example = ExampleTenant::open(NAMESPACE).await.unwrap();
+        let people = example.serve(&["1001"]).await.unwrap();
+        let ExampleTenant { site, operator, tenant, .. } = example;
         let mut targets = find_targets(&site, NAMESPACE, "voicemail", METRICS_PORT).await;
         let system = operator.installation().namespace().to_owned();
         targets.extend(find_targets(&site, &system, "voicemail-operator", HEALTH_PORT).await);
         let prometheus = Prometheus::start(&targets).await.unwrap();
         let scene = Self { site, _operator: operator, tenant, prometheus };
-        scene.make_traffic(&manifest).await;
+        scene.make_traffic(&people).await;
         scene
     }
 
     /// A message in and out, something refused, an export and an erasure that is open.
-    async fn make_traffic(&self, manifest: &TenantManifest) {
-        let accounts = Accounts::create(&self.site, manifest).await.unwrap();
-        let api = self.tenant.connect().await.unwrap();
-        let as_account = |name: &str| api.with_token(accounts.token(name).unwrap());
-        as_account("provisioner").put_mailbox("1001", "standard", "test").await.unwrap();
-        as_account("provisioner").put_user("alice", &["1001"], &[]).await.unwrap();
-        let deposit = Deposit {
-            mailbox: "1001".into(),
-            caller: "+441632960001".into(),
-            caller_name: None,
-            urgent: false,
-            audio: Studio::open().unwrap().speak("good evening", Coding::ALaw).unwrap(),
-            key: None,
-        };
-        as_account("media-server").deposit(&deposit).await.unwrap();
-        as_account("alice").list("1001").await.unwrap();
-        assert!(as_account("alice").list("9999").await.is_err());
+    async fn make_traffic(&self, people: &People) {
+        let audio = Studio::open().unwrap().speak("good evening", Coding::ALaw).unwrap();
+        people.media_server.deposit(&Deposit::new("1001", "+441632960001", &audio)).await.unwrap();
+        people.agent.list("1001").await.unwrap();
+        assert!(people.agent.list("9999").await.is_err());
         self.site.apply_file(NAMESPACE, &workspace_path("examples/gdpr/consumers.yaml")).await.unwrap();
         for (file, phase) in [("export.yaml", Phase::Completed), ("forget.yaml", Phase::Marked)] {
             let name = apply_request(&self.site, NAMESPACE, file).await.unwrap();

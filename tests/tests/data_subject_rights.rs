@@ -12,9 +12,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use voicemail_core::gdpr_api::{GdprBody, Operation, RunState};
 use voicemail_operator::api::{GdprRequest, Phase};
-use voicemail_tests::image::{Profile, build_image};
 use voicemail_tests::stage::{
-    Accounts, Api, ApiError, Coding, Deposit, SharedOperator, Site, Sought, Studio, Tenant, TenantManifest,
+    Api, ApiError, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Sought, Studio, Tenant,
     Traces, apply_request, follow_request, workspace_path,
 };
 use voicemail_tests::wait::wait_gone;
@@ -39,45 +38,21 @@ struct Scene {
 
 impl Scene {
     async fn open(namespace: &'static str) -> Self {
-        voicemail_tests::install_crypto();
-        let site = Site::local().await.unwrap();
-        let image = build_image(site.cluster().unwrap(), Profile::current()).await.unwrap();
-        let operator = SharedOperator::ensure(&site, &image).await.unwrap();
-        let manifest = TenantManifest::example().unwrap().in_namespace(namespace);
-        Tenant::remove_leftovers(&site, namespace, &manifest).await.unwrap();
-        let tenant = Tenant::apply(&site, namespace, &manifest).await.unwrap();
-        tenant.wait_ready().await.unwrap();
-        let accounts = Accounts::create(&site, &manifest).await.unwrap();
-        let api = tenant.connect().await.unwrap();
-        let admin = api.with_token(accounts.token("provisioner").unwrap());
+        let example = ExampleTenant::open(namespace).await.unwrap();
+        let People { admin, media_server, agent, officer } = example.people().await.unwrap();
+        let ExampleTenant { site, operator, tenant, .. } = example;
         for mailbox in ["1001", "5000"] {
             admin.put_mailbox(mailbox, "standard", "test").await.unwrap();
         }
         admin.put_group("support", "5000").await.unwrap();
         admin.put_user("alice", &["1001"], &["support"]).await.unwrap();
         let spoken = Studio::open().unwrap().speak("this is a private matter", Coding::ALaw).unwrap();
-        let as_account = |name: &str| api.with_token(accounts.token(name).unwrap());
-        Self {
-            media_server: as_account("media-server"),
-            agent: as_account("alice"),
-            officer: as_account("privacy-officer"),
-            site,
-            _operator: operator,
-            namespace,
-            tenant,
-            spoken,
-        }
+        Self { site, _operator: operator, namespace, tenant, media_server, agent, officer, spoken }
     }
 
     async fn deposit(&self, mailbox: &str, caller: &str) -> String {
-        let deposit = Deposit {
-            mailbox: mailbox.into(),
-            caller: caller.into(),
-            caller_name: (!caller.is_empty()).then(|| "Jane Q. Subject".into()),
-            urgent: false,
-            audio: self.spoken.clone(),
-            key: None,
-        };
+        let caller_name = (!caller.is_empty()).then(|| "Jane Q. Subject".into());
+        let deposit = Deposit { caller_name, ..Deposit::new(mailbox, caller, &self.spoken) };
         self.media_server.deposit(&deposit).await.unwrap().id.to_string()
     }
 

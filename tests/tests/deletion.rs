@@ -3,16 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, ObjectMeta};
+use kube::api::{DeleteParams, ListParams};
 use object_store::ObjectStore;
 use serde_json::{Value, json};
 use voicemail_core::clock::World;
@@ -23,20 +21,18 @@ use voicemail_core::telemetry::Metrics;
 use voicemail_operator::api::conditions::{ConditionStatus, DELETION_BLOCKED};
 use voicemail_operator::api::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
 use voicemail_operator::api::{ABANDON_STORE, CONFIRM_DELETION};
-use voicemail_tests::cluster::layout::HOST_IP;
 use voicemail_tests::object_stores::write_s3_keys;
 use voicemail_tests::operator_process::CLUSTER_NAME;
-use voicemail_tests::served_tenant::{MAILBOX, ServedTenant};
+use voicemail_tests::served_tenant::{MAILBOX, serve};
 use voicemail_tests::servers::minio::Minio;
-use voicemail_tests::servers::s3_admin::REGION;
-use voicemail_tests::stage::{Coding, Deposits, Studio};
-use voicemail_tests::tenant_manifest::{condition, named_example, tenant_on};
+use voicemail_tests::stage::{Coding, Deposits, People, Studio};
+use voicemail_tests::tenant_manifest::{condition, tenant_on};
 use voicemail_tests::tenant_place::TenantPlace;
+use voicemail_tests::tenant_stores::{BUCKET, minio_secret, start_minio, tenant_on_minio};
 use voicemail_tests::wait::{wait_for, wait_gone, wait_until};
 
 use ConditionStatus::True;
 
-const BUCKET: &str = "contact-centre";
 const FOLDER: &str = "voicemail/acme/v1/2c5ea4c0-4067-11e9-8bad-9b1deb4d3b7d";
 const KEYS: &str = "acme-voicemail-keys";
 const CHILD: &str = "acme-voicemail";
@@ -49,49 +45,22 @@ async fn prepare(prefix: &str) -> TenantPlace {
     TenantPlace::prepare(prefix).await.unwrap()
 }
 
-/// A busy MinIO says that it is ready a moment before it takes buckets.
-async fn create_bucket(minio: &Minio) {
-    let (admin, end, world) = (minio.endpoint().admin().unwrap(), Instant::now() + PATIENT, World::real());
-    while let Err(error) = admin.create_bucket(BUCKET).await {
-        assert!(Instant::now() < end && error.to_string().contains("503"), "{error:#}");
-        world.back_off(7).await;
-    }
-}
-
 /// A tenant on a bucket of a MinIO of its own, Ready and in use.
-async fn serve_on_bucket(place: &TenantPlace, policy: DeletionPolicy) -> (Minio, ServedTenant) {
-    let minio = Minio::start(HOST_IP.parse().unwrap()).await.unwrap();
-    create_bucket(&minio).await;
-    let keys = minio.endpoint().keys;
-    let entry = |key: &str, text: &str| (key.to_owned(), ByteString(text.as_bytes().to_vec()));
-    let secret = Secret {
-        metadata: ObjectMeta { name: Some("acme-s3".into()), ..ObjectMeta::default() },
-        data: Some(BTreeMap::from([
-            entry("accessKeyId", &keys.access_key),
-            entry("secretAccessKey", &keys.secret_key),
-        ])),
-        ..Secret::default()
-    };
-    place.create(&secret).await.unwrap();
-    let mut tenant = named_example("s3-tenant.yaml").unwrap();
-    tenant.spec.replicas = 1;
-    tenant.spec.resources = None;
+async fn serve_on_bucket(place: &TenantPlace, policy: DeletionPolicy) -> (Minio, People) {
+    let minio = start_minio().await.unwrap();
+    place.create(&minio_secret(&minio)).await.unwrap();
+    let mut tenant = tenant_on_minio(&minio).unwrap();
     tenant.spec.deletion_policy = policy;
-    let s3 = tenant.spec.regions[0].storage.s3.as_mut().unwrap();
-    (s3.endpoint, s3.region) = (Some(minio.endpoint().url), REGION.to_owned());
-    let served = ServedTenant::create(place, tenant).await.unwrap();
+    let served = serve(place, tenant).await.unwrap();
     (minio, served)
 }
 
-async fn serve_on_volume(
-    place: &mut TenantPlace,
-    policy: DeletionPolicy,
-) -> (ServedTenant, std::path::PathBuf) {
+async fn serve_on_volume(place: &mut TenantPlace, policy: DeletionPolicy) -> (People, std::path::PathBuf) {
     let (volume, folder) = place.create_volume().await.unwrap();
     let mut tenant = tenant_on("acme", &volume).unwrap();
     tenant.spec.replicas = 1;
     tenant.spec.deletion_policy = policy;
-    (ServedTenant::create(place, tenant).await.unwrap(), folder)
+    (serve(place, tenant).await.unwrap(), folder)
 }
 
 fn spoken() -> Bytes {
@@ -99,8 +68,8 @@ fn spoken() -> Bytes {
 }
 
 /// Leaves one message; returns its id.
-async fn leave_message(served: &ServedTenant) -> voicemail_core::model::MessageId {
-    let deposits = Deposits::start(&served.caller, MAILBOX, &spoken(), 1, 1);
+async fn leave_message(served: &People) -> voicemail_core::model::MessageId {
+    let deposits = Deposits::start(&served.media_server, MAILBOX, &spoken(), 1, 1);
     deposits.wait_for_more(1).await.unwrap();
     deposits.stop().await.unwrap().promises[0].id
 }

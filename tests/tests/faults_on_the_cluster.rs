@@ -4,30 +4,26 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, EvictParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
 use voicemail_core::clock::World;
 use voicemail_operator::api::conditions::{ConditionStatus, READY, STORAGE_READY};
 use voicemail_tests::api_proxy::ApiProxy;
-use voicemail_tests::cluster::layout::HOST_IP;
 use voicemail_tests::command::run;
 use voicemail_tests::fault_proxy::{Fault, Rule};
 use voicemail_tests::fault_scene::{PATIENT, Scene};
 use voicemail_tests::operator_process::install_crds;
-use voicemail_tests::served_tenant::{MAILBOX, ServedTenant};
-use voicemail_tests::servers::minio::Minio;
-use voicemail_tests::servers::s3_admin::REGION;
+use voicemail_tests::served_tenant::{MAILBOX, serve};
 use voicemail_tests::stage::Deposits;
-use voicemail_tests::tenant_manifest::{condition, named_example, tenant_on};
+use voicemail_tests::tenant_manifest::{condition, tenant_on};
 use voicemail_tests::tenant_place::TenantPlace;
+use voicemail_tests::tenant_stores::{S3_SECRET, minio_secret, start_minio, tenant_on_minio};
 use voicemail_tests::wait::{wait_gone, wait_until};
 
 const STORM: Duration = Duration::from_secs(5);
@@ -99,7 +95,7 @@ async fn evictions_lost_secrets_and_a_volume_gone_read_only_lose_no_message() {
 
     let fault = scene.begin("volume read-only for a while").await.unwrap();
     disk.remount("ro").await;
-    let refused = Deposits::start(&scene.served.caller, MAILBOX, &scene.audio, 1, 1);
+    let refused = Deposits::start(&scene.served.media_server, MAILBOX, &scene.audio, 1, 1);
     scene.place.wait_condition("acme", READY, ConditionStatus::False, "StorageUnavailable").await.unwrap();
     assert_eq!(refused.acknowledged(), 0, "a message was acknowledged that can't be stored");
     disk.remount("rw").await;
@@ -111,7 +107,7 @@ async fn evictions_lost_secrets_and_a_volume_gone_read_only_lose_no_message() {
 
 async fn evict_under_deposits(scene: &mut Scene) {
     let fault = scene.begin("a pod evicted while messages are left").await.unwrap();
-    let deposits = Deposits::start(&scene.served.caller, MAILBOX, &scene.audio, 2, 100);
+    let deposits = Deposits::start(&scene.served.media_server, MAILBOX, &scene.audio, 2, 100);
     deposits.wait_for_more(4).await.unwrap();
     let api = scene.place.namespace.api::<Pod>();
     let chosen = ListParams::default().labels("app.kubernetes.io/name=voicemail");
@@ -144,18 +140,9 @@ async fn lose_and_restore(scene: &Scene, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storage_server_that_is_away_and_lost_credentials_lose_no_message() {
     let place = prepare("account").await;
-    let mut minio = Minio::start(HOST_IP.parse().unwrap()).await.unwrap();
-    minio.endpoint().admin().unwrap().create_bucket("contact-centre").await.unwrap();
-    let keys = minio.endpoint().keys;
-    let entry = |key: &str, text: &str| (key.to_owned(), ByteString(text.as_bytes().to_vec()));
-    let data =
-        BTreeMap::from([entry("accessKeyId", &keys.access_key), entry("secretAccessKey", &keys.secret_key)]);
-    let metadata = ObjectMeta { name: Some("acme-s3".into()), ..ObjectMeta::default() };
-    place.create(&Secret { metadata, data: Some(data), ..Secret::default() }).await.unwrap();
-    let mut tenant = named_example("s3-tenant.yaml").unwrap();
-    tenant.spec.resources = None;
-    let s3 = tenant.spec.regions[0].storage.s3.as_mut().unwrap();
-    (s3.endpoint, s3.region) = (Some(minio.endpoint().url), REGION.to_owned());
+    let mut minio = start_minio().await.unwrap();
+    place.create(&minio_secret(&minio)).await.unwrap();
+    let tenant = tenant_on_minio(&minio).unwrap();
     let mut scene = Scene::create(place, tenant, 1).await.unwrap();
 
     let fault = scene.begin("storage server killed and started again").await.unwrap();
@@ -169,7 +156,7 @@ async fn a_storage_server_that_is_away_and_lost_credentials_lose_no_message() {
     scene.end(fault).await.unwrap();
 
     let fault = scene.begin("Secret with credentials deleted and put back").await.unwrap();
-    lose_and_restore(&scene, "acme-s3").await;
+    lose_and_restore(&scene, S3_SECRET).await;
     scene.end(fault).await.unwrap();
     scene.print();
 }
@@ -180,7 +167,7 @@ async fn a_namespace_that_is_deleted_with_a_serving_tenant_goes_as_a_whole() {
     let (volume, folder) = place.create_volume().await.unwrap();
     let mut tenant = tenant_on("acme", &volume).unwrap();
     tenant.spec.replicas = 1;
-    ServedTenant::create(&place, tenant).await.unwrap();
+    serve(&place, tenant).await.unwrap();
     let begin = Instant::now();
     let api = Api::<Namespace>::all(place.namespace.client());
     place.cluster.run_kubectl(&["delete", "namespace", place.namespace.name(), "--wait=false"]).unwrap();

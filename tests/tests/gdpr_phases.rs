@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's failure is a panic")]
 
 use bytes::Bytes;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::DeleteParams;
+use k8s_openapi::api::core::v1::{Event, Secret};
+use kube::api::{DeleteParams, ListParams};
+use kube::runtime::watcher;
 use serde_json::{Value, json};
 use std::time::Duration;
 use voicemail_core::gdpr_api::{GdprBody, Operation};
@@ -13,16 +14,17 @@ use voicemail_operator::api::conditions::{
     ERASED, FAILED, FOUND, MARKED, VALIDATED, VERIFIED, find_condition,
 };
 use voicemail_operator::api::{GdprRequest, GdprRequestStatus, Phase};
-use voicemail_tests::image::{Profile, build_image};
 use voicemail_tests::stage::{
-    Accounts, Api, Coding, Deposit, SharedOperator, Site, Studio, Tenant, TenantManifest, follow_request,
+    Api, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Studio, Tenant, follow_request,
 };
-use voicemail_tests::wait::{wait_gone, wait_until};
+use voicemail_tests::wait::{wait_for_any, wait_gone, wait_until};
 
 const NAMESPACE: &str = "gdpr-phases";
 const CALLER: &str = "+441632960001";
 const PATIENCE: Duration = Duration::from_secs(40);
 const ERASURE: Duration = Duration::from_secs(90);
+/// The operator looks at cases of other doors once a minute.
+const MIRRORED: Duration = Duration::from_secs(120);
 
 struct Scene {
     site: Site,
@@ -36,40 +38,15 @@ struct Scene {
 
 impl Scene {
     async fn open() -> Self {
-        voicemail_tests::install_crypto();
-        let site = Site::local().await.unwrap();
-        let image = build_image(site.cluster().unwrap(), Profile::current()).await.unwrap();
-        let operator = SharedOperator::ensure(&site, &image).await.unwrap();
-        let manifest = TenantManifest::example().unwrap().in_namespace(NAMESPACE);
-        Tenant::remove_leftovers(&site, NAMESPACE, &manifest).await.unwrap();
-        let tenant = Tenant::apply(&site, NAMESPACE, &manifest).await.unwrap();
-        tenant.wait_ready().await.unwrap();
-        let accounts = Accounts::create(&site, &manifest).await.unwrap();
-        let api = tenant.connect().await.unwrap();
-        let admin = api.with_token(accounts.token("provisioner").unwrap());
-        admin.put_mailbox("1001", "standard", "test").await.unwrap();
-        admin.put_user("alice", &["1001"], &[]).await.unwrap();
-        let as_account = |name: &str| api.with_token(accounts.token(name).unwrap());
-        Self {
-            media_server: as_account("media-server"),
-            agent: as_account("alice"),
-            officer: as_account("privacy-officer"),
-            spoken: Studio::open().unwrap().speak("call me back", Coding::ALaw).unwrap(),
-            site,
-            _operator: operator,
-            tenant,
-        }
+        let example = ExampleTenant::open(NAMESPACE).await.unwrap();
+        let People { media_server, agent, officer, admin: _ } = example.serve(&["1001"]).await.unwrap();
+        let spoken = Studio::open().unwrap().speak("call me back", Coding::ALaw).unwrap();
+        let ExampleTenant { site, operator, tenant, .. } = example;
+        Self { site, _operator: operator, tenant, media_server, agent, officer, spoken }
     }
 
     async fn deposit(&self, caller: &str) -> String {
-        let deposit = Deposit {
-            mailbox: "1001".into(),
-            caller: caller.into(),
-            caller_name: None,
-            urgent: false,
-            audio: self.spoken.clone(),
-            key: None,
-        };
+        let deposit = Deposit::new("1001", caller, &self.spoken);
         self.media_server.deposit(&deposit).await.unwrap().id.to_string()
     }
 
@@ -134,16 +111,11 @@ impl Scene {
     }
 
     async fn see_event(&self, reason: &str) {
-        let selector = format!("reason={reason}");
-        let arguments = ["get", "events", "-n", NAMESPACE, "--field-selector", &selector, "-o", "name"];
-        let world = voicemail_core::clock::World::real();
-        for _ in 0..80 {
-            if !self.site.run_kubectl(&arguments).await.unwrap().is_empty() {
-                return;
-            }
-            world.sleep(Duration::from_millis(500)).await;
-        }
-        panic!("no event {reason}");
+        let which = watcher::Config::default().fields(&format!("reason={reason}"));
+        let events = self.site.api::<Event>(NAMESPACE).unwrap();
+        wait_for_any(&events, which, &format!("there is an event {reason}"), PATIENCE, |_| true)
+            .await
+            .unwrap();
     }
 
     async fn has_secret(&self, name: &str) -> bool {
@@ -289,20 +261,17 @@ async fn another_doors_run_is_shown(scene: &Scene) {
 
 /// One register: `kubectl get gdpr` shows what came through the API, once.
 async fn a_case_of_another_door_appears_by_itself(scene: &Scene, run: &str) {
-    let list = ["get", "gdpr", "-n", NAMESPACE, "-l", "voicemail.dev/origin=api", "-o", "json"];
-    let world = voicemail_core::clock::World::real();
-    let mut shown = Vec::new();
-    for _ in 0..240 {
-        let listed: Value = serde_json::from_str(&scene.site.run_kubectl(&list).await.unwrap()).unwrap();
-        shown = listed["items"].as_array().unwrap().clone();
-        if shown.iter().any(|item| item["spec"]["run"] == run && item["status"]["phase"] == "Completed") {
-            let twice = shown.iter().find(|item| item["spec"]["run"] == "phoned/exportme.1");
-            assert_eq!(twice, None, "a run that somebody wrote a resource for is shown again");
-            return;
-        }
-        world.sleep(Duration::from_millis(500)).await;
-    }
-    panic!("no resource shows run {run}: {shown:?}");
+    let requests = scene.site.api::<GdprRequest>(NAMESPACE).unwrap();
+    let mirrors = "voicemail.dev/origin=api";
+    let shown = |request: &GdprRequest| {
+        let phase = request.status.as_ref().map(|status| status.phase);
+        request.spec.run.as_deref() == Some(run) && phase == Some(Phase::Completed)
+    };
+    let which = watcher::Config::default().labels(mirrors);
+    wait_for_any(&requests, which, &format!("a resource shows run {run}"), MIRRORED, shown).await.unwrap();
+    let all = requests.list(&ListParams::default().labels(mirrors)).await.unwrap();
+    let twice = all.iter().find(|request| request.spec.run.as_deref() == Some("phoned/exportme.1"));
+    assert_eq!(twice, None, "a run that somebody wrote a resource for is shown again");
 }
 
 async fn a_named_message_is_erased_and_the_object_goes_after_its_time(scene: &Scene) {

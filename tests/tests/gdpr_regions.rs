@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's failure is a panic")]
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, ObjectMeta};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use std::time::Duration;
 use voicemail_operator::api::conditions::{
@@ -13,14 +13,13 @@ use voicemail_operator::api::conditions::{
 };
 use voicemail_operator::api::voicemail_tenant::RegionDown;
 use voicemail_operator::api::{GdprRequest, GdprRequestStatus, Phase, SecretSource, VoicemailTenant};
-use voicemail_tests::cluster::layout::HOST_IP;
-use voicemail_tests::servers::azure_admin::{AzureAccount, AzureEndpoint};
+use voicemail_tests::served_tenant::{MAILBOX, serve};
+use voicemail_tests::servers::azure_admin::AzureEndpoint;
 use voicemail_tests::servers::azurite::Azurite;
-use voicemail_tests::stage::{
-    Accounts, Api, Coding, Deposit, Site, Studio, Tenant, TenantManifest, follow_request,
-};
+use voicemail_tests::stage::{Api, Coding, Deposit, Site, Studio, follow_request};
 use voicemail_tests::tenant_manifest::named_example;
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
+use voicemail_tests::tenant_stores::{secret, start_azurite};
 use voicemail_tests::wait::{wait_gone, wait_until};
 
 const CALLER: &str = "+441632960001";
@@ -40,21 +39,22 @@ impl Scene {
         voicemail_tests::install_crypto();
         let place = TenantPlace::prepare("away").await.unwrap();
         let site = Site::of_cluster(place.cluster.clone()).await.unwrap();
-        let (master, first) = start_azurite("acmevoiceeu").await;
-        let (other, second) = start_azurite("acmevoiceus").await;
+        let (master, first) = start_azurite("acmevoiceeu").await.unwrap();
+        let (other, second) = start_azurite("acmevoiceus").await.unwrap();
         for (name, endpoint) in [("acme-eu", &first), ("acme-us", &second)] {
-            place.create(&key_secret(name, endpoint)).await.unwrap();
+            place.create(&secret(name, &[("accountKey", &endpoint.account.key)])).await.unwrap();
         }
-        let here = tenant_in("acme", "eu-west", &place, [&first, &second]);
-        let mut there = tenant_in("acme-there", "us-east", &place, [&first, &second]);
+        let here = tenant_in("acme", "eu-west", [&first, &second]);
+        let mut there = tenant_in("acme-there", "us-east", [&first, &second]);
         let keys = json!({ "secret": { "name": "acme-voicemail-keys" } });
         there.spec.keys = Some(serde_json::from_value::<SecretSource>(keys).unwrap());
-        for tenant in [&here, &there] {
-            place.create(tenant).await.unwrap();
-            place.wait_ready(&tenant.metadata.name.clone().unwrap()).await.unwrap();
+        let here = serve(&place, here).await.unwrap();
+        let there = serve(&place, there).await.unwrap();
+        let audio = Studio::open().unwrap().speak("call me back", Coding::ALaw).unwrap();
+        for people in [&here, &there] {
+            people.media_server.deposit(&Deposit::new(MAILBOX, CALLER, &audio)).await.unwrap();
         }
-        let agent = deposit_in_both(&site, &place, &[here, there]).await;
-        Self { place, site, _master: master, other, agent }
+        Self { place, site, _master: master, other, agent: here.agent }
     }
 
     async fn request(&self, name: &str, more: Value) {
@@ -89,31 +89,11 @@ impl Scene {
     }
 
     async fn messages(&self) -> usize {
-        self.agent.list("1001").await.unwrap().len()
+        self.agent.list(MAILBOX).await.unwrap().len()
     }
 }
 
-async fn start_azurite(account: &str) -> (Azurite, AzureEndpoint) {
-    let azurite = Azurite::start(HOST_IP.parse().unwrap(), &[AzureAccount::random(account)]).await.unwrap();
-    let endpoint = azurite.endpoint(account).unwrap();
-    endpoint.admin().unwrap().create_container("voicemail").await.unwrap();
-    (azurite, endpoint)
-}
-
-fn key_secret(name: &str, endpoint: &AzureEndpoint) -> Secret {
-    Secret {
-        metadata: ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() },
-        string_data: Some([("accountKey".into(), endpoint.account.key.clone())].into()),
-        ..Secret::default()
-    }
-}
-
-fn tenant_in(
-    name: &str,
-    region: &str,
-    place: &TenantPlace,
-    endpoints: [&AzureEndpoint; 2],
-) -> VoicemailTenant {
+fn tenant_in(name: &str, region: &str, endpoints: [&AzureEndpoint; 2]) -> VoicemailTenant {
     let mut tenant = named_example("two-regions-tenant.yaml").unwrap();
     tenant.metadata.name = Some(name.to_owned());
     tenant.spec.region = region.to_owned();
@@ -123,37 +103,7 @@ fn tenant_in(
     for (region, endpoint) in tenant.spec.regions.iter_mut().zip(endpoints) {
         region.storage.azure_blob.as_mut().unwrap().endpoint = Some(endpoint.url.clone());
     }
-    for account in &mut tenant.spec.auth.service_accounts {
-        account.namespace = place.namespace.name().to_owned();
-    }
     tenant
-}
-
-/// A message in each region, and the agent who sees both.
-async fn deposit_in_both(site: &Site, place: &TenantPlace, tenants: &[VoicemailTenant; 2]) -> Api {
-    let namespace = place.namespace.name();
-    let mut manifest = TenantManifest::example().unwrap().in_namespace(namespace);
-    manifest.document()["spec"]["tenantId"] = tenants[0].spec.tenant_id.clone().into();
-    let accounts = Accounts::create(site, &manifest).await.unwrap();
-    let [here, there] = tenants.each_ref().map(|tenant| Tenant::existing(site, namespace, tenant));
-    let (here, there) = (here.connect().await.unwrap(), there.connect().await.unwrap());
-    let as_account = |api: &Api, name: &str| api.with_token(accounts.token(name).unwrap());
-    let admin = as_account(&here, "provisioner");
-    admin.put_mailbox("1001", "standard", "test").await.unwrap();
-    admin.put_user("alice", &["1001"], &[]).await.unwrap();
-    let audio = Studio::open().unwrap().speak("call me back", Coding::ALaw).unwrap();
-    for api in [&here, &there] {
-        let deposit = Deposit {
-            mailbox: "1001".into(),
-            caller: CALLER.into(),
-            caller_name: None,
-            urgent: false,
-            audio: audio.clone(),
-            key: None,
-        };
-        as_account(api, "media-server").deposit(&deposit).await.unwrap();
-    }
-    as_account(&here, "alice")
 }
 
 fn reason<'a>(status: &'a GdprRequestStatus, type_: &str) -> (ConditionStatus, &'a str) {

@@ -20,10 +20,10 @@ use voicemail_core::model::{AudioKey, Index, MailboxId, MessageId, Time};
 use voicemail_core::store::documents::Documents;
 use voicemail_core::store::volume::{LockProbe, VolumeStore};
 use voicemail_core::store::{Key, Store};
-use voicemail_tests::image::{Profile, build_image};
 use voicemail_tests::later::sweep_later;
 use voicemail_tests::stage::{
-    Accounts, Api, Coding, Deposit, SharedOperator, Site, Studio, Tenant, TenantManifest,
+    Api, Coding, Deposit, ExampleTenant, People, Promise, Report, Site, Studio, Tenant, TenantManifest,
+    check_promises, deposit_until_acknowledged,
 };
 
 const NAMESPACE: &str = "messages-survive";
@@ -31,34 +31,18 @@ const BOXES: [&str; 3] = ["1001", "1002", "5000"];
 const CLIENTS: usize = 8;
 const MESSAGES: usize = 12;
 const KILLS: usize = 6;
+/// For one message until it is acknowledged.
+const PATIENCE: Duration = Duration::from_secs(90);
 const DAY: Duration = Duration::from_secs(86_400);
-
-struct Promise {
-    mailbox: &'static str,
-    id: MessageId,
-    audio: Bytes,
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_acknowledged_message_survives_sigkill_of_its_pods_and_no_orphan_is_left() {
-    voicemail_tests::install_crypto();
-    let site = Site::local().await.unwrap();
-    let image = build_image(site.cluster().unwrap(), Profile::current()).await.unwrap();
-    let _operator = SharedOperator::ensure(&site, &image).await.unwrap();
-    let mut manifest = TenantManifest::example().unwrap().in_namespace(NAMESPACE);
+    let mut manifest = TenantManifest::example().unwrap();
     manifest.document()["spec"]["classesOfService"][0]["maxMessages"] = 1_000.into();
-    Tenant::remove_leftovers(&site, NAMESPACE, &manifest).await.unwrap();
-    let tenant = Tenant::apply(&site, NAMESPACE, &manifest).await.unwrap();
-    tenant.wait_ready().await.unwrap();
-    let accounts = Accounts::create(&site, &manifest).await.unwrap();
-    let api = tenant.connect().await.unwrap();
-    let admin = api.with_token(accounts.token("provisioner").unwrap());
-    for mailbox in BOXES {
-        admin.put_mailbox(mailbox, "standard", "test").await.unwrap();
-    }
-    admin.put_user("alice", &BOXES, &[]).await.unwrap();
+    let example = ExampleTenant::open_as(NAMESPACE, manifest).await.unwrap();
+    let People { media_server: caller, agent, .. } = example.serve(&BOXES).await.unwrap();
+    let (site, tenant) = (&example.site, &example.tenant);
 
-    let caller = api.with_token(accounts.token("media-server").unwrap());
     let done = Arc::new(AtomicU32::new(0));
     let over = Arc::new(AtomicBool::new(false));
     let killer = tokio::spawn(kill_pods(site.clone(), Arc::clone(&done), Arc::clone(&over)));
@@ -68,9 +52,10 @@ async fn every_acknowledged_message_survives_sigkill_of_its_pods_and_no_orphan_i
     assert!(kills >= 2, "only {kills} processes were killed while clients deposited");
 
     tenant.wait_ready().await.unwrap();
-    let agent = api.with_token(accounts.token("alice").unwrap());
-    check_promises(&agent, &promises).await;
-    check_nothing_else_is_left(&site, &tenant).await;
+    assert_eq!(promises.len(), CLIENTS * MESSAGES);
+    check_promises(&agent, &promises).await.unwrap();
+    check_lamps(&agent).await;
+    check_nothing_else_is_left(site, tenant).await;
     give_back(tenant.volume_folder().unwrap());
     tenant.remove().await.unwrap();
 }
@@ -84,48 +69,18 @@ async fn deposit_under_fire(caller: &Api, done: &Arc<AtomicU32>) -> Vec<Promise>
     let clients = (0..CLIENTS).map(|client| {
         let (caller, spoken, done) = (caller.clone(), spoken.clone(), Arc::clone(done));
         tokio::spawn(async move {
-            let mut promises = Vec::new();
+            let mut report = Report::default();
             for message in 0..MESSAGES {
-                let audio = spoken[(client + message) % spoken.len()].clone();
+                let audio = &spoken[(client + message) % spoken.len()];
                 let mailbox = BOXES[(client + message) % BOXES.len()];
-                promises.push(deposit_until_acknowledged(&caller, mailbox, client, audio).await);
+                let deposit = Deposit::new(mailbox, &format!("+4416329600{client:02}"), audio);
+                deposit_until_acknowledged(&caller, deposit, PATIENCE, &mut report).await.unwrap();
                 done.fetch_add(1, Ordering::SeqCst);
             }
-            promises
+            report.promises
         })
     });
     join_all(clients).await.into_iter().flat_map(Result::unwrap).collect()
-}
-
-async fn deposit_until_acknowledged(
-    caller: &Api,
-    mailbox: &'static str,
-    client: usize,
-    audio: Bytes,
-) -> Promise {
-    let world = World::real();
-    let id = MessageId::new(world.now(), &world.random());
-    let deposit = Deposit {
-        mailbox: mailbox.into(),
-        caller: format!("+4416329600{client:02}"),
-        caller_name: None,
-        urgent: false,
-        audio: audio.clone(),
-        key: Some(id),
-    };
-    let start = std::time::Instant::now();
-    loop {
-        match caller.deposit(&deposit).await {
-            Ok(answer) => {
-                assert_eq!(answer.id, id);
-                return Promise { mailbox, id, audio };
-            }
-            Err(error) if start.elapsed() > Duration::from_secs(90) => {
-                panic!("never acknowledged: {error:#}")
-            }
-            Err(_) => world.back_off(5).await,
-        }
-    }
 }
 
 /// Kills one core process after another, each once some more messages have been acknowledged.
@@ -163,18 +118,10 @@ async fn core_processes(site: &Site) -> Vec<Pid> {
     found
 }
 
-async fn check_promises(agent: &Api, promises: &[Promise]) {
-    assert_eq!(promises.len(), CLIENTS * MESSAGES);
+async fn check_lamps(agent: &Api) {
     for mailbox in BOXES {
-        let listed: BTreeSet<MessageId> =
-            agent.list(mailbox).await.unwrap().into_iter().map(|message| message.id).collect();
-        let mwi = agent.mwi(mailbox).await.unwrap();
+        let (mwi, listed) = (agent.mwi(mailbox).await.unwrap(), agent.list(mailbox).await.unwrap());
         assert_eq!(mwi.new as usize, listed.len(), "the lamp of {mailbox} shows what its list shows");
-        for promise in promises.iter().filter(|promise| promise.mailbox == mailbox) {
-            assert!(listed.contains(&promise.id), "{} was acknowledged and isn't listed", promise.id);
-            let audio = agent.audio(mailbox, promise.id).await.unwrap();
-            assert_eq!(audio, promise.audio, "{} plays other bytes", promise.id);
-        }
     }
 }
 

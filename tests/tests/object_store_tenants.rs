@@ -3,55 +3,38 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
-use kube::api::{DeleteParams, DynamicObject, ListParams, ObjectMeta};
+use kube::api::{DeleteParams, DynamicObject, ListParams};
 use kube::{Api, ResourceExt};
 use object_store::ObjectStore;
 use serde_json::json;
 use voicemail_operator::api::VoicemailTenant;
 use voicemail_operator::api::conditions::{ConditionStatus, READY, STORAGE_READY};
-use voicemail_operator::api::voicemail_tenant::{AzureBlob, S3};
+use voicemail_operator::api::voicemail_tenant::AzureBlob;
 use voicemail_operator::tenant::build::secret_provider_class::provider_class_resource;
-use voicemail_tests::cluster::layout::HOST_IP;
 use voicemail_tests::csi_driver::CsiDriver;
-use voicemail_tests::servers::azure_admin::{AzureAccount, AzureEndpoint};
-use voicemail_tests::servers::azurite::Azurite;
-use voicemail_tests::servers::minio::Minio;
-use voicemail_tests::servers::s3_admin::REGION;
+use voicemail_tests::servers::azure_admin::AzureEndpoint;
 use voicemail_tests::tenant_manifest::{condition, named_example};
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
+use voicemail_tests::tenant_stores::{
+    BUCKET, CONTAINER, secret, start_azurite, start_minio, tenant_on_minio,
+};
 use voicemail_tests::wait::{wait_gone, wait_until};
 
 use ConditionStatus::{False, True};
 
 const CHILD: &str = "acme-voicemail";
-const BUCKET: &str = "contact-centre";
 /// An idle core asks a region after 90 s, and the operator asks the core after 60 s.
 const NOTICED: Duration = Duration::from_secs(240);
-const CONTAINER: &str = "voicemail";
 
 /// A place without a tenant, once the cluster's link to this machine is there.
 async fn prepare(prefix: &str) -> TenantPlace {
     voicemail_tests::install_crypto();
     TenantPlace::prepare(prefix).await.unwrap()
-}
-
-fn host() -> IpAddr {
-    HOST_IP.parse().unwrap()
-}
-
-async fn start_azurite(account: &str) -> (Azurite, AzureEndpoint) {
-    let azurite = Azurite::start(host(), &[AzureAccount::random(account)]).await.unwrap();
-    let endpoint = azurite.endpoint(account).unwrap();
-    endpoint.admin().unwrap().create_container(CONTAINER).await.unwrap();
-    (azurite, endpoint)
 }
 
 fn example(file: &str) -> VoicemailTenant {
@@ -63,19 +46,6 @@ fn example(file: &str) -> VoicemailTenant {
 
 fn azure(tenant: &mut VoicemailTenant, region: usize) -> &mut AzureBlob {
     tenant.spec.regions[region].storage.azure_blob.as_mut().unwrap()
-}
-
-fn s3(tenant: &mut VoicemailTenant) -> &mut S3 {
-    tenant.spec.regions[0].storage.s3.as_mut().unwrap()
-}
-
-fn secret(name: &str, entries: &[(&str, &str)]) -> Secret {
-    let entry = |(key, text): &(&str, &str)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec()));
-    Secret {
-        metadata: ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() },
-        data: Some(entries.iter().map(entry).collect::<BTreeMap<_, _>>()),
-        ..Secret::default()
-    }
 }
 
 /// Puts another content into a Secret.
@@ -130,11 +100,8 @@ fn regions(tenant: &VoicemailTenant) -> Vec<(String, String, bool, bool)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_in_a_folder_of_a_bucket_waits_for_its_secret_and_takes_a_mended_one_without_a_restart() {
     let place = prepare("bucket").await;
-    let minio = Minio::start(host()).await.unwrap();
-    minio.endpoint().admin().unwrap().create_bucket(BUCKET).await.unwrap();
-    let mut tenant = example("s3-tenant.yaml");
-    let (url, region) = (minio.endpoint().url, REGION.to_owned());
-    (s3(&mut tenant).endpoint, s3(&mut tenant).region) = (Some(url), region);
+    let minio = start_minio().await.unwrap();
+    let tenant = tenant_on_minio(&minio).unwrap();
     place.create(&tenant).await.unwrap();
 
     let refused = place.wait_condition("acme", STORAGE_READY, False, "CredentialsMissing").await.unwrap();
@@ -167,7 +134,7 @@ async fn a_tenant_in_a_folder_of_a_bucket_waits_for_its_secret_and_takes_a_mende
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_on_azure_serves_rolls_for_another_secret_and_leaves_its_objects() {
     let place = prepare("blob").await;
-    let (_azurite, endpoint) = start_azurite("acmevoice").await;
+    let (_azurite, endpoint) = start_azurite("acmevoice").await.unwrap();
     let mut tenant = example("azure-tenant.yaml");
     azure(&mut tenant, 0).endpoint = Some(endpoint.url.clone());
     for name in ["acme-azure", "another"] {
@@ -206,8 +173,8 @@ async fn a_tenant_on_azure_serves_rolls_for_another_secret_and_leaves_its_object
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_that_goes_away_is_named_while_the_tenant_serves() {
     let place = prepare("regions").await;
-    let (_master, first) = start_azurite("acmevoiceeu").await;
-    let (mut other, second) = start_azurite("acmevoiceus").await;
+    let (_master, first) = start_azurite("acmevoiceeu").await.unwrap();
+    let (mut other, second) = start_azurite("acmevoiceus").await.unwrap();
     let mut tenant = example("two-regions-tenant.yaml");
     for (region, endpoint, name) in [(0, &first, "acme-eu"), (1, &second, "acme-us")] {
         azure(&mut tenant, region).endpoint = Some(endpoint.url.clone());
@@ -245,7 +212,7 @@ async fn a_region_that_goes_away_is_named_while_the_tenant_serves() {
 async fn a_key_in_a_vault_waits_for_the_driver_and_is_mounted_by_it() {
     let place = prepare("vault").await;
     CsiDriver::remove_declarations(&place.cluster).unwrap();
-    let (_azurite, endpoint) = start_azurite("acmevoice").await;
+    let (_azurite, endpoint) = start_azurite("acmevoice").await.unwrap();
     let mut tenant = example("keyvault-tenant.yaml");
     azure(&mut tenant, 0).endpoint = Some(endpoint.url.clone());
     place.create(&tenant).await.unwrap();

@@ -8,9 +8,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use voicemail_operator::api::Phase;
-use voicemail_tests::image::{Profile, build_image};
 use voicemail_tests::stage::{
-    Accounts, Api, Coding, Deposit, SharedOperator, Site, Studio, Tenant, TenantManifest, apply_request,
+    Api, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Studio, Tenant, apply_request,
     follow_request, workspace_path,
 };
 
@@ -30,23 +29,15 @@ struct Scene {
 
 impl Scene {
     async fn open() -> Self {
-        voicemail_tests::install_crypto();
-        let site = Site::local().await.unwrap();
-        let image = build_image(site.cluster().unwrap(), Profile::current()).await.unwrap();
-        let operator = SharedOperator::ensure(&site, &image).await.unwrap();
-        let manifest = TenantManifest::example().unwrap().in_namespace(NAMESPACE);
-        Tenant::remove_leftovers(&site, NAMESPACE, &manifest).await.unwrap();
-        let tenant = Tenant::apply(&site, NAMESPACE, &manifest).await.unwrap();
-        tenant.wait_ready().await.unwrap();
-        let accounts = Accounts::create(&site, &manifest).await.unwrap();
-        let api = tenant.connect().await.unwrap();
-        let as_account = |name: &str| api.with_token(accounts.token(name).unwrap());
-        as_account("provisioner").put_mailbox("1001", "standard", "Reception").await.unwrap();
-        leave_message(&as_account("media-server")).await;
+        let example = ExampleTenant::open(NAMESPACE).await.unwrap();
+        let People { admin, media_server, officer, agent: _ } = example.people().await.unwrap();
+        let ExampleTenant { site, operator, tenant, .. } = example;
+        admin.put_mailbox("1001", "standard", "Reception").await.unwrap();
+        leave_message(&media_server).await;
         let folder = tempfile::tempdir().unwrap();
         let consumers = workspace_path("examples/gdpr/consumers.yaml");
         site.apply_file(NAMESPACE, &consumers).await.unwrap();
-        Self { site, _operator: operator, tenant, officer: as_account("privacy-officer"), folder }
+        Self { site, _operator: operator, tenant, officer, folder }
     }
 
     async fn exercise(&self, file: &str, phase: Phase) {
@@ -95,14 +86,8 @@ fn plugin_folder() -> PathBuf {
 }
 
 async fn leave_message(media_server: &Api) {
-    let deposit = Deposit {
-        mailbox: "1001".into(),
-        caller: CALLER.into(),
-        caller_name: Some("Jane Doe".into()),
-        urgent: false,
-        audio: Studio::open().unwrap().speak("please call back", Coding::ALaw).unwrap(),
-        key: None,
-    };
+    let audio = Studio::open().unwrap().speak("please call back", Coding::ALaw).unwrap();
+    let deposit = Deposit { caller_name: Some("Jane Doe".into()), ..Deposit::new("1001", CALLER, &audio) };
     media_server.deposit(&deposit).await.unwrap();
 }
 

@@ -6,26 +6,22 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Secret;
 use kube::Api as KubeApi;
 use serde_json::{Value, json};
 use voicemail_core::clock::World;
 use voicemail_core::model::MessageId;
 use voicemail_operator::api::VoicemailTenant;
 use voicemail_operator::api::conditions::{ConditionStatus, READY, RECONCILING, STORAGE_READY};
-use voicemail_operator::tenant::build::names::{keys_name, ledger_name};
 use voicemail_tests::cluster::layout::HOST_IP;
 use voicemail_tests::command::run;
-use voicemail_tests::image::{Profile, build_image};
 use voicemail_tests::servers::minio::Minio;
 use voicemail_tests::servers::s3_admin::REGION;
 use voicemail_tests::stage::{
-    Accounts, Api, ApiError, Coding, Deposit, SharedOperator, Site, Studio, Tenant, TenantManifest,
+    Api, ApiError, Coding, Deposit, People, SharedOperator, Site, Studio, Tenant, TenantManifest,
 };
-use voicemail_tests::tenant_manifest::condition;
-use voicemail_tests::wait::wait_until;
+use voicemail_tests::tenant_manifest::wait_condition;
+use voicemail_tests::tenant_stores::{BUCKET, start_minio};
 
-const BUCKET: &str = "contact-centre";
 /// An idle core asks a region after 90 s, and the operator asks the core after 60 s.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -36,10 +32,7 @@ struct Scene {
 
 impl Scene {
     async fn open(namespaces: &[&str]) -> Self {
-        voicemail_tests::install_crypto();
-        let site = Site::local().await.unwrap();
-        let image = build_image(site.cluster().unwrap(), Profile::current()).await.unwrap();
-        let operator = SharedOperator::ensure(&site, &image).await.unwrap();
+        let (site, operator) = SharedOperator::local().await.unwrap();
         for namespace in namespaces {
             Tenant::remove_leftovers(&site, namespace, &TenantManifest::example().unwrap()).await.unwrap();
         }
@@ -63,30 +56,9 @@ impl Scene {
         self.site.apply_text(namespace, secret.to_string()).await.unwrap();
     }
 
-    /// Both Secrets of a tenant, as a backup holds them.
-    async fn keep_secrets(&self, tenant: &Tenant) -> Vec<Value> {
-        let secrets: KubeApi<Secret> = self.site.api(tenant.namespace()).unwrap();
-        let mut kept = Vec::new();
-        for name in [keys_name(tenant.name()), ledger_name(tenant.name())] {
-            let Some(found) = secrets.get_opt(&name).await.unwrap() else { continue };
-            let metadata = json!({"name": name, "labels": found.metadata.labels});
-            kept.push(
-                json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": found.data}),
-            );
-        }
-        kept
-    }
-
     async fn wait_condition(&self, tenant: &Tenant, type_: &str, status: ConditionStatus, reason: &str) {
-        let holds = |tenant: &VoicemailTenant| {
-            condition(tenant, type_).is_some_and(|found| {
-                let present = found.observed_generation == tenant.metadata.generation;
-                found.status == status && found.reason == reason && present
-            })
-        };
         let api: KubeApi<VoicemailTenant> = self.site.api(tenant.namespace()).unwrap();
-        let description = format!("{type_} is {status:?} because of {reason}");
-        wait_until(&api, tenant.name(), &description, PATIENCE, holds).await.unwrap();
+        wait_condition(&api, tenant.name(), (type_, status, reason), PATIENCE).await.unwrap();
     }
 
     /// Lets a region lead to another address.
@@ -98,17 +70,9 @@ impl Scene {
         self.site.run_kubectl(&arguments).await.unwrap();
     }
 
-    async fn apis(&self, tenant: &Tenant, manifest: &TenantManifest) -> impl Fn(&str) -> Api + use<> {
-        let accounts = Accounts::create(&self.site, manifest).await.unwrap();
-        let api = tenant.connect().await.unwrap();
-        move |name: &str| api.with_token(accounts.token(name).unwrap())
+    async fn people(&self, tenant: &Tenant, manifest: &TenantManifest) -> People {
+        People::meet(&self.site, tenant, manifest).await.unwrap()
     }
-}
-
-async fn start_minio() -> Minio {
-    let minio = Minio::start(HOST_IP.parse().unwrap()).await.unwrap();
-    minio.endpoint().admin().unwrap().create_bucket(BUCKET).await.unwrap();
-    minio
 }
 
 /// A tenant in these namespaces and buckets; `served` is the region of its cluster.
@@ -127,20 +91,13 @@ fn manifest(namespace: &str, regions: &[(&str, &str, &Minio)], served: &str) -> 
 }
 
 /// Leaves one, by whichever pod answers; one that is about to go may still know an old address.
-async fn leave_message(as_account: &impl Fn(&str) -> Api) -> MessageId {
-    as_account("provisioner").put_mailbox("1001", "standard", "test").await.unwrap();
-    as_account("provisioner").put_user("alice", &["1001"], &[]).await.unwrap();
+async fn leave_message(people: &People) -> MessageId {
+    people.provision(&["1001"]).await.unwrap();
     let (world, start) = (World::real(), Instant::now());
-    let deposit = Deposit {
-        mailbox: "1001".into(),
-        caller: "+441632960001".into(),
-        caller_name: None,
-        urgent: false,
-        audio: Studio::open().unwrap().speak("are you still there", Coding::ALaw).unwrap(),
-        key: None,
-    };
+    let audio = Studio::open().unwrap().speak("are you still there", Coding::ALaw).unwrap();
+    let deposit = Deposit::new("1001", "+441632960001", &audio);
     loop {
-        match as_account("media-server").deposit(&deposit).await {
+        match people.media_server.deposit(&deposit).await {
             Ok(answer) => return answer.id,
             Err(error) => assert!(start.elapsed() < PATIENCE, "{error:#}"),
         }
@@ -164,13 +121,13 @@ async fn assert_heard(agent: &Api, id: MessageId) {
 async fn a_tenant_is_bootstrapped_on_a_store_that_exists_with_its_keys_and_no_others() {
     let (first, second) = ("recovery-lost", "recovery-new");
     let scene = Scene::open(&[first, second]).await;
-    let minio = start_minio().await;
+    let minio = start_minio().await.unwrap();
     let stores = [("acme-s3", &minio)];
     let old = manifest(first, &[("eu-west", "acme-s3", &minio)], "eu-west");
     let tenant = scene.apply(first, &old, &stores).await;
     tenant.wait_ready().await.unwrap();
-    let id = leave_message(&scene.apis(&tenant, &old).await).await;
-    let secrets = scene.keep_secrets(&tenant).await;
+    let id = leave_message(&scene.people(&tenant, &old).await).await;
+    let secrets = tenant.keep_secrets().await.unwrap();
     // The cluster is lost; its objects stay in the bucket.
     tenant.remove().await.unwrap();
 
@@ -185,7 +142,7 @@ async fn a_tenant_is_bootstrapped_on_a_store_that_exists_with_its_keys_and_no_ot
     }
     let tenant = scene.apply(second, &new, &stores).await;
     tenant.wait_ready().await.unwrap();
-    assert_heard(&scene.apis(&tenant, &new).await("alice"), id).await;
+    assert_heard(&scene.people(&tenant, &new).await.agent, id).await;
     tenant.remove().await.unwrap();
 }
 
@@ -193,12 +150,12 @@ async fn a_tenant_is_bootstrapped_on_a_store_that_exists_with_its_keys_and_no_ot
 async fn a_master_that_is_lost_serves_again_from_its_copy_at_another_address() {
     let namespace = "recovery-master";
     let scene = Scene::open(&[namespace]).await;
-    let mut lost = start_minio().await;
+    let mut lost = start_minio().await.unwrap();
     let manifest = manifest(namespace, &[("eu-west", "acme-s3", &lost)], "eu-west");
     let tenant = scene.apply(namespace, &manifest, &[("acme-s3", &lost)]).await;
     tenant.wait_ready().await.unwrap();
-    let as_account = scene.apis(&tenant, &manifest).await;
-    let id = leave_message(&as_account).await;
+    let people = scene.people(&tenant, &manifest).await;
+    let id = leave_message(&people).await;
 
     // A copy of everything that it had; then it is gone.
     lost.stop().await.unwrap();
@@ -208,13 +165,13 @@ async fn a_master_that_is_lost_serves_again_from_its_copy_at_another_address() {
     run(Command::new("cp").arg("-a").arg(lost.data_folder()).arg(copy.data_folder())).unwrap();
     copy.set_keys(lost.endpoint().keys);
     copy.start_again().await.unwrap();
-    let refused = as_account("alice").list("1001").await.err().unwrap().downcast::<ApiError>().unwrap();
+    let refused = people.agent.list("1001").await.err().unwrap().downcast::<ApiError>().unwrap();
     assert_eq!(refused.status, 503, "{refused}");
 
     scene.point_at(&tenant, 0, &copy).await;
     scene.wait_condition(&tenant, READY, ConditionStatus::True, "Available").await;
     tenant.wait_ready().await.unwrap();
-    assert_heard(&as_account("alice"), id).await;
+    assert_heard(&people.agent, id).await;
     tenant.remove().await.unwrap();
 }
 
@@ -222,25 +179,25 @@ async fn a_master_that_is_lost_serves_again_from_its_copy_at_another_address() {
 async fn a_region_that_is_lost_without_a_backup_is_replaced_by_an_empty_one() {
     let namespace = "recovery-region";
     let scene = Scene::open(&[namespace]).await;
-    let (master, lost) = (start_minio().await, start_minio().await);
+    let (master, lost) = (start_minio().await.unwrap(), start_minio().await.unwrap());
     let regions = [("eu-west", "acme-eu", &master), ("us-east", "acme-us", &lost)];
     let manifest = manifest(namespace, &regions, "us-east");
     let tenant = scene.apply(namespace, &manifest, &[("acme-eu", &master), ("acme-us", &lost)]).await;
     tenant.wait_ready().await.unwrap();
-    let as_account = scene.apis(&tenant, &manifest).await;
+    let people = scene.people(&tenant, &manifest).await;
     scene.wait_condition(&tenant, STORAGE_READY, ConditionStatus::True, "StoreAnswers").await;
-    let gone = leave_message(&as_account).await;
+    let gone = leave_message(&people).await;
     drop(lost);
 
-    let empty = start_minio().await;
+    let empty = start_minio().await.unwrap();
     scene.write_credentials(namespace, "acme-us", &empty).await;
     scene.point_at(&tenant, 1, &empty).await;
     // New pods, since those that ran know the old address.
     scene.wait_condition(&tenant, RECONCILING, ConditionStatus::False, "UpToDate").await;
     scene.wait_condition(&tenant, STORAGE_READY, ConditionStatus::True, "StoreAnswers").await;
-    let as_account = scene.apis(&tenant, &manifest).await;
-    let new = leave_message(&as_account).await;
-    let agent = as_account("alice");
+    let people = scene.people(&tenant, &manifest).await;
+    let new = leave_message(&people).await;
+    let agent = people.agent;
     let listed: Vec<MessageId> = agent.list("1001").await.unwrap().iter().map(|message| message.id).collect();
     assert_eq!(listed, [new, gone], "it is known, since the master knows it");
     assert!(agent.audio("1001", gone).await.is_err(), "but its recording is gone");

@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use kube::api::{EvictParams, ListParams};
 use serde_json::json;
 use voicemail_tests::image::alias_image;
-use voicemail_tests::served_tenant::{MAILBOX, ServedTenant};
+use voicemail_tests::served_tenant::{MAILBOX, serve};
 use voicemail_tests::stage::{Coding, Deposits, Studio, check_promises};
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
@@ -49,9 +49,9 @@ async fn nothing_that_was_acknowledged_is_lost_through_a_roll_out_evictions_and_
     voicemail_tests::install_crypto();
     let mut place = TenantPlace::prepare("underload").await.unwrap();
     let (volume, _) = place.create_volume().await.unwrap();
-    let served = ServedTenant::create(&place, tenant_on("acme", &volume).unwrap()).await.unwrap();
+    let served = serve(&place, tenant_on("acme", &volume).unwrap()).await.unwrap();
     let spoken = Studio::open().unwrap().speak("please call me back", Coding::ALaw).unwrap();
-    let deposits = Deposits::start(&served.caller, MAILBOX, &spoken, CLIENTS, AT_MOST);
+    let deposits = Deposits::start(&served.media_server, MAILBOX, &spoken, CLIENTS, AT_MOST);
     deposits.wait_for_more(MORE).await.unwrap();
 
     let (first, begin) = (pods(&place).await, Instant::now());

@@ -6,7 +6,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -16,7 +15,7 @@ use voicemail_tests::command::run;
 use voicemail_tests::foreign_operators::keep_out;
 use voicemail_tests::image::{ImageRef, alias_image};
 use voicemail_tests::stage::{
-    Accounts, Api, Coding, Deposit, Site, Studio, Tenant, TenantManifest, apply_request, follow_request,
+    Api, Coding, Deposit, People, Site, Studio, Tenant, TenantManifest, apply_request, follow_request,
     workspace_path,
 };
 use voicemail_tests::tenant_place::prepare_cluster;
@@ -24,7 +23,7 @@ use voicemail_tests::wait::wait_until;
 
 const NAMESPACE: &str = "upgrade";
 const RELEASE: &str = "vm";
-/// Packaged from the commit that made CRDs templates of the chart.
+/// The chart right before its version 0.2.0.
 const EARLIER: &str = "tests/fixtures/voicemail-operator-0.1.0.tgz";
 const CHART: &str = "charts/voicemail-operator";
 const CALLER: &str = "+441632960001";
@@ -104,20 +103,11 @@ fn manifest() -> TenantManifest {
 }
 
 /// Two messages of the caller and one of somebody else, in one mailbox.
-async fn leave_messages(admin: &Api, media_server: &Api) {
-    admin.put_mailbox("1001", "standard", "test").await.unwrap();
-    admin.put_user("alice", &["1001"], &[]).await.unwrap();
-    let audio: Bytes = Studio::open().unwrap().speak("good morning", Coding::ALaw).unwrap();
+async fn leave_messages(people: &People) {
+    people.provision(&["1001"]).await.unwrap();
+    let audio = Studio::open().unwrap().speak("good morning", Coding::ALaw).unwrap();
     for caller in [CALLER, OTHER, CALLER] {
-        let deposit = Deposit {
-            mailbox: "1001".into(),
-            caller: caller.into(),
-            caller_name: None,
-            urgent: false,
-            audio: audio.clone(),
-            key: None,
-        };
-        media_server.deposit(&deposit).await.unwrap();
+        people.media_server.deposit(&Deposit::new("1001", caller, &audio)).await.unwrap();
     }
 }
 
@@ -132,11 +122,9 @@ async fn an_upgrade_from_an_earlier_chart_restarts_no_tenant_and_an_open_case_go
     scene.install(&workspace_path(EARLIER), &scene.image, &["--set", "crds.enabled=false"]);
     let tenant = Tenant::apply(&scene.site, NAMESPACE, &manifest()).await.unwrap();
     tenant.wait_ready().await.unwrap();
-    let accounts = Accounts::create(&scene.site, &manifest()).await.unwrap();
-    let api = tenant.connect().await.unwrap();
-    let as_account = |name: &str| api.with_token(accounts.token(name).unwrap());
-    leave_messages(&as_account("provisioner"), &as_account("media-server")).await;
-    let agent = as_account("alice");
+    let people = People::meet(&scene.site, &tenant, &manifest()).await.unwrap();
+    leave_messages(&people).await;
+    let agent = people.agent;
     let consumers = workspace_path("examples/gdpr/consumers.yaml");
     scene.site.apply_file(NAMESPACE, &consumers).await.unwrap();
     scene.apply("forget.yaml", Phase::Marked).await;

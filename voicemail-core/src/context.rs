@@ -5,6 +5,7 @@
 use crate::audit::{Audit, Recent};
 use crate::clock::World;
 use crate::config::TenantConfig;
+use crate::gdpr::Writes;
 use crate::mailbox::{AccessCache, Indexes};
 use crate::model::{CallerHash, CallerId, MailboxId, RuleSet, TenantDocument, TenantKey, Time};
 use crate::mwi::Hub;
@@ -49,6 +50,7 @@ struct Inner {
     retained: Mutex<HashSet<(MailboxId, Time)>>,
     digests: Arc<Semaphore>,
     recent_acts: Recent,
+    register_writes: Writes,
 }
 
 /// What the tenant document says about the store.
@@ -117,6 +119,7 @@ impl Context {
             retained: Mutex::default(),
             digests: Arc::new(Semaphore::new(DIGESTS)),
             recent_acts: Recent::default(),
+            register_writes: Writes::default(),
         }))
     }
 
@@ -178,6 +181,11 @@ impl Context {
     /// Acts that were recorded lately.
     pub(crate) fn recent_acts(&self) -> &Recent {
         &self.0.recent_acts
+    }
+
+    /// How often this process wrote to the register of requests.
+    pub(crate) fn register_writes(&self) -> &Writes {
+        &self.0.register_writes
     }
 
     /// Turns at making digests of PINs.

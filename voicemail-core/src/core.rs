@@ -155,6 +155,9 @@ pub struct Readiness {
     pub store_id: Option<String>,
     /// Every region's store as last seen.
     pub regions: Vec<RegionHealth>,
+    /// Changes when a case may have changed that this replica knows of, and with each start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gdpr_mark: Option<String>,
 }
 
 /// Whether a region's store answers.
@@ -240,6 +243,7 @@ impl Core {
             message,
             store_id: store_id.clone(),
             regions: list_health(&self.context),
+            gdpr_mark: None,
         };
         match self.context.guard_clock().await {
             Err(error @ GuardError::Skew { .. }) => not("ClockSkew", error.to_string()),
@@ -250,6 +254,7 @@ impl Core {
                 message: "serving".into(),
                 store_id,
                 regions: list_health(&self.context),
+                gdpr_mark: Some(self.gdpr.mark()),
             },
         }
     }

@@ -12,11 +12,10 @@ use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::settings::Settings;
 use crate::tenant::build::certificate::CA_CERTIFICATE;
-use crate::tenant::build::names::{child_name, tls_name};
+use crate::tenant::build::names::{child_name, tls_secret};
 use crate::tenant::build::service::API_PORT;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
-use kube::api::PostParams;
+use crate::tokens::request_token;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::{Api, Client, ResourceExt};
 use reqwest::{Certificate, RequestBuilder};
 use serde::de::DeserializeOwned;
@@ -30,6 +29,8 @@ use voicemail_core::gdpr_api::{
 
 const TOKEN_SECONDS: i64 = 600;
 const KEPT: Duration = Duration::from_secs(300);
+/// A thousand tenants' first looks come one after the other, and few tenants have an open request at a time.
+const MOST_KEPT: usize = 32;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// A 403 that isn't about the token.
 const SECOND_PERSON: &str = "SecondPersonNeeded";
@@ -88,7 +89,7 @@ impl CoreError {
     }
 }
 
-/// Connections to the tenants' cores, by tenant UID.
+/// Connections to the tenants' cores, by tenant UID: the newest few, since each costs some 50 KiB.
 #[derive(Default)]
 pub struct Cores(Mutex<HashMap<String, (Instant, Arc<Core>)>>);
 
@@ -112,8 +113,17 @@ impl Cores {
         let core = Arc::new(connect(client, settings, tenant).await?);
         let mut kept = self.lock();
         kept.retain(|_, (since, _)| since.elapsed() < KEPT);
+        let oldest = kept.iter().min_by_key(|(_, (since, _))| *since).map(|(uid, _)| uid.clone());
+        if let Some(oldest) = oldest.filter(|_| kept.len() >= MOST_KEPT) {
+            kept.remove(&oldest);
+        }
         kept.insert(uid, (Instant::now(), core.clone()));
         Ok(core)
+    }
+
+    /// Lets go of connections that are too old to be used again.
+    pub fn drop_old(&self) {
+        self.lock().retain(|_, (since, _)| since.elapsed() < KEPT);
     }
 
     /// Forgets a connection that failed.
@@ -130,7 +140,7 @@ async fn connect(client: &Client, settings: &Settings, tenant: &VoicemailTenant)
     let (authority, address, token) = tokio::try_join!(
         read_authority(client, tenant),
         read_address(client, tenant),
-        request_token(client, settings, tenant)
+        own_token(client, settings, tenant)
     )?;
     let host = format!("{}.{}.svc", child_name(&tenant.name_any()), tenant.namespace().unwrap_or_default());
     let unusable = |error: reqwest::Error| CoreError::Unreachable(error.without_url().to_string());
@@ -149,9 +159,7 @@ async fn connect(client: &Client, settings: &Settings, tenant: &VoicemailTenant)
 /// The authority's certificate. A brought certificate without one is checked against the machine's roots.
 async fn read_authority(client: &Client, tenant: &VoicemailTenant) -> Result<Option<Vec<u8>>, CoreError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
-    let brought = tenant.spec.tls.as_ref().map(|tls| tls.secret.name.clone());
-    let name = brought.clone().unwrap_or_else(|| tls_name(&tenant.name_any()));
-    let secret = within_deadline("read the certificate's Secret", api.get_opt(&name)).await?;
+    let secret = within_deadline("read the certificate's Secret", api.get_opt(&tls_secret(tenant))).await?;
     let secret = secret.ok_or(CoreError::NotThere("certificate"))?;
     Ok(secret.data.unwrap_or_default().remove(CA_CERTIFICATE).map(|bytes| bytes.0))
 }
@@ -164,24 +172,15 @@ async fn read_address(client: &Client, tenant: &VoicemailTenant) -> Result<Optio
     Ok(service.spec.and_then(|spec| spec.cluster_ip).and_then(|address| address.parse().ok()))
 }
 
-async fn request_token(
+/// Of the operator's own account, for this tenant alone.
+async fn own_token(
     client: &Client,
     settings: &Settings,
     tenant: &VoicemailTenant,
 ) -> Result<String, CoreError> {
-    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), &settings.namespace);
-    let request = TokenRequest {
-        spec: TokenRequestSpec {
-            audiences: vec![tenant.uid().unwrap_or_default()],
-            expiration_seconds: Some(TOKEN_SECONDS),
-            ..Default::default()
-        },
-        ..Default::default()
-    };
-    let parameters = PostParams::default();
-    let call = api.create_token_request(&settings.service_account, &parameters, &request);
-    let answer = within_deadline("request a token", call).await?;
-    Ok(answer.status.map(|status| status.token).unwrap_or_default())
+    let audience = tenant.uid().unwrap_or_default();
+    let (namespace, account) = (&settings.namespace, &settings.service_account);
+    Ok(request_token(client, namespace, account, audience, TOKEN_SECONDS).await?)
 }
 
 /// A connection to one tenant's core.

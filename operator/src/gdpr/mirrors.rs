@@ -1,22 +1,28 @@
 //! One register: a run that came through the API or the `gdpr` command is shown as a `GdprRequest` too.
 //!
-//! Once a minute the recent cases of every tenant that is ready are listed, and each run that no resource opened or
-//! shows gets an object with `run` and the label `voicemail.dev/origin: api`. Its name follows from the run, so that
-//! two operators make one. It goes a month after its end; an older run is not shown again. A case whose id a resource
-//! can't hold stays in the tenant's own register alone.
+//! Once a minute the cores of every tenant that is ready are asked, without a token, for the mark that changes with any
+//! case. Where it did, the recent cases are listed, and each run that no resource opened or shows gets an object with
+//! `run` and the label `voicemail.dev/origin: api`. Its name follows from the run, so that two operators make one. It goes
+//! a month after its end; an older run is not shown again. A case whose id a resource can't hold stays in the tenant's own
+//! register alone.
+//!
+//! What can go wrong: a core is silent, or of a version that has no mark. Then its cases are listed each time.
 
 use super::core_client::{Core, CoreError};
 use crate::api::conditions::{ConditionStatus, READY, find_condition};
 use crate::api::{GdprOperation, GdprRequest, VoicemailTenant};
 use crate::calls::within_deadline;
-use crate::runtime::streams::scoped;
+use crate::runtime::streams::Guarded;
 use crate::runtime::{Context, jittered};
+use crate::tenant::observe::ask_core;
 use aws_lc_rs::digest::{SHA256, digest};
+use futures::StreamExt;
 use jiff::{Timestamp, ToSpan};
 use kube::api::{ListParams, PostParams};
-use kube::{Api, ResourceExt};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +31,8 @@ use voicemail_core::gdpr_api::{CaseView, Operation, RunView};
 /// Label of a mirror, with the door that its run came through.
 pub const ORIGIN_LABEL: &str = "voicemail.dev/origin";
 const PAUSE: Duration = Duration::from_secs(60);
+/// Tenants whose cores are asked at the same time.
+const AT_A_TIME: usize = 8;
 /// A deadline is at most three months and a few days long.
 const HOURS_BACK: i64 = 100 * 24;
 /// An ended run is shown if it ended within that time.
@@ -32,30 +40,87 @@ const HOURS_AFTER_END: i64 = 24;
 /// Pages of 200 cases that one look takes at most.
 const PAGES: usize = 20;
 
-/// Looks again and again, until `stop`.
-pub async fn keep_up(context: Arc<Context>, namespace: Option<String>, stop: CancellationToken) {
-    let mut made = HashSet::new();
+/// Where a tenant is sent that must be reconciled.
+pub type Waker = futures::channel::mpsc::UnboundedSender<ObjectRef<Guarded<VoicemailTenant>>>;
+
+/// Looks again and again, until `stop`. A tenant with news is woken, since its ledger may have grown.
+pub async fn keep_up(
+    context: Arc<Context>,
+    tenants: Store<Guarded<VoicemailTenant>>,
+    waker: Waker,
+    stop: CancellationToken,
+) {
+    let mut known = Known::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(jittered(PAUSE)) => {}
         }
-        let api: Api<VoicemailTenant> = scoped(&context.client, namespace.as_deref());
-        match within_deadline("list the tenants", api.list(&ListParams::default())).await {
-            Err(error) => tracing::warn!(%error, "cases of other doors aren't shown now"),
-            Ok(tenants) => {
-                for tenant in tenants.items.iter().filter(|tenant| is_ready(tenant)) {
-                    if stop.is_cancelled() {
-                        return;
-                    }
-                    if let Err(error) = show_cases(&context, tenant, &mut made).await {
-                        let (reason, name) = (error.reason(), tenant.name_any());
-                        tracing::warn!(tenant = name, reason, "cases of other doors aren't shown now");
-                    }
-                }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = look(&context, &tenants, &waker, &mut known) => {}
+        }
+        context.cores.drop_old();
+    }
+}
+
+/// What earlier looks found.
+#[derive(Default)]
+struct Known {
+    /// Mirrors that exist.
+    made: HashSet<String>,
+    /// The cores' marks, by tenant UID.
+    marks: HashMap<String, BTreeSet<String>>,
+}
+
+async fn look(
+    context: &Context,
+    tenants: &Store<Guarded<VoicemailTenant>>,
+    waker: &Waker,
+    known: &mut Known,
+) {
+    let ready: Vec<_> =
+        tenants.state().into_iter().filter(|tenant| tenant.0.as_ref().is_ok_and(is_ready)).collect();
+    let uids: HashSet<String> = ready.iter().filter_map(|tenant| tenant.meta().uid.clone()).collect();
+    known.marks.retain(|uid, _| uids.contains(uid));
+    let asked =
+        ready.iter().map(|tenant| async move { (tenant, read_marks(context, tenant.as_ref()).await) });
+    let mut answers = futures::stream::iter(asked).buffer_unordered(AT_A_TIME);
+    while let Some((tenant, marks)) = answers.next().await {
+        let Ok(tenant) = &tenant.0 else { continue };
+        let (uid, namespace, name) =
+            (tenant.uid().unwrap_or_default(), tenant.namespace().unwrap_or_default(), tenant.name_any());
+        let news = marks.is_none() || known.marks.get(&uid) != marks.as_ref();
+        context.ledgers.note_marks(&namespace, &name, marks.is_some(), news);
+        if !news {
+            continue;
+        }
+        match show_cases(context, tenant, &mut known.made).await {
+            Ok(()) => {
+                known.marks.extend(marks.map(|marks| (uid, marks)));
+                context.children.wake(&namespace, &name);
+                // Nobody listens any more only when the operator ends.
+                let _ = waker.unbounded_send(ObjectRef::new(&name).within(&namespace));
+            }
+            Err(error) => {
+                tracing::warn!(
+                    tenant = name,
+                    reason = error.reason(),
+                    "cases of other doors aren't shown now"
+                );
             }
         }
     }
+}
+
+/// The marks of all of a tenant's cores; none unless each of them gives one.
+async fn read_marks<K: Resource>(context: &Context, tenant: &K) -> Option<BTreeSet<String>> {
+    let (namespace, name) = (tenant.meta().namespace.as_deref()?, tenant.meta().name.as_deref()?);
+    let mut marks = BTreeSet::new();
+    for address in context.children.addresses(namespace, name) {
+        marks.insert(ask_core(&context.http, address).await?.gdpr_mark?);
+    }
+    (!marks.is_empty()).then_some(marks)
 }
 
 fn is_ready(tenant: &VoicemailTenant) -> bool {

@@ -11,11 +11,10 @@ use crate::api::VoicemailTenant;
 use crate::api::voicemail_tenant::Role;
 use crate::calls::within_deadline;
 use crate::tenant::build::certificate::CA_CERTIFICATE;
-use crate::tenant::build::names::{child_name, tls_name};
+use crate::tenant::build::names::{child_name, tls_secret};
 use crate::tenant::build::service::API_PORT;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
-use kube::api::PostParams;
+use crate::tokens::request_token;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{Api, ResourceExt};
 use reqwest::{Certificate, Response};
 use serde::de::DeserializeOwned;
@@ -51,7 +50,11 @@ impl TenantApi {
         let pod = choose_pod(&place.pods(&tenant.name_any()).await?)?;
         let token = match &reach.token {
             Some(token) => token.clone(),
-            None => request_token(place, tenant, role, reach.account.as_deref()).await?,
+            None => {
+                let (namespace, account) = choose_account(tenant, role, reach.account.as_deref())?;
+                let audience = tenant.spec.tenant_id.clone();
+                request_token(&place.client, &namespace, &account, audience, TOKEN_SECONDS).await?
+            }
         };
         let authority = read_authority(place, tenant, reach.ca.as_deref()).await?;
         let (address, forward) = open_forward(place.api(), pod).await?;
@@ -149,25 +152,6 @@ fn choose_account(
     found.map(|account| (account.namespace.clone(), account.name.clone())).ok_or_else(none)
 }
 
-async fn request_token(
-    place: &Place,
-    tenant: &VoicemailTenant,
-    role: Role,
-    asked: Option<&str>,
-) -> Result<String, PluginError> {
-    let (namespace, name) = choose_account(tenant, role, asked)?;
-    let api: Api<ServiceAccount> = Api::namespaced(place.client.clone(), &namespace);
-    let spec = TokenRequestSpec {
-        audiences: vec![tenant.spec.tenant_id.clone()],
-        expiration_seconds: Some(TOKEN_SECONDS),
-        ..Default::default()
-    };
-    let (parameters, request) = (PostParams::default(), TokenRequest { spec, ..Default::default() });
-    let call = api.create_token_request(&name, &parameters, &request);
-    let answer = within_deadline("request a token of the tenant's service account", call).await?;
-    Ok(answer.status.map(|status| status.token).unwrap_or_default())
-}
-
 /// `None`: a brought certificate without an authority is checked against the machine's roots.
 async fn read_authority(
     place: &Place,
@@ -178,9 +162,7 @@ async fn read_authority(
         let fault = |error| PluginError::Local(format!("{}: {error}", file.display()));
         return std::fs::read(file).map(Some).map_err(fault);
     }
-    let brought = tenant.spec.tls.as_ref().map(|tls| tls.secret.name.clone());
-    let name = brought.unwrap_or_else(|| tls_name(&tenant.name_any()));
-    let secrets = place.api::<Secret>();
+    let (secrets, name) = (place.api::<Secret>(), tls_secret(tenant));
     let secret = within_deadline("read the certificate's Secret (or give --ca)", secrets.get(&name)).await?;
     Ok(secret.data.unwrap_or_default().remove(CA_CERTIFICATE).map(|bytes| bytes.0))
 }

@@ -4,11 +4,11 @@ use super::PluginError;
 use super::place::Place;
 use super::table::{age, render, time};
 use crate::api::conditions::Condition;
-use crate::api::voicemail_tenant::{StorageKind, VoicemailTenantStatus};
+use crate::api::voicemail_tenant::VoicemailTenantStatus;
 use crate::api::{GdprRequest, VoicemailTenant};
 use crate::calls::within_deadline;
 use crate::population::state_of;
-use crate::tenant::build::names::child_name;
+use crate::tenant::storage::claim_name;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
@@ -25,7 +25,7 @@ struct Seen {
 /// The page.
 pub(super) async fn describe(place: &Place, name: &str) -> Result<String, PluginError> {
     let tenant = place.tenant(name).await?;
-    let claim = match claim_of(&tenant) {
+    let claim = match claim_name(&tenant) {
         Some(claim) => within_deadline("read the claim", place.api().get_opt(&claim)).await?,
         None => None,
     };
@@ -36,17 +36,6 @@ pub(super) async fn describe(place: &Place, name: &str) -> Result<String, Plugin
     };
     let seen = Seen { pods: place.pods(name).await?, tenant, claim, requests };
     Ok(write(&seen, Timestamp::now()))
-}
-
-/// The claim of a tenant on a volume.
-fn claim_of(tenant: &VoicemailTenant) -> Option<String> {
-    let kinds = tenant.spec.regions.iter().filter_map(|region| region.storage.kind());
-    let mut volumes = kinds.filter_map(|kind| match kind {
-        StorageKind::Volume(volume) => Some(volume),
-        _ => None,
-    });
-    let volume = volumes.next()?;
-    Some(volume.existing_claim.clone().unwrap_or_else(|| child_name(&tenant.name_any())))
 }
 
 fn write(seen: &Seen, now: Timestamp) -> String {
@@ -222,9 +211,9 @@ mod tests {
     #[test]
     fn the_claim_is_the_tenants_own_or_the_one_that_it_names() {
         let mut tenant = tenant();
-        assert_eq!(claim_of(&tenant).as_deref(), Some("acme-voicemail"));
+        assert_eq!(claim_name(&tenant).as_deref(), Some("acme-voicemail"));
         let volume = tenant.spec.regions[0].storage.volume.as_mut().unwrap();
         (volume.claim, volume.existing_claim) = (None, Some("shared".into()));
-        assert_eq!(claim_of(&tenant).as_deref(), Some("shared"));
+        assert_eq!(claim_name(&tenant).as_deref(), Some("shared"));
     }
 }

@@ -28,31 +28,31 @@ impl Queue {
         let mut waiting = self.lock();
         if let std::collections::hash_map::Entry::Vacant(entry) = waiting.entry(key(namespace, name)) {
             entry.insert(Instant::now());
-            self.metrics.count_add(self.controller);
+            self.metrics.queue().count_add(self.controller);
         }
-        self.metrics.set_queue_depth(self.controller, waiting.len());
+        self.metrics.queue().set_depth(self.controller, waiting.len());
     }
 
     /// The object's reconcile begins.
     pub fn take(&self, namespace: Option<&str>, name: &str) {
         let mut waiting = self.lock();
         match waiting.remove(&key(namespace, name)) {
-            Some(since) => self.metrics.observe_wait(self.controller, since.elapsed()),
-            None => self.metrics.count_add(self.controller),
+            Some(since) => self.metrics.queue().observe_wait(self.controller, since.elapsed()),
+            None => self.metrics.queue().count_add(self.controller),
         }
-        self.metrics.set_queue_depth(self.controller, waiting.len());
+        self.metrics.queue().set_depth(self.controller, waiting.len());
     }
 
     /// The object is gone: nothing begins.
     pub fn forget(&self, namespace: Option<&str>, name: &str) {
         let mut waiting = self.lock();
         waiting.remove(&key(namespace, name));
-        self.metrics.set_queue_depth(self.controller, waiting.len());
+        self.metrics.queue().set_depth(self.controller, waiting.len());
     }
 
     /// The object is to be looked at again later.
     pub fn put_off(&self) {
-        self.metrics.count_retry(self.controller);
+        self.metrics.queue().count_retry(self.controller);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {

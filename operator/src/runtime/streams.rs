@@ -1,18 +1,17 @@
-//! The watches: of primary resources whole, of everything else metadata only.
+//! The watches: of primary resources whole, of Deployments and pods whole but not kept, of everything else metadata
+//! only.
 //!
 //! Each has its own back-off and a time-out of 200 s, below the idle limits of common load balancers, which
 //! would silently freeze it. An error is logged, counted and absorbed: the watch itself starts over.
 
 use crate::metrics::Metrics;
-use futures::{Stream, StreamExt, future};
-use kube::api::PartialObjectMeta;
+use futures::{Stream, StreamExt, TryStreamExt, future};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::Arc;
 
 const WATCH_SECONDS: u32 = 200;
@@ -35,6 +34,21 @@ where
     }
 }
 
+/// Watches a primary resource for its changes alone.
+pub fn watch_changes<K>(
+    api: Api<Guarded<K>>,
+    metrics: Arc<Metrics>,
+) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    absorb_errors(
+        watcher(api, config()).default_backoff().touched_objects(),
+        K::kind(&()).into_owned(),
+        metrics,
+    )
+}
+
 /// Watches a primary resource into a store.
 pub fn watch_primary<K>(
     api: Api<Guarded<K>>,
@@ -50,18 +64,19 @@ where
     (reader, absorb_errors(objects, K::kind(&()).into_owned(), metrics))
 }
 
-/// Watches the metadata of objects with these labels.
-pub fn watch_metadata<K>(
-    api: Api<PartialObjectMeta<K>>,
-    labels: &str,
+/// Watches objects with these labels; `note` is told of every event before the object is passed on.
+pub fn watch_labelled<W>(
+    api: Api<W>,
+    labels: String,
     metrics: Arc<Metrics>,
-) -> impl Stream<Item = Result<PartialObjectMeta<K>, watcher::Error>> + Send + use<K>
+    note: impl Fn(&watcher::Event<W>) + Send + 'static,
+) -> impl Stream<Item = Result<W, watcher::Error>> + Send
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-    K::DynamicType: Default + Eq + Hash,
+    W: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let objects = watcher(api, config().labels(labels)).default_backoff().touched_objects();
-    absorb_errors(objects, K::kind(&K::DynamicType::default()).into_owned(), metrics)
+    let events = watcher(api, config().labels(&labels)).default_backoff();
+    let objects = events.inspect_ok(move |event| note(event)).touched_objects();
+    absorb_errors(objects, W::kind(&()).into_owned(), metrics)
 }
 
 fn absorb_errors<T: Send + 'static>(
@@ -70,7 +85,7 @@ fn absorb_errors<T: Send + 'static>(
     metrics: Arc<Metrics>,
 ) -> impl Stream<Item = Result<T, watcher::Error>> + Send {
     stream.filter(move |item| {
-        metrics.note_watch(&kind, item.is_ok());
+        metrics.watches().note(&kind, item.is_ok());
         if let Err(error) = item {
             tracing::warn!(kind, %error, "a watch starts over");
         }

@@ -17,17 +17,16 @@ use super::build::Built;
 use super::build::pod_monitor::pod_monitor_resource;
 use super::build::prometheus_rule::prometheus_rule_resource;
 use super::credentials::RegionPlan;
-use super::kinds::MissingKinds;
 use super::status::is_settled;
 use super::validate::Plan;
 use crate::calls::{CallError, Class, Classified};
+use crate::runtime::Context;
 use applier::Applier;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::Client;
 
-pub use applier::remove_owned;
+pub use applier::{Child, remove_owned};
 pub use retirement::Retirement;
 
 /// Why applying stopped.
@@ -117,23 +116,22 @@ impl Applied {
 /// # Errors
 /// [`ApplyError`]; what was applied before stays, and the next reconcile goes on.
 pub async fn apply(
-    client: &Client,
-    kinds: &MissingKinds,
+    context: &Context,
     plan: &Plan,
     built: Built,
     now: Timestamp,
 ) -> Result<Applied, ApplyError> {
-    let applier = Applier { client, kinds, plan };
-    applier.converge(built.service_account).await?;
-    applier.converge(built.config).await?;
+    let applier = Applier { context, plan };
+    applier.keep(built.service_account).await?;
+    applier.keep(built.config).await?;
     applier.ensure_keys().await?;
     applier.ensure_certificate(now).await?;
     let storage = applier.ensure_storage(built.storage).await?;
     for service in built.services {
-        applier.converge(service).await?;
+        applier.keep(service).await?;
     }
-    applier.converge(built.disruption_budget).await?;
-    applier.converge(built.network_policy).await?;
+    applier.keep(built.disruption_budget).await?;
+    applier.keep(built.network_policy).await?;
     let deployment = applier.ensure_deployment(built.deployment).await?;
     applier.ensure_autoscaler(built.autoscaler).await?;
     applier.ensure_known(pod_monitor_resource(), built.pod_monitor).await?;

@@ -7,11 +7,11 @@
 use super::access_secrets::{AccessFact, read_secrets};
 use super::build::certificate::{Authority, CA_CERTIFICATE, CA_KEY, RENEW_AT, TLS_CERTIFICATE, TLS_KEY};
 use super::build::keys::{RECEIPT_KEY, TENANT_KEY};
-use super::build::names::{ca_name, child_name, keys_name, tls_name};
+use super::build::names::{ca_name, keys_secret, tls_secret};
 use super::build::secret_provider_class::provider_class_resource;
 use super::credentials::{Source, plan_source};
 use super::reclaim::{ReclaimFact, read_reclaim};
-use super::storage::volume_of;
+use super::storage::claim_name;
 use crate::api::voicemail_tenant::Region;
 use crate::api::{TENANT_LABEL, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
@@ -158,13 +158,12 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
 
 async fn dereference_storage(client: &Client, tenant: &VoicemailTenant) -> Result<StorageFacts, CallError> {
     let namespace = tenant.namespace().unwrap_or_default();
-    let Some(volume) = volume_of(tenant) else {
+    let Some(name) = claim_name(tenant) else {
         let (secrets, provider_classes) =
             tokio::try_join!(read_credentials(client, tenant), list_provider_classes(client, tenant))?;
         return Ok(StorageFacts::ObjectStores { secrets, provider_classes });
     };
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
-    let name = volume.existing_claim.clone().unwrap_or_else(|| child_name(&tenant.name_any()));
     let claim = within_deadline("read the data claim", claims.get_opt(&name)).await?;
     Ok(StorageFacts::Volume { claim: claim.as_ref().map(read_claim) })
 }
@@ -207,16 +206,6 @@ async fn list_provider_classes(
         Err(error) if error.is_unknown_kind() || error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn keys_secret(tenant: &VoicemailTenant) -> String {
-    let given = tenant.spec.keys.as_ref().map(|keys| keys.secret.name.clone());
-    given.unwrap_or_else(|| keys_name(&tenant.name_any()))
-}
-
-fn tls_secret(tenant: &VoicemailTenant) -> String {
-    let given = tenant.spec.tls.as_ref().map(|tls| tls.secret.name.clone());
-    given.unwrap_or_else(|| tls_name(&tenant.name_any()))
 }
 
 /// What matters about a claim.

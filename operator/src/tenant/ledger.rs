@@ -1,7 +1,7 @@
 //! Keeps the ledger of erasures outside the store, so that a restored backup is found out and can be mended.
 //!
 //! Flow: a tenant that serves is asked for what followed the copy in Secret `TENANT-voicemail-ledger`: when one of its
-//! requests has ended, and else every ten minutes. The copy is written only when it
+//! requests has ended, when a core's mark says that some case changed, and every ten minutes where cores have no marks. The copy is written only when it
 //! changes. The pods mount it and compare its head with their store's.
 //!
 //! What can go wrong: the core doesn't answer, or the store doesn't follow the copy. Both are logged and the copy
@@ -25,14 +25,36 @@ use voicemail_core::gdpr_api::LedgerView;
 
 const PAUSE: Duration = Duration::from_secs(9 * 60);
 
-/// When each tenant's ledger was read last, by namespace and name; none when it is known to have grown since.
+/// What is known of the reading of one ledger.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    last: Instant,
+    /// It may have grown since.
+    grown: bool,
+    /// The cores say when it may have.
+    told: bool,
+}
+
+/// When each tenant's ledger was read last, by namespace and name.
 #[derive(Debug, Default)]
-pub struct Ledgers(Mutex<HashMap<(String, String), Option<Instant>>>);
+pub struct Ledgers(Mutex<HashMap<(String, String), Reading>>);
 
 impl Ledgers {
     /// A request of the tenant has ended: its ledger has grown.
     pub fn note_end(&self, namespace: &str, tenant: &str) {
-        self.lock().insert((namespace.to_owned(), tenant.to_owned()), None);
+        self.change(namespace, tenant, |reading| reading.grown = true);
+    }
+
+    /// The tenant's cores were asked for their marks: whether they have any, and whether something is new.
+    pub fn note_marks(&self, namespace: &str, tenant: &str, told: bool, news: bool) {
+        self.change(namespace, tenant, |reading| {
+            (reading.told, reading.grown) = (told, reading.grown || (told && news));
+        });
+    }
+
+    fn change(&self, namespace: &str, tenant: &str, change: impl FnOnce(&mut Reading)) {
+        let fresh = Reading { last: Instant::now(), grown: false, told: false };
+        change(self.lock().entry((namespace.to_owned(), tenant.to_owned())).or_insert(fresh));
     }
 
     /// The tenant is gone.
@@ -44,15 +66,16 @@ impl Ledgers {
     fn is_due(&self, plan: &Plan, now: Instant) -> bool {
         let mut read = self.lock();
         // What the operator before this one kept was up to date.
-        let last = *read.entry(key(plan)).or_insert(Some(now));
-        let due = last.is_none_or(|last| now.duration_since(last) >= PAUSE);
+        let reading = read.entry(key(plan)).or_insert(Reading { last: now, grown: false, told: false });
+        let old = !reading.told && now.duration_since(reading.last) >= PAUSE;
+        let due = reading.grown || old;
         if due {
-            read.insert(key(plan), Some(now));
+            (reading.last, reading.grown) = (now, false);
         }
         due
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Option<Instant>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Reading>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

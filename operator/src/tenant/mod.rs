@@ -4,7 +4,8 @@
 //!  dereference (reads) ─▶ validate (pure) ─▶ build (pure) ─▶ apply (writes) ─▶ observe (reads) ─▶ status (pure, one write)
 //! ```
 //!
-//! A reconcile of a tenant that is as it should be sends no mutating request. What a person must change
+//! A reconcile of a tenant of which nothing is news asks nobody ([`children`]), and one of a tenant that is as it should
+//! be sends no mutating request. What a person must change
 //! becomes a condition; what a retry can mend becomes an error, and the work queue backs off.
 
 pub mod access;
@@ -15,6 +16,9 @@ pub mod apply;
 pub mod build;
 #[cfg(test)]
 mod build_tests;
+pub mod children;
+#[cfg(test)]
+mod children_tests;
 pub mod core_config;
 pub mod credentials;
 pub mod deletion;
@@ -23,6 +27,7 @@ pub mod drift;
 pub mod kinds;
 pub mod ledger;
 pub mod looks;
+pub mod namespaces;
 #[cfg(test)]
 mod object_store_tests;
 pub mod observe;
@@ -48,12 +53,14 @@ use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::{Context, jittered};
 use apply::ApplyError;
 use build::BuildError;
+use children::Begun;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
+use rollout::Image;
 use status::{Outcome, Seen, compute_status, is_settled, write_status};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use validate::Plan;
 use words::differ_in_words_alone;
 
@@ -63,6 +70,8 @@ const RESYNC: Duration = Duration::from_secs(10 * 60);
 const PROGRESS: Duration = Duration::from_secs(10);
 /// A tenant with several regions: one that goes away changes no object of the cluster.
 const REGIONS: Duration = Duration::from_secs(60);
+/// A tenant that waits for its turn to get a newer image.
+const WAITING: Duration = Duration::from_secs(30);
 /// A refused tenant: what it lacks may appear without an event.
 const REFUSED: Duration = Duration::from_secs(20);
 
@@ -104,14 +113,17 @@ impl Classified for TenantError {
 /// # Errors
 /// [`TenantError`]; repeating helps.
 pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
+    let started = Instant::now();
+    if let Some(left) = context.children.rest(cached, started) {
+        return Ok(Action::requeue(left));
+    }
     let api: Api<VoicemailTenant> =
         Api::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
+    let begun = context.children.begin(cached);
     let read = within_deadline("read the tenant", api.get_opt(&cached.name_any())).await?;
     let Some(tenant) = read else { return Ok(Action::await_change()) };
     let ours = tenant.finalizers().iter().any(|name| name == FINALIZER);
-    if tenant.metadata.deletion_timestamp.is_none()
-        && deletion::let_go_with_namespace(&context.client, &tenant).await?
-    {
+    if tenant.metadata.deletion_timestamp.is_none() && goes_with_namespace(&tenant, begun, context).await? {
         return Ok(Action::await_change());
     }
     context.metrics.set_paused(&tenant.uid().unwrap_or_default(), is_paused(&tenant));
@@ -125,15 +137,52 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
             Ok(if gone { Action::await_change() } else { Action::requeue(jittered(PROGRESS)) })
         }
         (false, false) => {
-            deletion::add_finalizer(&context.client, &tenant).await?;
-            Ok(Action::await_change())
+            let tenant = deletion::add_finalizer(&context.client, &tenant).await?;
+            settle(&tenant, begun, context).await
         }
-        (false, true) if is_paused(&tenant) => {
-            report(&tenant, &Outcome::Paused, context).await?;
-            Ok(Action::await_change())
-        }
-        (false, true) => converge(&tenant, context).await,
+        (false, true) => settle(&tenant, begun, context).await,
     }
+}
+
+/// Whether the tenant's namespace ends, and so it was let go. A tenant that lost nothing needn't ask each time.
+async fn goes_with_namespace(
+    tenant: &VoicemailTenant,
+    begun: Begun,
+    context: &Context,
+) -> Result<bool, CallError> {
+    let (namespace, now) = (tenant.namespace().unwrap_or_default(), Instant::now());
+    if !begun.lost && context.namespaces.stood_lately(&namespace, now) {
+        return Ok(false);
+    }
+    let ends = deletion::let_go_with_namespace(&context.client, tenant).await?;
+    if !ends {
+        context.namespaces.note(&namespace, now);
+    }
+    Ok(ends)
+}
+
+/// Brings a tenant that has our finalizer to what its spec says, and leaves it alone then until there is news.
+async fn settle(tenant: &VoicemailTenant, begun: Begun, context: &Context) -> Result<Action, TenantError> {
+    if is_paused(tenant) {
+        report(tenant, &Outcome::Paused, context).await?;
+        return Ok(Action::await_change());
+    }
+    match converge(tenant, context).await? {
+        Next::Soon(pause) => Ok(Action::requeue(jittered(pause))),
+        Next::Rest(pause) => {
+            let pause = jittered(pause);
+            context.children.end(tenant, begun, Instant::now() + pause);
+            Ok(Action::requeue(pause))
+        }
+    }
+}
+
+/// When to look again.
+enum Next {
+    /// After that time, or earlier for any reason.
+    Soon(Duration),
+    /// After that time, or when there is news.
+    Rest(Duration),
 }
 
 /// Whether a person asked the operator to keep its hands off.
@@ -141,22 +190,22 @@ pub fn is_paused(tenant: &VoicemailTenant) -> bool {
     tenant.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
+async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Next, TenantError> {
     let facts = dereference::dereference(&context.client, tenant).await?;
     let image = context.choose_image(tenant).await?;
     let plan = match validate::validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => Plan { image: image.present().to_owned(), ..plan },
         Err(refusal) => {
             report(tenant, &Outcome::Refused(&refusal), context).await?;
-            return Ok(Action::requeue(jittered(REFUSED)));
+            return Ok(Next::Soon(REFUSED));
         }
     };
     let built = build::build(&plan)?;
-    let applied = match apply::apply(&context.client, &context.kinds, &plan, built, facts.now).await {
+    let applied = match apply::apply(context, &plan, built, facts.now).await {
         Ok(applied) => applied,
         Err(error) if error.class() == Class::Permanent => {
             report(tenant, &Outcome::Stopped(error.reason(), error.to_string()), context).await?;
-            return Ok(Action::requeue(jittered(REFUSED)));
+            return Ok(Next::Soon(REFUSED));
         }
         Err(error) => return Err(error.into()),
     };
@@ -173,15 +222,16 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Action,
         reclaim: facts.reclaim.as_ref(),
         access: &facts.access,
     };
-    let status = report(tenant, &Outcome::Applied(seen), context).await?;
+    let reported = report(tenant, &Outcome::Applied(seen), context).await?;
     if is_settled(&applied) {
         ledger::keep_ledger(tenant, &plan, context).await?;
     }
-    Ok(Action::requeue(jittered(next_look(&status))))
+    let pause = next_look(&reported.status, &image);
+    Ok(Next::Rest(if reported.put_off { pause.min(PROGRESS) } else { pause }))
 }
 
 /// When to look again: soon while something is on its way or a store is away.
-fn next_look(status: &VoicemailTenantStatus) -> Duration {
+fn next_look(status: &VoicemailTenantStatus, image: &Image) -> Duration {
     let find = |type_| find_condition(&status.conditions, type_);
     let settled = find(RECONCILING).is_some_and(|condition| condition.reason == "UpToDate");
     let stored = find(STORAGE_READY).is_some_and(|condition| condition.status != ConditionStatus::False);
@@ -190,25 +240,41 @@ fn next_look(status: &VoicemailTenantStatus) -> Duration {
         (false, _) => PROGRESS,
         // Secrets aren't watched.
         (true, _) if lacking => REFUSED,
+        // Another tenant gives its place back.
+        (true, _) if matches!(image, Image::Waiting { .. }) => WAITING,
         (true, 0 | 1) => RESYNC,
         (true, _) => REGIONS,
     }
+}
+
+/// What was reported.
+struct Reported {
+    status: VoicemailTenantStatus,
+    /// It is written later, because only its words differ.
+    put_off: bool,
 }
 
 async fn report(
     tenant: &VoicemailTenant,
     outcome: &Outcome<'_>,
     context: &Context,
-) -> Result<VoicemailTenantStatus, CallError> {
+) -> Result<Reported, CallError> {
     let status = compute_status(tenant, outcome, Timestamp::now());
+    let uid = tenant.uid().unwrap_or_default();
     let only_words = tenant.status.as_ref().is_some_and(|before| differ_in_words_alone(before, &status));
-    if only_words && !context.words.may_change(&tenant.uid().unwrap_or_default()) {
-        return Ok(status);
+    if only_words && !context.words.may_change(&uid) {
+        return Ok(Reported { status, put_off: true });
     }
     if write_status(&context.client, tenant, &status).await? {
+        if !only_words {
+            context.words.note_write(&uid);
+        }
         announce(tenant, &status, context).await;
     }
-    Ok(status)
+    // The status that was just written causes no reconcile of its own that would do it.
+    let known = VoicemailTenant { status: Some(status.clone()), ..tenant.clone() };
+    context.rollouts.note_status(&known, &context.settings.image);
+    Ok(Reported { status, put_off: false })
 }
 
 /// An event when the reason of Ready changes for the worse, or gets well again. A tenant that becomes Ready as

@@ -6,6 +6,7 @@
 use super::build::deployment::CONTAINER;
 use super::build::names::selector_text;
 use super::build::service::METRICS_PORT;
+use super::children::PodNote;
 use super::validate::Plan;
 use crate::calls::{CallError, within_deadline};
 use futures::StreamExt;
@@ -38,6 +39,8 @@ pub struct CoreReadiness {
     pub store_id: Option<String>,
     /// Every region's store as it last saw it; empty before it has opened the tenant.
     pub regions: Vec<RegionSeen>,
+    /// Changes when a case may have; none from a core that doesn't say.
+    pub gdpr_mark: Option<String>,
 }
 
 /// A region's store, as a core last saw it.
@@ -79,13 +82,7 @@ pub async fn observe_pods(
     let api: Api<Pod> = Api::namespaced(client.clone(), &plan.namespace);
     let parameters = ListParams::default().labels(&selector_text(&plan.name));
     let pods = within_deadline("list the pods", api.list(&parameters)).await?;
-    let seen = pods.items.into_iter().map(|pod| async move {
-        let core = match running_address(&pod) {
-            Some(address) => ask_core(http, address).await,
-            None => None,
-        };
-        PodSeen { core, ..read_pod(&pod) }
-    });
+    let seen = pods.items.into_iter().map(|pod| async move { look_at(&pod, http).await });
     Ok(futures::stream::iter(seen).buffered(PROBES_AT_A_TIME).collect().await)
 }
 
@@ -103,11 +100,16 @@ pub async fn observe_job(
     let pods = within_deadline("list the pods", api.list(&parameters)).await?;
     let newest = pods.items.into_iter().max_by_key(|pod| pod.metadata.creation_timestamp.clone());
     let Some(pod) = newest else { return Ok((None, None)) };
-    let core = match running_address(&pod) {
+    Ok((Some(look_at(&pod, http).await), read_exit_code(&pod)))
+}
+
+/// What the pod object tells, and what its core says.
+async fn look_at(pod: &Pod, http: &reqwest::Client) -> PodSeen {
+    let core = match running_address(pod) {
         Some(address) => ask_core(http, address).await,
         None => None,
     };
-    Ok((Some(PodSeen { core, ..read_pod(&pod) }), read_exit_code(&pod)))
+    PodSeen { core, ..read_pod(pod) }
 }
 
 fn read_exit_code(pod: &Pod) -> Option<i32> {
@@ -122,7 +124,8 @@ fn running_address(pod: &Pod) -> Option<IpAddr> {
     status.pod_ip.as_ref().filter(|_| running)?.parse().ok()
 }
 
-async fn ask_core(http: &reqwest::Client, address: IpAddr) -> Option<CoreReadiness> {
+/// What the core at that address says about itself; none when it is silent.
+pub async fn ask_core(http: &reqwest::Client, address: IpAddr) -> Option<CoreReadiness> {
     let url = format!("http://{}/readyz", std::net::SocketAddr::from((address, METRICS_PORT)));
     let answer = http.get(url).timeout(PROBE_DEADLINE).send().await.ok()?;
     answer.json().await.ok()
@@ -130,6 +133,19 @@ async fn ask_core(http: &reqwest::Client, address: IpAddr) -> Option<CoreReadine
 
 fn container(status: &PodStatus) -> Option<&ContainerStatus> {
     status.container_statuses.as_ref()?.iter().find(|container| container.name == CONTAINER)
+}
+
+/// What is kept of a pod between reconciles.
+pub fn note_of(pod: &Pod) -> PodNote {
+    let seen = read_pod(pod);
+    let refused = seen.cannot_start.map(|(reason, message)| format!("{reason}: {message}"));
+    let address = running_address(pod);
+    let unready = (address.is_some() && !is_ready(pod)).then(|| "it runs and isn't ready".to_owned());
+    PodNote { address, trouble: refused.or(seen.unschedulable).or(unready) }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    pod.status.as_ref().and_then(container).is_some_and(|container| container.ready)
 }
 
 /// What a pod object tells.

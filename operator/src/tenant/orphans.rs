@@ -7,7 +7,7 @@
 //! Only kinds that work against the tenant when nobody maintains them: an autoscaler that fights over replicas, a
 //! policy that keeps callers out, a budget that blocks drains. Others lie still and go with their tenant.
 
-use super::apply::remove_owned;
+use super::apply::{Child, remove_owned};
 use super::build::names::child_name;
 use crate::api::VoicemailTenant;
 use crate::calls::CallError;
@@ -84,40 +84,26 @@ impl Orphans {
 /// The API server refuses or doesn't answer; the next reconcile tries again.
 pub async fn remove_orphans(tenant: &VoicemailTenant, context: &Context) -> Result<(), CallError> {
     let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
-    let candidates = context.orphans.of(&namespace, &name);
-    if candidates.is_empty() {
-        return Ok(());
-    }
-    for candidate in candidates {
-        remove(tenant, context, candidate.0, &candidate.1).await?;
+    for candidate in context.orphans.of(&namespace, &name) {
+        let (kind, orphan) = &candidate;
+        match kind {
+            Kind::Autoscaler => remove::<HorizontalPodAutoscaler>(tenant, context, orphan).await?,
+            Kind::NetworkPolicy => remove::<NetworkPolicy>(tenant, context, orphan).await?,
+            Kind::DisruptionBudget => remove::<PodDisruptionBudget>(tenant, context, orphan).await?,
+        }
         context.orphans.settle(&namespace, &name, &candidate);
     }
     Ok(())
 }
 
-async fn remove(
+async fn remove<K: Child>(
     tenant: &VoicemailTenant,
     context: &Context,
-    kind: Kind,
     orphan: &str,
 ) -> Result<(), CallError> {
-    let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
+    let api: Api<K> = Api::namespaced(context.client.clone(), &tenant.namespace().unwrap_or_default());
     let uid = tenant.uid().unwrap_or_default();
-    let client = context.client.clone();
-    match kind {
-        Kind::Autoscaler => {
-            let api: Api<HorizontalPodAutoscaler> = Api::namespaced(client, &namespace);
-            remove_owned(&api, "HorizontalPodAutoscaler", orphan, &name, &uid).await
-        }
-        Kind::NetworkPolicy => {
-            let api: Api<NetworkPolicy> = Api::namespaced(client, &namespace);
-            remove_owned(&api, "NetworkPolicy", orphan, &name, &uid).await
-        }
-        Kind::DisruptionBudget => {
-            let api: Api<PodDisruptionBudget> = Api::namespaced(client, &namespace);
-            remove_owned(&api, "PodDisruptionBudget", orphan, &name, &uid).await
-        }
-    }
+    remove_owned(&api, K::KIND, orphan, &tenant.name_any(), &uid).await
 }
 
 #[cfg(test)]

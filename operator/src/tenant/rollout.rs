@@ -85,6 +85,14 @@ impl RolloutBudget {
         Image::Waiting { present, next: default.to_owned() }
     }
 
+    /// The tenant's status has become this: one that serves with the new image gives its place back.
+    pub fn note_status(&self, tenant: &VoicemailTenant, default: &str) {
+        let status = tenant.status.as_ref();
+        if status.is_some_and(|status| status.image.as_deref() == Some(default)) {
+            self.settle(&tenant.uid().unwrap_or_default(), is_moving(tenant, default));
+        }
+    }
+
     /// The tenant is gone.
     pub fn forget(&self, uid: &str) {
         self.settle(uid, false);

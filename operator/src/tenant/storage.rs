@@ -51,6 +51,12 @@ pub fn volume_of(tenant: &VoicemailTenant) -> Option<&Volume> {
     })
 }
 
+/// The claim of a tenant on a volume: the one that the spec names, or the one that the operator makes.
+pub fn claim_name(tenant: &VoicemailTenant) -> Option<String> {
+    let given = volume_of(tenant)?.existing_claim.clone();
+    Some(given.unwrap_or_else(|| child_name(&tenant.name_any())))
+}
+
 /// Plans the storage.
 ///
 /// # Errors

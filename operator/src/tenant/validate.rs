@@ -5,7 +5,7 @@
 
 use super::access::{AccessPlan, plan_access};
 use super::build::certificate::Authority;
-use super::build::names::{keys_name, tls_name};
+use super::build::names::{keys_secret, tls_secret};
 use super::core_config::plan_config;
 use super::dereference::Facts;
 use super::refusal::Refusal;
@@ -93,7 +93,7 @@ pub fn validate(
 ) -> Result<Plan, Refusal> {
     let name = tenant.name_any();
     let config = plan_config(tenant, settings, cluster)?;
-    let tls_secret = tenant.spec.tls.as_ref().map_or_else(|| tls_name(&name), |tls| tls.secret.name.clone());
+    let tls_secret = tls_secret(tenant);
     Ok(Plan {
         namespace: tenant.namespace().unwrap_or_default(),
         owner: plan_owner(tenant)?,
@@ -123,8 +123,7 @@ fn plan_owner(tenant: &VoicemailTenant) -> Result<OwnerReference, Refusal> {
 }
 
 fn plan_keys(tenant: &VoicemailTenant, facts: &Facts) -> Result<KeysPlan, Refusal> {
-    let given = tenant.spec.keys.as_ref().map(|keys| keys.secret.name.clone());
-    let secret = given.clone().unwrap_or_else(|| keys_name(&tenant.name_any()));
+    let secret = keys_secret(tenant);
     let store_known = tenant.status.as_ref().is_some_and(|status| status.store_id.is_some());
     match &facts.keys {
         Some(fact) => match fact.missing() {
@@ -132,7 +131,7 @@ fn plan_keys(tenant: &VoicemailTenant, facts: &Facts) -> Result<KeysPlan, Refusa
             None => Ok(KeysPlan { secret, make: false }),
         },
         None if store_known => Err(Refusal::KeysSecretLost(secret)),
-        None if given.is_some() => Err(Refusal::KeysSecretNotFound(secret)),
+        None if tenant.spec.keys.is_some() => Err(Refusal::KeysSecretNotFound(secret)),
         None => Ok(KeysPlan { secret, make: true }),
     }
 }

@@ -1,9 +1,10 @@
 //! How often a status may be written only because a message reads otherwise: a few times at once, then one in ten
 //! seconds.
 //!
-//! Each write of a status causes a reconcile. A message that reads otherwise at every look, such as a driver's error
-//! with an address or a temporary name in it, would be written as fast as the API server takes it. What changes a
-//! condition's status or reason, or any other field, is always written at once.
+//! A message that reads otherwise at every look, such as a driver's error with an address or a temporary name in it,
+//! would be written as fast as the API server takes it. So would the number of replicas that serve while a tenant starts:
+//! right after another write it waits too. What changes a condition's status or reason, or any other field, is always
+//! written at once.
 
 use crate::api::VoicemailTenantStatus;
 use std::collections::HashMap;
@@ -23,6 +24,12 @@ impl Words {
         self.may_change_at(uid, Instant::now())
     }
 
+    /// The status was written for more than words.
+    pub fn note_write(&self, uid: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(uid.to_owned(), (0, Instant::now()));
+    }
+
     fn may_change_at(&self, uid: &str, now: Instant) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (left, since) = all.entry(uid.to_owned()).or_insert((AT_ONCE, now));
@@ -40,7 +47,7 @@ impl Words {
     }
 }
 
-/// Whether nothing but messages differs.
+/// Whether nothing but messages and the numbers in them differs.
 pub fn differ_in_words_alone(before: &VoicemailTenantStatus, after: &VoicemailTenantStatus) -> bool {
     before != after && without_words(before) == without_words(after)
 }
@@ -49,6 +56,7 @@ fn without_words(status: &VoicemailTenantStatus) -> VoicemailTenantStatus {
     let mut status = status.clone();
     status.conditions.iter_mut().for_each(|condition| condition.message.clear());
     status.regions.iter_mut().for_each(|region| region.message = None);
+    (status.replicas, status.ready_replicas) = (0, 0);
     status
 }
 
@@ -63,6 +71,9 @@ mod tests {
         let written = (0..600u64).filter(|n| words.may_change_at("a", now + Duration::from_millis(100 * n)));
         assert_eq!(written.count(), 3 + 5, "in a minute");
         assert!(words.may_change_at("b", now));
+        words.note_write("c");
+        assert!(!words.may_change_at("c", Instant::now()), "right after another write");
+        assert!(words.may_change_at("c", Instant::now() + REFILL));
     }
 
     #[test]

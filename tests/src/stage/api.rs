@@ -50,6 +50,20 @@ pub struct Deposit {
     pub key: Option<MessageId>,
 }
 
+impl Deposit {
+    /// A message of a caller, as most are: without a name, not urgent, under a key of the core's.
+    pub fn new(mailbox: &str, caller: &str, audio: &Bytes) -> Self {
+        Self {
+            mailbox: mailbox.to_owned(),
+            caller: caller.to_owned(),
+            caller_name: None,
+            urgent: false,
+            audio: audio.clone(),
+            key: None,
+        }
+    }
+}
+
 /// What the API answered instead of what was asked for.
 #[derive(Debug)]
 pub struct ApiError {

@@ -12,7 +12,7 @@ use kube::Api;
 
 use super::site::run_aside;
 use super::{OperatorLock, Site, own_namespace, workspace_path};
-use crate::image::ImageRef;
+use crate::image::{ImageRef, Profile, build_image};
 use crate::wait::wait_until;
 
 /// Namespace of the release, unless another is asked for.
@@ -155,6 +155,15 @@ pub struct SharedOperator {
 }
 
 impl SharedOperator {
+    /// The local cluster, with the operator of the image under test.
+    pub async fn local() -> Result<(Site, Self)> {
+        crate::install_crypto();
+        let site = Site::local().await?;
+        let image = build_image(site.cluster().context("no local cluster")?, Profile::current()).await?;
+        let operator = Self::ensure(&site, &image).await?;
+        Ok((site, operator))
+    }
+
     /// Finds the operator of this image, or installs it when nobody uses another one any more.
     pub async fn ensure(site: &Site, image: &ImageRef) -> Result<Self> {
         let installation = Installation::shared(site);

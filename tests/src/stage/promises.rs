@@ -60,7 +60,8 @@ impl Deposits {
             tokio::spawn(async move {
                 let mut report = Report::default();
                 while !over.load(Ordering::SeqCst) && report.promises.len() < at_most {
-                    deposit(&caller, &mailbox, number, &audio, &mut report).await?;
+                    let spoken = Deposit::new(&mailbox, &number_of(number), &audio);
+                    deposit_until_acknowledged(&caller, spoken, PATIENCE, &mut report).await?;
                     acknowledged.fetch_add(1, Ordering::SeqCst);
                     // As callers do: they don't all speak at once.
                     World::real().back_off(9).await;
@@ -100,31 +101,33 @@ impl Deposits {
     }
 }
 
-/// Repeats one message under its key until it is acknowledged.
-async fn deposit(
+/// The caller's number of a client.
+fn number_of(client: usize) -> String {
+    format!("+4416329600{client:02}")
+}
+
+/// Repeats one message under its key until it is acknowledged, and notes that in the report; an error when that takes
+/// longer than `patience`.
+pub async fn deposit_until_acknowledged(
     caller: &Api,
-    mailbox: &str,
-    client: usize,
-    audio: &Bytes,
+    message: Deposit,
+    patience: Duration,
     report: &mut Report,
 ) -> Result<()> {
     let (world, begin) = (World::real(), Instant::now());
     let id = MessageId::new(world.now(), &world.random());
-    let deposit = Deposit {
-        mailbox: mailbox.to_owned(),
-        caller: format!("+4416329600{client:02}"),
-        caller_name: None,
-        urgent: false,
-        audio: audio.clone(),
-        key: Some(id),
-    };
-    while let Err(error) = caller.deposit(&deposit).await {
-        ensure!(begin.elapsed() < PATIENCE, "never acknowledged: {error:#}");
+    let deposit = Deposit { key: Some(id), ..message };
+    let answer = loop {
+        match caller.deposit(&deposit).await {
+            Ok(answer) => break answer,
+            Err(error) => ensure!(begin.elapsed() < patience, "never acknowledged: {error:#}"),
+        }
         report.failed += 1;
         world.back_off(7).await;
-    }
+    };
+    ensure!(answer.id == id, "the message is called {} instead of {id}", answer.id);
     report.longest = report.longest.max(begin.elapsed());
-    report.promises.push(Promise { mailbox: mailbox.to_owned(), id, audio: audio.clone() });
+    report.promises.push(Promise { mailbox: deposit.mailbox, id, audio: deposit.audio });
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use voicemail_operator::api::conditions::{ConditionStatus, READY, find_condition
 use voicemail_operator::api::{GdprRequest, VoicemailTenant};
 use voicemail_operator::tenant::build::certificate::CA_CERTIFICATE;
 use voicemail_operator::tenant::build::keys::TENANT_KEY;
-use voicemail_operator::tenant::build::names::{child_name, keys_name, tls_name};
+use voicemail_operator::tenant::build::names::{child_name, keys_name, ledger_name, tls_name};
 
 use super::{Api as HttpApi, Endpoint, Site, own_namespace, workspace_path};
 use crate::cluster::HostVolume;
@@ -172,6 +172,20 @@ impl Tenant {
         let found = api.get(name).await.with_context(|| format!("reading Secret {name}"))?;
         let bytes = found.data.unwrap_or_default().remove(key);
         Ok(bytes.with_context(|| format!("Secret {name} has no {key}"))?.0)
+    }
+
+    /// Its keys and, if there is one, its ledger, as somebody keeps them who backs up a namespace.
+    pub async fn keep_secrets(&self) -> Result<Vec<Value>> {
+        let api: Api<Secret> = self.site.api(&self.namespace)?;
+        let mut kept = Vec::new();
+        for name in [keys_name(&self.name), ledger_name(&self.name)] {
+            let Some(found) = api.get_opt(&name).await? else { continue };
+            let metadata = json!({"name": name, "labels": found.metadata.labels});
+            kept.push(
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": found.data}),
+            );
+        }
+        Ok(kept)
     }
 
     /// Deletes the tenant through its operator, which must run, and then its namespace and volume.

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use voicemail_operator::api::conditions::{COMPLETED, find_condition};
 use voicemail_operator::api::{GdprRequest, Phase};
-use voicemail_tests::image::{Profile, build_image};
 use voicemail_tests::stage::{
-    Accounts, Api, Coding, Deposit, SharedOperator, Site, Studio, Tenant, TenantManifest, apply_request,
-    follow_request, workspace_path,
+    Api, Coding, Deposit, ExampleTenant, People, Studio, apply_request, follow_request, workspace_path,
 };
 
 const NAMESPACE: &str = "examples-rights";
@@ -17,15 +15,7 @@ const CALLER: &str = "+441632960001";
 
 async fn leave(media_server: &Api, caller: &str) -> String {
     let audio = Studio::open().unwrap().speak("it is me", Coding::ALaw).unwrap();
-    let deposit = Deposit {
-        mailbox: "1001".into(),
-        caller: caller.into(),
-        caller_name: None,
-        urgent: false,
-        audio,
-        key: None,
-    };
-    media_server.deposit(&deposit).await.unwrap().id.to_string()
+    media_server.deposit(&Deposit::new("1001", caller, &audio)).await.unwrap().id.to_string()
 }
 
 /// The example with the message that was left in this test instead of its own.
@@ -39,44 +29,33 @@ fn name_message(id: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_changes_nothing_and_a_withheld_caller_is_forgotten_once_somebody_approves() {
-    voicemail_tests::install_crypto();
-    let site = Site::local().await.unwrap();
-    let image = build_image(site.cluster().unwrap(), Profile::current()).await.unwrap();
-    let _operator = SharedOperator::ensure(&site, &image).await.unwrap();
-    let manifest = TenantManifest::example().unwrap().in_namespace(NAMESPACE);
-    Tenant::remove_leftovers(&site, NAMESPACE, &manifest).await.unwrap();
-    let tenant = Tenant::apply(&site, NAMESPACE, &manifest).await.unwrap();
-    tenant.wait_ready().await.unwrap();
-    let accounts = Accounts::create(&site, &manifest).await.unwrap();
-    let api = tenant.connect().await.unwrap();
-    let as_account = |name: &str| api.with_token(accounts.token(name).unwrap());
-    as_account("provisioner").put_mailbox("1001", "standard", "test").await.unwrap();
-    as_account("provisioner").put_user("alice", &["1001"], &[]).await.unwrap();
-    let (agent, media_server) = (as_account("alice"), as_account("media-server"));
+    let example = ExampleTenant::open(NAMESPACE).await.unwrap();
+    let People { media_server, agent, .. } = example.serve(&["1001"]).await.unwrap();
+    let (site, tenant) = (&example.site, &example.tenant);
     leave(&media_server, CALLER).await;
     let withheld = leave(&media_server, "").await;
 
     site.apply_file(NAMESPACE, &workspace_path("examples/gdpr/consumers.yaml")).await.unwrap();
-    let dry = apply_request(&site, NAMESPACE, "dry-run.yaml").await.unwrap();
-    let status = follow_request(&site, NAMESPACE, &dry, Phase::Completed, PATIENCE).await.unwrap();
+    let dry = apply_request(site, NAMESPACE, "dry-run.yaml").await.unwrap();
+    let status = follow_request(site, NAMESPACE, &dry, Phase::Completed, PATIENCE).await.unwrap();
     assert_eq!(status.matched, Some(1));
     assert_eq!(find_condition(&status.conditions, COMPLETED).unwrap().reason, "DryRun");
     assert_eq!(agent.list("1001").await.unwrap().len(), 2, "nothing was hidden");
 
     site.apply_text(NAMESPACE, name_message(&withheld)).await.unwrap();
-    follow_request(&site, NAMESPACE, "case-77-forget", Phase::AwaitingApproval, PATIENCE).await.unwrap();
+    follow_request(site, NAMESPACE, "case-77-forget", Phase::AwaitingApproval, PATIENCE).await.unwrap();
     assert_eq!(agent.list("1001").await.unwrap().len(), 2, "nothing is hidden before the approval");
     // As the example's comment says.
     let decision = r#"{"spec": {"approval": {"decision": "Approve", "by": "YOU"}}}"#;
     let patch = ["patch", "gdpr", "case-77-forget", "--type", "merge", "-p", decision, "-n", NAMESPACE];
     site.run_kubectl(&patch).await.unwrap();
-    follow_request(&site, NAMESPACE, "case-77-forget", Phase::Marked, PATIENCE).await.unwrap();
+    follow_request(site, NAMESPACE, "case-77-forget", Phase::Marked, PATIENCE).await.unwrap();
     let left = agent.list("1001").await.unwrap();
     assert!(left.len() == 1 && left[0].id.to_string() != withheld);
 
     // What is open would hold the tenant back; the example's own way out is an undo.
     let undo = std::fs::read_to_string(workspace_path("examples/gdpr/undo.yaml")).unwrap();
     site.apply_text(NAMESPACE, undo.replace("123456789", "77")).await.unwrap();
-    follow_request(&site, NAMESPACE, "case-77-forget", Phase::Undone, PATIENCE).await.unwrap();
+    follow_request(site, NAMESPACE, "case-77-forget", Phase::Undone, PATIENCE).await.unwrap();
     tenant.remove().await.unwrap();
 }

@@ -3,20 +3,17 @@
 
 use std::net::IpAddr;
 
-use k8s_openapi::ByteString;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::ObjectMeta;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use voicemail_operator::api::VoicemailTenant;
 use voicemail_operator::api::conditions::{ConditionStatus, STORAGE_READY};
 use voicemail_tests::cluster::STORAGE_CLASS;
-use voicemail_tests::cluster::layout::HOST_IP;
-use voicemail_tests::servers::minio::Minio;
 use voicemail_tests::tenant_manifest::{SIZE, claim_mut, condition, named_example};
 use voicemail_tests::tenant_place::TenantPlace;
+use voicemail_tests::tenant_stores::{minio_secret, secret, start_minio};
 
 const CHILD: &str = "acme-voicemail";
 
@@ -33,15 +30,6 @@ async fn on_volume(place: &mut TenantPlace, file: &str) -> VoicemailTenant {
     assert_eq!(claim.storage_class_name, STORAGE_CLASS);
     (claim.size, claim.volume_name) = (SIZE.to_owned(), Some(volume));
     tenant
-}
-
-fn secret(name: &str, entries: &[(&str, &str)]) -> Secret {
-    let entry = |(key, text): &(&str, &str)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec()));
-    Secret {
-        metadata: ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() },
-        data: Some(entries.iter().map(entry).collect()),
-        ..Secret::default()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,11 +119,8 @@ async fn a_tenant_waits_for_the_certificate_that_is_brought_and_serves_with_it()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_in_a_bucket_gets_ready() {
     let place = prepare("example-s3").await;
-    let minio = Minio::start(HOST_IP.parse().unwrap()).await.unwrap();
-    minio.endpoint().admin().unwrap().create_bucket("contact-centre").await.unwrap();
-    let keys = minio.endpoint().keys;
-    let entries = [("accessKeyId", keys.access_key.as_str()), ("secretAccessKey", &keys.secret_key)];
-    place.create(&secret("acme-s3", &entries)).await.unwrap();
+    let minio = start_minio().await.unwrap();
+    place.create(&minio_secret(&minio)).await.unwrap();
     let mut tenant = named_example("s3-tenant.yaml").unwrap();
     tenant.spec.regions[0].storage.s3.as_mut().unwrap().endpoint = Some(minio.endpoint().url);
     place.create(&tenant).await.unwrap();

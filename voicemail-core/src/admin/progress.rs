@@ -59,7 +59,14 @@ impl Progress {
 }
 
 fn describe(reason: &str, message: String) -> Readiness {
-    Readiness { ready: false, reason: reason.to_owned(), message, store_id: None, regions: Vec::new() }
+    Readiness {
+        ready: false,
+        reason: reason.to_owned(),
+        message,
+        store_id: None,
+        regions: Vec::new(),
+        gdpr_mark: None,
+    }
 }
 
 async fn answer(State(progress): State<Progress>) -> Response {

@@ -1,5 +1,8 @@
 //! What the metrics say of open runs: looked up now and then by the sweeper, and counted against the clock whenever
 //! somebody asks, so that a sweeper that stands still makes no deadline look farther away.
+//!
+//! And a mark that tells whoever shows cases elsewhere when there may be something new, without a request to the store:
+//! it follows from what this replica wrote to the register and from the open runs that it last saw.
 
 use super::Gdpr;
 use super::runs::load_run;
@@ -10,11 +13,24 @@ use crate::model::{Due, DueItem, Run, Time};
 use crate::store::{Key, StoreError};
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Open runs as last seen.
 #[derive(Default)]
 pub(crate) struct Facts(Mutex<Vec<Run>>);
+
+/// How often this process wrote to the register.
+#[derive(Debug, Default)]
+pub(crate) struct Writes(AtomicU64);
+
+impl Writes {
+    /// Once more.
+    pub(super) fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// What open runs come to now. Seconds count from now; ratios are of the time from receipt to deadline.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,6 +60,14 @@ impl Gdpr {
         let runs = find_open(&self.context).await?;
         *self.facts.0.lock().unwrap_or_else(PoisonError::into_inner) = runs;
         Ok(())
+    }
+
+    /// Changes when a case did, as far as this replica knows, and with each start of it; says nothing else.
+    pub fn mark(&self) -> String {
+        let runs = self.facts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let open: Vec<_> = runs.iter().map(|run| (&run.id, run.state)).collect();
+        let writes = self.context.register_writes().0.load(Ordering::Relaxed);
+        format!("{:016x}", self.salt.hash_one((writes, open)))
     }
 
     /// What the metrics show.
@@ -109,7 +133,25 @@ mod tests {
     use crate::gdpr_api::{Operation, RunState};
     use crate::testing::{CALLER, Site, body};
     use std::collections::BTreeMap;
+    use std::sync::Arc;
     use std::time::Duration;
+
+    #[tokio::test]
+    async fn the_mark_changes_with_what_this_replica_does_and_with_what_it_sees_of_others() {
+        let site = Site::in_memory().await;
+        let context = site.open(&site.config, crate::admin::Access::Write).await;
+        let other = super::Gdpr::new(context, Arc::clone(&site.core.gdpr.receipts));
+        site.deposit("1001", CALLER).await;
+        let before = (site.core.gdpr.mark(), other.mark());
+        assert_ne!(before.0, before.1, "each process has its own");
+        site.core.gdpr.forget(body("c", Some(CALLER), 3_600)).await.unwrap();
+        let after = site.core.gdpr.mark();
+        assert_ne!(after, before.0);
+        assert_eq!(other.mark(), before.1, "nothing was seen yet");
+        other.look_up_open_runs().await.unwrap();
+        assert_ne!(other.mark(), before.1);
+        assert_eq!(site.core.gdpr.mark(), after, "nothing has happened since");
+    }
 
     #[tokio::test]
     async fn open_runs_are_counted_against_the_clock_and_ended_ones_are_not() {

@@ -36,7 +36,7 @@ mod undo;
 pub use cases::CaseFilter;
 pub use error::GdprError;
 pub use facts::Measured;
-pub(crate) use facts::find_open;
+pub(crate) use facts::{Writes, find_open};
 pub use receipt::ReceiptKey;
 pub use replay::Replayed;
 pub(crate) use subject::caller_hashes;
@@ -60,6 +60,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use std::hash::RandomState;
 use std::sync::Arc;
 
 /// The data-subject rights of one tenant.
@@ -68,12 +69,14 @@ pub struct Gdpr {
     context: Context,
     receipts: Arc<ReceiptKey>,
     facts: Arc<facts::Facts>,
+    /// Of this process alone: nobody can tell from its marks what they stand for.
+    salt: RandomState,
 }
 
 impl Gdpr {
     /// Over a tenant's context; receipts are signed with that key.
     pub fn new(context: Context, receipts: Arc<ReceiptKey>) -> Self {
-        Self { context, receipts, facts: Arc::default() }
+        Self { context, receipts, facts: Arc::default(), salt: RandomState::new() }
     }
 
     /// Art. 17: hides everything of the consumers now and erases it after the undo window.

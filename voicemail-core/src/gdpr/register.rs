@@ -18,7 +18,9 @@ pub(super) async fn note(context: &Context, run: &Run) -> Result<(), StoreError>
         }
         None => Decision::Write(entry.clone(), ()),
     };
-    context.documents().update(&Key::register(run.received_at(), &run.id), write).await
+    context.documents().update(&Key::register(run.received_at(), &run.id), write).await?;
+    context.register_writes().count();
+    Ok(())
 }
 
 /// Longest stretch that one call reads, in months.

@@ -46,6 +46,7 @@ fn not_ready(reason: &str, message: &str) -> Readiness {
         message: message.into(),
         store_id: None,
         regions: Vec::new(),
+        gdpr_mark: None,
     }
 }
 

@@ -3,13 +3,14 @@
 use super::ApplyError;
 use crate::api::{MANAGER, TENANT_LABEL};
 use crate::calls::{CallError, Class, Classified, within_deadline};
+use crate::runtime::Context;
 use crate::tenant::build::names::child_name;
+use crate::tenant::children::Version;
 use crate::tenant::drift::{APPLIED_HASH, hash, is_current};
-use crate::tenant::kinds::MissingKinds;
 use crate::tenant::validate::Plan;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ pub trait Live: Resource + Clone + Debug + Serialize + DeserializeOwned {}
 impl<K> Live for K where K: Resource + Clone + Debug + Serialize + DeserializeOwned {}
 
 /// A child of a kind that every cluster has.
-pub(super) trait Child:
+pub trait Child:
     Live + Resource<Scope = NamespaceResourceScope, DynamicType = ()> + k8s_openapi::Resource
 {
 }
@@ -33,15 +34,30 @@ impl<K> Child for K where
 
 /// Works on one tenant's children.
 pub(super) struct Applier<'a> {
-    pub(super) client: &'a Client,
-    pub(super) kinds: &'a MissingKinds,
+    pub(super) context: &'a Context,
     pub(super) plan: &'a Plan,
 }
 
 impl Applier<'_> {
+    /// As [`Self::converge`], unless the watches say that the child is as it was when that was done.
+    pub(super) async fn keep<K: Child>(&self, desired: K) -> Result<(), ApplyError> {
+        let desired = stamp(&desired, K::API_VERSION, K::KIND)?;
+        let text = |field: &str| desired["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let (name, wanted) = (text("name"), applied_hash(&desired));
+        let Plan { namespace, name: tenant, .. } = self.plan;
+        if self.context.children.is_right(K::KIND, namespace, tenant, &name, &wanted) {
+            return Ok(());
+        }
+        let api: Api<K> = Api::namespaced(self.context.client.clone(), namespace);
+        let live = self.converge_in(&api, K::KIND, desired).await?;
+        let version = Version::of(live.meta());
+        self.context.children.found_right(K::KIND, namespace, tenant, &name, (version, wanted));
+        Ok(())
+    }
+
     /// Brings a child of a built-in kind to what it should be.
     pub(super) async fn converge<K: Child>(&self, desired: K) -> Result<K, ApplyError> {
-        let api: Api<K> = Api::namespaced(self.client.clone(), &self.plan.namespace);
+        let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.plan.namespace);
         self.converge_in(&api, K::KIND, stamp(&desired, K::API_VERSION, K::KIND)?).await
     }
 
@@ -120,8 +136,14 @@ impl Applier<'_> {
     }
 }
 
-/// Removes an object if it has the tenant's label and the tenant is its owner; labels alone may have been copied. The
-/// object that was looked at goes, and no other one that took its name meanwhile.
+/// Whether an object has the tenant's label and the tenant is its owner; labels alone may have been copied.
+pub(super) fn is_owned<K: Resource>(live: &K, tenant: &str, owner: &str) -> bool {
+    let labelled = live.labels().get(TENANT_LABEL).is_some_and(|label| label == tenant);
+    labelled && live.owner_references().iter().any(|reference| reference.uid == owner)
+}
+
+/// Removes an object if it is the tenant's own. The object that was looked at goes, and no other one that took its name
+/// meanwhile.
 ///
 /// # Errors
 /// The API server refuses or doesn't answer. An object that isn't there is no error.
@@ -133,8 +155,7 @@ pub async fn remove_owned<K: Live>(
     owner: &str,
 ) -> Result<(), CallError> {
     let Some(live) = within_deadline("read a child", api.get_opt(name)).await? else { return Ok(()) };
-    let labelled = live.labels().get(TENANT_LABEL).is_some_and(|label| label == tenant);
-    if !labelled || !live.owner_references().iter().any(|reference| reference.uid == owner) {
+    if !is_owned(&live, tenant, owner) {
         return Ok(());
     }
     tracing::info!(kind, namespace = live.namespace(), name, "deleting, as it isn't wanted any more");
@@ -144,6 +165,11 @@ pub async fn remove_owned<K: Live>(
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }
+}
+
+/// What [`stamp`] wrote.
+pub(super) fn applied_hash(desired: &Value) -> String {
+    desired["metadata"]["annotations"][APPLIED_HASH].as_str().unwrap_or_default().to_owned()
 }
 
 /// The object as JSON, with its kind and the hash of itself.

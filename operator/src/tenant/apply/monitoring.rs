@@ -14,10 +14,11 @@ impl Applier<'_> {
         desired: Option<DynamicObject>,
     ) -> Result<(), ApplyError> {
         let now = std::time::Instant::now();
-        if self.kinds.is_missing(&kind.kind, now) {
+        if self.context.kinds.is_missing(&kind.kind, now) {
             return Ok(());
         }
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.plan.namespace, &kind);
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.context.client.clone(), &self.plan.namespace, &kind);
         let done = match desired {
             Some(desired) => {
                 let desired = stamp(&desired, &kind.api_version, &kind.kind)?;
@@ -28,7 +29,7 @@ impl Applier<'_> {
         match done {
             // A kind that isn't there answers as a missing page, one that just came as a missing object.
             Err(ApplyError::Call(error)) if error.is_unknown_kind() || error.is_not_found() => {
-                self.kinds.note(&kind.kind, now);
+                self.context.kinds.note(&kind.kind, now);
                 Ok(())
             }
             done => done,

@@ -1,9 +1,12 @@
 //! The Deployment and its autoscaler: who sets the replicas, and how they change hands.
 
 use super::ApplyError;
-use super::applier::{Applier, stamp};
+use super::applier::{Applier, applied_hash, stamp};
 use crate::api::MANAGER;
 use crate::calls::within_deadline;
+use crate::tenant::build::names::child_name;
+use crate::tenant::children::Version;
+use crate::tenant::validate::Plan;
 use k8s_openapi::Resource;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -18,7 +21,7 @@ impl Applier<'_> {
     /// The Deployment. Where an autoscaler takes the replicas over, their number is first handed over to nobody in
     /// particular: a field that its only applier leaves out would fall back to one pod.
     pub(super) async fn ensure_deployment(&self, desired: Deployment) -> Result<Deployment, ApplyError> {
-        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &self.plan.namespace);
+        let api: Api<Deployment> = Api::namespaced(self.context.client.clone(), &self.plan.namespace);
         let name = desired.name_any();
         let live = within_deadline("read a child", api.get_opt(&name)).await?;
         let scaled = desired.spec.as_ref().is_some_and(|spec| spec.replicas.is_none());
@@ -27,7 +30,12 @@ impl Applier<'_> {
             self.hand_replicas_over(&api, live).await?;
         }
         let desired = stamp(&desired, Deployment::API_VERSION, Deployment::KIND)?;
-        self.converge_from(&api, Deployment::KIND, live, desired).await
+        let wanted = applied_hash(&desired);
+        let live = self.converge_from(&api, Deployment::KIND, live, desired).await?;
+        let Plan { namespace, name: tenant, .. } = self.plan;
+        let version = (Version::of_deployment(&live), wanted);
+        self.context.children.found_right(Deployment::KIND, namespace, tenant, &name, version);
+        Ok(live)
     }
 
     async fn hand_replicas_over(&self, api: &Api<Deployment>, live: &Deployment) -> Result<(), ApplyError> {
@@ -43,11 +51,21 @@ impl Applier<'_> {
         &self,
         desired: Option<HorizontalPodAutoscaler>,
     ) -> Result<(), ApplyError> {
-        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), &self.plan.namespace);
-        match desired {
-            Some(desired) => self.converge(desired).await.map(drop),
-            None => self.remove(&api, "HorizontalPodAutoscaler").await,
-        }
+        let Some(desired) = desired else {
+            let Plan { namespace, name: tenant, .. } = self.plan;
+            if self.context.children.is_absent(
+                HorizontalPodAutoscaler::KIND,
+                namespace,
+                tenant,
+                &child_name(tenant),
+            ) {
+                return Ok(());
+            }
+            let api: Api<HorizontalPodAutoscaler> =
+                Api::namespaced(self.context.client.clone(), &self.plan.namespace);
+            return self.remove(&api, HorizontalPodAutoscaler::KIND).await;
+        };
+        self.keep(desired).await
     }
 }
 

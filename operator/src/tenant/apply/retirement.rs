@@ -1,17 +1,17 @@
 //! What a deletion makes, reads and takes away in the cluster: the two Jobs, what their pods mount, and the cores'
 //! Deployment, which serves first and has no pod at the end.
 
-use super::applier::{Applier, stamp};
+use super::applier::{Applier, is_owned, stamp};
 use super::{ApplyError, remove_owned};
+use crate::api::MANAGER;
 use crate::api::voicemail_tenant::VoicemailTenant;
-use crate::api::{MANAGER, TENANT_LABEL};
 use crate::calls::{CallError, within_deadline};
+use crate::runtime::Context;
 use crate::tenant::build::deployment::build_deployment;
 use crate::tenant::build::names::{check_job_name, child_name, retire_job_name, selector_text};
 use crate::tenant::build::retire_job::{Ending, Stage, build_retire_job};
 use crate::tenant::build::{Built, BuiltStorage};
 use crate::tenant::drift::APPLIED_HASH;
-use crate::tenant::kinds::MissingKinds;
 use crate::tenant::validate::Plan;
 use jiff::Timestamp;
 use k8s_openapi::Resource;
@@ -36,17 +36,11 @@ pub struct Retirement<'a> {
 
 impl<'a> Retirement<'a> {
     /// Of a tenant, by its plan.
-    pub fn new(
-        client: &'a Client,
-        kinds: &'a MissingKinds,
-        tenant: &VoicemailTenant,
-        plan: &'a Plan,
-        ending: Ending,
-    ) -> Self {
+    pub fn new(context: &'a Context, tenant: &VoicemailTenant, plan: &'a Plan, ending: Ending) -> Self {
         let present = tenant.status.as_ref().and_then(|status| status.image.clone());
         let serving = Plan { image: present.unwrap_or_else(|| plan.image.clone()), ..plan.clone() };
-        let jobs = Api::namespaced(client.clone(), &plan.namespace);
-        Self { applier: Applier { client, kinds, plan }, serving, ending, jobs }
+        let jobs = Api::namespaced(context.client.clone(), &plan.namespace);
+        Self { applier: Applier { context, plan }, serving, ending, jobs }
     }
 
     /// Brings what the pods of Jobs and cores mount, run as and are reached by to what it should be: credentials and
@@ -91,7 +85,7 @@ impl<'a> Retirement<'a> {
     /// The API server refuses or doesn't answer.
     pub async fn count_cores(&self) -> Result<usize, CallError> {
         let plan = self.applier.plan;
-        let api: Api<Pod> = Api::namespaced(self.applier.client.clone(), &plan.namespace);
+        let api: Api<Pod> = Api::namespaced(self.applier.context.client.clone(), &plan.namespace);
         let chosen = ListParams::default().labels(&selector_text(&plan.name));
         Ok(within_deadline("list the pods", api.list(&chosen)).await?.items.len())
     }
@@ -181,8 +175,7 @@ impl<'a> Retirement<'a> {
         let jobs: Api<Job> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
         let name = retire_job_name(&tenant.name_any());
         let Some(job) = within_deadline("read a Job", jobs.get_opt(&name)).await? else { return Ok(false) };
-        let ours = job.labels().get(TENANT_LABEL) == Some(&tenant.name_any())
-            && job.owner_references().iter().any(|owner| Some(&owner.uid) == tenant.uid().as_ref());
+        let ours = is_owned(&job, &tenant.name_any(), &tenant.uid().unwrap_or_default());
         let same = job.annotations().get(ENDING).is_some_and(|found| found == word(ending));
         Ok(ours && same && job.status.is_some_and(|status| status.succeeded.unwrap_or(0) > 0))
     }

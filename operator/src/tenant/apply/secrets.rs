@@ -57,7 +57,7 @@ impl Applier<'_> {
     }
 
     pub(super) fn secrets(&self) -> Api<Secret> {
-        Api::namespaced(self.client.clone(), &self.plan.namespace)
+        Api::namespaced(self.context.client.clone(), &self.plan.namespace)
     }
 
     /// Takes away the certificate that nothing mounts any more. The authority goes last: while it is there, this is

@@ -6,10 +6,13 @@ use crate::calls::{Class, Classified, within_deadline};
 use crate::tenant::build::BuiltStorage;
 use crate::tenant::build::names::child_name;
 use crate::tenant::build::secret_provider_class::provider_class_resource;
+use crate::tenant::children::Version;
 use crate::tenant::storage::StoragePlan;
+use crate::tenant::validate::Plan;
+use k8s_openapi::Resource;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::Api;
 use kube::api::{DeleteParams, DynamicObject};
+use kube::{Api, ResourceExt};
 
 impl Applier<'_> {
     /// Brings the claim, or the SecretProviderClasses, to what they should be.
@@ -34,20 +37,33 @@ impl Applier<'_> {
         claim: PersistentVolumeClaim,
     ) -> Result<AppliedStorage, ApplyError> {
         let refused = match self.converge(claim).await {
-            Ok(claim) => return Ok(AppliedStorage::Claim { claim: Box::new(claim), refused: None }),
+            Ok(claim) => {
+                self.note_claim(&claim);
+                return Ok(AppliedStorage::Claim { claim: Box::new(claim), refused: None });
+            }
             Err(ApplyError::Call(error)) if error.is_forbidden() || error.class() == Class::Permanent => {
                 error
             }
             Err(error) => return Err(error),
         };
-        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &self.plan.namespace);
+        let api: Api<PersistentVolumeClaim> =
+            Api::namespaced(self.context.client.clone(), &self.plan.namespace);
         let live = within_deadline("read the data claim", api.get_opt(&child_name(&self.plan.name))).await?;
         match live {
             Some(claim) => {
+                self.note_claim(&claim);
                 Ok(AppliedStorage::Claim { claim: Box::new(claim), refused: Some(refused.to_string()) })
             }
             None => Err(refused.into()),
         }
+    }
+
+    /// It is read each time; what is remembered is that it has been seen like this.
+    fn note_claim(&self, claim: &PersistentVolumeClaim) {
+        let Plan { namespace, name: tenant, .. } = self.plan;
+        let version = (Version::of(&claim.metadata), String::new());
+        let (kind, name) = (PersistentVolumeClaim::KIND, claim.name_any());
+        self.context.children.found_right(kind, namespace, tenant, &name, version);
     }
 
     /// Deletes SecretProviderClasses of regions that get their credentials elsewhere now.
@@ -67,6 +83,6 @@ impl Applier<'_> {
     }
 
     pub(super) fn provider_classes(&self) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.plan.namespace, &provider_class_resource())
+        Api::namespaced_with(self.context.client.clone(), &self.plan.namespace, &provider_class_resource())
     }
 }

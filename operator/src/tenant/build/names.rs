@@ -1,8 +1,9 @@
 //! Names, labels and owner references of a tenant's children: one rule for all of them.
 
 use super::super::validate::Plan;
-use crate::api::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL};
+use crate::api::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use kube::ResourceExt;
 use std::collections::BTreeMap;
 
 /// Label with the name of the program.
@@ -58,6 +59,18 @@ pub fn retire_job_name(tenant: &str) -> String {
 /// Name of the SecretProviderClass of a region.
 pub fn provider_class_name(tenant: &str, region: &str) -> String {
     format!("{tenant}-voicemail-{region}")
+}
+
+/// The Secret with tenant key and receipt key: the one that the spec names, or the one that the operator makes.
+pub fn keys_secret(tenant: &VoicemailTenant) -> String {
+    let given = tenant.spec.keys.as_ref().map(|keys| keys.secret.name.clone());
+    given.unwrap_or_else(|| keys_name(&tenant.name_any()))
+}
+
+/// The Secret with the serving certificate: the one that the spec names, or the one that the operator makes.
+pub fn tls_secret(tenant: &VoicemailTenant) -> String {
+    let given = tenant.spec.tls.as_ref().map(|tls| tls.secret.name.clone());
+    given.unwrap_or_else(|| tls_name(&tenant.name_any()))
 }
 
 /// Labels of every child.

@@ -6,11 +6,11 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
-/// Adds the finalizer.
+/// Adds the finalizer, and gives the tenant as it is then.
 ///
 /// # Errors
 /// A conflict, when somebody changed the tenant meanwhile.
-pub async fn add_finalizer(client: &Client, tenant: &VoicemailTenant) -> Result<(), CallError> {
+pub async fn add_finalizer(client: &Client, tenant: &VoicemailTenant) -> Result<VoicemailTenant, CallError> {
     let mut finalizers = tenant.finalizers().to_vec();
     finalizers.push(FINALIZER.into());
     write_finalizers(client, tenant, finalizers).await
@@ -33,11 +33,10 @@ async fn write_finalizers(
     client: &Client,
     tenant: &VoicemailTenant,
     finalizers: Vec<String>,
-) -> Result<(), CallError> {
+) -> Result<VoicemailTenant, CallError> {
     let api: Api<VoicemailTenant> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
     let version = tenant.resource_version();
     let body = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
     let (name, parameters, patch) = (tenant.name_any(), PatchParams::default(), Patch::Merge(&body));
-    within_deadline("write the tenant's finalizers", api.patch(&name, &parameters, &patch)).await?;
-    Ok(())
+    within_deadline("write the tenant's finalizers", api.patch(&name, &parameters, &patch)).await
 }

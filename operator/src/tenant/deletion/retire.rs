@@ -83,7 +83,7 @@ async fn step(
     context: &Context,
 ) -> Result<Step, TenantError> {
     let built = build(plan)?;
-    let retirement = Retirement::new(&context.client, &context.kinds, tenant, plan, ending);
+    let retirement = Retirement::new(context, tenant, plan, ending);
     retirement.prepare(built, now).await?;
     let seen = Seen {
         check: look(&retirement, Stage::Check, context).await?,

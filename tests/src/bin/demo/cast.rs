@@ -62,15 +62,7 @@ pub(super) fn make_calls(subject: &str) -> Result<Vec<Call>> {
 
 fn call(studio: &Studio, mailbox: &str, caller: &str, coding: Coding, text: &str) -> Result<Call> {
     let audio: Bytes = studio.speak(text, coding)?;
-    let deposit = Deposit {
-        mailbox: mailbox.to_owned(),
-        caller: caller.to_owned(),
-        caller_name: None,
-        urgent: false,
-        audio,
-        key: None,
-    };
-    Ok(Call { deposit, coding, by_subject: false })
+    Ok(Call { deposit: Deposit::new(mailbox, caller, &audio), coding, by_subject: false })
 }
 
 impl Call {

@@ -1,34 +1,89 @@
-//! Answers for all fake pods' cores: every one is ready and serves the same store.
+//! Answers for all fake pods' cores: every one is ready, serves the same store, and has no cases.
 //!
-//! The pods' addresses are loopback addresses, so that the operator's questions arrive here.
+//! The pods' addresses lead to this machine, so that the operator's questions arrive here. Those about cases come over TLS:
+//! each tenant's certificate is read from its Secret when somebody asks for that tenant's name.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::LazyConfigAcceptor;
 
-const PORT: u16 = 9090;
-const ANSWER: &str = r#"{"ready":true,"reason":"Ready","message":"serving","storeId":"scale","regions":[{"name":"eu-west","reachable":true}]}"#;
+const HEALTH_PORT: u16 = 9090;
+const API_PORT: u16 = 8081;
+const READY: &str = r#"{"ready":true,"reason":"Ready","message":"serving","storeId":"scale","gdprMark":"0","regions":[{"name":"eu-west","reachable":true}]}"#;
+const NO_CASES: &str = r#"{"cases":[]}"#;
+const NO_ERASURES: &str = r#"{"storeId":"scale","head":{"epoch":0},"entries":[]}"#;
 
 /// Answers until the process ends.
-pub(crate) async fn serve() -> Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await;
-    let listener = listener.with_context(|| format!("port {PORT}, which cores answer on, is taken"))?;
+pub(crate) async fn serve(client: Client) -> Result<()> {
+    let (health, api) = (listen(HEALTH_PORT).await?, listen(API_PORT).await?);
     tokio::spawn(async move {
         loop {
-            let Ok((mut stream, _)) = listener.accept().await else { continue };
+            let Ok((stream, _)) = health.accept().await else { continue };
+            tokio::spawn(answer(stream));
+        }
+    });
+    tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = api.accept().await else { continue };
+            let client = client.clone();
             tokio::spawn(async move {
-                let mut request = [0; 1024];
-                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
-                    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
-                    let answer = format!("{head} {}\r\n\r\n{ANSWER}", ANSWER.len());
-                    if stream.write_all(answer.as_bytes()).await.is_err() {
-                        return;
-                    }
+                if let Err(error) = answer_privately(stream, client).await {
+                    eprintln!("a fake core has answered nothing: {error:#}");
                 }
             });
         }
     });
     Ok(())
+}
+
+async fn listen(port: u16) -> Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await;
+    listener.with_context(|| format!("port {port}, which cores answer on, is taken"))
+}
+
+async fn answer_privately(stream: TcpStream, client: Client) -> Result<()> {
+    let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+    let name = hello.client_hello().server_name().context("no name was asked for")?.to_owned();
+    let config = read_certificate(client, &name).await?;
+    answer(hello.into_stream(Arc::new(config)).await?).await;
+    Ok(())
+}
+
+/// `t0001-voicemail.NAMESPACE.svc` has its certificate in Secret `t0001-voicemail-tls`.
+async fn read_certificate(client: Client, host: &str) -> Result<ServerConfig> {
+    let mut labels = host.split('.');
+    let (service, namespace) = labels.next().zip(labels.next()).context("not a Service's name")?;
+    let secret = Api::<Secret>::namespaced(client, namespace).get(&format!("{service}-tls")).await?;
+    let data = secret.data.unwrap_or_default();
+    let (chain, key) = data.get("tls.crt").zip(data.get("tls.key")).context("the Secret lacks a key")?;
+    let chain = CertificateDer::pem_slice_iter(&chain.0).collect::<Result<Vec<_>, _>>()?;
+    let config = ServerConfig::builder().with_no_client_auth();
+    Ok(config.with_single_cert(chain, PrivateKeyDer::from_pem_slice(&key.0)?)?)
+}
+
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut request = [0; 4096];
+    while let Ok(read @ 1..) = stream.read(&mut request).await {
+        let path = String::from_utf8_lossy(&request[..read]);
+        let path = path.split(' ').nth(1).unwrap_or_default();
+        let body = match path {
+            _ if path.contains("/gdpr/cases") => NO_CASES,
+            _ if path.contains("/gdpr/ledger") => NO_ERASURES,
+            _ => READY,
+        };
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
+        let answer = format!("{head} {}\r\n\r\n{body}", body.len());
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
 }

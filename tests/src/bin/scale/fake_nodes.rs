@@ -1,6 +1,7 @@
 //! Nodes on which nobody runs anything: kwok makes their pods Ready, and removes them when they are deleted.
 //!
-//! The nodes have a taint and a label, so that only pods that ask for them come here. kwok is built from its pinned Go
+//! The nodes have a taint and a label, so that only pods that ask for them come here. Their pods' addresses lead to this
+//! machine as long as the value lives, where [`crate::fake_cores`] answers. kwok is built from its pinned Go
 //! module once for each machine. Both end with the value.
 
 use std::process::{Child, Command, Stdio};
@@ -11,6 +12,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use serde_json::json;
 use voicemail_tests::cluster::Cluster;
+use voicemail_tests::command::run;
 use voicemail_tests::fake_kubelet;
 use voicemail_tests::wait::wait_until;
 
@@ -47,11 +49,11 @@ impl FakeNodes {
 
     async fn add(&self) -> Result<()> {
         for number in 0..NODES {
+            change_route("replace", number)?;
             let node = json!({
                 "apiVersion": "v1", "kind": "Node",
                 "metadata": {"name": name(number), "annotations": {KEY: "fake"}, "labels": {KEY: "fake"}},
-                "spec": {"podCIDR": format!("127.{}.0.0/16", 20 + number),
-                         "podCIDRs": [format!("127.{}.0.0/16", 20 + number)],
+                "spec": {"podCIDR": pod_cidr(number), "podCIDRs": [pod_cidr(number)],
                          "taints": [{"key": KEY, "value": "fake", "effect": "NoSchedule"}]},
                 "status": {"allocatable": {"cpu": "1000", "memory": "4Ti", "pods": "10000"},
                            "capacity": {"cpu": "1000", "memory": "4Ti", "pods": "10000"}},
@@ -66,6 +68,16 @@ impl FakeNodes {
     }
 }
 
+/// Addresses of a node's pods. Not of 127.0.0.0/8, which the API server refuses in endpoints.
+fn pod_cidr(number: usize) -> String {
+    format!("10.{}.0.0/16", 120 + number)
+}
+
+/// Has this machine answer for a node's pods.
+fn change_route(action: &str, number: usize) -> Result<()> {
+    run(Command::new("ip").args(["route", action, "local", &pod_cidr(number), "dev", "lo"])).map(drop)
+}
+
 fn name(number: usize) -> String {
     format!("fake-{number}")
 }
@@ -78,6 +90,9 @@ fn is_ready(node: &Node) -> bool {
 impl Drop for FakeNodes {
     fn drop(&mut self) {
         for number in 0..NODES {
+            if let Err(error) = change_route("del", number) {
+                eprintln!("the route to the pods of {} may stay: {error:#}", name(number));
+            }
             if let Err(error) = self.cluster.run_kubectl(&["delete", "node", &name(number), "--wait=false"]) {
                 eprintln!("node {} may stay: {error:#}", name(number));
             }

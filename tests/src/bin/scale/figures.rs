@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+const MIB: f64 = 1024.0 * 1024.0;
+
 /// Everything that a run measures.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Figures {
@@ -29,14 +31,55 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// Milliseconds that the operator took for a tenant.
+    fn ours(&self) -> f64 {
+        each(self.first_tenth + self.others, self.tenants)
+    }
+
+    fn kubectl_each(&self) -> f64 {
+        each(self.kubectl, self.kubectl_tenants)
+    }
+
+    fn helm_each(&self) -> f64 {
+        each(self.helm, self.helm_tenants)
+    }
+
+    /// How much longer one of the later tenants took than one of the first tenth.
+    fn growth(&self) -> f64 {
+        let (tenth, rest) = self.split();
+        each(self.others, rest) / each(self.first_tenth, tenth)
+    }
+
+    fn split(&self) -> (usize, usize) {
+        let tenth = self.tenants.div_ceil(10);
+        (tenth, self.tenants - tenth)
+    }
+
+    /// The bounds that this run didn't keep.
+    pub(crate) fn missed(&self) -> Vec<String> {
+        let allowed_mib = (20e6 + 35_000.0 * self.tenants as f64) / MIB;
+        let bounds = [
+            ("kubectl apply takes no longer", self.kubectl_each() >= self.ours()),
+            ("helm install takes at least 7 times as long", self.helm_each() >= 7.0 * self.ours()),
+            ("at most 3 writes a tenant above its objects", self.writes_above <= 3.0),
+            ("no writes in quiet minutes", self.quiet_writes == 0),
+            ("under 1 % of a core in quiet minutes", self.quiet_cpu_percent < 1.0),
+            ("at most 20 MB and 35 KB a tenant", self.resident_mib <= allowed_mib),
+            ("confirmed within 10 s of a restart", self.restart < Duration::from_secs(10)),
+            ("no writes after a restart", self.restart_writes == 0),
+            ("a change within 500 ms (99th)", self.change_99th < Duration::from_millis(500)),
+            ("linear growth, a fifth of noise allowed", self.growth() <= 1.2),
+        ];
+        bounds.iter().filter(|(_, kept)| !kept).map(|(bound, _)| (*bound).to_owned()).collect()
+    }
+
     /// A line each, and all of it as JSON.
     pub(crate) fn table(&self) -> String {
-        let each = |time: Duration, count: usize| time.as_secs_f64() * 1000.0 / count.max(1) as f64;
-        let (tenth, rest) = (self.tenants.div_ceil(10), self.tenants - self.tenants.div_ceil(10));
+        let (tenth, rest) = self.split();
         let all = self.first_tenth + self.others;
-        let ours = each(all, self.tenants);
+        let ours = self.ours();
         let ratio = |other: f64| other / ours;
-        let (kubectl, helm) = (each(self.kubectl, self.kubectl_tenants), each(self.helm, self.helm_tenants));
+        let (kubectl, helm) = (self.kubectl_each(), self.helm_each());
         let lines = [
             format!(
                 "{} tenants from nothing to Ready: {:.1} s, {ours:.0} ms each",
@@ -77,6 +120,11 @@ impl Figures {
         ];
         lines.join("\n")
     }
+}
+
+/// Milliseconds for each of so many.
+fn each(time: Duration, count: usize) -> f64 {
+    time.as_secs_f64() * 1000.0 / count.max(1) as f64
 }
 
 /// Resident memory of a process, in KiB.

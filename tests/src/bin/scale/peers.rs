@@ -4,48 +4,63 @@
 //! own bookkeeping added; they go into a namespace of their own.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use voicemail_tests::command::run;
 use voicemail_tests::namespace::TestNamespace;
+use voicemail_tests::progress::say;
 
 use crate::figures::Figures;
 use crate::tenants::name;
-use crate::{Arguments, Stage};
+use crate::{Arguments, Stage, remove};
 
 const KINDS: &str = "serviceaccount,configmap,secret,service,poddisruptionbudget,networkpolicy,deployment";
 /// Tenants whose objects one file holds.
 const BATCH: usize = 100;
 
 pub(crate) async fn compare(stage: &Stage, arguments: &Arguments, figures: &mut Figures) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let config = stage.cluster.config().await?;
-    let peer = TestNamespace::create(config.clone(), "scale-kubectl").await?;
     let objects = read_objects(stage)?;
-    let numbers: Vec<usize> = (0..arguments.tenants).collect();
+    say("the same objects by kubectl");
+    figures.kubectl = apply_by_kubectl(stage, arguments.tenants, &objects).await?;
+    figures.kubectl_tenants = arguments.tenants;
+    say("the same objects by helm");
+    figures.helm = install_by_helm(stage, arguments.helm, &objects).await?;
+    figures.helm_tenants = arguments.helm;
+    Ok(())
+}
+
+async fn apply_by_kubectl(stage: &Stage, tenants: usize, objects: &[Value]) -> Result<Duration> {
+    let folder = tempfile::tempdir()?;
+    let numbers: Vec<usize> = (0..tenants).collect();
     for (index, batch) in numbers.chunks(BATCH).enumerate() {
-        let of_batch: Vec<&Value> = batch.iter().flat_map(|number| of_tenant(&objects, *number)).collect();
+        let of_batch: Vec<&Value> = batch.iter().flat_map(|number| of_tenant(objects, *number)).collect();
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": of_batch});
         std::fs::write(folder.path().join(format!("{index:03}.json")), list.to_string())?;
     }
+    let namespace = TestNamespace::create(stage.cluster.config().await?, "scale-kubectl").await?;
     let begin = Instant::now();
     let path = folder.path().display().to_string();
-    stage.cluster.run_kubectl(&["apply", "--server-side", "-n", peer.name(), "-f", &path])?;
-    (figures.kubectl, figures.kubectl_tenants) = (begin.elapsed(), arguments.tenants);
-    drop(peer);
-    let helm = TestNamespace::create(config, "scale-helm").await?;
+    stage.cluster.run_kubectl(&["apply", "--server-side", "-n", namespace.name(), "-f", &path])?;
+    let time = begin.elapsed();
+    remove(namespace).await?;
+    Ok(time)
+}
+
+async fn install_by_helm(stage: &Stage, tenants: usize, objects: &[Value]) -> Result<Duration> {
+    let namespace = TestNamespace::create(stage.cluster.config().await?, "scale-helm").await?;
     let chart = tempfile::tempdir()?;
-    write_chart(chart.path(), &of_tenant(&objects, 0).collect::<Vec<_>>())?;
+    write_chart(chart.path(), &of_tenant(objects, 0).collect::<Vec<_>>())?;
     let begin = Instant::now();
-    for number in 0..arguments.helm {
+    for number in 0..tenants {
         let mut command = stage.cluster.helm();
-        command.args(["install", &name(number)]).arg(chart.path()).args(["-n", helm.name()]);
+        command.args(["install", &name(number)]).arg(chart.path()).args(["-n", namespace.name()]);
         run(&mut command)?;
     }
-    (figures.helm, figures.helm_tenants) = (begin.elapsed(), arguments.helm);
-    Ok(())
+    let time = begin.elapsed();
+    remove(namespace).await?;
+    Ok(time)
 }
 
 fn read_objects(stage: &Stage) -> Result<Vec<Value>> {
@@ -61,10 +76,11 @@ fn strip(mut object: Value) -> Value {
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
     }
-    if let Some(metadata) = object["metadata"].as_object_mut() {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|key, _| ["name", "labels"].contains(&key.as_str()));
     }
-    if let Some(spec) = object["spec"].as_object_mut() {
+    // By `get_mut`, for an index would add the field to those that have none.
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
         for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
             spec.remove(field);
         }

@@ -4,17 +4,25 @@
 //! counted when somebody asks ([`Population`]), from the stores of the watches: only the replica that leads has them.
 //! `docs/operator-metrics.md` lists all of it; a test compares.
 
+mod objects;
+mod queue;
+mod watches;
+
+pub use queue::QueueMetrics;
+pub use watches::WatchMetrics;
+
 use crate::population::Population;
 use jiff::Timestamp;
+use objects::PopulationMetrics;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByController {
@@ -32,33 +40,11 @@ struct ByLease {
     name: &'static str,
 }
 
-/// controller-runtime's queues carry their controller's name twice.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByQueue {
-    name: &'static str,
-    controller: &'static str,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByAnswer {
     code: String,
     host: String,
     method: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByKind {
-    kind: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByState {
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByPhase {
-    phase: String,
 }
 
 /// How a reconcile ended.
@@ -87,38 +73,6 @@ impl Outcome {
 }
 
 type ByControllerCounter = Family<ByController, Counter>;
-type QueueHistogram = Family<ByQueue, Histogram, fn() -> Histogram>;
-type Census = Box<dyn Fn(&mut Population, Timestamp) + Send + Sync>;
-
-/// What is known of the work that waits.
-#[derive(Debug)]
-struct QueueMetrics {
-    depth: Family<ByQueue, Gauge>,
-    adds: Family<ByQueue, Counter>,
-    retries: Family<ByQueue, Counter>,
-    waited: QueueHistogram,
-    worked: QueueHistogram,
-}
-
-/// What is known of the objects, counted anew for every scrape.
-#[derive(Debug, Default)]
-struct PopulationMetrics {
-    tenants: Family<ByState, Gauge>,
-    requests: Family<ByPhase, Gauge>,
-    oldest: Gauge,
-    overdue: Gauge,
-}
-
-/// Who counts the objects.
-#[derive(Default)]
-struct Censuses(Mutex<Vec<Census>>);
-
-impl std::fmt::Debug for Censuses {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Censuses")
-    }
-}
-
 /// All metrics.
 #[derive(Debug)]
 pub struct Metrics {
@@ -134,14 +88,11 @@ pub struct Metrics {
     leader: Family<ByLease, Gauge>,
     paused: Gauge,
     paused_uids: Mutex<BTreeSet<String>>,
-    queue: QueueMetrics,
     failing: Family<ByController, Gauge>,
     requests: Family<ByAnswer, Counter>,
-    watch_age: Family<ByKind, Gauge>,
-    watch_failures: Family<ByKind, Counter>,
-    watch_signs: Mutex<BTreeMap<String, Instant>>,
+    queue: QueueMetrics,
+    watches: WatchMetrics,
     population: PopulationMetrics,
-    censuses: Censuses,
 }
 
 fn buckets() -> Histogram {
@@ -163,20 +114,11 @@ impl Default for Metrics {
             leader: Family::default(),
             paused: Gauge::default(),
             paused_uids: Mutex::default(),
-            queue: QueueMetrics {
-                depth: Family::default(),
-                adds: Family::default(),
-                retries: Family::default(),
-                waited: Family::new_with_constructor(buckets),
-                worked: Family::new_with_constructor(buckets),
-            },
             failing: Family::default(),
             requests: Family::default(),
-            watch_age: Family::default(),
-            watch_failures: Family::default(),
-            watch_signs: Mutex::default(),
+            queue: QueueMetrics::default(),
+            watches: WatchMetrics::default(),
             population: PopulationMetrics::default(),
-            censuses: Censuses::default(),
         };
         metrics.register();
         metrics
@@ -202,36 +144,12 @@ impl Metrics {
         self.registry.register("voicemail_paused_tenants", paused, self.paused.clone());
         let leading = "1 if this replica works, 0 if it stands by";
         self.registry.register("leader_election_master_status", leading, self.leader.clone());
-        self.register_queue();
-        self.register_surroundings();
-    }
-
-    fn register_queue(&mut self) {
-        let queue = self.registry.sub_registry_with_prefix("workqueue");
-        queue.register("depth", "Objects that a change has put into the queue", self.queue.depth.clone());
-        queue.register("adds", "Objects that came into the queue", self.queue.adds.clone());
-        let again = "Looks that were put off: after a failure, or until later";
-        queue.register("retries", again, self.queue.retries.clone());
-        let waited = "From a change until its reconcile began";
-        queue.register("queue_duration_seconds", waited, self.queue.waited.clone());
-        queue.register("work_duration_seconds", "Duration of reconciles", self.queue.worked.clone());
-    }
-
-    fn register_surroundings(&mut self) {
-        let registry = &mut self.registry;
-        registry.register("rest_client_requests", "Calls to the API server", self.requests.clone());
-        let mine = registry.sub_registry_with_prefix("voicemail");
+        self.registry.register("rest_client_requests", "Calls to the API server", self.requests.clone());
+        self.queue.register(self.registry.sub_registry_with_prefix("workqueue"));
+        let mine = self.registry.sub_registry_with_prefix("voicemail");
         mine.register("objects_in_backoff", "Objects whose last reconcile failed", self.failing.clone());
-        let age = "Since a watch has last brought a change";
-        mine.register("watch_age_seconds", age, self.watch_age.clone());
-        mine.register("watch_failures", "Watches that started over", self.watch_failures.clone());
-        mine.register("tenants", "Tenants by state", self.population.tenants.clone());
-        let open = "GdprRequests that haven't ended, by phase";
-        mine.register("gdpr_open_requests", open, self.population.requests.clone());
-        let oldest = "Age of the oldest GdprRequest that hasn't ended";
-        mine.register("gdpr_oldest_open_request_seconds", oldest, self.population.oldest.clone());
-        let overdue = "GdprRequests that haven't ended by their deadline";
-        mine.register("gdpr_overdue_requests", overdue, self.population.overdue.clone());
+        self.watches.register(mine);
+        self.population.register(mine);
     }
 
     /// A reconcile begins; it is under way until the value is dropped.
@@ -246,7 +164,7 @@ impl Metrics {
         let label = ByController { controller };
         self.total.get_or_create(&ByResult { controller, result: outcome.label() }).inc();
         self.seconds.get_or_create(&label).observe(took.as_secs_f64());
-        self.queue.worked.get_or_create(&by_queue(controller)).observe(took.as_secs_f64());
+        self.queue.observe_work(controller, took);
         if outcome != Outcome::Success {
             self.errors.get_or_create(&label).inc();
         }
@@ -258,24 +176,9 @@ impl Metrics {
         };
     }
 
-    /// Sets how many objects wait.
-    pub fn set_queue_depth(&self, controller: &'static str, depth: usize) {
-        self.queue.depth.get_or_create(&by_queue(controller)).set(i64::try_from(depth).unwrap_or(i64::MAX));
-    }
-
-    /// An object came into the queue.
-    pub fn count_add(&self, controller: &'static str) {
-        self.queue.adds.get_or_create(&by_queue(controller)).inc();
-    }
-
-    /// An object is to be looked at again, later.
-    pub fn count_retry(&self, controller: &'static str) {
-        self.queue.retries.get_or_create(&by_queue(controller)).inc();
-    }
-
-    /// An object that a change had put into the queue waited that long.
-    pub fn observe_wait(&self, controller: &'static str, waited: Duration) {
-        self.queue.waited.get_or_create(&by_queue(controller)).observe(waited.as_secs_f64());
+    /// What waits to be reconciled.
+    pub fn queue(&self) -> &QueueMetrics {
+        &self.queue
     }
 
     /// How many objects failed at their last reconcile.
@@ -290,46 +193,14 @@ impl Metrics {
         self.requests.get_or_create(&label).inc();
     }
 
-    /// A watch of that kind has brought something, or starts over.
-    pub fn note_watch(&self, kind: &str, works: bool) {
-        if works {
-            let mut signs = self.watch_signs.lock().unwrap_or_else(PoisonError::into_inner);
-            signs.insert(kind.to_owned(), Instant::now());
-        } else {
-            self.watch_failures.get_or_create(&ByKind { kind: kind.to_owned() }).inc();
-        }
+    /// What the watches bring.
+    pub fn watches(&self) -> &WatchMetrics {
+        &self.watches
     }
 
     /// Who counts objects whenever the metrics are asked for.
     pub fn add_census(&self, census: impl Fn(&mut Population, Timestamp) + Send + Sync + 'static) {
-        self.censuses.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(census));
-    }
-
-    fn count_population(&self) {
-        let mut population = Population::default();
-        let censuses = self.censuses.0.lock().unwrap_or_else(PoisonError::into_inner);
-        censuses.iter().for_each(|census| census(&mut population, Timestamp::now()));
-        if censuses.is_empty() {
-            return;
-        }
-        self.population.tenants.clear();
-        for (state, count) in &population.tenants {
-            self.population.tenants.get_or_create(&ByState { state }).set(*count);
-        }
-        self.population.requests.clear();
-        for (phase, count) in &population.requests {
-            self.population.requests.get_or_create(&ByPhase { phase: phase.clone() }).set(*count);
-        }
-        self.population.oldest.set(population.oldest_seconds);
-        self.population.overdue.set(population.overdue);
-    }
-
-    fn count_watches(&self) {
-        let signs = self.watch_signs.lock().unwrap_or_else(PoisonError::into_inner);
-        for (kind, sign) in signs.iter() {
-            let age = i64::try_from(sign.elapsed().as_secs()).unwrap_or(i64::MAX);
-            self.watch_age.get_or_create(&ByKind { kind: kind.clone() }).set(age);
-        }
+        self.population.add_census(census);
     }
 
     /// How many reconciles are allowed at a time.
@@ -345,9 +216,7 @@ impl Metrics {
         for result in ["success", "error", "terminal_error"] {
             drop(self.total.get_or_create(&ByResult { controller, result }));
         }
-        self.set_queue_depth(controller, 0);
-        drop(self.queue.adds.get_or_create(&by_queue(controller)));
-        drop(self.queue.retries.get_or_create(&by_queue(controller)));
+        self.queue.show(controller);
     }
 
     /// Whether the operator keeps its hands off the tenant of that UID.
@@ -368,18 +237,14 @@ impl Metrics {
 
     /// All metrics as OpenMetrics text.
     pub fn render(&self) -> String {
-        self.count_population();
-        self.count_watches();
+        self.population.count(Timestamp::now());
+        self.watches.measure();
         let mut text = String::new();
         match text::encode(&mut text, &self.registry) {
             Ok(()) => text,
             Err(error) => format!("# {error}\n"),
         }
     }
-}
-
-fn by_queue(controller: &'static str) -> ByQueue {
-    ByQueue { name: controller, controller }
 }
 
 /// Counts a reconcile as under way while it lives.
@@ -395,6 +260,7 @@ impl Drop for ActiveGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn names_are_those_of_controller_runtime() {
@@ -420,10 +286,10 @@ mod tests {
         metrics.set_concurrency("c", 1);
         metrics.set_leader(true);
         metrics.end("c", Outcome::Success, Duration::ZERO);
-        metrics.observe_wait("c", Duration::ZERO);
+        metrics.queue().observe_wait("c", Duration::ZERO);
         metrics.count_call("h", "GET", "200");
-        metrics.note_watch("Pod", true);
-        metrics.note_watch("Pod", false);
+        metrics.watches().note("Pod", true);
+        metrics.watches().note("Pod", false);
         metrics.add_census(|population, _| {
             population.tenants.insert("ready", 1);
             population.requests.insert("Marked".into(), 1);
@@ -431,7 +297,7 @@ mod tests {
         let text = metrics.render();
         let shown: BTreeMap<&str, &str> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
-        let table = include_str!("../../docs/operator-metrics.md");
+        let table = include_str!("../../../docs/operator-metrics.md");
         let row = |line: &'static str| {
             let mut cells = line.strip_prefix("| `")?.split(" | ");
             Some((cells.next()?.trim_end_matches('`'), cells.next()?))
@@ -462,8 +328,8 @@ mod tests {
     #[test]
     fn a_watch_grows_old_and_its_failures_are_counted() {
         let metrics = Metrics::default();
-        metrics.note_watch("Pod", true);
-        metrics.note_watch("Pod", false);
+        metrics.watches().note("Pod", true);
+        metrics.watches().note("Pod", false);
         let text = metrics.render();
         assert!(text.contains("voicemail_watch_age_seconds{kind=\"Pod\"} 0"), "{text}");
         assert!(text.contains("voicemail_watch_failures_total{kind=\"Pod\"} 1"), "{text}");

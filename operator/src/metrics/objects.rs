@@ -1,0 +1,74 @@
+//! What objects there are, counted anew for every scrape by those who know them.
+
+use crate::population::Population;
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByState {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByPhase {
+    phase: String,
+}
+
+type Census = Box<dyn Fn(&mut Population, Timestamp) + Send + Sync>;
+
+/// What is known of the objects.
+#[derive(Default)]
+pub(super) struct PopulationMetrics {
+    tenants: Family<ByState, Gauge>,
+    requests: Family<ByPhase, Gauge>,
+    oldest: Gauge,
+    overdue: Gauge,
+    censuses: Mutex<Vec<Census>>,
+}
+
+impl fmt::Debug for PopulationMetrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("PopulationMetrics")
+    }
+}
+
+impl PopulationMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("tenants", "Tenants by state", self.tenants.clone());
+        let open = "GdprRequests that haven't ended, by phase";
+        registry.register("gdpr_open_requests", open, self.requests.clone());
+        let oldest = "Age of the oldest GdprRequest that hasn't ended";
+        registry.register("gdpr_oldest_open_request_seconds", oldest, self.oldest.clone());
+        let overdue = "GdprRequests that haven't ended by their deadline";
+        registry.register("gdpr_overdue_requests", overdue, self.overdue.clone());
+    }
+
+    pub(super) fn add_census(&self, census: impl Fn(&mut Population, Timestamp) + Send + Sync + 'static) {
+        self.censuses.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(census));
+    }
+
+    /// For a scrape. A replica that stands by knows of no object, and shows none.
+    pub(super) fn count(&self, now: Timestamp) {
+        let censuses = self.censuses.lock().unwrap_or_else(PoisonError::into_inner);
+        if censuses.is_empty() {
+            return;
+        }
+        let mut population = Population::default();
+        censuses.iter().for_each(|census| census(&mut population, now));
+        self.tenants.clear();
+        for (state, count) in &population.tenants {
+            self.tenants.get_or_create(&ByState { state }).set(*count);
+        }
+        self.requests.clear();
+        for (phase, count) in &population.requests {
+            self.requests.get_or_create(&ByPhase { phase: phase.clone() }).set(*count);
+        }
+        self.oldest.set(population.oldest_seconds);
+        self.overdue.set(population.overdue);
+    }
+}

@@ -1,0 +1,128 @@
+use super::children::{Children, PodNote, Version};
+use super::tests::tenant;
+use crate::api::VoicemailTenant;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const KIND: &str = "ConfigMap";
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn version(number: u64) -> Version {
+    let metadata = json!({"uid": "u", "resourceVersion": number.to_string()});
+    Version::of(&serde_json::from_value::<ObjectMeta>(metadata).unwrap())
+}
+
+fn deployment(change: impl FnOnce(&mut Value)) -> Version {
+    let mut value = json!({
+        "metadata": {"uid": "u", "generation": 1, "resourceVersion": "1"},
+        "spec": {"replicas": 2, "selector": {}, "template": {}},
+        "status": {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 1},
+    });
+    change(&mut value);
+    Version::of_deployment(&serde_json::from_value::<Deployment>(value).unwrap())
+}
+
+/// A tenant of which one child is known, and which was left alone for a minute.
+fn resting() -> (Children, VoicemailTenant, Instant) {
+    let (children, acme, now) = (Children::default(), tenant(|_| {}), Instant::now());
+    children.note(KIND, "voice", "acme", "acme-voicemail", version(5));
+    children.found_right(KIND, "voice", "acme", "acme-voicemail", (version(5), "wanted".into()));
+    let begun = children.begin(&acme);
+    children.end(&acme, begun, now + MINUTE);
+    (children, acme, now)
+}
+
+#[test]
+fn a_tenant_without_news_is_left_alone_until_its_time() {
+    let (children, acme, now) = resting();
+    assert_eq!(children.rest(&acme, now), Some(MINUTE));
+    assert_eq!(children.rest(&acme, now + MINUTE), None);
+    let changed = tenant(|value| value["metadata"]["annotations"] = json!({"a": "b"}));
+    assert_eq!(children.rest(&changed, now), None);
+    let reported = tenant(|value| value["status"] = json!({"replicas": 2}));
+    assert_eq!(children.rest(&reported, now), Some(MINUTE), "its status is our own");
+}
+
+#[test]
+fn what_happens_to_a_child_is_news_and_our_own_write_is_none() {
+    let (children, acme, now) = resting();
+    children.found_right(KIND, "voice", "acme", "acme-voicemail", (version(8), "wanted".into()));
+    assert!(children.rest(&acme, now).is_some(), "the watch is behind what we wrote");
+    children.note(KIND, "voice", "acme", "acme-voicemail", version(8));
+    assert!(children.rest(&acme, now).is_some());
+    assert!(children.is_right(KIND, "voice", "acme", "acme-voicemail", "wanted"));
+    assert!(!children.is_right(KIND, "voice", "acme", "acme-voicemail", "other"));
+    children.note(KIND, "voice", "acme", "acme-voicemail", version(9));
+    assert!(children.rest(&acme, now).is_none());
+    assert!(!children.is_right(KIND, "voice", "acme", "acme-voicemail", "wanted"));
+}
+
+#[test]
+fn a_child_that_goes_or_comes_is_news() {
+    let (children, acme, now) = resting();
+    children.note_gone(KIND, "voice", "acme", "acme-voicemail");
+    children.note("Service", "voice", "acme", "other", version(1));
+    assert!(children.rest(&acme, now).is_none());
+    assert!(children.begin(&acme).lost);
+    assert!(!children.begin(&acme).lost, "it was told once");
+}
+
+#[test]
+fn what_comes_while_a_reconcile_runs_is_news_at_its_end() {
+    let (children, acme, now) = resting();
+    let begun = children.begin(&acme);
+    children.note_pod("voice", "acme", "p", PodNote { address: None, trouble: Some("ErrImagePull".into()) });
+    children.end(&acme, begun, now + MINUTE);
+    assert!(children.rest(&acme, now).is_none());
+    let begun = children.begin(&acme);
+    children.end(&acme, begun, now + MINUTE);
+    assert!(children.rest(&acme, now).is_some());
+    children.note_pod("voice", "acme", "p", PodNote { address: Some([10, 0, 0, 1].into()), trouble: None });
+    assert!(children.rest(&acme, now).is_none(), "it is well again");
+    assert_eq!(children.addresses("voice", "acme").len(), 1);
+}
+
+#[test]
+fn while_a_watch_lists_anew_nothing_is_known_of_its_kind() {
+    let (children, _, _) = resting();
+    children.end_list(KIND, None);
+    assert!(children.is_absent(KIND, "voice", "acme", "other"));
+    assert!(!children.is_absent(KIND, "voice", "acme", "acme-voicemail"));
+    children.begin_list(KIND, Some("elsewhere"));
+    assert!(children.is_right(KIND, "voice", "acme", "acme-voicemail", "wanted"));
+    children.begin_list(KIND, None);
+    assert!(!children.is_absent(KIND, "voice", "acme", "other"));
+    assert!(!children.is_right(KIND, "voice", "acme", "acme-voicemail", "wanted"));
+    children.note(KIND, "voice", "acme", "acme-voicemail", version(5));
+    assert!(children.is_right(KIND, "voice", "acme", "acme-voicemail", "wanted"));
+}
+
+#[test]
+fn a_child_that_went_while_its_watch_was_away_is_read_again() {
+    let (children, acme, now) = resting();
+    children.begin_list(KIND, None);
+    children.end_list(KIND, None);
+    assert!(!children.is_right(KIND, "voice", "acme", "acme-voicemail", "wanted"));
+    assert!(children.rest(&acme, now).is_none(), "it isn't there any more");
+}
+
+#[test]
+fn a_deployment_is_news_when_its_pods_serve_or_do_not_and_not_at_every_step() {
+    let before = deployment(|_| {});
+    let counted = deployment(|value| {
+        value["metadata"]["resourceVersion"] = json!("2");
+        value["metadata"]["annotations"] = json!({"deployment.kubernetes.io/revision": "1"});
+    });
+    let unequal = |one: Version, other: Version| {
+        format!("{one:?}").split("mark").nth(1).map(str::to_owned)
+            != format!("{other:?}").split("mark").nth(1).map(str::to_owned)
+    };
+    assert!(!unequal(before, counted));
+    assert!(unequal(before, deployment(|value| value["status"]["readyReplicas"] = json!(2))));
+    assert!(unequal(before, deployment(|value| value["metadata"]["generation"] = json!(2))));
+    assert!(unequal(before, deployment(|value| value["metadata"]["labels"] = json!({"a": "b"}))));
+    let refused = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}]);
+    assert!(unequal(before, deployment(|value| value["status"]["conditions"] = refused)));
+}
