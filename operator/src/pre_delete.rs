@@ -1,7 +1,8 @@
 //! `voicemail-operator pre-delete`: refuses the removal of the operator while there are tenants.
 //!
 //! Tenants carry a finalizer that only a running operator removes: without one they could be deleted no more, and
-//! neither could their namespaces. The chart runs this before `helm uninstall` removes anything.
+//! neither could their namespaces. The chart runs this before `helm uninstall` removes anything, as the operator's own
+//! account: rights of its own in each watched namespace couldn't be made in one that is gone.
 
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, within_deadline};
@@ -38,11 +39,19 @@ pub enum PreDeleteError {
 /// [`PreDeleteError::TenantsLeft`] if there are any.
 pub async fn check(client: &Client, namespaces: &Namespaces) -> Result<(), PreDeleteError> {
     let mut names = Vec::new();
+    let single = !namespaces.0.is_empty();
     for api in namespaces.apis::<VoicemailTenant>(client) {
         match within_deadline("list the tenants", api.list(&ListParams::default())).await {
             Ok(list) => names.extend(list.items.iter().map(name_of)),
             // Without the kind there are no tenants.
             Err(error) if error.is_unknown_kind() => {}
+            // The Role went with its namespace, or somebody took it: then tenants there have no operator anyway.
+            Err(error) if single && error.is_forbidden() => {
+                eprintln!(
+                    "left out, as the operator has no rights there, or it is gone: {}",
+                    api.resource_url()
+                );
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -8,6 +8,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
 use kube::api::DeleteParams;
 use voicemail_operator::api::VoicemailTenant;
 use voicemail_operator::api::conditions::{ConditionStatus, READY, find_condition};
@@ -134,20 +136,23 @@ async fn without_cluster_wide_rights_nothing_cluster_wide_is_rendered() {
     }
 }
 
-/// A release in a namespace of its own, which watches that namespace alone.
+/// A release in a namespace of its own, which watches that namespace and a second one.
 struct Release {
     cluster: Cluster,
     image: ImageRef,
     namespace: TestNamespace,
+    second: String,
 }
 
 impl Release {
-    async fn prepare() -> Self {
+    /// And the second namespace, to be removed.
+    async fn prepare() -> (Self, TestNamespace) {
         voicemail_tests::install_crypto();
         let (cluster, image) = prepare_cluster().await.unwrap();
         let namespace = TestNamespace::create(cluster.config().await.unwrap(), "chart").await.unwrap();
         keep_out(&cluster, namespace.name()).unwrap();
-        Self { cluster, image, namespace }
+        let second = TestNamespace::create(cluster.config().await.unwrap(), "chart-too").await.unwrap();
+        (Self { cluster, image, namespace, second: second.name().to_owned() }, second)
     }
 
     fn helm(&self, arguments: &[&str]) -> anyhow::Result<String> {
@@ -160,7 +165,7 @@ impl Release {
         let sets = [
             format!("image.repository={}", self.image.repository()),
             format!("image.tag={}", self.image.tag()),
-            format!("watchNamespaces={{{}}}", self.namespace.name()),
+            format!("watchNamespaces={{{},{}}}", self.namespace.name(), self.second),
             "clusterName=chart,roles.create=false,replicas=1".to_owned(),
         ];
         let mut arguments = vec!["upgrade", "--install", RELEASE, &chart, "--wait", "--timeout", "2m"];
@@ -186,7 +191,7 @@ impl Release {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled_once_no_tenant_needs_it() {
-    let release = Release::prepare().await;
+    let (release, second) = Release::prepare().await;
     let notes = release.upgrade(&[]).unwrap();
     assert!(notes.contains("Back up first") && notes.contains(release.namespace.name()), "{notes}");
     assert!(release.crds().contains("helm.sh/resource-policy: keep"));
@@ -206,6 +211,7 @@ async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled_once_no_ten
     release.helm(&["rollback", RELEASE, "1", "--wait", "--timeout", "2m"]).unwrap();
     assert_eq!(release.log_level().await, "info");
 
+    drop(second);
     let refused = release.helm(&["uninstall", RELEASE, "--wait", "--timeout", "2m"]);
     assert!(refused.is_err(), "uninstalled although a tenant needs the operator");
     assert!(release.namespace.api::<Deployment>().get_opt(RELEASE).await.unwrap().is_some());
@@ -217,6 +223,9 @@ async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled_once_no_ten
 
     tenants.delete("acme", &DeleteParams::default()).await.unwrap();
     wait_gone(&tenants, "acme", DEADLINE).await.unwrap();
+    // A watched namespace that is gone holds nothing up.
+    let namespaces = Api::<Namespace>::all(release.namespace.client());
+    wait_gone(&namespaces, &release.second, DEADLINE).await.unwrap();
     release.helm(&["uninstall", RELEASE, "--wait", "--timeout", "2m"]).unwrap();
     wait_gone(&release.namespace.api::<Deployment>(), RELEASE, DEADLINE).await.unwrap();
     assert!(

@@ -1,6 +1,6 @@
 //! One register: a run that came through the API or the `gdpr` command is shown as a `GdprRequest` too.
 //!
-//! Once a minute the cores of every tenant that is ready are asked, without a token, for the mark that changes with any
+//! Once a minute, or in two where there are a thousand, the cores of every tenant that is ready are asked, without a token, for the mark that changes with any
 //! case. Where it did, the recent cases are listed, and each run that no resource opened or shows gets an object with
 //! `run` and the label `voicemail.dev/origin: api`. Its name follows from the run, so that two operators make one. It goes
 //! a month after its end; an older run is not shown again. A case whose id a resource can't hold stays in the tenant's own
@@ -31,6 +31,10 @@ use voicemail_core::gdpr_api::{CaseView, Operation, RunView};
 /// Label of a mirror, with the door that its run came through.
 pub const ORIGIN_LABEL: &str = "voicemail.dev/origin";
 const PAUSE: Duration = Duration::from_secs(60);
+/// So much longer for each tenant: a thousand are asked every two minutes.
+const PAUSE_EACH: Duration = Duration::from_millis(60);
+/// Between two tenants with news: after a start all have some, and others' reconciles must get their turn.
+const BREATH: Duration = Duration::from_millis(50);
 /// Tenants whose cores are asked at the same time.
 const AT_A_TIME: usize = 8;
 /// A deadline is at most three months and a few days long.
@@ -52,9 +56,10 @@ pub async fn keep_up(
 ) {
     let mut known = Known::default();
     loop {
+        let many = u32::try_from(tenants.len()).unwrap_or(u32::MAX);
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(jittered(PAUSE)) => {}
+            () = tokio::time::sleep(jittered(PAUSE + PAUSE_EACH * many)) => {}
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -95,6 +100,7 @@ async fn look(
         if !news {
             continue;
         }
+        tokio::time::sleep(BREATH).await;
         match show_cases(context, tenant, &mut known.made).await {
             Ok(()) => {
                 known.marks.extend(marks.map(|marks| (uid, marks)));

@@ -7,8 +7,13 @@ use crate::model::TenantDocument;
 use crate::store::documents::Decision;
 use crate::store::patience::delete;
 use crate::store::{Key, StoreError};
-use futures::TryStreamExt;
+use futures::stream::{self, TryChunksError};
+use futures::{StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
+
+/// Objects that are listed before they are deleted, and those that are at the same time.
+const BATCH: usize = 1_000;
+const AT_A_TIME: usize = 8;
 
 /// Takes a cluster from the tenant document; its data stays. False if it wasn't there.
 ///
@@ -25,7 +30,7 @@ pub(in crate::admin) async fn deregister(context: &Context, cluster: &str) -> Re
     context.documents().update(&Key::tenant(), forget).await
 }
 
-/// Removes everything; `show` gets the region and how many went so far, every thousand. Returns what is left, which
+/// Removes everything; `show` gets the region and how many went so far, every thousand and at the end. Returns what is left, which
 /// is none unless somebody writes meanwhile.
 ///
 /// # Errors
@@ -37,14 +42,15 @@ pub(in crate::admin) async fn remove(
     let mut gone: BTreeMap<String, u64> = BTreeMap::new();
     for (region, prefix) in places(context) {
         let store = context.region(&region)?;
-        let keys: Vec<String> = store.list(prefix).try_collect().await?;
-        for key in keys.iter().filter_map(|key| Key::listed(key)) {
-            delete(store.as_ref(), context.world(), &key).await?;
+        // In batches: the keys of a million objects would fill the memory of a small pod.
+        let mut batches = store.list(prefix).try_chunks(BATCH);
+        while let Some(batch) = batches.try_next().await.map_err(|TryChunksError(_, error)| error)? {
+            let keys: Vec<Key> = batch.iter().filter_map(|key| Key::listed(key)).collect();
+            let deletions = keys.iter().map(|key| delete(store.as_ref(), context.world(), key));
+            stream::iter(deletions).map(Ok).try_for_each_concurrent(AT_A_TIME, |deletion| deletion).await?;
             let count = gone.entry(region.clone()).or_default();
-            *count += 1;
-            if count.is_multiple_of(1_000) {
-                show(&region, *count);
-            }
+            *count += keys.len() as u64;
+            show(&region, *count);
         }
     }
     let left = count_objects(context).await?;
