@@ -27,7 +27,6 @@ use voicemail_operator::tenant::children::Children;
 use voicemail_operator::tenant::kinds::MissingKinds;
 use voicemail_operator::tenant::ledger::Ledgers;
 use voicemail_operator::tenant::looks::Looks;
-use voicemail_operator::tenant::namespaces::StandingNamespaces;
 use voicemail_operator::tenant::orphans::Orphans;
 use voicemail_operator::tenant::rollout::RolloutBudget;
 use voicemail_operator::tenant::words::Words;
@@ -149,7 +148,6 @@ async fn build_context(client: Client, settings: Settings, metrics: Arc<Metrics>
         kinds: MissingKinds::default(),
         looks: Looks::default(),
         children: Children::default(),
-        namespaces: StandingNamespaces::default(),
         orphans: Orphans::default(),
         words: Words::default(),
         ledgers: Ledgers::default(),

@@ -22,7 +22,6 @@ use crate::tenant::children::Children;
 use crate::tenant::kinds::MissingKinds;
 use crate::tenant::ledger::Ledgers;
 use crate::tenant::looks::Looks;
-use crate::tenant::namespaces::StandingNamespaces;
 use crate::tenant::orphans::Orphans;
 use crate::tenant::rollout::{Image, RolloutBudget};
 use crate::tenant::words::Words;
@@ -75,8 +74,6 @@ pub struct Context {
     pub words: Words,
     /// What is known of the tenants' children.
     pub children: Children,
-    /// Namespaces that weren't being deleted a moment ago.
-    pub namespaces: StandingNamespaces,
     /// Children under names that no tenant wants.
     pub orphans: Orphans,
     /// Which tenants move to a newer image.

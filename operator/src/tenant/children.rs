@@ -128,8 +128,6 @@ pub struct PodNote {
 /// What a reconcile begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begun {
-    /// A child or a pod went since the last one began, or none is known.
-    pub lost: bool,
     troubles: u64,
 }
 
@@ -251,8 +249,8 @@ impl Children {
     pub fn begin(&self, tenant: &VoicemailTenant) -> Begun {
         self.family_of(tenant, |family| {
             family.rest = None;
-            let lost = std::mem::take(&mut family.lost) || family.members.is_empty();
-            Begun { lost, troubles: troubles(family) }
+            family.lost = false;
+            Begun { troubles: troubles(family) }
         })
     }
 

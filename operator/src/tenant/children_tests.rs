@@ -65,8 +65,6 @@ fn a_child_that_goes_or_comes_is_news() {
     children.note_gone(KIND, "voice", "acme", "acme-voicemail");
     children.note("Service", "voice", "acme", "other", version(1));
     assert!(children.rest(&acme, now).is_none());
-    assert!(children.begin(&acme).lost);
-    assert!(!children.begin(&acme).lost, "it was told once");
 }
 
 #[test]

@@ -27,7 +27,6 @@ pub mod drift;
 pub mod kinds;
 pub mod ledger;
 pub mod looks;
-pub mod namespaces;
 #[cfg(test)]
 mod object_store_tests;
 pub mod observe;
@@ -123,7 +122,9 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     let read = within_deadline("read the tenant", api.get_opt(&cached.name_any())).await?;
     let Some(tenant) = read else { return Ok(Action::await_change()) };
     let ours = tenant.finalizers().iter().any(|name| name == FINALIZER);
-    if tenant.metadata.deletion_timestamp.is_none() && goes_with_namespace(&tenant, begun, context).await? {
+    if tenant.metadata.deletion_timestamp.is_none()
+        && deletion::let_go_with_namespace(&context.client, &tenant).await?
+    {
         return Ok(Action::await_change());
     }
     context.metrics.set_paused(&tenant.uid().unwrap_or_default(), is_paused(&tenant));
@@ -142,23 +143,6 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
         }
         (false, true) => settle(&tenant, begun, context).await,
     }
-}
-
-/// Whether the tenant's namespace ends, and so it was let go. A tenant that lost nothing needn't ask each time.
-async fn goes_with_namespace(
-    tenant: &VoicemailTenant,
-    begun: Begun,
-    context: &Context,
-) -> Result<bool, CallError> {
-    let (namespace, now) = (tenant.namespace().unwrap_or_default(), Instant::now());
-    if !begun.lost && context.namespaces.stood_lately(&namespace, now) {
-        return Ok(false);
-    }
-    let ends = deletion::let_go_with_namespace(&context.client, tenant).await?;
-    if !ends {
-        context.namespaces.note(&namespace, now);
-    }
-    Ok(ends)
 }
 
 /// Brings a tenant that has our finalizer to what its spec says, and leaves it alone then until there is news.

@@ -141,7 +141,9 @@ pub fn note_of(pod: &Pod) -> PodNote {
     let refused = seen.cannot_start.map(|(reason, message)| format!("{reason}: {message}"));
     let address = running_address(pod);
     let unready = (address.is_some() && !is_ready(pod)).then(|| "it runs and isn't ready".to_owned());
-    PodNote { address, trouble: refused.or(seen.unschedulable).or(unready) }
+    // Pods go first when their namespace ends, and the operator's rights there soon after: that mustn't be missed.
+    let going = seen.terminating.then(|| "it goes".to_owned());
+    PodNote { address, trouble: going.or(refused).or(seen.unschedulable).or(unready) }
 }
 
 fn is_ready(pod: &Pod) -> bool {
