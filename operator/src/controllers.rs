@@ -107,15 +107,17 @@ fn tenant_controller(
     let noting = queue.clone();
     let tenants = tenants.inspect_ok(move |tenant| noted(&noting, &[ObjectRef::from_obj(tenant)]));
     let controller = Controller::for_stream(tenants, store.clone());
-    let controller = watch_children::<ServiceAccount>(controller, context, queue, namespace);
-    let controller = watch_children::<ConfigMap>(controller, context, queue, namespace);
-    let controller = watch_children::<PersistentVolumeClaim>(controller, context, queue, namespace);
-    let controller = watch_children::<Service>(controller, context, queue, namespace);
-    let controller = watch_children::<PodDisruptionBudget>(controller, context, queue, namespace);
-    let controller = watch_children::<NetworkPolicy>(controller, context, queue, namespace);
-    let controller = watch_children::<HorizontalPodAutoscaler>(controller, context, queue, namespace);
-    let controller = watch_deployments(controller, context, queue, namespace);
-    let controller = watch_pods(controller, context, queue, namespace);
+    let controller = watch_metadata::<ServiceAccount>(controller, context, queue, namespace);
+    let controller = watch_metadata::<ConfigMap>(controller, context, queue, namespace);
+    let controller = watch_metadata::<PersistentVolumeClaim>(controller, context, queue, namespace);
+    let controller = watch_metadata::<Service>(controller, context, queue, namespace);
+    let controller = watch_metadata::<PodDisruptionBudget>(controller, context, queue, namespace);
+    let controller = watch_metadata::<NetworkPolicy>(controller, context, queue, namespace);
+    let controller = watch_metadata::<HorizontalPodAutoscaler>(controller, context, queue, namespace);
+    // Whether a Deployment's pods serve, why a pod can't start and where it is reached is in no metadata.
+    let note = note_versions(context, Deployment::KIND, namespace, Version::of_deployment);
+    let controller = watch_children(controller, context, queue, namespace, note);
+    let controller = watch_children(controller, context, queue, namespace, note_pods(context, namespace));
     (watch_ended_requests(controller, context, queue, namespace), store)
 }
 
@@ -144,12 +146,32 @@ fn watch_ended_requests(
     })
 }
 
-fn child_labels() -> String {
-    format!("{MANAGED_BY_LABEL}={MANAGER},{TENANT_LABEL}")
+/// Watches what belongs to tenants, and wakes them. `note` keeps what is known of it up to date.
+fn watch_children<W>(
+    controller: Controller<Guarded<VoicemailTenant>>,
+    context: &Context,
+    queue: &Arc<Queue>,
+    namespace: Option<&str>,
+    note: impl Fn(&Event<W>) + Send + 'static,
+) -> Controller<Guarded<VoicemailTenant>>
+where
+    W: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    W: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let labels = format!("{MANAGED_BY_LABEL}={MANAGER},{TENANT_LABEL}");
+    let children =
+        watch_labelled(scoped::<W>(&context.client, namespace), labels, context.metrics.clone(), note);
+    let queue = queue.clone();
+    controller.watches_stream(children, move |child: W| {
+        let (_, tenant) = place_of(&child)?;
+        let woken = sibling::<_, VoicemailTenant>(&child, &tenant);
+        noted(&queue, std::slice::from_ref(&woken));
+        Some(woken)
+    })
 }
 
-/// Watches children of a kind by their metadata.
-fn watch_children<K>(
+/// Of kinds whose metadata tell all that matters.
+fn watch_metadata<K>(
     controller: Controller<Guarded<VoicemailTenant>>,
     context: &Arc<Context>,
     queue: &Arc<Queue>,
@@ -159,62 +181,12 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + k8s_openapi::Resource,
     K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let api = scoped::<PartialObjectMeta<K>>(&context.client, namespace);
-    let note = note_versions(context, K::KIND, namespace, |child: &PartialObjectMeta<K>| {
-        Version::of(&child.metadata)
-    });
-    let children = watch_labelled(api, child_labels(), context.metrics.clone(), note);
-    let (noting, queue) = (context.clone(), queue.clone());
-    controller.watches_stream(children, move |child: PartialObjectMeta<K>| {
-        if let Some((namespace, tenant)) = place_of(&child) {
-            noting.orphans.note(K::KIND, &namespace, &tenant, &child.name_any());
-        }
-        wake_tenant(&queue, &child)
-    })
+    let version = |child: &PartialObjectMeta<K>| Version::of(&child.metadata);
+    let note = note_versions(context, K::KIND, namespace, version);
+    watch_children(controller, context, queue, namespace, note)
 }
 
-/// Watches Deployments whole: whether their pods serve is in no metadata.
-fn watch_deployments(
-    controller: Controller<Guarded<VoicemailTenant>>,
-    context: &Arc<Context>,
-    queue: &Arc<Queue>,
-    namespace: Option<&str>,
-) -> Controller<Guarded<VoicemailTenant>> {
-    let api = scoped::<Deployment>(&context.client, namespace);
-    let note = note_versions(context, Deployment::KIND, namespace, Version::of_deployment);
-    let deployments = watch_labelled(api, child_labels(), context.metrics.clone(), note);
-    let queue = queue.clone();
-    controller.watches_stream(deployments, move |deployment: Deployment| wake_tenant(&queue, &deployment))
-}
-
-/// Watches pods whole: why one can't start and where it is reached is in no metadata.
-fn watch_pods(
-    controller: Controller<Guarded<VoicemailTenant>>,
-    context: &Arc<Context>,
-    queue: &Arc<Queue>,
-    namespace: Option<&str>,
-) -> Controller<Guarded<VoicemailTenant>> {
-    let api = scoped::<Pod>(&context.client, namespace);
-    let noting = context.clone();
-    let note = move |event: &Event<Pod>| match event {
-        Event::Apply(pod) | Event::InitApply(pod) => {
-            if let Some((namespace, tenant)) = place_of(pod) {
-                noting.children.note_pod(&namespace, &tenant, &pod.name_any(), note_of(pod));
-            }
-        }
-        Event::Delete(pod) => {
-            if let Some((namespace, tenant)) = place_of(pod) {
-                noting.children.note_pod_gone(&namespace, &tenant, &pod.name_any());
-            }
-        }
-        Event::Init | Event::InitDone => {}
-    };
-    let pods = watch_labelled(api, child_labels(), context.metrics.clone(), note);
-    let queue = queue.clone();
-    controller.watches_stream(pods, move |pod: Pod| wake_tenant(&queue, &pod))
-}
-
-/// Keeps what is known of the children up to date with a watch.
+/// Keeps what is known of the children of a kind up to date.
 fn note_versions<W: Resource>(
     context: &Arc<Context>,
     kind: &'static str,
@@ -226,14 +198,30 @@ fn note_versions<W: Resource>(
         Event::Init => context.children.begin_list(kind, scope.as_deref()),
         Event::InitDone => context.children.end_list(kind, scope.as_deref()),
         Event::Apply(child) | Event::InitApply(child) => {
-            if let Some((namespace, tenant)) = place_of(child) {
-                context.children.note(kind, &namespace, &tenant, &child.name_any(), version(child));
-            }
+            let Some((namespace, tenant)) = place_of(child) else { return };
+            context.orphans.note(kind, &namespace, &tenant, &child.name_any());
+            context.children.note(kind, &namespace, &tenant, &child.name_any(), version(child));
         }
         Event::Delete(child) => {
-            if let Some((namespace, tenant)) = place_of(child) {
-                context.children.note_gone(kind, &namespace, &tenant, &child.name_any());
-            }
+            let Some((namespace, tenant)) = place_of(child) else { return };
+            context.children.note_gone(kind, &namespace, &tenant, &child.name_any());
+        }
+    }
+}
+
+/// Keeps what is known of the pods up to date.
+fn note_pods(context: &Arc<Context>, scope: Option<&str>) -> impl Fn(&Event<Pod>) + Send + 'static {
+    let (context, scope) = (context.clone(), scope.map(str::to_owned));
+    move |event| match event {
+        Event::Init => context.children.begin_list(Pod::KIND, scope.as_deref()),
+        Event::InitDone => context.children.end_list(Pod::KIND, scope.as_deref()),
+        Event::Apply(pod) | Event::InitApply(pod) => {
+            let Some((namespace, tenant)) = place_of(pod) else { return };
+            context.children.note_pod(&namespace, &tenant, &pod.name_any(), note_of(pod));
+        }
+        Event::Delete(pod) => {
+            let Some((namespace, tenant)) = place_of(pod) else { return };
+            context.children.note_pod_gone(&namespace, &tenant, &pod.name_any());
         }
     }
 }
@@ -241,13 +229,6 @@ fn note_versions<W: Resource>(
 /// The namespace and the tenant of a child.
 fn place_of<W: Resource>(child: &W) -> Option<(String, String)> {
     Some((child.namespace().unwrap_or_default(), child.labels().get(TENANT_LABEL)?.clone()))
-}
-
-fn wake_tenant<W: Resource>(queue: &Queue, child: &W) -> Option<ObjectRef<Guarded<VoicemailTenant>>> {
-    let tenant = child.labels().get(TENANT_LABEL)?;
-    let woken = sibling::<_, VoicemailTenant>(child, tenant);
-    noted(queue, std::slice::from_ref(&woken));
-    Some(woken)
 }
 
 fn request_controller(

@@ -160,6 +160,20 @@ pub struct Readiness {
     pub gdpr_mark: Option<String>,
 }
 
+impl Readiness {
+    /// Not ready, for that reason, and nothing else is known.
+    pub fn not(reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            ready: false,
+            reason: reason.to_owned(),
+            message: message.into(),
+            store_id: None,
+            regions: Vec::new(),
+            gdpr_mark: None,
+        }
+    }
+}
+
 /// Whether a region's store answers.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -238,12 +252,9 @@ impl Core {
     pub async fn readiness(&self) -> Readiness {
         let store_id = Some(self.context.identity().store_id.clone());
         let not = |reason: &str, message: String| Readiness {
-            ready: false,
-            reason: reason.into(),
-            message,
             store_id: store_id.clone(),
             regions: list_health(&self.context),
-            gdpr_mark: None,
+            ..Readiness::not(reason, message)
         };
         match self.context.guard_clock().await {
             Err(error @ GuardError::Skew { .. }) => not("ClockSkew", error.to_string()),

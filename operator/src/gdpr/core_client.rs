@@ -111,8 +111,8 @@ impl Cores {
             return Ok(core);
         }
         let core = Arc::new(connect(client, settings, tenant).await?);
+        self.drop_old();
         let mut kept = self.lock();
-        kept.retain(|_, (since, _)| since.elapsed() < KEPT);
         let oldest = kept.iter().min_by_key(|(_, (since, _))| *since).map(|(uid, _)| uid.clone());
         if let Some(oldest) = oldest.filter(|_| kept.len() >= MOST_KEPT) {
             kept.remove(&oldest);

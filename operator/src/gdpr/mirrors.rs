@@ -1,26 +1,26 @@
 //! One register: a run that came through the API or the `gdpr` command is shown as a `GdprRequest` too.
 //!
-//! Once a minute, or in two where there are a thousand, the cores of every tenant that is ready are asked, without a token, for the mark that changes with any
-//! case. Where it did, the recent cases are listed, and each run that no resource opened or shows gets an object with
-//! `run` and the label `voicemail.dev/origin: api`. Its name follows from the run, so that two operators make one. It goes
-//! a month after its end; an older run is not shown again. A case whose id a resource can't hold stays in the tenant's own
-//! register alone.
+//! Once a minute, or in two where there are a thousand, the cores of every tenant that is ready are asked, without a
+//! token, for the mark that changes with any case. Where it did, the recent cases are listed, and each run that no
+//! resource opened or shows gets an object with `run` and the label `voicemail.dev/origin: api`. Its name follows from the
+//! run, so that two operators make one. It goes a month after its end; an older run is not shown again. A case whose id a
+//! resource can't hold stays in the tenant's own register alone.
 //!
 //! What can go wrong: a core is silent, or of a version that has no mark. Then its cases are listed each time.
 
 use super::core_client::{Core, CoreError};
-use crate::api::conditions::{ConditionStatus, READY, find_condition};
 use crate::api::{GdprOperation, GdprRequest, VoicemailTenant};
 use crate::calls::within_deadline;
 use crate::runtime::streams::Guarded;
 use crate::runtime::{Context, jittered};
 use crate::tenant::observe::ask_core;
+use crate::tenant::status::serves;
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt;
 use jiff::{Timestamp, ToSpan};
 use kube::api::{ListParams, PostParams};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -84,55 +84,52 @@ async fn look(
     waker: &Waker,
     known: &mut Known,
 ) {
+    let all = tenants.state();
     let ready: Vec<_> =
-        tenants.state().into_iter().filter(|tenant| tenant.0.as_ref().is_ok_and(is_ready)).collect();
-    let uids: HashSet<String> = ready.iter().filter_map(|tenant| tenant.meta().uid.clone()).collect();
+        all.iter().filter_map(|tenant| tenant.0.as_ref().ok()).filter(|tenant| serves(tenant)).collect();
+    let uids: HashSet<String> = ready.iter().filter_map(|tenant| tenant.uid()).collect();
     known.marks.retain(|uid, _| uids.contains(uid));
-    let asked =
-        ready.iter().map(|tenant| async move { (tenant, read_marks(context, tenant.as_ref()).await) });
+    let asked = ready.into_iter().map(|tenant| async move { (tenant, read_marks(context, tenant).await) });
     let mut answers = futures::stream::iter(asked).buffer_unordered(AT_A_TIME);
     while let Some((tenant, marks)) = answers.next().await {
-        let Ok(tenant) = &tenant.0 else { continue };
-        let (uid, namespace, name) =
-            (tenant.uid().unwrap_or_default(), tenant.namespace().unwrap_or_default(), tenant.name_any());
-        let news = marks.is_none() || known.marks.get(&uid) != marks.as_ref();
-        context.ledgers.note_marks(&namespace, &name, marks.is_some(), news);
-        if !news {
-            continue;
-        }
-        tokio::time::sleep(BREATH).await;
-        match show_cases(context, tenant, &mut known.made).await {
-            Ok(()) => {
-                known.marks.extend(marks.map(|marks| (uid, marks)));
-                context.children.wake(&namespace, &name);
-                // Nobody listens any more only when the operator ends.
-                let _ = waker.unbounded_send(ObjectRef::new(&name).within(&namespace));
-            }
-            Err(error) => {
-                tracing::warn!(
-                    tenant = name,
-                    reason = error.reason(),
-                    "cases of other doors aren't shown now"
-                );
-            }
+        if let Err(error) = take_news(context, tenant, marks, waker, known).await {
+            let (reason, name) = (error.reason(), tenant.name_any());
+            tracing::warn!(tenant = name, reason, "cases of other doors aren't shown now");
         }
     }
+}
+
+/// Shows a tenant's cases and wakes it, if its cores have other marks than at the last look, or none.
+async fn take_news(
+    context: &Context,
+    tenant: &VoicemailTenant,
+    marks: Option<BTreeSet<String>>,
+    waker: &Waker,
+    known: &mut Known,
+) -> Result<(), CoreError> {
+    let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
+    let uid = tenant.uid().unwrap_or_default();
+    let news = marks.is_none() || known.marks.get(&uid) != marks.as_ref();
+    context.ledgers.note_marks(&namespace, &name, marks.is_some(), news);
+    if !news {
+        return Ok(());
+    }
+    tokio::time::sleep(BREATH).await;
+    show_cases(context, tenant, &mut known.made).await?;
+    known.marks.extend(marks.map(|marks| (uid, marks)));
+    context.children.wake(&namespace, &name);
+    // Nobody listens any more only when the operator ends.
+    let _ = waker.unbounded_send(ObjectRef::new(&name).within(&namespace));
+    Ok(())
 }
 
 /// The marks of all of a tenant's cores; none unless each of them gives one.
-async fn read_marks<K: Resource>(context: &Context, tenant: &K) -> Option<BTreeSet<String>> {
-    let (namespace, name) = (tenant.meta().namespace.as_deref()?, tenant.meta().name.as_deref()?);
+async fn read_marks(context: &Context, tenant: &VoicemailTenant) -> Option<BTreeSet<String>> {
     let mut marks = BTreeSet::new();
-    for address in context.children.addresses(namespace, name) {
+    for address in context.children.addresses(&tenant.namespace().unwrap_or_default(), &tenant.name_any()) {
         marks.insert(ask_core(&context.http, address).await?.gdpr_mark?);
     }
     (!marks.is_empty()).then_some(marks)
-}
-
-fn is_ready(tenant: &VoicemailTenant) -> bool {
-    let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice());
-    let ready = find_condition(conditions.unwrap_or_default(), READY);
-    ready.is_some_and(|ready| ready.status == ConditionStatus::True)
 }
 
 async fn show_cases(

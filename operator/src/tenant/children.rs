@@ -9,8 +9,11 @@
 //! news, or nothing yet, and the child is read as if nothing were known. While a watch lists anew, nothing is known of
 //! its kind.
 
+use super::status::has_settled;
 use crate::api::VoicemailTenant;
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
+use k8s_openapi::Resource as _;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -37,8 +40,7 @@ impl Version {
 
     /// Of a Deployment: also whether its pods serve, and why they can't be made.
     pub fn of_deployment(deployment: &Deployment) -> Self {
-        let status = deployment.status.clone().unwrap_or_default();
-        Self::with(&deployment.metadata, hash_of(&describe(deployment, &status)))
+        Self::with(&deployment.metadata, hash_of(&describe(deployment)))
     }
 
     fn with(metadata: &ObjectMeta, more: u64) -> Self {
@@ -61,16 +63,12 @@ impl Version {
     }
 }
 
-fn describe(deployment: &Deployment, status: &DeploymentStatus) -> String {
-    let desired = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    let all = |count: Option<i32>| count.unwrap_or(0) == desired;
-    let settled = status.observed_generation >= deployment.metadata.generation
-        && all(status.replicas)
-        && all(status.updated_replicas)
-        && all(status.ready_replicas);
-    let failures = status.conditions.iter().flatten().filter(|condition| condition.type_ == "ReplicaFailure");
+fn describe(deployment: &Deployment) -> String {
+    let desired = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
+    let conditions = deployment.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let failures = conditions.filter(|condition| condition.type_ == "ReplicaFailure");
     let words: Vec<_> = failures.map(|failure| (&failure.status, &failure.reason)).collect();
-    format!("{settled} {words:?}")
+    format!("{} {words:?}", has_settled(deployment, desired))
 }
 
 fn hash_of(value: &impl Hash) -> u64 {
@@ -138,6 +136,23 @@ struct State {
     complete: HashSet<(&'static str, Option<String>)>,
 }
 
+impl State {
+    /// Whether a watch that sees this namespace has listed everything of that kind.
+    fn is_complete(&self, kind: &'static str, namespace: &str) -> bool {
+        [None, Some(namespace.to_owned())].into_iter().any(|scope| self.complete.contains(&(kind, scope)))
+    }
+
+    /// The families that a watch sees.
+    fn within(&mut self, scope: Option<&str>) -> impl Iterator<Item = &mut Family> {
+        let seen = move |namespace: &str| scope.is_none_or(|scope| scope == namespace);
+        self.families.iter_mut().filter(move |((namespace, _), _)| seen(namespace)).map(|(_, family)| family)
+    }
+
+    fn family(&self, namespace: &str, tenant: &str) -> Option<&Family> {
+        self.families.get(&(namespace.to_owned(), tenant.to_owned()))
+    }
+}
+
 /// The children of all tenants, by namespace and tenant.
 #[derive(Debug, Default)]
 pub struct Children(Mutex<State>);
@@ -147,10 +162,12 @@ impl Children {
     pub fn begin_list(&self, kind: &'static str, scope: Option<&str>) {
         let mut state = self.lock();
         state.complete.remove(&(kind, scope.map(str::to_owned)));
-        let in_scope = |namespace: &String| scope.is_none_or(|scope| scope == namespace);
-        for (_, family) in state.families.iter_mut().filter(|((namespace, _), _)| in_scope(namespace)) {
+        for family in state.within(scope) {
             let of_kind = family.members.iter_mut().filter(|((member, _), _)| *member == kind);
             of_kind.for_each(|(_, known)| known.seen = None);
+            if kind == Pod::KIND {
+                family.pods.clear();
+            }
         }
     }
 
@@ -158,8 +175,7 @@ impl Children {
     pub fn end_list(&self, kind: &'static str, scope: Option<&str>) {
         let mut state = self.lock();
         state.complete.insert((kind, scope.map(str::to_owned)));
-        let in_scope = |namespace: &String| scope.is_none_or(|scope| scope == namespace);
-        for (_, family) in state.families.iter_mut().filter(|((namespace, _), _)| in_scope(namespace)) {
+        for family in state.within(scope) {
             let before = family.members.len();
             family.members.retain(|(member, _), known| *member != kind || known.seen.is_some());
             family.lost |= family.members.len() < before;
@@ -168,14 +184,14 @@ impl Children {
 
     /// A watch saw a child.
     pub fn note(&self, kind: &'static str, namespace: &str, tenant: &str, name: &str, version: Version) {
-        self.family(namespace, tenant, |family| {
+        self.change(namespace, tenant, |family| {
             family.members.entry((kind, name.to_owned())).or_default().seen = Some(version);
         });
     }
 
     /// A watch saw a child go.
     pub fn note_gone(&self, kind: &'static str, namespace: &str, tenant: &str, name: &str) {
-        self.family(namespace, tenant, |family| {
+        self.change(namespace, tenant, |family| {
             family.members.remove(&(kind, name.to_owned()));
             family.lost = true;
         });
@@ -183,14 +199,14 @@ impl Children {
 
     /// A watch saw a pod.
     pub fn note_pod(&self, namespace: &str, tenant: &str, name: &str, note: PodNote) {
-        self.family(namespace, tenant, |family| {
+        self.change(namespace, tenant, |family| {
             family.pods.insert(name.to_owned(), note);
         });
     }
 
     /// A watch saw a pod go.
     pub fn note_pod_gone(&self, namespace: &str, tenant: &str, name: &str) {
-        self.family(namespace, tenant, |family| {
+        self.change(namespace, tenant, |family| {
             family.pods.remove(name);
             family.lost = true;
         });
@@ -198,7 +214,9 @@ impl Children {
 
     /// Addresses of the tenant's pods that run.
     pub fn addresses(&self, namespace: &str, tenant: &str) -> Vec<std::net::IpAddr> {
-        self.family(namespace, tenant, |family| family.pods.values().filter_map(|pod| pod.address).collect())
+        let state = self.lock();
+        let pods = state.family(namespace, tenant).into_iter().flat_map(|family| family.pods.values());
+        pods.filter_map(|pod| pod.address).collect()
     }
 
     /// Whether a child is as it was when it was found right for this hash of what is wanted.
@@ -210,12 +228,11 @@ impl Children {
         name: &str,
         wanted: &str,
     ) -> bool {
-        self.family(namespace, tenant, |family| {
-            let known = family.members.get(&(kind, name.to_owned()));
-            known.is_some_and(|known| {
-                let matches = known.right.as_ref().is_some_and(|(_, hash)| hash == wanted);
-                matches && known.seen.is_some() && !known.is_news()
-            })
+        let state = self.lock();
+        let family = state.family(namespace, tenant);
+        family.and_then(|family| family.members.get(&(kind, name.to_owned()))).is_some_and(|known| {
+            let matches = known.right.as_ref().is_some_and(|(_, hash)| hash == wanted);
+            matches && known.seen.is_some() && !known.is_news()
         })
     }
 
@@ -228,26 +245,21 @@ impl Children {
         name: &str,
         (version, wanted): (Version, String),
     ) {
-        self.family(namespace, tenant, |family| {
+        self.change(namespace, tenant, |family| {
             family.members.entry((kind, name.to_owned())).or_default().right = Some((version, wanted));
         });
     }
 
     /// Whether the tenant surely has no child of that kind and name with our labels.
     pub fn is_absent(&self, kind: &'static str, namespace: &str, tenant: &str, name: &str) -> bool {
-        let complete = {
-            let state = self.lock();
-            [None, Some(namespace.to_owned())]
-                .into_iter()
-                .any(|scope| state.complete.contains(&(kind, scope)))
-        };
-        complete
-            && self.family(namespace, tenant, |family| !family.members.contains_key(&(kind, name.to_owned())))
+        let state = self.lock();
+        let known = |family: &Family| family.members.contains_key(&(kind, name.to_owned()));
+        state.is_complete(kind, namespace) && !state.family(namespace, tenant).is_some_and(known)
     }
 
     /// A reconcile begins.
     pub fn begin(&self, tenant: &VoicemailTenant) -> Begun {
-        self.family_of(tenant, |family| {
+        self.change_of(tenant, |family| {
             family.rest = None;
             family.lost = false;
             Begun { troubles: troubles(family) }
@@ -257,25 +269,25 @@ impl Children {
     /// A reconcile of the tenant as it is here has ended well, and the next look is due then.
     pub fn end(&self, tenant: &VoicemailTenant, begun: Begun, until: Instant) {
         let rest = Rest { tenant: mark(tenant), troubles: begun.troubles, until };
-        self.family_of(tenant, |family| family.rest = Some(rest));
+        self.change_of(tenant, |family| family.rest = Some(rest));
     }
 
     /// How long the tenant may be left alone, because nothing has changed since its last reconcile; none when it must
     /// be looked at now.
     pub fn rest(&self, tenant: &VoicemailTenant, now: Instant) -> Option<Duration> {
-        self.family_of(tenant, |family| {
-            let rest = family.rest.as_ref()?;
-            let quiet = rest.tenant == mark(tenant)
-                && rest.troubles == troubles(family)
-                && !family.lost
-                && !family.members.values().any(Known::is_news);
-            rest.until.checked_duration_since(now).filter(|left| quiet && !left.is_zero())
-        })
+        let state = self.lock();
+        let family = state.family(&tenant.namespace().unwrap_or_default(), &tenant.name_any())?;
+        let rest = family.rest.as_ref()?;
+        let quiet = rest.tenant == mark(tenant)
+            && rest.troubles == troubles(family)
+            && !family.lost
+            && !family.members.values().any(Known::is_news);
+        rest.until.checked_duration_since(now).filter(|left| quiet && !left.is_zero())
     }
 
     /// The next look is due now.
     pub fn wake(&self, namespace: &str, tenant: &str) {
-        self.family(namespace, tenant, |family| family.rest = None);
+        self.change(namespace, tenant, |family| family.rest = None);
     }
 
     /// The tenant is gone; the watches tell of its children as they go.
@@ -283,11 +295,11 @@ impl Children {
         self.lock().families.remove(&(namespace.to_owned(), tenant.to_owned()));
     }
 
-    fn family_of<T>(&self, tenant: &VoicemailTenant, work: impl FnOnce(&mut Family) -> T) -> T {
-        self.family(&tenant.namespace().unwrap_or_default(), &tenant.name_any(), work)
+    fn change_of<T>(&self, tenant: &VoicemailTenant, work: impl FnOnce(&mut Family) -> T) -> T {
+        self.change(&tenant.namespace().unwrap_or_default(), &tenant.name_any(), work)
     }
 
-    fn family<T>(&self, namespace: &str, tenant: &str, work: impl FnOnce(&mut Family) -> T) -> T {
+    fn change<T>(&self, namespace: &str, tenant: &str, work: impl FnOnce(&mut Family) -> T) -> T {
         let mut state = self.lock();
         let key = (namespace.to_owned(), tenant.to_owned());
         let result = work(state.families.entry(key.clone()).or_default());

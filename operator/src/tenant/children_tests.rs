@@ -98,6 +98,17 @@ fn while_a_watch_lists_anew_nothing_is_known_of_its_kind() {
 }
 
 #[test]
+fn a_pod_that_went_while_its_watch_was_away_has_no_address() {
+    let (children, _, _) = resting();
+    let note = PodNote { address: Some([10, 0, 0, 1].into()), trouble: None };
+    children.note_pod("voice", "acme", "gone", note.clone());
+    children.begin_list("Pod", None);
+    children.note_pod("voice", "acme", "there", note);
+    children.end_list("Pod", None);
+    assert_eq!(children.addresses("voice", "acme").len(), 1);
+}
+
+#[test]
 fn a_child_that_went_while_its_watch_was_away_is_read_again() {
     let (children, acme, now) = resting();
     children.begin_list(KIND, None);

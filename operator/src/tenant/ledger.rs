@@ -1,8 +1,8 @@
 //! Keeps the ledger of erasures outside the store, so that a restored backup is found out and can be mended.
 //!
 //! Flow: a tenant that serves is asked for what followed the copy in Secret `TENANT-voicemail-ledger`: when one of its
-//! requests has ended, when a core's mark says that some case changed, and every ten minutes where cores have no marks. The copy is written only when it
-//! changes. The pods mount it and compare its head with their store's.
+//! requests has ended, when a core's mark says that some case changed, and every ten minutes where cores have no marks.
+//! The copy is written only when it changes. The pods mount it and compare its head with their store's.
 //!
 //! What can go wrong: the core doesn't answer, or the store doesn't follow the copy. Both are logged and the copy
 //! stays as it is; the next look repeats it. An erasure that the copy doesn't know yet is one that a restore of
@@ -35,6 +35,13 @@ struct Reading {
     told: bool,
 }
 
+impl Reading {
+    /// What the operator before this one kept was up to date.
+    fn done(now: Instant) -> Self {
+        Self { last: now, grown: false, told: false }
+    }
+}
+
 /// When each tenant's ledger was read last, by namespace and name.
 #[derive(Debug, Default)]
 pub struct Ledgers(Mutex<HashMap<(String, String), Reading>>);
@@ -53,8 +60,8 @@ impl Ledgers {
     }
 
     fn change(&self, namespace: &str, tenant: &str, change: impl FnOnce(&mut Reading)) {
-        let fresh = Reading { last: Instant::now(), grown: false, told: false };
-        change(self.lock().entry((namespace.to_owned(), tenant.to_owned())).or_insert(fresh));
+        let key = (namespace.to_owned(), tenant.to_owned());
+        change(self.lock().entry(key).or_insert(Reading::done(Instant::now())));
     }
 
     /// The tenant is gone.
@@ -65,8 +72,7 @@ impl Ledgers {
     /// Whether it is time to read it; if so, it counts as done.
     fn is_due(&self, plan: &Plan, now: Instant) -> bool {
         let mut read = self.lock();
-        // What the operator before this one kept was up to date.
-        let reading = read.entry(key(plan)).or_insert(Reading { last: now, grown: false, told: false });
+        let reading = read.entry(key(plan)).or_insert(Reading::done(now));
         let old = !reading.told && now.duration_since(reading.last) >= PAUSE;
         let due = reading.grown || old;
         if due {

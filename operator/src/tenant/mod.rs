@@ -5,8 +5,8 @@
 //! ```
 //!
 //! A reconcile of a tenant of which nothing is news asks nobody ([`children`]), and one of a tenant that is as it should
-//! be sends no mutating request. What a person must change
-//! becomes a condition; what a retry can mend becomes an error, and the work queue backs off.
+//! be sends no mutating request. What a person must change becomes a condition; what a retry can mend becomes an error,
+//! and the work queue backs off.
 
 pub mod access;
 pub mod access_secrets;
@@ -112,8 +112,7 @@ impl Classified for TenantError {
 /// # Errors
 /// [`TenantError`]; repeating helps.
 pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
-    let started = Instant::now();
-    if let Some(left) = context.children.rest(cached, started) {
+    if let Some(left) = context.children.rest(cached, Instant::now()) {
         return Ok(Action::requeue(left));
     }
     let api: Api<VoicemailTenant> =

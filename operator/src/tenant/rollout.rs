@@ -7,7 +7,8 @@
 //! What the budget knows is rebuilt from the tenants' status when an operator begins to lead. A tenant that doesn't
 //! serve anyway needs no place: it has nothing to lose, and must hold up nobody.
 
-use crate::api::conditions::{ConditionStatus, READY, RECONCILING, find_condition};
+use super::status::serves;
+use crate::api::conditions::{READY, RECONCILING, find_condition};
 use crate::api::{VoicemailTenant, VoicemailTenantStatus};
 use kube::ResourceExt;
 use std::collections::BTreeSet;
@@ -122,11 +123,6 @@ impl RolloutBudget {
 
 fn status_of(tenant: &VoicemailTenant) -> VoicemailTenantStatus {
     tenant.status.clone().unwrap_or_default()
-}
-
-fn serves(tenant: &VoicemailTenant) -> bool {
-    let status = status_of(tenant);
-    find_condition(&status.conditions, READY).is_some_and(|ready| ready.status == ConditionStatus::True)
 }
 
 /// It has the new image by default, and its pods don't all serve with it yet.

@@ -242,13 +242,20 @@ fn find_obstacle(
     Some(cause.map_or_else(|| Obstacle::new("RolloutInProgress", progress.clone(), false), with_progress))
 }
 
+/// Whether the tenant's status says that it serves.
+pub fn serves(tenant: &VoicemailTenant) -> bool {
+    let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    find_condition(conditions, READY).is_some_and(|ready| ready.status == ConditionStatus::True)
+}
+
 /// Whether all pods are of the newest template and serve, and their number is as wanted.
 pub fn is_settled(applied: &Applied) -> bool {
     let desired = applied.deployment().spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
     desired > 0 && has_settled(applied.deployment(), desired)
 }
 
-fn has_settled(deployment: &Deployment, desired: i32) -> bool {
+/// The same of a Deployment that wants so many.
+pub(super) fn has_settled(deployment: &Deployment, desired: i32) -> bool {
     let status = deployment_status(deployment);
     let seen = status.observed_generation >= deployment.metadata.generation;
     let all = |count: Option<i32>| count.unwrap_or(0) == desired;

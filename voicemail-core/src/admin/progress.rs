@@ -27,7 +27,7 @@ impl Progress {
     /// One that nobody asks.
     pub fn silent() -> Self {
         let begun = "the store is being looked at".to_owned();
-        Self(watch::Sender::new(describe(Self::ASKING, begun)))
+        Self(watch::Sender::new(Readiness::not(Self::ASKING, begun)))
     }
 
     /// Answers at that address for as long as the process runs.
@@ -48,24 +48,13 @@ impl Progress {
 
     /// Says it from now on.
     pub fn tell(&self, reason: &str, message: String) {
-        self.0.send_replace(describe(reason, message));
+        self.0.send_replace(Readiness::not(reason, message));
     }
 
     /// What it says.
     #[cfg(test)]
     pub(super) fn seen(&self) -> Readiness {
         self.0.borrow().clone()
-    }
-}
-
-fn describe(reason: &str, message: String) -> Readiness {
-    Readiness {
-        ready: false,
-        reason: reason.to_owned(),
-        message,
-        store_id: None,
-        regions: Vec::new(),
-        gdpr_mark: None,
     }
 }
 

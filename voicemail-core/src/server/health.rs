@@ -30,23 +30,12 @@ async fn readyz(State(app): State<App>) -> Response {
 
 async fn judge(app: &App) -> Readiness {
     match app.stage() {
-        Stage::Opening { reason, message } => not_ready(reason, &message),
-        Stage::Stopping(_) => not_ready(super::SHUTTING_DOWN, "this replica is being stopped"),
+        Stage::Opening { reason, message } => Readiness::not(reason, message),
+        Stage::Stopping(_) => Readiness::not(super::SHUTTING_DOWN, "this replica is being stopped"),
         Stage::Open(core) => match tokio::time::timeout(PATIENCE, core.readiness()).await {
             Ok(readiness) => readiness,
-            Err(_) => not_ready("StorageUnavailable", "the store didn't answer within 5 s"),
+            Err(_) => Readiness::not("StorageUnavailable", "the store didn't answer within 5 s"),
         },
-    }
-}
-
-fn not_ready(reason: &str, message: &str) -> Readiness {
-    Readiness {
-        ready: false,
-        reason: reason.into(),
-        message: message.into(),
-        store_id: None,
-        regions: Vec::new(),
-        gdpr_mark: None,
     }
 }
 

@@ -50,9 +50,14 @@ impl Applier<'_> {
         }
         let api: Api<K> = Api::namespaced(self.context.client.clone(), namespace);
         let live = self.converge_in(&api, K::KIND, desired).await?;
-        let version = Version::of(live.meta());
-        self.context.children.found_right(K::KIND, namespace, tenant, &name, (version, wanted));
+        self.remember(K::KIND, &name, Version::of(live.meta()), wanted);
         Ok(())
+    }
+
+    /// The child was found or made right; `wanted` is the hash of what it should be.
+    pub(super) fn remember(&self, kind: &'static str, name: &str, version: Version, wanted: String) {
+        let Plan { namespace, name: tenant, .. } = self.plan;
+        self.context.children.found_right(kind, namespace, tenant, name, (version, wanted));
     }
 
     /// Brings a child of a built-in kind to what it should be.

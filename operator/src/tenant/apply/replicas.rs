@@ -32,9 +32,7 @@ impl Applier<'_> {
         let desired = stamp(&desired, Deployment::API_VERSION, Deployment::KIND)?;
         let wanted = applied_hash(&desired);
         let live = self.converge_from(&api, Deployment::KIND, live, desired).await?;
-        let Plan { namespace, name: tenant, .. } = self.plan;
-        let version = (Version::of_deployment(&live), wanted);
-        self.context.children.found_right(Deployment::KIND, namespace, tenant, &name, version);
+        self.remember(Deployment::KIND, &name, Version::of_deployment(&live), wanted);
         Ok(live)
     }
 
@@ -53,17 +51,12 @@ impl Applier<'_> {
     ) -> Result<(), ApplyError> {
         let Some(desired) = desired else {
             let Plan { namespace, name: tenant, .. } = self.plan;
-            if self.context.children.is_absent(
-                HorizontalPodAutoscaler::KIND,
-                namespace,
-                tenant,
-                &child_name(tenant),
-            ) {
+            let (kind, name) = (HorizontalPodAutoscaler::KIND, child_name(tenant));
+            if self.context.children.is_absent(kind, namespace, tenant, &name) {
                 return Ok(());
             }
-            let api: Api<HorizontalPodAutoscaler> =
-                Api::namespaced(self.context.client.clone(), &self.plan.namespace);
-            return self.remove(&api, HorizontalPodAutoscaler::KIND).await;
+            let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.context.client.clone(), namespace);
+            return self.remove(&api, kind).await;
         };
         self.keep(desired).await
     }

@@ -8,7 +8,6 @@ use crate::tenant::build::names::child_name;
 use crate::tenant::build::secret_provider_class::provider_class_resource;
 use crate::tenant::children::Version;
 use crate::tenant::storage::StoragePlan;
-use crate::tenant::validate::Plan;
 use k8s_openapi::Resource;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{DeleteParams, DynamicObject};
@@ -60,10 +59,8 @@ impl Applier<'_> {
 
     /// It is read each time; what is remembered is that it has been seen like this.
     fn note_claim(&self, claim: &PersistentVolumeClaim) {
-        let Plan { namespace, name: tenant, .. } = self.plan;
-        let version = (Version::of(&claim.metadata), String::new());
-        let (kind, name) = (PersistentVolumeClaim::KIND, claim.name_any());
-        self.context.children.found_right(kind, namespace, tenant, &name, version);
+        let version = Version::of(&claim.metadata);
+        self.remember(PersistentVolumeClaim::KIND, &claim.name_any(), version, String::new());
     }
 
     /// Deletes SecretProviderClasses of regions that get their credentials elsewhere now.

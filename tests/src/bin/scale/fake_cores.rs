@@ -15,16 +15,17 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
+use voicemail_operator::tenant::build::certificate::{TLS_CERTIFICATE, TLS_KEY};
+use voicemail_operator::tenant::build::names::{child_name, tls_name};
+use voicemail_operator::tenant::build::service::{API_PORT, METRICS_PORT};
 
-const HEALTH_PORT: u16 = 9090;
-const API_PORT: u16 = 8081;
 const READY: &str = r#"{"ready":true,"reason":"Ready","message":"serving","storeId":"scale","gdprMark":"0","regions":[{"name":"eu-west","reachable":true}]}"#;
 const NO_CASES: &str = r#"{"cases":[]}"#;
 const NO_ERASURES: &str = r#"{"storeId":"scale","head":{"epoch":0},"entries":[]}"#;
 
 /// Answers until the process ends.
 pub(crate) async fn serve(client: Client) -> Result<()> {
-    let (health, api) = (listen(HEALTH_PORT).await?, listen(API_PORT).await?);
+    let (health, api) = (listen(METRICS_PORT).await?, listen(API_PORT).await?);
     tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = health.accept().await else { continue };
@@ -58,13 +59,14 @@ async fn answer_privately(stream: TcpStream, client: Client) -> Result<()> {
     Ok(())
 }
 
-/// `t0001-voicemail.NAMESPACE.svc` has its certificate in Secret `t0001-voicemail-tls`.
+/// The certificate of the tenant whose API is at `t0001-voicemail.NAMESPACE.svc`.
 async fn read_certificate(client: Client, host: &str) -> Result<ServerConfig> {
     let mut labels = host.split('.');
     let (service, namespace) = labels.next().zip(labels.next()).context("not a Service's name")?;
-    let secret = Api::<Secret>::namespaced(client, namespace).get(&format!("{service}-tls")).await?;
+    let tenant = service.strip_suffix(&child_name("")).context("not a tenant's Service")?;
+    let secret = Api::<Secret>::namespaced(client, namespace).get(&tls_name(tenant)).await?;
     let data = secret.data.unwrap_or_default();
-    let (chain, key) = data.get("tls.crt").zip(data.get("tls.key")).context("the Secret lacks a key")?;
+    let (chain, key) = data.get(TLS_CERTIFICATE).zip(data.get(TLS_KEY)).context("the Secret lacks a key")?;
     let chain = CertificateDer::pem_slice_iter(&chain.0).collect::<Result<Vec<_>, _>>()?;
     let config = ServerConfig::builder().with_no_client_auth();
     Ok(config.with_single_cert(chain, PrivateKeyDer::from_pem_slice(&key.0)?)?)
