@@ -1,13 +1,14 @@
 //! The voicemail data plane: mailboxes that callers deposit into and agents listen to, message
 //! waiting indication, and data-subject rights, on stores without a database.
 //!
-//! With default features off only [`config`] and [`gdpr_api`] remain, and with `proofs` the check of receipts: what the
+//! With default features off only [`config`], [`gdpr_api`] and [`reasons`] remain, and with `proofs` the check of receipts: what the
 //! operator needs.
 
 pub mod config;
 pub mod gdpr_api;
 #[cfg(feature = "proofs")]
 pub mod proofs;
+pub mod reasons;
 
 #[cfg(feature = "server")]
 pub mod admin;

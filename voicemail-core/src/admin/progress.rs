@@ -4,6 +4,7 @@
 //! Plain HTTP without a token, for the cluster alone; nothing here is personal.
 
 use crate::core::Readiness;
+use crate::reasons::ASKING_STORE;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -18,16 +19,10 @@ use tokio::sync::watch;
 pub struct Progress(watch::Sender<Readiness>);
 
 impl Progress {
-    /// Nothing is in the way and something is being removed.
-    pub const REMOVING: &'static str = "RemovingObjects";
-
-    /// The store is being looked at, or opened for that.
-    pub const ASKING: &'static str = "AskingStore";
-
     /// One that nobody asks.
     pub fn silent() -> Self {
         let begun = "the store is being looked at".to_owned();
-        Self(watch::Sender::new(Readiness::not(Self::ASKING, begun)))
+        Self(watch::Sender::new(Readiness::not(ASKING_STORE, begun)))
     }
 
     /// Answers at that address for as long as the process runs.

@@ -17,6 +17,7 @@ use super::{Access, CommandResult, Progress, open};
 use crate::clock::World;
 use crate::config::TenantConfig;
 use crate::context::Context;
+use crate::reasons::REMOVING_OBJECTS;
 use crate::store::StoreError;
 use removal::{deregister, remove};
 use standing::{Standing, count_objects, examine};
@@ -148,7 +149,7 @@ async fn remove_unless_hindered(
         if written.is_ok() {
             written = writeln!(out, "{line}");
         }
-        progress.tell(Progress::REMOVING, line);
+        progress.tell(REMOVING_OBJECTS, line);
     };
     let left = remove(context, show).await?;
     written?;

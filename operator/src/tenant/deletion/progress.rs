@@ -5,7 +5,7 @@ use crate::api::VoicemailTenant;
 use crate::tenant::build::retire_job::{Ending, Stage};
 use crate::tenant::observe::{CoreReadiness, PodSeen};
 use jiff::{SignedDuration, Timestamp};
-use voicemail_core::admin::Progress;
+use voicemail_core::reasons::{ASKING_STORE, REMOVING_OBJECTS};
 
 /// How long a Job's pod may take to start before somebody is told.
 const START: SignedDuration = SignedDuration::from_secs(120);
@@ -108,7 +108,7 @@ pub fn describe_job(
     let pod = job.pod.clone().unwrap_or_default();
     if let Some(CoreReadiness { reason: Some(reason), message, .. }) = pod.core {
         let message = message.unwrap_or_default();
-        let going = [Progress::REMOVING, Progress::ASKING].contains(&reason.as_str());
+        let going = [REMOVING_OBJECTS, ASKING_STORE].contains(&reason.as_str());
         return Report { reason, message, blocked: !going };
     }
     let what = describe_stage(stage, ending);
@@ -124,7 +124,7 @@ pub fn describe_job(
             "RetireJobCannotStart",
             format!("a Job that {what} hasn't started for two minutes: kubectl describe says why"),
         ),
-        None => Report::going(Progress::ASKING, format!("a Job {what}")),
+        None => Report::going(ASKING_STORE, format!("a Job {what}")),
     }
 }
 
