@@ -146,7 +146,7 @@ async fn scan(scene: &Scene, traces: &Traces) -> Result<BTreeSet<Trace>> {
     }
 }
 
-/// The scan found everything before, and now nothing but the hash in the ledger and in the run's due items.
+/// The scan found everything before, and now nothing but the hash in the ledger, the mark and the runs' due items.
 async fn prove_erasure(
     scene: &Scene,
     traces: &Traces,
@@ -166,19 +166,19 @@ async fn prove_erasure(
         }
         let after = scan(scene, traces).await?;
         let prefix = scene.tenant.prefix();
-        let unexpected: Vec<&Trace> = after.iter().filter(|trace| !is_ledger(trace, &prefix)).collect();
+        let unexpected: Vec<&Trace> = after.iter().filter(|trace| !is_record(trace, &prefix)).collect();
         ensure!(unexpected.is_empty(), "the volume still holds:\n{}", list(unexpected));
         Ok(after)
     };
-    let what =
-        "no file of the volume holds the number or the audio; the caller's hash is in the ledger alone";
+    let what = "no file of the volume holds the number or the audio; the caller's hash is in the ledger, its mark and \
+                the runs' due items alone";
     let after = steps.run(what, prove).await?;
     steps.show(&format!("before the erasure: {}\nafter it: {}", count(&before), count(&after)));
     steps.show(&list(after.iter()));
     Ok(())
 }
 
-fn is_ledger(trace: &Trace, prefix: &str) -> bool {
+fn is_record(trace: &Trace, prefix: &str) -> bool {
     let file = trace.file.to_string_lossy();
     let key = file.strip_prefix(prefix).unwrap_or(&file);
     let run = key.starts_with("due/") && key.contains("/run.");
