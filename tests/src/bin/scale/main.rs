@@ -30,7 +30,7 @@ use voicemail_tests::progress::say;
 use voicemail_tests::wait::wait_gone;
 
 use fake_nodes::FakeNodes;
-use figures::{Figures, cpu_seconds, resident_kib};
+use figures::{Figures, cpu_seconds, machine_cpu_seconds, resident_kib};
 use tenants::Tenants;
 
 const GONE_WITHIN: Duration = Duration::from_secs(900);
@@ -133,13 +133,18 @@ async fn create_all(
     let log = stage.cluster.audit_log()?;
     let tenth = arguments.tenants.div_ceil(10);
     say(&format!("{} tenants, {tenth} of them first", arguments.tenants));
+    let pid = stage.operator.pid()?;
+    let before = (machine_cpu_seconds()?, cpu_seconds(pid)?);
     figures.first_tenth = tenants.create_ready(0..tenth).await?;
     figures.others = tenants.create_ready(tenth..arguments.tenants).await?;
+    let each = |seconds: f64| seconds * 1000.0 / arguments.tenants as f64;
+    figures.machine_cpu_each = each(machine_cpu_seconds()? - before.0);
+    figures.operator_cpu_each = each(cpu_seconds(pid)? - before.1);
     let writes = stage.writes(&log).await?;
     let objects = writes.iter().filter(|write| is_creation(write)).count();
     figures.objects_each = objects as f64 / arguments.tenants as f64;
     figures.writes_above = (writes.len() - objects) as f64 / arguments.tenants as f64;
-    let resident = resident_kib(stage.operator.pid()?)?;
+    let resident = resident_kib(pid)?;
     figures.resident_mib = resident as f64 / 1024.0;
     figures.kib_each = resident.saturating_sub(idle) as f64 / arguments.tenants as f64;
     Ok(())

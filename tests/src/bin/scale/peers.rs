@@ -3,6 +3,7 @@
 //! The objects are those of the tenants that the operator made Ready, without what the API server or the operator's
 //! own bookkeeping added; they go into a namespace of their own.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,9 +27,7 @@ pub(crate) async fn compare(stage: &Stage, arguments: &Arguments, figures: &mut 
     figures.kubectl = apply_by_kubectl(stage, arguments.tenants, &objects).await?;
     figures.kubectl_tenants = arguments.tenants;
     say("the same objects by helm");
-    figures.helm = install_by_helm(stage, arguments.helm, &objects).await?;
-    figures.helm_tenants = arguments.helm;
-    Ok(())
+    install_by_helm(stage, arguments.helm, &objects, figures).await
 }
 
 async fn apply_by_kubectl(stage: &Stage, tenants: usize, objects: &[Value]) -> Result<Duration> {
@@ -48,19 +47,30 @@ async fn apply_by_kubectl(stage: &Stage, tenants: usize, objects: &[Value]) -> R
     Ok(time)
 }
 
-async fn install_by_helm(stage: &Stage, tenants: usize, objects: &[Value]) -> Result<Duration> {
+/// Some as they are by default, and a few until they are Ready, as the operator's are.
+async fn install_by_helm(
+    stage: &Stage,
+    tenants: usize,
+    objects: &[Value],
+    figures: &mut Figures,
+) -> Result<()> {
     let namespace = TestNamespace::create(stage.cluster.config().await?, "scale-helm").await?;
     let chart = tempfile::tempdir()?;
     write_chart(chart.path(), &of_tenant(objects, 0).collect::<Vec<_>>())?;
-    let begin = Instant::now();
-    for number in 0..tenants {
-        let mut command = stage.cluster.helm();
-        command.args(["install", &name(number)]).arg(chart.path()).args(["-n", namespace.name()]);
-        run(&mut command)?;
-    }
-    let time = begin.elapsed();
-    remove(namespace).await?;
-    Ok(time)
+    let install = |numbers: Range<usize>, more: &[&str]| -> Result<Duration> {
+        let begin = Instant::now();
+        for number in numbers {
+            let mut command = stage.cluster.helm();
+            command.args(["install", &name(number)]).arg(chart.path()).args(["-n", namespace.name()]);
+            run(command.args(more))?;
+        }
+        Ok(begin.elapsed())
+    };
+    let waited = tenants.div_ceil(10);
+    (figures.helm, figures.helm_tenants) = (install(0..tenants, &[])?, tenants);
+    (figures.helm_ready, figures.helm_ready_tenants) =
+        (install(tenants..tenants + waited, &["--wait"])?, waited);
+    remove(namespace).await
 }
 
 fn read_objects(stage: &Stage) -> Result<Vec<Value>> {
