@@ -23,10 +23,10 @@ pub(crate) struct Figures {
     pub(crate) helm_tenants: usize,
     pub(crate) helm_ready: Duration,
     pub(crate) helm_ready_tenants: usize,
-    /// CPU time of all programs of the machine while tenants were made, in ms a tenant.
-    pub(crate) machine_cpu_each: f64,
+    /// CPU time of all programs of the machine while tenants were made.
+    pub(crate) machine_cpu: Duration,
     /// The operator's part of it.
-    pub(crate) operator_cpu_each: f64,
+    pub(crate) operator_cpu: Duration,
     pub(crate) quiet_minutes: u64,
     pub(crate) quiet_writes: usize,
     pub(crate) quiet_cpu_percent: f64,
@@ -48,10 +48,6 @@ impl Figures {
 
     fn helm_each(&self) -> f64 {
         each(self.helm, self.helm_tenants)
-    }
-
-    fn helm_ready_each(&self) -> f64 {
-        each(self.helm_ready, self.helm_ready_tenants)
     }
 
     /// How much longer one of the later tenants took than one of the first tenth.
@@ -90,6 +86,7 @@ impl Figures {
         let ours = self.ours();
         let ratio = |other: f64| other / ours;
         let (kubectl, helm) = (self.kubectl_each(), self.helm_each());
+        let helm_ready = each(self.helm_ready, self.helm_ready_tenants);
         let lines = [
             format!(
                 "{} tenants from nothing to Ready: {:.1} s, {ours:.0} ms each",
@@ -112,14 +109,14 @@ impl Figures {
                 ratio(helm)
             ),
             format!(
-                "helm install --wait of {} of them: {:.0} ms each, {:.1} times ours",
+                "helm install --wait of {} of them: {helm_ready:.0} ms each, {:.1} times ours",
                 self.helm_ready_tenants,
-                self.helm_ready_each(),
-                ratio(self.helm_ready_each())
+                ratio(helm_ready)
             ),
             format!(
                 "CPU of all programs while tenants were made: {:.0} ms each, {:.0} ms of them the operator's",
-                self.machine_cpu_each, self.operator_cpu_each
+                each(self.machine_cpu, self.tenants),
+                each(self.operator_cpu, self.tenants)
             ),
             format!("resident: {:.1} MiB, {:.1} KiB a tenant above idle", self.resident_mib, self.kib_each),
             format!(
@@ -154,21 +151,26 @@ pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// CPU time of all programs since the machine's start, in seconds.
-pub(crate) fn machine_cpu_seconds() -> Result<f64> {
+/// CPU time of all programs since the machine's start.
+pub(crate) fn machine_cpu_time() -> Result<Duration> {
     let stat = std::fs::read_to_string("/proc/stat")?;
-    let all = stat.lines().next().context("/proc/stat is empty")?.split_whitespace().skip(1);
-    let ticks = all.map(str::parse).collect::<Result<Vec<f64>, _>>()?;
-    // The fourth and fifth of proc(5) are idle and waiting for devices; of the others, guests are in user time already.
-    let busy = ticks.iter().enumerate().filter(|(field, _)| ![3, 4].contains(field) && *field < 7);
-    Ok(busy.map(|(_, ticks)| ticks).sum::<f64>() / 100.0)
+    let all =
+        stat.lines().next().and_then(|line| line.strip_prefix("cpu ")).context("no line of all CPUs")?;
+    // proc(5): user, nice, system, and both kinds of interrupts. User time has that of guests already.
+    add_ticks(all, &[0, 1, 2, 5, 6])
 }
 
-/// CPU time of a process so far, in seconds.
-pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
+/// CPU time of a process so far.
+pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit_once(')').context("no name")?.1.split_whitespace().collect();
-    let ticks = |index: usize| -> Result<f64> { Ok(fields.get(index).context("too short")?.parse()?) };
-    // Fields 14 and 15 of proc(5), user and system time, in ticks of which there are always 100 a second.
-    Ok((ticks(11)? + ticks(12)?) / 100.0)
+    // Fields 14 and 15 of proc(5), user and system time; the name before the third may have spaces.
+    add_ticks(stat.rsplit_once(')').context("no name")?.1, &[11, 12])
+}
+
+/// Adds up some of the fields, in ticks of which there are always 100 a second.
+fn add_ticks(fields: &str, wanted: &[usize]) -> Result<Duration> {
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks = |index: &usize| -> Result<u64> { Ok(fields.get(*index).context("too short")?.parse()?) };
+    let ticks = wanted.iter().map(ticks).sum::<Result<u64>>()?;
+    Ok(Duration::from_millis(ticks * 10))
 }

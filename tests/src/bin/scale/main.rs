@@ -30,7 +30,7 @@ use voicemail_tests::progress::say;
 use voicemail_tests::wait::wait_gone;
 
 use fake_nodes::FakeNodes;
-use figures::{Figures, cpu_seconds, machine_cpu_seconds, resident_kib};
+use figures::{Figures, cpu_time, machine_cpu_time, resident_kib};
 use tenants::Tenants;
 
 const GONE_WITHIN: Duration = Duration::from_secs(900);
@@ -134,12 +134,11 @@ async fn create_all(
     let tenth = arguments.tenants.div_ceil(10);
     say(&format!("{} tenants, {tenth} of them first", arguments.tenants));
     let pid = stage.operator.pid()?;
-    let before = (machine_cpu_seconds()?, cpu_seconds(pid)?);
+    let before = (machine_cpu_time()?, cpu_time(pid)?);
     figures.first_tenth = tenants.create_ready(0..tenth).await?;
     figures.others = tenants.create_ready(tenth..arguments.tenants).await?;
-    let each = |seconds: f64| seconds * 1000.0 / arguments.tenants as f64;
-    figures.machine_cpu_each = each(machine_cpu_seconds()? - before.0);
-    figures.operator_cpu_each = each(cpu_seconds(pid)? - before.1);
+    figures.machine_cpu = machine_cpu_time()?.saturating_sub(before.0);
+    figures.operator_cpu = cpu_time(pid)?.saturating_sub(before.1);
     let writes = stage.writes(&log).await?;
     let objects = writes.iter().filter(|write| is_creation(write)).count();
     figures.objects_each = objects as f64 / arguments.tenants as f64;
@@ -158,9 +157,10 @@ fn is_creation(write: &str) -> bool {
 async fn rest(stage: &Stage, arguments: &Arguments, figures: &mut Figures) -> Result<()> {
     say(&format!("{} quiet minutes", arguments.quiet_minutes));
     let (log, pid) = (stage.cluster.audit_log()?, stage.operator.pid()?);
-    let (begin, before) = (Instant::now(), cpu_seconds(pid)?);
+    let (begin, before) = (Instant::now(), cpu_time(pid)?);
     tokio::time::sleep(Duration::from_secs(arguments.quiet_minutes * 60)).await;
-    figures.quiet_cpu_percent = 100.0 * (cpu_seconds(pid)? - before) / begin.elapsed().as_secs_f64();
+    let spent = cpu_time(pid)?.saturating_sub(before);
+    figures.quiet_cpu_percent = 100.0 * spent.as_secs_f64() / begin.elapsed().as_secs_f64();
     figures.quiet_writes = stage.writes(&log).await?.len();
     figures.quiet_minutes = arguments.quiet_minutes;
     Ok(())
