@@ -1,7 +1,6 @@
-//! The operator as a process of this machine, for one namespace, under the rights that the chart gives it.
+//! The operator as a process of this machine, for one namespace or for all, under the rights that the chart gives it.
 //!
-//! Flow: [`OperatorIdentity::install`] applies the CRDs and what the chart renders as RBAC for that namespace,
-//! and writes a kubeconfig with a token of that account alone; so a right that the chart forgets fails the
+//! Flow: [`OperatorIdentity::install`] applies what the chart renders as RBAC for that namespace, and writes a kubeconfig with a token of that account alone; so a right that the chart forgets fails the
 //! tests, and the audit log names the operator. [`OperatorProcess::start`] then runs the workspace's program.
 //!
 //! Each process keeps its name in the lease over [`OperatorProcess::restart`], as a container that is started
@@ -34,24 +33,55 @@ const DEFAULT_BUDGET: u16 = 5;
 /// Name of the cluster that the operator is told.
 pub const CLUSTER_NAME: &str = "test";
 
+/// What an operator looks after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    OwnNamespace,
+    AllNamespaces,
+}
+
 /// Who the operator is in the cluster.
 #[derive(Debug)]
 pub struct OperatorIdentity {
     namespace: String,
+    scope: Scope,
     folder: TempDir,
 }
 
 impl OperatorIdentity {
-    /// Installs CRDs, account and rights for one namespace.
+    /// Installs account and rights for one namespace.
     pub fn install(cluster: &Cluster, namespace: &str) -> Result<Self> {
-        cluster.kubectl().apply(&render_rbac(cluster, namespace)?)?;
+        Self::install_for(cluster, namespace, Scope::OwnNamespace)
+    }
+
+    /// Installs the account in that namespace, and rights for all. [`Self::uninstall`] takes them away.
+    pub fn install_for_all(cluster: &Cluster, namespace: &str) -> Result<Self> {
+        Self::install_for(cluster, namespace, Scope::AllNamespaces)
+    }
+
+    fn install_for(cluster: &Cluster, namespace: &str, scope: Scope) -> Result<Self> {
+        cluster.kubectl().apply(&render_rbac(cluster, namespace, scope)?)?;
         let token =
             cluster.run_kubectl(&["create", "token", ACCOUNT, "-n", namespace, "--duration", "2h"])?;
         let folder = tempfile::tempdir()?;
         let kubeconfig = write_token(&std::fs::read_to_string(cluster.kubeconfig_path())?, token.trim())?;
         std::fs::write(folder.path().join("kubeconfig"), &kubeconfig)?;
         std::fs::write(folder.path().join(DIRECT), kubeconfig)?;
-        Ok(Self { namespace: namespace.to_owned(), folder })
+        Ok(Self { namespace: namespace.to_owned(), scope, folder })
+    }
+
+    /// Takes away what doesn't end with its namespace.
+    pub fn uninstall(&self, cluster: &Cluster) -> Result<()> {
+        if self.scope == Scope::AllNamespaces {
+            let name = format!("{ACCOUNT}-{}", self.namespace);
+            cluster.run_kubectl(&["delete", "clusterrolebinding,clusterrole", &name])?;
+        }
+        Ok(())
+    }
+
+    /// The namespaces that it looks after, as the operator is told: all when there are none.
+    fn watched(&self) -> &str {
+        if self.scope == Scope::OwnNamespace { &self.namespace } else { "" }
     }
 
     /// Its name in the audit log.
@@ -92,14 +122,14 @@ pub fn install_crds(cluster: &Cluster) -> Result<()> {
     run(command.args(["wait", "--for=condition=Established", "--timeout=30s"]).args(names)).map(drop)
 }
 
-fn render_rbac(cluster: &Cluster, namespace: &str) -> Result<String> {
+fn render_rbac(cluster: &Cluster, namespace: &str, scope: Scope) -> Result<String> {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/voicemail-operator");
     let mut helm = cluster.helm();
     helm.arg("template").arg(ACCOUNT).arg(chart).args(["--namespace", namespace]);
-    helm.args([
-        "--set",
-        &format!("watchNamespaces={{{namespace}}},clusterName={CLUSTER_NAME},roles.create=false"),
-    ]);
+    helm.args(["--set", &format!("clusterName={CLUSTER_NAME},roles.create=false")]);
+    if scope == Scope::OwnNamespace {
+        helm.args(["--set", &format!("watchNamespaces={{{namespace}}}")]);
+    }
     run(helm.args(["--show-only", "templates/rbac.yaml"]))
 }
 
@@ -175,7 +205,7 @@ impl OperatorProcess {
         command
             .arg("run")
             .env("KUBECONFIG", self.identity.path("kubeconfig"))
-            .env("WATCH_NAMESPACES", &self.identity.namespace)
+            .env("WATCH_NAMESPACES", self.identity.watched())
             .env("POD_NAMESPACE", &self.identity.namespace)
             .env("POD_NAME", &self.name)
             .env("SERVICE_ACCOUNT", ACCOUNT)

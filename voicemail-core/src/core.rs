@@ -155,7 +155,8 @@ pub struct Readiness {
     pub store_id: Option<String>,
     /// Every region's store as last seen.
     pub regions: Vec<RegionHealth>,
-    /// Changes when a case may have changed that this replica knows of, and with each start.
+    /// Changes when a case may have changed that this replica knows of, and with each start; `none` if there never was
+    /// a case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gdpr_mark: Option<String>,
 }
@@ -232,10 +233,12 @@ impl Core {
         }
         check_restore(&context).await?;
         open_others(&context).await?;
+        let gdpr = Gdpr::new(context.clone(), Arc::new(keys.receipt));
+        gdpr.look_for_cases().await?;
         Ok(Self {
             mailboxes: Mailboxes::new(context.clone()),
             directory: Directory::new(context.clone()),
-            gdpr: Gdpr::new(context.clone(), Arc::new(keys.receipt)),
+            gdpr,
             context,
         })
     }

@@ -1,7 +1,8 @@
 //! One register: a run that came through the API or the `gdpr` command is shown as a `GdprRequest` too.
 //!
 //! Once a minute, or in two where there are a thousand, the cores of every tenant that is ready are asked, without a
-//! token, for the mark that changes with any case. Where it did, the recent cases are listed, and each run that no
+//! token, for the mark that changes with any case. Where it did, and at the first look unless all say that there never was
+//! a case, the recent cases are listed, and each run that no
 //! resource opened or shows gets an object with `run` and the label `voicemail.dev/origin: api`. Its name follows from the
 //! run, so that two operators make one. It goes a month after its end; an older run is not shown again. A case whose id a
 //! resource can't hold stays in the tenant's own register alone.
@@ -26,7 +27,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use voicemail_core::gdpr_api::{CaseView, Operation, RunView};
+use voicemail_core::gdpr_api::{CaseView, MARK_OF_NO_CASE, Operation, RunView};
 
 /// Label of a mirror, with the door that its run came through.
 pub const ORIGIN_LABEL: &str = "voicemail.dev/origin";
@@ -99,7 +100,7 @@ async fn look(
     }
 }
 
-/// Shows a tenant's cases and wakes it, if its cores have other marks than at the last look, or none.
+/// Shows a tenant's cases and wakes it, if its cores' marks say that there may be new ones.
 async fn take_news(
     context: &Context,
     tenant: &VoicemailTenant,
@@ -109,7 +110,7 @@ async fn take_news(
 ) -> Result<(), CoreError> {
     let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
     let uid = tenant.uid().unwrap_or_default();
-    let news = marks.is_none() || known.marks.get(&uid) != marks.as_ref();
+    let news = are_news(marks.as_ref(), known.marks.get(&uid));
     context.ledgers.note_marks(&namespace, &name, marks.is_some(), news);
     if !news {
         return Ok(());
@@ -121,6 +122,16 @@ async fn take_news(
     // Nobody listens any more only when the operator ends.
     let _ = waker.unbounded_send(ObjectRef::new(&name).within(&namespace));
     Ok(())
+}
+
+/// Pure: whether there may be cases that weren't seen at the last look, which found those marks.
+fn are_news(marks: Option<&BTreeSet<String>>, known: Option<&BTreeSet<String>>) -> bool {
+    let of_no_case = |marks: &BTreeSet<String>| marks.iter().all(|mark| mark == MARK_OF_NO_CASE);
+    match (marks, known) {
+        (None, _) => true,
+        (Some(marks), None) => !of_no_case(marks),
+        (Some(marks), Some(known)) => marks != known,
+    }
 }
 
 /// The marks of all of a tenant's cores; none unless each of them gives one.
@@ -245,6 +256,17 @@ mod tests {
         let run = RunView { id: format!("{caseid}/forgetme.1"), ..run };
         let now = "2026-02-01T10:00:00Z".parse().unwrap();
         mirrors(&tenant, &CaseView { caseid: caseid.into(), runs: vec![run] }, now)
+    }
+
+    #[test]
+    fn cores_that_never_had_a_case_need_no_first_look() {
+        let marks = |marks: &[&str]| marks.iter().map(|&mark| mark.to_owned()).collect::<BTreeSet<_>>();
+        let none = marks(&[MARK_OF_NO_CASE]);
+        assert!(!are_news(Some(&none), None) && !are_news(Some(&none), Some(&none)));
+        assert!(are_news(Some(&marks(&[MARK_OF_NO_CASE, "a"])), None), "one of them has had one");
+        assert!(are_news(Some(&marks(&["a"])), Some(&none)) && are_news(Some(&none), Some(&marks(&["a"]))));
+        assert!(!are_news(Some(&marks(&["a"])), Some(&marks(&["a"]))));
+        assert!(are_news(None, Some(&none)), "a core is silent, or says no mark");
     }
 
     #[test]

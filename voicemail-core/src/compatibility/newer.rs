@@ -28,7 +28,8 @@ fn add_fields(value: &mut Value, name: &str) {
         Value::Object(fields) => {
             fields.iter_mut().for_each(|(name, value)| add_fields(value, name));
             if !MAPS.contains(&name) {
-                fields.insert(NEW.into(), json!({ "a": [1] }));
+                // A number that is another one if it is read inexactly.
+                fields.insert(NEW.into(), json!({ "a": [1, 4.444_444_444_444_444_6e60] }));
             }
         }
         Value::Array(values) => values.iter_mut().for_each(|value| add_fields(value, name)),

@@ -2,24 +2,35 @@
 //! somebody asks, so that a sweeper that stands still makes no deadline look farther away.
 //!
 //! And a mark that tells whoever shows cases elsewhere when there may be something new, without a request to the store:
-//! it follows from what this replica wrote to the register and from the open runs that it last saw.
+//! it follows from what this replica wrote to the register and from the open runs that it last saw. Where the store held
+//! no case when this replica began, and none has come since as far as it knows, the mark says that: then there is nothing
+//! to look for. Another replica that wrote the first case has a mark of its own.
 
 use super::Gdpr;
 use super::runs::load_run;
 use crate::context::Context;
-use crate::gdpr_api::{Operation, RunState};
+use crate::gdpr_api::{MARK_OF_NO_CASE, Operation, RunState};
 use crate::mailbox::decode;
 use crate::model::{Due, DueItem, Run, Time};
 use crate::store::{Key, StoreError};
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Open runs as last seen.
+/// What was last seen.
 #[derive(Default)]
-pub(crate) struct Facts(Mutex<Vec<Run>>);
+pub(crate) struct Facts {
+    open: Mutex<Vec<Run>>,
+    began_without: AtomicBool,
+}
+
+impl Facts {
+    fn open(&self) -> MutexGuard<'_, Vec<Run>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// How often this process wrote to the register.
 #[derive(Debug, Default)]
@@ -58,21 +69,39 @@ impl Gdpr {
     /// The store's.
     pub(crate) async fn look_up_open_runs(&self) -> Result<(), StoreError> {
         let runs = find_open(&self.context).await?;
-        *self.facts.0.lock().unwrap_or_else(PoisonError::into_inner) = runs;
+        *self.facts.open() = runs;
         Ok(())
     }
 
-    /// Changes when a case did, as far as this replica knows, and with each start of it; says nothing else.
+    /// Looks whether the tenant ever had a case: each leaves an entry in the register for ever, and an erasure that a
+    /// restored store learned of from elsewhere leaves a ledger.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn look_for_cases(&self) -> Result<(), StoreError> {
+        let mut found = false;
+        for prefix in ["register/", "ledger/"] {
+            found = found || self.context.store().list(prefix).try_next().await?.is_some();
+        }
+        self.facts.began_without.store(!found, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Changes when a case did, as far as this replica knows, and with each start of it; says nothing else, unless there
+    /// never was a case: then it is [`MARK_OF_NO_CASE`].
     pub fn mark(&self) -> String {
-        let runs = self.facts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = self.facts.open();
         let open: Vec<_> = runs.iter().map(|run| (&run.id, run.state)).collect();
         let writes = self.context.register_writes().0.load(Ordering::Relaxed);
+        if self.facts.began_without.load(Ordering::Relaxed) && writes == 0 && open.is_empty() {
+            return MARK_OF_NO_CASE.to_owned();
+        }
         format!("{:016x}", self.salt.hash_one((writes, open)))
     }
 
     /// What the metrics show.
     pub fn measure(&self) -> Measured {
-        let runs = self.facts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = self.facts.open();
         measure(&runs, self.context.world().now())
     }
 }
@@ -130,7 +159,7 @@ fn measure(runs: &[Run], now: Time) -> Measured {
 
 #[cfg(test)]
 mod tests {
-    use crate::gdpr_api::{Operation, RunState};
+    use crate::gdpr_api::{MARK_OF_NO_CASE, Operation, RunState};
     use crate::testing::{CALLER, Site, body};
     use std::collections::BTreeMap;
     use std::sync::Arc;
@@ -142,6 +171,7 @@ mod tests {
         let context = site.open(&site.config, crate::admin::Access::Write).await;
         let other = super::Gdpr::new(context, Arc::clone(&site.core.gdpr.receipts));
         site.deposit("1001", CALLER).await;
+        site.core.gdpr.forget(body("b", Some(CALLER), 3_600)).await.unwrap();
         let before = (site.core.gdpr.mark(), other.mark());
         assert_ne!(before.0, before.1, "each process has its own");
         site.core.gdpr.forget(body("c", Some(CALLER), 3_600)).await.unwrap();
@@ -151,6 +181,28 @@ mod tests {
         other.look_up_open_runs().await.unwrap();
         assert_ne!(other.mark(), before.1);
         assert_eq!(site.core.gdpr.mark(), after, "nothing has happened since");
+    }
+
+    #[tokio::test]
+    async fn the_mark_says_that_there_never_was_a_case_until_there_is_one() {
+        let site = Site::in_memory().await;
+        let others = site.replica().await;
+        assert_eq!([site.core.gdpr.mark(), others.gdpr.mark()], [MARK_OF_NO_CASE; 2]);
+        site.core.gdpr.forget(body("c", Some(CALLER), 3_600)).await.unwrap();
+        assert_ne!(site.core.gdpr.mark(), MARK_OF_NO_CASE, "it wrote it");
+        others.gdpr.look_up_open_runs().await.unwrap();
+        assert_ne!(others.gdpr.mark(), MARK_OF_NO_CASE, "it has seen it");
+        assert_ne!(site.replica().await.gdpr.mark(), MARK_OF_NO_CASE, "it began with it");
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_begins_after_the_last_case_ended_knows_of_it() {
+        let site = Site::in_memory().await;
+        site.deposit("1001", CALLER).await;
+        site.purge("c", CALLER).await;
+        let later = site.replica().await;
+        later.gdpr.look_up_open_runs().await.unwrap();
+        assert_ne!(later.gdpr.mark(), MARK_OF_NO_CASE);
     }
 
     #[tokio::test]

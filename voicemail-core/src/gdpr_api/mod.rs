@@ -24,6 +24,9 @@ pub use run::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// What `gdprMark` of a core's `/readyz` is while it knows of no case that its tenant ever had.
+pub const MARK_OF_NO_CASE: &str = "none";
+
 /// Which right is exercised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

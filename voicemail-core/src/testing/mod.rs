@@ -236,6 +236,12 @@ impl Site {
         self.index(name).await.entries[&id].clone()
     }
 
+    /// Another core of the same tenant.
+    pub(crate) async fn replica(&self) -> Core {
+        let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&self.store))]);
+        Core::open_on(&self.config, keys(), regions, self.world()).await.unwrap()
+    }
+
     /// What a tool opens, under another configuration perhaps.
     pub(crate) async fn open(&self, config: &TenantConfig, access: Access) -> Context {
         let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&self.store))]);

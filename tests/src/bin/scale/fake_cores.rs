@@ -1,9 +1,10 @@
-//! Answers for all fake pods' cores: every one is ready, serves the same store, and has no cases.
+//! Answers for all fake pods' cores: every one is ready and serves the same store. One in ten says that its tenant has had a
+//! case, the others that there never was one.
 //!
 //! The pods' addresses lead to this machine, so that the operator's questions arrive here. Those about cases come over TLS:
 //! each tenant's certificate is read from its Secret when somebody asks for that tenant's name.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -15,13 +16,28 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
+use voicemail_core::gdpr_api::MARK_OF_NO_CASE;
 use voicemail_operator::tenant::build::certificate::{TLS_CERTIFICATE, TLS_KEY};
 use voicemail_operator::tenant::build::names::{child_name, tls_name};
 use voicemail_operator::tenant::build::service::{API_PORT, METRICS_PORT};
 
-const READY: &str = r#"{"ready":true,"reason":"Ready","message":"serving","storeId":"scale","gdprMark":"0","regions":[{"name":"eu-west","reachable":true}]}"#;
+/// One pod in so many.
+const WITH_CASES: u8 = 10;
 const NO_CASES: &str = r#"{"cases":[]}"#;
 const NO_ERASURES: &str = r#"{"storeId":"scale","head":{"epoch":0},"entries":[]}"#;
+
+fn ready(mark: &str) -> String {
+    let more = r#""reason":"Ready","message":"serving","regions":[{"name":"eu-west","reachable":true}]"#;
+    format!(r#"{{"ready":true,"storeId":"scale","gdprMark":"{mark}",{more}}}"#)
+}
+
+/// What a core at that address says of its cases.
+fn mark_of(address: IpAddr) -> &'static str {
+    match address {
+        IpAddr::V4(address) if address.octets()[3].is_multiple_of(WITH_CASES) => "a case",
+        _ => MARK_OF_NO_CASE,
+    }
+}
 
 /// Answers until the process ends.
 pub(crate) async fn serve(client: Client) -> Result<()> {
@@ -29,7 +45,8 @@ pub(crate) async fn serve(client: Client) -> Result<()> {
     tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = health.accept().await else { continue };
-            tokio::spawn(answer(stream));
+            let Ok(address) = stream.local_addr() else { continue };
+            tokio::spawn(answer(stream, ready(mark_of(address.ip()))));
         }
     });
     tokio::spawn(async move {
@@ -55,7 +72,7 @@ async fn answer_privately(stream: TcpStream, client: Client) -> Result<()> {
     let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
     let name = hello.client_hello().server_name().context("no name was asked for")?.to_owned();
     let config = read_certificate(client, &name).await?;
-    answer(hello.into_stream(Arc::new(config)).await?).await;
+    answer(hello.into_stream(Arc::new(config)).await?, ready(MARK_OF_NO_CASE)).await;
     Ok(())
 }
 
@@ -72,7 +89,7 @@ async fn read_certificate(client: Client, host: &str) -> Result<ServerConfig> {
     Ok(config.with_single_cert(chain, PrivateKeyDer::from_pem_slice(&key.0)?)?)
 }
 
-async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, ready: String) {
     let mut request = [0; 4096];
     while let Ok(read @ 1..) = stream.read(&mut request).await {
         let path = String::from_utf8_lossy(&request[..read]);
@@ -80,7 +97,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         let body = match path {
             _ if path.contains("/gdpr/cases") => NO_CASES,
             _ if path.contains("/gdpr/ledger") => NO_ERASURES,
-            _ => READY,
+            _ => &ready,
         };
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
         let answer = format!("{head} {}\r\n\r\n{body}", body.len());

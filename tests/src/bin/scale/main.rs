@@ -11,6 +11,7 @@ mod fake_cores;
 mod fake_nodes;
 mod figures;
 mod peers;
+mod spread;
 mod tenants;
 
 use std::process::ExitCode;
@@ -19,21 +20,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::Api;
 use voicemail_tests::cluster::Cluster;
 use voicemail_tests::image::{ImageRef, Profile, build_programs};
 use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::operator_audit::{mutations, settle};
 use voicemail_tests::operator_process::{OperatorIdentity, OperatorProcess, install_crds};
 use voicemail_tests::progress::say;
-use voicemail_tests::wait::wait_gone;
 
 use fake_nodes::FakeNodes;
 use figures::{Figures, cpu_time, machine_cpu_time, resident_kib};
+use spread::Spread;
 use tenants::Tenants;
-
-const GONE_WITHIN: Duration = Duration::from_secs(900);
 
 /// Measures an operator with many tenants.
 #[derive(Parser)]
@@ -92,34 +89,31 @@ async fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
     install_crds(&cluster)?;
     fake_cores::serve(cluster.client().await?).await?;
     let _nodes = FakeNodes::start(&cluster).await?;
-    let namespace = TestNamespace::create(cluster.config().await?, "scale").await?;
-    let identity = Arc::new(OperatorIdentity::install(&cluster, namespace.name())?);
+    let spread = Spread::create(&cluster, "scale", arguments.tenants.max(arguments.broken)).await?;
+    let tenants = Tenants::prepare(spread).await?;
+    let namespace = TestNamespace::create(cluster.config().await?, "scale-operator").await?;
+    let identity = Arc::new(OperatorIdentity::install_for_all(&cluster, namespace.name())?);
     let image = ImageRef::named("localhost/voicemail:none");
     let operator = OperatorProcess::start(identity.clone(), "operator-0", &image).await?;
     let mut stage = Stage { cluster, namespace, identity, operator };
-    let played = play(&mut stage, arguments, figures).await;
-    let Stage { cluster, namespace, operator, .. } = stage;
-    drop(operator);
-    Tenants::release(&cluster, namespace.name())?;
+    let played = play(&mut stage, arguments, &tenants, figures).await;
+    drop(stage.operator);
     // While the fake nodes are there, which let go of their pods.
-    played.and(remove(namespace).await)
+    played.and(tenants.remove().await).and(stage.identity.uninstall(&stage.cluster))
 }
 
-/// Removes a namespace and waits for it, so that nothing of it goes on beside what comes next.
-async fn remove(namespace: TestNamespace) -> Result<()> {
-    let (api, name) = (Api::<Namespace>::all(namespace.client()), namespace.name().to_owned());
-    drop(namespace);
-    wait_gone(&api, &name, GONE_WITHIN).await
-}
-
-async fn play(stage: &mut Stage, arguments: &Arguments, figures: &mut Figures) -> Result<()> {
-    let tenants = Tenants::prepare(&stage.namespace).await?;
+async fn play(
+    stage: &mut Stage,
+    arguments: &Arguments,
+    tenants: &Tenants,
+    figures: &mut Figures,
+) -> Result<()> {
     let idle = resident_kib(stage.operator.pid()?)?;
-    create_all(stage, arguments, &tenants, idle, figures).await?;
-    peers::compare(stage, arguments, figures).await?;
+    create_all(stage, arguments, tenants, idle, figures).await?;
+    peers::compare(stage, arguments, tenants, figures).await?;
     rest(stage, arguments, figures).await?;
     restart(stage, arguments, figures).await?;
-    change_beside_broken(arguments, &tenants, figures).await
+    change_beside_broken(arguments, tenants, figures).await
 }
 
 /// From nothing to Ready: a tenth first, then the rest, which shows whether it grows linearly.

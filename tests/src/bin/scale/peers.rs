@@ -1,7 +1,7 @@
 //! The same finished objects by `kubectl apply --server-side`, and as a chart by `helm install`.
 //!
 //! The objects are those of the tenants that the operator made Ready, without what the API server or the operator's
-//! own bookkeeping added; they go into a namespace of their own.
+//! own bookkeeping added; they go into as many namespaces of their own.
 
 use std::ops::Range;
 use std::path::Path;
@@ -10,19 +10,24 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use voicemail_tests::command::run;
-use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::progress::say;
 
 use crate::figures::Figures;
-use crate::tenants::name;
-use crate::{Arguments, Stage, remove};
+use crate::spread::Spread;
+use crate::tenants::{Tenants, name};
+use crate::{Arguments, Stage};
 
 const KINDS: &str = "serviceaccount,configmap,secret,service,poddisruptionbudget,networkpolicy,deployment";
 /// Tenants whose objects one file holds.
 const BATCH: usize = 100;
 
-pub(crate) async fn compare(stage: &Stage, arguments: &Arguments, figures: &mut Figures) -> Result<()> {
-    let objects = read_objects(stage)?;
+pub(crate) async fn compare(
+    stage: &Stage,
+    arguments: &Arguments,
+    tenants: &Tenants,
+    figures: &mut Figures,
+) -> Result<()> {
+    let objects = read_objects(stage, tenants)?;
     say("the same objects by kubectl");
     figures.kubectl = apply_by_kubectl(stage, arguments.tenants, &objects).await?;
     figures.kubectl_tenants = arguments.tenants;
@@ -31,20 +36,30 @@ pub(crate) async fn compare(stage: &Stage, arguments: &Arguments, figures: &mut 
 }
 
 async fn apply_by_kubectl(stage: &Stage, tenants: usize, objects: &[Value]) -> Result<Duration> {
+    let spread = Spread::create(&stage.cluster, "scale-kubectl", tenants).await?;
     let folder = tempfile::tempdir()?;
     let numbers: Vec<usize> = (0..tenants).collect();
     for (index, batch) in numbers.chunks(BATCH).enumerate() {
-        let of_batch: Vec<&Value> = batch.iter().flat_map(|number| of_tenant(objects, *number)).collect();
+        let mut of_batch = Vec::new();
+        for number in batch {
+            let namespace = spread.of(*number)?.name();
+            of_batch.extend(of_tenant(objects, *number).map(|object| place(object, namespace)));
+        }
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": of_batch});
         std::fs::write(folder.path().join(format!("{index:03}.json")), list.to_string())?;
     }
-    let namespace = TestNamespace::create(stage.cluster.config().await?, "scale-kubectl").await?;
     let begin = Instant::now();
     let path = folder.path().display().to_string();
-    stage.cluster.run_kubectl(&["apply", "--server-side", "-n", namespace.name(), "-f", &path])?;
+    stage.cluster.run_kubectl(&["apply", "--server-side", "-f", &path])?;
     let time = begin.elapsed();
-    remove(namespace).await?;
+    spread.remove().await?;
     Ok(time)
+}
+
+fn place(object: &Value, namespace: &str) -> Value {
+    let mut object = object.clone();
+    object["metadata"]["namespace"] = namespace.into();
+    object
 }
 
 /// Some as they are by default, and a few until they are Ready, as the operator's are.
@@ -54,31 +69,34 @@ async fn install_by_helm(
     objects: &[Value],
     figures: &mut Figures,
 ) -> Result<()> {
-    let namespace = TestNamespace::create(stage.cluster.config().await?, "scale-helm").await?;
+    let waited = tenants.div_ceil(10);
+    let spread = Spread::create(&stage.cluster, "scale-helm", tenants + waited).await?;
     let chart = tempfile::tempdir()?;
     write_chart(chart.path(), &of_tenant(objects, 0).collect::<Vec<_>>())?;
     let install = |numbers: Range<usize>, more: &[&str]| -> Result<Duration> {
         let begin = Instant::now();
         for number in numbers {
             let mut command = stage.cluster.helm();
-            command.args(["install", &name(number)]).arg(chart.path()).args(["-n", namespace.name()]);
+            let namespace = spread.of(number)?.name();
+            command.args(["install", &name(number)]).arg(chart.path()).args(["-n", namespace]);
             run(command.args(more))?;
         }
         Ok(begin.elapsed())
     };
-    let waited = tenants.div_ceil(10);
     (figures.helm, figures.helm_tenants) = (install(0..tenants, &[])?, tenants);
     (figures.helm_ready, figures.helm_ready_tenants) =
         (install(tenants..tenants + waited, &["--wait"])?, waited);
-    remove(namespace).await
+    spread.remove().await
 }
 
-fn read_objects(stage: &Stage) -> Result<Vec<Value>> {
+fn read_objects(stage: &Stage, tenants: &Tenants) -> Result<Vec<Value>> {
     let selector = "app.kubernetes.io/managed-by=voicemail-operator";
-    let arguments = ["get", KINDS, "-n", stage.namespace.name(), "-l", selector, "-o", "json"];
+    let arguments = ["get", KINDS, "-A", "-l", selector, "-o", "json"];
     let list: Value = serde_json::from_str(&stage.cluster.run_kubectl(&arguments)?)?;
     let items = list["items"].as_array().context("kubectl listed nothing")?;
-    Ok(items.iter().cloned().map(strip).collect())
+    let namespace = |object: &&Value| object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+    let ours = items.iter().filter(|object| tenants.has_namespace(&namespace(object)));
+    Ok(ours.cloned().map(strip).collect())
 }
 
 /// The object as its author would write it.

@@ -1,5 +1,6 @@
 //! Makes tenants, waits for them, and times a change of one.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -7,27 +8,24 @@ use anyhow::{Context, Result, bail};
 use futures::{StreamExt, TryStreamExt, pin_mut, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use std::collections::BTreeSet;
 use voicemail_operator::api::VoicemailTenant;
 use voicemail_operator::api::conditions::{ConditionStatus, READY};
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::tenant_manifest::{condition, named_example};
 
 use crate::fake_nodes::KEY;
+use crate::spread::Spread;
 
 const AT_A_TIME: usize = 16;
 const DEADLINE: Duration = Duration::from_secs(900);
 const SECRET: &str = "acme-s3";
 
-/// The tenants of one namespace.
+/// The tenants, in their namespaces.
 pub(crate) struct Tenants {
-    api: Api<VoicemailTenant>,
-    deployments: Api<Deployment>,
+    spread: Spread,
 }
 
 pub(crate) fn name(number: usize) -> String {
@@ -36,15 +34,22 @@ pub(crate) fn name(number: usize) -> String {
 
 impl Tenants {
     /// Makes what all tenants need.
-    pub(crate) async fn prepare(namespace: &TestNamespace) -> Result<Self> {
+    pub(crate) async fn prepare(spread: Spread) -> Result<Self> {
         let secret: Secret = serde_json::from_value(json!({
             "metadata": {"name": SECRET}, "stringData": {"accessKeyId": "key", "secretAccessKey": "secret"},
         }))?;
-        namespace.api::<Secret>().create(&PostParams::default(), &secret).await?;
-        Ok(Self { api: namespace.api(), deployments: namespace.api() })
+        for namespace in spread.all() {
+            namespace.api::<Secret>().create(&PostParams::default(), &secret).await?;
+        }
+        Ok(Self { spread })
     }
 
-    fn build(&self, name: &str, secret: &str) -> Result<VoicemailTenant> {
+    /// Whether an object is of one of the tenants' namespaces.
+    pub(crate) fn has_namespace(&self, name: &str) -> bool {
+        self.spread.all().iter().any(|namespace| namespace.name() == name)
+    }
+
+    fn build(name: &str, secret: &str) -> Result<VoicemailTenant> {
         let mut tenant = named_example("s3-tenant.yaml")?;
         tenant.metadata.name = Some(name.to_owned());
         tenant.spec.tenant_id = format!("scale-{name}");
@@ -61,31 +66,50 @@ impl Tenants {
     /// Makes the tenants of these numbers and waits until all are Ready; returns how long that took.
     pub(crate) async fn create_ready(&self, numbers: Range<usize>) -> Result<Duration> {
         let begin = Instant::now();
-        let waiting = self.wait_ready(numbers.clone());
-        let creating = self.create(numbers.map(name).collect(), SECRET);
-        tokio::time::timeout(DEADLINE, async { tokio::try_join!(creating, waiting) })
-            .await
-            .context("the tenants didn't become Ready in time")??;
+        self.create_until(
+            numbers.map(|number| (number, name(number))).collect(),
+            SECRET,
+            ConditionStatus::True,
+        )
+        .await?;
         Ok(begin.elapsed())
     }
 
-    async fn create(&self, names: Vec<String>, secret: &str) -> Result<()> {
-        let create = |name: String| async move {
-            let tenant = self.build(&name, secret)?;
-            self.api.create(&PostParams::default(), &tenant).await.with_context(|| name.clone())?;
+    async fn create(&self, tenants: Vec<(usize, String)>, secret: &str) -> Result<()> {
+        let create = |(number, name): (usize, String)| async move {
+            let (api, tenant) = (self.api(number)?, Self::build(&name, secret)?);
+            api.create(&PostParams::default(), &tenant).await.with_context(|| name.clone())?;
             anyhow::Ok(())
         };
-        stream::iter(names).map(create).buffer_unordered(AT_A_TIME).try_collect().await
+        stream::iter(tenants).map(create).buffer_unordered(AT_A_TIME).try_collect().await
     }
 
-    async fn wait_ready(&self, numbers: Range<usize>) -> Result<()> {
-        let mut left: BTreeSet<String> = numbers.map(name).collect();
-        let events =
-            watcher(self.api.clone(), watcher::Config::default()).default_backoff().applied_objects();
+    fn api(&self, number: usize) -> Result<Api<VoicemailTenant>> {
+        Ok(self.spread.of(number)?.api())
+    }
+
+    /// Makes tenants and waits until that is what they all say of being Ready.
+    async fn create_until(
+        &self,
+        tenants: Vec<(usize, String)>,
+        secret: &str,
+        ready: ConditionStatus,
+    ) -> Result<()> {
+        let waiting = self.wait_until(tenants.iter().map(|(_, name)| name.clone()).collect(), ready);
+        let creating = self.create(tenants, secret);
+        tokio::time::timeout(DEADLINE, async { tokio::try_join!(creating, waiting) })
+            .await
+            .with_context(|| format!("not all tenants had Ready={ready:?} in time"))??;
+        Ok(())
+    }
+
+    async fn wait_until(&self, mut left: BTreeSet<String>, wanted: ConditionStatus) -> Result<()> {
+        let all = Api::<VoicemailTenant>::all(self.spread.client());
+        let events = watcher(all, watcher::Config::default()).default_backoff().applied_objects();
         pin_mut!(events);
         while let Some(tenant) = events.next().await {
             let Ok(tenant) = tenant else { continue };
-            if condition(&tenant, READY).is_some_and(|ready| ready.status == ConditionStatus::True) {
+            if condition(&tenant, READY).is_some_and(|ready| ready.status == wanted) {
                 left.remove(&tenant.name_any());
             }
             if left.is_empty() {
@@ -95,23 +119,25 @@ impl Tenants {
         bail!("the watch of tenants ended")
     }
 
-    /// Tenants whose credentials aren't there.
+    /// Makes tenants whose credentials aren't there, and waits until they say so.
     pub(crate) async fn create_broken(&self, count: usize) -> Result<()> {
-        self.create((0..count).map(|number| format!("broken-{number}")).collect(), "no-such-secret").await
+        let tenants = (0..count).map(|number| (number, format!("broken-{number}"))).collect();
+        self.create_until(tenants, "no-such-secret", ConditionStatus::False).await
     }
 
     /// From a change of a tenant's spec to its Deployment's.
     pub(crate) async fn time_change(&self, number: usize) -> Result<Duration> {
         let child = format!("{}-voicemail", name(number));
-        let before = self.deployments.get(&child).await?.metadata.generation;
+        let deployments: Api<Deployment> = self.spread.of(number)?.api();
+        let before = deployments.get(&child).await?.metadata.generation;
         let config = watcher::Config::default().fields(&format!("metadata.name={child}"));
-        let events = watcher(self.deployments.clone(), config).default_backoff().applied_objects();
+        let events = watcher(deployments, config).default_backoff().applied_objects();
         pin_mut!(events);
         // Only then is the watch there, and its own start not part of the time.
         events.next().await.context("the watch of a Deployment ended")??;
         let begin = Instant::now();
         let patch = json!({"spec": {"resources": {"requests": {"cpu": "111m"}}}});
-        self.api.patch(&name(number), &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        self.api(number)?.patch(&name(number), &PatchParams::default(), &Patch::Merge(&patch)).await?;
         while let Some(deployment) = events.next().await {
             if deployment?.metadata.generation != before {
                 return Ok(begin.elapsed());
@@ -120,15 +146,21 @@ impl Tenants {
         bail!("the watch of a Deployment ended")
     }
 
-    /// Takes the finalizers, which nobody would remove once the operator is gone.
-    pub(crate) fn release(cluster: &Cluster, namespace: &str) -> Result<()> {
-        let listed = cluster.run_kubectl(&["get", "vmt", "-n", namespace, "-o", "name"])?;
-        for tenants in listed.lines().collect::<Vec<_>>().chunks(100) {
-            let patch = r#"{"metadata":{"finalizers":null}}"#;
-            let mut arguments = vec!["patch", "-n", namespace, "--type=merge", "-p", patch];
-            arguments.extend(tenants);
-            cluster.run_kubectl(&arguments)?;
-        }
-        Ok(())
+    /// Takes the finalizers, which nobody would remove once the operator is gone, and then the namespaces.
+    pub(crate) async fn remove(self) -> Result<()> {
+        let client = self.spread.client();
+        let release = |tenant: VoicemailTenant| {
+            let api: Api<VoicemailTenant> =
+                Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
+            let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+            async move { api.patch(&tenant.name_any(), &PatchParams::default(), &patch).await.map(drop) }
+        };
+        let listed = Api::<VoicemailTenant>::all(client.clone()).list(&ListParams::default()).await?;
+        let ours = listed
+            .items
+            .into_iter()
+            .filter(|tenant| tenant.namespace().is_some_and(|namespace| self.has_namespace(&namespace)));
+        stream::iter(ours).map(release).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
+        self.spread.remove().await
     }
 }
