@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
+};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Resource, ResourceExt};
@@ -155,6 +157,9 @@ async fn check_network(place: &TenantPlace) {
     );
     let budget = read::<PodDisruptionBudget>(place, CHILD).await;
     assert_eq!(budget["spec"]["selector"]["matchLabels"][TENANT_LABEL], "acme");
+    let of_budget = ListParams::default().fields("involvedObject.kind=PodDisruptionBudget");
+    let events = place.namespace.api::<Event>().list(&of_budget).await.unwrap().items;
+    assert!(events.is_empty(), "the budget came before its pods: {events:?}");
     let tls = read::<Secret>(place, "acme-voicemail-tls").await;
     assert!(tls["data"]["tls.crt"].is_string() && tls["data"]["tls.key"].is_string());
 }

@@ -1,7 +1,7 @@
 //! Brings the cluster to the plan: server-side apply in order, with one field manager, only where something differs.
 //!
-//! Flow: identity and configuration first, then Secrets, claim, Services and budget, the Deployment last, so
-//! that no pod starts before what it mounts. [`Applied`] can be made here alone; status is computed from it.
+//! Flow: identity and configuration first, then Secrets, claim and Services, then the Deployment, so that no pod starts before
+//! what it mounts; the budget once there are pods. [`Applied`] can be made here alone; status is computed from it.
 //!
 //! What can go wrong: the API server refuses ([`CallError`]), or a child's name is taken by an object that
 //! isn't ours, which is never overwritten.
@@ -17,7 +17,7 @@ use super::build::Built;
 use super::build::pod_monitor::pod_monitor_resource;
 use super::build::prometheus_rule::prometheus_rule_resource;
 use super::credentials::RegionPlan;
-use super::status::is_settled;
+use super::status::{has_pods, is_settled};
 use super::validate::Plan;
 use crate::calls::{CallError, Class, Classified};
 use crate::runtime::Context;
@@ -130,9 +130,12 @@ pub async fn apply(
     for service in built.services {
         applier.keep(service).await?;
     }
-    applier.keep(built.disruption_budget).await?;
     applier.keep(built.network_policy).await?;
     let deployment = applier.ensure_deployment(built.deployment).await?;
+    // A budget without pods is announced as a mistake, and written again for each pod that comes.
+    if has_pods(&deployment) {
+        applier.keep(built.disruption_budget).await?;
+    }
     applier.ensure_autoscaler(built.autoscaler).await?;
     applier.ensure_known(pod_monitor_resource(), built.pod_monitor).await?;
     applier.ensure_known(prometheus_rule_resource(), built.prometheus_rule).await?;

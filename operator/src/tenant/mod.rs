@@ -50,15 +50,16 @@ use crate::api::conditions::{
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::{Context, jittered};
-use apply::ApplyError;
+use apply::{Applied, ApplyError};
 use build::BuildError;
 use children::Begun;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
+use observe::PodSeen;
 use rollout::Image;
-use status::{Outcome, Seen, compute_status, is_settled, write_status};
+use status::{Outcome, Seen, compute_status, has_pods, is_settled, write_status};
 use std::time::{Duration, Instant};
 use validate::Plan;
 use words::differ_in_words_alone;
@@ -193,11 +194,7 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Next, T
         Err(error) => return Err(error.into()),
     };
     orphans::remove_orphans(tenant, context).await?;
-    let pods = if is_settled(&applied) && !context.looks.is_due(tenant) {
-        None
-    } else {
-        Some(observe::observe_pods(&context.client, &context.http, &plan).await?)
-    };
+    let pods = look_at_pods(tenant, &plan, &applied, context).await?;
     let seen = Seen {
         applied: &applied,
         pods: pods.as_deref(),
@@ -211,6 +208,22 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Next, T
     }
     let pause = next_look(&reported.status, &image);
     Ok(Next::Rest(if reported.put_off { pause.min(PROGRESS) } else { pause }))
+}
+
+/// None when all serve and it isn't time to ask them again.
+async fn look_at_pods(
+    tenant: &VoicemailTenant,
+    plan: &Plan,
+    applied: &Applied,
+    context: &Context,
+) -> Result<Option<Vec<PodSeen>>, CallError> {
+    if is_settled(applied) && !context.looks.is_due(tenant) {
+        return Ok(None);
+    }
+    if !has_pods(applied.deployment()) {
+        return Ok(Some(Vec::new()));
+    }
+    observe::observe_pods(&context.client, &context.http, plan).await.map(Some)
 }
 
 /// When to look again: soon while something is on its way or a store is away.

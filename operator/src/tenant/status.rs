@@ -262,6 +262,11 @@ pub(super) fn has_settled(deployment: &Deployment, desired: i32) -> bool {
     seen && all(status.replicas) && all(status.updated_replicas) && all(status.ready_replicas)
 }
 
+/// Whether the controller of Deployments has made any pod.
+pub(super) fn has_pods(deployment: &Deployment) -> bool {
+    deployment_status(deployment).replicas.is_some_and(|replicas| replicas > 0)
+}
+
 fn storage_obstacle(storage: &Finding) -> Option<Obstacle> {
     let stalled = STALLING.contains(&storage.reason.as_str()) || storage.reason == "ClaimNotReadWriteMany";
     // A region that is away keeps no replica from serving, and neither does a claim that can't grow.

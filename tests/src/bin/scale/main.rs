@@ -10,6 +10,7 @@
 mod fake_cores;
 mod fake_nodes;
 mod figures;
+mod idle;
 mod peers;
 mod spread;
 mod tenants;
@@ -29,6 +30,7 @@ use voicemail_tests::progress::say;
 
 use fake_nodes::FakeNodes;
 use figures::{Figures, cpu_time, machine_cpu_time, resident_kib};
+use idle::await_idle;
 use spread::Spread;
 use tenants::Tenants;
 
@@ -108,6 +110,7 @@ async fn play(
     tenants: &Tenants,
     figures: &mut Figures,
 ) -> Result<()> {
+    await_idle().await?;
     let idle = resident_kib(stage.operator.pid()?)?;
     create_all(stage, arguments, tenants, idle, figures).await?;
     peers::compare(stage, arguments, tenants, figures).await?;
@@ -149,6 +152,7 @@ fn is_creation(write: &str) -> bool {
 }
 
 async fn rest(stage: &Stage, arguments: &Arguments, figures: &mut Figures) -> Result<()> {
+    await_idle().await?;
     say(&format!("{} quiet minutes", arguments.quiet_minutes));
     let (log, pid) = (stage.cluster.audit_log()?, stage.operator.pid()?);
     let (begin, before) = (Instant::now(), cpu_time(pid)?);

@@ -1,7 +1,8 @@
 //! The same finished objects by `kubectl apply --server-side`, and as a chart by `helm install`.
 //!
 //! The objects are those of the tenants that the operator made Ready, without what the API server or the operator's
-//! own bookkeeping added; they go into as many namespaces of their own.
+//! own bookkeeping added; they go into as many namespaces of their own. Their labels name another manager, or the operator
+//! would watch them.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,14 +10,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use voicemail_operator::api::{MANAGED_BY_LABEL, MANAGER};
 use voicemail_tests::command::run;
 use voicemail_tests::progress::say;
 
 use crate::figures::Figures;
+use crate::idle::await_idle;
 use crate::spread::Spread;
 use crate::tenants::{Tenants, name};
 use crate::{Arguments, Stage};
 
+/// The manager that the peers' objects name.
+const OTHER_MANAGER: &str = "somebody";
 const KINDS: &str = "serviceaccount,configmap,secret,service,poddisruptionbudget,networkpolicy,deployment";
 /// Tenants whose objects one file holds.
 const BATCH: usize = 100;
@@ -48,6 +53,7 @@ async fn apply_by_kubectl(stage: &Stage, tenants: usize, objects: &[Value]) -> R
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": of_batch});
         std::fs::write(folder.path().join(format!("{index:03}.json")), list.to_string())?;
     }
+    await_idle().await?;
     let begin = Instant::now();
     let path = folder.path().display().to_string();
     stage.cluster.run_kubectl(&["apply", "--server-side", "-f", &path])?;
@@ -83,6 +89,7 @@ async fn install_by_helm(
         }
         Ok(begin.elapsed())
     };
+    await_idle().await?;
     (figures.helm, figures.helm_tenants) = (install(0..tenants, &[])?, tenants);
     (figures.helm_ready, figures.helm_ready_tenants) =
         (install(tenants..tenants + waited, &["--wait"])?, waited);
@@ -90,13 +97,13 @@ async fn install_by_helm(
 }
 
 fn read_objects(stage: &Stage, tenants: &Tenants) -> Result<Vec<Value>> {
-    let selector = "app.kubernetes.io/managed-by=voicemail-operator";
-    let arguments = ["get", KINDS, "-A", "-l", selector, "-o", "json"];
+    let selector = format!("{MANAGED_BY_LABEL}={MANAGER}");
+    let arguments = ["get", KINDS, "-A", "-l", &selector, "-o", "json"];
     let list: Value = serde_json::from_str(&stage.cluster.run_kubectl(&arguments)?)?;
     let items = list["items"].as_array().context("kubectl listed nothing")?;
     let namespace = |object: &&Value| object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
     let ours = items.iter().filter(|object| tenants.has_namespace(&namespace(object)));
-    Ok(ours.cloned().map(strip).collect())
+    ours.cloned().map(strip).map(rename_manager).collect()
 }
 
 /// The object as its author would write it.
@@ -114,6 +121,13 @@ fn strip(mut object: Value) -> Value {
         }
     }
     object
+}
+
+/// In all labels and selectors.
+fn rename_manager(object: Value) -> Result<Value> {
+    let ours = format!(r#""{MANAGED_BY_LABEL}":"{MANAGER}""#);
+    let other = format!(r#""{MANAGED_BY_LABEL}":"{OTHER_MANAGER}""#);
+    Ok(serde_json::from_str(&object.to_string().replace(&ours, &other))?)
 }
 
 fn of_tenant(objects: &[Value], number: usize) -> impl Iterator<Item = &Value> {
