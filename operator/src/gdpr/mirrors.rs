@@ -136,11 +136,13 @@ fn are_news(marks: Option<&BTreeSet<String>>, known: Option<&BTreeSet<String>>) 
 
 /// The marks of all of a tenant's cores; none unless each of them gives one.
 async fn read_marks(context: &Context, tenant: &VoicemailTenant) -> Option<BTreeSet<String>> {
-    let mut marks = BTreeSet::new();
+    let mut answers = Vec::new();
     for address in context.children.addresses(&tenant.namespace().unwrap_or_default(), &tenant.name_any()) {
-        marks.insert(ask_core(&context.http, address).await?.gdpr_mark?);
+        answers.push(ask_core(&context.http, address).await?);
     }
-    (!marks.is_empty()).then_some(marks)
+    context.looks.note_answers(tenant, &answers);
+    let marks: Option<BTreeSet<String>> = answers.into_iter().map(|core| core.gdpr_mark).collect();
+    marks.filter(|marks| !marks.is_empty())
 }
 
 async fn show_cases(

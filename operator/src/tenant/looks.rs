@@ -3,8 +3,9 @@
 //! Whether its pods serve is known from their Deployment, which is watched. Asking the cores costs a connection to
 //! each, and tells what no object of the cluster shows: which store they serve, and which regions are away. So they
 //! are always asked while something is wrong or unknown, every minute where there are several regions, and else
-//! every ten minutes.
+//! every ten minutes, unless the look at their marks has heard meanwhile that all is as the status says.
 
+use super::observe::CoreReadiness;
 use crate::api::VoicemailTenant;
 use crate::api::conditions::{ConditionStatus, STORAGE_READY, find_condition};
 use kube::ResourceExt;
@@ -37,6 +38,24 @@ impl Looks {
         due
     }
 
+    /// All cores of the tenant gave these answers to another question. That stands for a look where it shows what the
+    /// status says, but not where regions may come and go between two looks.
+    pub fn note_answers(&self, tenant: &VoicemailTenant, answers: &[CoreReadiness]) {
+        self.note_answers_at(tenant, answers, Instant::now());
+    }
+
+    fn note_answers_at(&self, tenant: &VoicemailTenant, answers: &[CoreReadiness], now: Instant) {
+        let one_region = tenant.spec.regions.len() == 1;
+        if one_region
+            && is_known(tenant)
+            && !answers.is_empty()
+            && answers.iter().all(|core| confirms(core, tenant))
+        {
+            let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            looks.insert(tenant.uid().unwrap_or_default(), now);
+        }
+    }
+
     /// The tenant is gone.
     pub fn forget(&self, uid: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
@@ -47,6 +66,12 @@ fn is_known(tenant: &VoicemailTenant) -> bool {
     let Some(status) = &tenant.status else { return false };
     let storage = find_condition(&status.conditions, STORAGE_READY);
     status.store_id.is_some() && storage.is_some_and(|storage| storage.status == ConditionStatus::True)
+}
+
+/// Whether a core serves the store that the status names, and reaches it.
+fn confirms(core: &CoreReadiness, tenant: &VoicemailTenant) -> bool {
+    let known = tenant.status.as_ref().and_then(|status| status.store_id.as_ref());
+    core.ready && core.store_id.as_ref() == known && core.regions.iter().all(|region| region.reachable)
 }
 
 fn pause(tenant: &VoicemailTenant) -> Duration {
@@ -80,5 +105,24 @@ mod tests {
         assert!(!looks.is_due_at(&tenant("True"), now + Duration::from_secs(60)));
         assert!(looks.is_due_at(&tenant("True"), now + ONE_REGION));
         assert!(!looks.is_due_at(&tenant("True"), now + ONE_REGION + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn answers_to_other_questions_stand_for_a_look_if_they_show_what_the_status_says() {
+        let core = |text: &str| serde_json::from_str::<CoreReadiness>(text).unwrap();
+        let well = core(r#"{"ready":true,"storeId":"s","regions":[{"name":"r","reachable":true}]}"#);
+        let tenant = tenant("True");
+        for (answers, due) in [
+            (vec![well.clone(), well.clone()], false),
+            (Vec::new(), true),
+            (vec![well.clone(), CoreReadiness { ready: false, ..well.clone() }], true),
+            (vec![CoreReadiness { store_id: Some("other".into()), ..well.clone() }], true),
+            (vec![core(r#"{"ready":true,"storeId":"s","regions":[{"name":"r","reachable":false}]}"#)], true),
+        ] {
+            let (looks, begin) = (Looks::default(), Instant::now());
+            assert!(!looks.is_due_at(&tenant, begin));
+            looks.note_answers_at(&tenant, &answers, begin + Duration::from_secs(300));
+            assert_eq!(looks.is_due_at(&tenant, begin + ONE_REGION), due, "{answers:?}");
+        }
     }
 }
