@@ -1,7 +1,8 @@
 //! The operator as a process of this machine, for one namespace or for all, under the rights that the chart gives it.
 //!
-//! Flow: [`OperatorIdentity::install`] applies what the chart renders as RBAC for that namespace, and writes a kubeconfig with a token of that account alone; so a right that the chart forgets fails the
-//! tests, and the audit log names the operator. [`OperatorProcess::start`] then runs the workspace's program.
+//! Flow: [`OperatorIdentity::install`] applies what the chart renders as RBAC for that namespace, and writes a kubeconfig with a
+//! token of that account alone; so a right that the chart forgets fails the tests, and the audit log names the operator.
+//! [`OperatorProcess::start`] then runs the workspace's program.
 //!
 //! Each process keeps its name in the lease over [`OperatorProcess::restart`], as a container that is started
 //! again in its pod does, and so leads again at once. A process ends with its value, killed by its pid; if a

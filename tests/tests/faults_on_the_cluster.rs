@@ -147,12 +147,17 @@ async fn a_storage_server_that_is_away_and_lost_credentials_lose_no_message() {
 
     let fault = scene.begin("storage server killed and started again").await.unwrap();
     minio.kill().unwrap();
+    // Whoever calls finds it out. A core that nobody calls asks a store that costs money every two minutes only.
+    let refused = Deposits::start(&scene.served.media_server, MAILBOX, &scene.audio, 1, 1);
     scene
         .place
         .wait_condition("acme", STORAGE_READY, ConditionStatus::False, "StorageUnavailable")
         .await
         .unwrap();
+    assert_eq!(refused.acknowledged(), 0, "a message was acknowledged that can't be stored");
     minio.start_again().await.unwrap();
+    refused.wait_for_more(1).await.unwrap();
+    scene.promises.extend(refused.stop().await.unwrap().promises);
     scene.end(fault).await.unwrap();
 
     let fault = scene.begin("Secret with credentials deleted and put back").await.unwrap();
