@@ -27,6 +27,7 @@ use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::operator_audit::{mutations, settle};
 use voicemail_tests::operator_process::{OperatorIdentity, OperatorProcess, install_crds};
 use voicemail_tests::progress::say;
+use voicemail_tests::stage::{Installation, OperatorLock, Site};
 
 use fake_nodes::FakeNodes;
 use figures::{Figures, cpu_time, machine_cpu_time, resident_kib};
@@ -88,6 +89,10 @@ impl Stage {
 async fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
     tokio::task::spawn_blocking(|| build_programs(Profile::current())).await??;
     let cluster = Cluster::ensure().await?;
+    // The tests' operator stays installed: two that watch the same tenants would undo each other's work.
+    let site = Site::of_cluster(cluster.clone()).await?;
+    let _lock = OperatorLock::alone(&site).await?;
+    Installation::shared(&site).uninstall().await?;
     install_crds(&cluster)?;
     fake_cores::serve(cluster.client().await?).await?;
     let _nodes = FakeNodes::start(&cluster).await?;
