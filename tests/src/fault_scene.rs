@@ -20,6 +20,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use voicemail_core::clock::World;
 use voicemail_operator::api::VoicemailTenant;
+use voicemail_operator::api::conditions::ConditionStatus;
 
 /// The child that is deleted to see the operator work.
 const BROKEN: &str = "acme-voicemail-headless";
@@ -65,10 +66,29 @@ impl Scene {
         tenant.spec.replicas = replicas;
         let served = serve(&place, tenant).await?;
         let audio = Studio::open()?.speak("please call me back", Coding::ALaw)?;
-        let deposits = Deposits::start(&served.media_server, MAILBOX, &audio, 1, 1);
-        deposits.wait_for_more(1).await?;
-        let promises = deposits.stop().await?.promises;
-        Ok(Self { served, audio, promises, rows: Vec::new(), place })
+        let mut scene = Self { served, audio, promises: Vec::new(), rows: Vec::new(), place };
+        scene.keep(scene.leave_messages(1, 1), 1).await?;
+        Ok(scene)
+    }
+
+    /// Callers who leave messages one after the other, and how many each at most.
+    pub fn leave_messages(&self, callers: usize, at_most: usize) -> Deposits {
+        Deposits::start(&self.served.media_server, MAILBOX, &self.audio, callers, at_most)
+    }
+
+    /// Ends the deposits once so many more are acknowledged; what their callers were promised counts from now on.
+    pub async fn keep(&mut self, deposits: Deposits, more: u32) -> Result<()> {
+        deposits.wait_for_more(more).await?;
+        self.promises.extend(deposits.stop().await?.promises);
+        Ok(())
+    }
+
+    /// Callers whose messages can't be stored: none is acknowledged until the tenant's condition says so.
+    pub async fn deposit_in_vain(&self, condition: &str) -> Result<Deposits> {
+        let refused = self.leave_messages(1, 1);
+        self.place.wait_condition("acme", condition, ConditionStatus::False, "StorageUnavailable").await?;
+        ensure!(refused.acknowledged() == 0, "a message was acknowledged that can't be stored");
+        Ok(refused)
     }
 
     /// From now on it is measured.
@@ -98,9 +118,7 @@ impl Scene {
         wait_until(&services, BROKEN, "the operator has mended it", PATIENT, mended).await?;
         self.place.wait_ready("acme").await?;
         let elapsed = begun.at.elapsed();
-        let fresh = Deposits::start(&self.served.media_server, MAILBOX, &self.audio, 1, 1);
-        fresh.wait_for_more(1).await?;
-        self.promises.extend(fresh.stop().await?.promises);
+        self.keep(self.leave_messages(1, 1), 1).await?;
         check_promises(&self.served.agent, &self.promises).await?;
         let writes = self.count_writes(&begun.log).await?;
         ensure!(writes.len() <= MOST_WRITES, "{}: a hot loop: {writes:?}", begun.name);

@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use voicemail_tests::fault_scene::Scene;
-use voicemail_tests::served_tenant::MAILBOX;
 use voicemail_tests::stage::Deposits;
 
 const PAUSE: Duration = Duration::from_secs(20);
@@ -18,13 +17,13 @@ async fn callers_notice_nothing_of_an_api_server_restarted_and_an_etcd_that_stan
     let mut scene = Scene::on_volume("control", 1).await.unwrap();
     let cluster = scene.place.cluster.clone();
     let fault = scene.begin("API server killed and started again").await.unwrap();
-    let deposits = Deposits::start(&scene.served.media_server, MAILBOX, &scene.audio, 1, 50);
+    let deposits = scene.leave_messages(1, 50);
     cluster.restart_component("kube-apiserver").await.unwrap();
     finish(&mut scene, deposits).await;
     scene.end(fault).await.unwrap();
 
     let fault = scene.begin("etcd paused for 20 s (SIGSTOP)").await.unwrap();
-    let deposits = Deposits::start(&scene.served.media_server, MAILBOX, &scene.audio, 1, 50);
+    let deposits = scene.leave_messages(1, 50);
     cluster.pause_component("etcd", PAUSE).await.unwrap();
     finish(&mut scene, deposits).await;
     scene.end(fault).await.unwrap();

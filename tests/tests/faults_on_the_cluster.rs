@@ -13,14 +13,13 @@ use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, EvictParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
 use voicemail_core::clock::World;
-use voicemail_operator::api::conditions::{ConditionStatus, READY, STORAGE_READY};
+use voicemail_operator::api::conditions::{READY, STORAGE_READY};
 use voicemail_tests::api_proxy::ApiProxy;
 use voicemail_tests::command::run;
 use voicemail_tests::fault_proxy::{Fault, Rule};
 use voicemail_tests::fault_scene::{PATIENT, Scene};
 use voicemail_tests::operator_process::install_crds;
-use voicemail_tests::served_tenant::{MAILBOX, serve};
-use voicemail_tests::stage::Deposits;
+use voicemail_tests::served_tenant::serve;
 use voicemail_tests::tenant_manifest::{condition, tenant_on};
 use voicemail_tests::tenant_place::TenantPlace;
 use voicemail_tests::tenant_stores::{S3_SECRET, minio_secret, start_minio, tenant_on_minio};
@@ -95,27 +94,23 @@ async fn evictions_lost_secrets_and_a_volume_gone_read_only_lose_no_message() {
 
     let fault = scene.begin("volume read-only for a while").await.unwrap();
     disk.remount("ro").await;
-    let refused = Deposits::start(&scene.served.media_server, MAILBOX, &scene.audio, 1, 1);
-    scene.place.wait_condition("acme", READY, ConditionStatus::False, "StorageUnavailable").await.unwrap();
-    assert_eq!(refused.acknowledged(), 0, "a message was acknowledged that can't be stored");
+    let refused = scene.deposit_in_vain(READY).await.unwrap();
     disk.remount("rw").await;
-    refused.wait_for_more(1).await.unwrap();
-    scene.promises.extend(refused.stop().await.unwrap().promises);
+    scene.keep(refused, 1).await.unwrap();
     scene.end(fault).await.unwrap();
     scene.print();
 }
 
 async fn evict_under_deposits(scene: &mut Scene) {
     let fault = scene.begin("a pod evicted while messages are left").await.unwrap();
-    let deposits = Deposits::start(&scene.served.media_server, MAILBOX, &scene.audio, 2, 100);
+    let deposits = scene.leave_messages(2, 100);
     deposits.wait_for_more(4).await.unwrap();
     let api = scene.place.namespace.api::<Pod>();
     let chosen = ListParams::default().labels("app.kubernetes.io/name=voicemail");
     let pod = api.list(&chosen).await.unwrap().items[0].name_any();
     api.evict(&pod, &EvictParams::default()).await.unwrap();
     wait_gone(&api, &pod, PATIENT).await.unwrap();
-    deposits.wait_for_more(4).await.unwrap();
-    scene.promises.extend(deposits.stop().await.unwrap().promises);
+    scene.keep(deposits, 4).await.unwrap();
     scene.end(fault).await.unwrap();
 }
 
@@ -148,16 +143,9 @@ async fn a_storage_server_that_is_away_and_lost_credentials_lose_no_message() {
     let fault = scene.begin("storage server killed and started again").await.unwrap();
     minio.kill().unwrap();
     // Whoever calls finds it out. A core that nobody calls asks a store that costs money every two minutes only.
-    let refused = Deposits::start(&scene.served.media_server, MAILBOX, &scene.audio, 1, 1);
-    scene
-        .place
-        .wait_condition("acme", STORAGE_READY, ConditionStatus::False, "StorageUnavailable")
-        .await
-        .unwrap();
-    assert_eq!(refused.acknowledged(), 0, "a message was acknowledged that can't be stored");
+    let refused = scene.deposit_in_vain(STORAGE_READY).await.unwrap();
     minio.start_again().await.unwrap();
-    refused.wait_for_more(1).await.unwrap();
-    scene.promises.extend(refused.stop().await.unwrap().promises);
+    scene.keep(refused, 1).await.unwrap();
     scene.end(fault).await.unwrap();
 
     let fault = scene.begin("Secret with credentials deleted and put back").await.unwrap();

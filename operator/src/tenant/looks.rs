@@ -10,7 +10,7 @@ use crate::api::VoicemailTenant;
 use crate::api::conditions::{ConditionStatus, STORAGE_READY, find_condition};
 use kube::ResourceExt;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const SEVERAL_REGIONS: Duration = Duration::from_secs(50);
@@ -27,7 +27,7 @@ impl Looks {
     }
 
     fn is_due_at(&self, tenant: &VoicemailTenant, now: Instant) -> bool {
-        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looks = self.lock();
         let uid = tenant.uid().unwrap_or_default();
         // What the status says was true when the operator before this one looked.
         let last = *looks.entry(uid.clone()).or_insert(now);
@@ -51,14 +51,17 @@ impl Looks {
             && !answers.is_empty()
             && answers.iter().all(|core| confirms(core, tenant))
         {
-            let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            looks.insert(tenant.uid().unwrap_or_default(), now);
+            self.lock().insert(tenant.uid().unwrap_or_default(), now);
         }
     }
 
     /// The tenant is gone.
     pub fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -91,11 +91,11 @@ impl Gdpr {
     /// never was a case: then it is [`MARK_OF_NO_CASE`].
     pub fn mark(&self) -> String {
         let runs = self.facts.open();
-        let open: Vec<_> = runs.iter().map(|run| (&run.id, run.state)).collect();
         let writes = self.context.register_writes().0.load(Ordering::Relaxed);
-        if self.facts.began_without.load(Ordering::Relaxed) && writes == 0 && open.is_empty() {
+        if self.facts.began_without.load(Ordering::Relaxed) && writes == 0 && runs.is_empty() {
             return MARK_OF_NO_CASE.to_owned();
         }
+        let open: Vec<_> = runs.iter().map(|run| (&run.id, run.state)).collect();
         format!("{:016x}", self.salt.hash_one((writes, open)))
     }
 

@@ -101,9 +101,10 @@ fn read_objects(stage: &Stage, tenants: &Tenants) -> Result<Vec<Value>> {
     let arguments = ["get", KINDS, "-A", "-l", &selector, "-o", "json"];
     let list: Value = serde_json::from_str(&stage.cluster.run_kubectl(&arguments)?)?;
     let items = list["items"].as_array().context("kubectl listed nothing")?;
-    let namespace = |object: &&Value| object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
-    let ours = items.iter().filter(|object| tenants.has_namespace(&namespace(object)));
-    ours.cloned().map(strip).map(rename_manager).collect()
+    let is_ours = |object: &&Value| {
+        object["metadata"]["namespace"].as_str().is_some_and(|name| tenants.has_namespace(name))
+    };
+    items.iter().filter(is_ours).cloned().map(strip).map(rename_manager).collect()
 }
 
 /// The object as its author would write it.

@@ -15,6 +15,7 @@ use serde_json::json;
 use voicemail_operator::api::VoicemailTenant;
 use voicemail_operator::api::conditions::{ConditionStatus, READY};
 use voicemail_tests::tenant_manifest::{condition, named_example};
+use voicemail_tests::wait::wait_for_any;
 
 use crate::fake_nodes::KEY;
 use crate::spread::Spread;
@@ -95,28 +96,17 @@ impl Tenants {
         secret: &str,
         ready: ConditionStatus,
     ) -> Result<()> {
-        let waiting = self.wait_until(tenants.iter().map(|(_, name)| name.clone()).collect(), ready);
-        let creating = self.create(tenants, secret);
-        tokio::time::timeout(DEADLINE, async { tokio::try_join!(creating, waiting) })
-            .await
-            .with_context(|| format!("not all tenants had Ready={ready:?} in time"))??;
-        Ok(())
-    }
-
-    async fn wait_until(&self, mut left: BTreeSet<String>, wanted: ConditionStatus) -> Result<()> {
-        let all = Api::<VoicemailTenant>::all(self.spread.client());
-        let events = watcher(all, watcher::Config::default()).default_backoff().applied_objects();
-        pin_mut!(events);
-        while let Some(tenant) = events.next().await {
-            let Ok(tenant) = tenant else { continue };
-            if condition(&tenant, READY).is_some_and(|ready| ready.status == wanted) {
+        let mut left: BTreeSet<String> = tenants.iter().map(|(_, name)| name.clone()).collect();
+        let is_last = |tenant: &VoicemailTenant| {
+            if condition(tenant, READY).is_some_and(|found| found.status == ready) {
                 left.remove(&tenant.name_any());
             }
-            if left.is_empty() {
-                return Ok(());
-            }
-        }
-        bail!("the watch of tenants ended")
+            left.is_empty()
+        };
+        let all = Api::<VoicemailTenant>::all(self.spread.client());
+        let description = format!("all new tenants have Ready={ready:?}");
+        let waiting = wait_for_any(&all, watcher::Config::default(), &description, DEADLINE, is_last);
+        tokio::try_join!(self.create(tenants, secret), waiting).map(drop)
     }
 
     /// Makes tenants whose credentials aren't there, and waits until they say so.
