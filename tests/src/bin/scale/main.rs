@@ -15,6 +15,7 @@ mod peers;
 mod spread;
 mod tenants;
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,17 +41,22 @@ use tenants::Tenants;
 #[command(name = "cargo scale", bin_name = "cargo scale")]
 struct Arguments {
     /// Tenants.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = parse_count)]
     tenants: usize,
     /// Tenants that are installed by helm, for comparison.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = parse_count)]
     helm: usize,
     /// Minutes in which nothing happens.
     #[arg(long, default_value_t = 10)]
     quiet_minutes: u64,
     /// Tenants that can't become Ready, and changes that are timed beside them.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = parse_count)]
     broken: usize,
+}
+
+/// Without one of each nothing can be compared.
+fn parse_count(text: &str) -> Result<usize, String> {
+    text.parse().map(NonZeroUsize::get).map_err(|_| "write a number of at least 1".to_owned())
 }
 
 #[tokio::main]
