@@ -36,6 +36,8 @@ pub const VALIDATED: &str = "Validated";
 pub const REGIONS_READY: &str = "RegionsReady";
 /// A second person has approved a data-subject request that needs it.
 pub const APPROVED: &str = "Approved";
+/// The run is about the data subjects that the request's Secret names, as the core has compared.
+pub const SUBJECT_VERIFIED: &str = "SubjectVerified";
 /// The search of a data-subject request is over.
 pub const FOUND: &str = "Found";
 /// The messages are hidden.

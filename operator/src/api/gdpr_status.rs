@@ -85,7 +85,7 @@ pub struct GdprRequestStatus {
     /// Where the request stands.
     #[serde(default)]
     pub phase: Phase,
-    /// Validated, RegionsReady, Approved, Found, Marked, Erased, Verified, BackupsCleared, DecisionsTaken,
+    /// Validated, SubjectVerified, RegionsReady, Approved, Found, Marked, Erased, Verified, BackupsCleared, DecisionsTaken,
     /// DeadlineAtRisk, Completed and Failed, each once there is something to say.
     #[serde(default)]
     #[schemars(length(max = 16))]
@@ -102,6 +102,14 @@ pub struct GdprRequestStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub run: Option<String>,
+    /// Keyed digest of the data subjects, of this run alone: it says nothing about who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub subject_digest: Option<String>,
+    /// UID of the Secret that was read, which goes at the end: one that wasn't read is never deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub consumers_uid: Option<String>,
     /// When the person's request was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_at: Option<Time>,

@@ -21,24 +21,25 @@ pub async fn read_tenant(
     within_deadline("read the tenant", api.get_opt(&request.spec.tenant)).await
 }
 
-/// The body of the call that opens the request's run.
+/// The body of the call that opens the request's run, and the UID of the Secret that was read for it.
 ///
 /// # Errors
 /// The API server refuses or doesn't answer. A Secret that can't be used is the inner error.
 pub async fn read_body(
     client: &Client,
     request: &GdprRequest,
-) -> Result<Result<GdprBody, Unusable>, CallError> {
-    let body = match &request.spec.consumers {
-        None => Ok(empty_body(request)),
+) -> Result<Result<(GdprBody, Option<String>), Unusable>, CallError> {
+    let read = match &request.spec.consumers {
+        None => Ok((empty_body(request), None)),
         Some(source) => {
             let api: Api<Secret> = Api::namespaced(client.clone(), &request.namespace().unwrap_or_default());
             let name = &source.secret.name;
             let secret = within_deadline("read the consumers' Secret", api.get_opt(name)).await?;
-            read_consumers(secret.as_ref(), name, &request.spec.case_id)
+            let uid = secret.as_ref().and_then(ResourceExt::uid);
+            read_consumers(secret.as_ref(), name, &request.spec.case_id).map(|body| (body, uid))
         }
     };
-    Ok(body.map(|body| complete(body, request)))
+    Ok(read.map(|(body, secret)| (complete(body, request), secret)))
 }
 
 fn empty_body(request: &GdprRequest) -> GdprBody {

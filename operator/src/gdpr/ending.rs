@@ -1,9 +1,11 @@
 //! What follows a request's end: the Secret with the consumers goes, and after its time the object itself.
 //!
 //! The status is written first: a request that has ended needs its Secret no more. A Secret stays while another open
-//! request names it, when it isn't labelled (any more), and after a failure or a dry run, which are no answer to the
-//! person yet.
+//! request names it, when it isn't labelled (any more), when it isn't the one that was read and compared with the run,
+//! and after a failure or a dry run, which are no answer to the person yet.
 
+use super::plan::is_verified;
+use super::status::body_of;
 use crate::api::conditions::whole_seconds;
 use crate::api::gdpr_request::{GdprRequest, Phase};
 use crate::api::{CONSUMERS_LABEL, MANAGER};
@@ -14,7 +16,6 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
-use serde_json::json;
 use std::time::Duration;
 
 /// Does what is due of it; gives when to look again.
@@ -29,8 +30,8 @@ pub async fn finish(
     let Some(status) = request.status.as_ref().filter(|status| status.phase.is_terminal()) else {
         return Ok(None);
     };
-    if let Some(name) = secret_to_delete(request)
-        && delete_secret(&context.client, request, name).await?
+    if let Some((name, uid)) = secret_to_delete(request)
+        && delete_secret(&context.client, request, name, uid).await?
     {
         note_deletion(context, request, now).await?;
     }
@@ -42,15 +43,17 @@ pub async fn finish(
     Ok(Some(left))
 }
 
-/// Pure: the Secret that the request leaves behind.
-fn secret_to_delete(request: &GdprRequest) -> Option<&str> {
+/// Pure: name and UID of the Secret that the request leaves behind. One that wasn't read isn't this request's: whoever
+/// wrote it may still need it.
+fn secret_to_delete(request: &GdprRequest) -> Option<(&str, &str)> {
     let consumers = request.spec.consumers.as_ref()?;
     let status = request.status.as_ref()?;
     let keep = consumers.keep.unwrap_or_default()
         || request.spec.dry_run.unwrap_or_default()
         || status.phase == Phase::Failed
         || status.consumers_deleted_at.is_some();
-    (!keep).then_some(consumers.secret.name.as_str())
+    let read = status.consumers_uid.as_deref().filter(|_| is_verified(&status.conditions))?;
+    (!keep).then_some((consumers.secret.name.as_str(), read))
 }
 
 /// Pure: how long the object stays; zero when its time is over, `None` for ever.
@@ -62,12 +65,21 @@ fn time_left(request: &GdprRequest, finished: Option<&Time>, now: Timestamp) -> 
 }
 
 /// True when it is gone.
-async fn delete_secret(client: &Client, request: &GdprRequest, name: &str) -> Result<bool, CallError> {
+async fn delete_secret(
+    client: &Client,
+    request: &GdprRequest,
+    name: &str,
+    uid: &str,
+) -> Result<bool, CallError> {
     let namespace = request.namespace().unwrap_or_default();
     let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let Some(secret) = within_deadline("read the consumers' Secret", api.get_opt(name)).await? else {
         return Ok(true);
     };
+    if secret.uid().as_deref() != Some(uid) {
+        // The one that was read is gone, and this one is another request's.
+        return Ok(true);
+    }
     let labelled = secret.labels().get(CONSUMERS_LABEL).map(String::as_str) == Some("true");
     if !labelled || is_needed(client, request, name).await? {
         return Ok(false);
@@ -94,7 +106,7 @@ async fn note_deletion(context: &Context, request: &GdprRequest, now: Timestamp)
     status.consumers_deleted_at = Some(Time(whole_seconds(now)));
     let api: Api<GdprRequest> =
         Api::namespaced(context.client.clone(), &request.namespace().unwrap_or_default());
-    let body = json!({"apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest", "status": status});
+    let body = body_of(request, &status);
     let (name, parameters) = (request.name_any(), PatchParams::apply(MANAGER).force());
     let patch = Patch::Apply(&body);
     let call = api.patch_status(&name, &parameters, &patch);
@@ -132,7 +144,8 @@ mod tests {
     fn a_secret_goes_with_an_answer_and_stays_when_asked_or_when_there_is_none() {
         let secret = "consumers: {secret: {name: c}";
         let left = |spec: &str, status: &str| {
-            secret_to_delete(&ended(&format!("{secret}{spec}"), status)).map(str::to_owned)
+            let read = format!("{status}, consumersUid: u, conditions: [{COMPARED}]");
+            secret_to_delete(&ended(&format!("{secret}{spec}"), &read)).map(|(name, _)| name.to_owned())
         };
         assert_eq!(left("}", "phase: Completed").as_deref(), Some("c"));
         assert_eq!(left("}", "phase: Denied").as_deref(), Some("c"));
@@ -140,6 +153,23 @@ mod tests {
         assert_eq!(left("}, dryRun: true", "phase: Completed"), None);
         assert_eq!(left("}", "phase: Failed"), None);
         assert_eq!(left("}", "phase: Completed, consumersDeletedAt: '2026-01-31T10:00:01Z'"), None);
+    }
+
+    const COMPARED: &str = "{type: SubjectVerified, status: 'True', reason: Compared, message: '', \
+                            lastTransitionTime: '2026-01-31T10:00:00Z'}";
+
+    #[test]
+    fn a_secret_that_was_not_read_or_not_compared_stays() {
+        let left = |status: &str| {
+            let request = ended("consumers: {secret: {name: c}}", status);
+            secret_to_delete(&request).map(|(name, uid)| (name.to_owned(), uid.to_owned()))
+        };
+        let compared = format!("phase: Completed, conditions: [{COMPARED}]");
+        assert_eq!(left(&format!("{compared}, consumersUid: u")), Some(("c".into(), "u".into())));
+        assert_eq!(left(&compared), None, "no Secret was read");
+        assert_eq!(left("phase: Completed, consumersUid: u"), None, "the core has not compared it");
+        let unknown = compared.replace("'True'", "Unknown");
+        assert_eq!(left(&format!("{unknown}, consumersUid: u")), None);
     }
 
     #[test]

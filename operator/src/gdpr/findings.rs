@@ -4,10 +4,10 @@
 //! needs no approval is never Approved.
 
 use super::mirror::is_erased;
-use super::plan::Seen;
+use super::plan::{Seen, Subject};
 use crate::api::conditions::{
     APPROVED, BACKUPS_CLEARED, COMPLETED, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN, ERASED, FAILED,
-    FOUND, Finding, MARKED, REGIONS_READY, VALIDATED, VERIFIED,
+    FOUND, Finding, MARKED, REGIONS_READY, SUBJECT_VERIFIED, VALIDATED, VERIFIED,
 };
 use crate::api::gdpr_request::{GdprOperation, GdprRequest, GdprRequestStatus, Phase};
 use jiff::Timestamp;
@@ -24,7 +24,9 @@ pub fn find_all(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = match seen {
-        Seen::Run(run, refused) => of_run(request.spec.operation, status, run, refused.as_ref()),
+        Seen::Run(run, subject, refused) => {
+            of_run(request.spec.operation, status, run, subject, refused.as_ref())
+        }
         Seen::Missing(reason, message) | Seen::Pending(reason, message) => {
             before(status, VALIDATED, reason, message)
         }
@@ -60,6 +62,7 @@ fn trouble(status: &GdprRequestStatus, reason: &str, message: &str) -> Vec<Findi
     let ours = [COMPLETED, FAILED, DEADLINE_AT_RISK];
     let kept = [
         VALIDATED,
+        SUBJECT_VERIFIED,
         REGIONS_READY,
         APPROVED,
         FOUND,
@@ -91,9 +94,11 @@ fn of_run(
     operation: GdprOperation,
     status: &GdprRequestStatus,
     run: &RunView,
+    subject: &Subject,
     refused: Option<&(String, String)>,
 ) -> Vec<Finding> {
     let mut findings = vec![truth(VALIDATED, true, "Accepted", ""), regions(run)];
+    findings.extend(verification(status, subject));
     findings.extend(approval(run));
     findings.extend(work(run));
     findings.extend(backups(run));
@@ -106,12 +111,44 @@ fn of_run(
         findings.push(truth(DECISIONS_TAKEN, true, "Taken", ""));
     }
     let (reason, message) = end(operation, status.phase, run);
-    findings.push(truth(COMPLETED, status.phase == Phase::Completed, reason, message.as_str()));
+    findings.push(match (status.phase, subject) {
+        (Phase::Completed, Subject::Unknown(..)) => unproven_end(run),
+        (phase, _) => truth(COMPLETED, phase == Phase::Completed, reason, message.as_str()),
+    });
     findings.push(match status.phase {
         Phase::Failed => truth(FAILED, true, reason, message),
         _ => not_failed(),
     });
     findings
+}
+
+/// Whether the run is about the people whom the request names.
+fn verification(status: &GdprRequestStatus, subject: &Subject) -> Option<Finding> {
+    match subject {
+        Subject::NotNamed => None,
+        Subject::Compared(_) => Some(truth(SUBJECT_VERIFIED, true, "Compared", "")),
+        Subject::AsBefore => {
+            let known = status.conditions.iter().find(|known| known.type_ == SUBJECT_VERIFIED)?;
+            Some(Finding::new(SUBJECT_VERIFIED, known.status, known.reason.clone(), known.message.clone()))
+        }
+        Subject::Unknown(reason, message) => {
+            let words = format!(
+                "{message}, so whether the run is about the people whom this request means can't be compared"
+            );
+            Some(Finding::new(SUBJECT_VERIFIED, ConditionStatus::Unknown, reason.clone(), words))
+        }
+    }
+}
+
+/// The end of a run that may be about other people than this request.
+fn unproven_end(run: &RunView) -> Finding {
+    let ended = run.ended_at.as_deref().or(run.erased_at.as_deref()).unwrap_or("an earlier time");
+    let message = format!(
+        "nothing was done now: run {} of an earlier request of this name ended at {ended}; for a new request write \
+         one under another name, with its Secret",
+        run.id
+    );
+    Finding::new(COMPLETED, ConditionStatus::Unknown, "EndedBefore", message)
 }
 
 fn regions(run: &RunView) -> Finding {

@@ -48,6 +48,7 @@ pub fn is_erased(run: &RunView) -> bool {
 /// Copies what the run says.
 pub fn mirror(status: &mut GdprRequestStatus, run: &RunView) {
     status.run = (run.state != RunState::DryRun).then(|| run.id.clone());
+    status.subject_digest = run.subject_digest.clone();
     status.received_at = time(run.received_at.as_ref());
     status.due_at = time(run.due_at.as_ref()).or_else(|| status.due_at.take());
     status.approved_at = time(run.approval.as_ref().and_then(|approval| approval.at.as_ref()));

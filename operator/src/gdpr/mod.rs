@@ -26,7 +26,7 @@ use core_client::{Core, CoreError};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
-use plan::{Seen, Step};
+use plan::{Seen, Step, Subject};
 use voicemail_core::gdpr_api::RunView;
 
 /// Why a reconcile must be repeated.
@@ -94,40 +94,96 @@ async fn drive(
     core: &Core,
     context: &Context,
 ) -> Result<Seen, CoreError> {
-    if let Some(run) = find_run(request, step, core).await? {
-        return obey(request, run, core).await;
-    }
-    if let Step::Watch(id) = step {
-        return Ok(Seen::Missing("RunNotFound".into(), format!("the case has no run {id}")));
-    }
-    if request.spec.cancel.is_some() {
-        return Ok(Seen::Withdrawn);
-    }
-    match dereference::read_body(&context.client, request).await? {
-        Err(unusable) => Ok(Seen::Missing(unusable.reason().into(), unusable.to_string())),
-        Ok(body) => {
-            let run = core.open(request.spec.operation.on_the_wire(), &body).await?.run;
-            obey(request, run, core).await
-        }
+    match step {
+        Step::Watch(id) => watch(request, id, core).await,
+        Step::Follow(id) => match read_runs(request, core).await?.into_iter().find(|run| run.id == *id) {
+            Some(run) => obey(request, run, known_subject(request), core).await,
+            None => open(request, core, context).await,
+        },
+        Step::Open | Step::Rest => open(request, core, context).await,
     }
 }
 
-/// The run that the step names, or that the request opened before it lost its status.
-async fn find_run(request: &GdprRequest, step: &Step, core: &Core) -> Result<Option<RunView>, CoreError> {
-    let case = match core.read_case(&request.spec.case_id).await {
-        Err(CoreError::Problem { status: 404, .. }) => return Ok(None),
-        other => other?,
+fn known_subject(request: &GdprRequest) -> Subject {
+    if plan::names_subject(request) { Subject::AsBefore } else { Subject::NotNamed }
+}
+
+/// Shows a run of another door, if it is what the object says.
+async fn watch(request: &GdprRequest, id: &str, core: &Core) -> Result<Seen, CoreError> {
+    let missing = |reason: &str, message: String| Ok(Seen::Missing(reason.into(), message));
+    match read_runs(request, core).await?.into_iter().find(|run| run.id == id) {
+        None => missing("RunNotFound", format!("the case has no run {id}")),
+        Some(run) if run.operation != request.spec.operation.on_the_wire() => missing(
+            "RunOfAnotherOperation",
+            format!("run {id} is of another operation than this object says"),
+        ),
+        Some(run) => obey(request, run, Subject::NotNamed, core).await,
+    }
+}
+
+/// Asks the core for the run. Where the Secret can't be read, the run that this cluster recorded for the request is
+/// shown as what it is: found by its name, and nothing more.
+async fn open(request: &GdprRequest, core: &Core, context: &Context) -> Result<Seen, CoreError> {
+    let recorded = find_recorded(request, core, context).await?;
+    if recorded.is_none() && request.spec.cancel.is_some() {
+        return Ok(Seen::Withdrawn);
+    }
+    let (body, secret) = match dereference::read_body(&context.client, request).await? {
+        Ok(read) => read,
+        Err(unusable) => {
+            let (reason, message) = (unusable.reason().to_owned(), unusable.to_string());
+            return Ok(match recorded {
+                Some(run) => show_unproven(request, run, Subject::Unknown(reason, message)),
+                None => Seen::Missing(reason, message),
+            });
+        }
     };
+    let run = core.open(request.spec.operation.on_the_wire(), &body).await?.run;
+    let subject = if plan::names_subject(request) { Subject::Compared(secret) } else { Subject::NotNamed };
+    obey(request, run, subject, core).await
+}
+
+async fn read_runs(request: &GdprRequest, core: &Core) -> Result<Vec<RunView>, CoreError> {
+    match core.read_case(&request.spec.case_id).await {
+        Err(CoreError::Problem { status: 404, .. }) => Ok(Vec::new()),
+        other => Ok(other?.runs),
+    }
+}
+
+/// The run that this request opened before, by what this cluster's operator said then.
+async fn find_recorded(
+    request: &GdprRequest,
+    core: &Core,
+    context: &Context,
+) -> Result<Option<RunView>, CoreError> {
     let key = dereference::request_key(request);
-    let ours = |run: &RunView| match step {
-        Step::Follow(id) | Step::Watch(id) => run.id == *id,
-        Step::Open | Step::Rest => run.request_key.as_ref() == Some(&key),
+    let cluster = &context.cluster;
+    let ours = |run: &RunView| {
+        run.request_key.as_ref() == Some(&key)
+            && run.recorded_by.as_ref() == Some(cluster)
+            && run.operation == request.spec.operation.on_the_wire()
     };
-    Ok(case.runs.into_iter().find(ours))
+    Ok(read_runs(request, core).await?.into_iter().find(ours))
+}
+
+/// What people decided in this object is about the people whom it means, so it isn't told of a run that may be about
+/// others.
+fn show_unproven(request: &GdprRequest, run: RunView, subject: Subject) -> Seen {
+    let waiting = !decisions::open_orders(request, &run).is_empty();
+    let refused = waiting.then(|| {
+        let message = "the core isn't told of the decisions until the Secret can be compared with the run";
+        ("SubjectNotVerified".to_owned(), message.to_owned())
+    });
+    Seen::Run(Box::new(run), subject, refused)
 }
 
 /// Tells the core what people have decided meanwhile. What it refuses is shown, and the run goes on.
-async fn obey(request: &GdprRequest, mut run: RunView, core: &Core) -> Result<Seen, CoreError> {
+async fn obey(
+    request: &GdprRequest,
+    mut run: RunView,
+    subject: Subject,
+    core: &Core,
+) -> Result<Seen, CoreError> {
     let mut refused = None;
     let ended = request.status.as_ref().is_some_and(|status| status.phase.is_terminal());
     for order in decisions::open_orders(request, &run).into_iter().filter(|_| !ended) {
@@ -139,7 +195,7 @@ async fn obey(request: &GdprRequest, mut run: RunView, core: &Core) -> Result<Se
             Err(error) => return Err(error),
         }
     }
-    Ok(Seen::Run(Box::new(run), refused))
+    Ok(Seen::Run(Box::new(run), subject, refused))
 }
 
 fn judge(error: &CoreError, tenant: &VoicemailTenant) -> Seen {

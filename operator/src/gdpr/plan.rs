@@ -10,12 +10,14 @@
 //!
 //! A region that is away holds a request as Blocked; past the deadline an erasure is PartiallyFailed until the region
 //! is back. The core is the truth; this is its mirror. A request finds its own run again by its key, so one that was
-//! deleted and recreated, or whose status was lost, erases nothing twice.
+//! deleted and recreated, or whose status was lost, erases nothing twice. A key says nothing of the data subjects:
+//! the core compares those of the Secret with the run's, and until it has, nothing counts as completed.
 
 use super::findings::find_all;
-use super::mirror::{mirror, phase_of};
+use super::mirror::{mirror, phase_of, time};
 use crate::api::conditions::{
-    BACKUPS_CLEARED, ConditionStatus, find_condition, merge_conditions, whole_seconds,
+    BACKUPS_CLEARED, Condition, ConditionStatus, SUBJECT_VERIFIED, find_condition, merge_conditions,
+    whole_seconds,
 };
 use crate::api::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -41,7 +43,7 @@ const BACKUPS: Duration = Duration::from_secs(12 * 3600);
 pub enum Step {
     /// Nothing but what follows an end.
     Rest,
-    /// Find the run that this request opened before; else ask the core to open it.
+    /// Ask the core to open the run, or to compare the one that this request opened before.
     Open,
     /// Look at that run, and open it if it is lost.
     Follow(String),
@@ -52,8 +54,8 @@ pub enum Step {
 /// What doing it showed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
-    /// The run, and a decision that the core refused: (reason, message).
-    Run(Box<RunView>, Option<(String, String)>),
+    /// The run, what was compared, and a decision that wasn't taken: (reason, message).
+    Run(Box<RunView>, Subject, Option<(String, String)>),
     /// The tenant isn't there: (reason, message).
     Pending(String, String),
     /// Nothing has been done yet, since something is missing: (reason, message).
@@ -66,6 +68,19 @@ pub enum Seen {
     Refused(String, String),
     /// Cancelled before there was a run.
     Withdrawn,
+}
+
+/// What is known of whom a run is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// The request names nobody: an undo, or a run of another door.
+    NotNamed,
+    /// The core compared it; with the UID of the Secret that was read, if there is one.
+    Compared(Option<String>),
+    /// It was compared at an earlier look, and the run is still the same.
+    AsBefore,
+    /// The Secret couldn't be read, so that the run was found by its key alone: (reason, message).
+    Unknown(String, String),
 }
 
 /// The status that follows, and when to look again.
@@ -85,9 +100,19 @@ pub fn next_step(request: &GdprRequest) -> Step {
     }
     match (&request.spec.run, status.run) {
         (Some(run), _) if request.spec.is_mirror() => Step::Watch(run.clone()),
-        (_, Some(run)) => Step::Follow(run),
+        (_, Some(run)) if !names_subject(request) || is_verified(&status.conditions) => Step::Follow(run),
         _ => Step::Open,
     }
+}
+
+/// Whether the request names data subjects or messages, which the core compares with the run's.
+pub fn names_subject(request: &GdprRequest) -> bool {
+    request.spec.consumers.is_some() || request.spec.messages.is_some()
+}
+
+/// Whether the core has compared the subject.
+pub fn is_verified(conditions: &[Condition]) -> bool {
+    find_condition(conditions, SUBJECT_VERIFIED).is_some_and(|known| known.status == ConditionStatus::True)
 }
 
 fn waits_for_backups(status: &GdprRequestStatus) -> bool {
@@ -99,15 +124,19 @@ fn waits_for_backups(status: &GdprRequestStatus) -> bool {
 /// Decides what it means.
 pub fn decide(request: &GdprRequest, seen: &Seen, now: Timestamp) -> Conclusion {
     let mut status = request.status.clone().unwrap_or_default();
+    let before = status.phase;
     status.due_at = status.due_at.take().or_else(|| due_at(request));
     if !status.phase.is_terminal() {
         status.phase = phase_after(request, status.phase, status.run.is_some(), seen);
     }
-    if let Seen::Run(run, _) = seen {
+    if let Seen::Run(run, subject, _) = seen {
         mirror(&mut status, run);
+        if let Subject::Compared(Some(secret)) = subject {
+            status.consumers_uid = Some(secret.clone());
+        }
     }
     if status.phase.is_terminal() && status.finished_at.is_none() {
-        status.finished_at = Some(Time(whole_seconds(now)));
+        status.finished_at = Some(end_of(before, seen).unwrap_or(Time(whole_seconds(now))));
     }
     let findings = find_all(request, &status, seen, now);
     status.observed_generation = request.metadata.generation;
@@ -116,9 +145,17 @@ pub fn decide(request: &GdprRequest, seen: &Seen, now: Timestamp) -> Conclusion 
     Conclusion { status, look_again }
 }
 
+/// When a run ended that had done so before this request was looked at for the first time.
+fn end_of(before: Phase, seen: &Seen) -> Option<Time> {
+    match seen {
+        Seen::Run(run, ..) if before == Phase::default() => time(run.ended_at.as_ref()),
+        _ => None,
+    }
+}
+
 fn phase_after(request: &GdprRequest, phase: Phase, begun: bool, seen: &Seen) -> Phase {
     match seen {
-        Seen::Run(run, _) => phase_of(request.spec.operation, run),
+        Seen::Run(run, ..) => phase_of(request.spec.operation, run),
         Seen::Refused(..) => Phase::Failed,
         Seen::Withdrawn => Phase::Cancelled,
         _ if begun => phase,

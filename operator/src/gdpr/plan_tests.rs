@@ -35,7 +35,11 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn decide_run(operation: &str, state: RunState) -> Conclusion {
-    decide(&request(operation, ""), &Seen::Run(Box::new(run(state)), None), at("2026-01-31T10:00:02Z"))
+    decide(
+        &request(operation, ""),
+        &Seen::Run(Box::new(run(state)), Subject::Compared(None), None),
+        at("2026-01-31T10:00:02Z"),
+    )
 }
 
 #[test]
@@ -60,7 +64,7 @@ fn each_state_of_a_run_has_its_phase() {
 #[test]
 fn an_erasure_whose_messages_are_gone_is_verified_next() {
     let erased = RunView { erased: 2, held: 1, ..run(RunState::Purging) };
-    let seen = Seen::Run(Box::new(erased), None);
+    let seen = Seen::Run(Box::new(erased), Subject::Compared(None), None);
     let status = decide(&request("ForgetMe", ""), &seen, at("2026-02-01T10:00:02Z")).status;
     assert_eq!(status.phase, Phase::Verifying);
     assert_eq!(find_condition(&status.conditions, VERIFIED).unwrap().status, ConditionStatus::False);
@@ -88,7 +92,7 @@ fn a_deadline_is_at_risk_after_four_fifths_and_when_it_is_over_but_not_after_the
             due_at: Some("2026-02-01T00:00:00Z".into()),
             ..run(state)
         };
-        let seen = Seen::Run(Box::new(run), None);
+        let seen = Seen::Run(Box::new(run), Subject::Compared(None), None);
         let status = decide(&request("ForgetMe", ""), &seen, at(now)).status;
         find_condition(&status.conditions, DEADLINE_AT_RISK).unwrap().reason.clone()
     };
@@ -105,13 +109,17 @@ fn an_end_is_looked_at_again_until_no_backup_holds_copies() {
         backups_clear_after: Some("2026-03-08T10:00:00Z".into()),
         ..run(RunState::Purged)
     };
-    let seen = Seen::Run(Box::new(run.clone()), None);
+    let seen = Seen::Run(Box::new(run.clone()), Subject::Compared(None), None);
     let decided = decide(&request("ForgetMe", ""), &seen, at("2026-02-01T10:01:00Z"));
     assert_eq!(decided.look_again, Some(BACKUPS));
     let ended = GdprRequest { status: Some(decided.status), ..request("ForgetMe", "") };
     assert_eq!(next_step(&ended), Step::Follow(run.id.clone()));
     let cleared = RunView { backups_cleared: Some(true), ..run };
-    let decided = decide(&ended, &Seen::Run(Box::new(cleared), None), at("2026-03-09T10:00:00Z"));
+    let decided = decide(
+        &ended,
+        &Seen::Run(Box::new(cleared), Subject::Compared(None), None),
+        at("2026-03-09T10:00:00Z"),
+    );
     let rests = GdprRequest { status: Some(decided.status), ..ended };
     assert_eq!((decided.look_again, next_step(&rests)), (None, Step::Rest));
 }
@@ -141,7 +149,11 @@ fn decisions_are_told_once_and_by_whom() {
     assert_eq!(open_orders(&decided("cancel: {reason: r}"), &run(RunState::Cancelled)), []);
     let given = ApprovalView { given: false, reason: "always".into(), by: None, at: None };
     let waiting = RunView { approval: Some(given), ..run(RunState::AwaitingApproval) };
-    let seen = Seen::Run(Box::new(waiting), Some(("SecondPersonNeeded".into(), "m".into())));
+    let seen = Seen::Run(
+        Box::new(waiting),
+        Subject::Compared(None),
+        Some(("SecondPersonNeeded".into(), "m".into())),
+    );
     let status = decide(&approval, &seen, at("2026-01-31T10:00:02Z")).status;
     let reason = |type_: &str| find_condition(&status.conditions, type_).unwrap().reason.clone();
     assert_eq!(
@@ -171,12 +183,31 @@ fn a_request_without_a_known_run_opens_it_and_then_follows_it() {
     assert_eq!(next_step(&request("ForgetMe", "")), Step::Open);
     assert_eq!(next_step(&request("ForgetMe", ", status: {phase: Pending}")), Step::Open);
     let known = request("ForgetMe", ", status: {phase: Marked, run: 1/forgetme.1}");
-    assert_eq!(next_step(&known), Step::Follow("1/forgetme.1".into()));
+    assert_eq!(next_step(&known), Step::Open, "the core has not compared the subject yet");
+    let compared = decide_run("ForgetMe", RunState::Marked).status;
+    let compared = GdprRequest { status: Some(compared), ..request("ForgetMe", "") };
+    assert_eq!(next_step(&compared), Step::Follow("1/forgetme.1".into()));
+    let undo = request("UndoForgetMe", ", status: {phase: Undoing, run: 1/forgetme.1}");
+    assert_eq!(next_step(&undo), Step::Follow("1/forgetme.1".into()), "an undo names nobody");
+}
+
+#[test]
+fn a_run_that_was_found_by_its_name_alone_is_no_answer() {
+    let ended = RunView { ended_at: Some("2026-01-30T08:00:00Z".into()), ..run(RunState::Purged) };
+    let unknown = Subject::Unknown("ConsumersNotFound".into(), "there is no Secret c".into());
+    let seen = Seen::Run(Box::new(ended), unknown, None);
+    let status = decide(&request("ForgetMe", ""), &seen, at("2026-01-31T10:00:02Z")).status;
+    let condition = |type_: &str| find_condition(&status.conditions, type_).unwrap();
+    let completed = condition(COMPLETED);
+    assert_eq!((completed.status, completed.reason.as_str()), (ConditionStatus::Unknown, "EndedBefore"));
+    assert_eq!(condition(SUBJECT_VERIFIED).status, ConditionStatus::Unknown);
+    assert_eq!(status.finished_at.map(|time| time.0), Some(at("2026-01-30T08:00:00Z")), "not ended now");
+    assert_eq!(status.consumers_uid, None);
 }
 
 #[test]
 fn a_marked_run_is_looked_at_right_after_its_deadline() {
-    let seen = Seen::Run(Box::new(run(RunState::Marked)), None);
+    let seen = Seen::Run(Box::new(run(RunState::Marked)), Subject::Compared(None), None);
     let early = decide(&request("ForgetMe", ""), &seen, at("2026-01-31T10:00:02Z"));
     assert_eq!(early.look_again, Some(MARKED));
     let late = decide(&request("ForgetMe", ""), &seen, at("2026-02-01T09:59:51.5Z"));
@@ -216,7 +247,10 @@ fn a_refusal_fails_the_request_with_its_reason() {
 fn deciding_twice_on_the_same_run_changes_nothing() {
     let first = decide_run("ForgetMe", RunState::Marked);
     let known = GdprRequest { status: Some(first.status.clone()), ..request("ForgetMe", "") };
-    let second =
-        decide(&known, &Seen::Run(Box::new(run(RunState::Marked)), None), at("2026-01-31T11:00:00Z"));
+    let second = decide(
+        &known,
+        &Seen::Run(Box::new(run(RunState::Marked)), Subject::Compared(None), None),
+        at("2026-01-31T11:00:00Z"),
+    );
     assert_eq!(second.status, first.status);
 }

@@ -24,7 +24,7 @@ pub async fn write_status(
     }
     let api: Api<GdprRequest> =
         Api::namespaced(context.client.clone(), &request.namespace().unwrap_or_default());
-    let body = json!({"apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest", "status": status});
+    let body = body_of(request, status);
     let (name, parameters, patch) =
         (request.name_any(), PatchParams::apply(MANAGER).force(), Patch::Apply(&body));
     let call = api.patch_status(&name, &parameters, &patch);
@@ -35,6 +35,14 @@ pub async fn write_status(
     };
     announce(context, request, status).await;
     Ok(())
+}
+
+/// The status of this very object: one that was made again under its name refuses it as a conflict.
+pub(super) fn body_of(request: &GdprRequest, status: &GdprRequestStatus) -> serde_json::Value {
+    json!({
+        "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+        "metadata": { "uid": request.uid() }, "status": status,
+    })
 }
 
 async fn announce(context: &Context, request: &GdprRequest, status: &GdprRequestStatus) {

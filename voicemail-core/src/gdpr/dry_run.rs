@@ -8,7 +8,7 @@ use super::subject::refresh_rules;
 use super::{Gdpr, GdprError};
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, RunState};
-use crate::model::{Run, RunId, StartRun};
+use crate::model::{RequestName, Run, RunId, StartRun};
 use crate::store::Key;
 
 /// Carries the search of a request out.
@@ -42,8 +42,9 @@ fn imagine(context: &Context, wanted: &Wanted) -> Run {
         messages: wanted.subject.messages.clone(),
         handling: wanted.handling.clone(),
         subject: String::new(),
+        subject_digest: None,
         sealed: String::new(),
-        request_key: None,
+        name: RequestName::default(),
     })
 }
 

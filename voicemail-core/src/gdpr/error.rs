@@ -46,6 +46,12 @@ pub enum GdprError {
     /// The case has an open run for other consumers.
     #[error("the case has an open run for other consumers: use another caseid, or wait for its end")]
     OpenWithOtherConsumers,
+    /// Another request has that key.
+    #[error(
+        "requestKey: another request of this case has that key, with another operation or other data subjects: give \
+         this request a name of its own"
+    )]
+    RequestKeyReused,
     /// No run of that case.
     #[error("there is no such case or receipt")]
     UnknownCase,
@@ -104,7 +110,7 @@ impl GdprError {
         match self {
             Self::Store(error) => error.class(),
             Self::RegionDown { .. } | Self::ClockSkew | Self::NewerRules => ErrorClass::Transient,
-            Self::OpenWithOtherConsumers => ErrorClass::Conflict,
+            Self::OpenWithOtherConsumers | Self::RequestKeyReused => ErrorClass::Conflict,
             _ => ErrorClass::Permanent,
         }
     }

@@ -8,7 +8,7 @@ use crate::config::{ApprovalRule, parse_duration};
 use crate::context::Context;
 use crate::gdpr_api::{GdprBody, MessageRef, Operation, Verification};
 use crate::model::{
-    Approval, ApprovalReason, CaseId, Handling, MessageName, Time, Verified, check_statement,
+    Approval, ApprovalReason, CaseId, Handling, MessageName, RequestName, Time, Verified, check_statement,
 };
 use serde_json::Map;
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ pub(super) struct Wanted {
     pub(super) operation: Operation,
     pub(super) subject: Subject,
     pub(super) window: Duration,
-    pub(super) request_key: Option<String>,
+    pub(super) name: RequestName,
     pub(super) handling: Handling,
 }
 
@@ -36,8 +36,7 @@ impl Wanted {
         let subject = read_subject(body)?.require()?;
         let handling = read_handling(context, body, operation)?;
         let window = read_window(context, body, operation)?;
-        let wanted =
-            Self { case, operation, subject, window, request_key: body.request_key.clone(), handling };
+        let wanted = Self { case, operation, subject, window, name: read_name(body)?, handling };
         wanted.check_deadline(context.world().now())?;
         Ok(wanted)
     }
@@ -48,6 +47,18 @@ impl Wanted {
         let in_time = now.plus(self.window) <= due || self.window.is_zero();
         if self.operation != Operation::ForgetMe || in_time { Ok(()) } else { Err(GdprError::WindowPastDue) }
     }
+}
+
+/// Longest key of a request: a namespace, a slash and a name fit.
+const LONGEST_KEY: usize = 512;
+
+/// What the sender calls any request.
+pub(super) fn read_name(body: &GdprBody) -> Result<RequestName, GdprError> {
+    let key = body.request_key.clone();
+    if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > LONGEST_KEY) {
+        return Err(GdprError::InvalidField("requestKey", "write 1 to 512 bytes, or leave it out".into()));
+    }
+    Ok(RequestName { key, recorded_by: body.recorded_by.clone(), requester: body.requester.clone() })
 }
 
 /// Case and tenant of any request.

@@ -105,6 +105,7 @@ fn describe(context: &Context, run: &Run, outcome: RunState, now: Time) -> Recei
         store_id: context.identity().store_id.clone(),
         case: run.case.as_str().to_owned(),
         run: run.id.clone(),
+        subject_digest: run.subject_digest.clone(),
         operation: run.operation,
         outcome,
         received_at: run.received_at().rfc3339(),

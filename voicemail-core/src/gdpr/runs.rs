@@ -1,7 +1,8 @@
 //! Runs of a case in the store: listing, finding, creating, and changing one by its machine.
 //!
 //! The number of a run is given by creating its document: two requests at once get the same number, and
-//! one of them finds the other's run. A request key finds its own run for ever.
+//! one of them finds the other's run. A request key finds its own run for ever, and only where operation and
+//! subject are those of the run, too: a key that stands for another request is refused.
 
 use super::intake::Wanted;
 use super::target::Target;
@@ -45,11 +46,10 @@ pub(super) async fn find_or_create(gdpr: &Gdpr, wanted: &Wanted) -> Result<Run, 
     let digest = wanted.subject.digest(context);
     loop {
         let all = list_runs(context, &wanted.case).await?;
-        let mine: Vec<&Run> = all.iter().filter(|run| run.operation == wanted.operation).collect();
-        let key = wanted.request_key.as_deref();
-        if let Some(run) = mine.iter().find(|run| key.is_some() && run.request_key.as_deref() == key) {
-            return Ok((*run).clone());
+        if let Some(run) = find_by_name(&all, wanted, &digest)? {
+            return Ok(run);
         }
+        let mine: Vec<&Run> = all.iter().filter(|run| run.operation == wanted.operation).collect();
         if let Some(open) = mine.iter().find(|run| !run.has_ended() && is_open(run)) {
             let same = open.subject == digest;
             return if same { Ok((*open).clone()) } else { Err(GdprError::OpenWithOtherConsumers) };
@@ -59,6 +59,25 @@ pub(super) async fn find_or_create(gdpr: &Gdpr, wanted: &Wanted) -> Result<Run, 
             return Ok(run);
         }
     }
+}
+
+/// The run that a request of this name opened, if it was this very request.
+fn find_by_name(all: &[Run], wanted: &Wanted, digest: &str) -> Result<Option<Run>, GdprError> {
+    let opened = || all.iter().filter(|run| wanted.name.opened(run));
+    let same = |run: &&Run| run.operation == wanted.operation && run.subject == digest;
+    match opened().find(same) {
+        Some(run) => Ok(Some(run.clone())),
+        None if opened().next().is_some() => Err(GdprError::RequestKeyReused),
+        None if all.iter().any(|run| wanted.name.is_taken(run, wanted.operation)) => {
+            Err(GdprError::RequestKeyReused)
+        }
+        None => Ok(None),
+    }
+}
+
+/// What everybody may see of a run's subject: a digest of that run alone.
+fn shown_digest(context: &Context, id: &RunId, digest: &str) -> String {
+    context.key().tag("subject of a run", format!("{id}\n{digest}").as_bytes())[..32].to_owned()
 }
 
 /// An export that is ready doesn't stand in the way of a newer one.
@@ -85,8 +104,9 @@ async fn create(
         messages: wanted.subject.messages.clone(),
         handling: wanted.handling.clone(),
         subject: digest.to_owned(),
+        subject_digest: Some(shown_digest(context, &id, digest)),
         sealed: sealed.ok_or_else(failed)?,
-        request_key: wanted.request_key.clone(),
+        name: wanted.name.clone(),
         id: id.clone(),
     });
     let insert = |found: Option<Run>, _| match found {

@@ -4,7 +4,7 @@
 //! that whoever flags late finds out; late flags are cleared again by the passes after the end.
 
 use super::forget::{answer, clear_flags, mark};
-use super::intake::{Wanted, check_request, read_subject};
+use super::intake::{Wanted, check_request, read_name, read_subject};
 use super::runs::{change, list_runs, load_run, schedule};
 use super::search::{by_mailbox, search};
 use super::subject::Subject;
@@ -12,7 +12,9 @@ use super::target::Target;
 use super::{Gdpr, GdprError, receipt, register};
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
-use crate::model::{Handling, MARK_MINIMUM, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time};
+use crate::model::{
+    Handling, MARK_MINIMUM, MailboxId, Mark, MarkState, RequestName, Run, RunId, RunStage, Time,
+};
 use crate::store::documents::Decision;
 use crate::store::{Key, StoreError};
 use std::collections::BTreeSet;
@@ -25,10 +27,11 @@ pub(super) async fn undo(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gdpr
     let context = &gdpr.context;
     let case = check_request(context, &body)?;
     let subject = read_subject(&body)?;
-    let run = choose(context, &case, &body, &subject).await?;
+    let name = read_name(&body)?;
+    let run = choose(context, &case, &body, &name, &subject).await?;
     let target = Target::of(&run);
     let cutoff = run.cutoff.unwrap_or(run.created_at);
-    take_back(gdpr, run.clone(), body.request_key.as_deref()).await?;
+    take_back(gdpr, run.clone(), &name).await?;
     let found = search(context, &target, cutoff).await?.found;
     let run = load_run(context, &run.id).await?.unwrap_or(run);
     let wanted = Wanted {
@@ -36,7 +39,7 @@ pub(super) async fn undo(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gdpr
         operation: Operation::ForgetMe,
         subject,
         window: run.window,
-        request_key: None,
+        name: RequestName::default(),
         handling: Handling::default(),
     };
     Ok(answer(context, &wanted, &run, &found))
@@ -47,27 +50,28 @@ async fn choose(
     context: &Context,
     case: &crate::model::CaseId,
     body: &GdprBody,
+    name: &RequestName,
     subject: &Subject,
 ) -> Result<Run, GdprError> {
     let mut runs = list_runs(context, case).await?;
-    runs.retain(|run| run.operation == Operation::ForgetMe);
-    let key = body.request_key.as_deref();
-    if let Some(run) = runs.iter().find(|run| key.is_some() && run.undo_key.as_deref() == key) {
-        return Ok(run.clone());
+    let digest = (!subject.is_empty()).then(|| subject.digest(context));
+    let fits = |run: &Run| {
+        body.run.as_ref().is_none_or(|named| run.id.as_str() == named)
+            && digest.as_ref().is_none_or(|digest| run.subject == *digest)
+    };
+    if let Some(run) = runs.iter().find(|run| name.undid(run)) {
+        return if fits(run) { Ok(run.clone()) } else { Err(GdprError::RequestKeyReused) };
     }
-    if let Some(named) = &body.run {
-        runs.retain(|run| run.id.as_str() == named);
+    if runs.iter().any(|run| name.is_taken(run, Operation::UndoForget)) {
+        return Err(GdprError::RequestKeyReused);
     }
-    if !subject.is_empty() {
-        let digest = subject.digest(context);
-        runs.retain(|run| run.subject == digest);
-    }
+    runs.retain(|run| run.operation == Operation::ForgetMe && fits(run));
     let undone = |run: &Run| body.run.is_none() && run.state == RunState::Undone;
     let latest = runs.iter().rev().find(|run| !undone(run)).or(runs.last());
     latest.cloned().ok_or(GdprError::NoRunToUndo)
 }
 
-async fn take_back(gdpr: &Gdpr, run: Run, key: Option<&str>) -> Result<(), GdprError> {
+async fn take_back(gdpr: &Gdpr, run: Run, name: &RequestName) -> Result<(), GdprError> {
     use RunState::{AwaitingApproval, Cancelled, Denied};
     let context = &gdpr.context;
     if matches!(run.state, AwaitingApproval | Cancelled | Denied) {
@@ -85,7 +89,7 @@ async fn take_back(gdpr: &Gdpr, run: Run, key: Option<&str>) -> Result<(), GdprE
         }
     }
     let begun = change(context, &run.id, |run, now| {
-        let begun = run.begin_undo(key, now);
+        let begun = run.begin_undo(name, now);
         (begun == Some(true), begun)
     });
     match begun.await? {

@@ -50,6 +50,9 @@ pub struct GdprBody {
     /// Who sent it, as authenticated here; never read from the wire.
     #[serde(skip)]
     pub requester: Option<String>,
+    /// The cluster whose operator sent it, as authenticated here; never read from the wire.
+    #[serde(skip)]
+    pub recorded_by: Option<String>,
     /// Fields of the vendor's format that mean nothing here are kept out of the way.
     #[serde(flatten)]
     #[cfg_attr(feature = "server", schema(ignore))]

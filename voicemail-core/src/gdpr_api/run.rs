@@ -104,6 +104,13 @@ pub struct RunView {
     /// The name that its sender gave the request, such as a resource's namespace and name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_key: Option<String>,
+    /// The cluster whose operator opened it; absent for runs of other doors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_by: Option<String>,
+    /// A keyed digest of whom it is about, of this run alone: it tells whether two answers are about the same people,
+    /// and nothing about who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_digest: Option<String>,
     /// Who asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,

@@ -3,8 +3,10 @@
 //! Answers to a POST repeat the identifiers that its sender gave; nothing else here holds one.
 
 use super::audio::RawBytes;
+use super::cases::is_operator;
 use super::extract::{Caller, JsonBody, Name, Privacy};
 use super::{ApiError, App, PREFIX, ProblemKind};
+use crate::auth::Identity;
 use crate::gdpr::GdprError;
 use crate::gdpr_api::{CaseView, GdprAnswer, GdprBody, Operation, RunView};
 use crate::model::{AuditAction, AuditSubject, CaseId, SignedReceipt};
@@ -60,6 +62,13 @@ async fn answer(
     Ok(Json(answer))
 }
 
+/// The body with who sent it, as authenticated.
+fn sent_by(app: &App, by: &Identity, body: GdprBody) -> GdprBody {
+    let config = app.config();
+    let recorded_by = is_operator(&config, by).then(|| config.cluster.clone());
+    GdprBody { requester: Some(by.subject.clone()), recorded_by, ..body }
+}
+
 /// Makes a run's receipt the path it is fetched from.
 pub(super) fn link_receipt(caseid: &str, run: &mut RunView) {
     if run.receipt.is_some() {
@@ -102,8 +111,7 @@ async fn forget(
     caller: Caller<Privacy>,
     JsonBody(body): JsonBody<GdprBody>,
 ) -> Answer {
-    let body = GdprBody { requester: Some(caller.0.subject.clone()), ..body };
-    let result = app.core()?.gdpr.forget(body).await;
+    let result = app.core()?.gdpr.forget(sent_by(&app, &caller.0, body)).await;
     answer(&app, &caller, Operation::ForgetMe, result).await
 }
 
@@ -117,8 +125,7 @@ async fn export(
     caller: Caller<Privacy>,
     JsonBody(body): JsonBody<GdprBody>,
 ) -> Answer {
-    let body = GdprBody { requester: Some(caller.0.subject.clone()), ..body };
-    let result = app.core()?.gdpr.export(body).await;
+    let result = app.core()?.gdpr.export(sent_by(&app, &caller.0, body)).await;
     answer(&app, &caller, Operation::ExportMe, result).await
 }
 
@@ -128,7 +135,7 @@ async fn export(
     responses((status = 200, description = "Everything is as it was", body = GdprAnswer)),
 )]
 async fn undo(State(app): State<App>, caller: Caller<Privacy>, JsonBody(body): JsonBody<GdprBody>) -> Answer {
-    let result = app.core()?.gdpr.undo(body).await;
+    let result = app.core()?.gdpr.undo(sent_by(&app, &caller.0, body)).await;
     answer(&app, &caller, Operation::UndoForget, result).await
 }
 

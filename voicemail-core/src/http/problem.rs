@@ -74,6 +74,7 @@ kinds! {
     DecisionRefused = "decision-refused", CONFLICT, "That can't be decided about the case now";
     SecondPerson = "second-person-needed", FORBIDDEN, "A second person must approve";
     CaseDiffers = "case-differs", CONFLICT, "The case is open with other consumers";
+    RequestKeyReused = "request-key-reused", CONFLICT, "Another request has that key";
     NoRunToUndo = "no-run-to-undo", CONFLICT, "There is nothing to undo";
     TooLateToUndo = "too-late-to-undo", CONFLICT, "The undo window is over";
     NotExportable = "not-exportable", CONFLICT, "There is no export to fetch";
@@ -289,6 +290,7 @@ impl From<GdprError> for ApiError {
             GdprError::LedgerMismatch(_) => ProblemKind::Internal,
             GdprError::OtherTenant => ProblemKind::OtherTenant,
             GdprError::OpenWithOtherConsumers => ProblemKind::CaseDiffers,
+            GdprError::RequestKeyReused => ProblemKind::RequestKeyReused,
             GdprError::UnknownCase => ProblemKind::UnknownCase,
             GdprError::NoRunToUndo => ProblemKind::NoRunToUndo,
             GdprError::TooLateToUndo => ProblemKind::TooLateToUndo,

@@ -44,7 +44,7 @@ pub use provisioning::{Group, MailboxSettings, Preferences, User};
 pub use register::RegisterEntry;
 pub use run::{
     Approval, ApprovalReason, CopyKeeper, DecisionError, Denial, Extension, Handling, Manifest, Receipt,
-    RegionProgress, Residual, Run, SignedReceipt, StartRun, Verified,
+    RegionProgress, RequestName, Residual, Run, SignedReceipt, StartRun, Verified,
 };
 pub use schedule::{DateRange, Day, Schedule, WeeklyWindow};
 pub use statement::{StatementError, check_statement};

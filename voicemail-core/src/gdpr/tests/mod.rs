@@ -8,6 +8,7 @@ mod limitations;
 mod messages;
 mod receipts;
 mod regions;
+mod request_names;
 mod restore;
 
 use crate::gdpr_api::{GdprBody, MessageRef, RunState, RunView};

@@ -130,7 +130,7 @@ impl Run {
 mod tests {
     use super::super::{Approval, ApprovalReason, StartRun};
     use super::*;
-    use crate::model::RunId;
+    use crate::model::{RequestName, RunId};
     use serde_json::Map;
     use std::time::Duration;
 
@@ -155,8 +155,9 @@ mod tests {
             messages: Vec::new(),
             handling,
             subject: String::new(),
+            subject_digest: None,
             sealed: String::new(),
-            request_key: None,
+            name: RequestName::default(),
         })
     }
 

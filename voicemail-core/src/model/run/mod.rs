@@ -10,12 +10,14 @@ mod handling;
 mod progress;
 mod receipt;
 mod replay;
+mod request_name;
 mod view;
 
 pub use decisions::DecisionError;
 pub use handling::{Approval, ApprovalReason, Denial, Extension, Handling, Verified};
 pub use progress::{CopyKeeper, RegionProgress, Residual};
 pub use receipt::{Receipt, SignedReceipt};
+pub use request_name::RequestName;
 
 use super::{CallerHash, CaseId, MailboxId, MessageName, PurgeItem, RunId, Time};
 use crate::broken::{self, Broken};
@@ -53,12 +55,21 @@ pub struct Run {
     pub messages: Vec<MessageName>,
     /// Tells one list of consumers from another without holding one.
     pub subject: String,
+    /// The same under this run's id, for everybody to see: two runs about one person show two of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_digest: Option<String>,
     /// The identifiers, sealed; destroyed at the end.
     pub sealed: Option<String>,
     /// The request that made it.
     pub request_key: Option<String>,
+    /// The cluster whose operator opened it; none for any other sender. A key counts within one of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_by: Option<String>,
     /// The request that undid it.
     pub undo_key: Option<String>,
+    /// The cluster whose operator sent that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo_recorded_by: Option<String>,
     /// Purge round whose manifest is written.
     pub round: u32,
     /// Purge round that is done.
@@ -134,10 +145,12 @@ pub struct StartRun {
     pub handling: Handling,
     /// Digest of the subject.
     pub subject: String,
+    /// The digest that is shown.
+    pub subject_digest: Option<String>,
     /// Identifiers, sealed.
     pub sealed: String,
-    /// The request's own key.
-    pub request_key: Option<String>,
+    /// What the sender calls the request.
+    pub name: RequestName,
 }
 
 /// Margin of the cutoff: the clock difference that the guard allows.
@@ -161,9 +174,12 @@ impl Run {
             callers: start.callers,
             messages: start.messages,
             subject: start.subject,
+            subject_digest: start.subject_digest,
             sealed: Some(start.sealed),
-            request_key: start.request_key,
+            request_key: start.name.key,
+            recorded_by: start.name.recorded_by,
             undo_key: None,
+            undo_recorded_by: None,
             round: 0,
             round_done: 0,
             touched: BTreeMap::new(),
@@ -215,12 +231,12 @@ impl Run {
     }
 
     /// Undo: marked → undoing, only before `purge_at`. `None` when it is refused.
-    pub fn begin_undo(&mut self, key: Option<&str>, now: Time) -> Option<bool> {
+    pub fn begin_undo(&mut self, by: &RequestName, now: Time) -> Option<bool> {
         match self.state {
             RunState::Undoing | RunState::Undone => Some(false),
             RunState::Marked if self.purge_at.is_some_and(|at| now < at) || broken::is(Broken::LateUndo) => {
                 self.state = RunState::Undoing;
-                self.undo_key = key.map(str::to_owned);
+                (self.undo_key, self.undo_recorded_by) = (by.key.clone(), by.recorded_by.clone());
                 Some(true)
             }
             _ => None,

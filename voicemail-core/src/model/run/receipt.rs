@@ -22,6 +22,9 @@ pub struct Receipt {
     pub case: String,
     /// The run.
     pub run: RunId,
+    /// Keyed digest of the subject, of this run alone; absent where only the ledger tells of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_digest: Option<String>,
     /// Which right.
     pub operation: Operation,
     /// How it ended; an export's is `ready`.

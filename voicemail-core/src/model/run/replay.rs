@@ -1,6 +1,6 @@
 //! A run that a restored store doesn't know, or knows in an earlier state, is carried out again.
 
-use super::{Handling, Run, StartRun};
+use super::{Handling, RequestName, Run, StartRun};
 use crate::gdpr_api::{Operation, RunState};
 use crate::model::{CallerHash, CaseId, MessageName, RunId, Time};
 use std::time::Duration;
@@ -18,8 +18,9 @@ impl Run {
             messages: Vec::new(),
             handling: Handling::default(),
             subject: String::new(),
+            subject_digest: None,
             sealed: String::new(),
-            request_key: None,
+            name: RequestName::default(),
         })
     }
 

@@ -38,6 +38,8 @@ impl Run {
             kept: self.kept_view(),
             regions: self.region_views(master),
             request_key: self.request_key.clone(),
+            recorded_by: self.recorded_by.clone(),
+            subject_digest: self.subject_digest.clone(),
             requested_by: self.handling.requested_by.clone(),
             verification: self.handling.verification.as_ref().map(show_verification),
             approval: self.handling.approval.as_ref().filter(|approval| !approval.waived).map(show_approval),
