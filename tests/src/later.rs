@@ -19,7 +19,7 @@ use voicemail_core::core::{Core, TenantKeys};
 use voicemail_core::model::Time;
 use voicemail_core::store::volume::{LockProbe, VolumeStore};
 use voicemail_core::store::{
-    BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, History, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
 };
 use voicemail_core::sweep::{Sweeper, Swept};
 
@@ -119,8 +119,12 @@ impl Store for LaterStore {
         self.inner.delete(key).await
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
-        self.inner.prune_history(key).await
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
+        self.inner.prune_history(of, superseded).await
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.unpruned().await
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use voicemail_core::clock::World;
 use voicemail_core::config::{EtagQuoting, StorageConfig};
+use voicemail_core::model::Time;
 use voicemail_core::store::probe::{Report, probe};
-use voicemail_core::store::{BodyStream, Keeper, Key, Store, StoreError};
+use voicemail_core::store::{BodyStream, History, Keeper, Key, Store, StoreError};
 use voicemail_tests::object_stores::{FOLDER, ObjectPlace, TENANT, write_s3_keys};
 use voicemail_tests::servers::{AzureAccount, Azurite, Minio, Moto, Oddity, S3Keys, S3sServer, loopback};
 use voicemail_tests::{install_crypto, store_contract};
@@ -178,7 +179,18 @@ async fn a_deletion_leaves_no_version_and_pruning_leaves_only_the_head() {
     store.create(&key("ca/ab/abc/1001/x"), "envelope".into()).await.unwrap();
     let prefix = format!("{FOLDER}/v1/{TENANT}/");
     assert_eq!(admin.list_versions("versions", &prefix).await.unwrap().len(), 5);
-    assert_eq!(store.prune_history(&document).await.unwrap(), None);
+    let mut other = None;
+    for n in 0..3 {
+        let name = key("mb/01/1002/index");
+        other = Some(store.replace(&name, other.as_ref(), Bytes::from(n.to_string())).await.unwrap());
+    }
+    assert_eq!(store.unpruned().await.unwrap(), ["mb/00/1001/index", "mb/01/1002/index"]);
+    assert_eq!(store.prune_history(History::Of(&document), Time(0)).await.unwrap(), None);
+    assert_eq!(store.unpruned().await.unwrap(), ["mb/01/1002/index"]);
+    assert_eq!(store.prune_history(History::All, Time(0)).await.unwrap(), None);
+    assert_eq!(store.unpruned().await.unwrap(), Vec::<String>::new());
+    assert_eq!(store.load(&key("mb/01/1002/index")).await.unwrap().unwrap().bytes, "2");
+    store.delete(&key("mb/01/1002/index")).await.unwrap();
     assert_eq!(admin.list_versions("versions", &prefix).await.unwrap().len(), 2);
     assert_eq!(store.load(&document).await.unwrap().unwrap().bytes, "3");
     for name in [&document, &key("ca/ab/abc/1001/x"), &key("ca/ab/abc/1001/never")] {
@@ -252,7 +264,7 @@ async fn what_a_bucket_holds_fast_is_deleted_as_far_as_it_lets_and_stays_a_copy_
     let document = key("mb/00/1001/index");
     let first = store.replace(&document, None, "1".into()).await.unwrap();
     store.replace(&document, Some(&first), "2".into()).await.unwrap();
-    store.prune_history(&document).await.unwrap();
+    store.prune_history(History::Of(&document), Time(0)).await.unwrap();
     assert_eq!(store.load(&document).await.unwrap().unwrap().bytes, "2");
 }
 

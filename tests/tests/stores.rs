@@ -13,7 +13,7 @@ use voicemail_core::clock::World;
 use voicemail_core::store::memory::MemoryStore;
 use voicemail_core::store::probe::probe;
 use voicemail_core::store::volume::{LockProbe, VolumeStore};
-use voicemail_core::store::{Key, Store};
+use voicemail_core::store::{History, Key, Store};
 use voicemail_tests::store_contract;
 
 const WRITER: &str = env!("CARGO_BIN_EXE_volume-writer");
@@ -155,13 +155,60 @@ async fn superseded_revisions_are_kept_for_thirty_seconds_and_the_head_for_ever(
     let folder = tempfile::tempdir().unwrap();
     let (store, name) = (volume(folder.path()), key("mb/00/1/index"));
     let first = store.replace(&name, None, "1".into()).await.unwrap();
-    assert_eq!(store.prune_history(&name).await.unwrap(), None, "one revision is nothing to prune");
+    let start = store.clock().await.unwrap();
+    let prune = |then| store.prune_history(History::Of(&name), then);
+    assert_eq!(prune(start).await.unwrap(), None, "one revision is nothing to prune");
     store.replace(&name, Some(&first), "2".into()).await.unwrap();
     let now = store.clock().await.unwrap();
-    let later = store.prune_history(&name).await.unwrap().expect("the first revision is younger than 30 s");
+    let later = prune(now).await.unwrap().expect("the first revision is younger than 30 s");
     let wait = later.since(now);
     assert!((28..=30).contains(&wait.as_secs()) || wait == Duration::from_secs(30), "{wait:?}");
     assert_eq!(store.load(&name).await.unwrap().unwrap().bytes, "2");
+}
+
+#[tokio::test]
+async fn revisions_whose_writer_died_are_found_after_a_start_whatever_else_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["mb/00/1/index", "mb/01/2/index", "gdpr/c/forgetme.1"].map(key);
+    let writer = volume(folder.path());
+    for name in &names {
+        let first = writer.replace(name, None, "names a caller".into()).await.unwrap();
+        writer.replace(name, Some(&first), "doesn't any more".into()).await.unwrap();
+    }
+    drop(writer);
+    // A revision that can't be removed: it is a folder.
+    let broken = folder.path().join("v1/t/mb/00/0/index.doc");
+    std::fs::create_dir_all(broken.join("r.00000000000000000001.json")).unwrap();
+    std::fs::write(broken.join("r.00000000000000000002.json"), "{}").unwrap();
+    let store = volume(folder.path());
+    let old = names.map(|name| folder.path().join(format!("v1/t/{name}.doc/r.00000000000000000001.json")));
+    let deadline = Instant::now() + Duration::from_secs(90);
+    let mut failed = false;
+    while old.iter().any(|path| path.exists()) {
+        assert!(Instant::now() < deadline, "superseded revisions are still there: {old:?}");
+        failed |= store.tidy().await.is_err();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(failed, "the folder that can't be pruned is told of");
+    let now = store.clock().await.unwrap();
+    assert!(store.prune_history(History::All, now).await.is_err(), "an erasure can't be sure of it either");
+    assert_eq!(store.unpruned().await.unwrap(), Vec::<String>::new(), "one old revision isn't many");
+}
+
+#[tokio::test]
+async fn what_is_superseded_later_holds_no_pruning_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, name) = (volume(folder.path()), key("mb/00/1/index"));
+    let before = store.clock().await.unwrap();
+    let mut revision = store.replace(&name, None, "0".into()).await.unwrap();
+    for text in ["1", "2", "3"] {
+        revision = store.replace(&name, Some(&revision), text.into()).await.unwrap();
+    }
+    let long_ago = before.minus(Duration::from_secs(1));
+    for of in [History::Of(&name), History::All] {
+        assert_eq!(store.prune_history(of, long_ago).await.unwrap(), None);
+        assert!(store.prune_history(of, store.clock().await.unwrap()).await.unwrap().is_some());
+    }
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ use voicemail_core::mailbox::{DepositRequest, Recording, RecordingInfo};
 use voicemail_core::model::{AudioDigest, CallerId, MailboxId, TenantKey, Time};
 use voicemail_core::store::volume::{LockProbe, VolumeStore};
 use voicemail_core::store::{
-    BodyStream, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
 };
 use voicemail_core::sweep::Sweeper;
 
@@ -115,8 +115,12 @@ impl Store for Counted {
         self.count().delete(key).await
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
-        self.count().prune_history(key).await
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
+        self.count().prune_history(of, superseded).await
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.count().unpruned().await
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {

@@ -19,7 +19,7 @@ use voicemail_core::gdpr::ReceiptKey;
 use voicemail_core::model::{TenantKey, Time};
 use voicemail_core::store::memory::MemoryStore;
 use voicemail_core::store::{
-    BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, History, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
 };
 
 const MAILBOXES: u32 = 5_000;
@@ -120,8 +120,12 @@ impl Store for Counted {
         self.inner.delete(key).await
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
-        self.inner.prune_history(key).await
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
+        self.inner.prune_history(of, superseded).await
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.unpruned().await
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {

@@ -90,6 +90,7 @@ codes! {
     Misfiled = "misfiled", Error, "the object's name and contents disagree: restore it from a backup";
     CountsDiffer = "counts-differ", Error, "the lamp's counts aren't those of the list: report this";
     RuleSets = "rule-sets", Error, "rule sets share a number: restore the tenant document from a backup";
+    Unpruned = "unpruned-document", Warning, "the store keeps states that this document had, and with them callers who may be erased: see that a core is running; --repair removes them";
     LeftoverProbe = "leftover-probe", Warning, "see that a core is running; --repair deletes it";
     ForeignKey = "foreign-key", Warning, "not ours: move it out of the tenant's folder";
 }

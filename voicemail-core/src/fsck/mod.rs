@@ -7,8 +7,7 @@
 //! ends what they left undone by their own steps.
 //!
 //! What can go wrong: the store fails; then nothing is concluded from what wasn't seen. What the trait doesn't
-//! show can't be checked: times of a volume's temporary files and superseded revisions (the cores remove
-//! them every few seconds), and names that stand beside the known prefixes.
+//! show can't be checked: times of a volume's temporary files (the cores remove them), and names that stand beside the known prefixes.
 
 mod audio;
 mod dues;
@@ -110,6 +109,7 @@ struct Checker<'a> {
 pub async fn check(context: &Context, mut show: impl FnMut(&Finding)) -> Result<Summary, StoreError> {
     let mut summary = Summary::default();
     let mut checker = Checker::new(context).await?;
+    let unpruned = context.store().unpruned().await?;
     let suspects = checker.walk(&mut summary).await?;
     // A fresh look: what was under way has ended, or has gone on.
     let mut again = Checker::new(context).await?;
@@ -119,6 +119,12 @@ pub async fn check(context: &Context, mut show: impl FnMut(&Finding)) -> Result<
             summary.add(&finding);
             show(&finding);
         }
+    }
+    let still = context.store().unpruned().await?;
+    for key in unpruned.iter().filter(|key| still.contains(key)) {
+        let finding = Finding::new(Code::Unpruned, key);
+        summary.add(&finding);
+        show(&finding);
     }
     Ok(summary)
 }

@@ -17,7 +17,7 @@ use crate::model::{
     Mark, MarkState, MessageId, MessageState, Run, RunId, RunStage,
 };
 use crate::store::patience::{create_or_read, delete, ensure};
-use crate::store::{ErrorClass, Key, StoreError, parse_index};
+use crate::store::{ErrorClass, History, Key, StoreError, parse_index};
 use std::collections::BTreeMap;
 
 /// Repairs what was found. `None`: it takes a person, because nothing may be done by itself, or because what
@@ -48,6 +48,11 @@ async fn repair_at(
         Code::LeftoverProbe => {
             delete(context.store(), context.world(), key).await?;
             Ok(Some("deleted"))
+        }
+        Code::Unpruned => {
+            let now = context.world().now();
+            let later = context.store().prune_history(History::Of(key), now).await?;
+            Ok(later.is_none().then_some("pruned"))
         }
         Code::UndecodableDue => quarantine_object(context, key).await,
         Code::UndecodableSettings => quarantine_document(context, key).await,

@@ -202,7 +202,7 @@ impl Ground {
             }
             Code::LeftoverProbe => self.create("probe/1-a", "x").await,
             Code::ForeignKey => self.create("mb/00/readme.txt", "x").await,
-            Code::CountsDiffer => {}
+            Code::CountsDiffer | Code::Unpruned => {}
         }
     }
 
@@ -286,8 +286,32 @@ fn expected(code: Code) -> (&'static [Code], bool) {
     }
 }
 
+#[tokio::test]
+async fn states_that_nobody_pruned_are_found_and_removed() {
+    let (site, memory) = Site::in_memory_with_history().await;
+    site.deposit(BOX, CALLER).await;
+    site.deposit(BOX, CALLER).await;
+    site.pass_time(Duration::from_secs(61));
+    let ground = Ground {
+        id: site.deposit("1002", CALLER).await,
+        hidden: site.deposit("1002", CALLER).await,
+        site,
+        _folder: None,
+    };
+    let found = ground.findings().await;
+    assert!(
+        found.iter().any(|finding| finding.code == Code::Unpruned && finding.key.starts_with("mb/")),
+        "{found:?}"
+    );
+    ground.repair().await;
+    assert!(ground.findings().await.iter().all(|finding| finding.code != Code::Unpruned));
+    let old = memory.superseded();
+    assert!(old.iter().all(|(key, _)| !key.contains(BOX)), "{old:?}");
+}
+
 async fn play_damage(on_volume: bool) {
-    for code in Code::ALL.iter().copied().filter(|code| *code != Code::CountsDiffer) {
+    let elsewhere = [Code::CountsDiffer, Code::Unpruned];
+    for code in Code::ALL.iter().copied().filter(|code| !elsewhere.contains(code)) {
         let ground = Ground::new(on_volume).await;
         assert_eq!(ground.findings().await, [], "before {code:?}");
         let playable = ground.playable().await;

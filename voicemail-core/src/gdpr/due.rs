@@ -11,9 +11,9 @@ use super::{Gdpr, GdprError, export, forget, ledger, register, undo};
 use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
-use crate::model::{Mark, Run, RunStage, Time};
-use crate::store::StoreError;
+use crate::model::{CUTOFF_MARGIN, Mark, Run, RunStage, Time};
 use crate::store::documents::Decision;
+use crate::store::{History, StoreError};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -39,6 +39,10 @@ pub(crate) async fn move_run_on(gdpr: &Gdpr, scope_of: &crate::model::Due) -> Re
     let scope = Scope { run: id, target: &target, cutoff: run.cutoff.unwrap_or(*cutoff) };
     match (run.has_ended(), stage) {
         (true, RunStage::After(pass)) => after_end(gdpr, &run, scope, *pass).await,
+        (true, RunStage::History(filed)) => {
+            ensure_first_pass(context, &run, scope).await?;
+            prune_until(context, scope, Time(*filed)).await
+        }
         (true, _) => ensure_first_pass(context, &run, scope).await,
         (false, _) => resume(gdpr, run, scope).await,
     }
@@ -87,6 +91,15 @@ async fn finish_export(gdpr: &Gdpr, run: &Run, now: Time) -> Result<(), GdprErro
     prune_later(context, run).await
 }
 
+/// Removes states of documents that were superseded up to then, and files another look while some have to stay.
+async fn prune_until(context: &Context, scope: Scope<'_>, then: Time) -> Result<(), GdprError> {
+    let superseded = then.plus(CUTOFF_MARGIN);
+    let Some(later) = context.store().prune_history(History::All, superseded).await? else { return Ok(()) };
+    // The item in hand goes when this returns: another minute may be the same one, so the name has to differ.
+    let stage = RunStage::History(then.0.saturating_add(1));
+    Ok(schedule(context, scope.run, stage, later, scope.target, scope.cutoff).await?)
+}
+
 /// The identifiers of an ended export stand in superseded states for a while.
 async fn prune_later(context: &Context, run: &Run) -> Result<(), GdprError> {
     let at = context.world().now().plus(Duration::from_secs(60));
@@ -113,7 +126,9 @@ async fn after_end(gdpr: &Gdpr, run: &Run, scope: Scope<'_>, pass: u32) -> Resul
     match run.state {
         RunState::Undone => undo::lift(context, scope.run, scope.target, scope.cutoff).await?,
         RunState::Purged => {
-            erase_rounds(context, scope).await?;
+            if erase_rounds(context, scope).await? > 0 {
+                prune_until(context, scope, context.world().now()).await?;
+            }
             delete_manifests(context, scope.run, pass as usize >= PASSES.len()).await?;
         }
         _ => {}

@@ -15,9 +15,9 @@ use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
 use crate::mailbox::encode;
-use crate::model::{IndexOp, MailboxId, Manifest, MarkState, Run, RunId, RunStage, Time};
+use crate::model::{CUTOFF_MARGIN, IndexOp, MailboxId, Manifest, MarkState, Run, RunId, RunStage, Time};
 use crate::store::patience::{delete, ensure};
-use crate::store::{Key, StoreError};
+use crate::store::{History, Key, StoreError};
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
 
@@ -46,6 +46,8 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
     }
     // P6: anything that came while old revisions were waited for.
     if erase_rounds(context, scope).await? > 0 {
+        // States that named these are superseded only now.
+        change(context, scope.run, |run, _| (run.settled_at.take().is_some(), ())).await?;
         return look_again(context, scope, context.world().now()).await;
     }
     conclude(gdpr, scope).await
@@ -170,32 +172,32 @@ pub(super) async fn delete_manifests(context: &Context, run: &RunId, last: bool)
     Ok(())
 }
 
-/// P5: the run forgets who it was about, then superseded states of all documents that named them go.
+/// P5: the run forgets who it was about, then superseded states of all documents go that may have named them: of
+/// mailboxes that messages left long ago, too, and of writers that died before they pruned them. States that are
+/// superseded after that name nobody of the subject, so that a busy mailbox holds nothing up.
 async fn settle(context: &Context, scope: Scope<'_>) -> Result<Option<Time>, GdprError> {
-    let forget = |run: &mut Run, _| {
-        let held = run.sealed.take().is_some() | !Target::of(run).is_empty();
+    let forget = |run: &mut Run, now| {
+        let held = run.sealed.take().is_some() | !Target::of(run).is_empty() | run.settled_at.is_none();
         run.callers.clear();
         run.messages.clear();
+        run.settled_at.get_or_insert(now);
         (held, ())
     };
     let Some((run, ())) = change(context, scope.run, forget).await? else { return Ok(None) };
-    let mut runs = end_exports(context, &run, scope).await?;
-    runs.push(run.id);
-    let boxes: Vec<MailboxId> = run.touched.into_keys().collect();
-    prune(context, &runs, &boxes).await
+    end_exports(context, &run, scope).await?;
+    let settled = run.settled_at.unwrap_or_default().plus(CUTOFF_MARGIN);
+    Ok(context.store().prune_history(History::All, settled).await?)
 }
 
 /// Exports of the case that are about nobody else have nothing left to hand out, and forget their subject too.
-async fn end_exports(context: &Context, run: &Run, scope: Scope<'_>) -> Result<Vec<RunId>, GdprError> {
-    let mut ended = Vec::new();
+async fn end_exports(context: &Context, run: &Run, scope: Scope<'_>) -> Result<(), GdprError> {
     for export in list_runs(context, &run.case).await? {
         let ours = scope.target.covers(&Target::of(&export));
         if export.operation == Operation::ExportMe && ours {
             change(context, &export.id, |export, now| (export.cut_short(now), ())).await?;
-            ended.push(export.id);
         }
     }
-    Ok(ended)
+    Ok(())
 }
 
 /// Superseded states of these runs and of the mailboxes touched. `Some`: when the rest can go.
@@ -205,9 +207,9 @@ pub(super) async fn prune(
     boxes: &[MailboxId],
 ) -> Result<Option<Time>, GdprError> {
     let keys = boxes.iter().map(Key::index).chain(runs.iter().map(Key::run));
-    let mut later = None;
+    let (mut later, now) = (None, context.world().now());
     for key in keys {
-        later = later.max(context.store().prune_history(&key).await?);
+        later = later.max(context.store().prune_history(History::Of(&key), now).await?);
     }
     Ok(later)
 }

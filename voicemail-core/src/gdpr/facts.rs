@@ -7,13 +7,11 @@
 //! to look for. Another replica that wrote the first case has a mark of its own.
 
 use super::Gdpr;
-use super::runs::load_run;
 use crate::context::Context;
 use crate::gdpr_api::{MARK_OF_NO_CASE, Operation, RunState};
-use crate::mailbox::decode;
-use crate::model::{Due, DueItem, Run, Time};
+use crate::model::{Run, Time};
 use crate::store::{Key, StoreError};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,6 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 pub(crate) struct Facts {
     open: Mutex<Vec<Run>>,
+    unreadable: AtomicU64,
     began_without: AtomicBool,
 }
 
@@ -60,6 +59,8 @@ pub struct Measured {
     pub overdue: u64,
     /// How long ago the latest erasure should have begun that hasn't ended.
     pub late: f64,
+    /// Requests of which nobody can say how they are: their documents can't be read.
+    pub unreadable: u64,
 }
 
 impl Gdpr {
@@ -68,8 +69,13 @@ impl Gdpr {
     /// # Errors
     /// The store's.
     pub(crate) async fn look_up_open_runs(&self) -> Result<(), StoreError> {
-        let runs = find_open(&self.context).await?;
-        *self.facts.open() = runs;
+        let Looked { mut runs, unreadable } = look(&self.context).await?;
+        let mut open = self.facts.open();
+        // One that can't be read now was open when it was read last.
+        let known = open.iter().filter(|run| unreadable.contains(&run.id.flat())).cloned();
+        runs.extend(known.collect::<Vec<_>>());
+        self.facts.unreadable.store(unreadable.len() as u64, Ordering::Relaxed);
+        *open = runs;
         Ok(())
     }
 
@@ -101,27 +107,49 @@ impl Gdpr {
 
     /// What the metrics show.
     pub fn measure(&self) -> Measured {
+        let unreadable = self.facts.unreadable.load(Ordering::Relaxed);
         let runs = self.facts.open();
-        measure(&runs, self.context.world().now())
+        Measured { unreadable, ..measure(&runs, self.context.world().now()) }
     }
 }
 
-/// Every open run has a due item.
+/// What a look for open runs found.
+#[derive(Default)]
+struct Looked {
+    runs: Vec<Run>,
+    /// Flat ids of runs that can't be read.
+    unreadable: BTreeSet<String>,
+}
+
+/// Open runs that can be read.
 pub(crate) async fn find_open(context: &Context) -> Result<Vec<Run>, StoreError> {
-    let (mut seen, mut runs) = (BTreeSet::new(), Vec::new());
+    Ok(look(context).await?.runs)
+}
+
+/// Every open run has a due item, whose name tells which it is: a run is found by it although the item can't be read.
+async fn look(context: &Context) -> Result<Looked, StoreError> {
+    let (mut seen, mut looked) = (BTreeSet::new(), Looked::default());
     let mut keys = context.store().list("due/");
-    while let Some(text) = keys.try_next().await? {
+    while let Some(text) = keys.next().await {
+        let Ok(text) = text else { continue };
         let name = text.rsplit('/').next().and_then(|name| name.strip_prefix("run."));
-        let Some((run, _stage)) = name.and_then(|name| name.rsplit_once('.')) else { continue };
-        let Some(key) = Key::listed(&text).filter(|_| seen.insert(run.to_owned())) else { continue };
-        let Some(bytes) = context.store().get(&key).await? else { continue };
-        let Ok(DueItem { due: Due::Run { run, .. }, .. }) = decode(&bytes) else { continue };
-        match load_run(context, &run).await {
-            Err(error) if error.is_about_one() => {}
-            found => runs.extend(found?.filter(is_open)),
+        let Some((flat, _stage)) = name.and_then(|name| name.rsplit_once('.')) else { continue };
+        let Some(key) = run_key(flat).filter(|_| seen.insert(flat.to_owned())) else { continue };
+        match context.documents().load::<Run>(&key).await {
+            Ok(run) => looked.runs.extend(run.filter(is_open)),
+            Err(_) => {
+                looked.unreadable.insert(flat.to_owned());
+            }
         }
     }
-    Ok(runs)
+    Ok(looked)
+}
+
+/// `<case>.<operation>.<number>` is the document `gdpr/<case>/<operation>.<number>`; a case may hold dots.
+fn run_key(flat: &str) -> Option<Key> {
+    let (rest, number) = flat.rsplit_once('.')?;
+    let (case, operation) = rest.rsplit_once('.')?;
+    Key::listed(&format!("gdpr/{case}/{operation}.{number}"))
 }
 
 /// An export that can be fetched has been answered.

@@ -13,7 +13,7 @@ use crate::gdpr_api::{LedgerHead, LedgerText, LedgerView};
 use crate::model::{CallerHash, CaseId, MARK_MINIMUM, MessageName, Run, RunId, TenantDocument, Time};
 use crate::store::documents::Decision;
 use crate::store::patience::delete;
-use crate::store::{Key, StoreError};
+use crate::store::{History, Key, StoreError};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -186,7 +186,7 @@ pub(crate) async fn expire(context: &Context) -> Result<(), StoreError> {
         removed = true;
     }
     if removed {
-        context.store().prune_history(&Key::chain_head(LEDGER)).await?;
+        context.store().prune_history(History::Of(&Key::chain_head(LEDGER)), now).await?;
     }
     Ok(())
 }

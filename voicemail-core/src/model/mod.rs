@@ -42,6 +42,7 @@ pub use numbers::{PrefixRule, RuleSet};
 pub use pin::{Pin, PinAttempt, PinDigest, check_new_pin};
 pub use provisioning::{Group, MailboxSettings, Preferences, User};
 pub use register::RegisterEntry;
+pub(crate) use run::CUTOFF_MARGIN;
 pub use run::{
     Approval, ApprovalReason, CopyKeeper, DecisionError, Denial, Extension, Handling, Manifest, Receipt,
     RegionProgress, RequestName, Residual, Run, SignedReceipt, StartRun, Verified,

@@ -9,7 +9,7 @@ use crate::clock::Surroundings;
 use crate::model::Time;
 use crate::store::memory::MemoryStore;
 use crate::store::{
-    BodyStream, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,6 +25,10 @@ pub(super) trait Ground: Store {
     fn dump(&self) -> BTreeMap<String, Bytes>;
     /// Whether a listing below the prefix may show anything.
     fn has_below(&self, prefix: &str) -> bool;
+    /// States that documents had and that nobody has pruned, where that can be seen.
+    fn superseded(&self) -> Vec<(String, Bytes)> {
+        Vec::new()
+    }
 }
 
 impl Ground for MemoryStore {
@@ -34,6 +38,10 @@ impl Ground for MemoryStore {
 
     fn has_below(&self, prefix: &str) -> bool {
         Self::has_below(self, prefix)
+    }
+
+    fn superseded(&self) -> Vec<(String, Bytes)> {
+        Self::superseded(self)
     }
 }
 
@@ -154,9 +162,16 @@ impl Store for RealGround {
         Ok(())
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
-        self.wait(self.store.prune_history(key))?;
+    async fn prune_history(&self, of: History<'_>, _: Time) -> Result<Option<Time>, StoreError> {
+        self.wait(async {
+            let now = self.store.clock().await?;
+            self.store.prune_history(of, now).await
+        })?;
         Ok(None)
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.wait(self.store.unpruned())
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {

@@ -4,7 +4,9 @@
 use super::ground::Ground;
 use super::scheduler::{Fate, leave};
 use crate::model::Time;
-use crate::store::{BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use crate::store::{
+    BodyStream, History, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -104,8 +106,12 @@ impl Store for SimStore {
         self.write(unclear(), self.0.delete(key)).await
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
-        self.0.prune_history(key).await
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
+        self.0.prune_history(of, superseded).await
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.0.unpruned().await
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {

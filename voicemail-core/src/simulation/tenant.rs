@@ -120,7 +120,8 @@ fn make_context(store: Arc<dyn Store>, other: Arc<dyn Store>, region: &str, worl
 impl Tenant {
     pub(super) fn new(seed: u64) -> Self {
         let world = SimWorld::new(seed);
-        let memory = MemoryStore::new(World::new(world.clone()));
+        // As on a volume whose writers all died before they pruned anything.
+        let memory = MemoryStore::new(World::new(world.clone())).with_history();
         Self::on(world, Arc::new(memory))
     }
 

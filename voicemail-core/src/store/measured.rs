@@ -2,7 +2,7 @@
 
 use super::probe::Finding;
 use super::{
-    BodyStream, ErrorClass, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
+    BodyStream, ErrorClass, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
     Versioned,
 };
 use crate::model::{CallerTag, Time};
@@ -125,8 +125,12 @@ impl Store for MeasuredStore {
         self.timed("delete", self.inner.delete(key)).await
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
-        self.timed("prune", self.inner.prune_history(key)).await
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
+        self.timed("prune", self.inner.prune_history(of, superseded)).await
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.timed("unpruned", self.inner.unpruned()).await
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

@@ -2,7 +2,9 @@
 //!
 //! Not durable. Every call is atomic; revisions are numbers that are never used twice.
 
-use super::{BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{
+    BodyStream, History, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 use crate::clock::World;
 use crate::model::Time;
 use async_trait::async_trait;
@@ -11,6 +13,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a superseded state stays, as on a volume.
+const HISTORY_LIFE: Duration = crate::store::volume::REVISION_LIFE;
 
 /// Objects and documents in one map, as an object store has them.
 pub struct MemoryStore {
@@ -22,12 +28,43 @@ pub struct MemoryStore {
 struct State {
     revision: u64,
     items: BTreeMap<String, (u64, Bytes)>,
+    /// As a volume keeps them; none unless the store was asked to.
+    superseded: Vec<Superseded>,
+    keeps_history: bool,
+}
+
+/// A state that a document had.
+struct Superseded {
+    key: String,
+    at: Time,
+    bytes: Bytes,
+}
+
+impl Superseded {
+    fn is_of(&self, of: History<'_>) -> bool {
+        match of {
+            History::Of(key) => self.key == key.as_str(),
+            History::All => true,
+        }
+    }
 }
 
 impl MemoryStore {
     /// Empty.
     pub fn new(world: World) -> Self {
         Self { world, state: Mutex::default() }
+    }
+
+    /// Keeps superseded states of documents until they are pruned, as a volume does, whatever became of their writers.
+    #[must_use]
+    pub fn with_history(self) -> Self {
+        self.with(|state| state.keeps_history = true);
+        self
+    }
+
+    /// Every superseded state that is still there: key and bytes.
+    pub fn superseded(&self) -> Vec<(String, Bytes)> {
+        self.with(|state| state.superseded.iter().map(|old| (old.key.clone(), old.bytes.clone())).collect())
     }
 
     /// Every key and value, for tests that look for leftovers.
@@ -114,19 +151,45 @@ impl Store for MemoryStore {
         basis: Option<&Revision>,
         bytes: Bytes,
     ) -> Result<Revision, StoreError> {
+        let at = self.world.now();
         self.with(|state| {
-            let current = state.find(key).map(|found| found.revision);
-            if current.as_ref() == basis { Ok(state.write(key, bytes)) } else { Err(StoreError::Conflict) }
+            let current = state.find(key);
+            if current.as_ref().map(|found| &found.revision) != basis {
+                return Err(StoreError::Conflict);
+            }
+            if let Some(old) = current.filter(|_| state.keeps_history) {
+                state.superseded.push(Superseded { key: key.to_string(), at, bytes: old.bytes });
+            }
+            Ok(state.write(key, bytes))
         })
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
-        self.with(|state| state.items.remove(key.as_str()));
+        self.with(|state| {
+            state.items.remove(key.as_str());
+            state.superseded.retain(|old| old.key != key.as_str());
+        });
         Ok(())
     }
 
-    async fn prune_history(&self, _key: &Key) -> Result<Option<Time>, StoreError> {
-        Ok(None)
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
+        let now = self.world.now();
+        Ok(self.with(|state| {
+            state.superseded.retain(|old| !old.is_of(of) || old.at.plus(HISTORY_LIFE) > now);
+            let left = state.superseded.iter().filter(|old| old.is_of(of) && old.at <= superseded);
+            left.map(|old| old.at.plus(HISTORY_LIFE)).max()
+        }))
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        let horizon = self.world.now().minus(HISTORY_LIFE * 2);
+        Ok(self.with(|state| {
+            let mut counts: BTreeMap<&String, u32> = BTreeMap::new();
+            for old in state.superseded.iter().filter(|old| old.at <= horizon) {
+                *counts.entry(&old.key).or_default() += 1;
+            }
+            counts.into_iter().filter(|(_, count)| *count > 1).map(|(key, _)| key.clone()).collect()
+        }))
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {

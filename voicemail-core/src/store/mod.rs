@@ -82,6 +82,15 @@ pub struct ObjectBody {
 /// Keys below a prefix, in order.
 pub type KeyStream<'a> = BoxStream<'a, Result<String, StoreError>>;
 
+/// Which documents' superseded states are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History<'a> {
+    /// One document's.
+    Of(&'a Key),
+    /// All that may name a caller. A document keeps them wherever its writer died before it pruned them.
+    All,
+}
+
 /// A setting of a store that keeps copies of what was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keeper {
@@ -151,9 +160,12 @@ pub trait Store: Send + Sync + 'static {
     /// Removes an object or a document; a missing one is success.
     async fn delete(&self, key: &Key) -> Result<(), StoreError>;
 
-    /// Removes what the store keeps of a document's superseded states. `Some(time)`: not all can go
-    /// yet; the rest can then.
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError>;
+    /// Removes what the store keeps of states that documents had, of those that were superseded up to then. `Some(time)`:
+    /// not all of these can go yet; the rest can then. What is superseded later holds nobody up.
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError>;
+
+    /// Documents of which the store keeps more than one state that could have gone: nobody has pruned them.
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError>;
 
     /// The store's own clock.
     async fn clock(&self) -> Result<Time, StoreError>;

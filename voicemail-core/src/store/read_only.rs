@@ -3,7 +3,9 @@
 //! Every call that writes is `Refused`, also the store's clock, which a volume reads by making a file.
 
 use super::probe::Finding;
-use super::{BodyStream, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{
+    BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 use crate::model::Time;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,8 +68,12 @@ impl Store for ReadOnlyStore {
         refuse()
     }
 
-    async fn prune_history(&self, _key: &Key) -> Result<Option<Time>, StoreError> {
+    async fn prune_history(&self, _: History<'_>, _: Time) -> Result<Option<Time>, StoreError> {
         refuse()
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.0.unpruned().await
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {
@@ -125,7 +131,7 @@ mod tests {
             store.put(&probe, body()).await.map(|_| ()),
             store.replace(&document, None, "z".into()).await.map(|_| ()),
             store.delete(&object).await,
-            store.prune_history(&document).await.map(|_| ()),
+            store.prune_history(History::Of(&document), Time(0)).await.map(|_| ()),
             store.clock().await.map(|_| ()),
             store.examine().await.map(|_| ()),
             store.tidy().await,

@@ -5,7 +5,7 @@
 
 use super::probe::Finding;
 use super::{
-    BodyStream, ErrorClass, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
+    BodyStream, ErrorClass, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
     Versioned,
 };
 use crate::clock::World;
@@ -153,8 +153,16 @@ impl Store for RetryStore {
         self.repeat(|| self.inner.delete(key)).await
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
-        self.repeat(|| self.inner.prune_history(key)).await
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
+        match of {
+            History::Of(_) => self.repeat(|| self.inner.prune_history(of, superseded)).await,
+            // A walk takes as long as there are documents; whoever asked for it asks again.
+            History::All => self.inner.prune_history(of, superseded).await,
+        }
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.unpruned().await
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

@@ -12,56 +12,77 @@ use crate::mailbox::{
 use crate::model::{Due, DueItem, GreetingKey, GreetingStage, MailboxId, MessageState, Time};
 use crate::store::patience::delete;
 use crate::store::{ErrorClass, Key, StoreError};
-use futures::TryStreamExt;
+use futures::StreamExt;
 use std::time::Duration;
 
 /// How long a deletion that never became visible is kept: its maker may only be slow.
 const DOUBT: Duration = Duration::from_secs(86_400);
 
-pub(super) async fn sweep(sweeper: &Sweeper) -> Result<Swept, StoreError> {
-    let (context, mut swept) = (&sweeper.context, Swept::default());
+/// Carries out what is due. An item's failure is its own, as long as the store answers for others.
+///
+/// # Errors
+/// The store's, when the listing couldn't go on; what came before it was carried out.
+pub(super) async fn sweep(sweeper: &Sweeper, swept: &mut Swept) -> Result<(), StoreError> {
+    let context = &sweeper.context;
     let mut keys = context.store().list("due/");
-    while let Some(key) = keys.try_next().await? {
+    let mut unlisted = Ok(());
+    while let Some(key) = keys.next().await {
+        let key = match key {
+            Ok(key) => key,
+            // A volume goes on behind a folder that can't be listed.
+            Err(error) => {
+                unlisted = unlisted.and(Err(error));
+                continue;
+            }
+        };
         let now = context.world().now();
         if minute_of(&key) > now.minute().as_str() {
             swept.next = swept.next.or_else(|| Time::from_minute(minute_of(&key)));
             break;
         }
         let Some(key) = Key::listed(&key) else { continue };
-        let Some(bytes) = context.store().get(&key).await? else { continue };
-        // One that can't be read must not stand in the way of all that come after it.
-        let known = |item: DueItem| match (&item.due, item.schema) {
-            (Due::Run { .. }, DueItem::NAMED) => Ok(item),
-            (_, schema) => require_known(schema).map(|()| item),
-        };
-        let item: DueItem = match decode(&bytes).and_then(known) {
-            Ok(item) => item,
-            Err(error) => {
-                swept.failed += 1;
-                tracing::error!(%key, reason = error.reason(), %error, "a due item can't be read and stays");
-                continue;
-            }
-        };
-        if item.at > now {
-            swept.next = Some(swept.next.map_or(item.at, |next| next.min(item.at)));
-            continue;
-        }
-        let lag = now.since(item.at);
-        match carry_out(sweeper, &item).await {
-            Ok(Done::Yes) => {
-                swept.lag = swept.lag.max(lag);
-                delete(context.store(), context.world(), &key).await?;
-                swept.due += 1;
-            }
-            Ok(Done::NotYet) => {}
-            Err(error) => {
-                swept.failed += 1;
-                swept.lag = swept.lag.max(lag);
-                tracing::warn!(class = ?error.class(), reason = error.reason(), %error, "a due item failed and stays");
-            }
+        if let Err(error) = take_up(sweeper, &key, now, swept).await {
+            let since = Time::from_minute(minute_of(key.as_str()));
+            swept.lag = swept.lag.max(since.map_or(Duration::ZERO, |since| now.since(since)));
+            swept.skip_one(context, "a due item", error).await?;
         }
     }
-    Ok(swept)
+    unlisted
+}
+
+/// One item, unless it lies ahead.
+///
+/// # Errors
+/// The store's, for the item itself; what its work met is counted.
+async fn take_up(sweeper: &Sweeper, key: &Key, now: Time, swept: &mut Swept) -> Result<(), StoreError> {
+    let context = &sweeper.context;
+    let Some(bytes) = context.store().get(key).await? else { return Ok(()) };
+    // One that can't be read must not stand in the way of all that come after it.
+    let known = |item: DueItem| match (&item.due, item.schema) {
+        (Due::Run { .. }, DueItem::NAMED) => Ok(item),
+        (_, schema) => require_known(schema).map(|()| item),
+    };
+    let item: DueItem = decode(&bytes).and_then(known)?;
+    if item.at > now {
+        swept.next = Some(swept.next.map_or(item.at, |next| next.min(item.at)));
+        return Ok(());
+    }
+    match carry_out(sweeper, &item).await {
+        Ok(Done::Yes) => {
+            swept.lag = swept.lag.max(now.since(item.at));
+            delete(context.store(), context.world(), key).await?;
+            swept.due += 1;
+        }
+        Ok(Done::NotYet) => {}
+        Err(DueError::Store(error)) => return Err(error),
+        Err(DueError::Gdpr(GdprError::Store(error))) => return Err(error),
+        Err(error) => {
+            swept.failed += 1;
+            swept.lag = swept.lag.max(now.since(item.at));
+            tracing::warn!(class = ?error.class(), reason = error.reason(), %error, "a due item failed and stays");
+        }
+    }
+    Ok(())
 }
 
 fn minute_of(key: &str) -> &str {

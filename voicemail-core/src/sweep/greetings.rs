@@ -29,11 +29,7 @@ pub(super) async fn remove_orphans(context: &Context, swept: &mut Swept) -> Resu
             Ok(Standing::Deleted) => swept.orphans += 1,
             Ok(_) => {}
             // Settings that can't be read must not keep the others from being swept.
-            Err(error) if error.is_about_one() => {
-                swept.failed += 1;
-                tracing::warn!(reason = error.reason(), %error, "a greeting stays as it is");
-            }
-            Err(error) => return Err(error),
+            Err(error) => swept.skip_one(context, "a greeting", error).await?,
         }
     }
     Ok(())

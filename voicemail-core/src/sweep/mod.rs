@@ -10,6 +10,7 @@
 
 mod audio;
 mod audit;
+mod daily;
 mod due;
 mod greetings;
 mod openings;
@@ -19,7 +20,8 @@ mod quarantine;
 use crate::context::{Context, GuardError};
 use crate::gdpr::{Gdpr, expire_ledger};
 use crate::model::Time;
-use crate::store::StoreError;
+use crate::store::{ErrorClass, History, Key, StoreError};
+use daily::{Daily, Task};
 use std::time::Duration;
 
 /// Longest pause between two looks at due items, and how often recent audio is walked.
@@ -30,15 +32,14 @@ struct Pace {
 
 const FREE: Pace = Pace { pause: Duration::from_secs(5), audio: Duration::from_secs(60) };
 const METERED: Pace = Pace { pause: Duration::from_secs(120), audio: Duration::from_secs(900) };
-const DAY: Duration = Duration::from_secs(86_400);
-
 /// What one replica sweeps.
 pub struct Sweeper {
     pub(crate) context: Context,
     pub(crate) gdpr: Gdpr,
     last_audio: Option<Duration>,
-    last_daily: Option<Duration>,
     last_facts: Option<Duration>,
+    last_pass: Option<Duration>,
+    daily: Daily,
     next: Option<Time>,
 }
 
@@ -59,10 +60,45 @@ pub struct Swept {
     pub next: Option<Time>,
 }
 
+impl Swept {
+    /// An item, or a part of the pass, that failed: it is tried again, and nothing else waits for it.
+    fn skip(&mut self, what: &'static str, error: &StoreError) {
+        self.failed += 1;
+        tracing::warn!(what, class = ?error.class(), reason = error.reason(), %error, "failed and will be tried again");
+    }
+
+    /// As [`skip`](Self::skip), unless the store itself is away: then so is all that would follow.
+    async fn skip_one(
+        &mut self,
+        context: &Context,
+        what: &'static str,
+        error: StoreError,
+    ) -> Result<(), StoreError> {
+        if error.class() == ErrorClass::Transient && !answers(context).await {
+            return Err(error);
+        }
+        self.skip(what, &error);
+        Ok(())
+    }
+}
+
+/// Whether the store answers for something that is surely whole.
+async fn answers(context: &Context) -> bool {
+    context.store().load(&Key::tenant()).await.is_ok()
+}
+
 impl Sweeper {
     /// Over a tenant's services.
     pub fn new(context: Context, gdpr: Gdpr) -> Self {
-        Self { context, gdpr, last_audio: None, last_daily: None, last_facts: None, next: None }
+        Self {
+            context,
+            gdpr,
+            last_audio: None,
+            last_facts: None,
+            last_pass: None,
+            daily: Daily::default(),
+            next: None,
+        }
     }
 
     /// Sweeps until the future is dropped. Failures are logged and retried with the next pass.
@@ -79,59 +115,119 @@ impl Sweeper {
         }
     }
 
-    /// One pass over everything whose time has come.
+    /// One pass over everything whose time has come. Each part fails by itself: one item that can't be read, or a
+    /// region that is away, keeps nothing else from being done, and the metrics say so.
     ///
     /// # Errors
-    /// The store's, when nothing could be listed.
+    /// The store's, when due items couldn't be listed to their end; all else was tried nevertheless.
     pub async fn pass(&mut self) -> Result<Swept, StoreError> {
+        let outcome = self.work().await;
+        let now = self.context.world().monotonic();
+        let (lag, failed) = match &outcome {
+            Ok(swept) => (swept.lag, swept.failed),
+            Err(_) => (now.saturating_sub(*self.last_pass.get_or_insert(now)), 1),
+        };
+        if outcome.is_ok() {
+            self.last_pass = Some(now);
+        }
+        if let Some(metrics) = self.context.lamps().metrics() {
+            metrics.show_sweep(lag, failed);
+        }
+        outcome
+    }
+
+    async fn work(&mut self) -> Result<Swept, StoreError> {
+        // Deadlines are looked up whatever becomes of the rest: somebody must learn of one that isn't kept.
+        let mut swept = Swept::default();
+        self.look_up_facts(&mut swept).await;
         // All that a sweep does by the clock destroys or hides: it stops while the clock can't be trusted.
         match self.context.guard_clock().await {
             Ok(()) => {}
             Err(GuardError::Store(error)) => return Err(error),
             Err(error @ GuardError::Skew { .. }) => {
                 tracing::error!(%error, "nothing is swept until the clocks agree again");
-                return Ok(Swept { failed: 1, ..Swept::default() });
+                swept.failed += 1;
+                return Ok(swept);
             }
         }
-        let mut swept = due::sweep(self).await?;
+        let due = due::sweep(self, &mut swept).await;
         let now = self.context.world().monotonic();
-        self.sweep_audio(now, &mut swept).await?;
-        if is_time(self.last_daily, now, DAY) {
-            openings::drop_stale(&self.context, &mut swept).await?;
-            expire_ledger(&self.context).await?;
-            probes::remove_stale(&self.context).await?;
-            greetings::remove_orphans(&self.context, &mut swept).await?;
-            quarantine::remove_old(&self.context).await?;
-            audit::remove_old(&self.context).await?;
-            self.last_daily = Some(now);
-        }
-        if is_time(self.last_facts, now, self.pace().audio) {
-            self.gdpr.look_up_open_runs().await?;
-            self.last_facts = Some(now);
-        }
-        self.context.store().tidy().await?;
+        let audio = self.sweep_audio(now, &mut swept).await;
+        self.note(&mut swept, "recent audio", audio);
+        self.do_daily_work(now, &mut swept).await;
+        let tidied = self.context.store().tidy().await;
+        self.note(&mut swept, "tidying the store", tidied);
         self.next = swept.next;
-        if let Some(metrics) = self.context.lamps().metrics() {
-            metrics.show_sweep(swept.lag, swept.failed);
+        // What was carried out changes what is open.
+        if swept.due > 0 {
+            self.last_facts = None;
+            self.look_up_facts(&mut swept).await;
         }
-        Ok(swept)
+        due.map(|()| swept)
     }
 
-    /// All hours once a day where that is free, and a share of them each time where it isn't.
+    #[allow(clippy::unused_self, reason = "reads as a part of the pass")]
+    fn note(&self, swept: &mut Swept, what: &'static str, outcome: Result<(), StoreError>) {
+        if let Err(error) = outcome {
+            swept.skip(what, &error);
+        }
+    }
+
+    async fn look_up_facts(&mut self, swept: &mut Swept) {
+        let now = self.context.world().monotonic();
+        if !is_time(self.last_facts, now, self.pace().audio) {
+            return;
+        }
+        match self.gdpr.look_up_open_runs().await {
+            Ok(()) => self.last_facts = Some(now),
+            Err(error) => swept.skip("looking up open requests", &error),
+        }
+    }
+
+    async fn do_daily_work(&mut self, now: Duration, swept: &mut Swept) {
+        for task in Task::ALL {
+            if !self.daily.is_due(task, now) {
+                continue;
+            }
+            let outcome = self.carry_out(task, swept).await;
+            self.daily.note(task, now, outcome.is_ok());
+            self.note(swept, task.name(), outcome);
+        }
+    }
+
+    async fn carry_out(&self, task: Task, swept: &mut Swept) -> Result<(), StoreError> {
+        let context = &self.context;
+        match task {
+            Task::Openings => openings::drop_stale(context, swept).await,
+            Task::Ledger => expire_ledger(context).await,
+            Task::Probes => probes::remove_stale(context, swept).await,
+            Task::Greetings => greetings::remove_orphans(context, swept).await,
+            Task::Quarantine => quarantine::remove_old(context, swept).await,
+            Task::Audit => audit::remove_old(context).await,
+            Task::Audio => {
+                audio::sweep_all(self, swept).await;
+                Ok(())
+            }
+            // A volume is walked slice by slice when it is tidied.
+            Task::History if context.store().is_metered() => {
+                context.store().prune_history(History::All, Time(0)).await.map(drop)
+            }
+            Task::History => Ok(()),
+        }
+    }
+
+    /// Recent hours; where every request costs money, also a share of all hours instead of all once a day.
     async fn sweep_audio(&mut self, now: Duration, swept: &mut Swept) -> Result<(), StoreError> {
         if !is_time(self.last_audio, now, self.pace().audio) {
             return Ok(());
         }
-        if self.context.store().is_metered() {
-            audio::sweep_recent(self, swept).await?;
-            audio::sweep_share(self, swept).await;
-        } else if is_time(self.last_daily, now, DAY) {
-            audio::sweep_all(self, swept).await;
-        } else {
-            audio::sweep_recent(self, swept).await?;
-        }
         self.last_audio = Some(now);
-        Ok(())
+        let recent = audio::sweep_recent(self, swept).await;
+        if self.context.store().is_metered() {
+            audio::sweep_share(self, swept).await;
+            self.daily.note(Task::Audio, now, true);
+        }
+        recent
     }
 
     fn pace(&self) -> Pace {
@@ -155,3 +251,6 @@ impl Sweeper {
 fn is_time(last: Option<Duration>, now: Duration, every: Duration) -> bool {
     last.is_none_or(|at| now.saturating_sub(at) >= every)
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,18 +33,14 @@ pub(super) async fn drop_stale(context: &Context, swept: &mut Swept) -> Result<(
             }
             _ => Decision::Keep(None),
         };
-        // One that can't be read must not stand in the way of all that come after it.
-        match context.documents().update(&key, end).await {
-            Err(error) if error.is_about_one() => {
-                swept.failed += 1;
-                tracing::error!(reason = error.reason(), %error, "a run can't be changed here and stays");
-            }
+        let settled = match context.documents().update(&key, end).await {
             // Somebody approved it, or waits for it: that must not be lost.
-            other => {
-                if let Some(run) = other? {
-                    take_up(context, &run).await?;
-                }
-            }
+            Ok(Some(run)) => take_up(context, &run).await,
+            other => other.map(drop),
+        };
+        // One that can't be read must not stand in the way of all that come after it.
+        if let Err(error) = settled {
+            swept.skip_one(context, "a request that was never opened", error).await?;
         }
     }
     Ok(())

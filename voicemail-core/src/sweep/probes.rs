@@ -1,23 +1,32 @@
 //! Throw-away objects of probes that died half-way.
 
+use super::Swept;
 use crate::context::Context;
 use crate::store::patience::delete;
-use crate::store::{Key, StoreError};
+use crate::store::{Key, Store, StoreError};
 use futures::TryStreamExt;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// Removes what probes of more than an hour ago left, in every region.
-pub(super) async fn remove_stale(context: &Context) -> Result<(), StoreError> {
-    let world = context.world();
+pub(super) async fn remove_stale(context: &Context, swept: &mut Swept) -> Result<(), StoreError> {
+    let mut failed = Ok(());
     for (_, store) in context.regions() {
-        let mut keys = store.list("probe/");
-        while let Some(key) = keys.try_next().await? {
-            let stale = Key::probe_begun(&key).is_some_and(|begun| world.now().since(begun) > PATIENCE);
-            if let Some(key) = Key::listed(&key).filter(|_| stale) {
-                delete(store.as_ref(), world, &key).await?;
-            }
+        // A region that is away keeps no other from being swept.
+        failed = failed.and(remove_from(context, store.as_ref(), swept).await);
+    }
+    failed
+}
+
+async fn remove_from(context: &Context, store: &dyn Store, swept: &mut Swept) -> Result<(), StoreError> {
+    let world = context.world();
+    let mut keys = store.list("probe/");
+    while let Some(key) = keys.try_next().await? {
+        let stale = Key::probe_begun(&key).is_some_and(|begun| world.now().since(begun) > PATIENCE);
+        let Some(key) = Key::listed(&key).filter(|_| stale) else { continue };
+        if let Err(error) = delete(store, world, &key).await {
+            swept.skip_one(context, "what a probe left", error).await?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Quarantined objects: `fsck` moved away what couldn't be decoded. They are kept for a person to look at.
 
+use super::Swept;
 use crate::context::Context;
 use crate::store::patience::delete;
 use crate::store::{Key, StoreError};
@@ -9,14 +10,15 @@ use std::time::Duration;
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 /// Removes what was moved away more than 30 days ago.
-pub(super) async fn remove_old(context: &Context) -> Result<(), StoreError> {
+pub(super) async fn remove_old(context: &Context, swept: &mut Swept) -> Result<(), StoreError> {
     let world = context.world();
     let horizon = world.now().minus(KEPT).minute();
     let mut keys = context.store().list("quarantine/");
     while let Some(key) = keys.try_next().await? {
         let old = Key::quarantined(&key).is_some_and(|(minute, _)| minute < horizon.as_str());
-        if let Some(key) = Key::listed(&key).filter(|_| old) {
-            delete(context.store(), world, &key).await?;
+        let Some(key) = Key::listed(&key).filter(|_| old) else { continue };
+        if let Err(error) = delete(context.store(), world, &key).await {
+            swept.skip_one(context, "a quarantined object", error).await?;
         }
     }
     Ok(())

@@ -54,6 +54,9 @@ impl OpenRuns {
         for (state, count) in &measured.phases {
             self.phases.get_or_create(&PhaseLabels { phase: name(*state) }).set(whole(*count));
         }
+        if measured.unreadable > 0 {
+            self.phases.get_or_create(&PhaseLabels { phase: "unreadable" }).set(whole(measured.unreadable));
+        }
         for (family, values) in
             [(&self.to_deadline, &measured.to_deadline), (&self.deadline_used, &measured.deadline_used)]
         {

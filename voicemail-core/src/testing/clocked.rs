@@ -2,7 +2,9 @@
 
 use crate::clock::World;
 use crate::model::Time;
-use crate::store::{BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use crate::store::{
+    BodyStream, History, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::ops::Range;
@@ -44,8 +46,12 @@ impl Store for Clocked {
         self.0.delete(key).await
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
-        self.0.prune_history(key).await
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
+        self.0.prune_history(of, superseded).await
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.0.unpruned().await
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {

@@ -26,7 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
-pub(crate) use switched::{Switch, Switched};
+pub(crate) use switched::{Broken, Switch, Switched};
 
 /// Where the test's clock starts: 2026-09-21T14:13:20Z.
 pub(crate) const START: Time = Time(1_790_000_000_000);
@@ -82,24 +82,54 @@ impl Site {
         Self::start(|world| Arc::new(MemoryStore::new(world))).await
     }
 
+    /// In memory, where superseded states of documents stay until they are pruned.
+    pub(crate) async fn in_memory_with_history() -> (Self, Arc<MemoryStore>) {
+        let mut memory = None;
+        let make = |world: World| -> Arc<dyn Store> {
+            let store = Arc::new(MemoryStore::new(world).with_history());
+            memory = Some(Arc::clone(&store));
+            store
+        };
+        let site = Self::start(make).await;
+        (site, memory.unwrap())
+    }
+
+    /// In memory, with something that a test can break.
+    pub(crate) async fn in_memory_with_switch() -> (Self, Arc<Switch>) {
+        let switch = Arc::new(Switch::default());
+        let of_store = Arc::clone(&switch);
+        let make = move |world: World| -> Arc<dyn Store> {
+            let memory = Arc::new(MemoryStore::new(world.clone()));
+            Arc::new(Switched(Arc::new(Clocked(memory, world)), of_store))
+        };
+        (Self::open_over(START, make).await.furnish().await, switch)
+    }
+
     pub(crate) async fn on_volume(folder: &Path) -> Self {
         Self::start(|_| Arc::new(VolumeStore::new(folder, "t", LockProbe(Vec::new())))).await
     }
 
     async fn start(make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
-        let site = Self::open_at(START, make).await;
+        Self::open_at(START, make).await.furnish().await
+    }
+
+    async fn furnish(self) -> Self {
         for name in ["1001", "1002"] {
-            site.core.directory.put_mailbox(&mailbox(name), None, None).await.unwrap();
+            self.core.directory.put_mailbox(&mailbox(name), None, None).await.unwrap();
         }
-        site
+        self
     }
 
     /// On a store that may hold a tenant already, with a clock that stands at that time.
     pub(crate) async fn open_at(now: Time, make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
+        Self::open_over(now, |world| Arc::new(Clocked(make(world.clone()), world))).await
+    }
+
+    async fn open_over(now: Time, make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
         let clock =
             Arc::new(Clock { now: AtomicI64::new(now.0), drawn: AtomicU64::new(now.0.unsigned_abs()) });
         let world = World::new(Hands(Arc::clone(&clock)));
-        let store: Arc<dyn Store> = Arc::new(Clocked(make(world.clone()), world.clone()));
+        let store = make(world.clone());
         let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
         let config = config();
         let core = Core::open_on(&config, keys(), regions, world).await.unwrap();

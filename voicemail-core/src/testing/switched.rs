@@ -1,13 +1,15 @@
 //! A store that can be switched off, as a region that is away, and that counts its calls.
 
 use crate::model::Time;
-use crate::store::{BodyStream, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned};
+use crate::store::{
+    BodyStream, History, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Whether the store answers, and how often it was called.
 #[derive(Default)]
@@ -15,6 +17,20 @@ pub(crate) struct Switch {
     off: AtomicBool,
     calls: AtomicU64,
     writes: AtomicU64,
+    broken: Mutex<Option<Broken>>,
+}
+
+/// What fails for ever while everything else works: a bad block, a stale handle, an archived object.
+#[derive(Clone, Debug)]
+pub(crate) enum Broken {
+    /// The object or document can't be read.
+    Reading(Key),
+    /// It can't be removed.
+    Removing(Key),
+    /// A listing below that prefix fails at its beginning, and goes on.
+    Listing(String),
+    /// The store's clock can't be told.
+    Clock,
 }
 
 impl Switch {
@@ -25,6 +41,18 @@ impl Switch {
     /// Calls that could have changed something.
     pub(crate) fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// From now on; `None` mends it.
+    pub(crate) fn break_one(&self, broken: Option<Broken>) {
+        *self.broken.lock().unwrap() = broken;
+    }
+
+    fn pass_unless(&self, fails: impl Fn(&Broken) -> bool) -> Result<(), StoreError> {
+        if self.broken.lock().unwrap().as_ref().is_some_and(fails) {
+            return Err(StoreError::Unavailable("broken".into()));
+        }
+        self.pass()
     }
 
     fn pass(&self) -> Result<(), StoreError> {
@@ -47,7 +75,7 @@ pub(crate) struct Switched(pub(crate) Arc<dyn Store>, pub(crate) Arc<Switch>);
 #[async_trait]
 impl Store for Switched {
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        self.1.pass()?;
+        self.1.pass_unless(|broken| matches!(broken, Broken::Reading(bad) if bad == key))?;
         self.0.get(key).await
     }
 
@@ -57,13 +85,15 @@ impl Store for Switched {
     }
 
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
-        self.1.pass()?;
+        self.1.pass_unless(|broken| matches!(broken, Broken::Reading(bad) if bad == key))?;
         self.0.load(key).await
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        let broken = matches!(&*self.1.broken.lock().unwrap(), Some(Broken::Listing(bad)) if bad == prefix);
+        let first = broken.then(|| Err(StoreError::Unavailable("broken".into())));
         match self.1.pass() {
-            Ok(()) => self.0.list(prefix),
+            Ok(()) => stream::iter(first).chain(self.0.list(prefix)).boxed(),
             Err(error) => stream::iter([Err(error)]).boxed(),
         }
     }
@@ -84,13 +114,19 @@ impl Store for Switched {
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        self.1.pass_unless(|broken| matches!(broken, Broken::Removing(bad) if bad == key))?;
         self.1.pass_write()?;
         self.0.delete(key).await
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
         self.1.pass_write()?;
-        self.0.prune_history(key).await
+        self.0.prune_history(of, superseded).await
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.1.pass()?;
+        self.0.unpruned().await
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
@@ -99,7 +135,7 @@ impl Store for Switched {
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {
-        self.1.pass()?;
+        self.1.pass_unless(|broken| matches!(broken, Broken::Clock))?;
         self.0.clock().await
     }
 

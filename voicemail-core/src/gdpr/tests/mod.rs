@@ -10,6 +10,7 @@ mod receipts;
 mod regions;
 mod request_names;
 mod restore;
+mod superseded;
 
 use crate::gdpr_api::{GdprBody, MessageRef, RunState, RunView};
 use crate::model::MessageId;

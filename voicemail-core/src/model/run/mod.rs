@@ -76,6 +76,9 @@ pub struct Run {
     pub round_done: u32,
     /// Documents whose superseded revisions still have to go, by mailbox.
     pub touched: BTreeMap<MailboxId, u32>,
+    /// When the last document that named the subject was replaced: states superseded up to then have to go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Time>,
     /// Messages found.
     pub matched: u64,
     /// Messages erased.
@@ -183,6 +186,7 @@ impl Run {
             round: 0,
             round_done: 0,
             touched: BTreeMap::new(),
+            settled_at: None,
             matched: 0,
             erased: 0,
             exported: 0,

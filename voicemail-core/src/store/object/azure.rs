@@ -241,6 +241,14 @@ impl Service for AzureService {
         self.refuse_versions()
     }
 
+    async fn prune_all_versions(&self, _folder: &Path) -> Result<(), StoreError> {
+        self.refuse_versions()
+    }
+
+    async fn find_superseded(&self, _folder: &Path) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
         let mut keepers: Vec<Keeper> = self.find_kept_deletions().await?.into_iter().collect();
         if self.versioned.load(Ordering::Relaxed) {

@@ -24,7 +24,9 @@ mod upload;
 pub use budget::UploadBudget;
 
 use super::probe::Finding;
-use super::{BodyStream, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{
+    BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 use crate::clock::World;
 use crate::config::{AzureBlobConfig, EtagQuoting, S3Config};
 use crate::model::{CallerTag, Time};
@@ -43,6 +45,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Families of documents that may name a caller, or a run's subject.
+const NAMING_CALLERS: [&str; 3] = ["mb", "gdpr", "mark"];
 
 /// How old an answer may be from which the store's clock is told: an idle sweeper asks more often than that. A
 /// request of its own is made when none is younger, or one has failed since.
@@ -184,6 +189,10 @@ impl ObjectBackend {
 
     fn path(&self, key: &Key) -> Path {
         self.root.parts().chain(Path::from(key.as_str()).parts()).collect()
+    }
+
+    fn path_of(&self, family: &str) -> Path {
+        self.root.parts().chain(Path::from(family).parts()).collect()
     }
 
     async fn write(&self, key: &Key, bytes: Bytes, options: PutOptions) -> object_store::Result<PutResult> {
@@ -397,9 +406,25 @@ impl Store for ObjectBackend {
         self.service.erase_versions(&path).await
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
-        self.service.prune_versions(&self.path(key)).await?;
+    async fn prune_history(&self, of: History<'_>, _: Time) -> Result<Option<Time>, StoreError> {
+        match of {
+            History::Of(key) => self.service.prune_versions(&self.path(key)).await?,
+            History::All => {
+                for family in NAMING_CALLERS {
+                    self.service.prune_all_versions(&self.path_of(family)).await?;
+                }
+            }
+        }
         Ok(None)
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        let mut unpruned = Vec::new();
+        for family in NAMING_CALLERS {
+            unpruned.extend(self.service.find_superseded(&self.path_of(family)).await?);
+        }
+        let root = format!("{}/", self.root);
+        Ok(unpruned.iter().filter_map(|path| path.strip_prefix(&root)).map(str::to_owned).collect())
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {

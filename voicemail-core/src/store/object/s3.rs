@@ -22,6 +22,7 @@ use object_store::client::HttpClient;
 use object_store::client::HttpConnector;
 use object_store::path::Path;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -193,6 +194,24 @@ impl S3Service {
         }
     }
 
+    /// A page of all versions and delete markers below a folder, and where the next one begins.
+    async fn list_below(
+        &self,
+        folder: &Path,
+        from: &str,
+    ) -> Result<(Vec<Version>, Option<String>), StoreError> {
+        let query = format!("/?prefix={}&versions{from}", encode(&format!("{folder}/")));
+        let body = self.send(Method::GET, &query).await?.found()?.unwrap_or_default();
+        let page: VersionList = parse(&body)?;
+        let next = page.next_key_marker.filter(|_| page.is_truncated).map(|key| {
+            let version = page.next_version_id_marker.unwrap_or_default();
+            format!("&key-marker={}&version-id-marker={}", encode(&key), encode(&version))
+        });
+        let mut found = page.version;
+        found.extend(page.delete_marker);
+        Ok((found, next))
+    }
+
     /// Deletes a version; false if a lock holds it.
     async fn delete_version(&self, path: &Path, version: &Version) -> Result<bool, StoreError> {
         let query = format!("/{}?versionId={}", path.as_ref(), encode(&version.version_id));
@@ -359,6 +378,38 @@ impl Service for S3Service {
         Ok(())
     }
 
+    async fn prune_all_versions(&self, folder: &Path) -> Result<(), StoreError> {
+        if !self.versioned.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut from = Some(String::new());
+        while let Some(begin) = from.take() {
+            let (found, next) = self.list_below(folder, &begin).await?;
+            for version in found.iter().filter(|version| !version.is_latest) {
+                let path = Path::parse(&version.key).map_err(|_| strange_name())?;
+                self.delete_version(&path, version).await?;
+            }
+            from = next;
+        }
+        Ok(())
+    }
+
+    async fn find_superseded(&self, folder: &Path) -> Result<Vec<String>, StoreError> {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        if !self.versioned.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        let mut from = Some(String::new());
+        while let Some(begin) = from.take() {
+            let (found, next) = self.list_below(folder, &begin).await?;
+            for version in found.into_iter().filter(|version| !version.is_latest) {
+                *counts.entry(version.key).or_default() += 1;
+            }
+            from = next;
+        }
+        Ok(counts.into_iter().filter(|(_, count)| *count > 1).map(|(key, _)| key).collect())
+    }
+
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
         let mut keepers = Vec::new();
         let asked = [self.find_versions().await, self.find_lock().await, self.find_replication().await];
@@ -383,6 +434,10 @@ impl Service for S3Service {
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986, as signatures want it.
+fn strange_name() -> StoreError {
+    StoreError::Unavailable("the server lists a name that can't be one".into())
+}
+
 fn encode(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     let encoded =

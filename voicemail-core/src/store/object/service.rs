@@ -24,6 +24,12 @@ pub(super) trait Service: Send + Sync + 'static {
     /// Removes the superseded versions of a name.
     async fn prune_versions(&self, path: &Path) -> Result<(), StoreError>;
 
+    /// Removes the superseded versions of all names below a folder.
+    async fn prune_all_versions(&self, folder: &Path) -> Result<(), StoreError>;
+
+    /// Names below a folder that have more than one superseded version.
+    async fn find_superseded(&self, folder: &Path) -> Result<Vec<String>, StoreError>;
+
     /// Told that a write was given a version: the store keeps what is deleted.
     fn note_version(&self);
 

@@ -1,12 +1,14 @@
 //! A shared POSIX file system as a store: a local disk, CephFS, or NFSv4.1 with locks.
 //!
 //! Objects are files, published by hard link and never written over ([`publish`]). Documents are
-//! folders of numbered revisions ([`revisions`]); `link` is the compare-and-swap. All calls run on a
+//! folders of numbered revisions ([`revisions`]); `link` is the compare-and-swap. Superseded ones that their writer didn't
+//! live to prune are found by walking ([`history`]). All calls run on a
 //! bounded number of blocking threads, so that a hung server can't exhaust the process.
 //!
 //! What can go wrong: file systems without hard links or with locks that don't reach other clients
 //! (SMB, blob mounts) look fine until two replicas write at once; [`medium`] refuses them at start.
 
+mod history;
 mod medium;
 mod objects;
 mod publish;
@@ -16,7 +18,9 @@ mod walk;
 pub use medium::{LockProbe, hold_lock_probe};
 
 use super::probe::Finding;
-use super::{BodyStream, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned};
+use super::{
+    BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+};
 use crate::model::Time;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -40,6 +44,7 @@ pub struct VolumeStore {
     root: Arc<PathBuf>,
     threads: Arc<Semaphore>,
     heads: Arc<Heads>,
+    walk: Arc<history::Walk>,
     lock_probe: LockProbe,
 }
 
@@ -50,6 +55,7 @@ impl VolumeStore {
             root: Arc::new(mount.join("v1").join(tenant)),
             threads: Arc::new(Semaphore::new(THREADS)),
             heads: Arc::new(Heads::default()),
+            walk: Arc::default(),
             lock_probe,
         }
     }
@@ -127,9 +133,18 @@ impl Store for VolumeStore {
         .await
     }
 
-    async fn prune_history(&self, key: &Key) -> Result<Option<Time>, StoreError> {
-        let key = key.clone();
-        self.blocking(move |root, _| revisions::prune(root, &key)).await
+    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
+        match of {
+            History::Of(key) => {
+                let key = key.clone();
+                self.blocking(move |root, _| revisions::prune(root, &key, superseded)).await
+            }
+            History::All => self.blocking(move |root, _| history::prune_all(root, superseded)).await,
+        }
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        self.blocking(|root, _| history::find_unpruned(root)).await
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
@@ -147,9 +162,15 @@ impl Store for VolumeStore {
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {
-        self.blocking(|root, heads| {
-            revisions::prune_scheduled(root, heads)?;
-            publish::remove_stale_temporaries(root)
+        let walk = Arc::clone(&self.walk);
+        self.blocking(move |root, heads| {
+            // Each by itself: a folder that can't be pruned keeps nothing else from being tidied.
+            let outcomes = [
+                revisions::prune_scheduled(root, heads),
+                walk.go_on(root, heads),
+                publish::remove_stale_temporaries(root),
+            ];
+            outcomes.into_iter().collect()
         })
         .await
     }

@@ -49,7 +49,7 @@ impl Heads {
         guard(&self.seen).remove(folder);
     }
 
-    fn schedule(&self, folder: &Path) {
+    pub(super) fn schedule(&self, folder: &Path) {
         guard(&self.to_prune).entry(folder.to_owned()).or_insert_with(|| Instant::now() + REVISION_LIFE);
     }
 }
@@ -206,29 +206,57 @@ pub(super) fn delete(root: &Path, heads: &Heads, key: &Key) -> Result<(), StoreE
     }
 }
 
-/// Removes what was superseded 30 s ago or earlier, oldest first. `Some`: when the rest can go.
-pub(super) fn prune(root: &Path, key: &Key) -> Result<Option<Time>, StoreError> {
-    prune_folder(root, &folder_of(root, key))
+/// What a pruning left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pruned {
+    /// When the rest of what was superseded up to the time asked for can go.
+    pub(super) later: Option<Time>,
+    /// There are superseded revisions left.
+    pub(super) some_left: bool,
 }
 
-fn prune_folder(root: &Path, folder: &Path) -> Result<Option<Time>, StoreError> {
-    let numbers = list_revisions(folder)?;
-    if numbers.len() < 2 {
+/// Removes what was superseded 30 s ago or earlier, oldest first. `Some`: when the rest of what was superseded up to
+/// then can go.
+pub(super) fn prune(root: &Path, key: &Key, superseded: Time) -> Result<Option<Time>, StoreError> {
+    let folder = folder_of(root, key);
+    if list_revisions(&folder)?.len() < 2 {
         return Ok(None);
     }
-    let now = file_system_time(root)?;
-    let mut last_end = None;
+    Ok(prune_folder(&folder, superseded, file_system_time(root)?)?.later)
+}
+
+/// `now` is the file system's.
+pub(super) fn prune_folder(folder: &Path, superseded: Time, now: Time) -> Result<Pruned, StoreError> {
+    let numbers = list_revisions(folder)?;
+    let (mut pruned, mut removed) = (Pruned::default(), false);
     for pair in numbers.windows(2) {
-        let Some(superseded) = linked_at(&file_of(folder, pair[1]))? else { continue };
-        let end = superseded.plus(REVISION_LIFE);
-        if end > now || last_end.is_some() {
-            last_end = last_end.max(Some(end));
-        } else {
+        let Some(at) = linked_at(&file_of(folder, pair[1]))? else { continue };
+        let end = at.plus(REVISION_LIFE);
+        if end <= now && !pruned.some_left {
             remove_file(&file_of(folder, pair[0]))?;
+            removed = true;
+            continue;
+        }
+        pruned.some_left = true;
+        if at <= superseded {
+            pruned.later = pruned.later.max(Some(end));
         }
     }
-    sync_folder(folder)?;
-    Ok(last_end)
+    if removed {
+        sync_folder(folder)?;
+    }
+    Ok(pruned)
+}
+
+/// How many revisions were superseded that long ago.
+pub(super) fn count_outdated(folder: &Path, by: Duration) -> Result<usize, StoreError> {
+    let now = super::publish::to_time(std::time::SystemTime::now());
+    let mut count = 0;
+    for pair in list_revisions(folder)?.windows(2) {
+        let superseded = linked_at(&file_of(folder, pair[1]))?;
+        count += usize::from(superseded.is_some_and(|at| at.plus(by) <= now));
+    }
+    Ok(count)
 }
 
 /// When a revision was linked, at the latest: linking changes a file's ctime, its mtime is older.
@@ -252,10 +280,27 @@ pub(super) fn prune_scheduled(root: &Path, heads: &Heads) -> Result<(), StoreErr
         });
         due
     };
+    if due.is_empty() {
+        return Ok(());
+    }
+    let now = match file_system_time(root) {
+        Ok(now) => now,
+        Err(error) => {
+            due.iter().for_each(|folder| heads.schedule(folder));
+            return Err(error);
+        }
+    };
+    let mut failed = Ok(());
     for folder in due {
-        if prune_folder(root, &folder)?.is_some() {
-            heads.schedule(&folder);
+        match prune_folder(&folder, now, now) {
+            Ok(pruned) if pruned.some_left => heads.schedule(&folder),
+            Ok(_) => {}
+            // The others are pruned all the same, and this one is tried again.
+            Err(error) => {
+                heads.schedule(&folder);
+                failed = failed.and(Err(error));
+            }
         }
     }
-    Ok(())
+    failed
 }

@@ -13,27 +13,31 @@ enum Found {
     Folder(String),
 }
 
-/// Keys below `prefix`. A document's folder is one key.
+/// Keys below `prefix`. A document's folder is one key. A folder that can't be listed is an error in its place; who
+/// goes on reading gets what comes after it.
 pub(super) fn list(root: Arc<PathBuf>, prefix: &str) -> KeyStream<'_> {
     let start = vec![Found::Folder(prefix.trim_end_matches('/').to_owned())];
-    stream::try_unfold((root, start), next_key).boxed()
+    stream::unfold((root, start), next_key).boxed()
 }
 
 type Walk = (Arc<PathBuf>, Vec<Found>);
 
-async fn next_key((root, mut stack): Walk) -> Result<Option<(String, Walk)>, StoreError> {
+async fn next_key((root, mut stack): Walk) -> Option<(Result<String, StoreError>, Walk)> {
     while let Some(found) = stack.pop() {
         match found {
-            Found::Key(key) => return Ok(Some((key, (root, stack)))),
+            Found::Key(key) => return Some((Ok(key), (root, stack))),
             Found::Folder(folder) => {
                 let base = Arc::clone(&root);
                 let read = tokio::task::spawn_blocking(move || read_folder(&base, &folder));
                 let ended = |error| StoreError::Unavailable(format!("a listing ended badly: {error}"));
-                stack.extend(read.await.map_err(ended)??);
+                match read.await.map_err(ended).flatten() {
+                    Ok(found) => stack.extend(found),
+                    Err(error) => return Some((Err(error), (root, stack))),
+                }
             }
         }
     }
-    Ok(None)
+    None
 }
 
 /// Entries of a folder, last first, so that popping a stack gives key order.

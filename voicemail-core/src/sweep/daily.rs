@@ -1,0 +1,77 @@
+//! When each of the daily tasks is due. Pure: one that fails is tried again after ten minutes, and the others go their way.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const AGAIN: Duration = Duration::from_secs(600);
+
+/// What is done once a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Task {
+    Openings,
+    Ledger,
+    Probes,
+    Greetings,
+    Quarantine,
+    Audit,
+    Audio,
+    History,
+}
+
+impl Task {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Openings,
+        Self::Ledger,
+        Self::Probes,
+        Self::Greetings,
+        Self::Quarantine,
+        Self::Audit,
+        Self::Audio,
+        Self::History,
+    ];
+
+    /// For the log.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Openings => "requests that were never opened",
+            Self::Ledger => "the ledger's old entries",
+            Self::Probes => "what probes left",
+            Self::Greetings => "greetings that aren't in force",
+            Self::Quarantine => "quarantined objects",
+            Self::Audit => "old acts of the audit log",
+            Self::Audio => "audio of all hours",
+            Self::History => "superseded states of documents",
+        }
+    }
+}
+
+/// When each task was tried last, by the monotonic clock, and when it is due again.
+#[derive(Debug, Default)]
+pub(super) struct Daily(BTreeMap<Task, Duration>);
+
+impl Daily {
+    pub(super) fn is_due(&self, task: Task, now: Duration) -> bool {
+        self.0.get(&task).is_none_or(|next| now >= *next)
+    }
+
+    pub(super) fn note(&mut self, task: Task, now: Duration, done: bool) {
+        self.0.insert(task, now + if done { DAY } else { AGAIN });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_fails_comes_again_soon_and_holds_no_other_up() {
+        let (mut daily, start) = (Daily::default(), Duration::from_secs(5));
+        assert!(Task::ALL.iter().all(|task| daily.is_due(*task, start)));
+        daily.note(Task::Probes, start, false);
+        daily.note(Task::Audit, start, true);
+        assert!(!daily.is_due(Task::Probes, start) && daily.is_due(Task::Ledger, start));
+        assert!(daily.is_due(Task::Probes, start + AGAIN) && !daily.is_due(Task::Audit, start + AGAIN));
+        assert!(daily.is_due(Task::Audit, start + DAY));
+    }
+}

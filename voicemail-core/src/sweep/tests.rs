@@ -1,0 +1,96 @@
+//! What a pass still does while one thing fails for ever.
+
+use super::Sweeper;
+use crate::gdpr_api::RunState;
+use crate::model::{Due, RunId, Time};
+use crate::store::Key;
+use crate::testing::{Broken, CALLER, OTHER_CALLER, Site, Switch, body, mailbox};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A tenant with a due item of long ago, and a message that is to be erased at once.
+async fn site_with_work() -> (Site, Arc<Switch>, Key) {
+    let (site, switch) = Site::in_memory_with_switch().await;
+    let item = Due::Retain { mailbox: mailbox("1001") }.at(site.now().minus(Duration::from_secs(600)));
+    let key = Key::due(&item);
+    site.store.create(&key, serde_json::to_vec(&item).unwrap().into()).await.unwrap();
+    site.deposit("1001", CALLER).await;
+    site.core.gdpr.forget(body("c", Some(CALLER), 0)).await.unwrap();
+    site.pass_time(Duration::from_secs(1));
+    (site, switch, key)
+}
+
+async fn state(site: &Site) -> RunState {
+    site.core.gdpr.case(&"c".parse().unwrap()).await.unwrap().runs[0].state
+}
+
+fn sweeper(site: &Site) -> Sweeper {
+    Sweeper::new(site.core.context.clone(), site.core.gdpr.clone())
+}
+
+#[tokio::test]
+async fn one_thing_that_fails_for_ever_holds_nothing_else_up_and_is_counted() {
+    for broken in [
+        |key: Key| Broken::Reading(key),
+        |key: Key| Broken::Removing(key),
+        |_| Broken::Listing("due/".into()),
+        |_| Broken::Listing("probe/".into()),
+        |_| Broken::Listing("greeting/".into()),
+        |_| Broken::Listing("audit/".into()),
+    ] {
+        let (site, switch, key) = site_with_work().await;
+        let broken = broken(key);
+        switch.break_one(Some(broken.clone()));
+        let mut sweeper = sweeper(&site);
+        for _ in 0..2 {
+            match sweeper.pass().await {
+                Ok(swept) => {
+                    assert!(swept.failed > 0 || state(&site).await == RunState::Purged, "{broken:?}")
+                }
+                Err(error) => assert!(matches!(broken, Broken::Listing(_)), "{broken:?}: {error}"),
+            }
+        }
+        assert_eq!(state(&site).await, RunState::Purged, "{broken:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_fails_shows_how_late_it_is() {
+    let (site, switch, key) = site_with_work().await;
+    switch.break_one(Some(Broken::Reading(key)));
+    let swept = sweeper(&site).pass().await.unwrap();
+    assert_eq!(swept.failed, 1);
+    assert!(swept.lag >= Duration::from_secs(600), "{:?}", swept.lag);
+}
+
+#[tokio::test]
+async fn lateness_is_counted_from_the_requests_while_nothing_can_be_swept() {
+    let (site, switch, _) = site_with_work().await;
+    switch.break_one(Some(Broken::Clock));
+    site.pass_time(Duration::from_secs(90));
+    assert!(sweeper(&site).pass().await.is_err(), "without the store's clock nothing is destroyed");
+    let measured = site.core.gdpr.measure();
+    assert!(measured.late >= 90.0 && measured.waiting == 1, "{measured:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_can_not_be_read_is_counted_and_the_others_are_still_shown() {
+    let (site, switch, _) = site_with_work().await;
+    site.deposit("1001", OTHER_CALLER).await;
+    site.core.gdpr.forget(body("d", Some(OTHER_CALLER), 3_600)).await.unwrap();
+    let id = RunId::new(&"c".parse().unwrap(), crate::gdpr_api::Operation::ForgetMe, 1);
+    switch.break_one(Some(Broken::Reading(Key::run(&id))));
+    sweeper(&site).pass().await.unwrap();
+    let measured = site.core.gdpr.measure();
+    assert_eq!((measured.unreadable, measured.phases[&RunState::Marked]), (1, 1), "{measured:?}");
+    assert_ne!(measured.waiting, 0);
+}
+
+#[tokio::test]
+async fn a_case_id_with_dots_is_found_by_its_due_item() {
+    let site = Site::in_memory().await;
+    site.core.gdpr.forget(body("2026.11.DSR-7", Some(CALLER), 3_600)).await.unwrap();
+    site.core.gdpr.look_up_open_runs().await.unwrap();
+    assert_eq!(site.core.gdpr.measure().phases.values().sum::<u64>(), 1);
+    assert!(site.now() > Time(0));
+}
