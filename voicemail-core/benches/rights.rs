@@ -196,6 +196,7 @@ impl Tenant {
             caller: CallerId::new(caller),
             caller_name: None,
             urgent: false,
+            left: None,
         };
         let admitted = self.core.mailboxes.admit(request).await.unwrap();
         let info = Arc::new(OnceLock::new());

@@ -57,7 +57,8 @@ pub(crate) async fn deposit(core: &Core, mailbox: &MailboxId, bytes: usize) -> R
     ensure!(info.set(facts).is_ok(), "facts are set once");
     let id = core.mailboxes.new_id();
     let caller = CallerId::new("+441632960001");
-    let request = DepositRequest { mailbox: mailbox.clone(), id, caller, caller_name: None, urgent: false };
+    let request =
+        DepositRequest { mailbox: mailbox.clone(), id, caller, caller_name: None, urgent: false, left: None };
     let admitted = core.mailboxes.admit(request).await?;
     core.mailboxes.deposit(admitted, Recording { body: body(bytes), info: Arc::new(info) }).await?;
     Ok(id)

@@ -75,7 +75,8 @@ pub(crate) async fn deposit(site: &Site, caller: &str, tone: u8) -> Result<Messa
     let id = site.core.mailboxes.new_id();
     ask("a deposit", async || {
         let caller = CallerId::new(caller);
-        let request = DepositRequest { mailbox: mailbox(), id, caller, caller_name: None, urgent: false };
+        let request =
+            DepositRequest { mailbox: mailbox(), id, caller, caller_name: None, urgent: false, left: None };
         let admitted = site.core.mailboxes.admit(request).await?;
         let limits = AudioLimits::for_seconds(admitted.max_seconds);
         let recording = check_wav(stream::once(async move { Ok(speech(tone)) }).boxed(), limits);

@@ -1,6 +1,7 @@
 //! What handlers share: the services once their store is open, the authenticator in force, the metrics.
 
 use super::rates::Rates;
+use super::senders::Senders;
 use super::{ApiError, ProblemKind};
 use crate::auth::Authenticator;
 use crate::clock::World;
@@ -36,6 +37,7 @@ pub struct App {
     config: watch::Receiver<Arc<TenantConfig>>,
     world: World,
     rates: Arc<Rates>,
+    senders: Arc<Senders>,
     /// Counters.
     pub metrics: Metrics,
     /// Where spans go.
@@ -53,9 +55,9 @@ impl App {
         world: World,
         metrics: Metrics,
     ) -> Self {
-        let (rates, uploads) = (Arc::default(), TaskTracker::new());
+        let (rates, senders, uploads) = (Arc::default(), Arc::default(), TaskTracker::new());
         let exports = Exports::default();
-        Self { stage, authenticator, config, world, rates, metrics, exports, uploads }
+        Self { stage, authenticator, config, world, rates, senders, metrics, exports, uploads }
     }
 
     /// The configuration in force.
@@ -66,6 +68,11 @@ impl App {
     /// What clients have taken.
     pub(super) fn rates(&self) -> &Rates {
         &self.rates
+    }
+
+    /// Which accounts name callers.
+    pub(super) fn senders(&self) -> &Senders {
+        &self.senders
     }
 
     /// For intervals within this process.

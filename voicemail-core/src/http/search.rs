@@ -64,7 +64,7 @@ async fn search(
     let (name, by) = match (&body.caller, &body.from, &body.to) {
         (Some(number), None, None) => {
             let short = number.len() <= CallerId::MAX_BYTES && !number.trim().is_empty();
-            let invalid = || ApiError::new(ProblemKind::InvalidValue, "caller: write 1 to 256 bytes");
+            let invalid = || ApiError::new(ProblemKind::InvalidValue, "caller: write 1 to 6144 bytes");
             let number = Some(number).filter(|_| short).ok_or_else(invalid)?;
             ("caller", SearchBy::Caller(caller_hashes(&core.context, number).await?))
         }

@@ -1,6 +1,7 @@
 //! What media servers call: the deposit.
 
 use super::extract::{Caller, Name, Telephony};
+use super::form::Note;
 use super::upload::Upload;
 use super::{ApiError, App, PREFIX, ProblemKind};
 use crate::audio::{AudioLimits, check_wav};
@@ -23,17 +24,21 @@ pub(super) fn uploads() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(deposit))
 }
 
-/// A deposit's fields, in this order; `audio` is the last.
+/// A deposit's fields; `audio` is the last. Names of fields ignore case, and fields that aren't known are ignored.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[allow(dead_code, reason = "documentation only: the body is read as a stream")]
 struct DepositForm {
-    /// The caller's number or address, at most 256 bytes; empty or absent when withheld.
+    /// The caller's number or address, at most 2048 bytes and never cut; empty or absent when withheld. What isn't text
+    /// is kept as percent escapes. `callerId`, `caller_id`, `ani` and `from` mean the same; two that differ are refused.
     caller: Option<String>,
-    /// The caller's display name, at most 256 bytes.
+    /// The caller's display name, of which at most 256 bytes are kept.
     caller_name: Option<String>,
     /// `true` or `false`.
     urgent: Option<bool>,
+    /// When the message was left, RFC 3339, for a deposit that is repeated later: at most six days back and not ahead.
+    /// The message counts as received then; now when absent.
+    left: Option<String>,
     /// WAV: PCM 16-bit, A-law or µ-law; mono or stereo; 8 to 48 kHz.
     #[schema(value_type = String, format = Binary)]
     audio: Vec<u8>,
@@ -49,11 +54,15 @@ pub struct DepositAnswer {
     pub created: bool,
     /// The mailbox's counts with the message.
     pub mwi: Mwi,
+    /// What of the fields was left out or changed, though the recording was stored.
+    #[serde(default)]
+    pub notes: Vec<Note>,
 }
 
 /// Deposit a message
 ///
-/// Repeat it with the same Idempotency-Key until it is answered: it is stored once.
+/// Repeat it with the same Idempotency-Key until it is answered: it is stored once. A recording isn't refused for what
+/// decorates it: `notes` tells what was left out or changed.
 #[utoipa::path(
     post, path = "/mailboxes/{mailbox}/messages", tag = "telephony",
     params(
@@ -66,7 +75,7 @@ pub struct DepositAnswer {
 )]
 async fn deposit(
     State(app): State<App>,
-    _: Caller<Telephony>,
+    caller: Caller<Telephony>,
     Name(mailbox): Name<MailboxId>,
     headers: HeaderMap,
     request: Request,
@@ -74,40 +83,53 @@ async fn deposit(
     let core = app.core()?;
     let id = read_key(&headers)?.unwrap_or_else(|| core.mailboxes.new_id());
     let upload = Upload::begin(request).await?;
+    let request = read_request(&core, mailbox.clone(), id, &upload)?;
+    if app.senders().never_named(&caller.0.subject, upload.form.has_caller()) {
+        app.metrics.count_deposit_without_caller();
+    }
     // A task of its own: whether the message is stored must not depend on the connection's life.
-    let task = app.uploads.spawn(carry(store(app.clone(), core, mailbox.clone(), id, upload)));
+    let task = app.uploads.spawn(carry(store(app.clone(), core, request, upload)));
     let result = task.await.map_err(|error| {
         ApiError::new(ProblemKind::Internal, "the deposit stopped: repeat it with the same key")
             .because(error)
     })?;
-    let Deposited { id, mwi, created } = result?;
+    let (Deposited { id, mwi, created }, notes) = result?;
     let location = format!("{PREFIX}/mailboxes/{mailbox}/messages/{id}");
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(DepositAnswer { id, created, mwi }))
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(DepositAnswer { id, created, mwi, notes }))
         .into_response())
+}
+
+/// What the fields say.
+fn read_request(
+    core: &Core,
+    mailbox: MailboxId,
+    id: MessageId,
+    upload: &Upload,
+) -> Result<DepositRequest, ApiError> {
+    let form = &upload.form;
+    Ok(DepositRequest {
+        mailbox,
+        id,
+        caller: form.caller(&core.context)?,
+        caller_name: form.caller_name(),
+        urgent: form.urgent(),
+        left: form.left(),
+    })
 }
 
 async fn store(
     app: App,
     core: Arc<Core>,
-    mailbox: MailboxId,
-    id: MessageId,
-    mut upload: Upload,
-) -> Result<Deposited, MailboxError> {
-    let form = std::mem::take(&mut upload.form);
-    let request = DepositRequest {
-        mailbox,
-        id,
-        caller: form.caller,
-        caller_name: form.caller_name,
-        urgent: form.urgent,
-    };
+    request: DepositRequest,
+    upload: Upload,
+) -> Result<(Deposited, Vec<Note>), MailboxError> {
     let result = admit_and_store(&core, request, &upload).await;
     count(&app, &result);
     let (deposited, bytes) = result?;
     if deposited.created {
         app.metrics.add_deposited_bytes(bytes);
     }
-    Ok(deposited)
+    Ok((deposited, upload.notes()))
 }
 
 async fn admit_and_store(

@@ -1,18 +1,27 @@
 //! A deposit's multipart body: small fields first, then the audio as a stream.
 //!
+//! ```text
+//! body ─▶ Gate (slices, as many as granted) ─▶ parser ─▶ name ─▶ a field that is known: its first bytes kept
+//!                                                          ├──▶ any other: read past, nothing kept
+//!                                                          └──▶ audio: handed on as it comes, then the rest
+//! ```
+//!
 //! The body is read by the deposit's own task, so that it goes on when its connection ends: a body that was
 //! complete becomes a message, any other leaves nothing. Only the closing boundary makes a body complete.
+//!
+//! What goes wrong: fields that are larger than is read, or come too slowly, are 413; a body that stops is told so.
 
+use super::decoration::NoteCode;
+use super::form::{FieldName, Form, Note, Notes, Value};
+use super::gate::{Gate, Grant, TooMuch};
 use super::{ApiError, ProblemKind};
-use crate::model::CallerId;
 use crate::store::{BodyError, BodyStream};
 use axum::extract::Request;
 use axum::http::header;
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
+use futures::{StreamExt, stream};
 use multer::{Constraints, Field, Multipart, SizeLimit};
-use std::sync::Arc;
-use std::task::Poll;
+use std::sync::{Arc, Mutex as Shared, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -21,28 +30,27 @@ use tokio::time::{Instant, timeout, timeout_at};
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long a body may take as a whole, which is what an attempt at a deposit may take.
 const LONGEST: Duration = Duration::from_secs(900);
+/// How long fields that aren't kept may take, all together.
+const LONGEST_PAST: Duration = Duration::from_secs(30);
 /// No class of service allows more audio than this.
 const LARGEST: u64 = 768 * 1024 * 1024;
-/// Longest display name, in bytes.
-const LONGEST_NAME: u64 = 256;
-
-/// What precedes the audio.
-#[derive(Default)]
-pub(super) struct Form {
-    pub(super) caller: Option<CallerId>,
-    pub(super) caller_name: Option<String>,
-    pub(super) urgent: bool,
-}
+/// What is kept of all fields before the audio.
+const MOST_KEPT: usize = 8 * 1024;
 
 /// A body whose fields have been read, and whose audio hasn't.
 pub(super) struct Upload {
     pub(super) form: Form,
+    notes: Arc<Shared<Notes>>,
     source: Arc<Mutex<Source>>,
 }
 
 struct Source {
     parts: Multipart<'static>,
     audio: Option<Field<'static>>,
+    grant: Arc<Grant>,
+    notes: Arc<Shared<Notes>>,
+    /// What fields that aren't kept have taken.
+    past: Duration,
     end: Instant,
 }
 
@@ -51,7 +59,7 @@ impl Upload {
     pub(super) async fn begin(request: Request) -> Result<Self, ApiError> {
         let mut source = Source::open(request)?;
         let form = source.read_form().await?;
-        Ok(Self { form, source: Arc::new(Mutex::new(source)) })
+        Ok(Self { form, notes: Arc::clone(&source.notes), source: Arc::new(Mutex::new(source)) })
     }
 
     /// The audio; it ends well only if the whole body has.
@@ -62,6 +70,11 @@ impl Upload {
             Ok(chunk.map(|chunk| (chunk, source)))
         })
         .boxed()
+    }
+
+    /// What was left out or changed so far.
+    pub(super) fn notes(&self) -> Vec<Note> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).list()
     }
 }
 
@@ -88,21 +101,6 @@ pub(super) fn raw_audio(request: Request) -> Result<BodyStream, ApiError> {
     Ok(chunks.boxed())
 }
 
-/// A chunk a poll: a parser that reads for as long as there is something would gather a whole recording of a fast
-/// sender before it hands on the first byte.
-fn one_at_a_time<S: Stream + Send + Unpin + 'static>(mut body: S) -> impl Stream<Item = S::Item> + Send {
-    let mut gave = false;
-    stream::poll_fn(move |context| {
-        if std::mem::take(&mut gave) {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let polled = body.poll_next_unpin(context);
-        gave = polled.is_ready();
-        polled
-    })
-}
-
 impl Source {
     fn open(request: Request) -> Result<Self, ApiError> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -110,30 +108,80 @@ impl Source {
         let boundary = boundary.ok_or_else(|| {
             ApiError::new(ProblemKind::WrongType, "send multipart/form-data with a boundary")
         })?;
-        let limits = SizeLimit::new()
-            .whole_stream(LARGEST)
-            .for_field("caller", CallerId::MAX_BYTES as u64)
-            .for_field("callerName", LONGEST_NAME)
-            .for_field("urgent", 8);
-        let body = one_at_a_time(request.into_body().into_data_stream());
-        let parts = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
-        Ok(Self { parts, audio: None, end: Instant::now() + LONGEST })
+        let grant = Grant::new();
+        let body = Gate::new(request.into_body().into_data_stream(), Arc::clone(&grant));
+        let limits = Constraints::new().size_limit(SizeLimit::new().whole_stream(LARGEST));
+        let parts = Multipart::with_constraints(body, boundary, limits);
+        let (notes, end) = (Arc::default(), Instant::now() + LONGEST);
+        Ok(Self { parts, audio: None, grant, notes, past: Duration::ZERO, end })
+    }
+
+    fn note(&self, code: NoteCode) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).add(code);
+    }
+
+    /// The next field: its header, and none of its bytes.
+    async fn next_field(&mut self) -> Result<Option<Field<'static>>, Failure> {
+        self.grant.expect_header();
+        let field = timeout(SILENCE, self.parts.next_field()).await.map_err(|_| Failure::Silent)?;
+        let field = field.map_err(|error| Failure::of(&error))?;
+        self.grant.expect_field();
+        Ok(field)
     }
 
     async fn read_form(&mut self) -> Result<Form, ApiError> {
-        let mut form = Form::default();
+        let (mut form, mut kept) = (Form::default(), 0);
         loop {
-            let field = timeout(SILENCE, self.parts.next_field()).await.map_err(|_| silent())?;
-            let field = field.map_err(refuse)?.ok_or_else(|| {
+            let field = self.next_field().await?.ok_or_else(|| {
                 ApiError::new(ProblemKind::InvalidRequest, "the field audio is missing: send it last")
             })?;
-            match field.name().map(str::to_owned).as_deref() {
-                Some("audio") => {
+            match FieldName::of(field.name()) {
+                FieldName::Audio => {
+                    self.grant.expect_audio();
                     self.audio = Some(field);
                     return Ok(form);
                 }
-                name => form.take(name, field).await?,
+                name => kept += self.read_field(name, field, &mut form).await?,
             }
+            if kept > MOST_KEPT {
+                return Err(Failure::TooMuch.into());
+            }
+        }
+    }
+
+    /// Reads a field of the form to its end; gives how much of it was kept meanwhile.
+    async fn read_field(
+        &mut self,
+        name: FieldName,
+        mut field: Field<'static>,
+        form: &mut Form,
+    ) -> Result<usize, ApiError> {
+        let (mut bytes, mut whole) = (Vec::new(), true);
+        while let Some(chunk) = self.next_chunk(&mut field, bytes.len() < name.most()).await? {
+            let used = chunk.len().min(name.most().saturating_sub(bytes.len()));
+            bytes.extend(chunk.iter().take(used));
+            whole &= used == chunk.len();
+        }
+        let kind = field.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let charset = kind.and_then(charset_of);
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        form.take(name, &Value { bytes: &bytes, charset, whole }, &mut notes)?;
+        Ok(bytes.len())
+    }
+
+    /// A chunk of a field that isn't the audio. What isn't kept takes from the time that there is for it.
+    async fn next_chunk(&mut self, field: &mut Field<'static>, kept: bool) -> Result<Option<Bytes>, Failure> {
+        let left = LONGEST_PAST.saturating_sub(self.past);
+        let patience = if kept { SILENCE } else { SILENCE.min(left) };
+        let begun = Instant::now();
+        let chunk = timeout(patience, field.chunk()).await;
+        if !kept {
+            self.past += begun.elapsed();
+        }
+        match chunk {
+            Ok(chunk) => chunk.map_err(|error| Failure::of(&error)),
+            Err(_) if patience < SILENCE => Err(Failure::TooMuch),
+            Err(_) => Err(Failure::Silent),
         }
     }
 
@@ -148,68 +196,91 @@ impl Source {
         }
     }
 
-    /// The audio's end is the body's end only behind the closing boundary.
+    /// The audio's end is the body's end only behind the closing boundary. What decorates is too late there, and is
+    /// no reason to lose the recording; a caller is.
     async fn finish(&mut self) -> Result<(), BodyError> {
         self.audio = None;
-        match timeout(SILENCE, self.parts.next_field()).await {
-            Ok(Ok(None)) => Ok(()),
-            Ok(Ok(Some(_))) => Err(BodyError::Invalid("audio must be the last field of the body".into())),
-            Ok(Err(error)) => Err(stopped(&error)),
-            Err(_) => Err(BodyError::Interrupted(SILENT.into())),
-        }
-    }
-}
-
-impl Form {
-    async fn take(&mut self, name: Option<&str>, field: Field<'static>) -> Result<(), ApiError> {
-        let text = timeout(SILENCE, field.bytes()).await.map_err(|_| silent())?.map_err(refuse)?;
-        let text =
-            String::from_utf8(text.to_vec())
-                .ok()
-                .filter(|text| !text.chars().any(char::is_control))
-                .ok_or_else(|| invalid("caller, callerName, urgent: use UTF-8 without control characters"))?;
-        match name {
-            Some("caller") => self.caller = CallerId::new(&text),
-            Some("callerName") => {
-                self.caller_name = Some(text.trim().to_owned()).filter(|name| !name.is_empty())
+        while let Some(mut field) = self.next_field().await? {
+            match FieldName::of(field.name()) {
+                FieldName::Audio => {
+                    return Err(BodyError::Invalid("send one field audio, the last one".into()));
+                }
+                FieldName::Caller | FieldName::Left => {
+                    return Err(BodyError::Invalid(
+                        "caller and left must precede audio: send it last".into(),
+                    ));
+                }
+                _ => {}
             }
-            Some("urgent") => self.urgent = parse_urgent(&text)?,
-            _ => return Err(invalid("the fields are caller, callerName, urgent and, last, audio")),
+            self.note(NoteCode::FieldAfterAudio);
+            while self.next_chunk(&mut field, false).await?.is_some() {}
         }
         Ok(())
     }
 }
 
-fn parse_urgent(text: &str) -> Result<bool, ApiError> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "true" | "1" => Ok(true),
-        "" | "false" | "0" => Ok(false),
-        _ => Err(invalid("urgent: write true or false")),
-    }
-}
-
-fn invalid(detail: &str) -> ApiError {
-    ApiError::new(ProblemKind::InvalidValue, detail)
+/// The charset that a part's content type names.
+fn charset_of(kind: &str) -> Option<&str> {
+    let mut parameters = kind.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let (_, value) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    Some(value.trim().trim_matches('"'))
 }
 
 const SILENT: &str = "no bytes came for 30 s, or not all within 15 minutes: nothing was stored";
+const STOPPED: &str = "the body stopped before its end: nothing was stored";
+const TOO_MUCH: &str = "the fields beside the audio are too large: at most 8 KiB are kept of them, headers included, \
+                        and others are read past up to 1 MiB and 30 s";
+const UNREADABLE: &str = "the multipart body can't be read";
 
-fn silent() -> ApiError {
-    ApiError::new(ProblemKind::Interrupted, SILENT)
+/// Why fields can't be read.
+enum Failure {
+    Silent,
+    Stopped,
+    TooMuch,
+    TooLarge,
+    Unreadable,
 }
 
-/// A failure before the audio.
-fn refuse(error: multer::Error) -> ApiError {
-    match error {
-        multer::Error::FieldSizeExceeded { .. } => {
-            invalid("caller and callerName take at most 256 bytes, urgent true or false")
+impl Failure {
+    fn of(error: &multer::Error) -> Self {
+        use multer::Error::{
+            IncompleteFieldData, IncompleteHeaders, IncompleteStream, StreamReadFailed, StreamSizeExceeded,
+        };
+        match error {
+            StreamReadFailed(cause) if cause.is::<TooMuch>() => Self::TooMuch,
+            IncompleteFieldData { .. } | IncompleteHeaders | IncompleteStream | StreamReadFailed(_) => {
+                Self::Stopped
+            }
+            StreamSizeExceeded { .. } => Self::TooLarge,
+            _ => Self::Unreadable,
         }
-        error if is_interruption(&error) => ApiError::new(ProblemKind::Interrupted, STOPPED),
-        _ => ApiError::new(ProblemKind::InvalidRequest, "the multipart body can't be read"),
     }
 }
 
-const STOPPED: &str = "the body stopped before its end: nothing was stored";
+/// A failure before the audio.
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        let (kind, detail) = match failure {
+            Failure::Silent => (ProblemKind::Interrupted, SILENT),
+            Failure::Stopped => (ProblemKind::Interrupted, STOPPED),
+            Failure::TooMuch | Failure::TooLarge => (ProblemKind::BodyTooLarge, TOO_MUCH),
+            Failure::Unreadable => (ProblemKind::InvalidRequest, UNREADABLE),
+        };
+        Self::new(kind, detail)
+    }
+}
+
+/// A failure behind the audio.
+impl From<Failure> for BodyError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Silent => Self::Interrupted(SILENT.into()),
+            Failure::Stopped | Failure::Unreadable => Self::Interrupted(STOPPED.into()),
+            Failure::TooMuch => Self::TooLong(TOO_MUCH.into()),
+            Failure::TooLarge => Self::TooLong("the body is too large".into()),
+        }
+    }
+}
 
 /// A failure within the audio.
 fn stopped(error: &multer::Error) -> BodyError {
@@ -217,9 +288,4 @@ fn stopped(error: &multer::Error) -> BodyError {
         multer::Error::StreamSizeExceeded { .. } => BodyError::TooLong("the body is too large".into()),
         _ => BodyError::Interrupted(STOPPED.into()),
     }
-}
-
-fn is_interruption(error: &multer::Error) -> bool {
-    use multer::Error::{IncompleteFieldData, IncompleteHeaders, IncompleteStream, StreamReadFailed};
-    matches!(error, IncompleteFieldData { .. } | IncompleteHeaders | IncompleteStream | StreamReadFailed(_))
 }

@@ -34,6 +34,8 @@ pub struct DepositRequest {
     pub caller_name: Option<String>,
     /// Whether the caller marked it urgent.
     pub urgent: bool,
+    /// When the message was left, for a deposit that is repeated later; now when absent.
+    pub left: Option<Time>,
 }
 
 /// Audio on its way in, and what is known about it once it has ended well.
@@ -61,6 +63,8 @@ pub struct Admitted {
     pub max_seconds: u32,
     pub(super) request: DepositRequest,
     /// When this attempt began.
+    begun: Time,
+    /// When the message was left.
     received: Time,
     started: Duration,
     retention: Duration,
@@ -104,28 +108,37 @@ impl Mailboxes {
     /// D0: whether the mailbox takes this message, decided from the index before any audio is read.
     ///
     /// # Errors
-    /// `UnknownMailbox`, `IdOutOfTime`, `Full`, `FullOfSeconds`, `ClockSkew`, or the store's.
+    /// `UnknownMailbox`, `IdOutOfTime`, `Invalid` for a time that isn't taken, `Full`, `FullOfSeconds`, `ClockSkew`, or
+    /// the store's.
     pub async fn admit(&self, request: DepositRequest) -> Result<Admitted, MailboxError> {
-        let (started, received) = (self.context.world().monotonic(), self.context.world().now());
+        let (started, begun) = (self.context.world().monotonic(), self.context.world().now());
         let index =
             self.context.indexes().load(&request.mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
         let is_retry = index.entries.contains_key(&request.id);
         if index.closed && !is_retry {
             return Err(MailboxError::UnknownMailbox);
         }
-        if !request.id.is_acceptable(received) {
+        if !request.id.is_acceptable(begun) {
             return Err(MailboxError::IdOutOfTime);
         }
+        let received = request.left.map_or(Ok(begun), |left| received_then(left, begun))?;
         let class = self.class_of(&request.mailbox).await?;
+        let retention = DAY * class.retention_days;
         if !is_retry {
             check_quota(&index, &class)?;
+            if received.plus(retention) <= begun {
+                return Err(MailboxError::Invalid(
+                    "left: the mailbox doesn't keep messages for so long".into(),
+                ));
+            }
         }
         self.guard_clock().await?;
         Ok(Admitted {
             max_seconds: class.max_seconds,
+            begun,
             received,
             started,
-            retention: DAY * class.retention_days,
+            retention,
             generation: index.generation,
             request,
         })
@@ -169,7 +182,7 @@ impl Mailboxes {
         let DepositRequest { mailbox, id, caller_name, urgent, .. } = admitted.request;
         let FiledCaller { hash: caller, given, normalised, rules } = left.filed;
         let region = context.config().region.clone();
-        let audio = AudioKey::new(&mailbox, id, &caller, admitted.received, &context.world().random_hex());
+        let audio = AudioKey::new(&mailbox, id, &caller, admitted.begun, &context.world().random_hex());
         let tag = CallerTag::new(context.config().caller_tag, normalised.as_ref(), &caller);
         let info = store_audio(context, &region, &audio, recording, &tag).await?;
         if context.world().monotonic().saturating_sub(admitted.started) > ATTEMPT_LIFE {
@@ -197,6 +210,16 @@ impl Mailboxes {
         ensure_retention(context, &mailbox, envelope.expires).await?;
         Finisher::new(context).finish(Insertion { mailbox, id, caller, envelope }).await
     }
+}
+
+/// When a message counts as received that was left then. A media server's clock may be ahead, but a message of the
+/// future would escape a request to forget that comes before then.
+fn received_then(left: Time, now: Time) -> Result<Time, MailboxError> {
+    if left < now.minus(MessageId::OLDEST) || left > now.plus(MessageId::NEWEST) {
+        let rule = "left: write a time of the last six days and not ahead; check the media server's clock";
+        return Err(MailboxError::Invalid(rule.into()));
+    }
+    Ok(left.min(now))
 }
 
 /// By count and by length. A message's length isn't known before it was spoken: the last may run over.

@@ -49,6 +49,7 @@ impl Mailboxes {
                 caller: entry.caller.clone(),
                 caller_name: entry.caller_name.clone(),
                 urgent: entry.urgent,
+                left: None,
             })
             .await?;
         let now = self.context.world().now();

@@ -19,8 +19,10 @@ use std::fmt;
 pub struct CallerId(String);
 
 impl CallerId {
-    /// Longest caller accepted, in bytes; a SIP URI fits.
-    pub const MAX_BYTES: usize = 256;
+    /// Longest caller of a deposit, in bytes as they are sent; any SIP URI fits.
+    pub const MOST_GIVEN: usize = 2_048;
+    /// Longest caller as text, in bytes: what isn't text stands as percent escapes of three.
+    pub const MAX_BYTES: usize = 3 * Self::MOST_GIVEN;
 
     /// A caller of a deposit. `None` when the text is blank or one of the network's words for "withheld".
     pub fn new(text: &str) -> Option<Self> {

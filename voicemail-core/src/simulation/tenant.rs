@@ -233,6 +233,7 @@ impl Replica {
             caller: CallerId::new(caller),
             caller_name: None,
             urgent: false,
+            left: None,
         };
         let admitted = self.mailboxes.admit(request).await?;
         self.mailboxes.deposit(admitted, recording(audio)).await.map(|_| ())

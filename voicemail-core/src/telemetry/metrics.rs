@@ -66,6 +66,7 @@ struct Inner {
     seconds: Family<RouteLabels, Histogram>,
     deposits: Family<ResultLabels, Counter>,
     deposited_bytes: Counter,
+    deposits_without_caller: Counter,
     gdpr: Family<OperationLabels, Counter>,
     store_errors: Family<ReasonLabels, Counter>,
     reloads: Family<ResultLabels, Counter>,
@@ -95,6 +96,7 @@ impl Metrics {
             seconds,
             deposits: Family::default(),
             deposited_bytes: Counter::default(),
+            deposits_without_caller: Counter::default(),
             gdpr: Family::default(),
             store_errors: Family::default(),
             reloads: Family::default(),
@@ -123,6 +125,8 @@ impl Inner {
         registry.register("deposits", "Deposits by result", self.deposits.clone());
         let help = "Audio of acknowledged deposits";
         registry.register_with_unit("deposited", help, Unit::Bytes, self.deposited_bytes.clone());
+        let help = "Deposits without a caller by accounts that never named one";
+        registry.register("deposits_without_caller", help, self.deposits_without_caller.clone());
         registry.register(
             "gdpr_requests",
             "Data-subject requests by operation and result",
@@ -177,6 +181,11 @@ impl Metrics {
     /// Adds up the audio of acknowledged deposits.
     pub fn add_deposited_bytes(&self, bytes: u64) {
         self.0.deposited_bytes.inc_by(bytes);
+    }
+
+    /// Counts a deposit without a caller, by an account that has never named one.
+    pub fn count_deposit_without_caller(&self) {
+        self.0.deposits_without_caller.inc();
     }
 
     /// Counts a data-subject request: `accepted`, `refused` or `failed`.

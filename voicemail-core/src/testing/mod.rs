@@ -238,6 +238,7 @@ pub(crate) async fn deposit_at(core: &Core, name: &str, caller: &str) -> Result<
         caller: CallerId::new(caller),
         caller_name: None,
         urgent: false,
+        left: None,
     };
     let admitted = core.mailboxes.admit(request).await?;
     core.mailboxes.deposit(admitted, recording(1)).await.map(|deposited| deposited.id)

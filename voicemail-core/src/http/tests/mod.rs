@@ -3,6 +3,7 @@
 mod agents;
 mod deposit;
 mod events;
+mod fields;
 mod gates;
 mod limits;
 mod numbers;
