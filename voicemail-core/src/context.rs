@@ -7,7 +7,7 @@ use crate::clock::World;
 use crate::config::TenantConfig;
 use crate::gdpr::Writes;
 use crate::mailbox::{AccessCache, Indexes};
-use crate::model::{CallerHash, CallerId, MailboxId, RuleSet, TenantDocument, TenantKey, Time};
+use crate::model::{ByRules, CallerHash, CallerId, MailboxId, RuleSet, TenantDocument, TenantKey, Time};
 use crate::mwi::Hub;
 use crate::regions::{Sight, Sights};
 use crate::store::documents::Documents;
@@ -268,13 +268,15 @@ impl Context {
 
     fn own_rules(&self, identity: &Identity) -> Option<RuleSet> {
         let config = self.config();
-        let asked = |rules: &&RuleSet| rules.is_for(&config.default_number_region, &config.number_prefixes);
+        let asked = |rules: &&RuleSet| {
+            rules.is_for(&config.default_number_region, &config.number_prefixes, &config.withheld_callers)
+        };
         identity.rule_sets.iter().find(asked).cloned()
     }
 
     /// The rule set to write by: what the configuration asks for, or while that isn't registered yet the
     /// newest that is. An erasure knows no others.
-    fn rules_in_force(&self) -> Option<RuleSet> {
+    pub(crate) fn rules_in_force(&self) -> Option<RuleSet> {
         let identity = self.identity();
         let newest = || identity.rule_sets.iter().rev().find(|rules| rules.is_known()).cloned();
         self.own_rules(&identity).or_else(newest)
@@ -304,6 +306,40 @@ impl Context {
             normalised: normalised.as_deref().and_then(CallerId::named),
             rules: rules.id,
         })
+    }
+
+    /// Whether a caller as given may mean one of these callers, by the rule set with that number.
+    ///
+    /// # Errors
+    /// `Unavailable` where the rule set can't be carried out here, or the store's.
+    pub(crate) async fn is_read_as(
+        &self,
+        by: &ByRules,
+        given: Option<&CallerId>,
+        callers: &[CallerHash],
+    ) -> Result<bool, StoreError> {
+        if let Some(read) = self.is_known_as(by, given, callers) {
+            return Ok(read);
+        }
+        // Another replica may have brought the rule set.
+        self.refresh_identity().await?;
+        let unknown = || {
+            StoreError::Unavailable("a request was made by rules for numbers that aren't known here".into())
+        };
+        self.is_known_as(by, given, callers).ok_or_else(unknown)
+    }
+
+    /// As [`is_read_as`](Self::is_read_as), by the rule sets that this replica knows; `None` if that isn't one.
+    pub(crate) fn is_known_as(
+        &self,
+        by: &ByRules,
+        given: Option<&CallerId>,
+        callers: &[CallerHash],
+    ) -> Option<bool> {
+        let Some(given) = given else { return Some(false) };
+        let identity = self.identity();
+        let rules = identity.rule_sets.iter().find(|rules| rules.id == by.rules && rules.is_known())?;
+        Some(rules.reads_as(self.key(), given, callers))
     }
 
     /// The clock guard: refuses while our clock and the store's are more than 5 s apart.

@@ -432,6 +432,7 @@ pub(crate) fn opening<'a>(config: &'a TenantConfig, key: &'a TenantKey) -> Openi
         master: config.master().map_or("", |region| &region.name),
         number_region: &config.default_number_region,
         prefixes: &config.number_prefixes,
+        withheld: &config.withheld_callers,
         cluster: &config.cluster,
         region: &config.region,
     }

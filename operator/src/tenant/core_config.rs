@@ -52,6 +52,7 @@ pub fn plan_config(
         classes_of_service: spec.classes_of_service.iter().map(plan_class).collect(),
         default_number_region: spec.numbers.default_region.clone(),
         number_prefixes: spec.numbers.prefixes.iter().map(plan_prefix).collect(),
+        withheld_callers: spec.numbers.withheld.clone(),
         caller_tag: match spec.numbers.caller_tag {
             given::CallerTag::E164 => CallerTagging::E164,
             given::CallerTag::Hash => CallerTagging::Hash,

@@ -137,7 +137,7 @@ fn the_core_is_told_each_store_and_its_folder_of_credentials() {
 fn numbers_quotas_tags_and_buffers_reach_the_core() {
     let mut tenant = on_s3(secret("s3"));
     tenant.spec.numbers = serde_json::from_value(json!({
-        "defaultRegion": "GB", "callerTag": "Hash",
+        "defaultRegion": "GB", "callerTag": "Hash", "withheld": ["Amtsleitung"],
         "prefixes": [{"prefix": "9"}, {"prefix": "6", "replaceWith": "+4420", "digits": 3}],
     }))
     .unwrap();
@@ -146,6 +146,7 @@ fn numbers_quotas_tags_and_buffers_reach_the_core() {
     let config = planned(&tenant).config;
     assert_eq!((config.caller_tag, config.upload_buffer_mib), (CallerTagging::Hash, 128));
     assert_eq!(config.classes_of_service[0].quota_seconds, Some(1800));
+    assert_eq!(config.withheld_callers, ["Amtsleitung"]);
     let prefixes: Vec<_> = config
         .number_prefixes
         .iter()

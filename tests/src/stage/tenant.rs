@@ -161,7 +161,7 @@ impl Tenant {
     pub async fn hash_caller(&self, number: &str, region: &str) -> Result<CallerHash> {
         let bytes = self.read_secret(&keys_name(&self.name), TENANT_KEY).await?;
         let key = TenantKey::new(bytes.trim_ascii()).context("the tenant key is too short")?;
-        let rules = RuleSet::new(1, region, &[]);
+        let rules = RuleSet::new(1, region, &[], &[]);
         let caller = CallerId::new(number).context("a withheld caller has no hash")?;
         let normalised = rules.normalise(&caller).context("a withheld caller has no hash")?;
         Ok(key.hash(&normalised))

@@ -42,6 +42,7 @@ impl TenantConfig {
         self.check_listen()?;
         self.check_classes()?;
         self.number_prefixes.iter().try_for_each(check_prefix)?;
+        self.check_withheld()?;
         check_mwi(&self.mwi)?;
         check_reception(&self.reception)?;
         super::check_access::check_access(self)?;
@@ -165,6 +166,29 @@ fn check_prefix(given: &NumberPrefix) -> Result<(), ConfigError> {
     })?;
     let digits = given.digits.unwrap_or(15);
     rule((1..=15).contains(&digits), "numberPrefixes.digits", || "write 1 to 15".into())
+}
+
+impl TenantConfig {
+    /// What stands for nobody mustn't be somebody: their messages could be neither exported nor erased.
+    fn check_withheld(&self) -> Result<(), ConfigError> {
+        let given = &self.withheld_callers;
+        rule(given.len() <= 100, "withheldCallers", || "name at most 100".into())?;
+        let sized = |text: &String| (1..=64).contains(&text.len()) && !text.trim().is_empty();
+        rule(given.iter().all(sized), "withheldCallers", || "write 1 to 64 bytes each".into())?;
+        let wordy = |text: &String| text.chars().any(char::is_alphanumeric) && !text.contains('@');
+        rule(given.iter().all(wordy), "withheldCallers", || {
+            "write words or digits, and no addresses".into()
+        })?;
+        #[cfg(feature = "server")]
+        for (position, text) in given.iter().enumerate() {
+            let rules =
+                crate::model::RuleSet::new(1, &self.default_number_region, &self.number_prefixes, &[]);
+            rule(!crate::model::is_somebodys(&rules, text), "withheldCallers", || {
+                format!("number {} of the list is a valid number of a numbering plan", position + 1)
+            })?;
+        }
+        Ok(())
+    }
 }
 
 fn check_storage(storage: &StorageConfig) -> Result<(), ConfigError> {

@@ -62,6 +62,10 @@ pub struct TenantConfig {
     /// How this tenant's own prefixes are read, before the national plan; the first that fits applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub number_prefixes: Vec<NumberPrefix>,
+    /// What this tenant's networks send for a caller without a number, beside what is built in: a word such as `Amtsleitung`,
+    /// or digits that are in no numbering plan. At most 100, each of 1 to 64 bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld_callers: Vec<String>,
     /// What the index tag `caller_id` of a message holds, on stores that have tags.
     #[serde(default)]
     pub caller_tag: CallerTagging,

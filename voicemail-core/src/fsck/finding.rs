@@ -65,6 +65,7 @@ codes! {
     AudioSize = "audio-size", Error, "restore the audio from a backup, or delete the message";
     EnvelopeDiffers = "envelope-differs", Error, "compare the envelope with the message; restore the right one from a backup";
     WrongCaller = "wrong-caller", Error, "the envelope is filed under another caller than it names: restore it from a backup";
+    CallerWithheld = "withheld-filed-as-caller", Error, "the caller gave no number, and older rules filed the message under what the network sent instead: --repair files it anew; one that an erasure covers takes an undo first";
     UnfinishedDeposit = "unfinished-deposit", Warning, "see that a core is running; --repair completes it, or drops it if it was refused";
     EnvelopeOfGone = "envelope-of-deleted", Error, "--repair deletes what is left of the message";
     EnvelopeOfOther = "envelope-of-refused", Warning, "--repair deletes what is left of the refused deposit";

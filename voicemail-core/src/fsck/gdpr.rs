@@ -73,8 +73,7 @@ impl Checker<'_> {
         if !run.has_ended() && !inert && !self.dues.runs.contains(&run.id) {
             found.push(Finding::new(Code::RunWithoutDue, key));
         }
-        let remembers = run.sealed.is_some() || !run.callers.is_empty() || !run.messages.is_empty();
-        if run.has_ended() && remembers {
+        if run.has_ended() && run.remembers() {
             found.push(Finding::new(Code::RunRemembers, key));
         }
         Ok(found)

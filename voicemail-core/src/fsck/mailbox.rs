@@ -3,6 +3,7 @@
 use super::Checker;
 use super::finding::{Code, Finding};
 use super::read::{self, Read};
+use super::refile::is_misfiled;
 use crate::model::{
     CallerHash, Entry, Envelope, Index, MailboxId, MailboxSettings, Manifest, Mark, MarkState, MessageId,
     MessageName, MessageState, Mwi, Run, RunId, Time,
@@ -110,6 +111,9 @@ impl Checker<'_> {
         id: MessageId,
         entry: &Entry,
     ) -> Result<(), StoreError> {
+        if is_misfiled(self.context, entry) {
+            mailbox.add(Code::CallerWithheld, id);
+        }
         let key = Key::envelope(&entry.caller_hash, &mailbox.name, id);
         match read::object::<Envelope>(self.store(), &key).await? {
             Read::Missing => mailbox.add(Code::MissingEnvelope, id),
@@ -169,6 +173,12 @@ impl Checker<'_> {
         entry: &Entry,
     ) -> Result<Option<Mark>, StoreError> {
         let Some(mut mark) = self.mark(mailbox, &entry.caller_hash).await? else { return Ok(None) };
+        for (run, only) in mark.runs.clone().into_iter().filter_map(|(run, marked)| Some((run, marked.only?)))
+        {
+            if !self.context.is_read_as(&only, entry.caller.as_ref(), &only.callers).await? {
+                mark.runs.remove(&run);
+            }
+        }
         let unexplained = entry.forget.keys().any(|run| !mark.runs.contains_key(run));
         if entry.caller_hash.is_withheld() || unexplained {
             let key = Key::message_mark(&MessageName::new(&mailbox.name, id));

@@ -18,6 +18,7 @@ mod greeting;
 mod mailbox;
 mod other;
 mod read;
+mod refile;
 mod repair;
 
 pub use finding::{Code, Finding, Severity};

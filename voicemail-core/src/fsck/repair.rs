@@ -1,6 +1,6 @@
 //! Repairs what is safe to repair, by the protocol's own steps: finishes or drops deposits that were never
 //! acknowledged, deletes what no message names, files lost work again, makes an envelope again from its
-//! message, and moves what can't be decoded to quarantine.
+//! message, files messages anew whose callers gave no number, and moves what can't be decoded to quarantine.
 //!
 //! Never deletes an acknowledged message, and never moves away what holds one together (an index), hides one
 //! (a mark, a run) or is needed to erase one (a manifest): those come from a backup. Safe beside running cores.
@@ -8,6 +8,7 @@
 use super::envelope::parse;
 use super::finding::{Code, Finding};
 use super::read;
+use super::refile::refile;
 use crate::context::{Context, GuardError};
 use crate::mailbox::{
     Finisher, Insertion, MailboxError, Standing, encode, ensure_retention, settle_greeting,
@@ -96,6 +97,7 @@ async fn repair_mailbox(
             context.indexes().try_apply(&mailbox, IndexOp::ClearFlags { run }).await?;
             Ok(Some("shown again"))
         }
+        (Code::CallerWithheld, Some((id, entry))) => refile(context, &mailbox, id, entry).await,
         (Code::CoveredAndVisible, Some((id, entry))) => hide(context, &mailbox, id, entry, run).await,
         _ => Ok(None),
     }
@@ -128,11 +130,12 @@ async fn file_deletion(
 /// A run that forgot its callers already can't be moved on from here: its item named them.
 async fn file_run(context: &Context, key: &Key) -> Result<Option<&'static str>, StoreError> {
     let run: Option<Run> = context.documents().load(key).await?;
-    match run.filter(|run| !run.has_ended() && (!run.callers.is_empty() || !run.messages.is_empty())) {
+    match run.filter(|run| !run.has_ended() && run.remembers()) {
         Some(run) => {
             let cutoff = run.cutoff.unwrap_or(run.created_at);
-            let Run { id, callers, messages, .. } = run;
-            file(context, Due::Run { run: id, stage: RunStage::Resume, callers, messages, cutoff }).await
+            let Run { id, callers, messages, doubtful, .. } = run;
+            file(context, Due::Run { run: id, stage: RunStage::Resume, callers, messages, doubtful, cutoff })
+                .await
         }
         None => Ok(None),
     }
@@ -149,6 +152,11 @@ async fn hide(
     let mark: Option<Mark> = context.documents().load(&Key::mark(&entry.caller_hash)).await?;
     let marked = mark.and_then(|mark| mark.runs.get(&run).cloned());
     let Some(marked) = marked.filter(|marked| marked.state == MarkState::Marked) else { return Ok(None) };
+    if let Some(only) = &marked.only
+        && !context.is_read_as(only, entry.caller.as_ref(), &only.callers).await?
+    {
+        return Ok(None);
+    }
     let messages = BTreeMap::from([(id, entry.caller_hash.clone())]);
     let op = IndexOp::Flag { run, purge_at: marked.purge_at, messages };
     context.indexes().try_apply(mailbox, op).await?;

@@ -119,6 +119,9 @@ impl Ground {
             Code::WrongCaller => {
                 self.edit_envelope(|envelope| envelope["normalised"] = "+15550000000".into()).await;
             }
+            Code::CallerWithheld => {
+                self.edit_entry(self.id, |entry| entry["caller"] = "sip:unknown@192.0.2.7".into()).await;
+            }
             Code::UnfinishedDeposit => {
                 let forget = |index: &mut Value| {
                     index["entries"].as_object_mut().unwrap().remove(&self.id.to_string());
@@ -269,6 +272,7 @@ fn expected(code: Code) -> (&'static [Code], bool) {
         | Code::UndecodableDue
         | Code::MissingEnvelope
         | Code::UnfinishedDeposit
+        | Code::CallerWithheld
         | Code::EnvelopeOfGone
         | Code::EnvelopeOfOther
         | Code::OrphanAudio

@@ -9,7 +9,7 @@ use super::export::keep_visible;
 use super::page::{self, Row};
 use super::runs::list_runs;
 use super::search::{Found, find};
-use super::subject::{Subject, hashes};
+use super::subject::{Subject, target_of_phone};
 use super::target::Target;
 use super::{Gdpr, GdprError};
 use crate::audio::WavFormat;
@@ -154,8 +154,12 @@ impl Archive {
 
     fn output(&self) -> Value {
         let files = |phone: &String| {
-            let callers = hashes(&self.context, phone);
-            let own = self.done.iter().filter(|packed| callers.contains(&packed.message.caller));
+            let target = target_of_phone(&self.context, phone, &self.run).unwrap_or_default();
+            let given = |packed: &&Packed| packed.message.envelope.caller.clone();
+            let own = self
+                .done
+                .iter()
+                .filter(|packed| target.has(&self.context, &packed.message.caller, given(packed).as_ref()));
             own.map(|packed| Value::String(packed.message.id.to_string())).collect::<Vec<_>>()
         };
         let consumers: Map<String, Value> =

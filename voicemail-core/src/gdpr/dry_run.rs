@@ -5,6 +5,7 @@ use super::forget::answer;
 use super::intake::Wanted;
 use super::search::{by_region, find};
 use super::subject::refresh_rules;
+use super::target::Target;
 use super::{Gdpr, GdprError};
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, RunState};
@@ -16,10 +17,12 @@ pub(super) async fn count(gdpr: &Gdpr, wanted: &Wanted) -> Result<GdprAnswer, Gd
     // The one handle that is used from here on.
     let context = &gdpr.context.read_only();
     refresh_rules(context).await?;
+    // A number that may mean two people is counted for both: the count shows whether it matters.
+    wanted.subject.require_somebody(context)?;
     ask_regions(context).await?;
-    let run = imagine(context, wanted);
-    let found = find(context, &super::target::Target::of(&run), run.created_at).await?;
-    let mut answer = answer(context, wanted, &run, &found);
+    let run = imagine(context, wanted)?;
+    let found = find(context, &Target::of(&run), run.created_at).await?;
+    let mut answer = answer(context, wanted, &run, &found).await?;
     answer.run.id = format!("{}/{}.dry-run", wanted.case.key(), wanted.operation.segment());
     answer.run.state = RunState::DryRun;
     answer.run.matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
@@ -31,21 +34,23 @@ pub(super) async fn count(gdpr: &Gdpr, wanted: &Wanted) -> Result<GdprAnswer, Gd
 }
 
 /// The run that the request would make.
-fn imagine(context: &Context, wanted: &Wanted) -> Run {
-    Run::start(StartRun {
+fn imagine(context: &Context, wanted: &Wanted) -> Result<Run, GdprError> {
+    let Target { callers, doubtful, messages } = wanted.subject.target(context)?;
+    Ok(Run::start(StartRun {
         id: RunId::new(&wanted.case, wanted.operation, 1),
         case: wanted.case.clone(),
         operation: wanted.operation,
         now: context.world().now(),
         window: wanted.window,
-        callers: wanted.subject.callers(context),
-        messages: wanted.subject.messages.clone(),
+        callers,
+        doubtful,
+        messages,
         handling: wanted.handling.clone(),
         subject: String::new(),
         subject_digest: None,
         sealed: String::new(),
         name: RequestName::default(),
-    })
+    }))
 }
 
 /// Whether every region answers a read: a run would need them all.

@@ -5,6 +5,7 @@
 //! of a purged one erased), and its mark is dropped when its time is over.
 
 use super::erase::{Scope, delete_manifests, erase, erase_rounds, prune};
+use super::narrow::narrow;
 use super::runs::{change, load_run, schedule};
 use super::target::Target;
 use super::{Gdpr, GdprError, export, forget, ledger, register, undo};
@@ -23,14 +24,20 @@ const PASSES: [Duration; 3] = [undo::FIRST_PASS, DAY, Duration::from_secs(8 * 86
 
 /// Handles one due item of a run. On success the item can go.
 pub(crate) async fn move_run_on(gdpr: &Gdpr, scope_of: &crate::model::Due) -> Result<(), GdprError> {
-    let crate::model::Due::Run { run: id, stage, callers, messages, cutoff } = scope_of else {
+    let crate::model::Due::Run { run: id, stage, callers, messages, doubtful, cutoff } = scope_of else {
         return Ok(());
     };
     let context = &gdpr.context;
     let Some(run) = load_run(context, id).await? else { return Ok(()) };
+    let run = narrow(context, run).await?;
     // Filed before F2 the item doesn't know the cutoff; the run does, once it is open.
     // The run may have learnt of more forms of its subject than it had when the item was filed.
-    let filed = Target { callers: callers.clone(), messages: messages.clone() };
+    let mut filed =
+        Target { callers: callers.clone(), doubtful: doubtful.clone(), messages: messages.clone() };
+    if filed.doubtful.is_none() && run.doubtful.is_some() {
+        // Filed before strangers under the same hash were told apart: the run knows better.
+        filed.callers.clear();
+    }
     // And it may have forgotten them since; the ledger hasn't.
     let mut target = filed.with(&Target::of(&run));
     if !broken::is(Broken::NarrowDueItem) {
@@ -159,7 +166,7 @@ async fn schedule_next(context: &Context, run: &Run, scope: Scope<'_>, pass: u32
 
 /// Drops ledger entries whose time is over, and the mark when none is left.
 async fn drop_marks(context: &Context, scope: Scope<'_>) -> Result<(), StoreError> {
-    for key in scope.target.marks() {
+    for (key, _) in scope.target.marks() {
         let expire = |mark: Option<Mark>, now| match mark {
             Some(mut mark) => {
                 let changed = mark.expire(now);

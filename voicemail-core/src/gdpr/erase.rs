@@ -37,7 +37,7 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
     let Some((run, true)) = begun else { return Ok(()) };
     // Before the first deletion: whatever is restored later, the erasure is known.
     ledger::enter(context, &run, scope).await?;
-    for key in scope.target.marks() {
+    for (key, _) in scope.target.marks() {
         set_mark(context, &key, scope.run, MarkState::Purging, None).await?;
     }
     erase_rounds(context, scope).await?;
@@ -177,9 +177,8 @@ pub(super) async fn delete_manifests(context: &Context, run: &RunId, last: bool)
 /// superseded after that name nobody of the subject, so that a busy mailbox holds nothing up.
 async fn settle(context: &Context, scope: Scope<'_>) -> Result<Option<Time>, GdprError> {
     let forget = |run: &mut Run, now| {
-        let held = run.sealed.take().is_some() | !Target::of(run).is_empty() | run.settled_at.is_none();
-        run.callers.clear();
-        run.messages.clear();
+        let held = run.remembers() | run.settled_at.is_none();
+        run.forget_subject();
         run.settled_at.get_or_insert(now);
         (held, ())
     };
@@ -218,7 +217,7 @@ pub(super) async fn prune(
 async fn conclude(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError> {
     let context = &gdpr.context;
     let keep_until = keep_mark_until(context);
-    for key in scope.target.marks() {
+    for (key, _) in scope.target.marks() {
         set_mark(context, &key, scope.run, MarkState::Purged, Some(keep_until)).await?;
     }
     let residual = copies::find_residual(context).await;

@@ -16,6 +16,24 @@ pub enum GdprError {
     /// Consumers in an unknown shape; the text says where.
     #[error("consumers: {0}")]
     InvalidConsumers(String),
+    /// An identifier that networks send for nobody.
+    #[error(
+        "consumers: phone number {position} of the request is what networks send for a caller without a number, so the \
+         messages of many people are under it: find the person's messages and name each one in messages"
+    )]
+    CallerWithheld {
+        /// Its position among the phones of the request, from 1.
+        position: u32,
+    },
+    /// An identifier that may mean two people.
+    #[error(
+        "consumers: phone number {position} of the request is a valid number both in your country and, with a plus, in \
+         another: write it with a plus and its country code"
+    )]
+    AmbiguousNumber {
+        /// Its position among the phones of the request, from 1.
+        position: u32,
+    },
     /// Messages that can't be read.
     #[error("messages: {0}")]
     InvalidMessages(&'static str),

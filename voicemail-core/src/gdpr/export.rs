@@ -28,10 +28,11 @@ pub(super) async fn export(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
     }
     context.guard_clock().await?;
     refresh_rules(context).await?;
+    wanted.subject.require_clear(context)?;
     let run = find_or_create(gdpr, &wanted).await?;
     let found = collect(gdpr, &run).await?;
     let run = load_run(context, &run.id).await?.unwrap_or(run);
-    Ok(answer(context, &wanted, &run, &found))
+    answer(context, &wanted, &run, &found).await
 }
 
 /// Holds what is found; also resumed by the sweeper. An ended export collects nothing.

@@ -5,18 +5,17 @@
 //! afterwards, because an undo may have come between.
 
 use super::intake::Wanted;
+use super::narrow::narrow;
 use super::runs::{change, find_or_create, load_run, schedule};
 use super::search::{Boxes, Found, Search, by_mailbox, by_region, find, search, whole};
-use super::subject::{Subject, hashes, refresh_rules};
+use super::subject::{Subject, refresh_rules, target_of_phone};
 use super::target::Target;
 use super::{Gdpr, GdprError, dry_run, register};
 use crate::broken::{self, Broken};
 use crate::config::RegionDown;
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, GdprBody, MessageRef, Operation, RunState};
-use crate::model::{
-    CallerHash, Entry, Index, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time,
-};
+use crate::model::{ByRules, Entry, Index, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time};
 use crate::store::documents::Decision;
 use crate::store::{Key, StoreError};
 use serde_json::{Map, Value};
@@ -36,15 +35,16 @@ pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
     let away = check_regions(context).await?;
     context.guard_clock().await?;
     refresh_rules(context).await?;
+    wanted.subject.require_clear(context)?;
     if broken::is(Broken::DueBeforeRun) {
         let (id, now) = (RunId::new(&wanted.case, Operation::ForgetMe, 1), context.world().now());
-        let target = Target { callers: wanted.subject.callers(context), messages: Vec::new() };
+        let target = Target { messages: Vec::new(), ..wanted.subject.target(context)? };
         schedule(context, &id, RunStage::Resume, now.plus(RESUME_AFTER), &target, now).await?;
     }
     let run = find_or_create(gdpr, &wanted).await?;
     let found = if run.has_ended() { Vec::new() } else { proceed(context, &run, &away).await? };
     let run = load_run(context, &run.id).await?.unwrap_or(run);
-    Ok(answer(context, &wanted, &run, &found))
+    answer(context, &wanted, &run, &found).await
 }
 
 /// F0: every region answers a write and a read, else the request is refused whole; or, where the tenant's rule is
@@ -144,7 +144,7 @@ pub(super) async fn open(context: &Context, run: &RunId) -> Result<(), GdprError
 /// F3 to F5. Run once more a minute later, and whenever the run is resumed. What can't be decoded keeps
 /// nothing else from being hidden, and is reported at the end: the run may go on, but not end.
 pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
-    let run = &widen(context, run).await?;
+    let run = &widen(context, &narrow(context, run.clone()).await?).await?;
     let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(Vec::new()) };
     schedule(context, &run.id, RunStage::Deadline, purge_at, &Target::of(run), cutoff).await?;
     let early = match broken::is(Broken::MarkAfterList) {
@@ -186,12 +186,13 @@ async fn mark_and_search(
     let mut target = Target::of(run);
     loop {
         let mut unreadable = 0;
-        for key in target.marks() {
+        for (key, only) in target.marks() {
             // Without their mark a caller's deposits are refused; others' messages must not wait for it.
-            unreadable += skip_one(add_mark(context, &key, &run.id, cutoff, purge_at).await)?;
+            unreadable +=
+                skip_one(add_mark(context, &key, &run.id, (cutoff, purge_at), only.as_ref()).await)?;
         }
         let search = search(context, &target, cutoff).await?;
-        let wider = Target { callers: Vec::new(), messages: search.named.iter().cloned().collect() };
+        let wider = Target::named(search.named.iter().cloned());
         if target.covers(&wider) {
             return Ok((target, search, unreadable));
         }
@@ -244,17 +245,17 @@ async fn widen(context: &Context, run: &Run) -> Result<Run, GdprError> {
     refresh_rules(context).await?;
     let sealed = run.sealed.as_deref().unwrap_or_default();
     let Some(subject) = Subject::open(context, &run.id, sealed) else { return Ok(run.clone()) };
-    let callers = subject.callers(context);
-    if callers.iter().all(|caller| run.callers.contains(caller)) {
+    let target = subject.target_of(context, run)?;
+    if Target::of(run).covers(&target) {
         return Ok(run.clone());
     }
     let add = |run: &mut Run, _| {
         let open = !run.has_ended() && run.sealed.is_some();
-        let before = run.callers.len();
-        let new = callers.iter().filter(|caller| open && !run.callers.contains(caller));
-        let new: Vec<CallerHash> = new.cloned().collect();
-        run.callers.extend(new);
-        (run.callers.len() > before, ())
+        if open {
+            let wider = Target::of(run).with(&target);
+            (run.callers, run.doubtful) = (wider.callers, wider.doubtful);
+        }
+        (open, ())
     };
     let changed = change(context, &run.id, add).await?;
     Ok(changed.map_or_else(|| run.clone(), |(run, ())| run))
@@ -264,19 +265,19 @@ pub(super) async fn add_mark(
     context: &Context,
     key: &Key,
     run: &RunId,
-    cutoff: Time,
-    purge_at: Time,
+    (cutoff, purge_at): (Time, Time),
+    only: Option<&ByRules>,
 ) -> Result<(), StoreError> {
     let add = |mark: Option<Mark>, _| {
         let mut mark = mark.unwrap_or_default();
-        if mark.add(run, cutoff, purge_at) { Decision::Write(mark, ()) } else { Decision::Keep(()) }
+        if mark.add(run, cutoff, purge_at, only) { Decision::Write(mark, ()) } else { Decision::Keep(()) }
     };
     context.documents().update(key, add).await
 }
 
 /// A worker that was frozen before it flagged may find its run undone.
 async fn is_undone(context: &Context, run: &RunId, target: &Target) -> Result<bool, StoreError> {
-    for key in target.marks() {
+    for (key, _) in target.marks() {
         let mark: Option<Mark> = match context.documents().load(&key).await {
             Err(error) if error.is_about_one() => continue,
             other => other?,
@@ -301,27 +302,47 @@ pub(super) async fn clear_flags(
 }
 
 /// The answer: each phone as given, with the ids of its messages.
-pub(super) fn answer(context: &Context, wanted: &Wanted, run: &Run, found: &[Found]) -> GdprAnswer {
-    let ids = |phone: &String| {
-        let callers = hashes(context, phone);
-        let of_phone = found.iter().filter(|found| callers.contains(&found.caller));
-        Value::Array(of_phone.map(|found| Value::String(found.id.to_string())).collect())
-    };
-    let consumers: Map<String, Value> =
-        wanted.subject.phones.iter().map(|phone| (phone.clone(), ids(phone))).collect();
+pub(super) async fn answer(
+    context: &Context,
+    wanted: &Wanted,
+    run: &Run,
+    found: &[Found],
+) -> Result<GdprAnswer, GdprError> {
+    let mut consumers = Map::new();
+    for phone in &wanted.subject.phones {
+        let ids = of_phone(context, phone, run, found).await?;
+        let ids = ids.iter().map(|found| Value::String(found.id.to_string())).collect();
+        consumers.insert(phone.clone(), Value::Array(ids));
+    }
     let show = |name: &crate::model::MessageName| MessageRef {
         mailbox: name.mailbox.to_string(),
         id: name.id.to_string(),
     };
     let named =
         found.iter().filter(|found| !wanted.subject.messages.is_empty() && !is_of_phone(found, &consumers));
-    GdprAnswer {
+    Ok(GdprAnswer {
         caseid: wanted.case.as_str().to_owned(),
         messages: named.map(|found| show(&found.name())).collect(),
         consumers,
         not_applicable: wanted.subject.not_applicable,
         run: run.view(context.world().now(), &context.master()),
+    })
+}
+
+/// The messages that a phone's owner left.
+pub(super) async fn of_phone<'a>(
+    context: &Context,
+    phone: &str,
+    run: &Run,
+    found: &'a [Found],
+) -> Result<Vec<&'a Found>, StoreError> {
+    let (target, mut theirs) = (target_of_phone(context, phone, run)?, Vec::new());
+    for one in found {
+        if target.admits(context, &one.caller, one.envelope.caller.as_ref()).await? {
+            theirs.push(one);
+        }
     }
+    Ok(theirs)
 }
 
 fn is_of_phone(found: &Found, consumers: &Map<String, Value>) -> bool {

@@ -10,7 +10,9 @@ use super::runs::change;
 use super::target::Target;
 use crate::context::Context;
 use crate::gdpr_api::{LedgerHead, LedgerText, LedgerView};
-use crate::model::{CallerHash, CaseId, MARK_MINIMUM, MessageName, Run, RunId, TenantDocument, Time};
+use crate::model::{
+    ByRules, CallerHash, CaseId, MARK_MINIMUM, MessageName, Run, RunId, TenantDocument, Time,
+};
 use crate::store::documents::Decision;
 use crate::store::patience::delete;
 use crate::store::{History, Key, StoreError};
@@ -28,6 +30,9 @@ pub(super) struct LedgerEntry {
     pub(super) case: CaseId,
     pub(super) run: RunId,
     pub(super) callers: Vec<CallerHash>,
+    /// Hashes under which other rule sets may have filed the callers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) doubtful: Option<ByRules>,
     pub(super) messages: Vec<MessageName>,
     pub(super) cutoff: Time,
     /// When it was entered.
@@ -36,7 +41,8 @@ pub(super) struct LedgerEntry {
 
 impl LedgerEntry {
     pub(super) fn target(&self) -> Target {
-        Target { callers: self.callers.clone(), messages: self.messages.clone() }
+        let Self { callers, doubtful, messages, .. } = self.clone();
+        Target { callers, doubtful, messages }
     }
 
     pub(super) fn read(text: &str) -> Result<Self, GdprError> {
@@ -49,7 +55,7 @@ pub(super) async fn enter(context: &Context, run: &Run, scope: Scope<'_>) -> Res
     if run.epoch.is_some() {
         return Ok(());
     }
-    let Target { callers, messages } = scope.target.clone();
+    let Target { callers, doubtful, messages } = scope.target.clone();
     let entry = LedgerEntry {
         schema: 1,
         epoch: 0,
@@ -57,6 +63,7 @@ pub(super) async fn enter(context: &Context, run: &Run, scope: Scope<'_>) -> Res
         case: run.case.clone(),
         run: run.id.clone(),
         callers,
+        doubtful,
         messages,
         cutoff: scope.cutoff,
         at: context.world().now(),

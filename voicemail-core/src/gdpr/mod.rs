@@ -22,6 +22,7 @@ mod forget;
 mod holds;
 mod intake;
 mod ledger;
+mod narrow;
 mod page;
 mod receipt;
 mod register;
@@ -39,7 +40,8 @@ pub use facts::Measured;
 pub(crate) use facts::{Writes, find_open};
 pub use receipt::ReceiptKey;
 pub use replay::Replayed;
-pub(crate) use subject::caller_hashes;
+pub use subject::SoughtCaller;
+pub(crate) use subject::find_caller;
 
 pub(crate) use cases::take_up;
 pub(crate) use chain::ChainHead;

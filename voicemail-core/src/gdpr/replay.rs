@@ -85,13 +85,21 @@ async fn erase_again(gdpr: &Gdpr, entry: &LedgerEntry) -> Result<u64, GdprError>
     let target = entry.target();
     let revive = |found: Option<Run>, now| {
         let mut run = found.unwrap_or_else(|| Run::unknown(&entry.run, &entry.case, entry.at));
-        let changed = run.replay(&target.callers, &target.messages, entry.cutoff, entry.epoch, now);
+        let changed = run.replay(
+            &target.callers,
+            target.doubtful.as_ref(),
+            &target.messages,
+            entry.cutoff,
+            entry.epoch,
+            now,
+        );
         if changed { Decision::Write(run.clone(), run) } else { Decision::Keep(run) }
     };
     let run = context.documents().update(&Key::run(&entry.run), revive).await?;
     register::note(context, &run).await?;
-    for key in target.marks() {
-        add_mark(context, &key, &entry.run, entry.cutoff, run.purge_at.unwrap_or(entry.at)).await?;
+    let times = (entry.cutoff, run.purge_at.unwrap_or(entry.at));
+    for (key, only) in target.marks() {
+        add_mark(context, &key, &entry.run, times, only.as_ref()).await?;
     }
     let scope = Scope { run: &entry.run, target: &target, cutoff: entry.cutoff };
     let before = run.erased + run.late;
@@ -119,6 +127,7 @@ mod tests {
             run: RunId::new(&case, Operation::ForgetMe, 1),
             case,
             callers: Vec::new(),
+            doubtful: None,
             messages: Vec::new(),
             cutoff: Time(1),
             at: Time(1),

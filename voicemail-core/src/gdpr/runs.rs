@@ -43,15 +43,15 @@ pub(super) async fn load_run(context: &Context, run: &RunId) -> Result<Option<Ru
 /// The request's own run from before, the case's open run, or a new one.
 pub(super) async fn find_or_create(gdpr: &Gdpr, wanted: &Wanted) -> Result<Run, GdprError> {
     let context = &gdpr.context;
-    let digest = wanted.subject.digest(context);
+    let digest = wanted.subject.digest(context)?;
     loop {
         let all = list_runs(context, &wanted.case).await?;
-        if let Some(run) = find_by_name(&all, wanted, &digest)? {
+        if let Some(run) = find_by_name(context, &all, wanted)? {
             return Ok(run);
         }
         let mine: Vec<&Run> = all.iter().filter(|run| run.operation == wanted.operation).collect();
         if let Some(open) = mine.iter().find(|run| !run.has_ended() && is_open(run)) {
-            let same = open.subject == digest;
+            let same = wanted.subject.is_of(context, open);
             return if same { Ok((*open).clone()) } else { Err(GdprError::OpenWithOtherConsumers) };
         }
         let number = u32::try_from(mine.len()).unwrap_or(u32::MAX).saturating_add(1);
@@ -62,9 +62,9 @@ pub(super) async fn find_or_create(gdpr: &Gdpr, wanted: &Wanted) -> Result<Run, 
 }
 
 /// The run that a request of this name opened, if it was this very request.
-fn find_by_name(all: &[Run], wanted: &Wanted, digest: &str) -> Result<Option<Run>, GdprError> {
+fn find_by_name(context: &Context, all: &[Run], wanted: &Wanted) -> Result<Option<Run>, GdprError> {
     let opened = || all.iter().filter(|run| wanted.name.opened(run));
-    let same = |run: &&Run| run.operation == wanted.operation && run.subject == digest;
+    let same = |run: &&Run| run.operation == wanted.operation && wanted.subject.is_of(context, run);
     match opened().find(same) {
         Some(run) => Ok(Some(run.clone())),
         None if opened().next().is_some() => Err(GdprError::RequestKeyReused),
@@ -94,14 +94,16 @@ async fn create(
 ) -> Result<Option<Run>, GdprError> {
     let id = RunId::new(&wanted.case, wanted.operation, number);
     let sealed = wanted.subject.seal(context, &id);
+    let Target { callers, doubtful, messages } = wanted.subject.target(context)?;
     let failed = || StoreError::Refused("identifiers can't be sealed".into());
     let run = Run::start(StartRun {
         case: wanted.case.clone(),
         operation: wanted.operation,
         now: context.world().now(),
         window: wanted.window,
-        callers: wanted.subject.callers(context),
-        messages: wanted.subject.messages.clone(),
+        callers,
+        doubtful,
+        messages,
         handling: wanted.handling.clone(),
         subject: digest.to_owned(),
         subject_digest: Some(shown_digest(context, &id, digest)),
@@ -148,8 +150,8 @@ pub(super) async fn schedule(
     target: &Target,
     cutoff: Time,
 ) -> Result<(), StoreError> {
-    let Target { callers, messages } = target.clone();
-    let item = Due::Run { run: run.clone(), stage, callers, messages, cutoff }.at(at);
+    let Target { callers, doubtful, messages } = target.clone();
+    let item = Due::Run { run: run.clone(), stage, callers, messages, doubtful, cutoff }.at(at);
     ensure(context.store(), context.world(), &Key::due(&item), &encode(&item)?).await?;
     context.expect_due(at);
     Ok(())

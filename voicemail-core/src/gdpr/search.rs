@@ -68,20 +68,47 @@ pub(super) fn whole(unreadable: usize) -> Result<(), GdprError> {
 /// All messages of the subject received up to the cutoff.
 pub(super) async fn search(context: &Context, target: &Target, cutoff: Time) -> Result<Search, StoreError> {
     let mut search = Search::default();
-    for caller in &target.callers {
+    for caller in target.all_callers() {
         let prefix = Key::envelopes(caller);
         let keys: Vec<String> = context.store().list(&prefix).try_collect().await?;
         for key in &keys {
             let (Some((mailbox, id)), Some(key)) = (parse_envelope(key), Key::listed(key)) else { continue };
             let Some(bytes) = context.store().get(&key).await? else { continue };
             match decode_envelope(&bytes) {
-                Ok(envelope) => search.take(mailbox, id, caller.clone(), envelope, cutoff),
-                Err(_) => search.unreadable.push((mailbox, id, caller.clone())),
+                Ok(envelope) if target.admits(context, caller, envelope.caller.as_ref()).await? => {
+                    search.take(mailbox, id, caller.clone(), envelope, cutoff);
+                }
+                Err(_) if !is_known_stranger(context, target, caller, &mailbox, id).await? => {
+                    search.unreadable.push((mailbox, id, caller.clone()));
+                }
+                _ => {}
             }
         }
     }
     search_named(context, &target.messages, cutoff, &mut search).await?;
     Ok(search)
+}
+
+/// Whether the index tells of a message without a legible envelope that somebody else left it.
+async fn is_known_stranger(
+    context: &Context,
+    target: &Target,
+    caller: &CallerHash,
+    mailbox: &MailboxId,
+    id: MessageId,
+) -> Result<bool, StoreError> {
+    if target.callers.contains(caller) {
+        return Ok(false);
+    }
+    let index: Option<Index> = match context.documents().load(&Key::index(mailbox)).await {
+        Err(error) if error.is_about_one() => return Ok(false),
+        other => other?,
+    };
+    let entry = index.and_then(|index| index.entries.get(&id).cloned());
+    match entry.filter(|entry| entry.caller_hash == *caller) {
+        Some(entry) => Ok(!target.admits(context, caller, entry.caller.as_ref()).await?),
+        None => Ok(false),
+    }
 }
 
 /// Messages by name, and what was forwarded of them, on and on.

@@ -1,13 +1,19 @@
 //! Data subjects as a request names them, and the hashes under which their messages may be filed.
 //!
 //! Both of the vendor's nestings are read; only `phone` identifies a caller, everything else is counted
-//! as not applicable. Each identifier is echoed exactly as given. Its hashes are those of all its forms
-//! under every rule set ever used. While a run needs them the identifiers are sealed (AES-256-GCM)
-//! under a key derived from the tenant's.
+//! as not applicable. Each identifier is echoed exactly as given. Who it is about is decided by the rule set in force:
+//! its form is a sure hash. Where rule sets of old filed the same person, in this or another spelling, is a doubtful
+//! hash, because they filed strangers there, too (see [`Target`]). While a run needs them the identifiers are
+//! sealed (AES-256-GCM) under a key derived from the tenant's.
+//!
+//! What can go wrong: an identifier that names nobody, or that may mean two people. Both are refused before anything
+//! is done, by their position in the request.
 
 use super::GdprError;
+use super::target::Target;
 use crate::context::Context;
-use crate::model::{CallerHash, CallerId, MessageName, RuleSet, RunId};
+use crate::model::{ByRules, CallerHash, CallerId, MessageName, RuleSet, Run, RunId};
+use crate::store::StoreError;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,10 +24,13 @@ use std::collections::BTreeSet;
 const MOST: usize = 1_000;
 
 /// The consumers of a request.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Subject {
     /// Phone identifiers exactly as given, in their order, each once.
     pub(super) phones: Vec<String>,
+    /// Where each stood among all phones of the request, from 1.
+    positions: Vec<u32>,
+    seen: u32,
     /// How many identifiers were of other kinds.
     pub(super) not_applicable: u32,
     /// Messages that were named, each once.
@@ -31,7 +40,7 @@ pub(super) struct Subject {
 impl Subject {
     /// Reads `consumers`.
     pub(super) fn parse(consumers: &[Value]) -> Result<Self, GdprError> {
-        let mut subject = Self { phones: Vec::new(), not_applicable: 0, messages: Vec::new() };
+        let mut subject = Self::default();
         for consumer in consumers {
             match consumer.get("consumer") {
                 Some(Value::Array(identifiers)) => {
@@ -62,8 +71,10 @@ impl Subject {
             Value::String(phone) if phone.len() > CallerId::MAX_BYTES => Err(invalid("a phone is too long")),
             Value::String(phone) if phone.trim().is_empty() => Err(invalid("a phone is empty")),
             Value::String(phone) => {
+                self.seen = self.seen.saturating_add(1);
                 if !self.phones.contains(phone) {
                     self.phones.push(phone.clone());
+                    self.positions.push(self.seen);
                 }
                 Ok(())
             }
@@ -85,25 +96,96 @@ impl Subject {
         if self.is_empty() { Err(GdprError::NoConsumers) } else { Ok(self) }
     }
 
-    /// All hashes that any of the phones may be filed under.
-    pub(super) fn callers(&self, context: &Context) -> Vec<CallerHash> {
-        let all: BTreeSet<CallerHash> = self.phones.iter().flat_map(|phone| hashes(context, phone)).collect();
-        all.into_iter().collect()
+    /// Refuses identifiers that stand for nobody, and those that may mean two people.
+    pub(super) fn require_clear(&self, context: &Context) -> Result<(), GdprError> {
+        self.require_somebody(context)?;
+        let rules = rules_in_force(context)?;
+        match self.position(|caller| rules.readings(caller).len() > 1) {
+            Some(position) => Err(GdprError::AmbiguousNumber { position }),
+            None => Ok(()),
+        }
     }
 
-    /// Tells one subject from another without holding an identifier: a keyed digest of its phones, by the
-    /// tenant's first rule set, so that it stays the same when rule sets are added.
-    pub(super) fn digest(&self, context: &Context) -> String {
+    /// Refuses identifiers that stand for nobody: under them are the messages of everybody who gave no number.
+    pub(super) fn require_somebody(&self, context: &Context) -> Result<(), GdprError> {
+        let rules = rules_in_force(context)?;
+        match self.position(|caller| rules.normalise(caller).is_none()) {
+            Some(position) => Err(GdprError::CallerWithheld { position }),
+            None => Ok(()),
+        }
+    }
+
+    /// Position of the first phone of a kind in the request, from 1.
+    fn position(&self, is: impl Fn(&CallerId) -> bool) -> Option<u32> {
+        let found =
+            self.phones.iter().position(|phone| CallerId::named(phone).is_some_and(|one| is(&one)))?;
+        Some(self.positions.get(found).copied().unwrap_or_default())
+    }
+
+    /// Whom it is about, by the rule set in force.
+    pub(super) fn target(&self, context: &Context) -> Result<Target, StoreError> {
+        let rules = rules_in_force(context)?;
+        Ok(Target { messages: self.messages.clone(), ..callers(context, &rules, &self.phones) })
+    }
+
+    /// As [`target`](Self::target), by the rule set by which its run was made.
+    pub(super) fn target_of(&self, context: &Context, run: &Run) -> Result<Target, StoreError> {
+        let made_by = run.doubtful.as_ref().and_then(|doubtful| find_rules(context, doubtful.rules));
+        let rules = made_by.map_or_else(|| rules_in_force(context), Ok)?;
+        Ok(Target { messages: self.messages.clone(), ..callers(context, &rules, &self.phones) })
+    }
+
+    /// Tells one subject from another without holding an identifier: a keyed digest of all that its phones may mean by
+    /// the rule set in force, whose number stands before it.
+    pub(super) fn digest(&self, context: &Context) -> Result<String, StoreError> {
+        Ok(self.digest_by(context, &rules_in_force(context)?))
+    }
+
+    fn digest_by(&self, context: &Context, rules: &RuleSet) -> String {
+        format!("r{}.{}", rules.id, self.digest_forms(context, &self.forms(rules)))
+    }
+
+    fn forms(&self, rules: &RuleSet) -> BTreeSet<String> {
+        let read = |phone: &String| {
+            let forms = CallerId::named(phone).map(|caller| rules.readings(&caller)).unwrap_or_default();
+            if forms.is_empty() { vec![phone.clone()] } else { forms }
+        };
+        self.phones.iter().flat_map(read).collect()
+    }
+
+    fn digest_forms(&self, context: &Context, forms: &BTreeSet<String>) -> String {
+        let messages = self.messages.iter().map(|name| format!("message {name}"));
+        let text: Vec<String> = forms.iter().cloned().chain(messages).collect();
+        context.key().tag("subject", text.join("\n").as_bytes())
+    }
+
+    /// As runs were told apart before a digest said by which rule set: by the tenant's first.
+    fn digest_of_before(&self, context: &Context) -> String {
         let identity = context.identity();
+        let first = identity.rule_sets.first();
         let normalise = |phone: &String| {
-            let form =
-                CallerId::named(phone).and_then(|caller| identity.rule_sets.first()?.normalise(&caller));
+            let form = CallerId::named(phone).and_then(|caller| first?.normalise(&caller));
             form.unwrap_or_else(|| phone.clone())
         };
-        let phones: BTreeSet<String> = self.phones.iter().map(normalise).collect();
-        let messages = self.messages.iter().map(|name| format!("message {name}"));
-        let text: Vec<String> = phones.into_iter().chain(messages).collect();
-        context.key().tag("subject", text.join("\n").as_bytes())
+        self.digest_forms(context, &self.phones.iter().map(normalise).collect())
+    }
+
+    /// Whether a run is about this subject, in whatever spelling. It is read by the rule set by which the run was made.
+    pub(super) fn is_of(&self, context: &Context, run: &Run) -> bool {
+        let made_by = run.subject.strip_prefix('r').and_then(|rest| rest.split_once('.'));
+        if let Some((rules, _)) = made_by {
+            let rules = rules.parse().ok().and_then(|id| find_rules(context, id));
+            return rules.is_some_and(|rules| self.digest_by(context, &rules) == run.subject);
+        }
+        // A run of before: its own identifiers say more than its digest, while they are there.
+        let sealed = run.sealed.as_deref().unwrap_or_default();
+        match (Self::open(context, &run.id, sealed), rules_in_force(context)) {
+            (Some(theirs), Ok(rules)) => {
+                let theirs = Self { messages: self.messages.clone(), ..theirs };
+                theirs.forms(&rules) == self.forms(&rules) && theirs.digest_of_before(context) == run.subject
+            }
+            _ => self.digest_of_before(context) == run.subject,
+        }
     }
 
     /// Seals the identifiers for a run.
@@ -127,7 +209,7 @@ impl Subject {
             .open_in_place(nonce, Aad::from(run.as_str().as_bytes()), &mut sealed)
             .ok()?;
         let phones = serde_json::from_slice(opened).ok()?;
-        Some(Self { phones, not_applicable: 0, messages: Vec::new() })
+        Some(Self { phones, ..Self::default() })
     }
 }
 
@@ -138,21 +220,73 @@ pub(super) async fn refresh_rules(context: &Context) -> Result<(), GdprError> {
     if known { Ok(()) } else { Err(GdprError::NewerRules) }
 }
 
-/// Hashes of one phone, under every rule set ever used.
-pub(super) fn hashes(context: &Context, phone: &str) -> BTreeSet<CallerHash> {
-    let Some(caller) = CallerId::named(phone) else { return BTreeSet::new() };
-    let identity = context.identity();
-    let forms = identity.rule_sets.iter().filter_map(|rules| rules.normalise(&caller));
-    forms.map(|form| context.key().hash(&form)).collect()
+/// The rule set that this replica writes by: by it a request is read.
+fn rules_in_force(context: &Context) -> Result<RuleSet, StoreError> {
+    let missing = || StoreError::Unavailable("no rules for numbers are registered yet".into());
+    context.rules_in_force().ok_or_else(missing)
 }
 
-/// All hashes that a caller may be filed under, by the rule sets as they are registered now.
+fn find_rules(context: &Context, id: u32) -> Option<RuleSet> {
+    context.identity().rule_sets.iter().find(|rules| rules.id == id).cloned()
+}
+
+/// Where the phones' messages are filed: surely under their forms by that rule set, and perhaps wherever any rule set
+/// ever used would have filed one of their spellings.
+fn callers(context: &Context, rules: &RuleSet, phones: &[String]) -> Target {
+    let (identity, key) = (context.identity(), context.key());
+    let (mut sure, mut perhaps) = (BTreeSet::new(), BTreeSet::new());
+    for caller in phones.iter().filter_map(|phone| CallerId::named(phone)) {
+        let forms = rules.readings(&caller);
+        let hashes: Vec<CallerHash> = forms.iter().map(|form| key.hash(form)).collect();
+        let spellings = forms.iter().flat_map(|form| RuleSet::spellings(form)).chain(forms.iter().cloned());
+        let spellings = spellings.filter_map(|spelling| CallerId::named(&spelling)).chain([caller.clone()]);
+        // A spelling that is somebody else's by this rule set leads nowhere.
+        for spelling in spellings.filter(|spelling| rules.reads_as(key, spelling, &hashes)) {
+            let filed = identity.rule_sets.iter().filter_map(|rules| rules.normalise(&spelling));
+            perhaps.extend(filed.map(|form| key.hash(&form)));
+        }
+        sure.extend(hashes);
+    }
+    let doubtful = perhaps.difference(&sure).cloned().collect();
+    let doubtful = Some(ByRules { rules: rules.id, callers: doubtful }).filter(|_| !sure.is_empty());
+    Target { callers: sure.into_iter().collect(), doubtful, messages: Vec::new() }
+}
+
+/// Whom one phone of a request or a run means.
+pub(super) fn target_of_phone(context: &Context, phone: &str, run: &Run) -> Result<Target, StoreError> {
+    Subject { phones: vec![phone.to_owned()], ..Subject::default() }.target_of(context, run)
+}
+
+/// Whom a number means that somebody asks for, by the rule sets as they are registered now.
 ///
 /// # Errors
-/// `NewerRules`, or the store's.
-pub(crate) async fn caller_hashes(context: &Context, phone: &str) -> Result<Vec<CallerHash>, GdprError> {
+/// `CallerWithheld`, `NewerRules`, or the store's.
+pub(crate) async fn find_caller(context: &Context, phone: &str) -> Result<SoughtCaller, GdprError> {
     refresh_rules(context).await?;
-    Ok(hashes(context, phone).into_iter().collect())
+    let subject = Subject { phones: vec![phone.to_owned()], positions: vec![1], ..Subject::default() };
+    subject.require_somebody(context)?;
+    Ok(SoughtCaller(subject.target(context)?))
+}
+
+/// A caller whose messages somebody looks for.
+#[derive(Clone, Debug)]
+pub struct SoughtCaller(Target);
+
+impl SoughtCaller {
+    /// Hashes under which the caller's messages may be.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = &CallerHash> {
+        self.0.all_callers()
+    }
+
+    /// Whether a message that is filed under a hash is the caller's.
+    pub(crate) async fn left(
+        &self,
+        context: &Context,
+        filed: &CallerHash,
+        given: Option<&CallerId>,
+    ) -> Result<bool, StoreError> {
+        self.0.admits(context, filed, given).await
+    }
 }
 
 fn sealing_key(context: &Context) -> Option<LessSafeKey> {

@@ -42,7 +42,7 @@ pub(super) async fn undo(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gdpr
         name: RequestName::default(),
         handling: Handling::default(),
     };
-    Ok(answer(context, &wanted, &run, &found))
+    answer(context, &wanted, &run, &found).await
 }
 
 /// The run that this request undid before, the one named, or the case's latest that isn't undone.
@@ -54,10 +54,9 @@ async fn choose(
     subject: &Subject,
 ) -> Result<Run, GdprError> {
     let mut runs = list_runs(context, case).await?;
-    let digest = (!subject.is_empty()).then(|| subject.digest(context));
     let fits = |run: &Run| {
         body.run.as_ref().is_none_or(|named| run.id.as_str() == named)
-            && digest.as_ref().is_none_or(|digest| run.subject == *digest)
+            && (subject.is_empty() || subject.is_of(context, run))
     };
     if let Some(run) = runs.iter().find(|run| name.undid(run)) {
         return if fits(run) { Ok(run.clone()) } else { Err(GdprError::RequestKeyReused) };
@@ -123,7 +122,7 @@ pub(super) async fn lift(
     cutoff: Time,
 ) -> Result<(), GdprError> {
     let keep_until = keep_mark_until(context);
-    for key in target.marks() {
+    for (key, _) in target.marks() {
         set_mark(context, &key, run, MarkState::Undone, Some(keep_until)).await?;
     }
     let search = search(context, target, cutoff).await?;

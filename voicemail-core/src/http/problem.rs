@@ -51,6 +51,8 @@ kinds! {
     IdOutOfTime = "id-out-of-time", BAD_REQUEST, "The Idempotency-Key is too old or too new";
     InvalidAudio = "invalid-audio", BAD_REQUEST, "The audio can't be stored";
     Interrupted = "interrupted", BAD_REQUEST, "The body stopped before its end";
+    CallerWithheld = "caller-withheld", UNPROCESSABLE_ENTITY, "That isn't one person's number";
+    AmbiguousNumber = "ambiguous-number", UNPROCESSABLE_ENTITY, "The number may mean two people";
     InvalidConsumers = "invalid-consumers", BAD_REQUEST, "The data subjects can't be read";
     OtherTenant = "other-tenant", BAD_REQUEST, "The ccid is another tenant's";
     InvalidWindow = "invalid-window", BAD_REQUEST, "The undo window isn't one that is allowed";
@@ -282,6 +284,8 @@ impl From<GdprError> for ApiError {
             GdprError::Store(store) => return store.into(),
             GdprError::InvalidCase => ProblemKind::InvalidName,
             GdprError::NoConsumers | GdprError::InvalidConsumers(_) => ProblemKind::InvalidConsumers,
+            GdprError::CallerWithheld { .. } => ProblemKind::CallerWithheld,
+            GdprError::AmbiguousNumber { .. } => ProblemKind::AmbiguousNumber,
             GdprError::InvalidMessages(_) | GdprError::InvalidField(..) => ProblemKind::InvalidValue,
             GdprError::WindowPastDue => ProblemKind::InvalidWindow,
             GdprError::Decision(crate::model::DecisionError::SamePerson) => ProblemKind::SecondPerson,

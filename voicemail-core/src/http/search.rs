@@ -5,7 +5,7 @@ use super::agents::private;
 use super::extract::{Caller, JsonBody, Searchers};
 use super::times::{check_limit, check_range, parse_time};
 use super::{ApiError, App, ProblemKind};
-use crate::gdpr::caller_hashes;
+use crate::gdpr::find_caller;
 use crate::mailbox::{FoundPage, MessageSearch, SearchBy};
 use crate::model::{AuditAction, AuditSubject, CallerId, MailboxId};
 use axum::extract::State;
@@ -66,7 +66,7 @@ async fn search(
             let short = number.len() <= CallerId::MAX_BYTES && !number.trim().is_empty();
             let invalid = || ApiError::new(ProblemKind::InvalidValue, "caller: write 1 to 6144 bytes");
             let number = Some(number).filter(|_| short).ok_or_else(invalid)?;
-            ("caller", SearchBy::Caller(caller_hashes(&core.context, number).await?))
+            ("caller", SearchBy::Caller(find_caller(&core.context, number).await?))
         }
         (None, Some(from), Some(to)) => {
             let (from, to) = (parse_time("from", from)?, parse_time("to", to)?);

@@ -8,8 +8,8 @@ use super::{Deposited, MailboxError, Remover};
 use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::model::{
-    CallerHash, Envelope, Forwarding, IndexOp, IndexOutcome, MailboxId, Mark, MarkState, MessageId,
-    MessageName, Mwi, NewEntry, RunId, Time,
+    CallerHash, Envelope, Forwarding, IndexOp, IndexOutcome, MailboxId, Mark, MarkState, MarkedRun,
+    MessageId, MessageName, Mwi, NewEntry, RunId, Time,
 };
 use crate::store::patience::delete;
 use crate::store::{Key, StoreError};
@@ -73,11 +73,31 @@ impl<'a> Finisher<'a> {
             false => Key::mark(caller),
         };
         let mut mark: Mark = self.context.documents().load(&first).await?.unwrap_or_default();
+        mark.runs = self.keep_covering(mark.runs, envelope).await?;
         if let Some(origin) = &envelope.forwarded_from {
             let key = Key::message_mark(&MessageName::new(&origin.mailbox, origin.id));
             mark.merge(self.context.documents().load(&key).await?.unwrap_or_default());
         }
         Ok(mark)
+    }
+
+    /// Runs but for those that cover others who are filed under the same hash.
+    async fn keep_covering(
+        &self,
+        runs: BTreeMap<RunId, MarkedRun>,
+        envelope: &Envelope,
+    ) -> Result<BTreeMap<RunId, MarkedRun>, StoreError> {
+        let (mut kept, given) = (BTreeMap::new(), envelope.caller.as_ref());
+        for (run, marked) in runs {
+            let covers = match &marked.only {
+                Some(only) => self.context.is_read_as(only, given, &only.callers).await?,
+                None => true,
+            };
+            if covers {
+                kept.insert(run, marked);
+            }
+        }
+        Ok(kept)
     }
 
     /// A copy stands in its original's history before it is a message: who erases the one finds the other.

@@ -4,7 +4,8 @@
 //! only where to look: what the mailbox's index doesn't show to its owner isn't found.
 
 use super::{MailboxError, Mailboxes, ShownState, views::shown};
-use crate::model::{AudioKey, CallerHash, Entry, MailboxId, MessageId, Time};
+use crate::gdpr::SoughtCaller;
+use crate::model::{AudioKey, Entry, MailboxId, MessageId, Time};
 use crate::store::{Key, parse_envelope};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// What to go by.
 #[derive(Clone, Debug)]
 pub enum SearchBy {
-    /// All hashes that the caller may be filed under.
-    Caller(Vec<CallerHash>),
+    /// The caller, wherever they may be filed.
+    Caller(SoughtCaller),
     /// When the call began.
     Time {
         /// From then on.
@@ -101,11 +102,11 @@ impl Mailboxes {
         let after = search.cursor.as_deref().map(parse_cursor).transpose()?;
         let mut page = FoundPage { messages: Vec::new(), next: None };
         match &search.by {
-            SearchBy::Caller(callers) => {
-                let places = self.places_of(callers).await?;
+            SearchBy::Caller(sought) => {
+                let places = self.places_of(sought).await?;
                 let places =
                     places.into_iter().filter(|place| after.as_ref().is_none_or(|after| place > after));
-                self.gather(places, &search, |entry| callers.contains(&entry.caller_hash), &mut page).await?;
+                self.gather(places, &search, Some(sought), &mut page).await?;
             }
             SearchBy::Time { from, to } => {
                 let start = after.as_ref().map_or(*from, |(_, id)| id.time().max(*from));
@@ -117,7 +118,7 @@ impl Mailboxes {
                         let time = place.1.time();
                         time >= *from && time <= *to && after.is_none_or(|after| place > after)
                     });
-                    self.gather(places, &search, |_| true, &mut page).await?;
+                    self.gather(places, &search, None, &mut page).await?;
                     hour = hour.plus(HOUR);
                 }
             }
@@ -130,16 +131,21 @@ impl Mailboxes {
         &self,
         places: impl Iterator<Item = Place>,
         search: &MessageSearch,
-        wanted: impl Fn(&Entry) -> bool,
+        sought: Option<&SoughtCaller>,
         page: &mut FoundPage,
     ) -> Result<(), MailboxError> {
         let asked = |mailbox: &MailboxId| search.mailbox.as_ref().is_none_or(|asked| asked == mailbox);
         for (mailbox, id) in places.filter(|(mailbox, _)| asked(mailbox)) {
             let entry = match self.entry(&mailbox, id).await {
-                Ok(entry) if wanted(&entry) => entry,
-                Ok(_) | Err(MailboxError::UnknownMailbox | MailboxError::UnknownMessage) => continue,
+                Ok(entry) => entry,
+                Err(MailboxError::UnknownMailbox | MailboxError::UnknownMessage) => continue,
                 Err(error) => return Err(error),
             };
+            if let Some(sought) = sought
+                && !sought.left(&self.context, &entry.caller_hash, entry.caller.as_ref()).await?
+            {
+                continue;
+            }
             if page.messages.len() == search.limit {
                 page.next = page.messages.last().map(|last| format!("{}.{}", last.mailbox, last.id));
                 return Ok(());
@@ -149,9 +155,9 @@ impl Mailboxes {
         Ok(())
     }
 
-    async fn places_of(&self, callers: &[CallerHash]) -> Result<BTreeSet<Place>, MailboxError> {
+    async fn places_of(&self, sought: &SoughtCaller) -> Result<BTreeSet<Place>, MailboxError> {
         let mut places = BTreeSet::new();
-        for caller in callers {
+        for caller in sought.hashes() {
             let prefix = Key::envelopes(caller);
             let mut keys = self.context.store().list(&prefix);
             while let Some(key) = keys.try_next().await? {

@@ -117,6 +117,15 @@ impl fmt::Display for CallerHash {
     }
 }
 
+/// Callers by hash, and the rule set by which a caller as given is read to tell whether it is one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByRules {
+    /// Number of the rule set.
+    pub rules: u32,
+    /// The callers.
+    pub callers: Vec<CallerHash>,
+}
+
 /// The tenant's secret key. Losing it means that erasures find nothing, hence its check value.
 #[derive(Clone)]
 pub struct TenantKey(hmac::Key);

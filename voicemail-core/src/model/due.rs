@@ -3,7 +3,7 @@
 //! Filed as `due/<yyyymmddHHMM>/<kind>.<id>` and never changed, so that any replica can take one up
 //! and a crash leaves it for the next. Names are deterministic where making one twice must do nothing.
 
-use super::{AudioKey, CallerHash, GreetingKey, MailboxId, MessageId, MessageName, RunId, Time};
+use super::{AudioKey, ByRules, CallerHash, GreetingKey, MailboxId, MessageId, MessageName, RunId, Time};
 use serde::{Deserialize, Serialize};
 
 /// A stored due item.
@@ -75,6 +75,9 @@ pub enum Due {
         /// Messages of the run that were named.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         messages: Vec<MessageName>,
+        /// Hashes under which other rule sets may have filed the callers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        doubtful: Option<ByRules>,
         /// Messages received up to then are covered.
         cutoff: Time,
     },
@@ -114,6 +117,8 @@ impl DueItem {
     pub const SCHEMA: u32 = 1;
     /// Items that name messages: a core that doesn't know them would end the run without having looked.
     pub const NAMED: u32 = 2;
+    /// Items with hashes under which strangers are filed, too: a core that doesn't know them would leave messages out.
+    pub const DOUBTFUL: u32 = 3;
 
     /// Key below the tenant's prefix.
     pub fn key(&self) -> String {
@@ -136,8 +141,11 @@ impl Due {
 
     /// At that time.
     pub fn at(self, at: Time) -> DueItem {
-        let names = matches!(&self, Self::Run { messages, .. } if !messages.is_empty());
-        let schema = if names { DueItem::NAMED } else { DueItem::SCHEMA };
+        let schema = match &self {
+            Self::Run { doubtful: Some(doubtful), .. } if !doubtful.callers.is_empty() => DueItem::DOUBTFUL,
+            Self::Run { messages, .. } if !messages.is_empty() => DueItem::NAMED,
+            _ => DueItem::SCHEMA,
+        };
         DueItem { schema, at, due: self }
     }
 }

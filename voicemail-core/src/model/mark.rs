@@ -4,7 +4,7 @@
 //! The handshake of the protocol: a depositor writes, then looks at the mark; a forget writes the mark,
 //! then lists the envelopes. One of the two always sees the other.
 
-use super::{RunId, Time};
+use super::{ByRules, RunId, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -33,6 +33,10 @@ pub struct MarkedRun {
     /// When the entry may be dropped, once the run has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<Time>,
+    /// Covers a message only if its caller as given is read as one of these. Others were filed under the same hash by
+    /// other rule sets, or may mean it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<ByRules>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -71,13 +75,21 @@ impl Mark {
         }
     }
 
-    /// Adds a run; adding one that is there does nothing, whatever its state.
-    pub fn add(&mut self, run: &RunId, cutoff: Time, purge_at: Time) -> bool {
-        if self.runs.contains_key(run) {
-            return false;
+    /// Adds a run; adding one that is there changes nothing but for whom it covers, whatever its state.
+    pub fn add(&mut self, run: &RunId, cutoff: Time, purge_at: Time, only: Option<&ByRules>) -> bool {
+        if let Some(marked) = self.runs.get_mut(run) {
+            let differs = marked.only.as_ref() != only;
+            marked.only = only.cloned();
+            return differs;
         }
-        let marked =
-            MarkedRun { cutoff, purge_at, state: MarkState::Marked, keep_until: None, unknown: Map::new() };
+        let marked = MarkedRun {
+            cutoff,
+            purge_at,
+            state: MarkState::Marked,
+            keep_until: None,
+            only: only.cloned(),
+            unknown: Map::new(),
+        };
         self.runs.insert(run.clone(), marked);
         true
     }

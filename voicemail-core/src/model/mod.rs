@@ -27,7 +27,7 @@ mod time;
 
 pub use audio_ref::{AudioDigest, AudioKey, AudioParts};
 pub use audit::{AuditAction, AuditEvent, AuditSubject};
-pub use caller::{CallerHash, CallerId, CallerTag, TenantKey};
+pub use caller::{ByRules, CallerHash, CallerId, CallerTag, TenantKey};
 pub use due::{Due, DueItem, GreetingStage, RunStage};
 pub use entries::{Entries, Position};
 pub use greeting::{
@@ -38,7 +38,8 @@ pub use index::{Claim, Entry, Envelope, Forwarding, Index, LegalHold, MessageSta
 pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
 pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
 pub use mwi::Mwi;
-pub use numbers::{PrefixRule, RuleSet};
+pub(crate) use numbers::is_somebodys;
+pub use numbers::{PrefixRule, RuleSet, built_in_withheld};
 pub use pin::{Pin, PinAttempt, PinDigest, check_new_pin};
 pub use provisioning::{Group, MailboxSettings, Preferences, User};
 pub use register::RegisterEntry;

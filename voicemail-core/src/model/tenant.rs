@@ -81,6 +81,8 @@ pub struct Opening<'a> {
     pub number_region: &'a str,
     /// The tenant's own prefixes.
     pub prefixes: &'a [NumberPrefix],
+    /// What its networks send for nobody, beside what is built in.
+    pub withheld: &'a [String],
     /// This cluster.
     pub cluster: &'a str,
     /// The region that it serves.
@@ -133,15 +135,16 @@ impl TenantDocument {
             registration.unknown = before.unknown;
         }
         self.clusters.insert(opening.cluster.into(), registration);
-        self.register_rules(opening.number_region, opening.prefixes);
+        self.register_rules(opening);
         true
     }
 
     /// Two clusters may write by different rules, and one may go back to rules of old: each stands here once.
-    fn register_rules(&mut self, region: &str, prefixes: &[NumberPrefix]) {
-        if !self.rule_sets.iter().any(|rules| rules.is_for(region, prefixes)) {
+    fn register_rules(&mut self, opening: &Opening<'_>) {
+        let Opening { number_region, prefixes, withheld, .. } = opening;
+        if !self.rule_sets.iter().any(|rules| rules.is_for(number_region, prefixes, withheld)) {
             let last = self.rule_sets.iter().map(|rules| rules.id).max().unwrap_or(0);
-            self.rule_sets.push(RuleSet::new(last + 1, region, prefixes));
+            self.rule_sets.push(RuleSet::new(last + 1, number_region, prefixes, withheld));
         }
     }
 }
@@ -165,6 +168,7 @@ mod tests {
             master: "main",
             number_region: region,
             prefixes,
+            withheld: &[],
             cluster,
             region: "main",
         };
@@ -222,6 +226,7 @@ mod tests {
             master: "eu",
             number_region: "GB",
             prefixes: &[],
+            withheld: &[],
             cluster: "one",
             region: "eu",
         }

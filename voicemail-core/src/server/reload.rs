@@ -80,6 +80,7 @@ fn apply(state: &State, new: TenantConfig) -> Result<bool, ServeError> {
         reception: new.reception,
         default_number_region: new.default_number_region,
         number_prefixes: new.number_prefixes,
+        withheld_callers: new.withheld_callers,
         caller_tag: new.caller_tag,
         browser_origins: new.browser_origins,
         limits: LimitsConfig { header_time: current.limits.header_time, ..new.limits },

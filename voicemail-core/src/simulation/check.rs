@@ -158,7 +158,7 @@ fn check_run(
     if !run.has_ended() {
         return Err(format!("{case} ends as {:?}", run.state));
     }
-    if run.sealed.is_some() || !run.callers.is_empty() {
+    if run.remembers() {
         return Err(format!("{case} has ended and still knows its subject"));
     }
     if run.state == RunState::Purged {

@@ -88,6 +88,7 @@ pub(crate) fn config() -> TenantConfig {
         }],
         default_number_region: "GB".into(),
         number_prefixes: Vec::new(),
+        withheld_callers: Vec::new(),
         caller_tag: crate::config::CallerTagging::default(),
         upload_buffer_mib: 64,
         gdpr: crate::config::GdprConfig::default(),
@@ -111,7 +112,7 @@ fn two_regions(region: &str) -> TenantConfig {
 }
 
 fn make_context(store: Arc<dyn Store>, other: Arc<dyn Store>, region: &str, world: World) -> Context {
-    let rules = RuleSet::new(1, "GB", &[]);
+    let rules = RuleSet::new(1, "GB", &[], &[]);
     let identity = Identity { store_id: "s".into(), rule_sets: vec![rules] };
     let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store)), ("s".to_owned(), other)]);
     Context::new(two_regions(region), identity, key(), store, regions, world)

@@ -6,6 +6,7 @@ mod exports;
 mod holds;
 mod limitations;
 mod messages;
+mod numbers;
 mod receipts;
 mod regions;
 mod request_names;

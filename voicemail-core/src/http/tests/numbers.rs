@@ -69,7 +69,7 @@ async fn a_withheld_caller_shows_no_caller_and_is_filed_as_withheld() {
 async fn a_search_waits_for_an_upgrade_when_a_newer_version_files_by_its_own_rules() {
     let api = Api::start().await;
     let newer =
-        String::from_utf8_lossy(&api.store.dump()["tenant"]).replace("\"algorithm\":2", "\"algorithm\":9");
+        String::from_utf8_lossy(&api.store.dump()["tenant"]).replace("\"algorithm\":3", "\"algorithm\":9");
     let key = crate::store::Key::tenant();
     let found = api.store.load(&key).await.unwrap().unwrap();
     api.store.replace(&key, Some(&found.revision), newer.into()).await.unwrap();

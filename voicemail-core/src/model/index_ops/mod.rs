@@ -24,6 +24,8 @@ impl Index {
             IndexOp::Insert(new) => self.insert(new),
             IndexOp::Flag { run, purge_at, messages } => self.flag(run, *purge_at, messages, now),
             IndexOp::ClearFlags { run } => self.clear_flags(run, now),
+            IndexOp::Unflag { run, messages } => self.clear_flags_where(run, now, |id| messages.contains(id)),
+            IndexOp::Refile { id, caller, audio, new_audio } => self.refile(*id, caller, audio, new_audio),
             IndexOp::BeginDelete { id, caller, audio, only_expired, only_visible } => {
                 let allowed = |entry: &Entry| {
                     entry.legal_hold.is_none()
@@ -90,8 +92,17 @@ impl Index {
     }
 
     fn clear_flags(&mut self, run: &RunId, now: Time) -> (bool, IndexOutcome) {
+        self.clear_flags_where(run, now, |_| true)
+    }
+
+    fn clear_flags_where(
+        &mut self,
+        run: &RunId,
+        now: Time,
+        of: impl Fn(&MessageId) -> bool,
+    ) -> (bool, IndexOutcome) {
         let mut touched = 0;
-        for (_, entry) in self.entries.iter_mut() {
+        for (_, entry) in self.entries.iter_mut().filter(|(id, _)| of(id)) {
             if entry.forget.remove(run).is_some() {
                 touched += 1;
                 if entry.forget.is_empty() {
@@ -100,6 +111,26 @@ impl Index {
             }
         }
         (touched > 0, IndexOutcome::Touched(touched))
+    }
+
+    /// One that an erasure covers under its old hash stays: the erasure is about it until it is taken back.
+    fn refile(
+        &mut self,
+        id: MessageId,
+        caller: &CallerHash,
+        audio: &AudioKey,
+        new_audio: &AudioKey,
+    ) -> (bool, IndexOutcome) {
+        match self.entries.get_mut(&id) {
+            Some(entry) if entry.audio == *new_audio => (false, IndexOutcome::Done),
+            Some(entry) if entry.is(caller, audio) && entry.is_visible() => {
+                entry.caller_hash = CallerHash::withheld();
+                entry.caller = None;
+                entry.audio = new_audio.clone();
+                (true, IndexOutcome::Done)
+            }
+            _ => (false, IndexOutcome::NotFound),
+        }
     }
 
     fn begin_delete(

@@ -66,6 +66,24 @@ pub enum IndexOp {
         /// The run.
         run: RunId,
     },
+    /// A run's flags go from messages that turned out to be somebody else's; clocks run on from where they stood.
+    Unflag {
+        /// The run.
+        run: RunId,
+        /// The messages.
+        messages: BTreeSet<MessageId>,
+    },
+    /// A message is filed anew: its caller gave no number, which the rules of its time didn't know.
+    Refile {
+        /// The message.
+        id: MessageId,
+        /// Only if it is this caller's …
+        caller: CallerHash,
+        /// … with this audio.
+        audio: AudioKey,
+        /// Where its audio is now.
+        new_audio: AudioKey,
+    },
     /// X1: out of lists and counts.
     BeginDelete {
         /// The message.

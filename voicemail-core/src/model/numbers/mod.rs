@@ -1,20 +1,22 @@
 //! Number normalisation: from a caller as the network gave it to one form for all spellings.
 //!
-//! Flow: [`RuleSet::normalise`] reads the text ([`reading`]), applies the tenant's own prefixes, then the
-//! national plan, and gives E.164; what is no number is kept as text; a withheld caller gives nothing. A
-//! rule set is never changed and never dropped: messages are filed under the hash of what it gave, and an
-//! erasure hashes its subject under every rule set that the tenant ever used.
+//! Flow: [`RuleSet::normalise`] reads the text, applies the tenant's own prefixes, then the national plan, and gives E.164;
+//! what is no number is kept as text; a withheld caller gives nothing. [`RuleSet::readings`] gives every form that the text
+//! may mean: a number without its plus may be one at home and one abroad. A rule set is never changed and never
+//! dropped, nor is an algorithm: messages are filed under the hash of what it gave, and an erasure looks under every
+//! rule set that the tenant ever used.
 //!
 //! What can go wrong: a rule set of a newer version. It can't be carried out here, and whoever searches
 //! must say so ([`RuleSet::is_known`]).
 
 mod first;
-mod plan;
-mod reading;
+mod nobody;
+mod second;
+mod third;
 
-use super::CallerId;
+use super::{CallerHash, CallerId, TenantKey};
 use crate::config::NumberPrefix;
-use reading::Reading;
+use nobody::{NUMBERS, WORDS, digits_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -24,13 +26,16 @@ use serde_json::{Map, Value};
 pub struct RuleSet {
     /// Number of the rule set within the tenant, from 1.
     pub id: u32,
-    /// Version of the algorithm: 1 knew neither prefixes nor withheld spellings.
+    /// Version of the algorithm: 1 knew neither prefixes nor withheld spellings, 2 one reading of each number.
     pub algorithm: u32,
     /// ISO 3166 region by which national numbers are read.
     pub default_region: String,
     /// The tenant's own prefixes; the first that fits applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<PrefixRule>,
+    /// What this tenant's networks send for nobody, beside what is built in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<String>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -53,27 +58,25 @@ pub struct PrefixRule {
     pub unknown: Map<String, Value>,
 }
 
-/// How often a reading may change before it is taken as it is; one more than any text is known to need.
-const MOST_READINGS: usize = 5;
-
 impl RuleSet {
     /// The algorithm that this program writes with.
-    pub const ALGORITHM: u32 = 2;
+    pub const ALGORITHM: u32 = 3;
 
     /// The rule set that a configuration asks for.
-    pub fn new(id: u32, region: &str, prefixes: &[NumberPrefix]) -> Self {
+    pub fn new(id: u32, region: &str, prefixes: &[NumberPrefix], withheld: &[String]) -> Self {
         Self {
             id,
             algorithm: Self::ALGORITHM,
             default_region: region.to_owned(),
             prefixes: prefixes.iter().map(PrefixRule::from).collect(),
+            withheld: withheld.to_vec(),
             unknown: Map::new(),
         }
     }
 
     /// Whether this is what a configuration asks for, whatever its number.
-    pub fn is_for(&self, region: &str, prefixes: &[NumberPrefix]) -> bool {
-        *self == Self::new(self.id, region, prefixes)
+    pub fn is_for(&self, region: &str, prefixes: &[NumberPrefix], withheld: &[String]) -> bool {
+        *self == Self::new(self.id, region, prefixes, withheld)
     }
 
     /// Whether this program can carry it out: a newer version may have added to it.
@@ -89,36 +92,53 @@ impl RuleSet {
         }
     }
 
-    /// One form for all spellings of a caller: E.164 where it is a number, else text. `None`: withheld.
+    /// One form for all spellings of a caller, under which it is filed: E.164 where it is a number, else text. `None`:
+    /// withheld.
     pub fn normalise(&self, caller: &CallerId) -> Option<String> {
-        if self.algorithm == 1 {
-            return Some(first::normalise(&self.default_region, caller.reveal()));
+        match self.algorithm {
+            1 => Some(first::normalise(&self.default_region, caller.reveal())),
+            2 => second::normalise(self, caller.reveal()),
+            _ => third::forms(self, caller.reveal()).into_iter().next(),
         }
-        let mut form = self.read(caller.reveal())?;
-        for _ in 0..MOST_READINGS {
-            let again = self.read(&form)?;
-            if again == form {
-                break;
-            }
-            form = again;
-        }
-        Some(form)
     }
 
-    fn read(&self, text: &str) -> Option<String> {
-        match reading::read(text) {
-            Reading::Withheld => None,
-            Reading::Text(text) => Some(text),
-            Reading::Dialled(dialled) => {
-                Some(plan::to_e164(self, &dialled).unwrap_or_else(|| dialled.compact()))
-            }
+    /// Whether the caller's text may mean one of these callers.
+    pub fn reads_as(&self, key: &TenantKey, caller: &CallerId, callers: &[CallerHash]) -> bool {
+        self.readings(caller).iter().any(|form| callers.contains(&key.hash(form)))
+    }
+
+    /// Other spellings of a form that rule sets of old or a deposit without its plus may have filed it under.
+    pub fn spellings(form: &str) -> Vec<String> {
+        third::spellings(form)
+    }
+
+    /// Every form that the caller's text may mean, the one that it is filed under first; none for a withheld one.
+    pub fn readings(&self, caller: &CallerId) -> Vec<String> {
+        match self.algorithm {
+            1 | 2 => self.normalise(caller).into_iter().collect(),
+            _ => third::forms(self, caller.reveal()),
         }
     }
 }
 
-/// Whether a text is one of the ways in which networks say that the caller gave no number.
+/// Whether a text is one of the ways in which networks say that the caller gave no number, wherever it was sent.
 pub(super) fn is_withheld(text: &str) -> bool {
-    reading::read(text) == Reading::Withheld
+    third::is_nobody(text)
+}
+
+/// Whether a text could be somebody's number: what a tenant counts as nobody must not.
+pub(crate) fn is_somebodys(rules: &RuleSet, text: &str) -> bool {
+    let bare = digits_of(text);
+    let with_plus = bare.as_ref().map(|digits| format!("+{digits}"));
+    [Some(text.to_owned()), bare, with_plus]
+        .into_iter()
+        .flatten()
+        .any(|text| third::is_number_of_a_plan(rules, &text))
+}
+
+/// What is built in, for the page that lists it: words, and numbers.
+pub fn built_in_withheld() -> (&'static [&'static str], &'static [&'static str]) {
+    (WORDS, NUMBERS)
 }
 
 impl From<&NumberPrefix> for PrefixRule {

@@ -152,6 +152,7 @@ mod tests {
             now: RECEIVED,
             window: Duration::from_secs(86_400),
             callers: Vec::new(),
+            doubtful: None,
             messages: Vec::new(),
             handling,
             subject: String::new(),

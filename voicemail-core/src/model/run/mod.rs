@@ -19,7 +19,7 @@ pub use progress::{CopyKeeper, RegionProgress, Residual};
 pub use receipt::{Receipt, SignedReceipt};
 pub use request_name::RequestName;
 
-use super::{CallerHash, CaseId, MailboxId, MessageName, PurgeItem, RunId, Time};
+use super::{ByRules, CallerHash, CaseId, MailboxId, MessageName, PurgeItem, RunId, Time};
 use crate::broken::{self, Broken};
 use crate::gdpr_api::{Operation, RunState};
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,10 @@ pub struct Run {
     pub purge_at: Option<Time>,
     /// All callers of the subject; emptied at the end.
     pub callers: Vec<CallerHash>,
+    /// Hashes under which other rule sets may have filed the callers, beside strangers; emptied at the end. Runs of before
+    /// such hashes were told apart have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubtful: Option<ByRules>,
     /// Messages of the subject that were named, and their copies; emptied at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<MessageName>,
@@ -142,6 +146,8 @@ pub struct StartRun {
     pub window: Duration,
     /// Callers of the subject.
     pub callers: Vec<CallerHash>,
+    /// Hashes under which other rule sets may have filed them.
+    pub doubtful: Option<ByRules>,
     /// Messages that were named.
     pub messages: Vec<MessageName>,
     /// What people asked.
@@ -175,6 +181,7 @@ impl Run {
             cutoff: export.then_some(start.now),
             purge_at: None,
             callers: start.callers,
+            doubtful: start.doubtful,
             messages: start.messages,
             subject: start.subject,
             subject_digest: start.subject_digest,
@@ -305,11 +312,25 @@ impl Run {
         }
         self.state = to;
         self.ended_at = Some(now);
+        self.forget_subject();
+        self.touched.clear();
+        true
+    }
+
+    /// From now on nothing in it says whom it was about.
+    pub fn forget_subject(&mut self) {
         self.sealed = None;
         self.callers.clear();
         self.messages.clear();
-        self.touched.clear();
-        true
+        if let Some(doubtful) = &mut self.doubtful {
+            doubtful.callers.clear();
+        }
+    }
+
+    /// Whether it still says whom it is about.
+    pub fn remembers(&self) -> bool {
+        let doubtful = self.doubtful.as_ref().is_some_and(|doubtful| !doubtful.callers.is_empty());
+        self.sealed.is_some() || !self.callers.is_empty() || !self.messages.is_empty() || doubtful
     }
 
     /// Whether nothing more will happen to it but the passes after the end.

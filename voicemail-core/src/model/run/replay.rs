@@ -2,7 +2,7 @@
 
 use super::{Handling, RequestName, Run, StartRun};
 use crate::gdpr_api::{Operation, RunState};
-use crate::model::{CallerHash, CaseId, MessageName, RunId, Time};
+use crate::model::{ByRules, CallerHash, CaseId, MessageName, RunId, Time};
 use std::time::Duration;
 
 impl Run {
@@ -15,6 +15,7 @@ impl Run {
             now: at,
             window: Duration::ZERO,
             callers: Vec::new(),
+            doubtful: None,
             messages: Vec::new(),
             handling: Handling::default(),
             subject: String::new(),
@@ -28,6 +29,7 @@ impl Run {
     pub fn replay(
         &mut self,
         callers: &[CallerHash],
+        doubtful: Option<&ByRules>,
         messages: &[MessageName],
         cutoff: Time,
         epoch: u64,
@@ -38,6 +40,7 @@ impl Run {
         }
         self.state = RunState::Purging;
         (self.callers, self.messages) = (callers.to_vec(), messages.to_vec());
+        self.doubtful = doubtful.cloned();
         (self.by_number, self.by_message) = (!callers.is_empty(), !messages.is_empty());
         self.sealed = None;
         self.cutoff = Some(cutoff);

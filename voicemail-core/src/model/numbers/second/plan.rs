@@ -1,11 +1,12 @@
-//! Dialled digits become E.164: first by the tenant's own prefixes, then by the national plan.
+//! Dialled digits become E.164: first by the tenant's own prefixes, then by the national plan. Part of algorithm 2,
+//! which never changes.
 //!
 //! A prefix that leads to nothing in the plan isn't applied, so that the result never depends on how often
 //! a number was normalised. Lengths are checked, assigned ranges hardly: the plans that are built in are
 //! older than the newest ranges, and a number must be one caller in all its spellings.
 
-use super::RuleSet;
 use super::reading::Dialled;
+use crate::model::RuleSet;
 use phonenumber::country::{Id, Source};
 
 /// Digits of a number with its country code (E.164; the shortest in use have 7).
