@@ -6,7 +6,7 @@
 use crate::api::CONSUMERS_LABEL;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use voicemail_core::gdpr_api::GdprBody;
+use voicemail_core::gdpr_api::{GdprBody, read_input};
 
 /// Key of the Secret: the vendor's script's input file.
 pub const INPUT: &str = "input.json";
@@ -60,9 +60,7 @@ pub fn read_consumers(secret: Option<&Secret>, name: &str, case: &str) -> Result
     let fault = |fault: String| Unusable::NotReadable { name: name.into(), fault };
     let input = secret.data.as_ref().and_then(|data| data.get(INPUT));
     let input = input.ok_or_else(|| fault("is missing".into()))?;
-    let body: GdprBody = serde_json::from_slice(&input.0).map_err(|error| {
-        fault(format!("is not as expected at line {}, column {}", error.line(), error.column()))
-    })?;
+    let body = read_input(&input.0).map_err(|error| fault(error.to_string()))?;
     if body.caseid != case {
         return Err(Unusable::OtherCase(name.into()));
     }
@@ -111,6 +109,12 @@ mod tests {
             reason(Some(&secret("true", r#"{"caseid":"8","consumers":[{}]}"#))),
             "ConsumersOfAnotherCase"
         );
+    }
+
+    #[test]
+    fn an_input_with_a_byte_order_mark_is_read() {
+        let marked = secret("true", &format!("\u{FEFF}{INPUT_JSON}"));
+        assert_eq!(read_consumers(Some(&marked), "c", "7").unwrap().caseid, "7");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) async fn list(gdpr: &Gdpr, filter: &CaseFilter) -> Result<CasePage, G
     let mut keys = context.store().list("gdpr/");
     while let Some(key) = keys.try_next().await? {
         let Some(case) = key.split('/').nth(1).filter(|_| is_run(&key)) else { continue };
-        if last.as_deref().is_some_and(|last| case <= last) {
+        if last.as_deref().is_some_and(|last| !follows(case, last)) {
             continue;
         }
         if page.cases.len() == filter.limit {
@@ -65,6 +65,13 @@ pub(super) async fn list(gdpr: &Gdpr, filter: &CaseFilter) -> Result<CasePage, G
         }
     }
     Ok(page)
+}
+
+/// Whether a case comes after another one, as their runs' keys are listed: there a slash stands behind each name, which
+/// sorts behind a dash and a dot and before a digit.
+fn follows(case: &str, other: &str) -> bool {
+    let as_listed = |name: &str| format!("{name}/");
+    as_listed(case) > as_listed(other)
 }
 
 async fn list_runs_at(context: &Context, case: &str) -> Result<Vec<Run>, GdprError> {

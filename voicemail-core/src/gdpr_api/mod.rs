@@ -5,11 +5,13 @@
 //! People decide about it by `POST …/cases/{caseid}/{approve|deny|extend|cancel}`.
 //! Answers to a POST echo the identifiers that the caller itself sent; a case view never holds one.
 
+mod input;
 mod ledger;
 mod packed;
 mod request;
 mod run;
 
+pub use input::{InputError, read_input};
 pub use ledger::{LedgerHead, LedgerLink, LedgerText, LedgerView, PublicKey};
 pub use packed::{LEDGER_FILE, LEDGER_HEAD, unpack_ledger};
 

@@ -1,6 +1,6 @@
 //! How the command signs in: a user's token as it is, or a client's, for which the authorisation server gives one.
 
-use super::client::{lost, plain_client};
+use super::client::{lost, plain_client, require_https};
 use super::{Arguments, Failure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -41,7 +41,8 @@ fn split(given: &str, id: Option<String>) -> Result<(String, String), Failure> {
 async fn fetch_token(arguments: &Arguments, id: &str, secret: &str) -> Result<String, Failure> {
     let base = std::env::var("GWS_URL")
         .map_err(|_| Failure::Usage("-c: set GWS_URL to the authorisation server"))?;
-    let (base, http) = (base.trim_end_matches('/'), plain_client(arguments)?);
+    let base = require_https(base.trim_end_matches('/'), "the authorisation server (GWS_URL)")?;
+    let http = plain_client(arguments)?;
     let found = http.get(format!("{base}/.well-known/openid-configuration")).send().await.map_err(lost)?;
     let described: Value = match found.status().is_success() {
         true => found.json().await.map_err(lost)?,
@@ -49,6 +50,7 @@ async fn fetch_token(arguments: &Arguments, id: &str, secret: &str) -> Result<St
     };
     let standard = format!("{base}/auth/v3/oauth/token");
     let endpoint = described["token_endpoint"].as_str().unwrap_or(&standard);
+    let endpoint = require_https(endpoint, "the authorisation server's token_endpoint")?;
     let mut form = vec![("grant_type", "client_credentials".to_owned())];
     for (field, variable) in [("scope", "GWS_SCOPE"), ("resource", "GWS_RESOURCE")] {
         form.extend(std::env::var(variable).ok().map(|value| (field, value)));

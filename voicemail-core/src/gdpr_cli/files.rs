@@ -1,10 +1,11 @@
 //! What the command reads and leaves: the input, `output.json`, exported media, `execution.log`.
 
 use super::Failure;
-use crate::gdpr_api::GdprBody;
+use crate::gdpr_api::{self, GdprBody};
 use serde_json::{Value, json};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 fn fault(path: &Path) -> impl Fn(std::io::Error) -> Failure {
@@ -15,11 +16,26 @@ fn fault(path: &Path) -> impl Fn(std::io::Error) -> Failure {
 pub(super) fn read_input(given: &Path) -> Result<GdprBody, Failure> {
     let file = if given.is_dir() { given.join("input.json") } else { given.to_owned() };
     let text = fs::read(&file).map_err(fault(&file))?;
-    serde_json::from_slice(&text).map_err(|error| {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        Failure::Local(format!("{}: it isn't as expected at {place}", file.display()))
-    })
+    gdpr_api::read_input(&text).map_err(|error| Failure::Local(format!("{} {error}", file.display())))
 }
+
+/// What stands here names people: nobody else on this machine may read it.
+fn create(path: &Path) -> Result<File, Failure> {
+    let mut options = OpenOptions::new();
+    let file =
+        options.create(true).write(true).truncate(true).mode(PRIVATE).open(path).map_err(fault(path))?;
+    restrict(&file, path)?;
+    Ok(file)
+}
+
+/// A file of before, too.
+fn restrict(file: &File, path: &Path) -> Result<(), Failure> {
+    file.set_permissions(fs::Permissions::from_mode(PRIVATE)).map_err(fault(path))
+}
+
+const PRIVATE: u32 = 0o600;
+/// Names the run whose recordings stand in the folder.
+const RUN_FILE: &str = "run.txt";
 
 /// The output folder, and its log.
 pub(super) struct Output {
@@ -30,9 +46,11 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
-        fs::create_dir_all(folder).map_err(fault(folder))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(fault(folder))?;
         let path = folder.join("execution.log");
-        let log = OpenOptions::new().create(true).append(true).open(&path).map_err(fault(&path))?;
+        let mut options = OpenOptions::new();
+        let log = options.create(true).append(true).mode(PRIVATE).open(&path).map_err(fault(&path))?;
+        restrict(&log, &path)?;
         let bar = std::io::stderr().is_terminal().then(indicatif::ProgressBar::new_spinner);
         Ok(Self { folder: folder.to_owned(), log, bar })
     }
@@ -51,10 +69,51 @@ impl Output {
         }
     }
 
+    /// Takes the folder for the recordings of a run. One that holds another run's would hand one person's out with the
+    /// other's.
+    pub(super) fn claim(&self, run: &str) -> Result<(), Failure> {
+        let other = match self.owner()? {
+            Some(owner) if owner == run => return Ok(()),
+            Some(owner) => format!("the recordings of run {owner}"),
+            None if self.holds_recordings()? => "recordings of a run that it doesn't name".to_owned(),
+            None => {
+                let path = self.folder.join(RUN_FILE);
+                return writeln!(create(&path)?, "{run}").map_err(fault(&path));
+            }
+        };
+        Err(Failure::Local(format!(
+            "{} holds {other}: name another folder (-o) for run {run}",
+            self.folder.display()
+        )))
+    }
+
+    /// Whose recordings stand here: as we wrote it, or as an archive of a former release says.
+    fn owner(&self) -> Result<Option<String>, Failure> {
+        let read = |name: &str| {
+            let path = self.folder.join(name);
+            match fs::read_to_string(&path) {
+                Ok(text) => Ok(Some(text)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(fault(&path)(error)),
+            }
+        };
+        if let Some(text) = read(RUN_FILE)? {
+            return Ok(Some(text.trim().to_owned()));
+        }
+        let manifest = read("manifest.json")?.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        Ok(manifest.and_then(|manifest| manifest["run"].as_str().map(str::to_owned)))
+    }
+
+    fn holds_recordings(&self) -> Result<bool, Failure> {
+        let entries = fs::read_dir(&self.folder).map_err(fault(&self.folder))?;
+        let is_one = |name: std::ffi::OsString| Path::new(&name).extension().is_some_and(|end| end == "wav");
+        Ok(entries.flatten().any(|entry| is_one(entry.file_name())))
+    }
+
     pub(super) fn write_answer(&self, answer: &Value) -> Result<(), Failure> {
         let path = self.folder.join("output.json");
         let text = serde_json::to_string_pretty(answer).map_err(|error| Failure::Local(error.to_string()))?;
-        fs::write(&path, text + "\n").map_err(fault(&path))
+        create(&path)?.write_all((text + "\n").as_bytes()).map_err(fault(&path))
     }
 
     /// A file for the archive, which is gone afterwards.
@@ -73,10 +132,54 @@ impl Output {
             if name.components().count() != 1 || name.file_name().is_none() {
                 return Err(Failure::Local("the archive holds a path, which was not unpacked".into()));
             }
-            let mut file = File::create(self.folder.join(&name)).map_err(&broken)?;
+            let mut file = create(&self.folder.join(&name))?;
             std::io::copy(&mut entry, &mut file).map_err(&broken)?;
             media += u64::from(name.extension().is_some_and(|extension| extension == "wav"));
         }
         Ok(media)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(folder: &Path) -> Output {
+        Output::open(folder).unwrap()
+    }
+
+    #[test]
+    fn a_folder_with_recordings_of_one_run_takes_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("out");
+        output(&place).claim("c/exportme.1").unwrap();
+        output(&place).claim("c/exportme.1").unwrap();
+        let error = output(&place).claim("d/exportme.1").unwrap_err().to_string();
+        assert!(error.contains("c/exportme.1") && error.contains("d/exportme.1"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_of_a_former_release_is_known_by_its_manifest_and_one_without_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.wav"), "RIFF").unwrap();
+        assert!(output(folder.path()).claim("c/exportme.1").is_err());
+        fs::write(folder.path().join("manifest.json"), r#"{"run":"c/exportme.1"}"#).unwrap();
+        output(folder.path()).claim("c/exportme.1").unwrap();
+        assert!(output(folder.path()).claim("c/exportme.2").is_err());
+    }
+
+    #[test]
+    fn nobody_else_may_read_what_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("out");
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("output.json"), "of before").unwrap();
+        let output = output(&place);
+        output.write_answer(&json!({})).unwrap();
+        output.claim("c/exportme.1").unwrap();
+        for name in ["output.json", "execution.log", RUN_FILE] {
+            let mode = fs::metadata(place.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, PRIVATE, "{name}");
+        }
     }
 }

@@ -40,6 +40,9 @@ async fn exercise(
     let answer = tenant.post(operation.segment(), body).await?;
     let mut answer: GdprAnswer = answer.json().await.map_err(lost)?;
     tell_run(output, "accepted", &answer.run)?;
+    if operation == Operation::ExportMe && !body.dry_run {
+        output.claim(&answer.run.id)?;
+    }
     let waits = arguments.wait || operation == Operation::ExportMe;
     if waits && !body.dry_run {
         answer.run = follow(&tenant, arguments, &answer.caseid, answer.run, output).await?;

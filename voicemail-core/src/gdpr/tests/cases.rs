@@ -223,3 +223,31 @@ async fn the_register_keeps_what_was_received_due_decided_and_done() {
         []
     );
 }
+
+#[tokio::test]
+async fn every_case_is_listed_whatever_its_name_and_however_small_the_pages() {
+    let names = [
+        "DSR-7", "DSR-7-2", "DSR-7.1", "DSR-7/3", "DSR-70", "DSR-7A", "dsr-7", "7", "7-", "7 a", "7#1",
+        "é-1", "é",
+    ];
+    let site = Site::in_memory().await;
+    for name in names {
+        site.core.gdpr.export(body(name, Some(CALLER), 0)).await.unwrap();
+    }
+    for limit in 1..=names.len() {
+        let (mut listed, mut cursor) = (Vec::new(), None);
+        loop {
+            let filter = CaseFilter { cursor, limit, ..CaseFilter::default() };
+            let page = site.core.gdpr.cases(&filter).await.unwrap();
+            listed.extend(page.cases.into_iter().map(|case| case.caseid));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let mut expected = names.map(str::to_owned).to_vec();
+        expected.sort();
+        listed.sort();
+        assert_eq!(listed, expected, "pages of {limit}");
+    }
+}
