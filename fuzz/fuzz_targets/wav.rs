@@ -10,7 +10,7 @@ fn read(data: &[u8], piece: usize) -> Result<u64, String> {
         parser.push(chunk).map_err(|error| error.to_string())?;
     }
     assert_eq!(parser.seen(), data.len() as u64);
-    parser.finish().map_err(|error| error.to_string())
+    parser.finish().map(|facts| facts.duration_ms).map_err(|error| error.to_string())
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -20,6 +20,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(whole.is_ok(), cut.is_ok(), "{whole:?} {cut:?}");
     if let (Ok(whole), Ok(cut)) = (whole, cut) {
         assert_eq!(whole, cut);
-        assert!(whole <= 180_000);
+        // The last block may be filled up.
+        assert!(whole <= 200_000);
     }
 });

@@ -200,7 +200,7 @@ impl Tenant {
         };
         let admitted = self.core.mailboxes.admit(request).await.unwrap();
         let info = Arc::new(OnceLock::new());
-        let known = RecordingInfo { duration_ms: 1_000, size: size as u64, digest: AudioDigest("00".into()) };
+        let known = RecordingInfo::plain(1_000, size as u64, AudioDigest("00".into()));
         info.set(known).unwrap();
         let chunk = Bytes::from(vec![0xd5; size.min(1 << 20)]);
         let chunks = (0..size.div_ceil(1 << 20)).map(move |_| Ok(chunk.clone()));

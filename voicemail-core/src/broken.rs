@@ -17,6 +17,8 @@ pub(crate) enum Broken {
     NoLookAfterFlagging,
     /// D3 doesn't look among the ids that are gone.
     NoPresenceCheck,
+    /// Who loses the race for an Idempotency-Key keeps the id of their own.
+    OwnIdAfterRace,
     /// D3 asks whether the mailbox is closed before whether the id is there.
     ClosedBeforePresent,
     /// X4 before X2.

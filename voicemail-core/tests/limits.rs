@@ -152,3 +152,49 @@ async fn wrong_tokens_from_an_address_are_not_looked_at_for_ever() {
     assert_eq!(seen[..10], [401; 10]);
     assert_eq!(seen[11], 429);
 }
+
+/// The most memory that a process ever had, in KiB.
+fn peak_of(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test]
+async fn fields_without_an_end_take_no_memory() {
+    const MIB: usize = 1024 * 1024;
+    let site = Site::start(&json!({}));
+    let before = peak_of(&site.process);
+    let chunk = vec![b'x'; MIB];
+    for head in
+        ["name=\"colour\"\r\n\r\n", "name=\"caller\"\r\n\r\n", "name=\"callerName\"\r\n\r\n", "name=\""]
+    {
+        let mut connection = site.connect().await;
+        let request = format!(
+            "POST /api/v1/mailboxes/1001/messages HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: {}\r\n\r\n\
+             --cut\r\nContent-Disposition: form-data; {head}",
+            site.setup.token(),
+            700 * MIB
+        );
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let (mut reader, mut writer) = connection.split();
+        let sending = async {
+            for _ in 0..700 {
+                if writer.write_all(&chunk).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let mut answer = [0; 12];
+        let reading = timeout(DEADLINE, reader.read_exact(&mut answer));
+        let (_, read) = tokio::join!(sending, reading);
+        // A reset while the sender goes on may overtake the answer.
+        if read.expect("no answer").is_ok() {
+            assert_eq!(&answer, b"HTTP/1.1 413", "{head}");
+        }
+        site.is_served().await;
+    }
+    let grown = peak_of(&site.process) - before;
+    assert!(grown < 32 * 1024, "the process grew by {grown} KiB");
+}

@@ -16,7 +16,7 @@ pub enum AudioError {
     #[error("the WAV file is damaged: {0}")]
     Damaged(&'static str),
     /// A codec or form that isn't supported.
-    #[error("{0}: send PCM 16-bit, A-law or µ-law, mono or stereo, at 8000 to 48000 Hz")]
+    #[error("{0}: send PCM, float, A-law, µ-law, GSM 6.10 or ADPCM, mono or stereo, at 8000 to 48000 Hz")]
     Unsupported(&'static str),
     /// The body is shorter than its header says.
     #[error("the audio is truncated: it ends before the size that its header announces")]

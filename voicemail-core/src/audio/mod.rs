@@ -3,23 +3,35 @@
 //! Flow: [`check_wav`] wraps a body; every chunk goes through the [`WavParser`] and a SHA-256 and on to
 //! the store unchanged. When the body has ended well, the recording's length, size and digest are set.
 //!
-//! Accepted: RIFF/WAVE with PCM 16-bit, A-law or µ-law, also as `WAVE_FORMAT_EXTENSIBLE`, mono or stereo,
-//! 8 to 48 kHz; other chunks are skipped. A writer that can't seek back gives sizes of 0xFFFFFFFF:
-//! then the audio reaches to the end of the body.
+//! Accepted is what recorders of the field write: RIFF/WAVE, RF64 and BW64 with PCM of 8 to 32 bits, floats, A-law, µ-law,
+//! GSM 06.10, IMA's or Microsoft's ADPCM, also as `WAVE_FORMAT_EXTENSIBLE`, mono or stereo, 8 to 48 kHz; other chunks are
+//! skipped. A size that no message can have, as writers leave it that can't seek back, means that the audio reaches to the
+//! end of the body. Nothing is decoded before somebody asks for another form ([`Converter`]).
 //!
 //! What goes wrong: an error item ends the stream, and so the write. [`BodyError::Invalid`] for what is
-//! empty, truncated or of another kind; [`BodyError::TooLong`] as early as the header gives it away.
+//! empty, truncated or of another kind; [`BodyError::TooLong`] as soon as it is too long.
 
+mod adpcm;
+mod chunk;
+mod codec;
+mod convert;
+mod decode;
 mod error;
+mod g711;
+mod gsm;
+mod mend;
 mod parser;
+mod resample;
 mod wav;
 
+pub use codec::Codec;
+pub use convert::Converter;
 pub use error::AudioError;
-pub use parser::WavParser;
-pub use wav::{Codec, WavFormat};
+pub use parser::{WavFacts, WavParser};
+pub use wav::WavFormat;
 
 use crate::mailbox::{Recording, RecordingInfo};
-use crate::model::AudioDigest;
+use crate::model::{AudioDigest, AudioForm};
 use crate::store::{BodyError, BodyStream};
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
@@ -36,7 +48,7 @@ pub struct AudioLimits {
 }
 
 impl AudioLimits {
-    /// Bytes a second of the widest format: 48 kHz, stereo, 16 bits.
+    /// Bytes a second of 48 kHz, stereo, 16 bits; wider formats may have as much as they need for their seconds.
     const WIDEST: u64 = 192_000;
     /// Room for the header and chunks that aren't audio.
     const HEADROOM: u64 = 256 * 1024;
@@ -80,10 +92,16 @@ impl Checked {
     }
 
     fn finish(self) -> Result<(), BodyError> {
-        let duration_ms = self.parser.finish()?;
+        let WavFacts { format, duration_ms, mends } = self.parser.finish()?;
+        let form = AudioForm {
+            codec: format.codec.name().to_owned(),
+            sample_rate: format.rate,
+            channels: format.channels,
+        };
+        let (size, form) = (self.parser.seen(), Some(form));
         let digest = AudioDigest(hex::encode(self.digest.finish()));
         // Set once: this stream is the cell's only writer and ends here.
-        let _ = self.info.set(RecordingInfo { duration_ms, size: self.parser.seen(), digest });
+        let _ = self.info.set(RecordingInfo { duration_ms, size, digest, mends, form });
         Ok(())
     }
 }

@@ -144,11 +144,153 @@ fn audio_before_its_format_and_two_formats_are_refused() {
 }
 
 #[test]
-fn a_header_that_announces_too_much_is_refused_before_the_audio() {
-    for header in [MONO.header(160_000 + 16), MONO.header(2_000_000), MONO.header(u32::MAX - 100)] {
-        let mut parser = WavParser::new(LIMITS);
-        let error = parser.push(&header).unwrap_err();
-        assert!(matches!(BodyError::from(error), BodyError::TooLong(_)));
+fn what_a_header_announces_and_no_message_can_have_is_not_believed() {
+    for size in [0, 160_002, 2_000_000, 0x7FFF_F000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFDA, u32::MAX] {
+        let mut file = wav(MONO, 1_600);
+        file[40..44].copy_from_slice(&size.to_le_bytes());
+        assert_eq!(check(&file).1.unwrap().duration_ms, 100, "{size:#x}");
+        file.extend(vec![0; 160_000]);
+        assert!(matches!(refusal(&file), BodyError::TooLong(_)), "{size:#x}");
+    }
+}
+
+#[test]
+fn a_size_that_a_message_can_have_must_be_there() {
+    for size in [1_602u32, 16_000, 160_000] {
+        let mut file = wav(MONO, 1_600);
+        file[40..44].copy_from_slice(&size.to_le_bytes());
+        assert!(matches!(refusal(&file), BodyError::Invalid(_)), "{size}");
+    }
+}
+
+#[test]
+fn the_files_own_size_does_not_matter() {
+    for size in [0u32, 36, 44 + 1_600, 72 + 1_600, 0x7FFF_F024, u32::MAX] {
+        let mut file = wav(MONO, 1_600);
+        file[4..8].copy_from_slice(&size.to_le_bytes());
+        assert_eq!(check(&file).1.unwrap().duration_ms, 100, "{size:#x}");
+    }
+}
+
+#[test]
+fn a_block_size_that_was_never_filled_in_is_known_without() {
+    for align in [0u16, 1] {
+        let mut file = wav(WavFormat { channels: 2, ..MONO }, 3_200);
+        file[32..34].copy_from_slice(&align.to_le_bytes());
+        assert_eq!(check(&file).1.unwrap().duration_ms, 100);
+        assert_eq!(u16::from_le_bytes(played(&file)[32..34].try_into().unwrap()), 4);
+    }
+}
+
+#[test]
+fn an_odd_chunk_is_skipped_with_its_pad_byte_or_without() {
+    for pad in [&b""[..], b"\0", b"x"] {
+        let plain = wav(MONO, 1_600);
+        let mut file = plain[..36].to_vec();
+        file.extend(b"LIST\x05\0\0\0abcde");
+        file.extend(pad);
+        file.extend(&plain[36..]);
+        assert_eq!(check(&file).1.unwrap().duration_ms, 100, "{pad:?}");
+    }
+}
+
+/// A file of 64-bit sizes.
+fn long_form(name: &[u8; 4], data: usize, told: u64) -> Vec<u8> {
+    let plain = wav(MONO, data);
+    let mut file = name.to_vec();
+    file.extend([0xFF; 4]);
+    file.extend(b"WAVEds64\x1c\0\0\0");
+    file.extend((72 + told).to_le_bytes());
+    file.extend(told.to_le_bytes());
+    file.extend((told / 2).to_le_bytes());
+    file.extend([0; 4]);
+    file.extend(&plain[12..40]);
+    file.extend([0xFF; 4]);
+    file.extend(&plain[44..]);
+    file
+}
+
+#[test]
+fn files_of_64_bits_are_measured_by_their_own_sizes() {
+    for name in [b"RF64", b"BW64"] {
+        assert_eq!(check(&long_form(name, 1_600, 1_600)).1.unwrap().duration_ms, 100);
+        assert!(check(&long_form(name, 1_600, 1_600)).1.unwrap().mends.is_empty());
+        assert!(matches!(refusal(&long_form(name, 1_600, 16_000)), BodyError::Invalid(_)));
+        for told in [0, 1 << 40, u64::MAX - 100] {
+            let file = long_form(name, 1_600, told);
+            assert_eq!(check(&file).1.unwrap().duration_ms, 100, "{told}");
+            assert!(check(&played(&file)).1.unwrap().mends.is_empty(), "{told}");
+        }
+    }
+}
+
+#[test]
+fn wide_and_narrow_samples_are_measured() {
+    for codec in [Codec::Pcm8, Codec::Pcm24, Codec::Pcm32, Codec::Float32, Codec::Float64] {
+        for (channels, rate) in [(1, 8_000), (2, 48_000)] {
+            let format = WavFormat { codec, channels, rate };
+            let second = usize::try_from(format.frame() * u64::from(rate)).unwrap();
+            let mut parser = WavParser::new(AudioLimits::for_seconds(10));
+            parser.push(&wav(format, second * 3 / 2)).unwrap();
+            assert_eq!(parser.finish().unwrap().duration_ms, 1_500, "{format:?}");
+        }
+    }
+}
+
+#[test]
+fn coded_blocks_are_measured_by_their_samples() {
+    let fixtures: [(&[u8], &str, u64); 5] = [
+        (include_bytes!("../../tests/fixtures/audio/gsm.wav"), "gsm610", 160),
+        (include_bytes!("../../tests/fixtures/audio/ima.wav"), "ima-adpcm", 160),
+        (include_bytes!("../../tests/fixtures/audio/ima-stereo.wav"), "ima-adpcm", 160),
+        (include_bytes!("../../tests/fixtures/audio/ms.wav"), "ms-adpcm", 160),
+        (include_bytes!("../../tests/fixtures/audio/ms-stereo.wav"), "ms-adpcm", 160),
+    ];
+    for (file, codec, ms) in fixtures {
+        let info = check(file).1.unwrap();
+        assert_eq!((info.form.unwrap().codec.as_str(), info.duration_ms), (codec, ms));
+        assert!(info.mends.is_empty(), "{codec}: {:?}", info.mends);
+    }
+    // Without the number of samples the last block counts as full.
+    let mut file = include_bytes!("../../tests/fixtures/audio/ima.wav").to_vec();
+    let fact = file.windows(4).position(|name| name == b"fact").unwrap();
+    file[fact + 8..fact + 12].fill(0xFF);
+    assert_eq!(check(&file).1.unwrap().duration_ms, 3 * 505 / 8);
+    // A pipe's sizes.
+    let data = file.windows(4).position(|name| name == b"data").unwrap();
+    file[data + 4..data + 8].copy_from_slice(&0x7FFF_F000u32.to_le_bytes());
+    let played = played(&file);
+    assert_eq!(u32::from_le_bytes(played[data + 4..data + 8].try_into().unwrap()), 768);
+    assert_eq!(u32::from_le_bytes(played[fact + 8..fact + 12].try_into().unwrap()), 3 * 505);
+}
+
+/// A file as it is played.
+fn played(file: &[u8]) -> Vec<u8> {
+    let mut played = file.to_vec();
+    check(file).1.unwrap().mends.iter().for_each(|mend| mend.apply(0, &mut played));
+    assert_eq!(played.len(), file.len());
+    played
+}
+
+#[test]
+fn sizes_of_a_pipe_are_right_when_it_is_played() {
+    for (riff, data) in [(u32::MAX, u32::MAX), (0x7FFF_F024, 0x7FFF_F000), (0, 0), (36, 0)] {
+        let mut file = with_list(&wav(MONO, 1_600));
+        file[4..8].copy_from_slice(&riff.to_le_bytes());
+        let at = file.len() - 1_604;
+        file[at..at + 4].copy_from_slice(&data.to_le_bytes());
+        assert_eq!(played(&file), with_list(&wav(MONO, 1_600)));
+    }
+}
+
+#[test]
+fn what_is_right_is_played_as_it_came() {
+    let mut trailing = wav(MONO, 1_601);
+    trailing.extend(b"\0LIST\x02\0\0\0xy");
+    let mut unpadded = wav(MONO, 1_601);
+    unpadded[4..8].copy_from_slice(&(36 + 1_602u32).to_le_bytes());
+    for file in [wav(MONO, 1_600), with_list(&wav(MONO, 1_600)), extensible(1, 1_600), trailing, unpadded] {
+        assert!(check(&file).1.unwrap().mends.is_empty());
     }
 }
 

@@ -1,49 +1,7 @@
 //! The format of a WAV file's samples: read from a `fmt ` chunk, and written as a header.
 
-use super::AudioError;
-
-/// How samples are coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codec {
-    /// Linear, 16 bits.
-    Pcm16,
-    /// G.711 A-law, 8 bits.
-    ALaw,
-    /// G.711 µ-law, 8 bits.
-    MuLaw,
-}
-
-impl Codec {
-    fn from_tag(tag: u16) -> Option<Self> {
-        match tag {
-            1 => Some(Self::Pcm16),
-            6 => Some(Self::ALaw),
-            7 => Some(Self::MuLaw),
-            _ => None,
-        }
-    }
-
-    /// As manifests name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pcm16 => "pcm16",
-            Self::ALaw => "g711-alaw",
-            Self::MuLaw => "g711-mulaw",
-        }
-    }
-
-    fn tag(self) -> u16 {
-        match self {
-            Self::Pcm16 => 1,
-            Self::ALaw => 6,
-            Self::MuLaw => 7,
-        }
-    }
-
-    fn bits(self) -> u16 {
-        if self == Self::Pcm16 { 16 } else { 8 }
-    }
-}
+use super::codec::Coding;
+use super::{AudioError, AudioLimits, Codec, WavParser};
 
 /// The format of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,15 +27,10 @@ impl WavFormat {
 
     /// The format of a file, from as many of its first bytes as hold the `fmt ` chunk.
     pub fn of_file(first: &[u8]) -> Option<Self> {
-        let mut rest = first.strip_prefix(b"RIFF").filter(|_| first.get(8..12) == Some(b"WAVE"))?.get(8..)?;
-        loop {
-            let (head, body) = rest.split_at_checked(8)?;
-            let size = usize::try_from(u32::from_le_bytes(head[4..].try_into().ok()?)).ok()?;
-            if &head[..4] == b"fmt " {
-                return Self::read(body.get(..size.min(Self::LONGEST))?).ok();
-            }
-            rest = body.get(size.checked_add(size % 2)?..)?;
-        }
+        let mut parser = WavParser::new(AudioLimits { max_seconds: u32::MAX, max_bytes: u64::MAX });
+        // What follows the format may be cut off.
+        let _ = parser.push(first);
+        parser.format()
     }
 
     /// Reads the body of a `fmt ` chunk.
@@ -86,47 +39,68 @@ impl WavFormat {
             EXTENSIBLE => sub_format(chunk)?,
             tag => tag,
         };
-        let codec = Codec::from_tag(tag).ok_or(AudioError::Unsupported("the codec isn't supported"))?;
-        let format = Self { codec, channels: u16_at(chunk, 2)?, rate: u32_at(chunk, 4)? };
-        format.check(u16_at(chunk, 12)?, u16_at(chunk, 14)?)
-    }
-
-    fn check(self, align: u16, bits: u16) -> Result<Self, AudioError> {
-        if !(1..=2).contains(&self.channels) {
+        let (channels, rate) = (u16_at(chunk, 2)?, u32_at(chunk, 4)?);
+        if !(1..=2).contains(&channels) {
             return Err(AudioError::Unsupported("the number of channels isn't supported"));
         }
-        if !(8_000..=48_000).contains(&self.rate) {
+        if !(8_000..=48_000).contains(&rate) {
             return Err(AudioError::Unsupported("the sample rate isn't supported"));
         }
-        if bits != self.codec.bits() {
-            return Err(AudioError::Unsupported("the sample size isn't supported"));
-        }
-        let fits = u64::from(align) == self.frame();
-        fits.then_some(self).ok_or(AudioError::Damaged("the block size doesn't fit the format"))
+        let coding = Coding { tag, channels, align: u16_at(chunk, 12)?, bits: u16_at(chunk, 14)? };
+        Ok(Self { codec: Codec::read(coding)?, channels, rate })
     }
 
-    /// Bytes of one sample of all channels.
+    /// Bytes of a block: of one sample of all channels, where samples stand alone.
     pub fn frame(self) -> u64 {
-        u64::from(self.channels) * u64::from(self.codec.bits() / 8)
+        self.codec.block(self.channels)
+    }
+
+    /// Samples of each channel in so many bytes of audio.
+    pub fn samples(self, bytes: u64) -> u64 {
+        let (block, rest) = (self.frame().max(1), bytes % self.frame().max(1));
+        let whole = self.codec.samples_in(block, self.channels);
+        let cut = if self.codec.is_blocked() { self.codec.samples_in(rest, self.channels) } else { 0 };
+        (bytes / block).saturating_mul(whole).saturating_add(cut)
+    }
+
+    /// Milliseconds that so many samples last.
+    pub fn length_ms(self, samples: u64) -> u64 {
+        samples.saturating_mul(1_000) / u64::from(self.rate.max(1))
     }
 
     /// Milliseconds that this many bytes of audio last.
     pub fn duration_ms(self, bytes: u64) -> u64 {
-        (bytes / self.frame()).saturating_mul(1_000) / u64::from(self.rate.max(1))
+        self.length_ms(self.samples(bytes))
+    }
+
+    /// Bytes of so many seconds of audio, in whole blocks.
+    pub fn bytes_of(self, seconds: u32) -> u64 {
+        let samples = u64::from(seconds) * u64::from(self.rate);
+        let of_block = self.codec.samples_in(self.frame(), self.channels).max(1);
+        samples.div_ceil(of_block).saturating_mul(self.frame())
     }
 
     /// A header for that many bytes of audio, as a file starts with it.
     pub fn header(self, data: u32) -> Vec<u8> {
         let frame = u16::try_from(self.frame()).unwrap_or(u16::MAX);
+        let of_block = self.codec.samples_in(self.frame(), self.channels).max(1);
+        let rate = u64::from(self.rate) * self.frame() / of_block;
+        let mut format = self.codec.tag().to_le_bytes().to_vec();
+        format.extend(self.channels.to_le_bytes());
+        format.extend(self.rate.to_le_bytes());
+        format.extend(u32::try_from(rate).unwrap_or(u32::MAX).to_le_bytes());
+        format.extend(frame.to_le_bytes());
+        format.extend(self.codec.bits().to_le_bytes());
+        if self.codec.is_blocked() {
+            format.extend([2, 0]);
+            format.extend(u16::try_from(of_block).unwrap_or(u16::MAX).to_le_bytes());
+        }
+        let size = u32::try_from(format.len()).unwrap_or(0);
         let mut header = b"RIFF".to_vec();
-        header.extend(data.saturating_add(36 + (data & 1)).to_le_bytes());
-        header.extend(b"WAVEfmt \x10\0\0\0");
-        header.extend(self.codec.tag().to_le_bytes());
-        header.extend(self.channels.to_le_bytes());
-        header.extend(self.rate.to_le_bytes());
-        header.extend((self.rate * u32::from(frame)).to_le_bytes());
-        header.extend(frame.to_le_bytes());
-        header.extend(self.codec.bits().to_le_bytes());
+        header.extend(data.saturating_add(20 + size + (data & 1)).to_le_bytes());
+        header.extend(b"WAVEfmt ");
+        header.extend(size.to_le_bytes());
+        header.extend(format);
         header.extend(b"data");
         header.extend(data.to_le_bytes());
         header
@@ -146,4 +120,9 @@ pub(super) fn u16_at(bytes: &[u8], at: usize) -> Result<u16, AudioError> {
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> Result<u32, AudioError> {
     let found = bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
     found.map(u32::from_le_bytes).ok_or(AudioError::Damaged("a chunk is too short"))
+}
+
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Result<u64, AudioError> {
+    let (low, high) = (u32_at(bytes, at)?, u32_at(bytes, at + 4)?);
+    Ok(u64::from(low) | (u64::from(high) << 32))
 }

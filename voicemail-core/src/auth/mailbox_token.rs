@@ -20,7 +20,7 @@ impl MailboxToken {
     /// A new token, and until when it counts.
     pub fn issue(key: &TenantKey, mailbox: &MailboxId, now: Time) -> (String, Time) {
         let until = now.plus(LIFE);
-        let body = format!("{PREFIX}{mailbox}.{:x}", until.0);
+        let body = format!("{PREFIX}{}.{:x}", mailbox.key(), until.0);
         let mac = key.tag(PURPOSE, body.as_bytes());
         (format!("{body}.{mac}"), until)
     }
@@ -39,7 +39,7 @@ impl MailboxToken {
         let expected = key.tag(PURPOSE, body.as_bytes());
         verify_slices_are_equal(expected.as_bytes(), mac.as_bytes()).map_err(|_| AuthError::Signature)?;
         let (mailbox, until) =
-            body.strip_prefix(PREFIX).and_then(|body| body.split_once('.')).ok_or(AuthError::Malformed)?;
+            body.strip_prefix(PREFIX).and_then(|body| body.rsplit_once('.')).ok_or(AuthError::Malformed)?;
         let until = i64::from_str_radix(until, 16).map_err(|_| AuthError::Malformed)?;
         if Time(until) <= now {
             return Err(AuthError::Expired);
@@ -47,7 +47,7 @@ impl MailboxToken {
         Ok(Identity {
             subject: "telephone".into(),
             user: None,
-            mailbox: Some(mailbox.parse().map_err(|_| AuthError::Malformed)?),
+            mailbox: Some(MailboxId::of_key(mailbox).ok_or(AuthError::Malformed)?),
             roles: BTreeSet::from([Role::Agent]),
             expires: Time(until),
         })

@@ -49,7 +49,7 @@ impl DueSummary {
             Due::Greeting { audio, .. } => {
                 self.greetings.insert(audio);
             }
-            Due::Released { .. } => {}
+            Due::Released { .. } | Due::DepositKey { .. } => {}
             Due::Run { run, .. } => {
                 self.runs.insert(run);
             }

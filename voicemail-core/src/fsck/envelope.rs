@@ -15,7 +15,7 @@ pub(super) fn parse(key: &Key) -> Option<(CallerHash, MailboxId, MessageId)> {
         ["ca", _, hash, mailbox, id] => (serde_json::from_value((*hash).into()).ok()?, mailbox, id),
         _ => return None,
     };
-    let (mailbox, id) = (mailbox.parse().ok()?, id.parse().ok()?);
+    let (mailbox, id) = (MailboxId::of_key(mailbox)?, id.parse().ok()?);
     (Key::envelope(&caller, &mailbox, id) == *key).then_some((caller, mailbox, id))
 }
 

@@ -56,6 +56,7 @@ codes! {
     UndecodableSettings = "undecodable-settings", Error, "--repair moves it to quarantine; then provision it again";
     UndecodableEnvelope = "undecodable-envelope", Error, "--repair moves it to quarantine and makes it again from its message, if there is one";
     UndecodableDue = "undecodable-due-item", Error, "--repair moves it to quarantine; check again for what it was to do";
+    UndecodableKey = "undecodable-deposit-key", Error, "--repair moves it to quarantine; what is repeated by that key then makes a message of its own";
     UndecodableAudit = "undecodable-audit-event", Error, "restore this object from a backup, or leave it: it goes when the audit log's retention is over";
     NewerSchema = "newer-schema", Note, "written by a newer version: upgrade this program to check it wholly";
     Quarantined = "quarantined", Note, "look at it, or leave it to be removed after 30 days";

@@ -51,7 +51,7 @@ impl Checker<'_> {
 
     async fn check_settings(&self, key: &Key) -> Result<Vec<Finding>, StoreError> {
         let name = key.as_str().strip_suffix("/settings").and_then(|path| path.rsplit('/').next());
-        let name: Option<MailboxId> = name.and_then(|name| name.parse().ok());
+        let name: Option<MailboxId> = name.and_then(MailboxId::of_key);
         if name.is_none_or(|name| Key::settings(&name) != *key) {
             return Ok(vec![Finding::new(Code::ForeignKey, key)]);
         }

@@ -40,13 +40,14 @@ const GRACE: Duration = Duration::from_secs(3_600);
 /// Audio that no envelope names is kept for a day by the cores, which look for it daily.
 const AUDIO_GRACE: Duration = Duration::from_secs(2 * 86_400);
 /// Prefixes of the master region; audio is in every region.
-pub(crate) const PREFIXES: [&str; 15] = [
+pub(crate) const PREFIXES: [&str; 16] = [
     "mb/",
     "user/",
     "group/",
     "greeting/",
     "ca/",
     "mark/",
+    "deposit/",
     "gdpr/",
     "receipts/",
     "ledger/",

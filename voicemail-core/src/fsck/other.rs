@@ -5,7 +5,9 @@ use super::mailbox::is_older;
 use super::read::{self, Read};
 use super::{Checker, GRACE};
 use crate::gdpr::ChainHead;
-use crate::model::{AuditEvent, DueItem, Group, GroupId, RegisterEntry, TenantDocument, User, UserId};
+use crate::model::{
+    AuditEvent, DepositKey, DueItem, Group, GroupId, RegisterEntry, TenantDocument, User, UserId,
+};
 use crate::mwi::{Courier, Delivered};
 use crate::store::{Key, StoreError};
 use serde::de::DeserializeOwned;
@@ -39,6 +41,13 @@ impl Checker<'_> {
             ["receipts" | "ledger", "head"] => self.check_document::<ChainHead>(key).await?,
             ["receipts" | "ledger", number] if number.len() == 20 && number.parse::<u64>().is_ok() => {
                 self.check_link(key).await?
+            }
+            ["deposit", digest] if digest.len() == 32 => {
+                match read::object::<DepositKey>(self.store(), key).await? {
+                    Read::Undecodable => Some(Code::UndecodableKey),
+                    Read::Newer(_) => Some(Code::NewerSchema),
+                    _ => None,
+                }
             }
             ["register", _, _] => self.check_document::<RegisterEntry>(key).await?,
             ["probe", _] => match Key::probe_begun(key.as_str()) {

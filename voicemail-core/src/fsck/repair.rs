@@ -55,7 +55,7 @@ async fn repair_at(
             let later = context.store().prune_history(History::Of(key), now).await?;
             Ok(later.is_none().then_some("pruned"))
         }
-        Code::UndecodableDue => quarantine_object(context, key).await,
+        Code::UndecodableDue | Code::UndecodableKey => quarantine_object(context, key).await,
         Code::UndecodableSettings => quarantine_document(context, key).await,
         Code::UndecodableEnvelope => replace_envelope(context, key).await,
         Code::RunWithoutDue => file_run(context, key).await,

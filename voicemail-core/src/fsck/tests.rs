@@ -106,6 +106,9 @@ impl Ground {
             }
             Code::UndecodableEnvelope => site.write_object(&self.envelope(), garbage).await,
             Code::UndecodableDue => self.create("due/209901010000/retain.1001", garbage).await,
+            Code::UndecodableKey => {
+                self.create("deposit/00112233445566778899aabbccddeeff", garbage).await;
+            }
             Code::UndecodableAudit => {
                 self.create(Key::audit(site.now(), "00").as_str(), garbage).await;
             }
@@ -270,6 +273,7 @@ fn expected(code: Code) -> (&'static [Code], bool) {
         Code::UndecodableEnvelope
         | Code::UndecodableSettings
         | Code::UndecodableDue
+        | Code::UndecodableKey
         | Code::MissingEnvelope
         | Code::UnfinishedDeposit
         | Code::CallerWithheld

@@ -1,5 +1,6 @@
 //! The export as a tar stream: one audio file a message, named by message id, then `manifest.json`,
-//! `output.json` in the vendor's shape, and `index.html` for people.
+//! `output.json` in the vendor's shape, and `index.html` for people. Ids are unique in a mailbox alone: where two mailboxes hold
+//! one, the first file is named by the id and the further ones by id and mailbox, in all documents alike.
 //!
 //! Streamed from the live objects, a message at a time, the next one opened while this one is read: 10 GB costs the
 //! same memory as 10 MB, and no archive of personal data is left behind. A message that is erased while the stream runs is left out
@@ -15,13 +16,14 @@ use super::{Gdpr, GdprError};
 use crate::audio::WavFormat;
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
+use crate::mailbox::as_played;
 use crate::model::{CallerId, CaseId, Run};
 use crate::store::{Key, StoreError};
 use crate::telemetry::carry;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use serde_json::{Map, Value, json};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use tokio_util::task::AbortOnDropHandle;
 
 type Chunk = Result<Bytes, StoreError>;
@@ -45,7 +47,15 @@ pub(super) async fn stream(gdpr: &Gdpr, case: &CaseId) -> Result<BoxStream<'stat
     let subject = Subject::open(&context, &run.id, sealed).ok_or(GdprError::NotExportable)?;
     let found = find(&context, &Target::of(&run), run.cutoff.unwrap_or(run.created_at)).await?;
     let found = keep_visible(&context, found).await?;
-    Ok(write(Archive { context, run, subject, left: found.into(), opening: None, done: Vec::new() }))
+    Ok(write(Archive {
+        context,
+        run,
+        subject,
+        left: found.into(),
+        opening: None,
+        done: Vec::new(),
+        names: Names::default(),
+    }))
 }
 
 struct Archive {
@@ -55,17 +65,21 @@ struct Archive {
     left: VecDeque<Found>,
     opening: Option<Opening>,
     done: Vec<Packed>,
+    names: Names,
 }
 
 /// A message that is on its way into the archive.
 struct Opening {
     message: Found,
+    name: String,
     file: AbortOnDropHandle<Result<Option<File>, StoreError>>,
 }
 
 /// A message that is in the archive.
 struct Packed {
     message: Found,
+    /// Its file, without the ending.
+    name: String,
     format: Option<WavFormat>,
 }
 
@@ -75,7 +89,8 @@ fn write(archive: Archive) -> BoxStream<'static, Chunk> {
 
 /// The next message, or the two documents and the end.
 async fn next_part(mut archive: Archive) -> (BoxStream<'static, Chunk>, Option<Archive>) {
-    let Some(Opening { message, file }) = archive.opening.take().or_else(|| archive.begin_next()) else {
+    let Some(Opening { message, name, file }) = archive.opening.take().or_else(|| archive.begin_next())
+    else {
         return (stream::iter(archive.documents().into_iter().map(Ok)).boxed(), None);
     };
     let opened =
@@ -83,7 +98,7 @@ async fn next_part(mut archive: Archive) -> (BoxStream<'static, Chunk>, Option<A
     archive.opening = archive.begin_next();
     match opened {
         Ok(Some((file, format))) => {
-            archive.done.push(Packed { message, format });
+            archive.done.push(Packed { message, name, format });
             (file, Some(archive))
         }
         Ok(None) => (stream::empty().boxed(), Some(archive)),
@@ -92,19 +107,19 @@ async fn next_part(mut archive: Archive) -> (BoxStream<'static, Chunk>, Option<A
 }
 
 /// A message's header and audio; `None` when it has been erased meanwhile.
-async fn open(context: Context, message: Found) -> Result<Option<File>, StoreError> {
+async fn open(context: Context, message: Found, name: String) -> Result<Option<File>, StoreError> {
     let store = context.region(&message.envelope.region)?;
-    let Some(mut body) = store.read(&Key::audio(&message.envelope.audio), None).await? else {
+    let Some(body) = store.read(&Key::audio(&message.envelope.audio), None).await? else {
         return Ok(None);
     };
+    let mut bytes = as_played(body.bytes, 0, message.envelope.mends.clone());
     // Its first bytes say how it is coded.
-    let first = body.bytes.next().await.transpose()?.unwrap_or_default();
+    let first = bytes.next().await.transpose()?.unwrap_or_default();
     let format = WavFormat::of_file(&first);
-    let name = format!("{}.wav", message.id);
     let seconds = message.envelope.received.0.div_euclid(1_000);
-    let before = header(&name, body.size, seconds)?;
+    let before = header(&format!("{name}.wav"), body.size, seconds)?;
     let after = padding(body.size);
-    let file = stream::iter([Ok(before), Ok(first)]).chain(body.bytes);
+    let file = stream::iter([Ok(before), Ok(first)]).chain(bytes);
     Ok(Some((file.chain(stream::once(async move { Ok(after) })).boxed(), format)))
 }
 
@@ -112,8 +127,9 @@ impl Archive {
     /// Opens the next message in a task of its own.
     fn begin_next(&mut self) -> Option<Opening> {
         let message = self.left.pop_front()?;
-        let opening = tokio::spawn(carry(open(self.context.clone(), message.clone())));
-        Some(Opening { message, file: AbortOnDropHandle::new(opening) })
+        let name = self.names.of(&message);
+        let opening = tokio::spawn(carry(open(self.context.clone(), message.clone(), name.clone())));
+        Some(Opening { message, name, file: AbortOnDropHandle::new(opening) })
     }
 
     fn documents(&self) -> Vec<Bytes> {
@@ -136,10 +152,10 @@ impl Archive {
     }
 
     fn manifest(&self) -> Value {
-        let messages = self.done.iter().map(|Packed { message, format }| {
+        let messages = self.done.iter().map(|Packed { message, name, format }| {
             let Found { mailbox, id, envelope, .. } = message;
             json!({
-                "id": id, "file": format!("{id}.wav"), "mailbox": mailbox, "region": envelope.region,
+                "id": id, "file": format!("{name}.wav"), "mailbox": mailbox, "region": envelope.region,
                 "received": envelope.received.rfc3339(), "caller": envelope.caller,
                 "callerName": envelope.caller_name, "durationMs": envelope.duration_ms,
                 "size": envelope.size, "sha256": envelope.digest, "codec": format.map(|format| format.codec.name()),
@@ -160,23 +176,40 @@ impl Archive {
                 .done
                 .iter()
                 .filter(|packed| target.has(&self.context, &packed.message.caller, given(packed).as_ref()));
-            own.map(|packed| Value::String(packed.message.id.to_string())).collect::<Vec<_>>()
+            own.map(|packed| Value::String(packed.name.clone())).collect::<Vec<_>>()
         };
         let consumers: Map<String, Value> =
             self.subject.phones.iter().map(|phone| (phone.clone(), files(phone).into())).collect();
         let mut output = json!({ "caseid": self.run.case, "consumers": consumers });
         if self.run.by_message {
-            let ids = self.done.iter().map(|packed| packed.message.id.to_string());
-            output["messages"] = ids.collect::<Vec<_>>().into();
+            let names = self.done.iter().map(|packed| packed.name.clone());
+            output["messages"] = names.collect::<Vec<_>>().into();
         }
         output
     }
 
     fn page(&self) -> String {
-        let texts: Vec<_> = self.done.iter().map(|packed| Texts::of(&packed.message)).collect();
+        let texts: Vec<_> = self.done.iter().map(Texts::of).collect();
         let rows: Vec<Row<'_>> =
             self.done.iter().zip(&texts).map(|(packed, texts)| texts.row(packed)).collect();
         page::render(self.run.case.as_str(), &self.run.created_at.rfc3339(), &rows)
+    }
+}
+
+/// Names of files that are given away.
+#[derive(Default)]
+struct Names(HashSet<String>);
+
+impl Names {
+    /// The file's name, without the ending: as long as every archiver takes it, and no other file's, whatever case counts.
+    fn of(&mut self, message: &Found) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.@+".contains(c) { c } else { '_' };
+        let mailbox: String = message.mailbox.as_str().chars().map(plain).take(40).collect();
+        let first = message.id.to_string();
+        let second = format!("{first}-{mailbox}");
+        let further = (2u32..).map(|number| format!("{second}-{number}"));
+        let mut names = [first, second.clone()].into_iter().chain(further);
+        names.find(|name| self.0.insert(name.to_ascii_lowercase())).unwrap_or(second)
     }
 }
 
@@ -187,8 +220,9 @@ struct Texts {
 }
 
 impl Texts {
-    fn of(message: &Found) -> Self {
-        Self { file: format!("{}.wav", message.id), received: message.envelope.received.rfc3339() }
+    fn of(packed: &Packed) -> Self {
+        let received = packed.message.envelope.received.rfc3339();
+        Self { file: format!("{}.wav", packed.name), received }
     }
 
     fn row<'a>(&'a self, packed: &'a Packed) -> Row<'a> {

@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::gdpr_api::{self, GdprBody};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -124,13 +125,17 @@ impl Output {
     /// Unpacks media, manifest and output.json; gives how many media there are. Names with a path are refused.
     pub(super) fn unpack(&self, archive: &Path) -> Result<u64, Failure> {
         let broken = fault(&self.folder);
-        let mut media = 0;
+        let (mut media, mut names) = (0, HashSet::new());
         let mut archive = tar::Archive::new(File::open(archive).map_err(&broken)?);
         for entry in archive.entries().map_err(&broken)? {
             let mut entry = entry.map_err(&broken)?;
             let name = entry.path().map_err(&broken)?.into_owned();
             if name.components().count() != 1 || name.file_name().is_none() {
                 return Err(Failure::Local("the archive holds a path, which was not unpacked".into()));
+            }
+            if !names.insert(name.clone()) {
+                let words = "the archive holds two files of one name, and one of them isn't unpacked: upgrade the service";
+                return Err(Failure::Local(words.into()));
             }
             let mut file = create(&self.folder.join(&name))?;
             std::io::copy(&mut entry, &mut file).map_err(&broken)?;
@@ -181,5 +186,28 @@ mod tests {
             let mode = fs::metadata(place.join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, PRIVATE, "{name}");
         }
+    }
+
+    fn archive(names: &[&str], folder: &Path) -> PathBuf {
+        let path = folder.join("export.tar");
+        let mut archive = tar::Builder::new(File::create(&path).unwrap());
+        for name in names {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(3);
+            archive.append_data(&mut header, name, &b"abc"[..]).unwrap();
+        }
+        archive.finish().unwrap();
+        path
+    }
+
+    #[test]
+    fn every_member_of_an_archive_is_a_file_or_the_archive_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Output::open(&folder.path().join("out")).unwrap();
+        let good = archive(&["1.wav", "1-1002.wav", "output.json"], folder.path());
+        assert!(matches!(output.unpack(&good), Ok(2)));
+        assert!(["1.wav", "1-1002.wav"].iter().all(|name| folder.path().join("out").join(name).exists()));
+        let bad = archive(&["2.wav", "2.wav"], folder.path());
+        assert!(matches!(output.unpack(&bad), Err(Failure::Local(words)) if words.contains("two files")));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::audio::{RawBytes, serve_audio};
 use super::conditions::{read_precondition, tagged};
+use super::converted::AudioQuery;
 use super::extract::{Agents, Caller, JsonBody, Lamps, Listeners, Name, Names, Parameters};
 use super::mailbox_access::{open_lamp, open_own, open_to_change};
 use super::range::knows;
@@ -12,6 +13,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -288,12 +290,15 @@ async fn own_mailboxes(State(app): State<App>, caller: Caller<Agents>) -> Result
 
 /// Get a message's audio
 ///
-/// As it was deposited. Serves one range of bytes, and an entity tag: the SHA-256 of the whole.
+/// As it was deposited, with sizes put right that its recorder left wrong; or in the form asked for. Serves one range of
+/// bytes, and an entity tag: the SHA-256 of the whole, or what stands for it in the form asked for.
 #[utoipa::path(
     get, path = "/mailboxes/{mailbox}/messages/{id}/audio", tag = "agent",
     params(
         ("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message"),
         ("ticket" = Option<String>, Query, description = "A ticket for this message's audio, where no header can be sent"),
+        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent"),
+        ("rate" = Option<u32>, Query, description = "Samples a second of the converted audio, 8000 to 48000; as stored when absent"),
         ("Range" = Option<String>, Header, description = "One range of bytes"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
     ),
@@ -307,15 +312,21 @@ async fn audio(
     State(app): State<App>,
     caller: Caller<Listeners>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
+    Parameters(form): Parameters<AudioQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let wanted = form.wanted()?;
     let core = open_own(&app, &caller, &mailbox).await?;
     let view = core.mailboxes.message(&mailbox, id).await?;
-    serve_audio(&headers, &view.sha256, view.size, async |range| {
-        let audio = core.mailboxes.audio(&mailbox, id, range).await?;
-        let subject = AuditSubject::message(&mailbox, id);
-        core.context.audit().record_once(&caller.0, AuditAction::Listen, subject).await?;
-        Ok(audio)
-    })
-    .await
+    let (core, by, mailbox) = (&core, &caller.0, &mailbox);
+    let open = move |range| {
+        let opened = async move {
+            let audio = core.mailboxes.audio(mailbox, id, range).await?;
+            let subject = AuditSubject::message(mailbox, id);
+            core.context.audit().record_once(by, AuditAction::Listen, subject).await?;
+            Ok(audio)
+        };
+        opened.boxed()
+    };
+    serve_audio(&headers, &view.sha256, view.size, wanted, open).await
 }

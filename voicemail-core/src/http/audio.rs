@@ -1,13 +1,16 @@
 //! Audio as an answer: all of it or one range, with an entity tag that is the SHA-256 of the whole.
 //!
-//! The recording is opened only once it is known that and what of it is wanted.
+//! The recording is opened only once it is known that and what of it is wanted. Who asks for another form than the stored
+//! one gets it from [`converted`](super::converted).
 
+use super::converted::{Wanted, serve_converted};
 use super::problem::{ApiError, ProblemKind};
 use super::range::{Part, choose_part};
 use crate::mailbox::Audio;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::future::BoxFuture;
 use std::ops::Range;
 use utoipa::ToSchema;
 
@@ -17,16 +20,23 @@ use utoipa::ToSchema;
 #[expect(dead_code, reason = "it stands in the document alone")]
 pub(super) struct RawBytes(Vec<u8>);
 
+/// A recording on its way out, or a range of it.
+pub(super) type Opening<'a> = BoxFuture<'a, Result<Audio, ApiError>>;
+
 /// Answers with what of a recording the request's headers ask for.
 ///
 /// # Errors
 /// Those of `open`, which gets the range that is wanted.
-pub(super) async fn serve_audio(
+pub(super) async fn serve_audio<'a>(
     headers: &HeaderMap,
     sha256: &str,
     size: u64,
-    open: impl AsyncFnOnce(Option<Range<u64>>) -> Result<Audio, ApiError>,
+    wanted: Option<Wanted>,
+    open: impl Fn(Option<Range<u64>>) -> Opening<'a> + Send + Sync,
 ) -> Result<Response, ApiError> {
+    if let Some(wanted) = wanted {
+        return serve_converted(headers, sha256, size, wanted, open).await;
+    }
     let etag = format!("\"{sha256}\"");
     let range = match choose_part(headers, &etag, size) {
         Part::NotModified => return Ok(describe(StatusCode::NOT_MODIFIED, &etag).into_response()),
@@ -42,7 +52,7 @@ pub(super) async fn serve_audio(
     Ok(response)
 }
 
-fn describe(status: StatusCode, etag: &str) -> (StatusCode, [(HeaderName, String); 4]) {
+pub(super) fn describe(status: StatusCode, etag: &str) -> (StatusCode, [(HeaderName, String); 4]) {
     let headers = [
         (header::CONTENT_TYPE, "audio/wav".to_owned()),
         (header::CACHE_CONTROL, "private, no-store".to_owned()),
@@ -52,7 +62,7 @@ fn describe(status: StatusCode, etag: &str) -> (StatusCode, [(HeaderName, String
     (status, headers)
 }
 
-fn describe_length(response: &mut Response, range: Option<Range<u64>>, size: u64) {
+pub(super) fn describe_length(response: &mut Response, range: Option<Range<u64>>, size: u64) {
     let length = range.as_ref().map_or(size, |range| range.end - range.start);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     let described = range.map(|range| format!("bytes {}-{}/{size}", range.start, range.end - 1));
@@ -61,7 +71,7 @@ fn describe_length(response: &mut Response, range: Option<Range<u64>>, size: u64
     }
 }
 
-fn outside(size: u64) -> Response {
+pub(super) fn outside(size: u64) -> Response {
     let problem = ApiError::new(ProblemKind::WrongRange, format!("the audio has {size} bytes"));
     ([(header::CONTENT_RANGE, format!("bytes */{size}"))], problem).into_response()
 }

@@ -3,7 +3,7 @@
 use super::agents::private;
 use super::extract::{Agents, Caller, JsonBody, Names};
 use super::mailbox_access::open_to_change;
-use super::telephony::read_key;
+use super::telephony::IdempotencyKey;
 use super::{ApiError, App, ProblemKind};
 use crate::core::Core;
 use crate::gdpr_api::Problem;
@@ -73,7 +73,7 @@ pub(super) struct RefusedCopy {
     post, path = "/mailboxes/{mailbox}/messages/{id}/forward", tag = "agent",
     params(
         ("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message"),
-        ("Idempotency-Key" = Option<String>, Header, description = "UUIDv7, one for each time that somebody forwards; made if absent"),
+        ("Idempotency-Key" = Option<String>, Header, description = "One for each time that somebody forwards, 1 to 255 visible characters; made if absent"),
     ),
     request_body = ForwardBody,
     responses((status = 200, description = "Which mailboxes took a copy, and which didn't", body = ForwardAnswer)),
@@ -91,7 +91,10 @@ async fn forward(
     }
     let core = open_to_change(&app, &caller, &mailbox).await?;
     core.mailboxes.message(&mailbox, id).await?;
-    let key = read_key(&headers)?.unwrap_or_else(|| core.mailboxes.new_id());
+    let key = match IdempotencyKey::read(&headers)? {
+        Some(key) => key.id(&core, (&format!("forward {id}"), &mailbox, &caller.0.subject), None).await?,
+        None => core.mailboxes.new_id(),
+    };
     let mut answer = ForwardAnswer { forwarded: Vec::new(), refused: Vec::new() };
     for to in body.to {
         let by = caller.actor()?;

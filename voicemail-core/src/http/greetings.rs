@@ -2,7 +2,8 @@
 
 use super::agents::private;
 use super::audio::{RawBytes, serve_audio};
-use super::extract::{Admins, Caller, Hearers, JsonBody, Name, Names, Owners};
+use super::converted::{AudioQuery, Wanted};
+use super::extract::{Admins, Caller, Hearers, JsonBody, Name, Names, Owners, Parameters};
 use super::mailbox_access::{open_as_owner, open_to_hear};
 use super::reception::GreetingView;
 use super::upload::raw_audio;
@@ -19,6 +20,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use std::collections::BTreeSet;
@@ -51,7 +53,7 @@ pub(super) fn streams() -> OpenApiRouter<App> {
         ("mailbox" = String, Path, description = "Mailbox"),
         ("greeting" = String, Path, description = "standard, alternate or name"),
     ),
-    request_body(content = RawBytes, content_type = "audio/wav", description = "WAV: PCM 16-bit, A-law or µ-law"),
+    request_body(content = RawBytes, content_type = "audio/wav", description = "WAV: PCM, float, A-law, µ-law, GSM 6.10 or ADPCM"),
     responses((status = 200, description = "In force", body = GreetingView)),
 )]
 async fn record(
@@ -70,7 +72,7 @@ async fn record(
 #[utoipa::path(
     put, path = "/greetings/{greeting}", tag = "admin",
     params(("greeting" = String, Path, description = "default or disclaimer")),
-    request_body(content = RawBytes, content_type = "audio/wav", description = "WAV: PCM 16-bit, A-law or µ-law"),
+    request_body(content = RawBytes, content_type = "audio/wav", description = "WAV: PCM, float, A-law, µ-law, GSM 6.10 or ADPCM"),
     responses((status = 200, description = "In force", body = GreetingView)),
 )]
 async fn record_tenants(
@@ -103,12 +105,15 @@ async fn store(
 
 /// Get a greeting's audio
 ///
-/// Serves one range of bytes, and an entity tag: the SHA-256 of the whole.
+/// As it was recorded, or in the form asked for. Serves one range of bytes, and an entity tag: the SHA-256 of the whole,
+/// or what stands for it in the form asked for.
 #[utoipa::path(
     get, path = "/mailboxes/{mailbox}/greetings/{greeting}", tag = "telephony",
     params(
         ("mailbox" = String, Path, description = "Mailbox"),
         ("greeting" = String, Path, description = "standard, alternate or name"),
+        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent"),
+        ("rate" = Option<u32>, Query, description = "Samples a second of the converted audio, 8000 to 48000; as stored when absent"),
         ("Range" = Option<String>, Header, description = "One range of bytes"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
     ),
@@ -122,10 +127,12 @@ async fn play(
     State(app): State<App>,
     caller: Caller<Hearers>,
     Names(mailbox, kind): Names<MailboxId, MailboxGreeting>,
+    Parameters(form): Parameters<AudioQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let wanted = form.wanted()?;
     let core = open_to_hear(&app, &caller, &mailbox).await?;
-    serve(&core, &GreetingPlace::Mailbox(mailbox, kind), &headers).await
+    serve(&core, &GreetingPlace::Mailbox(mailbox, kind), wanted, &headers).await
 }
 
 /// Get the audio of the tenant's default greeting or disclaimer
@@ -133,6 +140,8 @@ async fn play(
     get, path = "/greetings/{greeting}", tag = "telephony",
     params(
         ("greeting" = String, Path, description = "default or disclaimer"),
+        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent"),
+        ("rate" = Option<u32>, Query, description = "Samples a second of the converted audio, 8000 to 48000; as stored when absent"),
         ("Range" = Option<String>, Header, description = "One range of bytes"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
     ),
@@ -146,18 +155,24 @@ async fn play_tenants(
     State(app): State<App>,
     _: Caller<Hearers>,
     Name(kind): Name<TenantGreeting>,
+    Parameters(form): Parameters<AudioQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let wanted = form.wanted()?;
     let core = app.core()?;
-    serve(&core, &GreetingPlace::Tenant(kind), &headers).await
+    serve(&core, &GreetingPlace::Tenant(kind), wanted, &headers).await
 }
 
-async fn serve(core: &Core, place: &GreetingPlace, headers: &HeaderMap) -> Result<Response, ApiError> {
+async fn serve(
+    core: &Core,
+    place: &GreetingPlace,
+    wanted: Option<Wanted>,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
     let greeting = core.directory.greeting(place).await?;
-    serve_audio(headers, &greeting.digest.0, greeting.size, async |range| {
-        Ok(core.directory.greeting_audio(&greeting, range).await?)
-    })
-    .await
+    let found = &greeting;
+    let open = move |range| async move { Ok(core.directory.greeting_audio(found, range).await?) }.boxed();
+    serve_audio(headers, &greeting.digest.0, greeting.size, wanted, open).await
 }
 
 /// Remove a greeting

@@ -19,6 +19,7 @@ mod audit;
 mod browser;
 mod cases;
 mod conditions;
+mod converted;
 mod decoration;
 mod document;
 mod drain;

@@ -21,7 +21,19 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Codings that a recording may have.
-const FORMATS: [&str; 3] = ["audio/wav;codec=pcm16", "audio/wav;codec=alaw", "audio/wav;codec=mulaw"];
+const FORMATS: [&str; 11] = [
+    "audio/wav;codec=pcm16",
+    "audio/wav;codec=alaw",
+    "audio/wav;codec=mulaw",
+    "audio/wav;codec=pcm8",
+    "audio/wav;codec=pcm24",
+    "audio/wav;codec=pcm32",
+    "audio/wav;codec=float32",
+    "audio/wav;codec=float64",
+    "audio/wav;codec=gsm610",
+    "audio/wav;codec=ima-adpcm",
+    "audio/wav;codec=ms-adpcm",
+];
 
 /// What a media server plays and allows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -85,6 +97,16 @@ pub(super) struct GreetingView {
     size: u64,
     /// SHA-256 of the audio, which is its entity tag too.
     sha256: String,
+    /// How its samples are coded: `pcm16`, `alaw`, `mulaw` or another of the formats. Absent for what a former release
+    /// recorded. `codec` and `rate` of its audio's address ask for another form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    codec: Option<String>,
+    /// Samples a second and channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sample_rate: Option<u32>,
+    /// Channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channels: Option<u16>,
     /// When it was recorded, RFC 3339.
     recorded: String,
 }
@@ -93,15 +115,21 @@ impl GreetingView {
     pub(super) fn new(place: &GreetingPlace, greeting: &Greeting) -> Self {
         let kind = place.kind();
         let url = match place {
-            GreetingPlace::Mailbox(mailbox, _) => format!("{PREFIX}/mailboxes/{mailbox}/greetings/{kind}"),
+            GreetingPlace::Mailbox(mailbox, _) => {
+                format!("{PREFIX}/mailboxes/{}/greetings/{kind}", mailbox.in_path())
+            }
             GreetingPlace::Tenant(_) => format!("{PREFIX}/greetings/{kind}"),
         };
+        let form = greeting.form.as_ref();
         Self {
             kind: kind.to_owned(),
             url,
             duration_ms: greeting.duration_ms,
             size: greeting.size,
             sha256: greeting.digest.0.clone(),
+            codec: form.map(|form| form.codec.trim_start_matches("g711-").to_owned()),
+            sample_rate: form.map(|form| form.sample_rate),
+            channels: form.map(|form| form.channels),
             recorded: greeting.recorded.rfc3339(),
         }
     }

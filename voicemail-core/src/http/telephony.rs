@@ -6,8 +6,8 @@ use super::upload::Upload;
 use super::{ApiError, App, PREFIX, ProblemKind};
 use crate::audio::{AudioLimits, check_wav};
 use crate::core::Core;
-use crate::mailbox::{DepositRequest, Deposited, MailboxError, Recording};
-use crate::model::{MailboxId, MessageId, Mwi};
+use crate::mailbox::{DepositRequest, Deposited, KeyUse, MailboxError, Recording};
+use crate::model::{MailboxId, MessageId, Mwi, Time};
 use crate::store::ErrorClass;
 use crate::telemetry::carry;
 use axum::Json;
@@ -39,7 +39,7 @@ struct DepositForm {
     /// When the message was left, RFC 3339, for a deposit that is repeated later: at most six days back and not ahead.
     /// The message counts as received then; now when absent.
     left: Option<String>,
-    /// WAV: PCM 16-bit, A-law or µ-law; mono or stereo; 8 to 48 kHz.
+    /// WAV: PCM of 8 to 32 bits, float, A-law, µ-law, GSM 6.10 or ADPCM; mono or stereo; 8 to 48 kHz.
     #[schema(value_type = String, format = Binary)]
     audio: Vec<u8>,
 }
@@ -47,7 +47,7 @@ struct DepositForm {
 /// The acknowledgement of a deposit: the message is stored, listed and counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DepositAnswer {
-    /// The message's id: the Idempotency-Key.
+    /// The message's id: the Idempotency-Key, if that is a UUIDv7.
     #[schema(value_type = String)]
     pub id: MessageId,
     /// False when an earlier attempt with the same key had stored it already.
@@ -67,7 +67,7 @@ pub struct DepositAnswer {
     post, path = "/mailboxes/{mailbox}/messages", tag = "telephony",
     params(
         ("mailbox" = String, Path, description = "Mailbox"),
-        ("Idempotency-Key" = Option<String>, Header, description = "UUIDv7, one for each call leg; becomes the message's id; made if absent"),
+        ("Idempotency-Key" = Option<String>, Header, description = "One for each call leg, 1 to 255 visible characters. A UUIDv7 becomes the message's id; any other is remembered for seven days, a mailbox and account; made if absent"),
     ),
     request_body(content = DepositForm, content_type = "multipart/form-data"),
     responses((status = 201, description = "Stored, listed and counted", body = DepositAnswer,
@@ -81,8 +81,13 @@ async fn deposit(
     request: Request,
 ) -> Result<Response, ApiError> {
     let core = app.core()?;
-    let id = read_key(&headers)?.unwrap_or_else(|| core.mailboxes.new_id());
+    let key = IdempotencyKey::read(&headers)?;
     let upload = Upload::begin(request).await?;
+    let left = upload.form.left();
+    let id = match key {
+        Some(key) => key.id(&core, ("deposit", &mailbox, &caller.0.subject), left).await?,
+        None => core.mailboxes.new_id(),
+    };
     let request = read_request(&core, mailbox.clone(), id, &upload)?;
     if app.senders().never_named(&caller.0.subject, upload.form.has_caller()) {
         app.metrics.count_deposit_without_caller();
@@ -94,7 +99,7 @@ async fn deposit(
             .because(error)
     })?;
     let (Deposited { id, mwi, created }, notes) = result?;
-    let location = format!("{PREFIX}/mailboxes/{mailbox}/messages/{id}");
+    let location = format!("{PREFIX}/mailboxes/{}/messages/{id}", mailbox.in_path());
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(DepositAnswer { id, created, mwi, notes }))
         .into_response())
 }
@@ -145,13 +150,44 @@ async fn admit_and_store(
     Ok((deposited, info.get().map_or(0, |info| info.size)))
 }
 
-/// The Idempotency-Key, with or without the quotes of a structured field.
-pub(super) fn read_key(headers: &HeaderMap) -> Result<Option<MessageId>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim().trim_matches('"');
-    let invalid =
-        |_| ApiError::new(ProblemKind::InvalidName, "Idempotency-Key: use a UUIDv7 in its hyphenated form");
-    text.parse().map(Some).map_err(invalid)
+/// What a client calls a request by, so that a repetition is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum IdempotencyKey {
+    /// An id of its own making.
+    Id(MessageId),
+    /// Anything else.
+    Other(String),
+}
+
+impl IdempotencyKey {
+    /// The header, with or without the quotes of a structured field.
+    pub(super) fn read(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
+        let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+        let text = value.to_str().unwrap_or_default().trim();
+        let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+        if let Ok(id) = text.parse() {
+            return Ok(Some(Self::Id(id)));
+        }
+        let good = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let rule = "Idempotency-Key: use a UUIDv7, or 1 to 255 visible ASCII characters without spaces";
+        good.then(|| Some(Self::Other(text.to_owned())))
+            .ok_or_else(|| ApiError::new(ProblemKind::InvalidName, rule))
+    }
+
+    /// The id that the key stands for.
+    pub(super) async fn id(
+        &self,
+        core: &Core,
+        (purpose, mailbox, account): (&str, &MailboxId, &str),
+        left: Option<Time>,
+    ) -> Result<MessageId, ApiError> {
+        match self {
+            Self::Id(id) => Ok(*id),
+            Self::Other(key) => {
+                Ok(core.mailboxes.id_of_key(KeyUse { purpose, mailbox, account, key }, left).await?)
+            }
+        }
+    }
 }
 
 fn count(app: &App, result: &Result<(Deposited, u64), MailboxError>) {

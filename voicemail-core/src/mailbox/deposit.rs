@@ -5,12 +5,13 @@
 //! [`Finisher`]'s. Nothing is acknowledged earlier. Whatever step a crash follows, a retry or the
 //! sweeper completes or removes what is there.
 
+use super::played::known_as_played;
 use super::{Finisher, Insertion, MailboxError, Mailboxes};
 use crate::config::ClassOfService;
 use crate::context::{Context, FiledCaller, GuardError};
 use crate::model::{
-    AudioDigest, AudioKey, CallerId, CallerTag, Due, Envelope, Forwarding, Index, MailboxId, MailboxSettings,
-    MessageId, Mwi, Time,
+    AudioDigest, AudioForm, AudioKey, CallerId, CallerTag, Due, Envelope, Forwarding, Index, MailboxId,
+    MailboxSettings, Mend, MessageId, Mwi, Time,
 };
 use crate::store::patience::{Created, create_or_read, delete, ensure};
 use crate::store::{BodyStream, Key, StoreError};
@@ -53,8 +54,19 @@ pub struct RecordingInfo {
     pub duration_ms: u64,
     /// Size in bytes.
     pub size: u64,
-    /// SHA-256.
+    /// SHA-256 of the bytes as they came.
     pub digest: AudioDigest,
+    /// Bytes that its recorder left wrong, as they are played.
+    pub mends: Vec<Mend>,
+    /// How its samples are coded, if that is known.
+    pub form: Option<AudioForm>,
+}
+
+impl RecordingInfo {
+    /// Of a recording that is played as it came.
+    pub fn plain(duration_ms: u64, size: u64, digest: AudioDigest) -> Self {
+        Self { duration_ms, size, digest, mends: Vec::new(), form: None }
+    }
 }
 
 /// A deposit that the mailbox takes.
@@ -201,6 +213,7 @@ impl Mailboxes {
             region,
             audio,
             digest: info.digest,
+            mends: info.mends,
             urgent,
             forwarded_from: left.forwarded_from,
             expires: left.received.plus(admitted.retention),
@@ -250,8 +263,7 @@ async fn store_audio(
         }
         return Err(error.into());
     }
-    let unfinished = || StoreError::Refused("a recording ended without its facts".into());
-    Ok(recording.info.get().cloned().ok_or_else(unfinished)?)
+    Ok(known_as_played(store.as_ref(), &Key::audio(audio), &recording.info).await?)
 }
 
 async fn drop_audio(context: &Context, region: &str, audio: &AudioKey) -> Result<(), StoreError> {

@@ -95,9 +95,9 @@ impl Mailboxes {
         let store = self.context.region(&entry.region)?;
         let found = store.read(&Key::audio(&entry.audio), None).await?.ok_or(MailboxError::UnknownMessage)?;
         let info = OnceLock::new();
-        let Entry { duration_ms, size, digest, .. } = entry.clone();
+        let Entry { duration_ms, size, digest, mends, .. } = entry.clone();
         // A new lock is empty.
-        let _ = info.set(RecordingInfo { duration_ms, size, digest });
+        let _ = info.set(RecordingInfo { mends, ..RecordingInfo::plain(duration_ms, size, digest) });
         let broken = || BodyError::Interrupted("the original's audio can't be read whole: try again".into());
         let body = stream::try_unfold((found.bytes, size), move |(mut bytes, left)| async move {
             match bytes.next().await {

@@ -9,6 +9,7 @@
 //! What can go wrong: a [`MailboxError`]; a repetition is safe, and replaces the greeting by the same one.
 
 use super::deposit::{ATTEMPT_LIFE, encode};
+use super::played::{as_played, known_as_played};
 use super::{Audio, Directory, MailboxError, Recording, RecordingInfo};
 use crate::context::{Context, GuardError};
 use crate::model::{
@@ -57,8 +58,9 @@ impl Directory {
         let audio = GreetingKey::new(place, begun, &context.world().random_hex());
         file(context, &audio, GreetingStage::Recorded).await?;
         let info = store_audio(context, &audio, recording).await?;
-        let RecordingInfo { duration_ms, size, digest } = info;
-        let new = Greeting { audio, duration_ms, size, digest, recorded: begun, unknown: Map::new() };
+        let RecordingInfo { duration_ms, size, digest, mends, form } = info;
+        let new =
+            Greeting { audio, duration_ms, size, digest, mends, form, recorded: begun, unknown: Map::new() };
         if !replace(context, place, Some(new.clone())).await? {
             delete(context.store(), context.world(), &Key::greeting(&new.audio)).await?;
             return Err(MailboxError::TooSlow);
@@ -90,9 +92,11 @@ impl Directory {
         greeting: &Greeting,
         range: Option<Range<u64>>,
     ) -> Result<Audio, MailboxError> {
+        let start = range.as_ref().map_or(0, |range| range.start);
         let found = self.context().store().read(&Key::greeting(&greeting.audio), range).await?;
         let body = found.ok_or(MailboxError::NoGreeting)?;
-        Ok(Audio { size: body.size, digest: greeting.digest.clone(), bytes: body.bytes })
+        let bytes = as_played(body.bytes, start, greeting.mends.clone());
+        Ok(Audio { size: body.size, digest: greeting.digest.clone(), bytes })
     }
 
     /// Removes a greeting; its audio goes within minutes. Without one it does nothing.
@@ -184,8 +188,7 @@ async fn store_audio(
         }
         return Err(error.into());
     }
-    let unfinished = || StoreError::Refused("a recording ended without its facts".into());
-    Ok(recording.info.get().cloned().ok_or_else(unfinished)?)
+    Ok(known_as_played(context.store(), &key, &recording.info).await?)
 }
 
 async fn load(context: &Context, place: &GreetingPlace) -> Result<Option<Greeting>, StoreError> {

@@ -8,6 +8,7 @@
 
 mod access;
 mod deposit;
+mod deposit_key;
 mod directory;
 mod error;
 mod finish;
@@ -17,6 +18,7 @@ mod indexes;
 mod listing;
 mod page;
 mod pin;
+mod played;
 mod precondition;
 mod preferences;
 mod reception;
@@ -28,6 +30,7 @@ mod views;
 
 pub use access::Rights;
 pub use deposit::{Admitted, DepositRequest, Deposited, Recording, RecordingInfo};
+pub use deposit_key::KeyUse;
 pub use directory::{Directory, MailboxView, OwnMailbox, OwnedAs};
 pub use error::MailboxError;
 pub use forward::ForwardRequest;
@@ -40,10 +43,12 @@ pub use views::{MessageView, ShownState};
 
 pub(crate) use access::AccessCache;
 pub(crate) use deposit::{decode, decode_envelope, encode, ensure_retention, require_known};
+pub(crate) use deposit_key::forget_deposit_key;
 pub(crate) use directory::empty_closed;
 pub(crate) use finish::{Finisher, Insertion};
 pub(crate) use greeting::{Standing, settle_greeting};
 pub(crate) use indexes::Indexes;
+pub(crate) use played::as_played;
 #[cfg(test)]
 pub(crate) use remove::Only;
 pub(crate) use remove::Remover;

@@ -5,6 +5,7 @@
 
 use super::deposit::ensure_retention;
 use super::page::{parse_cursor, write_cursor};
+use super::played::as_played;
 use super::precondition::{Precondition, tag_of};
 use super::remove::Only;
 use super::views::shown;
@@ -122,10 +123,12 @@ impl Mailboxes {
     ) -> Result<Audio, MailboxError> {
         let entry = self.entry(mailbox, id).await?;
         let store = self.context.region(&entry.region)?;
+        let start = range.as_ref().map_or(0, |range| range.start);
         let found = store.read(&Key::audio(&entry.audio), range).await?;
         // Erased between the look at the index and the read.
         let body = found.ok_or(MailboxError::UnknownMessage)?;
-        Ok(Audio { size: body.size, digest: entry.digest, bytes: body.bytes })
+        let bytes = as_played(body.bytes, start, entry.mends);
+        Ok(Audio { size: body.size, digest: entry.digest, bytes })
     }
 
     /// Changes state or urgency. Who marks a message read or saved is remembered as having listened to it.

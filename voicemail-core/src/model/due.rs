@@ -64,6 +64,11 @@ pub enum Due {
         /// The hold's reason.
         reason: String,
     },
+    /// Forget what an Idempotency-Key stands for.
+    DepositKey {
+        /// Its place below `deposit/`.
+        digest: String,
+    },
     /// Move a GDPR run on.
     Run {
         /// The run.
@@ -129,12 +134,13 @@ impl DueItem {
 impl Due {
     fn name(&self) -> String {
         match self {
-            Self::Delete { mailbox, id, attempt, .. } => format!("delete.{mailbox}.{id}.{attempt}"),
-            Self::Retain { mailbox } => format!("retain.{mailbox}"),
-            Self::Close { mailbox, generation } => format!("close.{mailbox}.{generation}"),
+            Self::Delete { mailbox, id, attempt, .. } => format!("delete.{}.{id}.{attempt}", mailbox.key()),
+            Self::Retain { mailbox } => format!("retain.{}", mailbox.key()),
+            Self::Close { mailbox, generation } => format!("close.{}.{generation}", mailbox.key()),
             Self::Greeting { audio, stage: GreetingStage::Recorded } => format!("{}.recorded", audio.flat()),
             Self::Greeting { audio, stage: GreetingStage::Replaced } => format!("{}.replaced", audio.flat()),
-            Self::Released { message, .. } => format!("released.{}.{}", message.mailbox, message.id),
+            Self::Released { message, .. } => format!("released.{}.{}", message.mailbox.key(), message.id),
+            Self::DepositKey { digest } => format!("depositkey.{digest}"),
             Self::Run { run, stage, .. } => format!("run.{}.{}", run.flat(), stage.name()),
         }
     }

@@ -4,7 +4,7 @@
 //! name is used by one attempt alone and says when that began. A settings document names the audio that is in
 //! force; audio that none names is superseded or was never finished.
 
-use super::{AudioDigest, MailboxId, Schedule, Time};
+use super::{AudioDigest, AudioForm, MailboxId, Mend, Schedule, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -93,7 +93,7 @@ impl GreetingKey {
     /// The key for the attempt that begins then; `random` makes it the only one of its name.
     pub fn new(place: &GreetingPlace, begun: Time, random: &str) -> Self {
         let owner = match place {
-            GreetingPlace::Mailbox(mailbox, _) => format!("mailbox/{mailbox}"),
+            GreetingPlace::Mailbox(mailbox, _) => format!("mailbox/{}", mailbox.key()),
             GreetingPlace::Tenant(_) => "tenant".to_owned(),
         };
         Self(format!("greeting/{owner}/{}.{:x}-{random}", place.kind(), begun.0))
@@ -108,7 +108,7 @@ impl GreetingKey {
     pub fn parse(key: &str) -> Option<(Self, GreetingPlace, Time)> {
         let segments: Vec<&str> = key.split('/').collect();
         let (owner, name) = match *segments {
-            ["greeting", "mailbox", mailbox, name] => (Some(mailbox.parse().ok()?), name),
+            ["greeting", "mailbox", mailbox, name] => (Some(MailboxId::of_key(mailbox)?), name),
             ["greeting", "tenant", name] => (None, name),
             _ => return None,
         };
@@ -139,6 +139,12 @@ pub struct Greeting {
     pub size: u64,
     /// SHA-256 of the audio.
     pub digest: AudioDigest,
+    /// Bytes that its recorder left wrong, as they are played.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mends: Vec<Mend>,
+    /// How its samples are coded; former releases didn't note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<AudioForm>,
     /// When its recording began to arrive.
     pub recorded: Time,
     /// Fields of newer versions.
@@ -239,9 +245,10 @@ mod tests {
 
     #[test]
     fn a_listed_key_is_read_back() {
-        let mailbox = || "tenant".parse().unwrap();
+        let mailbox = |name: &str| name.parse().unwrap();
         for place in [
-            GreetingPlace::Mailbox(mailbox(), MailboxGreeting::Alternate),
+            GreetingPlace::Mailbox(mailbox("tenant"), MailboxGreeting::Alternate),
+            GreetingPlace::Mailbox(mailbox("j.smith@default"), MailboxGreeting::Standard),
             GreetingPlace::Tenant(TenantGreeting::Disclaimer),
         ] {
             let key = GreetingKey::new(&place, Time(77), "a1");
@@ -260,6 +267,8 @@ mod tests {
             duration_ms: 1,
             size: 1,
             digest: AudioDigest("00".into()),
+            mends: Vec::new(),
+            form: None,
             recorded: now,
             unknown: Map::new(),
         };

@@ -1,7 +1,7 @@
 //! Names of things, checked once at the edge, so that none can hold a path trick or an empty string.
 //!
-//! Mailboxes, users and groups are 1 to 64 letters, digits, `-` and `_`. Message ids are UUIDv7 and
-//! carry their time. Case ids are free text and are encoded before they reach a key.
+//! Users and groups are 1 to 64 letters, digits, `-` and `_`; mailboxes are what PBXs call them, such as `1001@default`, and are
+//! encoded before they reach a key. Message ids are UUIDv7 and carry their time. Case ids are free text and are encoded before they reach a key.
 
 use super::Time;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ impl InvalidId {
 }
 
 macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $is_good:path, $rule:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(try_from = "String", into = "String")]
@@ -43,10 +43,9 @@ macro_rules! name_type {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                is_plain(text).then(|| Self(text.to_owned())).ok_or(InvalidId {
-                    what: $what,
-                    rule: "use 1 to 64 letters, digits, dashes and underscores",
-                })
+                $is_good(text)
+                    .then(|| Self(text.to_owned()))
+                    .ok_or(InvalidId { what: $what, rule: $rule })
             }
         }
 
@@ -73,21 +72,83 @@ macro_rules! name_type {
 }
 
 fn is_plain(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    (1..=64).contains(&text.len()) && text.bytes().all(is_plain_byte)
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// What else PBXs put into names of mailboxes: `1001@default`, `j.smith`, `+442079460123`, `*98`, `#1`.
+const MAILBOX_SIGNS: &[u8] = b".@+*#";
+/// How many of them a name may have: its key is three bytes for each, and must be a file's name.
+const MOST_SIGNS: usize = 16;
+
+fn is_mailbox(text: &str) -> bool {
+    let signs = text.bytes().filter(|byte| MAILBOX_SIGNS.contains(byte)).count();
+    let known = text.bytes().all(|byte| is_plain_byte(byte) || MAILBOX_SIGNS.contains(&byte));
+    // `.` and `..` are ways through a path, and a context stands behind a name.
+    let shaped = !text.starts_with(['.', '@']) && !text.ends_with('@') && text.matches('@').count() <= 1;
+    (1..=64).contains(&text.len()) && known && shaped && signs <= MOST_SIGNS
 }
 
 name_type!(
-    /// A mailbox, personal or of a group.
-    MailboxId, "mailbox"
+    /// A mailbox, personal or of a group. A context, as in `1001@default`, is a part of the name.
+    MailboxId,
+    "mailbox",
+    is_mailbox,
+    "use 1 to 64 letters, digits, and -_.+*#, at most one @context, at most 16 of .@+*#, and no . or @ first"
 );
+
+impl MailboxId {
+    /// The mailbox as it stands in keys: plain names as they are, each other sign in hex behind a dot.
+    pub fn key(&self) -> String {
+        self.escaped('.')
+    }
+
+    /// Reads a mailbox back from a key. `None` for what isn't one's key.
+    pub fn of_key(key: &str) -> Option<Self> {
+        let mut parts = key.split('.');
+        let mut name = parts.next()?.to_owned();
+        for part in parts {
+            let (sign, rest) = part.split_at_checked(2)?;
+            name.push(char::from(u8::from_str_radix(sign, 16).ok()?));
+            name.push_str(rest);
+        }
+        name.parse().ok().filter(|mailbox: &Self| mailbox.key() == key)
+    }
+
+    /// The mailbox as a segment of a URL's path.
+    pub fn in_path(&self) -> String {
+        self.escaped('%')
+    }
+
+    fn escaped(&self, mark: char) -> String {
+        let mut text = String::new();
+        for byte in self.0.bytes() {
+            if is_plain_byte(byte) {
+                text.push(char::from(byte));
+            } else {
+                text.push(mark);
+                text.push_str(&hex::encode([byte]));
+            }
+        }
+        text
+    }
+}
 name_type!(
     /// A user, as the token's user claim names them.
-    UserId, "user"
+    UserId,
+    "user",
+    is_plain,
+    "use 1 to 64 letters, digits, dashes and underscores"
 );
 name_type!(
     /// A group of users that shares a mailbox.
-    GroupId, "group"
+    GroupId,
+    "group",
+    is_plain,
+    "use 1 to 64 letters, digits, dashes and underscores"
 );
 
 /// A message's id: a UUIDv7, chosen once per call leg; also the deposit's idempotency key.
@@ -157,6 +218,13 @@ impl MessageName {
     /// A message of a mailbox.
     pub fn new(mailbox: &MailboxId, id: MessageId) -> Self {
         Self { mailbox: mailbox.clone(), id }
+    }
+}
+
+impl MessageName {
+    /// The message as it stands in keys.
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.mailbox.key(), self.id)
     }
 }
 
@@ -267,6 +335,31 @@ mod tests {
     }
 
     #[test]
+    fn names_that_pbxs_use_are_mailboxes() {
+        for good in
+            ["1001@default", "j.smith", "+442079460123", "*98", "#1", "a_b-c", "1001@pbx.example", "a.."]
+        {
+            let mailbox: MailboxId = good.parse().unwrap();
+            assert_eq!(MailboxId::of_key(&mailbox.key()), Some(mailbox), "{good}");
+        }
+        for bad in ["@default", "1001@", "a@b@c", ".a", "..", "a:b", "a%40b", &"*".repeat(17)] {
+            assert!(bad.parse::<MailboxId>().is_err(), "{bad}");
+        }
+        assert!("a@b".parse::<UserId>().is_err() && "a.b".parse::<GroupId>().is_err());
+    }
+
+    #[test]
+    fn keys_of_plain_mailboxes_are_their_names() {
+        let key = |name: &str| name.parse::<MailboxId>().unwrap().key();
+        assert_eq!(key("a_B-1"), "a_B-1");
+        assert_eq!(key("1001@default"), "1001.40default");
+        assert_eq!("#1*".parse::<MailboxId>().unwrap().in_path(), "%231%2a");
+        for foreign in ["", "a.4", "a.40", "a.40b.40c", "a.31", "a.2E", "a/b", ".2e"] {
+            assert_eq!(MailboxId::of_key(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
     fn only_version_7_in_its_hyphenated_form_is_a_message_id() {
         let id = MessageId::new(Time(1_790_000_000_000), &[7; 10]);
         assert_eq!(id.to_string().parse(), Ok(id));
@@ -289,6 +382,14 @@ mod tests {
         #[test]
         fn a_message_id_carries_its_millisecond(ms in 0i64..(1 << 47), random: [u8; 10]) {
             prop_assert_eq!(MessageId::new(Time(ms), &random).time(), Time(ms));
+        }
+
+        #[test]
+        fn mailboxes_never_share_a_key(a in "[a-z0-9.@+*#_-]{1,9}", b in "[a-z0-9.@+*#_-]{1,9}") {
+            let (Ok(left), Ok(right)) = (a.parse::<MailboxId>(), b.parse::<MailboxId>()) else { return Ok(()) };
+            prop_assert_eq!(left.key() == right.key(), a == b);
+            prop_assert!(crate::store::Key::listed(&left.key()).is_some());
+            prop_assert_eq!(MailboxId::of_key(&left.key()), Some(left));
         }
 
         #[test]

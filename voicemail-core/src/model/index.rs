@@ -5,7 +5,7 @@
 //! [`Envelope`] is filed by caller and is what an erasure finds.
 
 use super::{
-    AudioDigest, AudioKey, CallerHash, CallerId, Entries, MailboxId, MessageId, PurgeItem, RunId, Time,
+    AudioDigest, AudioKey, CallerHash, CallerId, Entries, MailboxId, Mend, MessageId, PurgeItem, RunId, Time,
     UserId,
 };
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,7 @@ pub struct Entry {
     /// Display name as given by the network. Personal data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller_name: Option<String>,
-    /// When the deposit began.
+    /// When the message was left.
     pub received: Time,
     /// Length of the recording in milliseconds.
     pub duration_ms: u64,
@@ -126,6 +126,9 @@ pub struct Entry {
     pub audio: AudioKey,
     /// SHA-256 of the audio.
     pub digest: AudioDigest,
+    /// Bytes that its recorder left wrong, as they are played.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mends: Vec<Mend>,
     /// What the owner did with it.
     pub state: MessageState,
     /// In the trash.
@@ -246,7 +249,7 @@ pub struct Envelope {
     /// Display name as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller_name: Option<String>,
-    /// When the deposit began.
+    /// When the message was left.
     pub received: Time,
     /// Length of the recording in milliseconds.
     pub duration_ms: u64,
@@ -258,6 +261,9 @@ pub struct Envelope {
     pub audio: AudioKey,
     /// SHA-256 of the audio.
     pub digest: AudioDigest,
+    /// Bytes that its recorder left wrong, as they are played.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mends: Vec<Mend>,
     /// Urgent by the caller.
     pub urgent: bool,
     /// The message that it is a copy of.
@@ -287,6 +293,7 @@ impl Envelope {
             region: entry.region.clone(),
             audio: entry.audio.clone(),
             digest: entry.digest.clone(),
+            mends: entry.mends.clone(),
             urgent: entry.urgent,
             forwarded_from: entry.forwarded_from.clone(),
             expires: entry.expires,
@@ -311,6 +318,7 @@ impl Envelope {
             region: self.region.clone(),
             audio: self.audio.clone(),
             digest: self.digest.clone(),
+            mends: self.mends.clone(),
             state: MessageState::New,
             trash: None,
             urgent: self.urgent,

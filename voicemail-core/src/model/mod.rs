@@ -7,6 +7,7 @@
 mod audio_ref;
 mod audit;
 mod caller;
+mod deposit_key;
 mod due;
 mod entries;
 mod greeting;
@@ -25,9 +26,10 @@ mod statement;
 mod tenant;
 mod time;
 
-pub use audio_ref::{AudioDigest, AudioKey, AudioParts};
+pub use audio_ref::{AudioDigest, AudioForm, AudioKey, AudioParts, Mend};
 pub use audit::{AuditAction, AuditEvent, AuditSubject};
 pub use caller::{ByRules, CallerHash, CallerId, CallerTag, TenantKey};
+pub use deposit_key::DepositKey;
 pub use due::{Due, DueItem, GreetingStage, RunStage};
 pub use entries::{Entries, Position};
 pub use greeting::{

@@ -45,13 +45,14 @@ impl Ground for MemoryStore {
     }
 }
 
-const PREFIXES: [&str; 13] = [
+const PREFIXES: [&str; 14] = [
     "mb/",
     "user/",
     "group/",
     "greeting/",
     "ca/",
     "mark/",
+    "deposit/",
     "gdpr/",
     "receipts/",
     "ledger/",

@@ -9,7 +9,7 @@ use crate::context::{Context, Identity};
 use crate::gdpr::{Gdpr, ReceiptKey};
 use crate::gdpr_api::GdprBody;
 use crate::mailbox::{
-    DepositRequest, Directory, ForwardRequest, MailboxError, Mailboxes, Recording, RecordingInfo,
+    DepositRequest, Directory, ForwardRequest, KeyUse, MailboxError, Mailboxes, Recording, RecordingInfo,
 };
 use crate::model::{AudioDigest, CallerHash, CallerId, Index, MailboxId, MessageId, RuleSet, Run, TenantKey};
 use crate::store::memory::MemoryStore;
@@ -240,6 +240,13 @@ impl Replica {
         self.mailboxes.deposit(admitted, recording(audio)).await.map(|_| ())
     }
 
+    /// A deposit by a key that is no id.
+    pub(super) async fn deposit_by_key(&self, caller: &str, key: &str) -> Result<MessageId, MailboxError> {
+        let used = KeyUse { purpose: "deposit", mailbox: &mailbox(BOXES[0]), account: "pbx", key };
+        let id = self.mailboxes.id_of_key(used, None).await?;
+        self.deposit(BOXES[0], caller, id, 1).await.map(|()| id)
+    }
+
     /// Puts a copy into another mailbox; gives its id.
     pub(super) async fn forward(
         &self,
@@ -262,7 +269,7 @@ impl Replica {
 
 pub(crate) fn recording(audio: u8) -> Recording {
     let bytes = Bytes::from(vec![audio; 16]);
-    let info = RecordingInfo { duration_ms: 1_000, size: 16, digest: AudioDigest(format!("{audio:064x}")) };
+    let info = RecordingInfo::plain(1_000, 16, AudioDigest(format!("{audio:064x}")));
     let known = OnceLock::new();
     known.set(info).unwrap();
     Recording { body: stream::once(async move { Ok(bytes) }).boxed(), info: Arc::new(known) }

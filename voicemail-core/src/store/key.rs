@@ -60,12 +60,17 @@ impl Key {
 
     /// The envelope of a message.
     pub fn envelope(caller: &CallerHash, mailbox: &MailboxId, id: MessageId) -> Self {
-        Self(format!("ca/{}/{mailbox}/{id}", caller.path()))
+        Self(format!("ca/{}/{}/{id}", caller.path(), mailbox.key()))
     }
 
     /// Below this are all envelopes of a caller.
     pub fn envelopes(caller: &CallerHash) -> String {
         format!("ca/{}/", caller.path())
+    }
+
+    /// What an Idempotency-Key stands for.
+    pub fn deposit_key(digest: &str) -> Self {
+        Self(format!("deposit/{digest}"))
     }
 
     /// A caller's mark.
@@ -75,7 +80,7 @@ impl Key {
 
     /// The mark of one message, for callers who can't be found by number.
     pub fn message_mark(name: &MessageName) -> Self {
-        Self(format!("mark/message/{name}"))
+        Self(format!("mark/message/{}", name.key()))
     }
 
     /// The head of a chain: its newest link.
@@ -184,7 +189,7 @@ impl Key {
 
 /// Mailboxes are spread over 256 folders by a hash of their name.
 fn mailbox_path(mailbox: &MailboxId) -> String {
-    format!("mb/{:02x}/{mailbox}", hash(mailbox) >> 24)
+    format!("mb/{:02x}/{}", hash(mailbox) >> 24, mailbox.key())
 }
 
 /// FNV-1a: stable, not secret.
@@ -202,7 +207,7 @@ impl fmt::Display for Key {
 /// The mailbox of a listed index's key.
 pub(crate) fn parse_index(key: &str) -> Option<MailboxId> {
     let mut parts = key.strip_prefix("mb/")?.split('/');
-    let (_, mailbox, document) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
+    let (_, mailbox, document) = (parts.next()?, MailboxId::of_key(parts.next()?)?, parts.next()?);
     (document == "index" && Key::index(&mailbox).as_str() == key).then_some(mailbox)
 }
 
@@ -210,7 +215,7 @@ pub(crate) fn parse_index(key: &str) -> Option<MailboxId> {
 pub(crate) fn parse_envelope(key: &str) -> Option<(MailboxId, MessageId)> {
     let mut parts = key.rsplit('/');
     let (id, mailbox) = (parts.next()?, parts.next()?);
-    Some((mailbox.parse().ok()?, id.parse().ok()?))
+    Some((MailboxId::of_key(mailbox)?, id.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -228,11 +233,16 @@ mod tests {
     #[test]
     fn an_envelope_key_is_read_back() {
         let id: MessageId = "01996a10-1111-7abc-8def-0123456789ab".parse().unwrap();
-        let mailbox: MailboxId = "1001".parse().unwrap();
-        for caller in [CallerHash::withheld(), crate::model::TenantKey::new(&[1; 32]).unwrap().hash("+44")] {
-            let key = Key::envelope(&caller, &mailbox, id);
-            assert!(key.as_str().starts_with(&Key::envelopes(&caller)));
-            assert_eq!(parse_envelope(key.as_str()), Some((mailbox.clone(), id)));
+        for name in ["1001", "j.smith@default", "*98"] {
+            let mailbox: MailboxId = name.parse().unwrap();
+            for caller in
+                [CallerHash::withheld(), crate::model::TenantKey::new(&[1; 32]).unwrap().hash("+44")]
+            {
+                let key = Key::envelope(&caller, &mailbox, id);
+                assert!(key.as_str().starts_with(&Key::envelopes(&caller)));
+                assert_eq!(parse_envelope(key.as_str()), Some((mailbox.clone(), id)));
+            }
+            assert_eq!(parse_index(Key::index(&mailbox).as_str()), Some(mailbox));
         }
     }
 }

@@ -7,7 +7,8 @@ use super::{Sweeper, Swept};
 use crate::context::Context;
 use crate::gdpr::{GdprError, end_release, move_run_on};
 use crate::mailbox::{
-    Remover, Standing, decode, empty_closed, expire_messages, require_known, settle_greeting,
+    Remover, Standing, decode, empty_closed, expire_messages, forget_deposit_key, require_known,
+    settle_greeting,
 };
 use crate::model::{Due, DueItem, GreetingKey, GreetingStage, MailboxId, MessageState, Time};
 use crate::store::patience::delete;
@@ -107,6 +108,10 @@ async fn carry_out(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> 
         }
         Due::Run { .. } => {
             move_run_on(&sweeper.gdpr, &item.due).await?;
+            0
+        }
+        Due::DepositKey { digest } => {
+            forget_deposit_key(context, digest).await?;
             0
         }
         Due::Greeting { audio, stage } => return look_at_greeting(context, item.at, audio, *stage).await,

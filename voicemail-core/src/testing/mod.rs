@@ -206,6 +206,7 @@ impl Site {
             "ca/",
             "au/",
             "mark/",
+            "deposit/",
             "gdpr/",
             "receipts/",
             "ledger/",

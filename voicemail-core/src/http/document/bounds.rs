@@ -28,10 +28,10 @@ enum Bound {
 use Bound::{Format, Length, OneOf, Pattern, Plain, Range};
 
 const NAME: Bound = Pattern("^[A-Za-z0-9_-]{1,64}$");
+const MAILBOX: Bound = Pattern("^[A-Za-z0-9_+*#-][A-Za-z0-9_.+*#-]{0,63}(@[A-Za-z0-9_.+*#-]{1,62})?$");
 const MESSAGE: Bound =
     Pattern("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$");
-const KEY: Bound =
-    Pattern("^\"?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\"?$");
+const KEY: Bound = Pattern("^[!-~]{1,255}$");
 const CASE: Bound = Plain(1, 100);
 const WORDS: Bound = Plain(1, 500);
 const MOMENT: Bound = Format("date-time");
@@ -47,7 +47,7 @@ const PROPERTIES: [(&str, &str, Bound); 30] = [
     ("DepositAnswer", "id", MESSAGE),
     ("ExtendBody", "months", Range(1, 2)),
     ("ExtendBody", "reason", WORDS),
-    ("ForwardBody", "to", NAME),
+    ("ForwardBody", "to", MAILBOX),
     ("ForwardedCopy", "id", MESSAGE),
     ("GdprBody", "caseid", CASE),
     ("GdprBody", "receivedAt", MOMENT),
@@ -57,13 +57,13 @@ const PROPERTIES: [(&str, &str, Bound); 30] = [
     ("MessageRef", "id", MESSAGE),
     ("MessageView", "id", MESSAGE),
     ("PinBody", "pin", Pattern("^[0-9]{6,10}$")),
-    ("SearchBody", "caller", Length(1, 256)),
+    ("SearchBody", "caller", Length(1, 6_144)),
     ("SearchBody", "from", MOMENT),
     ("SearchBody", "limit", Range(1, 500)),
     ("SearchBody", "to", MOMENT),
     ("TicketBody", "message", MESSAGE),
     ("UserBody", "groups", NAME),
-    ("UserBody", "mailboxes", NAME),
+    ("UserBody", "mailboxes", MAILBOX),
     ("UserBody", "readOnlyGroups", NAME),
     ("Verification", "at", MOMENT),
     ("Verification", "method", WORDS),
@@ -108,7 +108,7 @@ fn bound_schema(name: &str, schema: &mut RefOr<Schema>) {
 
 fn bound_property(schema: &str, field: &str, property: &mut RefOr<Schema>) {
     let listed = PROPERTIES.iter().find(|(of, name, _)| *of == schema && *name == field);
-    let usual = matches!(field, "mailbox" | "Mailbox").then_some(NAME);
+    let usual = matches!(field, "mailbox" | "Mailbox").then_some(MAILBOX);
     if let RefOr::T(Schema::Array(array)) = property
         && let Some((.., least, most)) = LISTS.iter().find(|(of, name, ..)| *of == schema && *name == field)
     {
@@ -134,7 +134,8 @@ pub(super) fn bound_parameters(path: &str, method: &str, operation: &mut Operati
 fn bound_of(path: &str, method: &str, parameter: &Parameter) -> Option<Bound> {
     let provisioned = ["/mailboxes", "/users", "/groups"].contains(&path);
     Some(match (&parameter.parameter_in, parameter.name.as_str()) {
-        (ParameterIn::Path, "mailbox" | "user" | "group") => NAME,
+        (ParameterIn::Path, "mailbox") => MAILBOX,
+        (ParameterIn::Path, "user" | "group") => NAME,
         (ParameterIn::Path, "id") => MESSAGE,
         (ParameterIn::Path, "caseid") => CASE,
         (ParameterIn::Path, "number") => Pattern(r"^((forgetme|exportme)\.)?[0-9]{1,9}$"),
@@ -146,6 +147,7 @@ fn bound_of(path: &str, method: &str, parameter: &Parameter) -> Option<Bound> {
         (ParameterIn::Query, "limit") => Range(1, 200),
         (ParameterIn::Query, "from" | "to") => MOMENT,
         (ParameterIn::Query, "after") => Format("uint64"),
+        (ParameterIn::Query, "cursor") if path == "/mailboxes" => MAILBOX,
         (ParameterIn::Query, "cursor") if provisioned => NAME,
         (ParameterIn::Header, "Idempotency-Key") => KEY,
         (ParameterIn::Header, "If-None-Match") if method == "put" => Pattern(r"^\*$"),

@@ -59,15 +59,97 @@ async fn one_key_with_two_bodies_or_two_callers_is_refused() {
 }
 
 #[tokio::test]
-async fn keys_that_are_no_uuid_7_or_out_of_time_are_refused() {
+async fn keys_that_cannot_be_seen_are_too_long_or_out_of_time_are_refused() {
     let api = Api::start().await;
     let fields: [(&str, &[u8]); 1] = [("audio", &speech(1))];
-    for key in ["", "1", "67e55044-10b1-426f-9247-bb680e5fe0c8"] {
+    let long = "x".repeat(256);
+    for key in ["", "\"\"", "call 7", "\u{fc}", &long] {
         api.deposit("1001", Some(key), &fields).await.is_problem(ProblemKind::InvalidName);
     }
     let now = jiff::Timestamp::now();
     for at in [now - jiff::SignedDuration::from_hours(7 * 24), now + jiff::SignedDuration::from_mins(6)] {
         api.deposit("1001", Some(&key_of(at)), &fields).await.is_problem(ProblemKind::IdOutOfTime);
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_any_form_is_one_message_a_mailbox_and_account() {
+    let api = Api::start().await;
+    let (audio, long) = (speech(1), "x".repeat(255));
+    let caller: (&str, &[u8]) = ("caller", b"+442079460123");
+    let fields = [caller, ("audio", &audio[..])];
+    for key in ["1", "67e55044-10b1-426f-9247-bb680e5fe0c8", "a84b4c76e66710@pbx.example", &long] {
+        let first: DepositAnswer =
+            api.deposit("1001", Some(key), &fields).await.is(StatusCode::CREATED).json();
+        let again: DepositAnswer =
+            api.deposit("1001", Some(key), &fields).await.is(StatusCode::CREATED).json();
+        assert_eq!((first.created, again.created, again.id), (true, false, first.id), "{key}");
+        let other: DepositAnswer =
+            api.deposit("1002", Some(key), &fields).await.is(StatusCode::CREATED).json();
+        assert_ne!(other.id, first.id);
+        let another = [caller, ("audio", &speech(2)[..])];
+        api.deposit("1001", Some(key), &another).await.is_problem(ProblemKind::IdReused);
+    }
+    let mut request = api.deposit_request("1001", Some("1"), Body::from(multipart(&fields)));
+    let token = format!("Bearer {}", api.token("another", &["telephony"]));
+    request.headers_mut().insert("authorization", token.parse().unwrap());
+    assert!(api.send(request).await.is(StatusCode::CREATED).json::<DepositAnswer>().created);
+}
+
+#[tokio::test]
+async fn a_key_with_the_time_of_the_call_needs_no_memory() {
+    let api = Api::start().await;
+    let left = (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(100)).to_string();
+    let audio = speech(1);
+    let fields: [(&str, &[u8]); 3] =
+        [("caller", b"+442079460123"), ("left", left.as_bytes()), ("audio", &audio)];
+    let first: DepositAnswer =
+        api.deposit("1001", Some("call-7"), &fields).await.is(StatusCode::CREATED).json();
+    let again: DepositAnswer =
+        api.deposit("1001", Some("call-7"), &fields).await.is(StatusCode::CREATED).json();
+    assert_eq!((first.created, again.created, again.id), (true, false, first.id));
+    assert_eq!(first.id.time().0, left.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    assert!(!api.stored().iter().any(|key| key.starts_with("deposit/")));
+}
+
+#[tokio::test]
+async fn an_unknown_mailbox_remembers_no_key() {
+    let api = Api::start().await;
+    let before = api.stored();
+    let answer = api.deposit("4711", Some("1"), &[("audio", &speech(1))]).await;
+    answer.is_problem(ProblemKind::UnknownMailbox);
+    assert_eq!(api.stored(), before);
+}
+
+#[tokio::test]
+async fn mailboxes_have_the_names_that_pbxs_give_them() {
+    let api = Api::start().await;
+    for (name, path) in [
+        ("1001@default", "1001@default"),
+        ("j.smith", "j.smith"),
+        ("#1*", "%231*"),
+        ("+442079460123", "%2B442079460123"),
+    ] {
+        api.put(&format!("/mailboxes/{path}"), json!({})).await.is(StatusCode::OK);
+        api.put("/users/alice", json!({ "mailboxes": [name], "groups": [] })).await.is(StatusCode::OK);
+        let fields: [(&str, &[u8]); 2] = [("caller", b"+442079460123"), ("audio", &speech(1))];
+        let made = api.deposit(path, None, &fields).await.is(StatusCode::CREATED);
+        let location = made.header("location").strip_prefix(PREFIX).unwrap().to_owned();
+        let message: Value = api.get(&location).await.is(StatusCode::OK).json();
+        assert_eq!(message["mailbox"], name);
+        assert!(api.get(&format!("{location}/audio")).await.is(StatusCode::OK).body == speech(1));
+        let greeting = format!("/mailboxes/{path}/greetings/standard");
+        let record = api.request(Method::PUT, &greeting).header("content-type", "audio/wav");
+        let told: Value =
+            api.send(record.body(Body::from(speech(1))).unwrap()).await.is(StatusCode::OK).json();
+        let url = told["url"].as_str().unwrap().strip_prefix(PREFIX).unwrap();
+        api.get(url).await.is(StatusCode::OK);
+    }
+    let listed: Value = api.get("/mailboxes?limit=100").await.is(StatusCode::OK).json();
+    assert!(listed.to_string().contains("1001@default"), "{listed}");
+    for bad in ["a%2Fb", "a%20b", "@x", "a@b@c", "%2E%2E"] {
+        let answer = api.put(&format!("/mailboxes/{bad}"), json!({})).await;
+        assert!(!answer.status.is_success(), "{bad}");
     }
 }
 

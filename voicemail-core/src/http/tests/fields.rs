@@ -24,7 +24,9 @@ async fn only_message(api: &Api) -> crate::mailbox::MessageView {
 #[tokio::test]
 async fn what_decorates_a_recording_never_costs_it() {
     let long = "汉".repeat(300);
-    let cases: [(&str, &[u8], Option<&str>, &[&str]); 6] = [
+    /// A field, what is sent in it, the name that is shown, and the notes.
+    type Case<'a> = (&'a str, &'a [u8], Option<&'a str>, &'a [&'a str]);
+    let cases: [Case<'_>; 6] = [
         ("callerName", b"M\xFCller", Some("Müller"), &["caller-name-decoded"]),
         ("callerName", b"ACME\tLtd", Some("ACME Ltd"), &["caller-name-replaced"]),
         ("caller_name", long.as_bytes(), Some(&long[..255]), &["caller-name-cut"]),
@@ -212,7 +214,6 @@ fn endless(head: &'static [u8]) -> (Request<Body>, Arc<AtomicU64>) {
 
 #[tokio::test]
 async fn a_field_without_an_end_is_given_up_after_little_of_it() {
-    const FIELD: &str = "--cut\r\nContent-Disposition: form-data; name=";
     let heads: [(&'static [u8], u64); 5] = [
         // What is read past, what names the caller, a header, a preamble, one header line.
         (b"--cut\r\nContent-Disposition: form-data; name=\"colour\"\r\n\r\n", 1024 * 1024),
@@ -221,7 +222,6 @@ async fn a_field_without_an_end_is_given_up_after_little_of_it() {
         (b"--", 8 * 1024),
         (b"--cut\r\nX-Long: ", 8 * 1024),
     ];
-    assert!(heads[0].0.starts_with(FIELD.as_bytes()));
     for (head, most) in heads {
         let (request, taken) = endless(head);
         let refused = Upload::begin(request).await.err().unwrap();

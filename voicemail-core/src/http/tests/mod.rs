@@ -1,6 +1,7 @@
 //! The API in process, over the real services on a store in memory, with real tokens.
 
 mod agents;
+mod audio;
 mod deposit;
 mod events;
 mod fields;

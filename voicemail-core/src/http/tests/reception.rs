@@ -27,7 +27,12 @@ async fn a_media_server_is_told_what_to_play_and_what_is_allowed() {
             "mailbox": "1001", "takesMessages": true, "full": false, "closed": false, "timeZone": "UTC",
             "limits": {
                 "maxSeconds": 180, "minSeconds": 3, "messagesLeft": 10,
-                "formats": ["audio/wav;codec=pcm16", "audio/wav;codec=alaw", "audio/wav;codec=mulaw"],
+                "formats": [
+                    "audio/wav;codec=pcm16", "audio/wav;codec=alaw", "audio/wav;codec=mulaw", "audio/wav;codec=pcm8",
+                    "audio/wav;codec=pcm24", "audio/wav;codec=pcm32", "audio/wav;codec=float32",
+                    "audio/wav;codec=float64", "audio/wav;codec=gsm610", "audio/wav;codec=ima-adpcm",
+                    "audio/wav;codec=ms-adpcm",
+                ],
             },
         })
     );

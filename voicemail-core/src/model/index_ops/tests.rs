@@ -35,6 +35,7 @@ pub(super) fn envelope(n: u8) -> Envelope {
         region: "r".into(),
         audio: audio(n),
         digest: AudioDigest("d".into()),
+        mends: Vec::new(),
         urgent: n.is_multiple_of(3),
         forwarded_from: None,
         expires: Time(1_000),

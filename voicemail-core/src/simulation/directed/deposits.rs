@@ -3,7 +3,10 @@
 use super::{A, B, BOX, Case, HOUR, Outcome, at_every_step, catches, expect};
 use crate::broken::Broken;
 use crate::mailbox::MailboxError;
+use crate::model::MessageId;
 use crate::simulation::tenant::mailbox;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 
 #[test]
 fn a_deposit_that_dies_anywhere_is_completed_or_leaves_nothing() {
@@ -173,4 +176,58 @@ fn an_upload_that_takes_longer_than_an_attempt_may_leaves_nothing() {
     let late = case.finish(None, &mut depositing);
     assert!(matches!(late, Err(MailboxError::TooSlow)), "{late:?}");
     assert_eq!(case.traces(A), Vec::<String>::new());
+}
+
+type DepositingByKey = LocalBoxFuture<'static, Result<MessageId, MailboxError>>;
+
+fn by_key(case: &Case, caller: &'static str) -> DepositingByKey {
+    let replica = case.depositor();
+    async move { replica.deposit_by_key(caller, "call 7").await }.boxed_local()
+}
+
+/// A deposit by a key dies or freezes anywhere, while it is repeated by another replica.
+fn one_key_of_any_form() -> Outcome {
+    let play = |frozen: bool| {
+        at_every_step(move |case, calls| {
+            let mut first = by_key(case, A);
+            let early = case.advance(&mut first, calls);
+            let ended = early.is_some();
+            let second =
+                case.run(by_key(case, A)).map_err(|error| format!("a repetition failed: {error}"))?;
+            if frozen {
+                let first =
+                    case.finish(early, &mut first).map_err(|error| format!("the first failed: {error}"))?;
+                expect(first == second, "one key has two ids")?;
+            }
+            drop(first);
+            case.promise(second, BOX, A);
+            expect(case.listed() == 1, "one key made two messages, or none")?;
+            case.rest()?;
+            expect(case.listed() == 1, "a message came or went")?;
+            let left = case.tenant.dump().into_keys().find(|key| key.starts_with("deposit/"));
+            expect(left.is_none(), "a key is remembered for ever")?;
+            Ok(ended)
+        })
+    };
+    play(false).and_then(|()| play(true))
+}
+
+#[test]
+fn a_key_of_any_form_makes_one_message_whoever_dies_or_freezes() {
+    assert_eq!(one_key_of_any_form(), Ok(()));
+}
+
+#[test]
+fn an_id_of_ones_own_after_a_lost_race_is_caught() {
+    catches(Broken::OwnIdAfterRace, one_key_of_any_form);
+}
+
+#[test]
+fn a_key_that_names_another_callers_message_is_refused() {
+    let mut case = Case::new();
+    let id = case.run(by_key(&case, A)).unwrap();
+    case.promise(id, BOX, A);
+    let other = case.run(by_key(&case, B));
+    assert!(matches!(other, Err(MailboxError::IdReused)), "{other:?}");
+    assert_eq!(case.rest(), Ok(()));
 }
