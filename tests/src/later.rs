@@ -29,10 +29,9 @@ use voicemail_core::sweep::{Sweeper, Swept};
 /// When the store can't be opened or a pass fails.
 pub async fn sweep_later(config: &TenantConfig, keys: &Path, volume: &Path, by: Duration) -> Result<Swept> {
     let mut config = config.clone();
-    config
-        .regions
-        .iter_mut()
-        .for_each(|region| region.storage = StorageConfig::Volume { path: volume.into() });
+    config.regions.iter_mut().for_each(|region| {
+        region.storage = StorageConfig::Volume { path: volume.into(), keep_free: Default::default() }
+    });
     let store: Arc<dyn Store> = Arc::new(LaterStore {
         inner: VolumeStore::new(volume, &config.tenant_id, LockProbe(Vec::new())),
         by,

@@ -8,7 +8,7 @@ use voicemail_tests::command::run;
 use voicemail_tests::debian::ensure_program;
 
 /// Each has a file of rules, and one of the same name with what they must do.
-const FILES: [&str; 2] = ["data-subject-rights.yaml", "operator.yaml"];
+const FILES: [&str; 3] = ["data-subject-rights.yaml", "operator.yaml", "storage.yaml"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/voicemail-operator/alerts")
@@ -70,6 +70,7 @@ fn show_core() -> String {
     let mut measured = voicemail_core::gdpr::Measured::default();
     measured.deadline_used.insert(voicemail_core::gdpr_api::Operation::ForgetMe, 0.5);
     shown.show_open_runs(&measured);
+    shown.show_hindrances(&[("main".into(), None)]);
     shown.render()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Cheap to clone. The configuration is swapped as a whole when its file changes.
 
-use crate::audit::{Audit, Recent};
+use crate::audit::{Audit, Pending, Recent};
 use crate::clock::World;
 use crate::config::TenantConfig;
 use crate::gdpr::Writes;
@@ -50,6 +50,7 @@ struct Inner {
     retained: Mutex<HashSet<(MailboxId, Time)>>,
     digests: Arc<Semaphore>,
     recent_acts: Recent,
+    pending_acts: Pending,
     register_writes: Writes,
 }
 
@@ -119,6 +120,7 @@ impl Context {
             retained: Mutex::default(),
             digests: Arc::new(Semaphore::new(DIGESTS)),
             recent_acts: Recent::default(),
+            pending_acts: Pending::default(),
             register_writes: Writes::default(),
         }))
     }
@@ -181,6 +183,11 @@ impl Context {
     /// Acts that were recorded lately.
     pub(crate) fn recent_acts(&self) -> &Recent {
         &self.0.recent_acts
+    }
+
+    /// Acts that the store couldn't take yet.
+    pub(crate) fn pending_acts(&self) -> &Pending {
+        &self.0.pending_acts
     }
 
     /// How often this process wrote to the register of requests.

@@ -11,13 +11,13 @@ use crate::context::{Context, GuardError, Identity};
 use crate::gdpr::{Gdpr, ReceiptKey, await_restore, check_restore};
 use crate::mailbox::{Directory, Mailboxes};
 use crate::model::{IdentityError, Opening, TenantDocument, TenantKey};
-use crate::regions::{Sight, list_health, open_region, watch};
+use crate::regions::{Sight, find_hindrance, list_health, open_region, watch, write_pending};
 use crate::store::documents::{Decision, Documents};
 use crate::store::measured::MeasuredStore;
 use crate::store::object::{ObjectBackend, UploadBudget};
 use crate::store::retry::RetryStore;
 use crate::store::volume::{LockProbe, VolumeStore};
-use crate::store::{ErrorClass, Key, Store, StoreError, probe};
+use crate::store::{ErrorClass, Hindrance, Key, Store, StoreError, probe};
 use crate::sweep::Sweeper;
 use crate::telemetry::{Metrics, StoreLabels};
 use std::collections::BTreeMap;
@@ -84,6 +84,8 @@ impl OpenError {
             Self::RestoreDetected(_) => "RestoreDetected",
             Self::ClockSkew { .. } => "ClockSkew",
             Self::Store(StoreError::Credentials(_)) => "CredentialsRefused",
+            Self::Store(StoreError::Full(_)) => "StorageFull",
+            Self::Store(StoreError::WriteRefused { cause, .. }) => cause.reason(),
             Self::Store(_) => "StorageUnavailable",
         }
     }
@@ -183,7 +185,10 @@ pub struct RegionHealth {
     pub name: String,
     /// Whether its store answered when it was last asked.
     pub reachable: bool,
-    /// Why not, for people.
+    /// What hinders its store although it answers: a stable name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same, or why it doesn't answer, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -220,8 +225,7 @@ impl Core {
         let store = Arc::clone(master);
         // Before the probe, so that a store that is away or refuses us isn't taken for one that lacks a property.
         store.greet().await?;
-        probe_store(store.as_ref(), &world).await?;
-        let tenant = claim(&store, config, &keys.tenant, &world).await?;
+        let tenant = open_master(&store, config, &keys.tenant, &world).await?;
         // Reads the number plans now rather than with the first deposit.
         tenant.rule_sets.iter().for_each(crate::model::RuleSet::prepare);
         let identity = Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets };
@@ -233,6 +237,11 @@ impl Core {
         }
         check_restore(&context).await?;
         open_others(&context).await?;
+        for (name, store) in context.regions() {
+            if let Err(error) = store.tend().await {
+                tracing::warn!(region = name, reason = error.reason(), %error, "no room could be reserved yet");
+            }
+        }
         let gdpr = Gdpr::new(context.clone(), Arc::new(keys.receipt));
         gdpr.look_for_cases().await?;
         Ok(Self {
@@ -261,16 +270,29 @@ impl Core {
         };
         match self.context.guard_clock().await {
             Err(error @ GuardError::Skew { .. }) => not("ClockSkew", error.to_string()),
-            Err(GuardError::Store(error)) => not(OpenError::from(error.clone()).reason(), error.to_string()),
-            Ok(()) => Readiness {
-                ready: true,
-                reason: "Ready".into(),
-                message: "serving".into(),
-                store_id,
-                regions: list_health(&self.context),
-                gdpr_mark: Some(self.gdpr.mark()),
+            Err(GuardError::Store(error)) => match Hindrance::of(&error) {
+                Some(hindrance) => self.serving(Some(hindrance)),
+                None => not(OpenError::from(error.clone()).reason(), error.to_string()),
             },
+            Ok(()) => self.serving(find_hindrance(&self.context)),
         }
+    }
+
+    /// Who listens goes on, whatever keeps new messages out: a replica that left the Service would help nobody.
+    fn serving(&self, hindrance: Option<Hindrance>) -> Readiness {
+        Readiness {
+            ready: true,
+            reason: hindrance.as_ref().map_or("Ready", Hindrance::reason).into(),
+            message: hindrance.map_or_else(|| "serving".into(), |found| found.message()),
+            store_id: Some(self.context.identity().store_id.clone()),
+            regions: list_health(&self.context),
+            gdpr_mark: Some(self.gdpr.mark()),
+        }
+    }
+
+    /// What hinders each region's store.
+    pub(crate) fn hindrances(&self) -> Vec<(String, Option<Hindrance>)> {
+        self.context.regions().map(|(name, store)| (name.clone(), store.hindrance())).collect()
     }
 
     /// Waits until the store turns out to have been restored from a backup, and says what was seen.
@@ -287,6 +309,7 @@ impl Core {
             () = watch(&self.context) => {}
             () = stop.cancelled() => {}
         }
+        write_pending(&self.context).await;
     }
 
     /// Keeps lamps right and announces them, until the future is dropped: as long as anything may change.
@@ -352,7 +375,9 @@ pub fn make_store(
 ) -> Result<Arc<dyn Store>, StoreError> {
     let (tenant, budget) = (&config.tenant_id, UploadBudget::new(config.upload_buffer_mib));
     let store: Arc<dyn Store> = match storage {
-        StorageConfig::Volume { path } => Arc::new(VolumeStore::new(path, tenant, LockProbe::own_program())),
+        StorageConfig::Volume { path, keep_free } => {
+            Arc::new(VolumeStore::new(path, tenant, LockProbe::own_program()).keeping_free(*keep_free))
+        }
         StorageConfig::AzureBlob(azure) => Arc::new(ObjectBackend::open_azure(azure, tenant, budget, world)?),
         StorageConfig::S3(s3) => Arc::new(ObjectBackend::open_s3(s3, tenant, budget, world)?),
     };
@@ -364,7 +389,7 @@ pub fn make_store(
 async fn open_others(context: &Context) -> Result<(), OpenError> {
     let store_id = context.identity().store_id.clone();
     for (name, store) in context.regions().skip(1) {
-        let Err(error) = open_region(store.as_ref(), name, &store_id, context.world()).await else {
+        let Err(error) = open_region(context, store.as_ref(), name, &store_id).await else {
             continue;
         };
         if *name == context.config().region && error.class() == ErrorClass::Permanent {
@@ -376,8 +401,61 @@ async fn open_others(context: &Context) -> Result<(), OpenError> {
     Ok(())
 }
 
-pub(crate) async fn probe_store(store: &dyn Store, world: &World) -> Result<(), OpenError> {
-    match probe::probe(store, world).await.failure() {
+/// Which release looked at a place: the next one may look harder.
+const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+/// Probes the master's store and opens the tenant in it. A store that this tenant is known to be in, and that takes no
+/// writes now, is opened as it is: listening goes on.
+async fn open_master(
+    store: &Arc<dyn Store>,
+    config: &TenantConfig,
+    key: &TenantKey,
+    world: &World,
+) -> Result<TenantDocument, OpenError> {
+    let documents = Documents::new(Arc::clone(store), world.clone());
+    let found: Option<TenantDocument> = documents.load(&Key::tenant()).await?;
+    let place = master_place(config);
+    let known = found.filter(|tenant| tenant.has_probed(&place, RELEASE));
+    let hindrance = try_writing(store.as_ref(), world).await?;
+    match (known, hindrance) {
+        (Some(tenant), Some(error)) => {
+            tenant.check(&opening(config, key))?;
+            tracing::warn!(reason = error.reason(), %error, "the store takes no writes now: what is stored is served");
+            Ok(tenant)
+        }
+        (None, Some(error)) => Err(error.into()),
+        (known, None) => {
+            probe_store(store.as_ref(), known.is_some(), world).await?;
+            claim(&documents, config, key, world).await
+        }
+    }
+}
+
+fn master_place(config: &TenantConfig) -> String {
+    config.master().map(|region| region.storage.identity()).unwrap_or_default()
+}
+
+/// Whether there is room for a throw-away object, and it may be written.
+async fn try_writing(store: &dyn Store, world: &World) -> Result<Option<StoreError>, OpenError> {
+    let key = Key::probe(world.now(), &world.random_hex());
+    match store.create(&key, "try".into()).await {
+        Ok(()) => {
+            store.delete(&key).await?;
+            Ok(None)
+        }
+        Err(error) if error.is_hindrance() => Ok(Some(error)),
+        // What else is wrong is the probe's to find and to name.
+        Err(_) => Ok(None),
+    }
+}
+
+/// Probes a store; one that has passed the races is spared them, unless they cost nothing.
+pub(crate) async fn probe_store(store: &dyn Store, known: bool, world: &World) -> Result<(), OpenError> {
+    let report = match known && store.is_metered() {
+        true => probe::probe_known(store, world).await,
+        false => probe::probe(store, world).await,
+    };
+    match report.failure() {
         None => Ok(()),
         Some(finding) => {
             Err(OpenError::StorageProbeFailed { property: finding.property, detail: finding.detail.clone() })
@@ -387,12 +465,11 @@ pub(crate) async fn probe_store(store: &dyn Store, world: &World) -> Result<(), 
 
 /// Claims an empty store, or checks that this one is ours; registers this cluster in it.
 async fn claim(
-    store: &Arc<dyn Store>,
+    documents: &Documents,
     config: &TenantConfig,
     key: &TenantKey,
     world: &World,
 ) -> Result<TenantDocument, OpenError> {
-    let documents = Documents::new(Arc::clone(store), world.clone());
     let id = uuid::Builder::from_random_bytes(world.random()).into_uuid().to_string();
     let make = |found: Option<TenantDocument>, _| match found {
         Some(found) => Decision::Keep(found),
@@ -403,7 +480,7 @@ async fn claim(
     };
     let found = documents.update(&Key::tenant(), make).await?;
     found.check(&opening(config, key))?;
-    register(&documents, config, key).await
+    register(documents, config, key).await
 }
 
 async fn register(
@@ -416,12 +493,39 @@ async fn register(
         match tenant.check(&opening(config, key)) {
             Ok(()) => {
                 tenant.register(&opening(config, key), now);
+                // Whoever registers has probed the master, at its start at the latest.
+                tenant.note_probed(&master_place(config), RELEASE, now);
                 Decision::Write(tenant.clone(), Ok(tenant))
             }
             Err(error) => Decision::Keep(Err(error)),
         }
     };
     Ok(documents.update(&Key::tenant(), register).await??)
+}
+
+/// Whether a region's place has passed the races, as the tenant document remembers.
+pub(crate) async fn is_probed(context: &Context, region: &str) -> Result<bool, StoreError> {
+    let Some(place) = place_of(context, region) else { return Ok(false) };
+    let tenant: Option<TenantDocument> = context.documents().load(&Key::tenant()).await?;
+    Ok(tenant.is_some_and(|tenant| tenant.has_probed(&place, RELEASE)))
+}
+
+/// Remembers that it has.
+pub(crate) async fn note_probed(context: &Context, region: &str) -> Result<(), StoreError> {
+    let Some(place) = place_of(context, region) else { return Ok(()) };
+    let note = |found: Option<TenantDocument>, now| match found {
+        Some(mut tenant) if !tenant.has_probed(&place, RELEASE) => {
+            tenant.note_probed(&place, RELEASE, now);
+            Decision::Write(tenant, ())
+        }
+        _ => Decision::Keep(()),
+    };
+    context.documents().update(&Key::tenant(), note).await
+}
+
+fn place_of(context: &Context, region: &str) -> Option<String> {
+    let config = context.config();
+    config.regions.iter().find(|known| known.name == region).map(|known| known.storage.identity())
 }
 
 pub(crate) fn opening<'a>(config: &'a TenantConfig, key: &'a TenantKey) -> Opening<'a> {

@@ -5,18 +5,19 @@
 //! every ten seconds, and nothing is written there before it was opened. From then on its clock is asked,
 //! which costs a request only when nothing else was sent for a while.
 //!
+//! Every region that is open is tended, too: whether there is room and writes pass.
+//!
 //! What can go wrong: a region that points at another region's or tenant's folder, which the marker tells.
 
-use crate::clock::World;
 use crate::context::Context;
-use crate::core::{OpenError, RegionHealth, probe_store};
+use crate::core::{OpenError, RegionHealth, is_probed, note_probed, probe_store};
 use crate::mailbox::{decode, encode};
 use crate::model::IdentityError;
 use crate::store::patience::{Created, create_or_read};
-use crate::store::{Key, Store};
+use crate::store::{Hindrance, Key, Store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -63,12 +64,16 @@ struct Marker {
 /// # Errors
 /// See [`OpenError`].
 pub(crate) async fn open_region(
+    context: &Context,
     store: &dyn Store,
     region: &str,
     store_id: &str,
-    world: &World,
 ) -> Result<(), OpenError> {
-    probe_store(store, world).await?;
+    let (known, world) = (is_probed(context, region).await?, context.world());
+    probe_store(store, known, world).await?;
+    if !known {
+        note_probed(context, region).await?;
+    }
     let ours = Marker { store_id: store_id.into(), region: region.into() };
     let found = match create_or_read(store, world, &Key::region(), &encode(&ours)?, None).await? {
         Created::Ours => return Ok(()),
@@ -82,9 +87,12 @@ pub(crate) async fn open_region(
     Err(IdentityError::StoreBelongsToAnother { store_id: store_id.to_owned(), what }.into())
 }
 
-/// Looks after all regions but the master until dropped; the master is looked at by the clock guard.
+/// Looks after the regions until dropped. Whether the master answers is looked at by the clock guard.
 pub(crate) async fn watch(context: &Context) {
+    let mut hindrances = BTreeMap::new();
     loop {
+        tend(context, &mut hindrances).await;
+        write_pending(context).await;
         context.world().sleep(LOOK_EVERY).await;
         for (name, store) in context.regions().skip(1) {
             let before = context.sights().of(name);
@@ -97,10 +105,58 @@ pub(crate) async fn watch(context: &Context) {
     }
 }
 
+/// Lets every open region's store look whether it takes messages, and tells what has changed.
+async fn tend(context: &Context, before: &mut BTreeMap<String, Option<Hindrance>>) {
+    for (name, store) in context.regions() {
+        if matches!(context.sights().of(name), Some(Sight::Unopened(_))) {
+            continue;
+        }
+        if let Err(error) = store.tend().await {
+            tracing::debug!(region = name, reason = error.reason(), %error, "the region can't be tended now");
+        }
+        let now = store.hindrance();
+        if before.get(name).cloned().flatten() != now {
+            match &now {
+                None => {
+                    tracing::info!(region = name, "nothing keeps the store from taking messages any more")
+                }
+                Some(found) => {
+                    tracing::warn!(
+                        region = name,
+                        reason = found.reason(),
+                        message = found.message(),
+                        "the store is hindered"
+                    );
+                }
+            }
+            before.insert(name.clone(), now);
+        }
+    }
+}
+
+/// Writes who listened meanwhile, once the store takes writes.
+pub(crate) async fn write_pending(context: &Context) {
+    let count = context.pending_acts().count();
+    if count == 0 || context.store().hindrance().is_some_and(|found| found.weight() > 1) {
+        return;
+    }
+    if let Err(error) = context.audit().write_pending().await {
+        let left = context.pending_acts().count();
+        tracing::warn!(left, reason = error.reason(), %error, "acts of listening aren't in the audit log yet");
+    }
+}
+
+/// The worst that hinders deposits here: of the master's store, which holds all but audio, and this region's.
+pub(crate) fn find_hindrance(context: &Context) -> Option<Hindrance> {
+    let (own, master) = (context.config().region.clone(), context.master());
+    let concerned = context.regions().filter(|(name, _)| **name == own || **name == master);
+    concerned.filter_map(|(_, store)| store.hindrance()).max_by_key(Hindrance::weight)
+}
+
 async fn look(context: &Context, name: &str, store: &dyn Store, before: Option<&Sight>) -> Option<Sight> {
     if matches!(before, Some(Sight::Unopened(_))) {
         let store_id = context.identity().store_id.clone();
-        let opened = open_region(store, name, &store_id, context.world()).await;
+        let opened = open_region(context, store, name, &store_id).await;
         return opened.err().map(|error| Sight::Unopened(error.to_string()));
     }
     store.clock().await.err().map(|error| Sight::Silent(error.to_string()))
@@ -117,11 +173,17 @@ fn tell(region: &str, sight: Option<&Sight>) {
 
 /// Every region as last seen, the master first.
 pub(crate) fn list_health(context: &Context) -> Vec<RegionHealth> {
-    let health = |name: &String| {
-        let message = context.sights().of(name).map(|sight| match sight {
+    let health = |(name, store): (&String, &Arc<dyn Store>)| {
+        let away = context.sights().of(name).map(|sight| match sight {
             Sight::Unopened(cause) | Sight::Silent(cause) => cause,
         });
-        RegionHealth { name: name.clone(), reachable: message.is_none(), message }
+        let hindrance = store.hindrance().filter(|_| away.is_none());
+        RegionHealth {
+            name: name.clone(),
+            reachable: away.is_none(),
+            reason: hindrance.as_ref().map(|found| found.reason().to_owned()),
+            message: away.or_else(|| hindrance.map(|found| found.message())),
+        }
     };
-    context.regions().map(|(name, _)| health(name)).collect()
+    context.regions().map(health).collect()
 }

@@ -18,8 +18,9 @@ pub use super::operation::{
     Autoscaling, Monitoring, NetworkAccess, Peer, Scheduling, TaintEffect, Toleration,
 };
 pub use super::storage::{
-    AzureBlob, AzureCloud, AzureCredentials, Claim, EtagQuoting, KeyVault, KeyVaultEntry, Label, Region, S3,
-    S3Credentials, Selector, Storage, StorageKind, Volume, VolumeMode, WebIdentity, WorkloadIdentity,
+    AzureBlob, AzureCloud, AzureCredentials, Claim, EtagQuoting, KeepFree, KeyVault, KeyVaultEntry, Label,
+    Region, S3, S3Credentials, Selector, Storage, StorageKind, Volume, VolumeMode, WebIdentity,
+    WorkloadIdentity,
 };
 pub use super::telemetry::{Otlp, Telemetry};
 use kube::{CustomResource, KubeSchema};

@@ -1,6 +1,6 @@
 //! One register: a run that came through the API or the `gdpr` command is shown as a `GdprRequest` too.
 //!
-//! Once a minute, or in two where there are a thousand, the cores of every tenant that is ready are asked, without a
+//! Every twenty seconds, or in two minutes where there are a thousand, the cores of every tenant that is ready are asked, without a
 //! token, for the mark that changes with any case. Where it did, and at the first look unless all say that there never was
 //! a case, the recent cases are listed, and each run that no
 //! resource opened or shows gets an object with `run` and the label `voicemail.dev/origin: api`. Its name follows from the
@@ -31,9 +31,10 @@ use voicemail_core::gdpr_api::{CaseView, MARK_OF_NO_CASE, Operation, RunView};
 
 /// Label of a mirror, with the door that its run came through.
 pub const ORIGIN_LABEL: &str = "voicemail.dev/origin";
-const PAUSE: Duration = Duration::from_secs(60);
+/// What the cores answer tells of their store, too: that one is full shows in the tenant's conditions within 30 s.
+const PAUSE: Duration = Duration::from_secs(20);
 /// So much longer for each tenant: a thousand are asked every two minutes.
-const PAUSE_EACH: Duration = Duration::from_millis(60);
+const PAUSE_EACH: Duration = Duration::from_millis(100);
 /// Between two tenants with news: after a start all have some, and others' reconciles must get their turn.
 const BREATH: Duration = Duration::from_millis(50);
 /// Tenants whose cores are asked at the same time.
@@ -90,7 +91,8 @@ async fn look(
         all.iter().filter_map(|tenant| tenant.0.as_ref().ok()).filter(|tenant| serves(tenant)).collect();
     let uids: HashSet<String> = ready.iter().filter_map(|tenant| tenant.uid()).collect();
     known.marks.retain(|uid, _| uids.contains(uid));
-    let asked = ready.into_iter().map(|tenant| async move { (tenant, read_marks(context, tenant).await) });
+    let asked =
+        ready.into_iter().map(|tenant| async move { (tenant, read_marks(context, tenant, waker).await) });
     let mut answers = futures::stream::iter(asked).buffer_unordered(AT_A_TIME);
     while let Some((tenant, marks)) = answers.next().await {
         if let Err(error) = take_news(context, tenant, marks, waker, known).await {
@@ -135,12 +137,16 @@ fn are_news(marks: Option<&BTreeSet<String>>, known: Option<&BTreeSet<String>>) 
 }
 
 /// The marks of all of a tenant's cores; none unless each of them gives one.
-async fn read_marks(context: &Context, tenant: &VoicemailTenant) -> Option<BTreeSet<String>> {
+async fn read_marks(context: &Context, tenant: &VoicemailTenant, waker: &Waker) -> Option<BTreeSet<String>> {
+    let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
     let mut answers = Vec::new();
-    for address in context.children.addresses(&tenant.namespace().unwrap_or_default(), &tenant.name_any()) {
+    for address in context.children.addresses(&namespace, &name) {
         answers.push(ask_core(&context.http, address).await?);
     }
-    context.looks.note_answers(tenant, &answers);
+    if context.looks.note_answers(tenant, &answers) {
+        context.children.wake(&namespace, &name);
+        let _ = waker.unbounded_send(ObjectRef::new(&name).within(&namespace));
+    }
     let marks: Option<BTreeSet<String>> = answers.into_iter().map(|core| core.gdpr_mark).collect();
     marks.filter(|marks| !marks.is_empty())
 }

@@ -15,9 +15,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use voicemail_core::config::{
     ApprovalConfig, ApprovalRule, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService,
-    EtagQuoting, GdprConfig, ListenConfig, MwiConfig, NumberPrefix, OtlpConfig, PeersConfig, ReceptionConfig,
-    RegionConfig, RegionDown, S3Config, S3Credentials, StorageConfig, TelemetryConfig, TenantConfig,
-    TlsConfig, parse_duration,
+    EtagQuoting, GdprConfig, KeepFree, ListenConfig, MwiConfig, NumberPrefix, OtlpConfig, PeersConfig,
+    ReceptionConfig, RegionConfig, RegionDown, S3Config, S3Credentials, StorageConfig, TelemetryConfig,
+    TenantConfig, TlsConfig, parse_duration,
 };
 use voicemail_core::gdpr_api::LEDGER_HEAD;
 
@@ -94,7 +94,10 @@ fn plan_region(region: &Region) -> Result<RegionConfig, Refusal> {
         ))
     };
     let storage = match region.storage.kind().ok_or_else(incomplete)? {
-        StorageKind::Volume(_) => StorageConfig::Volume { path: PathBuf::from(DATA_DIR) },
+        StorageKind::Volume(volume) => StorageConfig::Volume {
+            path: PathBuf::from(DATA_DIR),
+            keep_free: volume.keep_free.as_ref().map(plan_keep_free).unwrap_or_default(),
+        },
         StorageKind::AzureBlob(azure) => StorageConfig::AzureBlob(AzureBlobConfig {
             account: azure.account.clone(),
             container: azure.container.clone(),
@@ -118,6 +121,14 @@ fn plan_region(region: &Region) -> Result<RegionConfig, Refusal> {
         }),
     };
     Ok(RegionConfig { name: region.name.clone(), master: region.master, storage })
+}
+
+fn plan_keep_free(given: &given::KeepFree) -> KeepFree {
+    let usual = KeepFree::default();
+    KeepFree {
+        mebibytes: given.mebibytes.map_or(usual.mebibytes, i32::unsigned_abs),
+        percent: given.percent.map_or(usual.percent, i32::unsigned_abs),
+    }
 }
 
 fn plan_quoting(quoting: given::EtagQuoting) -> EtagQuoting {

@@ -6,19 +6,34 @@
 //! every ten minutes, unless the look at their marks has heard meanwhile that all is as the status says.
 
 use super::observe::CoreReadiness;
+use super::storage_status::said_hindrance;
 use crate::api::VoicemailTenant;
 use crate::api::conditions::{ConditionStatus, STORAGE_READY, find_condition};
 use kube::ResourceExt;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use voicemail_core::reasons::HINDRANCES;
 
 const SEVERAL_REGIONS: Duration = Duration::from_secs(50);
 const ONE_REGION: Duration = Duration::from_secs(9 * 60);
 
 /// When each tenant's cores were asked last.
 #[derive(Debug, Default)]
-pub struct Looks(Mutex<HashMap<String, Instant>>);
+pub struct Looks(Mutex<HashMap<String, Look>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    at: Instant,
+    /// Something else was heard since than the status says.
+    contradicted: bool,
+}
+
+impl Look {
+    fn at(at: Instant) -> Self {
+        Self { at, contradicted: false }
+    }
+}
 
 impl Looks {
     /// Whether it is time to ask; if so, it counts as done.
@@ -30,29 +45,35 @@ impl Looks {
         let mut looks = self.lock();
         let uid = tenant.uid().unwrap_or_default();
         // What the status says was true when the operator before this one looked.
-        let last = *looks.entry(uid.clone()).or_insert(now);
-        let due = !is_known(tenant) || now.duration_since(last) >= pause(tenant);
+        let last = *looks.entry(uid.clone()).or_insert(Look::at(now));
+        let due = !is_known(tenant) || last.contradicted || now.duration_since(last.at) >= pause(tenant);
         if due {
-            looks.insert(uid, now);
+            looks.insert(uid, Look::at(now));
         }
         due
     }
 
     /// All cores of the tenant gave these answers to another question. That stands for a look where it shows what the
-    /// status says, but not where regions may come and go between two looks.
-    pub fn note_answers(&self, tenant: &VoicemailTenant, answers: &[CoreReadiness]) {
-        self.note_answers_at(tenant, answers, Instant::now());
+    /// status says, but not where regions may come and go between two looks. True if one shows something else: then the
+    /// tenant wants a look at once.
+    pub fn note_answers(&self, tenant: &VoicemailTenant, answers: &[CoreReadiness]) -> bool {
+        self.note_answers_at(tenant, answers, Instant::now())
     }
 
-    fn note_answers_at(&self, tenant: &VoicemailTenant, answers: &[CoreReadiness], now: Instant) {
-        let one_region = tenant.spec.regions.len() == 1;
-        if one_region
-            && is_known(tenant)
-            && !answers.is_empty()
-            && answers.iter().all(|core| confirms(core, tenant))
-        {
-            self.lock().insert(tenant.uid().unwrap_or_default(), now);
+    fn note_answers_at(&self, tenant: &VoicemailTenant, answers: &[CoreReadiness], now: Instant) -> bool {
+        if !is_known(tenant) || answers.is_empty() {
+            return false;
         }
+        let uid = tenant.uid().unwrap_or_default();
+        if !says_as_much(answers, tenant) {
+            self.lock().entry(uid).or_insert(Look::at(now)).contradicted = true;
+            return true;
+        }
+        let one_region = tenant.spec.regions.len() == 1;
+        if one_region && answers.iter().all(|core| confirms(core, tenant)) {
+            self.lock().insert(uid, Look::at(now));
+        }
+        false
     }
 
     /// The tenant is gone.
@@ -60,7 +81,7 @@ impl Looks {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Look>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,6 +96,18 @@ fn is_known(tenant: &VoicemailTenant) -> bool {
 fn confirms(core: &CoreReadiness, tenant: &VoicemailTenant) -> bool {
     let known = tenant.status.as_ref().and_then(|status| status.store_id.as_ref());
     core.ready && core.store_id.as_ref() == known && core.regions.iter().all(|region| region.reachable)
+}
+
+/// Whether the cores say of a store that is full, or refuses to write, what the status says of it.
+fn says_as_much(answers: &[CoreReadiness], tenant: &VoicemailTenant) -> bool {
+    let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let shown = find_condition(conditions, STORAGE_READY).map(|storage| storage.reason.as_str());
+    let shown = shown.filter(|reason| HINDRANCES.contains(reason));
+    let mut said = answers.iter().filter_map(said_hindrance).peekable();
+    match shown {
+        None => said.peek().is_none(),
+        Some(shown) => said.any(|reason| reason == shown),
+    }
 }
 
 fn pause(tenant: &VoicemailTenant) -> Duration {
@@ -126,6 +159,30 @@ mod tests {
             assert!(!looks.is_due_at(&tenant, begin));
             looks.note_answers_at(&tenant, &answers, begin + Duration::from_secs(300));
             assert_eq!(looks.is_due_at(&tenant, begin + ONE_REGION), due, "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_full_is_looked_at_at_once_and_one_that_is_said_to_be_low_only_while_it_is() {
+        let core = |reason: &str| CoreReadiness {
+            ready: true,
+            reason: Some(reason.into()),
+            store_id: Some("s".into()),
+            ..CoreReadiness::default()
+        };
+        let mut low = tenant("True");
+        low.status.as_mut().unwrap().conditions[0].reason = "StorageLow".into();
+        for (tenant, answers, due) in [
+            (tenant("True"), vec![core("Ready"), core("StorageFull")], true),
+            (tenant("True"), vec![core("Ready"), core("Ready")], false),
+            (low.clone(), vec![core("Ready"), core("StorageLow")], false),
+            (low, vec![core("Ready")], true),
+        ] {
+            let (looks, begin) = (Looks::default(), Instant::now());
+            assert!(!looks.is_due_at(&tenant, begin));
+            assert_eq!(looks.note_answers_at(&tenant, &answers, begin), due, "{answers:?}");
+            assert_eq!(looks.is_due_at(&tenant, begin + Duration::from_secs(1)), due, "{answers:?}");
+            assert!(!looks.is_due_at(&tenant, begin + Duration::from_secs(2)));
         }
     }
 }

@@ -349,6 +349,25 @@ fn a_region_that_is_away_is_named_while_the_tenant_serves() {
 }
 
 #[test]
+fn a_store_that_takes_no_messages_is_told_while_the_tenant_serves() {
+    let saying = |reason: &str| {
+        let mut pod = core(None);
+        let inner = pod.core.as_mut().unwrap();
+        (inner.reason, inner.message) = (Some(reason.into()), Some("words".into()));
+        pod
+    };
+    for reason in ["StorageFull", "WritesForbidden", "EncryptionDemanded", "StorageLocked"] {
+        let status = status_with(&[core(None), saying(reason)], 2);
+        assert_eq!(condition(&status, "Ready"), (True, "Available".into()));
+        assert_eq!(condition(&status, "StorageReady"), (False, reason.into()));
+    }
+    let low = status_with(&[saying("StorageLow"), core(None)], 2);
+    assert_eq!(condition(&low, "StorageReady"), (True, "StorageLow".into()));
+    let worse = status_with(&[saying("StorageLow"), saying("StorageFull")], 2);
+    assert_eq!(condition(&worse, "StorageReady"), (False, "StorageFull".into()));
+}
+
+#[test]
 fn a_region_that_is_away_is_no_reason_for_a_slow_roll_out() {
     let status = status_with(&[core(Some("no route"))], 1);
     assert_eq!(condition(&status, "Reconciling"), (True, "RolloutInProgress".into()));

@@ -26,6 +26,7 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
+use voicemail_core::reasons::HINDRANCES;
 
 /// What a reconcile that applied everything saw.
 #[derive(Clone, Copy, Debug)]
@@ -269,8 +270,11 @@ pub(super) fn has_pods(deployment: &Deployment) -> bool {
 
 fn storage_obstacle(storage: &Finding) -> Option<Obstacle> {
     let stalled = STALLING.contains(&storage.reason.as_str()) || storage.reason == "ClaimNotReadWriteMany";
-    // A region that is away keeps no replica from serving, and neither does a claim that can't grow.
-    let harmless = [REGION_UNREACHABLE, CLAIM_NOT_EXPANDABLE].contains(&storage.reason.as_str());
+    // A region that is away keeps no replica from serving, and neither does a claim that can't grow, or a store that
+    // takes no new messages.
+    let reason = storage.reason.as_str();
+    let harmless =
+        [REGION_UNREACHABLE, CLAIM_NOT_EXPANDABLE].contains(&reason) || HINDRANCES.contains(&reason);
     let bad = storage.status == ConditionStatus::False && !harmless;
     bad.then(|| Obstacle::new(storage.reason.clone(), storage.message.clone(), stalled))
 }

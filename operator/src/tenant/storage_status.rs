@@ -2,7 +2,8 @@
 //!
 //! Flow: first what the cluster tells about a claim, then what the cores say. A core opens the master before it
 //! serves, so a serving core proves the master; each region beside it is as the cores last saw it. A region
-//! that is away makes StorageReady false while the tenant goes on serving all that needs no audio from there.
+//! that is away makes StorageReady false while the tenant goes on serving all that needs no audio from there; so does a
+//! store that is full or refuses to write, while all that is stored can be listened to.
 
 use super::apply::{Applied, AppliedStorage};
 use super::build::claim::READ_WRITE_MANY;
@@ -13,6 +14,7 @@ use crate::api::conditions::{ConditionStatus, Finding, STORAGE_READY};
 use crate::api::voicemail_tenant::{Region, RegionStatus, VoicemailTenant};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
+use voicemail_core::reasons::{HINDRANCES, STORAGE_LOW};
 
 /// Reason of StorageReady while a region beside the master is away.
 pub const REGION_UNREACHABLE: &str = "RegionUnreachable";
@@ -73,9 +75,12 @@ fn cores(pods: &[PodSeen]) -> impl Iterator<Item = &CoreReadiness> + Clone {
 
 fn find_store(applied: &Applied, pods: &[PodSeen], regions: &[RegionPlan]) -> Finding {
     if cores(pods).any(|core| core.ready) {
-        return find_away(pods).unwrap_or_else(|| {
-            Finding::new(STORAGE_READY, true, "StoreAnswers", "the store answers and is this tenant's")
-        });
+        let answers =
+            || Finding::new(STORAGE_READY, true, "StoreAnswers", "the store answers and is this tenant's");
+        return find_hindrance(pods)
+            .or_else(|| find_away(pods))
+            .or_else(|| find_warning(pods))
+            .unwrap_or_else(answers);
     }
     let telling = |core: &&CoreReadiness| core.reason.as_deref().is_some_and(|reason| reason != STARTING);
     match cores(pods).find(telling) {
@@ -122,6 +127,27 @@ fn hint(reason: &str, regions: &[RegionPlan]) -> String {
     }
 }
 
+/// What a serving core says of a store that takes no messages, or soon none.
+pub(super) fn said_hindrance(core: &CoreReadiness) -> Option<&str> {
+    core.reason.as_deref().filter(|reason| core.ready && HINDRANCES.contains(reason))
+}
+
+fn find_said(pods: &[PodSeen], wanted: impl Fn(&str) -> bool) -> Option<(&str, String)> {
+    let said = |core| Some((said_hindrance(core)?, core.message.clone().unwrap_or_default()));
+    cores(pods).filter_map(said).find(|(reason, _)| wanted(reason))
+}
+
+/// New messages are refused: what a replica found out of that all have in common.
+fn find_hindrance(pods: &[PodSeen]) -> Option<Finding> {
+    let (reason, words) = find_said(pods, |reason| reason != STORAGE_LOW)?;
+    Some(no(reason, format!("{words}. The tenant serves what is stored")))
+}
+
+fn find_warning(pods: &[PodSeen]) -> Option<Finding> {
+    let (reason, words) = find_said(pods, |reason| reason == STORAGE_LOW)?;
+    Some(Finding::new(STORAGE_READY, true, reason, words))
+}
+
 /// The regions that a serving core can't use.
 fn find_away(pods: &[PodSeen]) -> Option<Finding> {
     let serving = cores(pods).filter(|core| core.ready);
@@ -161,7 +187,7 @@ fn see_region(region: &Region, pods: &[PodSeen]) -> RegionStatus {
     let seen: Vec<RegionSeen> = cores(pods).filter_map(|core| see_by(core, region)).collect();
     let (reachable, message) = match (seen.iter().find(|seen| !seen.reachable), seen.first()) {
         (Some(away), _) => (false, away.message.clone()),
-        (None, Some(_)) => (true, None),
+        (None, Some(_)) => (true, seen.iter().find_map(|seen| seen.message.clone())),
         (None, None) => (false, Some("no replica has looked yet".to_owned())),
     };
     RegionStatus { reachable, message: message.map(shorten), ..describe_region(region) }

@@ -4,11 +4,12 @@
 //! hold, other clusters that use the store. [`removal`] takes a cluster from the tenant document, or deletes region by
 //! region, the master last and in it the tenant document at the very end, so that a removal that was interrupted is
 //! still a store of this tenant, and goes on when it is repeated; then it lists again, which proves that nothing is
-//! left. A store that holds nothing any more is done already.
+//! left: the bare root of every region is listed, by no name that the deletion goes by. A store that holds nothing any
+//! more is done already.
 //!
 //! No core may serve meanwhile: one that starts on an empty store claims it anew, and one that serves registers its
 //! cluster again. So the operator first waits beside serving cores until nothing stands in the way, then stops them,
-//! and then lets go, which looks once more. On a volume empty folders and lock files without content stay.
+//! and then lets go, which looks once more.
 
 mod removal;
 mod standing;
@@ -160,7 +161,11 @@ async fn remove_unless_hindered(
     writeln!(
         out,
         "{}",
-        if clean { "everything is removed" } else { "somebody still writes: stop the cores, repeat" }
+        if clean {
+            "everything is removed"
+        } else {
+            "somebody still writes, or something foreign is there: stop the cores, look below the tenant's folder, repeat"
+        }
     )?;
     Ok(u8::from(!clean))
 }
@@ -174,6 +179,7 @@ mod tests {
     use crate::store::Key;
     use crate::store::documents::Decision;
     use crate::testing::{CALLER, OTHER_CALLER, Site, body, mailbox};
+    use futures::TryStreamExt;
 
     const BOX: &str = "1001";
 
@@ -191,6 +197,46 @@ mod tests {
         let left = remove(&context, |_, _| {}).await.unwrap();
         assert!(left.values().all(|count| *count == 0), "{left:?}");
         assert!(site.store.load(&Key::tenant()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_in_any_region_and_the_tenant_can_be_made_again() {
+        let mut site = Site::in_memory().await;
+        let (there, _) = site.with_region().await;
+        site.deposit(BOX, CALLER).await;
+        let context = there.context.clone();
+        let stray = Key::listed("of-a-newer-version/x").unwrap();
+        context.region("s").unwrap().create(&stray, "x".into()).await.unwrap();
+        let left = remove(&context, |_, _| {}).await.unwrap();
+        assert_eq!(left.into_iter().collect::<Vec<_>>(), [("r".to_owned(), 0), ("s".to_owned(), 0)]);
+        for region in ["r", "s"] {
+            let keys: Vec<String> = context.region(region).unwrap().list("").try_collect().await.unwrap();
+            assert_eq!(keys, Vec::<String>::new(), "{region}");
+        }
+        let before = context.identity().store_id.clone();
+        assert_ne!(site.open_anew(&context).await.context.identity().store_id, before);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_is_counted_by_no_name_that_the_deletion_goes_by() {
+        let site = Site::in_memory().await;
+        let context = write(&site).await;
+        let stray = Key::listed("of-a-newer-version/x").unwrap();
+        site.store.create(&stray, "x".into()).await.unwrap();
+        let before: u64 = standing::count_objects(&context).await.unwrap().values().sum();
+        site.store.delete(&stray).await.unwrap();
+        let after: u64 = standing::count_objects(&context).await.unwrap().values().sum();
+        assert_eq!(before, after + 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_a_volume_not_even_a_folder_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::on_volume(folder.path()).await;
+        site.deposit(BOX, CALLER).await;
+        let left = remove(&write(&site).await, |_, _| {}).await.unwrap();
+        assert!(left.values().all(|count| *count == 0), "{left:?}");
+        assert_eq!(std::fs::read_dir(folder.path().join("v1")).unwrap().count(), 0);
     }
 
     #[tokio::test]

@@ -4,10 +4,13 @@
 //! Flow: [`Audit::record`] writes one object an act; an answer that was sent has its object. Whoever plays a message in
 //! pieces, as players do, is recorded once in ten minutes. [`Audit::page`] lists hour by hour.
 //!
-//! What can go wrong: the store is away; then what can't be recorded isn't answered.
+//! What can go wrong: the store is away; then what can't be recorded isn't answered. One that can be read and not
+//! written is the exception: listening goes on, and who listened is kept in memory ([`pending`]) until it is written.
 
+mod pending;
 mod recent;
 
+pub(crate) use pending::Pending;
 pub(crate) use recent::Recent;
 
 use crate::auth::Identity;
@@ -78,8 +81,25 @@ impl<'a> Audit<'a> {
             subject,
         };
         let bytes = serde_json::to_vec(&event).map_err(|error| StoreError::Refused(error.to_string()))?;
-        let key = Key::audit(event.at, &world.random_hex());
-        ensure(self.context.store(), world, &key, &Bytes::from(bytes)).await
+        let (key, bytes) = (Key::audit(event.at, &world.random_hex()), Bytes::from(bytes));
+        match ensure(self.context.store(), world, &key, &bytes).await {
+            Err(error) if error.is_hindrance() && action == AuditAction::Listen => {
+                if self.context.pending_acts().keep(key, bytes) { Ok(()) } else { Err(error) }
+            }
+            other => other,
+        }
+    }
+
+    /// Writes what couldn't be written when it was done.
+    ///
+    /// # Errors
+    /// The store's: what is left stays.
+    pub(crate) async fn write_pending(self) -> Result<(), StoreError> {
+        while let Some((key, bytes)) = self.context.pending_acts().first() {
+            ensure(self.context.store(), self.context.world(), &key, &bytes).await?;
+            self.context.pending_acts().forget(&key);
+        }
+        Ok(())
     }
 
     /// Records an act that comes in pieces, once in ten minutes for each replica.

@@ -3,8 +3,8 @@
 //! Pure: nothing is read from disk here, so that the operator can check what it is about to write.
 
 use super::{
-    ClassOfService, MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig, StorageConfig, TenantConfig,
-    WebhookConfig,
+    ClassOfService, KeepFree, MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig, StorageConfig,
+    TenantConfig, WebhookConfig,
 };
 use std::collections::BTreeSet;
 
@@ -193,7 +193,7 @@ impl TenantConfig {
 
 fn check_storage(storage: &StorageConfig) -> Result<(), ConfigError> {
     let (prefix, endpoint) = match storage {
-        StorageConfig::Volume { .. } => return Ok(()),
+        StorageConfig::Volume { keep_free, .. } => return check_keep_free(*keep_free),
         StorageConfig::AzureBlob(azure) => (&azure.prefix, &azure.endpoint),
         StorageConfig::S3(s3) => (&s3.prefix, &s3.endpoint),
     };
@@ -209,6 +209,16 @@ fn check_storage(storage: &StorageConfig) -> Result<(), ConfigError> {
     let is_http = |url: &String| url.starts_with("https://") || url.starts_with("http://");
     rule(endpoint.as_ref().is_none_or(is_http), "regions.storage.endpoint", || {
         "write a URL that begins with https:// (or http:// for a server in the same cluster)".into()
+    })
+}
+
+fn check_keep_free(keep: KeepFree) -> Result<(), ConfigError> {
+    let (mebibytes, percent) = (1..=1_048_576, 1..=50);
+    rule(mebibytes.contains(&keep.mebibytes), "regions.storage.volume.keepFree.mebibytes", || {
+        "write 1 to 1048576".into()
+    })?;
+    rule(percent.contains(&keep.percent), "regions.storage.volume.keepFree.percent", || {
+        "write 1 to 50".into()
     })
 }
 

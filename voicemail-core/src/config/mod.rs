@@ -25,7 +25,8 @@ pub use gdpr::{ApprovalConfig, ApprovalRule, GdprConfig, RegionDown};
 pub use mwi::{MwiConfig, PeersConfig, WebhookConfig};
 pub use reception::ReceptionConfig;
 pub use storage::{
-    AzureBlobConfig, AzureCredentials, EtagQuoting, RegionConfig, S3Config, S3Credentials, StorageConfig,
+    AzureBlobConfig, AzureCredentials, EtagQuoting, KeepFree, RegionConfig, S3Config, S3Credentials,
+    StorageConfig,
 };
 pub use telemetry::{OtlpConfig, TelemetryConfig};
 

@@ -27,11 +27,38 @@ pub enum StorageConfig {
     Volume {
         /// The mount's path.
         path: PathBuf,
+        /// What recordings leave free, for listening, deleting and erasing.
+        #[serde(default, rename = "keepFree", skip_serializing_if = "KeepFree::is_usual")]
+        keep_free: KeepFree,
     },
     /// A container of an Azure storage account.
     AzureBlob(AzureBlobConfig),
     /// A bucket of S3 or of a server that speaks its protocol.
     S3(S3Config),
+}
+
+/// What stays free of a volume: the smaller of an amount and a share, by bytes and by inodes. Below it no recording is
+/// taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct KeepFree {
+    /// MiB, 1 to 1048576; each stands for 64 inodes, too.
+    pub mebibytes: u32,
+    /// Per cent of the volume, 1 to 50.
+    pub percent: u32,
+}
+
+impl KeepFree {
+    /// Whether it need not be written: a former release's core doesn't know it.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for KeepFree {
+    fn default() -> Self {
+        Self { mebibytes: 64, percent: 5 }
+    }
 }
 
 /// A container, or a folder of one.
@@ -117,7 +144,7 @@ impl StorageConfig {
     pub fn place(&self) -> String {
         let folder = |prefix: &Option<String>| prefix.clone().unwrap_or_default();
         match self {
-            Self::Volume { path } => path.display().to_string(),
+            Self::Volume { path, .. } => path.display().to_string(),
             Self::AzureBlob(azure) => {
                 format!("{}/{}/{}", azure.account, azure.container, folder(&azure.prefix))
             }
@@ -126,6 +153,15 @@ impl StorageConfig {
                 format!("{endpoint}/{}/{}", s3.bucket, folder(&s3.prefix))
             }
         }
+    }
+
+    /// Which servers answer for it: kind, endpoint and place. Another one must be probed anew.
+    pub fn identity(&self) -> String {
+        let endpoint = match self {
+            Self::AzureBlob(azure) => azure.endpoint.clone().unwrap_or_default(),
+            Self::Volume { .. } | Self::S3(_) => String::new(),
+        };
+        format!("{} {endpoint}{}", self.kind(), self.place())
     }
 
     /// Name of the kind, as in manifests.

@@ -1,6 +1,7 @@
 //! What is recorded of every request: method, route template, status, time and a request id. Nothing else.
 
 use super::problem::FailureNote;
+use super::stall::{Progress, while_answering};
 use super::{ApiError, App, ProblemKind};
 use crate::telemetry::{AnsweredRequest, Place, TRACEPARENT};
 use axum::extract::{MatchedPath, Request, State};
@@ -78,10 +79,14 @@ fn note_failure(app: &App, response: &Response, id: &str) {
     }
 }
 
-/// Gives up on a request that takes too long; services tolerate being dropped at any point.
+/// Gives up on a request that takes too long, or that a silent store keeps waiting; services tolerate being dropped at
+/// any point.
 pub(super) async fn limit_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
-        Ok(response) => response,
+    let Some(app) = request.extensions().get::<App>().cloned() else { return next.run(request).await };
+    let progress = Progress::begin();
+    let answering = while_answering(&app, &progress, next.run(request));
+    match tokio::time::timeout(TIME_LIMIT, answering).await {
+        Ok(response) => response.unwrap_or_else(IntoResponse::into_response),
         Err(_) => ApiError::new(
             ProblemKind::Timeout,
             "it took longer than 30 s: the same request is safe to repeat",

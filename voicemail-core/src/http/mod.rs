@@ -39,6 +39,7 @@ mod rates;
 mod reception;
 mod search;
 mod senders;
+mod stall;
 mod telephony;
 mod tickets;
 mod times;
@@ -74,6 +75,7 @@ pub fn router(app: App) -> Router {
         .layer(browser::cors(app.clone()))
         .layer(from_fn_with_state(app.clone(), browser::add_headers))
         .layer(from_fn_with_state(app.clone(), access::record))
+        .layer(axum::Extension(app.clone()))
         .with_state(app)
 }
 

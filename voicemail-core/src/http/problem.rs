@@ -13,6 +13,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 
+/// When a request may be repeated that found no room, or a store that refuses to write.
+const FULL_PAUSE: Duration = Duration::from_secs(60);
+const REFUSED_PAUSE: Duration = Duration::from_secs(30);
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $slug:literal, $status:ident, $title:literal;)*) => {
         /// Every kind of problem that the API answers.
@@ -95,6 +99,8 @@ kinds! {
     PasswordsUnavailable = "passwords-unavailable", SERVICE_UNAVAILABLE, "The password can't be checked now";
     TooManyStreams = "too-many-streams", SERVICE_UNAVAILABLE, "This replica holds as many event streams as it can";
     NotOpen = "not-open", SERVICE_UNAVAILABLE, "The store isn't open yet";
+    StorageFull = "storage-full", INSUFFICIENT_STORAGE, "The storage is full";
+    WritesRefused = "writes-refused", SERVICE_UNAVAILABLE, "The store can be read and not written";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The store isn't available";
     RegionDown = "region-down", SERVICE_UNAVAILABLE, "A region's store isn't available";
     ClockSkew = "clock-skew", SERVICE_UNAVAILABLE, "The clocks differ too much";
@@ -238,6 +244,18 @@ impl From<StoreError> for ApiError {
             StoreError::Body(body) => return body.clone().into(),
             StoreError::NewerSchema { .. } => Self::new(ProblemKind::StoreRefused, error.to_string()),
             StoreError::Undecodable { .. } => Self::new(ProblemKind::Undecodable, error.to_string()),
+            StoreError::Full(_) => Self::new(
+                ProblemKind::StorageFull,
+                "there is no room for it: what is stored can be listened to and deleted; the same request is safe to \
+                 repeat when there is room again",
+            )
+            .after(FULL_PAUSE),
+            StoreError::WriteRefused { .. } => Self::new(
+                ProblemKind::WritesRefused,
+                "the store refuses to write, and the service's readiness says why: what is stored can be listened \
+                 to; the same request is safe to repeat later",
+            )
+            .after(REFUSED_PAUSE),
             _ if error.class() == ErrorClass::Permanent => {
                 Self::new(ProblemKind::StoreRefused, "the store refused; the service's log says why")
             }
@@ -319,6 +337,17 @@ mod tests {
         let slugs: BTreeSet<&str> = ProblemKind::ALL.iter().map(|kind| kind.slug()).collect();
         assert_eq!(slugs.len(), ProblemKind::ALL.len());
         assert!(slugs.iter().all(|slug| slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+    }
+
+    #[test]
+    fn a_full_store_and_one_that_refuses_writes_are_told_apart_from_one_that_is_away() {
+        let kind = |error: StoreError| ApiError::from(error).kind();
+        assert_eq!(kind(StoreError::Full("x".into())).status(), StatusCode::INSUFFICIENT_STORAGE);
+        let refused =
+            StoreError::WriteRefused { cause: crate::store::WriteRefusal::Rights, text: "x".into() };
+        assert_eq!(kind(refused), ProblemKind::WritesRefused);
+        let response = ApiError::from(StoreError::Full("x".into())).into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "60");
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use super::extract::{Caller, Name, Telephony};
 use super::form::Note;
+use super::stall::{Progress, while_answering};
 use super::upload::Upload;
 use super::{ApiError, App, PREFIX, ProblemKind};
 use crate::audio::{AudioLimits, check_wav};
 use crate::core::Core;
 use crate::mailbox::{DepositRequest, Deposited, KeyUse, MailboxError, Recording};
 use crate::model::{MailboxId, MessageId, Mwi, Time};
-use crate::store::ErrorClass;
+use crate::store::{BodyStream, ErrorClass};
 use crate::telemetry::carry;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -93,8 +94,10 @@ async fn deposit(
         app.metrics.count_deposit_without_caller();
     }
     // A task of its own: whether the message is stored must not depend on the connection's life.
-    let task = app.uploads.spawn(carry(store(app.clone(), core, request, upload)));
-    let result = task.await.map_err(|error| {
+    let progress = Progress::begin();
+    let storing = store(app.clone(), core, request, upload, progress.clone());
+    let task = app.uploads.spawn(carry(storing));
+    let result = while_answering(&app, &progress, task).await?.map_err(|error| {
         ApiError::new(ProblemKind::Internal, "the deposit stopped: repeat it with the same key")
             .because(error)
     })?;
@@ -127,8 +130,9 @@ async fn store(
     core: Arc<Core>,
     request: DepositRequest,
     upload: Upload,
+    progress: Progress,
 ) -> Result<(Deposited, Vec<Note>), MailboxError> {
-    let result = admit_and_store(&core, request, &upload).await;
+    let result = admit_and_store(&core, request, progress.watch(upload.audio())).await;
     count(&app, &result);
     let (deposited, bytes) = result?;
     if deposited.created {
@@ -140,11 +144,11 @@ async fn store(
 async fn admit_and_store(
     core: &Core,
     request: DepositRequest,
-    upload: &Upload,
+    audio: BodyStream,
 ) -> Result<(Deposited, u64), MailboxError> {
     let admitted = core.mailboxes.admit(request).await?;
     let limits = AudioLimits::for_seconds(admitted.max_seconds);
-    let recording: Recording = check_wav(upload.audio(), limits);
+    let recording: Recording = check_wav(audio, limits);
     let info = Arc::clone(&recording.info);
     let deposited = core.mailboxes.deposit(admitted, recording).await?;
     Ok((deposited, info.get().map_or(0, |info| info.size)))

@@ -52,5 +52,5 @@ pub use run::{
 };
 pub use schedule::{DateRange, Day, Schedule, WeeklyWindow};
 pub use statement::{StatementError, check_statement};
-pub use tenant::{IdentityError, Opening, Registration, TenantDocument};
+pub use tenant::{IdentityError, Opening, Probed, Registration, TenantDocument};
 pub use time::Time;

@@ -29,6 +29,23 @@ pub struct TenantDocument {
     pub erasure_epoch: u64,
     /// Clusters that use the store.
     pub clusters: BTreeMap<String, Registration>,
+    /// Places that passed the races of the start-up probe, newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probed: Vec<Probed>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// A place that keeps its promises when many write at once, as a release of ours found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probed {
+    /// Kind, endpoint, bucket or path, and folder.
+    pub place: String,
+    /// The release that looked: the next one may look harder.
+    pub release: String,
+    /// When.
+    pub at: Time,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -90,6 +107,25 @@ pub struct Opening<'a> {
 }
 
 impl TenantDocument {
+    /// Places remembered: several clusters may reach a store in several ways.
+    const MOST_PROBED: usize = 16;
+
+    /// Whether that release found the place fit.
+    pub fn has_probed(&self, place: &str, release: &str) -> bool {
+        self.probed.iter().any(|known| known.place == place && known.release == release)
+    }
+
+    /// Remembers that it did.
+    pub fn note_probed(&mut self, place: &str, release: &str, at: Time) {
+        if self.has_probed(place, release) {
+            return;
+        }
+        let (place, release) = (place.to_owned(), release.to_owned());
+        self.probed.push(Probed { place, release, at, unknown: Map::new() });
+        let surplus = self.probed.len().saturating_sub(Self::MOST_PROBED);
+        self.probed.drain(..surplus);
+    }
+
     /// A document for a store that has none.
     pub fn new(opening: &Opening<'_>, store_id: String) -> Self {
         Self {
@@ -216,6 +252,17 @@ mod tests {
         let mut tenant: TenantDocument = serde_json::from_str(stored).unwrap();
         register(&mut tenant, "a", "GB", &[]);
         assert_eq!(tenant.clusters["a"].unknown["version"], "9");
+    }
+
+    #[test]
+    fn a_place_is_remembered_for_one_release_and_a_change_of_either_is_another() {
+        let mut tenant = TenantDocument::default();
+        tenant.note_probed("s3 a/b", "1.0.0", Time(1));
+        tenant.note_probed("s3 a/b", "1.0.0", Time(2));
+        assert!(tenant.probed.len() == 1 && tenant.has_probed("s3 a/b", "1.0.0"));
+        assert!(!tenant.has_probed("s3 a/c", "1.0.0") && !tenant.has_probed("s3 a/b", "1.0.1"));
+        (0..40).for_each(|n| tenant.note_probed(&format!("s3 {n}"), "1.0.0", Time(3)));
+        assert!(tenant.probed.len() == TenantDocument::MOST_PROBED && tenant.has_probed("s3 39", "1.0.0"));
     }
 
     fn opening<'a>(key: &'a TenantKey, regions: &[&str]) -> Opening<'a> {

@@ -11,8 +11,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use std::time::Duration;
 
-/// How long the store may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the store may take to answer: less than those who ask wait.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn router(app: App) -> Router {
     Router::new()
@@ -34,7 +34,7 @@ async fn judge(app: &App) -> Readiness {
         Stage::Stopping(_) => Readiness::not(super::SHUTTING_DOWN, "this replica is being stopped"),
         Stage::Open(core) => match tokio::time::timeout(PATIENCE, core.readiness()).await {
             Ok(readiness) => readiness,
-            Err(_) => Readiness::not("StorageUnavailable", "the store didn't answer within 5 s"),
+            Err(_) => Readiness::not("StorageUnavailable", "the store didn't answer within 3 s"),
         },
     }
 }
@@ -43,6 +43,7 @@ async fn metrics(State(app): State<App>) -> Response {
     app.metrics.show_open(matches!(app.stage(), Stage::Open(_)));
     if let Stage::Open(core) = app.stage() {
         app.metrics.show_open_runs(&core.gdpr.measure());
+        app.metrics.show_hindrances(&core.hindrances());
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()

@@ -71,7 +71,7 @@ pub(crate) fn config() -> TenantConfig {
         regions: vec![RegionConfig {
             name: "r".into(),
             master: true,
-            storage: StorageConfig::Volume { path: "/nowhere".into() },
+            storage: StorageConfig::Volume { path: "/nowhere".into(), keep_free: Default::default() },
         }],
         keys_dir: "/nowhere".into(),
         listen: ListenConfig {

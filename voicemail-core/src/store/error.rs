@@ -1,6 +1,7 @@
 //! What a store call can answer, and what its caller can do about it.
 
 use super::BodyError;
+use crate::reasons::{ENCRYPTION_DEMANDED, STORAGE_LOCKED, WRITES_FORBIDDEN};
 
 /// What to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,43 @@ pub enum ErrorClass {
     Transient,
     /// Somebody else was there first: look again and decide anew.
     Conflict,
+}
+
+/// Why a store that answers and reads doesn't write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteRefusal {
+    /// The credentials may read and not write.
+    Rights,
+    /// Writes must be encrypted in a way that this store isn't set up for, or its key can't be used.
+    Encryption,
+    /// A lock or a policy of immutability, or a store that was made read-only.
+    Lock,
+}
+
+impl WriteRefusal {
+    /// Stable name, as readiness, metrics and conditions show it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Rights => WRITES_FORBIDDEN,
+            Self::Encryption => ENCRYPTION_DEMANDED,
+            Self::Lock => STORAGE_LOCKED,
+        }
+    }
+
+    /// What to do, for people.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Rights => {
+                "let the credentials write and delete in the tenant's folder, and look for a policy that denies it"
+            }
+            Self::Encryption => {
+                "set a default encryption of the bucket or container whose key can be used, instead of demanding it of each request"
+            }
+            Self::Lock => {
+                "take away the lock, lease or immutability policy, or give the tenant a place without one"
+            }
+        }
+    }
 }
 
 /// Why a store call failed.
@@ -32,6 +70,17 @@ pub enum StoreError {
     /// The store refuses our credentials, or they can't be read; nothing was applied. New ones cure it.
     #[error("the storage credentials don't work: {0}")]
     Credentials(String),
+    /// There is no room for it, by space, inodes or quota; nothing was applied. Deleting makes room.
+    #[error("the storage is full: {0}")]
+    Full(String),
+    /// The store answers and refuses to write; nothing was applied. What stands in the way must be changed there.
+    #[error("the store refuses to write: {text}: {}", cause.remedy())]
+    WriteRefused {
+        /// Which kind of refusal.
+        cause: WriteRefusal,
+        /// What it said.
+        text: String,
+    },
     /// The store refuses, or holds something that can't be read.
     #[error("the store refused: {0}")]
     Refused(String),
@@ -61,7 +110,11 @@ impl StoreError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Exists | Self::Conflict => ErrorClass::Conflict,
-            Self::Unclear(_) | Self::Unavailable(_) | Self::Credentials(_) => ErrorClass::Transient,
+            Self::Unclear(_)
+            | Self::Unavailable(_)
+            | Self::Credentials(_)
+            | Self::Full(_)
+            | Self::WriteRefused { .. } => ErrorClass::Transient,
             Self::Refused(_) | Self::Body(_) | Self::NewerSchema { .. } | Self::Undecodable { .. } => {
                 ErrorClass::Permanent
             }
@@ -71,6 +124,11 @@ impl StoreError {
     /// Whether a write that got this may have been applied.
     pub fn may_be_applied(&self) -> bool {
         matches!(self, Self::Exists | Self::Conflict | Self::Unclear(_))
+    }
+
+    /// Whether repeating it at once is in vain: somebody must make room or change a setting first.
+    pub fn is_hindrance(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::WriteRefused { .. })
     }
 
     /// Whether this is about one document or object, and says nothing of others: it is damaged, or a newer
@@ -87,6 +145,8 @@ impl StoreError {
             Self::Unclear(_) => "Unclear",
             Self::Unavailable(_) => "Unavailable",
             Self::Credentials(_) => "Credentials",
+            Self::Full(_) => "Full",
+            Self::WriteRefused { .. } => "WriteRefused",
             Self::Refused(_) => "Refused",
             Self::Body(_) => "Body",
             Self::NewerSchema { .. } => "NewerSchema",

@@ -2,7 +2,7 @@
 
 use super::probe::Finding;
 use super::{
-    BodyStream, ErrorClass, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
+    BodyStream, ErrorClass, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
     Versioned,
 };
 use crate::model::{CallerTag, Time};
@@ -147,6 +147,18 @@ impl Store for MeasuredStore {
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
         self.timed("keeps", self.inner.keeps()).await
+    }
+
+    async fn dismantle(&self) -> Result<(), StoreError> {
+        self.inner.dismantle().await
+    }
+
+    fn hindrance(&self) -> Option<Hindrance> {
+        self.inner.hindrance()
+    }
+
+    async fn tend(&self) -> Result<(), StoreError> {
+        self.inner.tend().await
     }
 
     fn is_metered(&self) -> bool {

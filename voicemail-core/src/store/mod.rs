@@ -9,18 +9,21 @@
 
 pub mod documents;
 mod error;
+mod hindrance;
 mod key;
 pub mod measured;
 pub mod memory;
 pub mod object;
 pub(crate) mod patience;
 pub mod probe;
+mod races;
 pub mod read_only;
 pub mod report;
 pub mod retry;
 pub mod volume;
 
-pub use error::{ErrorClass, StoreError};
+pub use error::{ErrorClass, StoreError, WriteRefusal};
+pub use hindrance::Hindrance;
 pub use key::Key;
 pub(crate) use key::{parse_envelope, parse_index};
 
@@ -121,7 +124,8 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
-    /// Keys of objects below a prefix (which ends in `/`), sorted by key. Lazy, so that a reader may stop early.
+    /// Keys of objects below a prefix (which ends in `/`), sorted by key. Lazy, so that a reader may stop early. The
+    /// empty prefix is the tenant's bare root: all that stands there, also what isn't ours.
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a>;
 
     /// Writes an object; `StoreError::Exists` if there is one.
@@ -188,6 +192,22 @@ pub trait Store: Send + Sync + 'static {
     /// Whether every request costs money, so that an idle service should send few.
     fn is_metered(&self) -> bool {
         false
+    }
+
+    /// Removes what the back end keeps for itself, once a tenant's last object is gone.
+    async fn dismantle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What keeps the store from taking messages although it answers, as last seen.
+    fn hindrance(&self) -> Option<Hindrance> {
+        None
+    }
+
+    /// Looks whether there is room and writes pass, as far as that isn't known, and keeps a reserve; called at the
+    /// opening and every ten seconds.
+    async fn tend(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// Removes what crashes and superseded states left behind; called every few seconds.

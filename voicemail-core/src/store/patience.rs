@@ -33,6 +33,7 @@ pub(crate) async fn create_or_read(
         };
         match created {
             Ok(()) => return Ok(Created::Ours),
+            Err(error) if error.is_hindrance() => return Err(error),
             Err(error) if error.may_be_applied() || error.class() == ErrorClass::Transient => last = error,
             Err(error) => return Err(error),
         }
@@ -63,6 +64,7 @@ pub(crate) async fn delete(store: &dyn Store, world: &World, key: &Key) -> Resul
     let mut attempt = 0;
     loop {
         match store.delete(key).await {
+            Err(error) if error.is_hindrance() => return Err(error),
             Err(error) if error.class() == ErrorClass::Transient && attempt < ATTEMPTS => attempt += 1,
             other => return other,
         }

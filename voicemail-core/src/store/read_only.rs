@@ -4,7 +4,7 @@
 
 use super::probe::Finding;
 use super::{
-    BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
 };
 use crate::model::Time;
 use async_trait::async_trait;
@@ -86,6 +86,14 @@ impl Store for ReadOnlyStore {
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
         self.0.keeps().await
+    }
+
+    async fn dismantle(&self) -> Result<(), StoreError> {
+        refuse()
+    }
+
+    fn hindrance(&self) -> Option<Hindrance> {
+        self.0.hindrance()
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {

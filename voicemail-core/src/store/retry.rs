@@ -1,11 +1,12 @@
-//! Time-outs and retries around a store: 5 s a call, 3 retries of what is safe to repeat, 10 s in all.
+//! Time-outs and retries around a store: 5 s a call, 3 retries of what is safe to repeat, 9 s in all, so that whoever waits
+//! for one call has an answer within ten.
 //!
 //! Reads, deletes and listings that have shown nothing yet are repeated; a listing's every step has 5 s. A conditional write is not: a time-out there
 //! is *unclear*, and the caller reads back (see [`super::documents`]). An upload has its own time limit.
 
 use super::probe::Finding;
 use super::{
-    BodyStream, ErrorClass, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
+    BodyStream, ErrorClass, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
     Versioned,
 };
 use crate::clock::World;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const CALL: Duration = Duration::from_secs(5);
-const IN_ALL: Duration = Duration::from_secs(10);
+const IN_ALL: Duration = Duration::from_secs(9);
 const RETRIES: u32 = 3;
 
 /// A store with patience.
@@ -62,7 +63,8 @@ impl RetryStore {
 
     fn may_repeat(&self, error: &StoreError, attempt: u32, start: Duration) -> bool {
         let spent = self.world.monotonic().saturating_sub(start);
-        error.class() == ErrorClass::Transient && attempt < RETRIES && spent + CALL <= IN_ALL
+        let in_vain = error.is_hindrance() || error.class() != ErrorClass::Transient;
+        !in_vain && attempt < RETRIES && spent + CALL <= IN_ALL
     }
 }
 
@@ -179,6 +181,18 @@ impl Store for RetryStore {
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
         self.inner.keeps().await
+    }
+
+    async fn dismantle(&self) -> Result<(), StoreError> {
+        self.inner.dismantle().await
+    }
+
+    fn hindrance(&self) -> Option<Hindrance> {
+        self.inner.hindrance()
+    }
+
+    async fn tend(&self) -> Result<(), StoreError> {
+        self.once(self.inner.tend()).await
     }
 
     fn is_metered(&self) -> bool {

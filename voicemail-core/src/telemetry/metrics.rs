@@ -4,6 +4,7 @@ use super::open_runs::OpenRuns;
 use super::tenant::{Answered, StoreLabels, TenantMetrics};
 use crate::gdpr::Measured;
 use crate::gdpr_api::Operation;
+use crate::store::Hindrance;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -199,6 +200,13 @@ impl Metrics {
         self.0.runs.show(measured);
     }
 
+    /// Shows what hinders each region's store.
+    pub fn show_hindrances(&self, found: &[(String, Option<Hindrance>)]) {
+        for (region, hindrance) in found {
+            self.0.tenant.show_hindrance(region, hindrance.as_ref());
+        }
+    }
+
     /// Counts a request that the store failed.
     pub fn count_store_error(&self, reason: &'static str) {
         self.0.store_errors.get_or_create(&ReasonLabels { reason }).inc();
@@ -298,6 +306,7 @@ mod tests {
         metrics.count_delivery("delivered");
         metrics.count_rejection("gone");
         metrics.count_messages("added", 1, 1);
+        metrics.show_hindrances(&[("r".into(), Some(Hindrance::Full("x".into())))]);
         let labels = StoreLabels { region: "r".into(), account: "a".into(), master: true };
         let failed = Answered::Failed { reason: "Unclear", code: 2 };
         metrics.count_store_call(&labels, "get", failed, Duration::ZERO);

@@ -2,6 +2,8 @@
 //! what is stored and how the store does.
 
 use super::rate::LastMinute;
+use crate::reasons::HINDRANCES;
+use crate::store::Hindrance;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -33,6 +35,12 @@ struct FailureLabels {
 #[allow(non_snake_case, reason = "the vendor's label")]
 struct AccountLabels {
     StorageAccount: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HindranceLabels {
+    region: String,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -87,6 +95,7 @@ pub(super) struct TenantMetrics {
     storage_latency: Latency,
     store_calls: StoreCalls,
     store_failures: Family<FailureLabels, Counter>,
+    hindered: Family<HindranceLabels, Gauge>,
     index_conflicts: Counter,
     index_commits: Operations,
     sweeper_lag: Gauge<f64, AtomicU64>,
@@ -131,6 +140,8 @@ impl TenantMetrics {
         registry.register_with_unit("store_call", help, Unit::Seconds, self.store_calls.0.clone());
         let help = "Calls that a region's store failed, by reason";
         registry.register("store_call_failures", help, self.store_failures.clone());
+        let help = "1 while a region's store answers and takes no messages, or soon none, by reason";
+        registry.register("storage_hindered", help, self.hindered.clone());
         let help = "Replacements of an index that had to begin anew, since another writer was faster";
         registry.register("index_conflicts", help, self.index_conflicts.clone());
         let help = "Operations that shared a replacement of an index";
@@ -213,6 +224,14 @@ impl TenantMetrics {
         self.storage_failed_account.get_or_create(&account).set(code);
         if labels.master {
             self.storage_alive.set(i64::from(code == 0));
+        }
+    }
+
+    pub(super) fn show_hindrance(&self, region: &str, found: Option<&Hindrance>) {
+        for reason in HINDRANCES {
+            let labels = HindranceLabels { region: region.to_owned(), reason };
+            let is_so = found.is_some_and(|found| found.reason() == reason);
+            self.hindered.get_or_create(&labels).set(i64::from(is_so));
         }
     }
 

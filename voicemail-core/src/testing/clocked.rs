@@ -62,6 +62,10 @@ impl Store for Clocked {
         Ok(self.1.now())
     }
 
+    async fn dismantle(&self) -> Result<(), StoreError> {
+        self.0.dismantle().await
+    }
+
     async fn tidy(&self) -> Result<(), StoreError> {
         self.0.tidy().await
     }

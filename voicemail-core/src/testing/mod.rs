@@ -274,6 +274,12 @@ impl Site {
         Core::open_on(&self.config, keys(), regions, self.world()).await.unwrap()
     }
 
+    /// A tenant made again on the same stores.
+    pub(crate) async fn open_anew(&self, context: &Context) -> Core {
+        let regions = context.regions().map(|(name, store)| (name.clone(), Arc::clone(store))).collect();
+        Core::open_on(&self.config, keys(), regions, self.world()).await.unwrap()
+    }
+
     /// What a tool opens, under another configuration perhaps.
     pub(crate) async fn open(&self, config: &TenantConfig, access: Access) -> Context {
         let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&self.store))]);

@@ -139,6 +139,10 @@ impl Store for Switched {
         self.0.clock().await
     }
 
+    async fn dismantle(&self) -> Result<(), StoreError> {
+        self.0.dismantle().await
+    }
+
     async fn tidy(&self) -> Result<(), StoreError> {
         self.0.tidy().await
     }

@@ -13,7 +13,7 @@ mod volume;
 
 pub use azure::{AzureBlob, AzureCloud, AzureCredentials, KeyVault, KeyVaultEntry, WorkloadIdentity};
 pub use s3::{EtagQuoting, S3, S3Credentials, WebIdentity};
-pub use volume::{Claim, Label, Selector, Volume, VolumeMode};
+pub use volume::{Claim, KeepFree, Label, Selector, Volume, VolumeMode};
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};

@@ -28,6 +28,23 @@ pub struct Volume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub existing_claim: Option<String>,
+    /// What recordings leave free, for listening, deleting and erasing; the smaller of the two counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_free: Option<KeepFree>,
+}
+
+/// What recordings leave free of a volume. A change rolls the pods.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeepFree {
+    /// MiB, 64 by default; each stands for 64 inodes, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub mebibytes: Option<i32>,
+    /// Per cent of the volume, 5 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 50))]
+    pub percent: Option<i32>,
 }
 
 /// A claim as the operator makes it.

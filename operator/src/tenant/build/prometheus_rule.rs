@@ -1,7 +1,7 @@
-//! The PrometheusRule with alerts about one tenant's data-subject requests. Made where the cluster knows the kind,
+//! The PrometheusRule with alerts about one tenant's data-subject requests and its stores. Made where the cluster knows the kind,
 //! unless the chart's rules, which are the same for all tenants at once, are installed.
 //!
-//! The rules are the chart's file, with each metric narrowed to what the tenant's PodMonitor scrapes.
+//! The rules are the chart's files, with each metric narrowed to what the tenant's PodMonitor scrapes.
 
 use super::super::validate::Plan;
 use super::names::child_name;
@@ -10,8 +10,11 @@ use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
-const RULES: &str = include_str!("../../../../charts/voicemail-operator/alerts/data-subject-rights.yaml");
-const METRIC: &str = "voicemail_gdpr_";
+const RULES: [&str; 2] = [
+    include_str!("../../../../charts/voicemail-operator/alerts/data-subject-rights.yaml"),
+    include_str!("../../../../charts/voicemail-operator/alerts/storage.yaml"),
+];
+const METRIC: &str = "voicemail_";
 
 /// The kind.
 pub fn prometheus_rule_resource() -> ApiResource {
@@ -29,10 +32,20 @@ pub fn build_prometheus_rule(plan: &Plan) -> Result<Option<DynamicObject>, serde
     }
     let mut rules = DynamicObject::new(&child_name(&plan.name), &prometheus_rule_resource());
     rules.metadata = chosen_by_labels(plan);
-    let mut spec: Value = serde_yaml::from_str(RULES)?;
+    let mut spec = read_rules()?;
     narrow(&mut spec, &plan.namespace, &child_name(&plan.name));
     rules.data = json!({ "spec": spec });
     Ok(Some(rules))
+}
+
+/// The groups of all files.
+fn read_rules() -> Result<Value, serde_yaml::Error> {
+    let mut groups = Vec::new();
+    for file in RULES {
+        let mut read: Value = serde_yaml::from_str(file)?;
+        groups.extend(read["groups"].as_array_mut().map(std::mem::take).unwrap_or_default());
+    }
+    Ok(json!({ "groups": groups }))
 }
 
 /// Prometheus' operator gives the job of a PodMonitor the name `NAMESPACE/NAME`.
@@ -52,14 +65,17 @@ fn narrow(value: &mut Value, namespace: &str, name: &str) {
     }
 }
 
-/// Puts the selector behind each of our metrics.
+/// Puts the selector behind each of our metrics, or into the one that is there.
 fn narrow_metrics(expression: &str, selector: &str) -> String {
     let mut parts = expression.split(METRIC);
     let mut narrowed = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let end = part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(part.len());
         let (metric, rest) = part.split_at(end);
-        narrowed.extend([METRIC, metric, selector, rest]);
+        match rest.strip_prefix('{') {
+            Some(own) => narrowed.extend([METRIC, metric, selector.trim_end_matches('}'), ",", own]),
+            None => narrowed.extend([METRIC, metric, selector, rest]),
+        }
     }
     narrowed
 }
@@ -70,19 +86,21 @@ mod tests {
 
     #[test]
     fn every_metric_of_every_rule_is_narrowed_to_the_tenant() {
-        let mut spec: Value = serde_yaml::from_str(RULES).unwrap();
+        let mut spec = read_rules().unwrap();
         narrow(&mut spec, "voice", "acme-voicemail");
         let text = spec.to_string().replace('\\', "");
         let (metrics, narrowed) = (
-            text.matches("(voicemail_gdpr_").count(),
-            text.matches("{namespace=\"voice\",job=\"voice/acme-voicemail\"})").count(),
+            text.matches("(voicemail_").count(),
+            text.matches("{namespace=\"voice\",job=\"voice/acme-voicemail\"").count(),
         );
-        assert!(metrics >= 4 && metrics == narrowed, "{text}");
+        assert!(metrics >= 7 && metrics == narrowed, "{text}");
     }
 
     #[test]
     fn a_selector_goes_behind_the_metric_and_nowhere_else() {
         let narrowed = narrow_metrics("max by (job) (voicemail_gdpr_a) / voicemail_gdpr_b > 0.5", "{x}");
         assert_eq!(narrowed, "max by (job) (voicemail_gdpr_a{x}) / voicemail_gdpr_b{x} > 0.5");
+        let own = narrow_metrics(r#"max(voicemail_storage_hindered{reason="a"}) > 0"#, "{x}");
+        assert_eq!(own, r#"max(voicemail_storage_hindered{x,reason="a"}) > 0"#);
     }
 }

@@ -11,6 +11,7 @@ use crate::tenant::drift::hash;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::json;
 use std::collections::BTreeMap;
+use voicemail_core::config::{RegionConfig, StorageConfig};
 
 const AZURE_CLIENT: &str = "azure.workload.identity/client-id";
 const AZURE_TENANT: &str = "azure.workload.identity/tenant-id";
@@ -72,8 +73,13 @@ fn hash_credentials(plan: &Plan) -> Option<String> {
     (!nothing).then(|| hash(&json!({"vaults": vaults, "identities": identities})))
 }
 
-/// A core opens its stores once. Nothing of a volume's can change.
+/// A core opens its stores once. Of a volume's only what stays free can change; pods of those with the usual have no hash,
+/// as before there was a choice.
 fn hash_stores(plan: &Plan) -> Option<String> {
+    let is_usual = |region: &RegionConfig| match &region.storage {
+        StorageConfig::Volume { keep_free, .. } => keep_free.is_usual(),
+        _ => false,
+    };
     let stores = json!({"regions": plan.config.regions, "buffer": plan.config.upload_buffer_mib});
-    (!plan.storage.regions().is_empty()).then(|| hash(&stores))
+    (!plan.config.regions.iter().all(is_usual)).then(|| hash(&stores))
 }

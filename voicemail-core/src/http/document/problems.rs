@@ -5,13 +5,14 @@ use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 /// Problems of every operation.
-const SHARED: [ProblemKind; 7] = [
+const SHARED: [ProblemKind; 8] = [
     ProblemKind::InvalidRequest,
     ProblemKind::Unauthenticated,
     ProblemKind::RoleMissing,
     ProblemKind::UnknownPath,
     ProblemKind::TooManyRequests,
     ProblemKind::Internal,
+    ProblemKind::StorageFull,
     ProblemKind::StoreUnavailable,
 ];
 /// Problems of operations that take a body.

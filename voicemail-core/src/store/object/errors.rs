@@ -3,7 +3,7 @@
 //! The client's own messages carry the URL, and with a SAS token that is a secret; only the server's error
 //! code and the kind of failure are kept.
 
-use super::super::StoreError;
+use super::super::{StoreError, WriteRefusal};
 use object_store::Error;
 use object_store::client::{HttpError, HttpErrorKind};
 use std::error::Error as _;
@@ -24,6 +24,24 @@ const CREDENTIAL_CODES: [&str; 12] = [
     "NoAuthenticationInformation",
 ];
 
+/// Parts of codes that say that there is no room: `QuotaExceeded` of Ceph and others, `XMinioAdminBucketQuotaExceeded`,
+/// `XMinioStorageFull`, `InsufficientStorage`, `AccountLimitExceeded`.
+const FULL_CODES: [&str; 4] = ["QuotaExceeded", "StorageFull", "InsufficientStorage", "AccountLimitExceeded"];
+/// `KMS.DisabledException` and its like, `XMinioKMSKeyNotFound`, `InvalidEncryptionAlgorithmError`,
+/// `KeyVaultEncryptionKeyNotFound`, `ServerSideEncryptionConfigurationNotFoundError`.
+const ENCRYPTION_CODES: [&str; 4] = ["KMS", "Encryption", "KeyVault", "SSE"];
+/// `BlobImmutableDueToPolicy`, `ObjectLocked`, `LeaseIdMissing`, `AccountIsReadOnly`, `InvalidObjectLockConfiguration`.
+const LOCK_CODES: [&str; 4] = ["Immutable", "ObjectLock", "LeaseId", "ReadOnly"];
+/// Codes that say, of a write, that these credentials may not: whether they may read shows elsewhere.
+const RIGHTS_CODES: [&str; 6] = [
+    "AccessDenied",
+    "AllAccessDisabled",
+    "AuthorizationFailure",
+    "AuthorizationPermissionMismatch",
+    "InsufficientAccountPermissions",
+    "AuthorizationResourceTypeMismatch",
+];
+
 /// A failed reading call: nothing was applied.
 pub(super) fn reading(error: Error) -> StoreError {
     match judge(&error) {
@@ -34,7 +52,33 @@ pub(super) fn reading(error: Error) -> StoreError {
 
 /// A failed writing call: it may have been applied, unless the server said that it refused it.
 pub(super) fn writing(error: Error) -> StoreError {
-    judge(&error)
+    refusal(&error).unwrap_or_else(|| judge(&error))
+}
+
+/// A write whose condition isn't met, or that was refused for good: 409 is the answer to both.
+pub(super) fn contended(error: Error, conflict: StoreError) -> StoreError {
+    refusal(&error).unwrap_or(conflict)
+}
+
+/// What the server's code says about writing, where reading may go on. Codes of S3 and of Azure, and those of MinIO,
+/// Ceph and other servers that speak S3; where the code alone is ambiguous, the words beside it.
+fn refusal(error: &Error) -> Option<StoreError> {
+    let (code, said) = (code_of(error).unwrap_or_default(), error.to_string().to_ascii_lowercase());
+    let has = |words: &[&str]| words.iter().any(|word| code.contains(word));
+    let says = |word: &str| said.contains(word);
+    let text = describe(error, Some(code.as_str()).filter(|code| !code.is_empty()));
+    let refused = |cause| Some(StoreError::WriteRefused { cause, text: text.clone() });
+    let denied = RIGHTS_CODES.contains(&code.as_str())
+        || (code.is_empty() && matches!(error, Error::PermissionDenied { .. }));
+    match () {
+        () if has(&FULL_CODES) || says("status code: 507") || says("507 insufficient storage") => {
+            Some(StoreError::Full(text))
+        }
+        () if has(&ENCRYPTION_CODES) || (denied && says("encrypt")) => refused(WriteRefusal::Encryption),
+        () if has(&LOCK_CODES) || (denied && says("object lock")) => refused(WriteRefusal::Lock),
+        () if denied => refused(WriteRefusal::Rights),
+        () => None,
+    }
 }
 
 fn judge(error: &Error) -> StoreError {
@@ -66,7 +110,8 @@ pub(super) fn code_of(error: &Error) -> Option<String> {
 pub(super) fn read_code(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("<Code>")?;
     let (code, _) = rest.split_once("</Code>")?;
-    let plain = !code.is_empty() && code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric());
+    let plain =
+        !code.is_empty() && code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
     plain.then(|| code.to_owned())
 }
 
@@ -141,7 +186,51 @@ mod tests {
             let error = writing(generic(&format!("<Error><Code>{code}</Code>")));
             assert!(matches!(&error, StoreError::Credentials(text) if text.contains(code)), "{error:?}");
         }
+        let error = reading(generic("<Code>AccessDenied</Code>"));
+        assert!(matches!(error, StoreError::Credentials(_)), "{error:?}");
         let error = writing(generic("<Code>EntityTooLarge</Code>"));
         assert!(matches!(error, StoreError::Unclear(_)), "{error:?}");
+    }
+
+    #[test]
+    fn a_refused_write_tells_quota_rights_encryption_and_locks_apart() {
+        let reason = |text: &str| match writing(generic(text)) {
+            StoreError::Full(_) => "StorageFull",
+            StoreError::WriteRefused { cause, .. } => cause.reason(),
+            _ => "else",
+        };
+        let table = [
+            ("<Code>QuotaExceeded</Code>", "StorageFull"),
+            ("<Code>XMinioAdminBucketQuotaExceeded</Code>", "StorageFull"),
+            ("status code: 507: <Code>XMinioStorageFull</Code>", "StorageFull"),
+            ("Server returned non-2xx status code: 507 Insufficient Storage: ", "StorageFull"),
+            ("<Code>AccessDenied</Code><Message>Access Denied</Message>", "WritesForbidden"),
+            ("<Code>AuthorizationPermissionMismatch</Code>", "WritesForbidden"),
+            (
+                "<Code>AccessDenied</Code><Message>must use server side encryption</Message>",
+                "EncryptionDemanded",
+            ),
+            ("<Code>KMS.DisabledException</Code>", "EncryptionDemanded"),
+            ("<Code>KeyVaultEncryptionKeyNotFound</Code>", "EncryptionDemanded"),
+            ("<Code>BlobImmutableDueToPolicy</Code>", "StorageLocked"),
+            ("<Code>AccessDenied</Code><Message>protected by object lock</Message>", "StorageLocked"),
+            ("<Code>ExpiredToken</Code>", "else"),
+            ("<Code>InternalError</Code>", "else"),
+            ("<Code>SlowDown</Code>", "else"),
+        ];
+        for (text, wanted) in table {
+            assert_eq!(reason(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_answers_as_a_conflict_does_is_no_conflict() {
+        let conflict = |text: &str| Error::AlreadyExists { path: "x".into(), source: text.into() };
+        let locked = contended(conflict("409: <Code>BlobImmutableDueToPolicy</Code>"), StoreError::Exists);
+        assert!(matches!(locked, StoreError::WriteRefused { .. }), "{locked:?}");
+        assert_eq!(
+            contended(conflict("409: <Code>BlobAlreadyExists</Code>"), StoreError::Exists),
+            StoreError::Exists
+        );
     }
 }

@@ -25,14 +25,14 @@ pub use budget::UploadBudget;
 
 use super::probe::Finding;
 use super::{
-    BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
 };
 use crate::clock::World;
 use crate::config::{AzureBlobConfig, EtagQuoting, S3Config};
 use crate::model::{CallerTag, Time};
 use async_trait::async_trait;
 use bytes::Bytes;
-use errors::{reading, writing};
+use errors::{contended, reading, writing};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{
@@ -42,8 +42,8 @@ use object_store::{
 use observe::Observed;
 use service::Service;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Families of documents that may name a caller, or a run's subject.
@@ -65,6 +65,8 @@ pub struct ObjectBackend {
     quoting: Option<EtagQuoting>,
     bare_etags: AtomicBool,
     tags: AtomicBool,
+    examined: AtomicBool,
+    hindrance: Mutex<Option<Hindrance>>,
 }
 
 /// The clients of one store.
@@ -179,6 +181,8 @@ impl ObjectBackend {
             bare_etags: AtomicBool::new(quoting == Some(EtagQuoting::Bare)),
             quoting,
             tags: AtomicBool::new(false),
+            examined: AtomicBool::new(false),
+            hindrance: Mutex::default(),
         }
     }
 
@@ -203,11 +207,29 @@ impl ObjectBackend {
         Ok(written)
     }
 
+    /// Remembers what a write tells about the next ones. One that failed for another reason tells nothing.
+    fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        let seen = match &outcome {
+            Ok(_) => Some(None),
+            Err(error) => Hindrance::of(error).map(Some),
+        };
+        if let Some(seen) = seen {
+            *self.hindrance.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        }
+        outcome
+    }
+
     async fn create_with(&self, key: &Key, bytes: Bytes, tags: TagSet) -> Result<(), StoreError> {
+        self.note(self.try_create(key, bytes, tags).await)
+    }
+
+    async fn try_create(&self, key: &Key, bytes: Bytes, tags: TagSet) -> Result<(), StoreError> {
         let options = PutOptions { mode: PutMode::Create, tags, ..PutOptions::default() };
         match self.write(key, bytes, options).await {
             Ok(_) => Ok(()),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Err(StoreError::Exists),
+            Err(error @ (Error::AlreadyExists { .. } | Error::Precondition { .. })) => {
+                Err(contended(error, StoreError::Exists))
+            }
             Err(error) => Err(writing(error)),
         }
     }
@@ -372,11 +394,11 @@ impl Store for ObjectBackend {
     }
 
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
-        upload::send(&self.bulk, &self.path(key), body, TagSet::default(), &self.budget).await
+        self.note(upload::send(&self.bulk, &self.path(key), body, TagSet::default(), &self.budget).await)
     }
 
     async fn put_tagged(&self, key: &Key, body: BodyStream, tag: &CallerTag) -> Result<u64, StoreError> {
-        upload::send(&self.bulk, &self.path(key), body, self.tag_set(tag), &self.budget).await
+        self.note(upload::send(&self.bulk, &self.path(key), body, self.tag_set(tag), &self.budget).await)
     }
 
     async fn tag(&self, key: &Key) -> Result<Option<String>, StoreError> {
@@ -390,14 +412,16 @@ impl Store for ObjectBackend {
         bytes: Bytes,
     ) -> Result<Revision, StoreError> {
         let options = PutOptions { mode: self.mode(basis), ..PutOptions::default() };
-        match self.write(key, bytes, options).await {
+        self.note(match self.write(key, bytes, options).await {
             Ok(PutResult { e_tag: Some(etag), .. }) => Ok(Revision(etag)),
             Ok(_) => Err(StoreError::Unclear("the server gives no ETag".into())),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Err(StoreError::Conflict),
+            Err(error @ (Error::AlreadyExists { .. } | Error::Precondition { .. })) => {
+                Err(contended(error, StoreError::Conflict))
+            }
             // A condition on a name that isn't there: AWS and MinIO say 404.
             Err(Error::NotFound { .. }) if basis.is_some() => Err(StoreError::Conflict),
             Err(error) => Err(writing(error)),
-        }
+        })
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
@@ -444,7 +468,26 @@ impl Store for ObjectBackend {
         let mut findings: Vec<Finding> = self.find_quoting().await?.into_iter().collect();
         findings.push(self.find_tags().await?);
         findings.extend(self.service.examine(&self.root).await);
+        self.examined.store(true, Ordering::Relaxed);
         Ok(findings)
+    }
+
+    fn hindrance(&self) -> Option<Hindrance> {
+        self.hindrance.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Requests cost, so one is sent only while something hinders: its success says that nothing does any more. A
+    /// store that was opened while it refused writes is examined then.
+    async fn tend(&self) -> Result<(), StoreError> {
+        if self.hindrance().is_none() {
+            return Ok(());
+        }
+        let key = Key::probe(self.world.now(), &self.world.random_hex());
+        self.create(&key, Bytes::from_static(b"tend")).await?;
+        if !self.examined.load(Ordering::Relaxed) {
+            self.examine().await?;
+        }
+        self.delete(&key).await
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {

@@ -1,8 +1,10 @@
 //! The start-up examination of a file system: are hard links exclusive, and do locks reach another process?
 //!
-//! SMB and blob mounts lack hard links; NFS mounted `nolock` keeps locks to one client. Both would
-//! lose messages only when two replicas write at once, so they are refused before anything is written.
+//! Blob mounts lack hard links; NFS mounted `nolock` keeps locks to one client. Both would
+//! lose messages only when two replicas write at once, so they are refused before anything is written. What one
+//! client can't find out by itself is read from the options of the mount ([`super::mounts`]).
 
+use super::mounts;
 use super::publish::{make_probe_folder, remove_file, write_temporary};
 use super::unavailable;
 use crate::store::StoreError;
@@ -35,8 +37,12 @@ pub fn hold_lock_probe(path: &Path) -> i32 {
     }
 }
 
+/// What the kernel says of this process's mounts.
+const MOUNTS: &str = "/proc/self/mountinfo";
+
 pub(super) fn probe(root: &Path, lock_probe: &LockProbe) -> Result<(), StoreError> {
     make_probe_folder(root)?;
+    check_mount(root)?;
     let file = write_temporary(root, b"probe")?;
     let target = root.join("tmp").join(format!("link.{}", uuid::Uuid::new_v4()));
     let result = probe_links(file.path(), &target).and_then(|()| probe_lock(&target, lock_probe));
@@ -44,8 +50,25 @@ pub(super) fn probe(root: &Path, lock_probe: &LockProbe) -> Result<(), StoreErro
     result
 }
 
+/// Where there is no such file, as on systems without Linux's kernel, nothing is known of the mount.
+fn check_mount(root: &Path) -> Result<(), StoreError> {
+    let mounts = match fs::read_to_string(MOUNTS) {
+        Ok(mounts) => mounts,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unavailable("the options of the mount can't be read")(error)),
+    };
+    let folder = fs::canonicalize(root).map_err(unavailable("the volume's folder can't be found"))?;
+    match mounts::find(&mounts, &folder).and_then(|mount| mount.fault()) {
+        Some(fault) => Err(StoreError::Refused(fault)),
+        None => Ok(()),
+    }
+}
+
 fn probe_links(file: &Path, target: &Path) -> Result<(), StoreError> {
     fs::hard_link(file, target).map_err(|error| {
+        if super::is_full(&error) {
+            return unavailable("a link can't be made")(error);
+        }
         StoreError::Refused(format!(
             "the file system has no hard links ({error}): use a local disk, CephFS, or NFSv4.1; SMB and blob mounts can't be used"
         ))

@@ -5,25 +5,30 @@
 //! live to prune are found by walking ([`history`]). All calls run on a
 //! bounded number of blocking threads, so that a hung server can't exhaust the process.
 //!
-//! What can go wrong: file systems without hard links or with locks that don't reach other clients
+//! What can go wrong: a volume fills up: recordings are refused in time, and small writes live on a reserve
+//! ([`space`], [`reserve`]). File systems without hard links or with locks that don't reach other clients
 //! (SMB, blob mounts) look fine until two replicas write at once; [`medium`] refuses them at start.
 
 mod history;
 mod medium;
+mod mounts;
 mod objects;
 mod publish;
+mod reserve;
 mod revisions;
+mod space;
 mod walk;
 
 pub use medium::{LockProbe, hold_lock_probe};
 
 use super::probe::Finding;
 use super::{
-    BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
 };
 use crate::model::Time;
 use async_trait::async_trait;
 use bytes::Bytes;
+use reserve::Reserve;
 use revisions::Heads;
 use std::io;
 use std::ops::Range;
@@ -46,6 +51,7 @@ pub struct VolumeStore {
     heads: Arc<Heads>,
     walk: Arc<history::Walk>,
     lock_probe: LockProbe,
+    reserve: Option<Arc<Reserve>>,
 }
 
 impl VolumeStore {
@@ -57,7 +63,30 @@ impl VolumeStore {
             heads: Arc::new(Heads::default()),
             walk: Arc::default(),
             lock_probe,
+            reserve: None,
         }
+    }
+
+    /// Refuses recordings while less than that is free, and keeps a reserve beyond.
+    #[must_use]
+    pub fn keeping_free(self, keep: KeepFree) -> Self {
+        Self { reserve: Some(Arc::new(Reserve::new(keep))), ..self }
+    }
+
+    /// A small write: one that finds no room lets a piece of the reserve go and tries again.
+    async fn small_write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Path, &Heads) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.blocking(move |root, heads| {
+            loop {
+                match work(root, heads) {
+                    Err(StoreError::Full(_)) if reserve::release(root)? => {}
+                    other => return other,
+                }
+            }
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -103,14 +132,14 @@ impl Store for VolumeStore {
 
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
         let key = key.clone();
-        self.blocking(move |root, _| objects::create(root, &key, &bytes)).await
+        self.small_write(move |root, _| objects::create(root, &key, &bytes)).await
     }
 
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
-        let root = Arc::clone(&self.root);
-        let (file, size) = objects::receive(&root, body).await?;
+        let (received, size) = objects::receive(&self.root, body, self.reserve.clone()).await?;
         let key = key.clone();
-        self.blocking(move |root, _| objects::publish_received(root, &key, file)).await?;
+        // From here on it is the folder's entry alone that may find no room.
+        self.small_write(move |root, _| objects::publish_received(root, &key, &received)).await?;
         Ok(size)
     }
 
@@ -121,7 +150,8 @@ impl Store for VolumeStore {
         bytes: Bytes,
     ) -> Result<Revision, StoreError> {
         let (key, basis) = (key.clone(), basis.cloned());
-        self.blocking(move |root, heads| revisions::replace(root, heads, &key, basis.as_ref(), &bytes)).await
+        self.small_write(move |root, heads| revisions::replace(root, heads, &key, basis.as_ref(), &bytes))
+            .await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
@@ -152,18 +182,31 @@ impl Store for VolumeStore {
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {
-        self.blocking(|root, _| publish::file_system_time(root)).await
+        self.small_write(|root, _| publish::file_system_time(root)).await
     }
 
     async fn examine(&self) -> Result<Vec<Finding>, StoreError> {
         let probe = self.lock_probe.clone();
-        let examined = self.blocking(move |root, _| medium::probe(root, &probe)).await;
+        let examined = self.small_write(move |root, _| medium::probe(root, &probe)).await;
         Ok(vec![Finding::of("medium", examined)])
+    }
+
+    async fn dismantle(&self) -> Result<(), StoreError> {
+        self.blocking(|root, _| publish::dismantle(root)).await
+    }
+
+    fn hindrance(&self) -> Option<Hindrance> {
+        self.reserve.as_ref()?.last_seen()
+    }
+
+    async fn tend(&self) -> Result<(), StoreError> {
+        let Some(reserve) = self.reserve.clone() else { return Ok(()) };
+        self.blocking(move |root, _| reserve.tend(root)).await
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {
         let walk = Arc::clone(&self.walk);
-        self.blocking(move |root, heads| {
+        self.small_write(move |root, heads| {
             // Each by itself: a folder that can't be pruned keeps nothing else from being tidied.
             let outcomes = [
                 revisions::prune_scheduled(root, heads),
@@ -179,6 +222,7 @@ impl Store for VolumeStore {
 /// An operating system's error before anything was written.
 fn unavailable(what: &str) -> impl Fn(io::Error) -> StoreError + '_ {
     move |error| match error.kind() {
+        _ if is_full(&error) => StoreError::Full(format!("{what}: no room is left")),
         io::ErrorKind::PermissionDenied => {
             let user = rustix::process::geteuid().as_raw();
             StoreError::Refused(format!("{what}: {error}: let user {user} write to the volume"))
@@ -188,6 +232,11 @@ fn unavailable(what: &str) -> impl Fn(io::Error) -> StoreError + '_ {
         }
         _ => StoreError::Unavailable(format!("{what}: {error}")),
     }
+}
+
+/// By space, inodes or quota.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// An operating system's error after which the change may stand.

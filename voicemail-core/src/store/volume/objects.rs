@@ -1,15 +1,16 @@
 //! Immutable objects as files.
 
-use super::publish::{link, remove_file, sync_folder, temporary, write_temporary};
+use super::publish::{TemporaryFile, link, remove_file, sync_folder, temporary, write_temporary};
+use super::reserve::Reserve;
 use super::{path_of, unavailable};
 use crate::store::{BodyStream, Key, ObjectBody, StoreError};
 use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, stream};
 use std::fs;
-use std::io::{self, SeekFrom, Write};
+use std::io::{self, SeekFrom};
 use std::ops::Range;
-use std::path::Path;
-use tempfile::NamedTempFile;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
@@ -39,41 +40,96 @@ pub(super) async fn read(
     let range = range.unwrap_or(0..size);
     let (start, end) = (range.start.min(size), range.end.min(size));
     file.seek(SeekFrom::Start(start)).await.map_err(&failed)?;
-    let part = file.take(end.saturating_sub(start));
-    let bytes = ReaderStream::with_capacity(part, CHUNK)
-        .map_err(|error| StoreError::Unavailable(format!("an object can't be read on: {error}")));
+    let part = ReaderStream::with_capacity(file.take(end.saturating_sub(start)), CHUNK);
+    let reading = Reading(Some(part));
+    let bytes = stream::unfold(reading, |mut reading| async move {
+        let chunk = reading.0.as_mut()?.next().await?;
+        let failed = |error| StoreError::Unavailable(format!("an object can't be read on: {error}"));
+        Some((chunk.map_err(failed), reading))
+    });
     Ok(Some(ObjectBody { size, bytes: bytes.boxed() }))
+}
+
+/// A file that is being read. Closing one waits for the server on some file systems, and that must not stop a thread
+/// that others wait for.
+struct Reading(Option<ReaderStream<tokio::io::Take<tokio::fs::File>>>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let (file, runtime) = (self.0.take(), tokio::runtime::Handle::try_current());
+        if let (Some(file), Ok(runtime)) = (file, runtime) {
+            runtime.spawn_blocking(move || drop(file));
+        }
+    }
 }
 
 pub(super) fn create(root: &Path, key: &Key, bytes: &[u8]) -> Result<(), StoreError> {
     link(&write_temporary(root, bytes)?, &path_of(root, key))
 }
 
-/// Writes a body into a temporary file as it comes; dropped, or after an error, nothing is left.
-pub(super) async fn receive(root: &Path, mut body: BodyStream) -> Result<(NamedTempFile, u64), StoreError> {
+/// A body under a temporary name, and whether there is room for it.
+///
+/// Its name may go while a server hangs, and that must not stop a thread that others wait for.
+pub(super) struct Received {
+    file: Option<TemporaryFile>,
+    root: PathBuf,
+    reserve: Option<Arc<Reserve>>,
+}
+
+impl Received {
+    fn begin(root: PathBuf, reserve: Option<Arc<Reserve>>) -> Result<Self, StoreError> {
+        let mut begun = Self { file: None, root, reserve };
+        begun.require_room()?;
+        begun.file = Some(temporary(&begun.root)?);
+        Ok(begun)
+    }
+
+    fn require_room(&self) -> Result<(), StoreError> {
+        self.reserve.as_ref().map_or(Ok(()), |reserve| reserve.require_room(&self.root))
+    }
+
+    fn file(&self) -> Result<&TemporaryFile, StoreError> {
+        self.file.as_ref().ok_or_else(|| StoreError::Unavailable("a temporary file is gone".into()))
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        let (file, runtime) = (self.file.take(), tokio::runtime::Handle::try_current());
+        if let (Some(file), Ok(runtime)) = (file, runtime) {
+            runtime.spawn_blocking(move || drop(file));
+        }
+    }
+}
+
+/// Writes a body into a temporary file as it comes; dropped, or after an error, nothing is left. Where a reserve is
+/// kept, a body is refused as soon as there is too little room, and never lives on the reserve.
+pub(super) async fn receive(
+    root: &Path,
+    mut body: BodyStream,
+    reserve: Option<Arc<Reserve>>,
+) -> Result<(Received, u64), StoreError> {
     let folder = root.to_owned();
-    let mut file = in_background(move || temporary(&folder)).await?;
+    let mut received = in_background(move || Received::begin(folder, reserve)).await?;
     let (mut size, mut gathered) = (0, BytesMut::with_capacity(CHUNK));
     while let Some(chunk) = body.next().await {
         let chunk = chunk?;
         size += chunk.len() as u64;
         if gathered.len() + chunk.len() > CHUNK {
-            (file, gathered) = append(file, gathered).await?;
+            (received, gathered) = append(received, gathered).await?;
         }
         gathered.extend_from_slice(&chunk);
     }
-    Ok((append(file, gathered).await?.0, size))
+    Ok((append(received, gathered).await?.0, size))
 }
 
 /// Writes what was gathered and gives its memory back for more.
-async fn append(
-    mut file: NamedTempFile,
-    mut gathered: BytesMut,
-) -> Result<(NamedTempFile, BytesMut), StoreError> {
+async fn append(received: Received, mut gathered: BytesMut) -> Result<(Received, BytesMut), StoreError> {
     in_background(move || {
-        file.write_all(&gathered).map_err(unavailable("audio can't be written"))?;
+        received.require_room()?;
+        received.file()?.write_all(&gathered, "audio can't be written")?;
         gathered.clear();
-        Ok((file, gathered))
+        Ok((received, gathered))
     })
     .await
 }
@@ -85,9 +141,10 @@ async fn in_background<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(ended)?
 }
 
-pub(super) fn publish_received(root: &Path, key: &Key, file: NamedTempFile) -> Result<(), StoreError> {
-    file.as_file().sync_all().map_err(unavailable("audio can't be synced"))?;
-    link(&file, &path_of(root, key))
+pub(super) fn publish_received(root: &Path, key: &Key, received: &Received) -> Result<(), StoreError> {
+    let file = received.file()?;
+    file.sync("audio can't be synced")?;
+    link(file, &path_of(root, key))
 }
 
 pub(super) fn delete(root: &Path, key: &Key) -> Result<(), StoreError> {

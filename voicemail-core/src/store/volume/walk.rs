@@ -57,7 +57,7 @@ fn read_folder(root: &Path, folder: &str) -> Result<Vec<Found>, StoreError> {
             Err(error) if is_missing(&error) => continue,
             Err(error) => return Err(failed(error)),
         };
-        let key = format!("{folder}/{name}");
+        let key = if folder.is_empty() { name } else { format!("{folder}/{name}") };
         found.push(match (is_folder, key.strip_suffix(".doc")) {
             (true, Some(document)) => (document.to_owned(), Found::Key(document.to_owned())),
             (true, None) => (format!("{key}/"), Found::Folder(key)),
