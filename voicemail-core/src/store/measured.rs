@@ -2,8 +2,8 @@
 
 use super::probe::Finding;
 use super::{
-    BodyStream, ErrorClass, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
-    Versioned,
+    BodyStream, ErrorClass, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store,
+    StoreError, Versioned,
 };
 use crate::model::{CallerTag, Time};
 use crate::telemetry::{Answered, Metrics, StoreLabels, note_store_call};

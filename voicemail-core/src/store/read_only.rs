@@ -4,7 +4,8 @@
 
 use super::probe::Finding;
 use super::{
-    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
+    Versioned,
 };
 use crate::model::Time;
 use async_trait::async_trait;

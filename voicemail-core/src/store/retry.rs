@@ -6,8 +6,8 @@
 
 use super::probe::Finding;
 use super::{
-    BodyStream, ErrorClass, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
-    Versioned,
+    BodyStream, ErrorClass, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store,
+    StoreError, Versioned,
 };
 use crate::clock::World;
 use crate::model::{CallerTag, Time};

@@ -1,4 +1,5 @@
-//! A store that can be switched off, as a region that is away, and that counts its calls.
+//! A store that can be switched off, as a region that is away, or made silent, as one that hangs, and that counts its
+//! calls.
 
 use crate::model::Time;
 use crate::store::{
@@ -6,7 +7,7 @@ use crate::store::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Default)]
 pub(crate) struct Switch {
     off: AtomicBool,
+    silent: AtomicBool,
     calls: AtomicU64,
     writes: AtomicU64,
     broken: Mutex<Option<Broken>>,
@@ -48,15 +50,23 @@ impl Switch {
         *self.broken.lock().unwrap() = broken;
     }
 
-    fn pass_unless(&self, fails: impl Fn(&Broken) -> bool) -> Result<(), StoreError> {
+    async fn pass_unless(&self, fails: impl Fn(&Broken) -> bool + Send) -> Result<(), StoreError> {
         if self.broken.lock().unwrap().as_ref().is_some_and(fails) {
             return Err(StoreError::Unavailable("broken".into()));
         }
-        self.pass()
+        self.pass().await
     }
 
-    fn pass(&self) -> Result<(), StoreError> {
+    /// Whether it hangs: then no call ends.
+    pub(crate) fn hang(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
+    }
+
+    async fn pass(&self) -> Result<(), StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        while self.silent.load(Ordering::SeqCst) {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
         if self.off.load(Ordering::SeqCst) {
             Err(StoreError::Unavailable("switched off".into()))
         } else {
@@ -64,9 +74,9 @@ impl Switch {
         }
     }
 
-    fn pass_write(&self) -> Result<(), StoreError> {
+    async fn pass_write(&self) -> Result<(), StoreError> {
         self.writes.fetch_add(1, Ordering::SeqCst);
-        self.pass()
+        self.pass().await
     }
 }
 
@@ -75,67 +85,65 @@ pub(crate) struct Switched(pub(crate) Arc<dyn Store>, pub(crate) Arc<Switch>);
 #[async_trait]
 impl Store for Switched {
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        self.1.pass_unless(|broken| matches!(broken, Broken::Reading(bad) if bad == key))?;
+        self.1.pass_unless(|broken| matches!(broken, Broken::Reading(bad) if bad == key)).await?;
         self.0.get(key).await
     }
 
     async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<ObjectBody>, StoreError> {
-        self.1.pass()?;
+        self.1.pass().await?;
         self.0.read(key, range).await
     }
 
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
-        self.1.pass_unless(|broken| matches!(broken, Broken::Reading(bad) if bad == key))?;
+        self.1.pass_unless(|broken| matches!(broken, Broken::Reading(bad) if bad == key)).await?;
         self.0.load(key).await
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
         let broken = matches!(&*self.1.broken.lock().unwrap(), Some(Broken::Listing(bad)) if bad == prefix);
         let first = broken.then(|| Err(StoreError::Unavailable("broken".into())));
-        match self.1.pass() {
-            Ok(()) => stream::iter(first).chain(self.0.list(prefix)).boxed(),
-            Err(error) => stream::iter([Err(error)]).boxed(),
-        }
+        let listed = move || stream::iter(first.clone()).chain(self.0.list(prefix));
+        stream::once(self.1.pass()).map_ok(move |()| listed()).try_flatten().boxed()
     }
 
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
-        self.1.pass_write()?;
+        self.1.pass_write().await?;
         self.0.create(key, bytes).await
     }
 
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
-        self.1.pass_write()?;
+        self.1.pass_write().await?;
         self.0.put(key, body).await
     }
 
     async fn replace(&self, key: &Key, on: Option<&Revision>, bytes: Bytes) -> Result<Revision, StoreError> {
-        self.1.pass_write()?;
+        self.1.pass_write().await?;
         self.0.replace(key, on, bytes).await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
-        self.1.pass_unless(|broken| matches!(broken, Broken::Removing(bad) if bad == key))?;
-        self.1.pass_write()?;
+        self.1.pass_unless(|broken| matches!(broken, Broken::Removing(bad) if bad == key)).await?;
+        self.1.pass_write().await?;
         self.0.delete(key).await
     }
 
     async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
-        self.1.pass_write()?;
+        self.1.pass_write().await?;
         self.0.prune_history(of, superseded).await
     }
 
     async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
-        self.1.pass()?;
+        self.1.pass().await?;
         self.0.unpruned().await
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
-        self.1.pass()?;
+        self.1.pass().await?;
         self.0.keeps().await
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {
-        self.1.pass_unless(|broken| matches!(broken, Broken::Clock))?;
+        self.1.pass_unless(|broken| matches!(broken, Broken::Clock)).await?;
         self.0.clock().await
     }
 

@@ -6,6 +6,7 @@ mod deposit;
 mod events;
 mod fields;
 mod gates;
+mod hanging;
 mod limits;
 mod numbers;
 mod pins;
@@ -127,9 +128,14 @@ impl Api {
     }
 
     async fn start_empty() -> Self {
+        Self::start_over(|store| store).await
+    }
+
+    /// Over a store that something is put around.
+    async fn start_over(wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         let api = Self::start_closed().await;
         let world = World::real();
-        let store: Arc<dyn Store> = Arc::clone(&api.store) as Arc<dyn Store>;
+        let store = wrap(Arc::clone(&api.store) as Arc<dyn Store>);
         let regions = BTreeMap::from([("main".to_owned(), store)]);
         let config = config(&api._files.path().join("jwks.json"));
         let core = Core::open_on(&config, keys(), regions, world).await.unwrap();

@@ -25,7 +25,8 @@ pub use budget::UploadBudget;
 
 use super::probe::Finding;
 use super::{
-    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
+    Versioned,
 };
 use crate::clock::World;
 use crate::config::{AzureBlobConfig, EtagQuoting, S3Config};
@@ -257,6 +258,17 @@ impl ObjectBackend {
         }
     }
 
+    /// A server for development that says so itself, such as moto's: it looks at a condition first and writes
+    /// afterwards, in one interpreter's thread at a time, so that races hardly ever show it.
+    fn find_simulator(&self) -> Option<Finding> {
+        let is_one = self.observed.server().is_some_and(|name| name.starts_with("Werkzeug/"));
+        is_one.then(|| {
+            let words = "the server is a simulator for tests (Werkzeug's development server): it looks at a condition \
+                         first and writes afterwards, and two replicas would lose messages; use another";
+            Finding::fails("no-simulator", words.into())
+        })
+    }
+
     /// Ceph-style servers want ETags back without quotes: found by trying, on a throw-away name.
     async fn find_quoting(&self) -> Result<Option<Finding>, StoreError> {
         if self.quoting.is_some() {
@@ -465,7 +477,8 @@ impl Store for ObjectBackend {
     }
 
     async fn examine(&self) -> Result<Vec<Finding>, StoreError> {
-        let mut findings: Vec<Finding> = self.find_quoting().await?.into_iter().collect();
+        let mut findings: Vec<Finding> = self.find_simulator().into_iter().collect();
+        findings.extend(self.find_quoting().await?);
         findings.push(self.find_tags().await?);
         findings.extend(self.service.examine(&self.root).await);
         self.examined.store(true, Ordering::Relaxed);

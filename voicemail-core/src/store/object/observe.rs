@@ -1,4 +1,4 @@
-//! Watches the requests of a store's client: the server's clock, and how many there were.
+//! Watches the requests of a store's client: the server's clock, its name, and how many there were.
 //!
 //! Every answer carries a Date header, so that the clocks are compared without a request of their own.
 
@@ -18,12 +18,18 @@ use std::time::Duration;
 pub(super) struct Observed {
     world: World,
     date: Mutex<Option<(Time, Duration)>>,
+    server: Mutex<Option<String>>,
     requests: AtomicU64,
 }
 
 impl Observed {
     pub(super) fn new(world: World) -> Arc<Self> {
-        Arc::new(Self { world, date: Mutex::default(), requests: AtomicU64::new(0) })
+        Arc::new(Self {
+            world,
+            date: Mutex::default(),
+            server: Mutex::default(),
+            requests: AtomicU64::new(0),
+        })
     }
 
     /// The server's clock now, if an answer of the last `age` told it. To half a second.
@@ -31,6 +37,11 @@ impl Observed {
         let (date, seen) = (*self.date.lock().unwrap_or_else(PoisonError::into_inner))?;
         let since = self.world.monotonic().saturating_sub(seen);
         (since <= age).then(|| date.plus(since))
+    }
+
+    /// What the server called itself in its last answer.
+    pub(super) fn server(&self) -> Option<String> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Requests sent so far.
@@ -44,6 +55,8 @@ impl Observed {
     }
 
     fn note(&self, response: &HttpResponse) {
+        let name = response.headers().get(http::header::SERVER).and_then(|value| value.to_str().ok());
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = name.map(str::to_owned);
         let header = response.headers().get(http::header::DATE).and_then(|value| value.to_str().ok());
         let Some(date) = header.and_then(read_date) else { return };
         // The header has whole seconds: the middle of that second is the best guess.

@@ -23,8 +23,10 @@ pub use medium::{LockProbe, hold_lock_probe};
 
 use super::probe::Finding;
 use super::{
-    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
+    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
+    Versioned,
 };
+use crate::config::KeepFree;
 use crate::model::Time;
 use async_trait::async_trait;
 use bytes::Bytes;
