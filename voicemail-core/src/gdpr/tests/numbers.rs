@@ -196,6 +196,7 @@ async fn left_under_the_second_algorithm(site: &Site, texts: &[&str]) -> Vec<Mes
             caller: CallerId::named(text),
             caller_name: None,
             urgent: false,
+            left: None,
         };
         let admitted = site.core.mailboxes.admit(request).await.unwrap();
         let recording = crate::simulation::tenant::recording(1);
