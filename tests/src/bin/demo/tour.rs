@@ -26,7 +26,10 @@ pub(super) fn describe(scene: &Scene) -> Result<()> {
         "Everything was kept. To look around:".to_owned(),
         format!("  {kubectl} get voicemail,pods,pvc,services -n {NAMESPACE}"),
         format!("  {kubectl} logs -n {NAMESPACE} -l voicemail.dev/tenant={}", scene.tenant.name()),
-        format!("  {kubectl} port-forward -n {NAMESPACE} service/acme-voicemail 8081 &"),
+        format!(
+            "  {kubectl} port-forward -n {NAMESPACE} service/acme-voicemail 8081 > forward.log & \
+             until grep -q Forwarding forward.log; do sleep 1; done"
+        ),
         format!(
             "  {kubectl} get secret -n {NAMESPACE} acme-voicemail-tls -o 'go-template={{{{index .data \"ca.crt\" | base64decode}}}}' > ca.crt"
         ),
