@@ -297,7 +297,7 @@ async fn own_mailboxes(State(app): State<App>, caller: Caller<Agents>) -> Result
     params(
         ("mailbox" = String, Path, description = "Mailbox"), ("id" = String, Path, description = "Message"),
         ("ticket" = Option<String>, Query, description = "A ticket for this message's audio, where no header can be sent"),
-        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent"),
+        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent; Accept: audio/wav;codec=mulaw;rate=8000 asks so, too"),
         ("rate" = Option<u32>, Query, description = "Samples a second of the converted audio, 8000 to 48000; as stored when absent"),
         ("Range" = Option<String>, Header, description = "One range of bytes"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
@@ -315,7 +315,7 @@ async fn audio(
     Parameters(form): Parameters<AudioQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let wanted = form.wanted()?;
+    let wanted = form.wanted(&headers)?;
     let core = open_own(&app, &caller, &mailbox).await?;
     let view = core.mailboxes.message(&mailbox, id).await?;
     let (core, by, mailbox) = (&core, &caller.0, &mailbox);

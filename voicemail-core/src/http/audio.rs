@@ -35,7 +35,9 @@ pub(super) async fn serve_audio<'a>(
     open: impl Fn(Option<Range<u64>>) -> Opening<'a> + Send + Sync,
 ) -> Result<Response, ApiError> {
     if let Some(wanted) = wanted {
-        return serve_converted(headers, sha256, size, wanted, open).await;
+        if let Some(response) = serve_converted(headers, sha256, size, wanted, &open).await? {
+            return Ok(response);
+        }
     }
     let etag = format!("\"{sha256}\"");
     let range = match choose_part(headers, &etag, size) {
@@ -52,11 +54,12 @@ pub(super) async fn serve_audio<'a>(
     Ok(response)
 }
 
-pub(super) fn describe(status: StatusCode, etag: &str) -> (StatusCode, [(HeaderName, String); 4]) {
+pub(super) fn describe(status: StatusCode, etag: &str) -> (StatusCode, [(HeaderName, String); 5]) {
     let headers = [
         (header::CONTENT_TYPE, "audio/wav".to_owned()),
         (header::CACHE_CONTROL, "private, no-store".to_owned()),
         (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::VARY, "Accept".to_owned()),
         (header::ETAG, etag.to_owned()),
     ];
     (status, headers)

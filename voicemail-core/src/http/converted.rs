@@ -1,7 +1,8 @@
 //! Audio in the form that a client asks for, made while it is sent.
 //!
 //! A media server plays what its trunks carry, and a browser plays neither GSM nor ADPCM: `codec` and `rate` ask for one
-//! channel of 16 bits, A-law or µ-law. The size is known before, and a range of the converted file is a range of what
+//! channel of 16 bits, A-law or µ-law, as does `Accept: audio/wav;codec=mulaw;rate=8000`. What is stored so already is served
+//! as it is. The size is known before, and a range of the converted file is a range of what
 //! the whole would be, so that both are served as those of a stored file. The entity tag names the recording and the form.
 
 use super::audio::{Opening, describe, describe_length, outside};
@@ -11,7 +12,7 @@ use crate::audio::{AudioLimits, Codec, Converter, WavFormat, WavParser};
 use crate::mailbox::Audio;
 use crate::store::StoreError;
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
@@ -36,23 +37,52 @@ pub(super) struct Wanted {
 }
 
 impl AudioQuery {
-    /// The form, if any was asked for.
+    /// The form, if any was asked for: by the address, or else by what the client accepts.
     ///
     /// # Errors
-    /// `InvalidValue` for a form that isn't made.
-    pub(super) fn wanted(&self) -> Result<Option<Wanted>, ApiError> {
+    /// `InvalidValue` for a form in the address that isn't made.
+    pub(super) fn wanted(&self, headers: &HeaderMap) -> Result<Option<Wanted>, ApiError> {
         let codec = match self.codec.as_deref() {
-            None if self.rate.is_none() => return Ok(None),
-            None | Some("pcm16") => Codec::Pcm16,
-            Some("alaw") => Codec::ALaw,
-            Some("mulaw") => Codec::MuLaw,
-            Some(_) => return Err(invalid("codec: write pcm16, alaw or mulaw")),
+            None if self.rate.is_none() => return Ok(accepted(headers)),
+            None => Codec::Pcm16,
+            Some(name) => codec_of(name).ok_or_else(|| invalid("codec: write pcm16, alaw or mulaw"))?,
         };
         match self.rate {
             Some(rate) if !(8_000..=48_000).contains(&rate) => Err(invalid("rate: write 8000 to 48000")),
             rate => Ok(Some(Wanted { codec, rate })),
         }
     }
+}
+
+/// A form that is made.
+fn codec_of(name: &str) -> Option<Codec> {
+    match name {
+        "pcm16" => Some(Codec::Pcm16),
+        "alaw" => Some(Codec::ALaw),
+        "mulaw" => Some(Codec::MuLaw),
+        _ => None,
+    }
+}
+
+/// The first form that a client accepts, such as `audio/wav;codec=mulaw;rate=8000`. Who takes any WAV file gets the stored
+/// one, and so does who asks for what isn't made: an answer of another type than was hoped for is better than none.
+fn accepted(headers: &HeaderMap) -> Option<Wanted> {
+    let ranges = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = ranges.flat_map(|value| value.split(',')).map(|range| range.split(';').map(str::trim));
+    let mut parameters = ranges.find_map(|mut range| is_wav(range.next()?).then_some(range))?;
+    let (mut codec, mut rate) = (None, None);
+    for (name, value) in parameters.by_ref().filter_map(|parameter| parameter.split_once('=')) {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "codec" => codec = codec_of(value.trim().trim_matches('"')),
+            "rate" => rate = value.trim().parse().ok().filter(|rate| (8_000..=48_000).contains(rate)),
+            _ => {}
+        }
+    }
+    codec.map(|codec| Wanted { codec, rate })
+}
+
+fn is_wav(kind: &str) -> bool {
+    ["audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"].contains(&kind.to_ascii_lowercase().as_str())
 }
 
 fn invalid(detail: &str) -> ApiError {
@@ -77,7 +107,7 @@ struct Stored {
     audio: Range<u64>,
 }
 
-/// Answers with what of the converted recording the request's headers ask for.
+/// Answers with what of the converted recording the request's headers ask for; `None` if it is stored in that form.
 ///
 /// # Errors
 /// Those of `open`, which gets the range of the stored file that is wanted.
@@ -86,19 +116,22 @@ pub(super) async fn serve_converted<'a>(
     sha256: &str,
     size: u64,
     wanted: Wanted,
-    open: impl Fn(Option<Range<u64>>) -> Opening<'a> + Send + Sync,
-) -> Result<Response, ApiError> {
+    open: &(impl Fn(Option<Range<u64>>) -> Opening<'a> + Send + Sync),
+) -> Result<Option<Response>, ApiError> {
     let etag = wanted.tag(sha256);
     if knows(headers, &etag) {
-        return Ok(describe(StatusCode::NOT_MODIFIED, &etag).into_response());
+        return Ok(Some(describe(StatusCode::NOT_MODIFIED, &etag).into_response()));
     }
-    let stored = find_audio(size, &open).await?;
+    let stored = find_audio(size, open).await?;
+    if stored.format == wanted.of(stored.format) {
+        return Ok(None);
+    }
     let length = stored.audio.end - stored.audio.start;
     let converter = Converter::new(stored.format, length, wanted.of(stored.format));
     let size = converter.size();
     let range = match choose_part(headers, &etag, size) {
-        Part::NotModified => return Ok(describe(StatusCode::NOT_MODIFIED, &etag).into_response()),
-        Part::Unsatisfiable => return Ok(outside(size)),
+        Part::NotModified => return Ok(Some(describe(StatusCode::NOT_MODIFIED, &etag).into_response())),
+        Part::Unsatisfiable => return Ok(Some(outside(size))),
         Part::Whole => None,
         Part::Range(range) => Some(range),
     };
@@ -109,7 +142,7 @@ pub(super) async fn serve_converted<'a>(
     let (status, described) = describe(status, &etag);
     let mut response = (status, described, Body::from_stream(body)).into_response();
     describe_length(&mut response, range, size);
-    Ok(response)
+    Ok(Some(response))
 }
 
 async fn find_audio<'a>(

@@ -112,7 +112,7 @@ async fn store(
     params(
         ("mailbox" = String, Path, description = "Mailbox"),
         ("greeting" = String, Path, description = "standard, alternate or name"),
-        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent"),
+        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent; Accept: audio/wav;codec=mulaw;rate=8000 asks so, too"),
         ("rate" = Option<u32>, Query, description = "Samples a second of the converted audio, 8000 to 48000; as stored when absent"),
         ("Range" = Option<String>, Header, description = "One range of bytes"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
@@ -130,7 +130,7 @@ async fn play(
     Parameters(form): Parameters<AudioQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let wanted = form.wanted()?;
+    let wanted = form.wanted(&headers)?;
     let core = open_to_hear(&app, &caller, &mailbox).await?;
     serve(&core, &GreetingPlace::Mailbox(mailbox, kind), wanted, &headers).await
 }
@@ -140,7 +140,7 @@ async fn play(
     get, path = "/greetings/{greeting}", tag = "telephony",
     params(
         ("greeting" = String, Path, description = "default or disclaimer"),
-        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent"),
+        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent; Accept: audio/wav;codec=mulaw;rate=8000 asks so, too"),
         ("rate" = Option<u32>, Query, description = "Samples a second of the converted audio, 8000 to 48000; as stored when absent"),
         ("Range" = Option<String>, Header, description = "One range of bytes"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
@@ -158,7 +158,7 @@ async fn play_tenants(
     Parameters(form): Parameters<AudioQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let wanted = form.wanted()?;
+    let wanted = form.wanted(&headers)?;
     let core = app.core()?;
     serve(&core, &GreetingPlace::Tenant(kind), wanted, &headers).await
 }

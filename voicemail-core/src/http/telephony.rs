@@ -168,7 +168,8 @@ impl IdempotencyKey {
     pub(super) fn read(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
         let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
         let text = value.to_str().unwrap_or_default().trim();
-        let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+        let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let text = quoted.filter(|text| !text.is_empty()).unwrap_or(text);
         if let Ok(id) = text.parse() {
             return Ok(Some(Self::Id(id)));
         }

@@ -54,6 +54,9 @@ pub(crate) use remove::Only;
 pub(crate) use remove::Remover;
 pub(crate) use retention::expire_messages;
 
+#[cfg(test)]
+mod deposit_tests;
+
 use crate::context::Context;
 
 /// The mailbox service of one tenant.

@@ -79,17 +79,16 @@ fn is_plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-/// What else PBXs put into names of mailboxes: `1001@default`, `j.smith`, `+442079460123`, `*98`, `#1`.
-const MAILBOX_SIGNS: &[u8] = b".@+*#";
-/// How many of them a name may have: its key is three bytes for each, and must be a file's name.
-const MOST_SIGNS: usize = 16;
+/// What else PBXs put into names of mailboxes (`1001@default`, `j.smith`, `+442079460123`, `*98`, `#1`), and the letter that
+/// stands for it in keys, behind a dot.
+const MAILBOX_SIGNS: [(u8, u8); 5] = [(b'.', b'd'), (b'@', b'a'), (b'+', b'p'), (b'*', b's'), (b'#', b'h')];
 
 fn is_mailbox(text: &str) -> bool {
-    let signs = text.bytes().filter(|byte| MAILBOX_SIGNS.contains(byte)).count();
-    let known = text.bytes().all(|byte| is_plain_byte(byte) || MAILBOX_SIGNS.contains(&byte));
+    let is_sign = |byte: u8| MAILBOX_SIGNS.iter().any(|(sign, _)| *sign == byte);
+    let known = text.bytes().all(|byte| is_plain_byte(byte) || is_sign(byte));
     // `.` and `..` are ways through a path, and a context stands behind a name.
     let shaped = !text.starts_with(['.', '@']) && !text.ends_with('@') && text.matches('@').count() <= 1;
-    (1..=64).contains(&text.len()) && known && shaped && signs <= MOST_SIGNS
+    (1..=64).contains(&text.len()) && known && shaped
 }
 
 name_type!(
@@ -97,45 +96,44 @@ name_type!(
     MailboxId,
     "mailbox",
     is_mailbox,
-    "use 1 to 64 letters, digits, and -_.+*#, at most one @context, at most 16 of .@+*#, and no . or @ first"
+    "use 1 to 64 letters, digits, and -_.+*#, with at most one @context, and no dot first"
 );
 
 impl MailboxId {
-    /// The mailbox as it stands in keys: plain names as they are, each other sign in hex behind a dot.
+    /// The mailbox as it stands in keys: plain names as they are, a dot and a letter for each other sign.
     pub fn key(&self) -> String {
-        self.escaped('.')
+        let mut key = String::new();
+        for byte in self.0.bytes() {
+            match MAILBOX_SIGNS.iter().find(|(sign, _)| *sign == byte) {
+                Some((_, letter)) => key.extend(['.', char::from(*letter)]),
+                None => key.push(char::from(byte)),
+            }
+        }
+        key
     }
 
     /// Reads a mailbox back from a key. `None` for what isn't one's key.
     pub fn of_key(key: &str) -> Option<Self> {
-        let mut parts = key.split('.');
-        let mut name = parts.next()?.to_owned();
-        for part in parts {
-            let (sign, rest) = part.split_at_checked(2)?;
-            name.push(char::from(u8::from_str_radix(sign, 16).ok()?));
-            name.push_str(rest);
+        let mut name = String::new();
+        let mut bytes = key.bytes();
+        while let Some(byte) = bytes.next() {
+            if byte != b'.' {
+                name.push(char::from(byte));
+                continue;
+            }
+            let letter = bytes.next()?;
+            let (sign, _) = MAILBOX_SIGNS.iter().find(|(_, known)| *known == letter)?;
+            name.push(char::from(*sign));
         }
         name.parse().ok().filter(|mailbox: &Self| mailbox.key() == key)
     }
 
-    /// The mailbox as a segment of a URL's path.
+    /// The mailbox as a segment of a URL's path, where only `#` would mean something else (RFC 3986).
     pub fn in_path(&self) -> String {
-        self.escaped('%')
-    }
-
-    fn escaped(&self, mark: char) -> String {
-        let mut text = String::new();
-        for byte in self.0.bytes() {
-            if is_plain_byte(byte) {
-                text.push(char::from(byte));
-            } else {
-                text.push(mark);
-                text.push_str(&hex::encode([byte]));
-            }
-        }
-        text
+        self.0.replace('#', "%23")
     }
 }
+
 name_type!(
     /// A user, as the token's user claim names them.
     UserId,
@@ -336,13 +334,21 @@ mod tests {
 
     #[test]
     fn names_that_pbxs_use_are_mailboxes() {
-        for good in
-            ["1001@default", "j.smith", "+442079460123", "*98", "#1", "a_b-c", "1001@pbx.example", "a.."]
-        {
+        for good in [
+            "1001@default",
+            "j.smith",
+            "+442079460123",
+            "*98",
+            "#1",
+            "a_b-c",
+            "1001@pbx.example",
+            "a..",
+            &"*".repeat(64),
+        ] {
             let mailbox: MailboxId = good.parse().unwrap();
             assert_eq!(MailboxId::of_key(&mailbox.key()), Some(mailbox), "{good}");
         }
-        for bad in ["@default", "1001@", "a@b@c", ".a", "..", "a:b", "a%40b", &"*".repeat(17)] {
+        for bad in ["@default", "1001@", "a@b@c", ".a", "..", "a:b", "a%40b", &"*".repeat(65)] {
             assert!(bad.parse::<MailboxId>().is_err(), "{bad}");
         }
         assert!("a@b".parse::<UserId>().is_err() && "a.b".parse::<GroupId>().is_err());
@@ -352,9 +358,9 @@ mod tests {
     fn keys_of_plain_mailboxes_are_their_names() {
         let key = |name: &str| name.parse::<MailboxId>().unwrap().key();
         assert_eq!(key("a_B-1"), "a_B-1");
-        assert_eq!(key("1001@default"), "1001.40default");
-        assert_eq!("#1*".parse::<MailboxId>().unwrap().in_path(), "%231%2a");
-        for foreign in ["", "a.4", "a.40", "a.40b.40c", "a.31", "a.2E", "a/b", ".2e"] {
+        assert_eq!(key("1001@default"), "1001.adefault");
+        assert_eq!("#1*".parse::<MailboxId>().unwrap().in_path(), "%231*");
+        for foreign in ["", "a.", "a.a", "a.ab.ac", "a.x", "a.A", "a/b", ".d", "a@b"] {
             assert_eq!(MailboxId::of_key(foreign), None, "{foreign}");
         }
     }

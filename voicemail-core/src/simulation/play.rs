@@ -19,6 +19,8 @@ struct Attempt {
     mailbox: &'static str,
     caller: &'static str,
     audio: u8,
+    /// The media server says when the message was left, however late it deposits it.
+    late: bool,
 }
 
 pub(super) struct Play {
@@ -141,13 +143,15 @@ impl Play {
     }
 
     fn begin_deposit(&mut self) {
-        let attempt = self.draw(|dice| Attempt {
+        let mut attempt = self.draw(|dice| Attempt {
             mailbox: dice.pick(&BOXES),
             caller: dice.pick(&CALLERS),
             audio: dice.below(3) as u8,
+            late: false,
         });
         let mut random = [0; 10];
         self.tenant.world.fill_random(&mut random);
+        attempt.late = random[9] & 1 == 1;
         let id = MessageId::new(Time(self.tenant.world.true_ms()), &random);
         self.deposits.insert(id, attempt);
         self.spawn_deposit(id, attempt);
@@ -171,10 +175,11 @@ impl Play {
     fn spawn_deposit(&mut self, id: MessageId, attempt: Attempt) {
         let (replica, ledger, tenant) = (self.replica(), Rc::clone(&self.ledger), self.tenant.clone());
         self.scheduler.spawn(format!("deposit {id}"), async move {
-            let Attempt { mailbox: name, caller, audio } = attempt;
-            if replica.deposit(name, caller, id, audio).await.is_ok() {
+            let Attempt { mailbox: name, caller, audio, late } = attempt;
+            let left = late.then(|| id.time());
+            if replica.deposit_late(name, caller, id, audio, left).await.is_ok() {
                 let entry = tenant.index(name).entries.get(&id).map(|entry| entry.received);
-                let received = entry.unwrap_or(Time(tenant.world.true_ms()));
+                let received = entry.or(left).unwrap_or(Time(tenant.world.true_ms()));
                 let known = (name.to_owned(), caller.to_owned(), received);
                 ledger.borrow_mut().acknowledged.entry(id).or_insert(known);
             }

@@ -11,7 +11,9 @@ use crate::gdpr_api::GdprBody;
 use crate::mailbox::{
     DepositRequest, Directory, ForwardRequest, KeyUse, MailboxError, Mailboxes, Recording, RecordingInfo,
 };
-use crate::model::{AudioDigest, CallerHash, CallerId, Index, MailboxId, MessageId, RuleSet, Run, TenantKey};
+use crate::model::{
+    AudioDigest, CallerHash, CallerId, Index, MailboxId, MessageId, RuleSet, Run, TenantKey, Time,
+};
 use crate::store::memory::MemoryStore;
 use crate::store::read_only::ReadOnlyStore;
 use crate::store::{Key, Store};
@@ -228,13 +230,25 @@ impl Replica {
         id: MessageId,
         audio: u8,
     ) -> Result<(), MailboxError> {
+        self.deposit_late(name, caller, id, audio, None).await
+    }
+
+    /// A deposit of a message that was left then.
+    pub(super) async fn deposit_late(
+        &self,
+        name: &str,
+        caller: &str,
+        id: MessageId,
+        audio: u8,
+        left: Option<Time>,
+    ) -> Result<(), MailboxError> {
         let request = DepositRequest {
             mailbox: mailbox(name),
             id,
             caller: CallerId::new(caller),
             caller_name: None,
             urgent: false,
-            left: None,
+            left,
         };
         let admitted = self.mailboxes.admit(request).await?;
         self.mailboxes.deposit(admitted, recording(audio)).await.map(|_| ())

@@ -17,6 +17,8 @@ enum Bound {
     Length(usize, usize),
     /// A text of so many characters, none of them a control character.
     Plain(usize, usize),
+    /// So many characters that match.
+    Named(&'static str, usize, usize),
     /// A number from one to another.
     Range(isize, isize),
     /// As JSON Schema or the OpenAPI registry calls it.
@@ -25,10 +27,10 @@ enum Bound {
     OneOf(&'static [&'static str]),
 }
 
-use Bound::{Format, Length, OneOf, Pattern, Plain, Range};
+use Bound::{Format, Length, Named, OneOf, Pattern, Plain, Range};
 
 const NAME: Bound = Pattern("^[A-Za-z0-9_-]{1,64}$");
-const MAILBOX: Bound = Pattern("^[A-Za-z0-9_+*#-][A-Za-z0-9_.+*#-]{0,63}(@[A-Za-z0-9_.+*#-]{1,62})?$");
+const MAILBOX: Bound = Named("^[A-Za-z0-9_+*#-][A-Za-z0-9_.+*#-]*(@[A-Za-z0-9_.+*#-]+)?$", 1, 64);
 const MESSAGE: Bound =
     Pattern("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$");
 const KEY: Bound = Pattern("^[!-~]{1,255}$");
@@ -170,6 +172,10 @@ fn apply(bound: Bound, schema: &mut RefOr<Schema>) {
 fn apply_to(bound: Bound, object: &mut Object) {
     match bound {
         Pattern(pattern) => object.pattern = Some(pattern.into()),
+        Named(pattern, least, most) => {
+            object.pattern = Some(pattern.into());
+            (object.min_length, object.max_length) = (Some(least), Some(most));
+        }
         Length(least, most) => (object.min_length, object.max_length) = (Some(least), Some(most)),
         Plain(least, most) => {
             (object.min_length, object.max_length) = (Some(least), Some(most));

@@ -170,6 +170,21 @@ async fn a_greeting_is_told_and_served_in_the_form_asked_for() {
     assert_eq!(narrow.body.len(), 44 + 8_000);
     let part = range(&api, &format!("{path}?codec=mulaw&rate=8000"), "bytes=4000-5999").await;
     assert!(part.is(StatusCode::PARTIAL_CONTENT).body == narrow.body[4_000..6_000]);
+    let accepting = async |accept: &str| {
+        let request = api.request(Method::GET, path).header("accept", accept);
+        api.send(request.body(Body::empty()).unwrap()).await.is(StatusCode::OK)
+    };
+    let asked = "audio/ogg, audio/wav; codec=mulaw; rate=8000, */*";
+    assert!(accepting(asked).await.body == narrow.body);
+    for stored in ["*/*", "audio/wav", "audio/wav;codec=opus", "audio/ogg"] {
+        assert!(accepting(stored).await.body == studio, "{stored}");
+    }
+    // What is stored so already is what was recorded, tag and all.
+    let record = api.request(Method::PUT, path).header("content-type", "audio/wav");
+    api.send(record.body(Body::from(speech(1))).unwrap()).await.is(StatusCode::OK);
+    let same = accepting("audio/wav;codec=alaw;rate=8000").await;
+    assert!(same.body == speech(1));
+    assert_eq!(same.header("etag"), format!("\"{}\"", sha256(&speech(1))));
     for unknown in ["codec=mp3", "rate=4000", "rate=x"] {
         api.get(&format!("{path}?{unknown}")).await.is_problem(ProblemKind::InvalidValue);
     }

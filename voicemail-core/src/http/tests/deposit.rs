@@ -63,7 +63,7 @@ async fn keys_that_cannot_be_seen_are_too_long_or_out_of_time_are_refused() {
     let api = Api::start().await;
     let fields: [(&str, &[u8]); 1] = [("audio", &speech(1))];
     let long = "x".repeat(256);
-    for key in ["", "\"\"", "call 7", "\u{fc}", &long] {
+    for key in ["", "call 7", "\u{fc}", &long] {
         api.deposit("1001", Some(key), &fields).await.is_problem(ProblemKind::InvalidName);
     }
     let now = jiff::Timestamp::now();

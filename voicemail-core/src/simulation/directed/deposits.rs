@@ -1,6 +1,6 @@
 //! Deposits that die or freeze, ids that are used twice, mailboxes that close meanwhile.
 
-use super::{A, B, BOX, Case, HOUR, Outcome, at_every_step, catches, expect};
+use super::{A, B, BOX, Case, DAY, HOUR, Outcome, at_every_step, catches, expect};
 use crate::broken::Broken;
 use crate::mailbox::MailboxError;
 use crate::model::MessageId;
@@ -230,4 +230,38 @@ fn a_key_that_names_another_callers_message_is_refused() {
     let other = case.run(by_key(&case, B));
     assert!(matches!(other, Err(MailboxError::IdReused)), "{other:?}");
     assert_eq!(case.rest(), Ok(()));
+}
+
+/// A message that was left before a request to forget its caller, and is deposited while that comes or afterwards.
+fn deposited_late(purged: bool) -> Outcome {
+    at_every_step(|case, calls| {
+        let (id, left, replica) = (case.id(), case.now(), case.depositor());
+        case.pass_time(HOUR);
+        let mut depositing =
+            async move { replica.deposit_late(BOX, A, id, 1, Some(left)).await }.boxed_local();
+        let early = case.advance(&mut depositing, calls);
+        let ended = early.is_some();
+        if purged {
+            case.purge("c1", A);
+        } else {
+            case.forget("c1", A, 20 * DAY);
+        }
+        let late = case.finish(early, &mut depositing);
+        expect(case.listed() == 0, "a message of a forgotten caller is listed")?;
+        expect(!purged || ended || late.is_err(), "a message of an erased caller was accepted")?;
+        if !purged {
+            case.expect_undo("c1")?;
+            expect(late.is_err() || case.listed() == 1, "an undo doesn't bring the message back")?;
+            return Ok(ended);
+        }
+        case.rest()?;
+        case.expect_no_traces(A)?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn a_message_that_is_deposited_late_is_covered_on_arrival() {
+    assert_eq!(deposited_late(false), Ok(()));
+    assert_eq!(deposited_late(true), Ok(()));
 }
