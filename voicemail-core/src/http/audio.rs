@@ -34,10 +34,10 @@ pub(super) async fn serve_audio<'a>(
     wanted: Option<Wanted>,
     open: impl Fn(Option<Range<u64>>) -> Opening<'a> + Send + Sync,
 ) -> Result<Response, ApiError> {
-    if let Some(wanted) = wanted {
-        if let Some(response) = serve_converted(headers, sha256, size, wanted, &open).await? {
-            return Ok(response);
-        }
+    if let Some(wanted) = wanted
+        && let Some(response) = serve_converted(headers, sha256, size, wanted, &open).await?
+    {
+        return Ok(response);
     }
     let etag = format!("\"{sha256}\"");
     let range = match choose_part(headers, &etag, size) {

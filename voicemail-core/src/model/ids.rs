@@ -1,9 +1,8 @@
 //! Names of things, checked once at the edge, so that none can hold a path trick or an empty string.
 //!
-//! Users and groups are 1 to 64 letters, digits, `-` and `_`; mailboxes are what PBXs call them, such as `1001@default`, and are
-//! encoded before they reach a key. Message ids are UUIDv7 and carry their time. Case ids are free text and are encoded before they reach a key.
+//! Users and groups are 1 to 64 letters, digits, `-` and `_`. Message ids are UUIDv7 and carry their time. Case ids are free text and are encoded before they reach a key.
 
-use super::Time;
+use super::{MailboxId, Time};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -45,7 +44,7 @@ macro_rules! name_type {
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 $is_good(text)
                     .then(|| Self(text.to_owned()))
-                    .ok_or(InvalidId { what: $what, rule: $rule })
+                    .ok_or(InvalidId::new($what, $rule))
             }
         }
 
@@ -70,68 +69,14 @@ macro_rules! name_type {
         }
     };
 }
+pub(super) use name_type;
 
 fn is_plain(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(is_plain_byte)
 }
 
-fn is_plain_byte(byte: u8) -> bool {
+pub(super) fn is_plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
-}
-
-/// What else PBXs put into names of mailboxes (`1001@default`, `j.smith`, `+442079460123`, `*98`, `#1`), and the letter that
-/// stands for it in keys, behind a dot.
-const MAILBOX_SIGNS: [(u8, u8); 5] = [(b'.', b'd'), (b'@', b'a'), (b'+', b'p'), (b'*', b's'), (b'#', b'h')];
-
-fn is_mailbox(text: &str) -> bool {
-    let is_sign = |byte: u8| MAILBOX_SIGNS.iter().any(|(sign, _)| *sign == byte);
-    let known = text.bytes().all(|byte| is_plain_byte(byte) || is_sign(byte));
-    // `.` and `..` are ways through a path, and a context stands behind a name.
-    let shaped = !text.starts_with(['.', '@']) && !text.ends_with('@') && text.matches('@').count() <= 1;
-    (1..=64).contains(&text.len()) && known && shaped
-}
-
-name_type!(
-    /// A mailbox, personal or of a group. A context, as in `1001@default`, is a part of the name.
-    MailboxId,
-    "mailbox",
-    is_mailbox,
-    "use 1 to 64 letters, digits, and -_.+*#, with at most one @context, and no dot first"
-);
-
-impl MailboxId {
-    /// The mailbox as it stands in keys: plain names as they are, a dot and a letter for each other sign.
-    pub fn key(&self) -> String {
-        let mut key = String::new();
-        for byte in self.0.bytes() {
-            match MAILBOX_SIGNS.iter().find(|(sign, _)| *sign == byte) {
-                Some((_, letter)) => key.extend(['.', char::from(*letter)]),
-                None => key.push(char::from(byte)),
-            }
-        }
-        key
-    }
-
-    /// Reads a mailbox back from a key. `None` for what isn't one's key.
-    pub fn of_key(key: &str) -> Option<Self> {
-        let mut name = String::new();
-        let mut bytes = key.bytes();
-        while let Some(byte) = bytes.next() {
-            if byte != b'.' {
-                name.push(char::from(byte));
-                continue;
-            }
-            let letter = bytes.next()?;
-            let (sign, _) = MAILBOX_SIGNS.iter().find(|(_, known)| *known == letter)?;
-            name.push(char::from(*sign));
-        }
-        name.parse().ok().filter(|mailbox: &Self| mailbox.key() == key)
-    }
-
-    /// The mailbox as a segment of a URL's path, where only `#` would mean something else (RFC 3986).
-    pub fn in_path(&self) -> String {
-        self.0.replace('#', "%23")
-    }
 }
 
 name_type!(
@@ -333,39 +278,6 @@ mod tests {
     }
 
     #[test]
-    fn names_that_pbxs_use_are_mailboxes() {
-        for good in [
-            "1001@default",
-            "j.smith",
-            "+442079460123",
-            "*98",
-            "#1",
-            "a_b-c",
-            "1001@pbx.example",
-            "a..",
-            &"*".repeat(64),
-        ] {
-            let mailbox: MailboxId = good.parse().unwrap();
-            assert_eq!(MailboxId::of_key(&mailbox.key()), Some(mailbox), "{good}");
-        }
-        for bad in ["@default", "1001@", "a@b@c", ".a", "..", "a:b", "a%40b", &"*".repeat(65)] {
-            assert!(bad.parse::<MailboxId>().is_err(), "{bad}");
-        }
-        assert!("a@b".parse::<UserId>().is_err() && "a.b".parse::<GroupId>().is_err());
-    }
-
-    #[test]
-    fn keys_of_plain_mailboxes_are_their_names() {
-        let key = |name: &str| name.parse::<MailboxId>().unwrap().key();
-        assert_eq!(key("a_B-1"), "a_B-1");
-        assert_eq!(key("1001@default"), "1001.adefault");
-        assert_eq!("#1*".parse::<MailboxId>().unwrap().in_path(), "%231*");
-        for foreign in ["", "a.", "a.a", "a.ab.ac", "a.x", "a.A", "a/b", ".d", "a@b"] {
-            assert_eq!(MailboxId::of_key(foreign), None, "{foreign}");
-        }
-    }
-
-    #[test]
     fn only_version_7_in_its_hyphenated_form_is_a_message_id() {
         let id = MessageId::new(Time(1_790_000_000_000), &[7; 10]);
         assert_eq!(id.to_string().parse(), Ok(id));
@@ -388,14 +300,6 @@ mod tests {
         #[test]
         fn a_message_id_carries_its_millisecond(ms in 0i64..(1 << 47), random: [u8; 10]) {
             prop_assert_eq!(MessageId::new(Time(ms), &random).time(), Time(ms));
-        }
-
-        #[test]
-        fn mailboxes_never_share_a_key(a in "[a-z0-9.@+*#_-]{1,9}", b in "[a-z0-9.@+*#_-]{1,9}") {
-            let (Ok(left), Ok(right)) = (a.parse::<MailboxId>(), b.parse::<MailboxId>()) else { return Ok(()) };
-            prop_assert_eq!(left.key() == right.key(), a == b);
-            prop_assert!(crate::store::Key::listed(&left.key()).is_some());
-            prop_assert_eq!(MailboxId::of_key(&left.key()), Some(left));
         }
 
         #[test]

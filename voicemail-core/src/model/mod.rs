@@ -14,6 +14,7 @@ mod greeting;
 mod ids;
 mod index;
 mod index_ops;
+mod mailbox_id;
 mod mark;
 mod mwi;
 mod numbers;
@@ -35,9 +36,10 @@ pub use entries::{Entries, Position};
 pub use greeting::{
     Greeting, GreetingKey, GreetingPlace, MailboxGreeting, MailboxGreetings, TenantGreeting, TenantGreetings,
 };
-pub use ids::{CaseId, GroupId, InvalidId, MailboxId, MessageId, MessageName, RunId, UserId};
+pub use ids::{CaseId, GroupId, InvalidId, MessageId, MessageName, RunId, UserId};
 pub use index::{Claim, Entry, Envelope, Forwarding, Index, LegalHold, MessageState, Trash};
 pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
+pub use mailbox_id::MailboxId;
 pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
 pub use mwi::Mwi;
 pub(crate) use numbers::is_somebodys;
