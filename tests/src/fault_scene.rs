@@ -84,9 +84,9 @@ impl Scene {
     }
 
     /// Callers whose messages can't be stored: none is acknowledged until the tenant's condition says so.
-    pub async fn deposit_in_vain(&self, condition: &str) -> Result<Deposits> {
+    pub async fn deposit_in_vain(&self, condition: &str, reason: &str) -> Result<Deposits> {
         let refused = self.leave_messages(1, 1);
-        self.place.wait_condition("acme", condition, ConditionStatus::False, "StorageUnavailable").await?;
+        self.place.wait_condition("acme", condition, ConditionStatus::False, reason).await?;
         ensure!(refused.acknowledged() == 0, "a message was acknowledged that can't be stored");
         Ok(refused)
     }

@@ -94,7 +94,7 @@ async fn evictions_lost_secrets_and_a_volume_gone_read_only_lose_no_message() {
 
     let fault = scene.begin("volume read-only for a while").await.unwrap();
     disk.remount("ro").await;
-    let refused = scene.deposit_in_vain(READY).await.unwrap();
+    let refused = scene.deposit_in_vain(STORAGE_READY, "StorageLocked").await.unwrap();
     disk.remount("rw").await;
     scene.keep(refused, 1).await.unwrap();
     scene.end(fault).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_storage_server_that_is_away_and_lost_credentials_lose_no_message() {
     let fault = scene.begin("storage server killed and started again").await.unwrap();
     minio.kill().unwrap();
     // Whoever calls finds it out. A core that nobody calls asks a store that costs money every two minutes only.
-    let refused = scene.deposit_in_vain(STORAGE_READY).await.unwrap();
+    let refused = scene.deposit_in_vain(STORAGE_READY, "StorageUnavailable").await.unwrap();
     minio.start_again().await.unwrap();
     scene.keep(refused, 1).await.unwrap();
     scene.end(fault).await.unwrap();

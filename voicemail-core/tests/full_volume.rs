@@ -1,5 +1,5 @@
 //! A volume that fills up, by bytes and by inodes, with two replicas on it: new messages are refused in time, and all
-//! that makes room goes on working when others have taken the very last of it.
+//! that makes room goes on working when others have taken the very last of it. And one that goes read-only.
 //!
 //! Mounts a small tmpfs for each test, so it runs as root.
 
@@ -52,6 +52,12 @@ impl Mounted {
         };
         let made = (0..).take_while(|number| make(*number)).count();
         assert!(made < 10_000);
+    }
+
+    fn remount(&self, mode: &str) {
+        let options = format!("remount,{mode}");
+        let done = Command::new("mount").args(["-o", &options]).arg(&self.0).status().unwrap();
+        assert!(done.success(), "{options}");
     }
 
     fn let_go(&self) {
@@ -232,6 +238,39 @@ async fn a_volume_without_a_free_inode_can_be_emptied_and_recovers() {
     volume.let_go();
     replicas[1].wait_for_reason(&["Ready"]).await;
     assert_eq!(replicas[0].deposit(1).await.status(), StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_volume_that_goes_read_only_can_be_listened_to_and_who_did_is_recorded_later() {
+    let setup = Setup::new();
+    let volume = Mounted::new(&setup, "size=16m");
+    configure(&setup);
+    let replica = Replica::start(&setup);
+    replica.pass(Method::PUT, "mailboxes/1001", Some(json!({}))).await;
+    replica.pass(Method::PUT, "users/alice", Some(json!({ "mailboxes": ["1001"] }))).await;
+    assert_eq!(replica.deposit(1).await.status(), StatusCode::CREATED);
+    let id = replica.messages().await[0].clone();
+    volume.remount("ro");
+    let refused = replica.deposit(1).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.json::<Value>().await.unwrap()["type"], "/problems/writes-refused");
+    replica.wait_for_reason(&["StorageLocked"]).await;
+    replica.pass(Method::GET, &format!("mailboxes/1001/messages/{id}/audio"), None).await;
+    let other = Replica::start(&setup);
+    assert_eq!(other.messages().await.len(), 1, "one that starts meanwhile serves what is stored");
+    other.wait_for_reason(&["StorageLocked"]).await;
+    volume.remount("rw");
+    replica.wait_for_reason(&["Ready"]).await;
+    assert_eq!(replica.deposit(1).await.status(), StatusCode::CREATED);
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let events = replica.pass(Method::GET, "audit", None).await.to_string();
+        if events.contains("listen") && events.contains(&id) {
+            return;
+        }
+        assert!(Instant::now() < end, "who listened isn't recorded: {events}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,15 @@ async fn manifests_for_argo_cd_and_cert_manager_are_accepted() {
     foreign.apply("tls/certificate.yaml", "voice");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_storage_class_of_nfs_is_accepted_and_mounts_as_a_core_demands() {
+    let foreign = Foreign::declare().await;
+    foreign.apply("nfs-storage-class.yaml", "voice");
+    let options = documents("nfs-storage-class.yaml")[0]["mountOptions"].clone();
+    assert!(options.as_array().unwrap().contains(&Value::from("lookupcache=none")), "{options}");
+    foreign.cluster.run_kubectl(&["delete", "storageclass", "voice-voicemail-nfs"]).unwrap();
+}
+
 #[test]
 fn the_operator_comes_a_wave_before_the_tenants_from_files_that_are_there() {
     let applications = documents("argo-cd/application.yaml");

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Files with the test's source that applies them; those of this folder are included by name.
-const APPLIED: [(&str, &str); 21] = [
+const APPLIED: [(&str, &str); 22] = [
     ("argo-cd/application.yaml", "examples/foreign.rs"),
     ("argo-cd/argocd-cm.yaml", "examples/foreign.rs"),
     ("autoscaling-tenant.yaml", "examples/tenants.rs"),
@@ -26,6 +26,7 @@ const APPLIED: [(&str, &str); 21] = [
     ("gdpr/withheld.yaml", "examples/requests.rs"),
     ("keyvault-tenant.yaml", "object_store_tenants.rs"),
     ("monitored-tenant.yaml", "examples/tenants.rs"),
+    ("nfs-storage-class.yaml", "examples/foreign.rs"),
     ("s3-tenant.yaml", "examples/tenants.rs"),
     ("tls-tenant.yaml", "examples/tenants.rs"),
     ("tls/certificate.yaml", "examples/foreign.rs"),

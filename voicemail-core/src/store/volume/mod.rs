@@ -24,7 +24,7 @@ pub use medium::{LockProbe, hold_lock_probe};
 use super::probe::Finding;
 use super::{
     BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
-    Versioned,
+    Versioned, WriteRefusal,
 };
 use crate::config::KeepFree;
 use crate::model::Time;
@@ -35,7 +35,7 @@ use revisions::Heads;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -54,6 +54,8 @@ pub struct VolumeStore {
     walk: Arc<history::Walk>,
     lock_probe: LockProbe,
     reserve: Option<Arc<Reserve>>,
+    /// What the last write was refused for.
+    refused: Arc<Mutex<Option<Hindrance>>>,
 }
 
 impl VolumeStore {
@@ -66,6 +68,7 @@ impl VolumeStore {
             walk: Arc::default(),
             lock_probe,
             reserve: None,
+            refused: Arc::default(),
         }
     }
 
@@ -80,15 +83,16 @@ impl VolumeStore {
         &self,
         work: impl Fn(&Path, &Heads) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.blocking(move |root, heads| {
-            loop {
-                match work(root, heads) {
-                    Err(StoreError::Full(_)) if reserve::release(root)? => {}
-                    other => return other,
-                }
-            }
-        })
-        .await
+        let outcome = self.blocking(move |root, heads| write_by_reserve(root, heads, work)).await;
+        let refused = match &outcome {
+            Err(error @ StoreError::WriteRefused { .. }) => Some(Hindrance::of(error)),
+            Ok(_) => Some(None),
+            Err(_) => None,
+        };
+        if let Some(refused) = refused {
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        }
+        outcome
     }
 
     async fn blocking<T: Send + 'static>(
@@ -104,6 +108,19 @@ impl VolumeStore {
             result
         });
         task.await.map_err(|error| StoreError::Unclear(format!("a blocking call ended badly: {error}")))?
+    }
+}
+
+fn write_by_reserve<T>(
+    root: &Path,
+    heads: &Heads,
+    work: impl Fn(&Path, &Heads) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    loop {
+        match work(root, heads) {
+            Err(StoreError::Full(_)) if reserve::release(root)? => {}
+            other => return other,
+        }
     }
 }
 
@@ -187,6 +204,14 @@ impl Store for VolumeStore {
         self.small_write(|root, _| publish::file_system_time(root)).await
     }
 
+    /// A volume that refuses to write answers nevertheless.
+    async fn greet(&self) -> Result<(), StoreError> {
+        match self.clock().await {
+            Err(error) if error.is_hindrance() => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     async fn examine(&self) -> Result<Vec<Finding>, StoreError> {
         let probe = self.lock_probe.clone();
         let examined = self.small_write(move |root, _| medium::probe(root, &probe)).await;
@@ -198,10 +223,13 @@ impl Store for VolumeStore {
     }
 
     fn hindrance(&self) -> Option<Hindrance> {
-        self.reserve.as_ref()?.last_seen()
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        refused.or_else(|| self.reserve.as_ref()?.last_seen())
     }
 
     async fn tend(&self) -> Result<(), StoreError> {
+        // Any small write shows whether the volume can be written; this one needs no room.
+        self.small_write(|root, _| publish::file_system_time(root)).await?;
         let Some(reserve) = self.reserve.clone() else { return Ok(()) };
         self.blocking(move |root, _| reserve.tend(root)).await
     }
@@ -229,11 +257,15 @@ fn unavailable(what: &str) -> impl Fn(io::Error) -> StoreError + '_ {
             let user = rustix::process::geteuid().as_raw();
             StoreError::Refused(format!("{what}: {error}: let user {user} write to the volume"))
         }
-        io::ErrorKind::Unsupported | io::ErrorKind::ReadOnlyFilesystem => {
-            StoreError::Refused(format!("{what}: {error}"))
-        }
+        io::ErrorKind::ReadOnlyFilesystem => read_only(),
+        io::ErrorKind::Unsupported => StoreError::Refused(format!("{what}: {error}")),
         _ => StoreError::Unavailable(format!("{what}: {error}")),
     }
+}
+
+/// As a failing disk goes; nothing was applied.
+fn read_only() -> StoreError {
+    StoreError::WriteRefused { cause: WriteRefusal::Lock, text: "the volume is read-only".into() }
 }
 
 /// By space, inodes or quota.
@@ -243,7 +275,10 @@ fn is_full(error: &io::Error) -> bool {
 
 /// An operating system's error after which the change may stand.
 fn unclear(what: &str) -> impl Fn(io::Error) -> StoreError + '_ {
-    move |error| StoreError::Unclear(format!("{what}: {error}"))
+    move |error| match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => read_only(),
+        _ => StoreError::Unclear(format!("{what}: {error}")),
+    }
 }
 
 fn path_of(root: &Path, key: &Key) -> PathBuf {

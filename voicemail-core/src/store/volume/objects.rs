@@ -2,6 +2,7 @@
 
 use super::publish::{TemporaryFile, link, remove_file, sync_folder, temporary, write_temporary};
 use super::reserve::Reserve;
+use super::space::Amount;
 use super::{path_of, unavailable};
 use crate::store::{BodyStream, Key, ObjectBody, StoreError};
 use bytes::{Bytes, BytesMut};
@@ -79,13 +80,14 @@ pub(super) struct Received {
 impl Received {
     fn begin(root: PathBuf, reserve: Option<Arc<Reserve>>) -> Result<Self, StoreError> {
         let mut begun = Self { file: None, root, reserve };
-        begun.require_room()?;
+        // The recording's file and what is made around it.
+        begun.require_room(Amount { bytes: 0, inodes: 8 })?;
         begun.file = Some(temporary(&begun.root)?);
         Ok(begun)
     }
 
-    fn require_room(&self) -> Result<(), StoreError> {
-        self.reserve.as_ref().map_or(Ok(()), |reserve| reserve.require_room(&self.root))
+    fn require_room(&self, wanted: Amount) -> Result<(), StoreError> {
+        self.reserve.as_ref().map_or(Ok(()), |reserve| reserve.require_room(&self.root, wanted))
     }
 
     fn file(&self) -> Result<&TemporaryFile, StoreError> {
@@ -126,7 +128,7 @@ pub(super) async fn receive(
 /// Writes what was gathered and gives its memory back for more.
 async fn append(received: Received, mut gathered: BytesMut) -> Result<(Received, BytesMut), StoreError> {
     in_background(move || {
-        received.require_room()?;
+        received.require_room(Amount { bytes: gathered.len() as u64, inodes: 0 })?;
         received.file()?.write_all(&gathered, "audio can't be written")?;
         gathered.clear();
         Ok((received, gathered))

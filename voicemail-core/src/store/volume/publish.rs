@@ -160,7 +160,9 @@ pub(super) fn remove_stale_temporaries(root: &Path) -> Result<(), StoreError> {
     let now = file_system_time(root)?;
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok().map(to_time);
+        // The reserve is a folder.
+        let Some(metadata) = entry.metadata().ok().filter(|metadata| !metadata.is_dir()) else { continue };
+        let modified = metadata.modified().ok().map(to_time);
         if is_stale(&name, modified, now) {
             remove_file(&entry.path())?;
         }

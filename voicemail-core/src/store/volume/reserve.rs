@@ -18,7 +18,7 @@ use crate::store::{Hindrance, StoreError};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a measurement counts while bytes are written.
@@ -27,7 +27,15 @@ const FRESH: Duration = Duration::from_secs(1);
 /// What a volume keeps free, and what it was like when it was last measured.
 pub(super) struct Reserve {
     keep: KeepFree,
-    seen: Mutex<Option<(Instant, Option<Hindrance>)>>,
+    seen: Mutex<Option<Seen>>,
+}
+
+/// A measurement.
+struct Seen {
+    at: Instant,
+    hindrance: Option<Hindrance>,
+    /// What may still be written on its strength.
+    allowance: Amount,
 }
 
 impl Reserve {
@@ -35,19 +43,24 @@ impl Reserve {
         Self { keep, seen: Mutex::default() }
     }
 
-    /// What stands in the way, as last measured.
-    pub(super) fn last_seen(&self) -> Option<Hindrance> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|(_, found)| found.clone())
+    fn seen(&self) -> MutexGuard<'_, Option<Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a recording may be written, by a measurement of the last second.
-    pub(super) fn require_room(&self, root: &Path) -> Result<(), StoreError> {
-        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let found = match known.filter(|(at, _)| at.elapsed() < FRESH) {
-            Some((_, found)) => found,
-            None => self.measure(root)?.2,
-        };
-        match found {
+    /// What stands in the way, as last measured.
+    pub(super) fn last_seen(&self) -> Option<Hindrance> {
+        self.seen().as_ref().and_then(|seen| seen.hindrance.clone())
+    }
+
+    /// Whether that much of a recording may be written, by a measurement of the last second and what was written since.
+    pub(super) fn require_room(&self, root: &Path, wanted: Amount) -> Result<(), StoreError> {
+        if let Some(seen) = self.seen().as_mut().filter(|seen| seen.at.elapsed() < FRESH)
+            && seen.allowance.holds(wanted)
+        {
+            seen.allowance = seen.allowance.minus(wanted);
+            return Ok(());
+        }
+        match self.measure(root)?.2 {
             Some(Hindrance::Full(text)) => Err(StoreError::Full(text)),
             _ => Ok(()),
         }
@@ -56,9 +69,10 @@ impl Reserve {
     fn measure(&self, root: &Path) -> Result<(Space, Bounds, Option<Hindrance>), StoreError> {
         let space = read_space(root)?;
         let bounds = Bounds::of(&space, self.keep);
-        let found = bounds.judge(&space, bounds.reserved(count(root)?));
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));
-        Ok((space, bounds, found))
+        let reserved = bounds.reserved(count(root)?);
+        let (hindrance, allowance) = (bounds.judge(&space, reserved), bounds.allowance(&space, reserved));
+        *self.seen() = Some(Seen { at: Instant::now(), hindrance: hindrance.clone(), allowance });
+        Ok((space, bounds, hindrance))
     }
 
     /// Measures, and writes what is missing of the reserve if there is room.

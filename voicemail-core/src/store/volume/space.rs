@@ -33,6 +33,10 @@ impl Amount {
         }
     }
 
+    pub(super) fn holds(self, other: Self) -> bool {
+        self.bytes >= other.bytes && self.inodes >= other.inodes
+    }
+
     fn times(self, factor: u64) -> Self {
         Self { bytes: self.bytes.saturating_mul(factor), inodes: self.inodes.saturating_mul(factor) }
     }
@@ -108,6 +112,13 @@ impl Bounds {
                 describe(self.keep, space)
             ))
         })
+    }
+
+    /// How much may be written before it is measured again: an eighth of what is left to deposits, since others write, too.
+    pub(super) fn allowance(&self, space: &Space, reserved: Amount) -> Amount {
+        let left = space.free.minus(self.reserve.minus(reserved)).minus(self.keep);
+        let inodes = if space.total.inodes > 0 { left.inodes / 8 } else { u64::MAX };
+        Amount { bytes: left.bytes / 8, inodes }
     }
 
     /// Whether there is room for what is missing of the reserve, and for half of what deposits leave besides.
@@ -188,6 +199,16 @@ mod tests {
             bounds.judge(&fuller, Amount::default()).is_some_and(|found| found.reason() == "StorageFull")
         );
         assert!(bounds.may_refill(&fuller, Amount::default()));
+    }
+
+    #[test]
+    fn what_may_be_written_unmeasured_shrinks_to_nothing_where_deposits_stop() {
+        let allowance = |free| {
+            let space = space(100 * MIB, free, (0, 0));
+            let bounds = Bounds::of(&space, KeepFree::default());
+            bounds.allowance(&space, bounds.reserve).bytes
+        };
+        assert_eq!((allowance(5 * MIB), allowance(13 * MIB)), (0, MIB));
     }
 
     #[test]
