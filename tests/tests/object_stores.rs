@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use voicemail_core::clock::World;
 use voicemail_core::config::{EtagQuoting, StorageConfig};
 use voicemail_core::model::Time;
 use voicemail_core::store::probe::{Report, probe};
+use voicemail_core::store::retry::RetryStore;
 use voicemail_core::store::{BodyStream, History, Keeper, Key, Store, StoreError};
 use voicemail_tests::object_stores::{FOLDER, ObjectPlace, TENANT, write_s3_keys};
-use voicemail_tests::servers::{AzureAccount, Azurite, Minio, Moto, Oddity, S3Keys, S3sServer, loopback};
+use voicemail_tests::servers::{
+    AzureAccount, Azurite, Minio, Moto, Oddity, S3Endpoint, S3Keys, S3Proxy, S3sServer, Versitygw, loopback,
+};
 use voicemail_tests::{install_crypto, store_contract};
 
 const ACCOUNT: &str = "voiceaccount";
@@ -331,4 +335,105 @@ async fn rotated_keys_are_taken_up_without_a_restart_and_torn_ones_are_not() {
         assert!(tokio::time::Instant::now() < deadline, "the new keys weren't taken up within 10 s");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Starts of a server that are tried; a race shows what it shows only now and then.
+const STARTS: usize = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_look_first_and_write_afterwards_are_refused_at_every_start() {
+    install_crypto();
+    let (proxy, moto) = (S3Proxy::start(loopback()).await.unwrap(), Moto::start(loopback()).await.unwrap());
+    for (name, server) in [("s3proxy", proxy.endpoint()), ("moto", moto.endpoint())] {
+        for start in 0..starts() {
+            let place = ObjectPlace::in_new_bucket(&server, &format!("races{start}")).await.unwrap();
+            let report = examine(&place).await;
+            let failure = report.failure().unwrap_or_else(|| panic!("{name}, start {start}: {report:#?}"));
+            println!("{name} {start}: {} {}", failure.property, failure.detail);
+            let words = if name == "moto" { "simulator" } else { "writes afterwards" };
+            assert!(failure.detail.contains(words), "{name}: {failure:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_decide_races_are_admitted_at_every_start_within_seconds_and_requests() {
+    let (minio, azurite, gateway) =
+        (minio().await, azurite().await, Versitygw::start(loopback()).await.unwrap());
+    let ours = S3sServer::start(loopback(), Oddity::None).await.unwrap();
+    for start in 0..starts() {
+        let bucket = format!("admitted{start}");
+        let places = [
+            ObjectPlace::in_new_bucket(&minio.endpoint(), &bucket).await.unwrap(),
+            ObjectPlace::in_new_bucket(&gateway.endpoint(), &bucket).await.unwrap(),
+            ObjectPlace::in_new_bucket(&ours.endpoint(), &bucket).await.unwrap(),
+            ObjectPlace::in_new_container(&azurite.endpoint(ACCOUNT).unwrap(), &bucket).await.unwrap(),
+        ];
+        for place in places {
+            let (backend, began) = (Arc::new(place.open().unwrap()), std::time::Instant::now());
+            let store = RetryStore::new(backend.clone(), World::real());
+            let report = probe(&store, &World::real()).await;
+            println!("{}: {} requests, {:?}", place.storage.place(), backend.requests(), began.elapsed());
+            assert!(report.failure().is_none(), "{}, start {start}: {report:#?}", place.storage.place());
+            assert!(backend.requests() <= 2_000, "{} requests", backend.requests());
+        }
+    }
+}
+
+/// A way to a server on which every answer takes 30 ms longer.
+async fn far_away(server: &str) -> String {
+    let server = server.trim_start_matches("http://").to_owned();
+    let listener = tokio::net::TcpListener::bind((loopback(), 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let server = server.clone();
+            tokio::spawn(async move {
+                let Ok(far) = tokio::net::TcpStream::connect(server).await else { return };
+                let ((from_near, to_near), (from_far, to_far)) = (near.into_split(), far.into_split());
+                tokio::join!(pass_on(from_near, to_far), pass_on(from_far, to_near));
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Passes on what comes, 15 ms later.
+async fn pass_on(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp::OwnedWriteHalf) {
+    let mut buffer = vec![0; 256 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        tokio::time::sleep(Duration::from_millis(15)).await;
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_thirty_milliseconds_away_is_probed_within_ten_seconds() {
+    install_crypto();
+    let server = S3sServer::start(loopback(), Oddity::None).await.unwrap();
+    let near = server.endpoint();
+    near.admin().unwrap().create_bucket("far").await.unwrap();
+    let far = S3Endpoint::new(far_away(&near.url).await, near.keys.clone());
+    let place = ObjectPlace::in_bucket(&far, "far", FOLDER).unwrap();
+    let (backend, began) = (Arc::new(place.open().unwrap()), std::time::Instant::now());
+    let report = probe(&RetryStore::new(backend.clone(), World::real()), &World::real()).await;
+    assert!(report.failure().is_none(), "{report:#?}");
+    println!("{} requests, {:?}", backend.requests(), began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!((500..=2_000).contains(&backend.requests()), "{} requests", backend.requests());
+}
+
+/// More by `VOICEMAIL_PROBE_STARTS`, when the probe or a server changes.
+fn starts() -> usize {
+    std::env::var("VOICEMAIL_PROBE_STARTS").ok().and_then(|text| text.parse().ok()).unwrap_or(STARTS)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_to_a_folder_keeps_the_contract() {
+    install_crypto();
+    let server = Versitygw::start(loopback()).await.unwrap();
+    let place = ObjectPlace::in_new_bucket(&server.endpoint(), "contract").await.unwrap();
+    store_contract::run_all(Arc::new(place.open().unwrap())).await;
 }

@@ -1,4 +1,4 @@
-//! Real servers for the tests: Azurite for Azure Blob; MinIO, moto and one of our own for S3; an authorisation server; Prometheus.
+//! Real servers for the tests: Azurite for Azure Blob; MinIO, versitygw, moto, s3proxy and one of our own for S3; an authorisation server; Prometheus.
 //!
 //! schemathesis is no server: it asks the one under test.
 //!
@@ -9,7 +9,7 @@
 //! The servers are installed once for each machine, from pinned sources, below the folder that also holds the
 //! cluster's programs (`install`); the first use of one takes up to a few minutes and says so.
 //!
-//! What goes wrong: Node, npm, Go or Python is missing, or a package registry is out of reach (the error
+//! What goes wrong: Node, npm, Go, Python, Java or Maven is missing, or a package registry is out of reach (the error
 //! says which and what to install); a server that doesn't start shows the end of its log.
 
 pub mod answer;
@@ -17,6 +17,7 @@ pub mod azure_admin;
 pub mod azurite;
 pub(crate) mod in_process;
 pub(crate) mod install;
+mod maven;
 pub mod minio;
 pub mod moto;
 mod npm;
@@ -26,8 +27,10 @@ mod process;
 pub mod prometheus;
 mod python;
 pub mod s3_admin;
+pub mod s3proxy;
 pub mod s3s;
 pub mod schemathesis;
+pub mod versitygw;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -41,7 +44,9 @@ pub use moto::Moto;
 pub use oidc::{OidcServer, TokenKind};
 pub use prometheus::{Prometheus, Target};
 pub use s3_admin::{ObjectVersion, S3Admin, S3Endpoint, S3Keys};
+pub use s3proxy::S3Proxy;
 pub use s3s::{Oddity, S3sServer};
+pub use versitygw::Versitygw;
 
 /// The address that only this machine reaches.
 pub fn loopback() -> IpAddr {
