@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use voicemail_core::clock::World;
 use voicemail_core::config::{EtagQuoting, StorageConfig};
 use voicemail_core::model::Time;
 use voicemail_core::store::probe::{Report, probe};
 use voicemail_core::store::retry::RetryStore;
-use voicemail_core::store::{BodyStream, History, Keeper, Key, Store, StoreError};
+use voicemail_core::store::{BodyStream, Hindrance, History, Keeper, Key, Store, StoreError};
 use voicemail_tests::object_stores::{FOLDER, ObjectPlace, TENANT, write_s3_keys};
 use voicemail_tests::servers::{
     AzureAccount, Azurite, Minio, Moto, Oddity, S3Endpoint, S3Keys, S3Proxy, S3sServer, Versitygw, loopback,
@@ -377,6 +378,42 @@ async fn servers_that_decide_races_are_admitted_at_every_start_within_seconds_an
             assert!(report.failure().is_none(), "{}, start {start}: {report:#?}", place.storage.place());
             assert!(backend.requests() <= 2_000, "{} requests", backend.requests());
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_refuses_writes_is_read_its_cause_told_and_its_recovery_found() {
+    install_crypto();
+    let server = S3sServer::start(loopback(), Oddity::None).await.unwrap();
+    let place = ObjectPlace::in_new_bucket(&server.endpoint(), "refusing").await.unwrap();
+    let store = place.open_patient().unwrap();
+    let (kept, new) = (key("mb/00/1/kept"), |n: usize| key(&format!("mb/00/1/new{n}")));
+    store.create(&kept, "kept".into()).await.unwrap();
+    assert_eq!(store.hindrance(), None);
+    let refusals = [
+        ("QuotaExceeded", StatusCode::FORBIDDEN, "StorageFull"),
+        ("XMinioStorageFull", StatusCode::INSUFFICIENT_STORAGE, "StorageFull"),
+        ("AccessDenied", StatusCode::FORBIDDEN, "WritesForbidden"),
+        ("KMS.DisabledException", StatusCode::BAD_REQUEST, "EncryptionDemanded"),
+        ("ObjectLocked", StatusCode::CONFLICT, "StorageLocked"),
+    ];
+    for (number, (code, status, reason)) in refusals.into_iter().enumerate() {
+        server.refuse_writes(Some((code, status)));
+        let small = store.create(&new(number), "x".into()).await.unwrap_err();
+        let body = stream::iter([Ok(Bytes::from_static(b"audio"))]).boxed();
+        let large = store.put(&key("au/2026/refused"), body).await.unwrap_err();
+        let replaced = store.replace(&key("tenant"), None, "x".into()).await.unwrap_err();
+        for error in [&small, &large, &replaced] {
+            assert_eq!(Hindrance::of(error).map(|found| found.reason()), Some(reason), "{code}: {error:?}");
+            assert!(!error.may_be_applied(), "{error:?}");
+        }
+        assert_eq!(store.hindrance().map(|found| found.reason()), Some(reason));
+        assert_eq!(store.get(&kept).await.unwrap().unwrap(), "kept");
+        store.clock().await.unwrap();
+        assert!(store.tend().await.is_err(), "{code}: it still refuses");
+        server.refuse_writes(None);
+        store.tend().await.unwrap();
+        assert_eq!(store.hindrance(), None, "{code}: nobody wrote but the look itself");
     }
 }
 

@@ -10,3 +10,4 @@ mod minio;
 mod moto;
 mod s3s;
 mod versions;
+mod versitygw;

@@ -15,6 +15,7 @@ use ::s3s::auth::{S3Auth, SecretKey};
 use ::s3s::service::S3ServiceBuilder;
 use ::s3s::{S3Result, s3_error};
 use anyhow::Result;
+use http::StatusCode;
 use parking_lot::Mutex;
 
 use crate::servers::in_process::InProcess;
@@ -57,6 +58,11 @@ impl S3sServer {
     /// Where and with which keys to reach it.
     pub fn endpoint(&self) -> S3Endpoint {
         S3Endpoint::new(format!("http://{}", self.address), self.keys.clone())
+    }
+
+    /// From now on every write is refused with that code and status, or none any more; reads and deletions go on.
+    pub fn refuse_writes(&self, refusal: Option<(&'static str, StatusCode)>) {
+        self.state.lock().refusal = refusal;
     }
 
     /// The address that it listens on.

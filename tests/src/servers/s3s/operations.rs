@@ -36,7 +36,9 @@ impl Operations {
         content: Content,
         conditions: &Conditions,
     ) -> S3Result<Option<String>> {
-        self.state.lock().bucket_mut(bucket)?.put(key, content, conditions, self.oddity)
+        let mut state = self.state.lock();
+        state.check_writable()?;
+        state.bucket_mut(bucket)?.put(key, content, conditions, self.oddity)
     }
 
     fn read_upload(&self, id: &str, parts: Option<&CompletedMultipartUpload>) -> S3Result<Content> {
@@ -226,6 +228,7 @@ impl S3 for Operations {
         let tags = parse_tags(tagging.as_deref().unwrap_or_default())?;
         let about = About { tags, metadata, content_type: content_type.map(|value| value.to_string()) };
         let mut state = self.state.lock();
+        state.check_writable()?;
         state.bucket(&bucket)?;
         let id = uuid::Uuid::new_v4().simple().to_string();
         let upload = Upload { bucket: bucket.clone(), key: key.clone(), about, parts: Default::default() };

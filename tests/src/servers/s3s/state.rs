@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use ::s3s::dto::{ETag, ETagCondition, Metadata};
-use ::s3s::{S3Result, s3_error};
+use ::s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use bytes::Bytes;
+use http::StatusCode;
 
 use super::Oddity;
 use crate::digest::sha256_hex;
@@ -21,6 +22,18 @@ pub(super) const NULL: &str = "null";
 pub(super) struct State {
     pub(super) buckets: BTreeMap<String, Bucket>,
     pub(super) uploads: BTreeMap<String, Upload>,
+    /// Code and status that every write is refused with.
+    pub(super) refusal: Option<(&'static str, StatusCode)>,
+}
+
+impl State {
+    pub(super) fn check_writable(&self) -> S3Result<()> {
+        let Some((code, status)) = self.refusal else { return Ok(()) };
+        let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
+        let mut error = S3Error::new(code);
+        error.set_status_code(status);
+        Err(error)
+    }
 }
 
 /// One bucket.
