@@ -162,11 +162,15 @@ async fn readiness_ends_at_once_and_an_upload_under_way_is_still_acknowledged() 
     assert!(process.child.wait().unwrap().success());
 }
 
-/// Whether a write is under way: it lies in a folder for temporary files until it is complete.
+/// Whether a write is under way: it lies in a folder for temporary files until it is complete, beside what stays there.
 fn is_writing(path: &Path) -> bool {
     let below = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     below.filter(|path| path.is_dir()).any(|path| match path.file_name() {
-        Some(name) if name == "tmp" => fs::read_dir(&path).is_ok_and(|mut files| files.next().is_some()),
+        Some(name) if name == "tmp" => fs::read_dir(&path)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|file| file.file_name().to_string_lossy().starts_with("t.")),
         _ => is_writing(&path),
     })
 }

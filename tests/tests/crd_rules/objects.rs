@@ -94,7 +94,7 @@ pub(crate) fn full_tenant() -> Value {
             "regions": [{"name": "eu", "master": true, "storage": {"volume": {"claim": {
                 "storageClassName": "nowhere", "size": "20Gi", "volumeName": "disk-1",
                 "labels": {"servicename": "voice-voicemail"}, "volumeMode": "Filesystem",
-            }}}}],
+            }, "keepFree": {"mebibytes": 64, "percent": 5}}}}],
             "keys": {"secret": {"name": "keys"}}, "tls": {"secret": {"name": "tls"}},
             "resources": {"requests": amounts, "limits": amounts, "uploadBufferMiB": 64},
             "classesOfService": [{"name": "standard", "maxMessages": 10, "maxSeconds": 180,
