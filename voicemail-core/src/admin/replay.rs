@@ -1,4 +1,5 @@
-//! `voicemail admin replay-erasures`: after a restore, what was erased since the backup is erased again.
+//! `voicemail admin replay-erasures`: after a restore, what was erased since the backup is erased again, and requests and
+//! legal holds that came since are there again.
 
 use super::{Access, CommandResult, open};
 use crate::clock::World;
@@ -40,8 +41,9 @@ pub async fn run_replay_erasures(
     let replayed = Gdpr::new(context, Arc::new(keys.receipt)).replay(&ledger).await?;
     writeln!(
         out,
-        "{} erasures carried out again, {} messages erased; the store knows {} erasures now",
-        replayed.runs, replayed.erased, replayed.head.epoch
+        "{} requests and legal holds brought back or ended, {} erasures carried out again, {} messages erased; the \
+         store's ledger has {} entries now",
+        replayed.brought_back, replayed.runs, replayed.erased, replayed.head.epoch
     )?;
     Ok(0)
 }

@@ -181,6 +181,7 @@ async fn end(
     let at = context.world().now().plus(Duration::from_secs(60));
     schedule(context, &run.id, RunStage::After(1), at, &Target::default(), run.created_at).await?;
     let run = receipt::issue(gdpr, &run.id, run.state).await?.unwrap_or(run);
+    super::promise::keep_end(context, &run).await?;
     register::note(context, &run).await?;
     Ok(show(context, &run))
 }

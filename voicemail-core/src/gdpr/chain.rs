@@ -12,6 +12,7 @@
 use super::runs::load_run;
 use super::{GdprError, ledger};
 use crate::context::Context;
+use crate::gdpr_api::RunState;
 use crate::model::RunId;
 use crate::store::documents::Decision;
 use crate::store::patience::ensure;
@@ -106,12 +107,20 @@ pub(super) enum Once<'a> {
     Object(&'a Key),
     /// The run knows its number, or is no more.
     Entered(&'a RunId),
+    /// The run knows that it was entered in this state, or is no more.
+    Promised(&'a RunId, RunState),
+    /// Nothing: twice does no harm.
+    Never,
 }
 
 impl Once<'_> {
     async fn is_done(&self, context: &Context) -> Result<bool, StoreError> {
         Ok(match self {
             Self::Object(key) => context.store().get(key).await?.is_some(),
+            Self::Never => false,
+            Self::Promised(run, state) => {
+                load_run(context, run).await?.is_none_or(|run| run.promised == Some(*state))
+            }
             Self::Entered(run) => load_run(context, run).await?.is_none_or(|run| run.epoch.is_some()),
         })
     }

@@ -8,7 +8,7 @@ use super::erase::{Scope, delete_manifests, erase, erase_rounds, prune};
 use super::narrow::narrow;
 use super::runs::{change, load_run, schedule};
 use super::target::Target;
-use super::{Gdpr, GdprError, export, forget, ledger, register, undo};
+use super::{Gdpr, GdprError, export, forget, ledger, promise, register, undo};
 use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
@@ -130,6 +130,8 @@ async fn after_end(gdpr: &Gdpr, run: &Run, scope: Scope<'_>, pass: u32) -> Resul
     if broken::is(Broken::NoPassesAfterEnd) {
         return Ok(());
     }
+    // It may have died before it said outside the store how it ended.
+    promise::keep_end(context, run).await?;
     match run.state {
         RunState::Undone => undo::lift(context, scope.run, scope.target, scope.cutoff).await?,
         RunState::Purged => {

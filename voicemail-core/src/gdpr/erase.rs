@@ -7,7 +7,7 @@
 
 use super::round::erase_round;
 use super::runs::{change, list_runs, load_run, schedule};
-use super::search::{Found, Indexes, search, whole};
+use super::search::{Found, Indexes, exclude_copies, search, whole};
 use super::target::Target;
 use super::undo::{FIRST_PASS, keep_mark_until, set_mark};
 use super::{Gdpr, GdprError, copies, ledger, receipt, register};
@@ -41,6 +41,7 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
         set_mark(context, &key, scope.run, MarkState::Purging, None).await?;
     }
     erase_rounds(context, scope).await?;
+    exclude_copies(context, &run.missing, scope.target).await?;
     if let Some(later) = settle(context, scope).await? {
         return look_again(context, scope, later).await;
     }

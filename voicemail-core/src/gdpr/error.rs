@@ -105,6 +105,15 @@ pub enum GdprError {
         /// How many envelopes and mailboxes.
         count: usize,
     },
+    /// A named message is gone, and messages that were forwarded before copies kept their origin may come from it.
+    #[error(
+        "{count} forwarded messages may be copies of a named one that is gone, so the run stays open: the release that \
+         made them didn't keep where they came from. It ends when they are named in another request, deleted, or expired"
+    )]
+    CopiesUnknown {
+        /// How many messages.
+        count: usize,
+    },
     /// The store failed; repeating the request resumes its run.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -116,6 +125,7 @@ impl GdprError {
         match self {
             Self::Store(error) => error.reason(),
             Self::Unreadable { .. } => "Unreadable",
+            Self::CopiesUnknown { .. } => "CopiesUnknown",
             Self::NewerRules => "NewerRules",
             Self::RegionDown { .. } => "RegionDown",
             Self::ClockSkew => "ClockSkew",

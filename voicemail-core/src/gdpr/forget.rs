@@ -10,7 +10,7 @@ use super::runs::{change, find_or_create, load_run, schedule};
 use super::search::{Boxes, Found, Search, by_mailbox, by_region, find, search, whole};
 use super::subject::{Subject, refresh_rules, target_of_phone};
 use super::target::Target;
-use super::{Gdpr, GdprError, dry_run, register};
+use super::{Gdpr, GdprError, dry_run, promise, register};
 use crate::broken::{self, Broken};
 use crate::config::RegionDown;
 use crate::context::Context;
@@ -77,6 +77,7 @@ pub(super) async fn proceed(context: &Context, run: &Run, away: &[String]) -> Re
         look_tomorrow(context, run).await?;
         let asked = change(context, &run.id, |run, _| (run.await_approval(matched), ())).await?;
         if let Some((run, ())) = asked.filter(|(run, ())| run.state == RunState::AwaitingApproval) {
+            promise::keep_run(context, &run).await?;
             register::note(context, &run).await?;
             return Ok(found);
         }
@@ -164,14 +165,23 @@ pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, Gdp
     }
     let matched = u64::try_from(search.found.len()).unwrap_or(u64::MAX);
     let regions = by_region(&search.found);
+    let missing: Vec<_> = search.missing.iter().cloned().collect();
     let finish = |run: &mut Run, _| {
         let changed = run.finish_marking(matched);
         if changed {
             run.note_matched(&regions);
         }
-        (changed, ())
+        let differs = run.state == RunState::Marked && run.missing != missing;
+        if differs {
+            run.missing.clone_from(&missing);
+        }
+        (changed || differs, ())
     };
-    change(context, &run.id, finish).await?;
+    if let Some((marked, _)) = change(context, &run.id, finish).await?
+        && marked.state == RunState::Marked
+    {
+        promise::keep_run(context, &marked).await?;
+    }
     whole(unreadable).map(|()| search.found)
 }
 

@@ -5,17 +5,18 @@
 
 use super::intake::statement;
 use super::runs::{change, load_run};
-use super::{Gdpr, GdprError, register};
+use super::{Gdpr, GdprError, ledger, promise, register};
 use crate::context::Context;
 use crate::gdpr_api::{HoldBody, HoldView, RunState};
-use crate::mailbox::{Remover, encode};
+use crate::mailbox::{Finisher, Insertion, Remover, encode};
 use crate::model::{
-    Due, Entry, IndexOp, IndexOutcome, LegalHold, MailboxId, MessageId, MessageName, MessageState, PurgeItem,
-    Run, RunId,
+    Due, Entry, Envelope, IndexOp, IndexOutcome, LegalHold, MailboxId, Mark, MarkState, MessageId,
+    MessageName, MessageState, PurgeItem, Run, RunId,
 };
 use crate::store::patience::{delete, ensure};
 use crate::store::{Key, StoreError};
 use serde_json::Map;
+use std::collections::BTreeSet;
 
 pub(super) async fn put(
     gdpr: &Gdpr,
@@ -27,10 +28,13 @@ pub(super) async fn put(
     let reason = statement(Some(&body.reason), "reason")?.unwrap_or_default();
     let since = context.world().now();
     let hold = LegalHold { reason, by: Some(by.to_owned()), since, unknown: Map::new() };
-    let op = IndexOp::PutLegalHold { id: message.id, hold };
+    let op = IndexOp::PutLegalHold { id: message.id, hold: hold.clone() };
     let applied = context.indexes().try_apply(&message.mailbox, op).await?;
     match applied.map(|applied| applied.outcome) {
-        Some(IndexOutcome::Done) => get(gdpr, message).await,
+        Some(IndexOutcome::Done) => {
+            promise::keep_hold(context, message, hold).await?;
+            get(gdpr, message).await
+        }
         _ => Err(GdprError::UnknownMessage),
     }
 }
@@ -52,10 +56,16 @@ pub(super) async fn end(gdpr: &Gdpr, message: &MessageName) -> Result<(), GdprEr
     ensure(context.store(), context.world(), &key, &encode(&item)?).await?;
     context.expect_due(item.at);
     context.indexes().try_apply(&message.mailbox, IndexOp::EndLegalHold(message.id)).await?;
+    // After it has ended, so that a crash between leaves a restored store with a hold too many, not with one too few.
+    promise::keep_release(context, message, &hold_reason(&item.due)).await?;
     if let Due::Released { message, reason } = &item.due {
         end_release(context, message, reason).await?;
     }
     Ok(delete(context.store(), context.world(), &key).await?)
+}
+
+fn hold_reason(due: &Due) -> String {
+    if let Due::Released { reason, .. } = due { reason.clone() } else { String::new() }
 }
 
 async fn load(context: &Context, message: &MessageName) -> Result<Option<Entry>, StoreError> {
@@ -73,7 +83,7 @@ pub(crate) async fn end_release(
     if entry.legal_hold.is_some() || entry.state == MessageState::Deleting {
         return Ok(());
     }
-    let covering = find_erasures(context, &message.mailbox, &entry).await?;
+    let covering = find_erasures(context, message, &entry).await?;
     if covering.is_empty() {
         return Ok(());
     }
@@ -86,23 +96,45 @@ pub(crate) async fn end_release(
     Ok(())
 }
 
-/// Runs that hide the message and have erased, or are erasing. Flags of undone ones are cleared on the way.
+/// Runs that cover the message and have erased, or are erasing: those that hide it; those of its marks, because a
+/// store may have been restored from before they hid it; and those of the ledger, which outlives both. Flags of undone
+/// ones are cleared on the way.
 async fn find_erasures(
     context: &Context,
-    mailbox: &MailboxId,
+    message: &MessageName,
     entry: &Entry,
-) -> Result<Vec<RunId>, StoreError> {
-    let mut covering = Vec::new();
+) -> Result<BTreeSet<RunId>, GdprError> {
+    let mut covering = ledger::find_covering(context, message, entry).await?;
     for run in entry.forget.keys() {
         match load_run(context, run).await?.map(|run| run.state) {
-            Some(RunState::Purging | RunState::Purged) => covering.push(run.clone()),
+            Some(RunState::Purging | RunState::Purged) => drop(covering.insert(run.clone())),
             Some(RunState::Undone) => {
-                context.indexes().try_apply(mailbox, IndexOp::ClearFlags { run: run.clone() }).await?;
+                let op = IndexOp::ClearFlags { run: run.clone() };
+                context.indexes().try_apply(&message.mailbox, op).await?;
             }
             _ => {}
         }
     }
+    let mark = load_marks(context, message, entry).await?;
+    let erasing = mark
+        .covering(entry.received)
+        .filter(|(_, marked)| matches!(marked.state, MarkState::Purging | MarkState::Purged));
+    covering.extend(erasing.map(|(run, _)| run.clone()));
     Ok(covering)
+}
+
+/// Every mark that may cover a message, its own too.
+async fn load_marks(context: &Context, message: &MessageName, entry: &Entry) -> Result<Mark, StoreError> {
+    let insertion = Insertion {
+        mailbox: message.mailbox.clone(),
+        id: message.id,
+        caller: entry.caller_hash.clone(),
+        envelope: Envelope::of_entry(entry, None, 0, 0),
+    };
+    let mut mark = Finisher::new(context).load_mark(&insertion).await?;
+    let own: Option<Mark> = context.documents().load(&Key::message_mark(message)).await?;
+    mark.merge(own.unwrap_or_default());
+    Ok(mark)
 }
 
 async fn note_gone(context: &Context, run: &RunId, reason: &str) -> Result<(), StoreError> {

@@ -1,23 +1,29 @@
 //! The ledger: what was erased, by hash and cut-off only, entered before the first deletion of an erasure.
 //!
 //! It is a chain (see [`chain`](super::chain)), so that its head tells a store that was restored from one that
-//! wasn't; its entries are what [`replay`](super::replay) erases again. They go when no backup can be as old.
+//! wasn't; its entries are what [`replay`](super::replay) erases again. Between them stand requests that wait and legal
+//! holds (see [`promise`](super::promise)). Entries go when no backup can be as old.
 
 use super::GdprError;
 use super::chain::{self, LEDGER, Link, Once};
 use super::erase::Scope;
+use super::forget::skip_one;
+use super::promise::Promise;
 use super::runs::change;
+use super::search::{by_mailbox, search};
 use super::target::Target;
 use crate::context::Context;
 use crate::gdpr_api::{LedgerHead, LedgerText, LedgerView};
 use crate::model::{
-    ByRules, CallerHash, CaseId, MARK_MINIMUM, MessageName, Run, RunId, TenantDocument, Time,
+    ByRules, CallerHash, CaseId, Entry, Forwarding, IndexOp, MARK_MINIMUM, MessageName, Run, RunId,
+    TenantDocument, Time,
 };
 use crate::store::documents::Decision;
 use crate::store::patience::delete;
 use crate::store::{History, Key, StoreError};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// One erasure.
@@ -34,6 +40,9 @@ pub(super) struct LedgerEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) doubtful: Option<ByRules>,
     pub(super) messages: Vec<MessageName>,
+    /// It is no erasure but something that waits for one, keeps from one, or ended either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) promise: Option<Promise>,
     pub(super) cutoff: Time,
     /// When it was entered.
     pub(super) at: Time,
@@ -65,6 +74,7 @@ pub(super) async fn enter(context: &Context, run: &Run, scope: Scope<'_>) -> Res
         callers,
         doubtful,
         messages,
+        promise: None,
         cutoff: scope.cutoff,
         at: context.world().now(),
     };
@@ -88,12 +98,38 @@ pub(super) async fn read_target(context: &Context, run: &Run) -> Result<Target, 
     }
 }
 
+/// Erasures of the ledger that cover a message.
+pub(super) async fn find_covering(
+    context: &Context,
+    message: &MessageName,
+    entry: &Entry,
+) -> Result<BTreeSet<RunId>, GdprError> {
+    let (mut covering, given) = (BTreeSet::new(), entry.caller.as_ref());
+    let mut names: Vec<MessageName> = entry.forwarded_from.iter().flat_map(Forwarding::ancestors).collect();
+    names.push(message.clone());
+    for (_, key) in list(context).await? {
+        let Some(bytes) = context.store().get(&key).await? else { continue };
+        let erasure = LedgerEntry::read(&String::from_utf8_lossy(&bytes))?;
+        let target = erasure.target();
+        let theirs = names.iter().any(|name| target.messages.contains(name))
+            || target.admits(context, &entry.caller_hash, given).await?;
+        if theirs && entry.received <= erasure.cutoff {
+            covering.insert(erasure.run);
+        }
+    }
+    Ok(covering)
+}
+
 /// Lets the run and the tenant know an entry's number. It is part of making the entry: a worker that comes at the same
 /// time finds that the erasure was entered.
 pub(super) async fn note_entered(context: &Context, epoch: u64, text: &str) -> Result<(), StoreError> {
-    let Ok(LedgerEntry { run, .. }) = LedgerEntry::read(text) else {
+    let Ok(LedgerEntry { run, promise, .. }) = LedgerEntry::read(text) else {
         return Err(StoreError::Refused("the ledger's newest entry can't be read".into()));
     };
+    if let Some(promise) = promise {
+        note_promised(context, &promise).await?;
+        return raise_epoch(context, epoch).await;
+    }
     let note = |run: &mut Run, _| {
         let fresh = run.epoch.is_none();
         run.epoch = run.epoch.or(Some(epoch));
@@ -103,8 +139,35 @@ pub(super) async fn note_entered(context: &Context, epoch: u64, text: &str) -> R
     raise_epoch(context, epoch).await
 }
 
+async fn note_promised(context: &Context, promise: &Promise) -> Result<(), StoreError> {
+    let Promise::Run { run: kept } = promise else { return Ok(()) };
+    let note = |run: &mut Run, _| {
+        let fresh = run.promised != Some(kept.state);
+        run.promised = Some(kept.state);
+        (fresh, ())
+    };
+    change(context, &kept.id, note).await.map(drop)
+}
+
+/// As a mark does, before anything goes: what a legal hold keeps from an erasure is hidden nevertheless. What can't be
+/// read now is what the erasure stays open for.
+pub(super) async fn hide(
+    context: &Context,
+    run: &RunId,
+    target: &Target,
+    cutoff: Time,
+    purge_at: Time,
+) -> Result<(), GdprError> {
+    let search = search(context, target, cutoff).await?;
+    for (mailbox, messages) in by_mailbox(&search.found) {
+        let op = IndexOp::Flag { run: run.clone(), purge_at, messages };
+        skip_one(context.indexes().try_apply(&mailbox, op).await)?;
+    }
+    Ok(())
+}
+
 /// The number that erasures of before the ledger reached.
-async fn tenant_epoch(context: &Context) -> Result<u64, StoreError> {
+pub(super) async fn tenant_epoch(context: &Context) -> Result<u64, StoreError> {
     let tenant: Option<TenantDocument> = context.documents().load(&Key::tenant()).await?;
     Ok(tenant.map_or(0, |tenant| tenant.erasure_epoch))
 }
@@ -156,8 +219,8 @@ pub(super) async fn find_restore(
     let head = read_head(context).await?;
     if head.epoch < expected.epoch {
         return Ok(Some(format!(
-            "the store knows {} erasures and {} were carried out: it was restored from a backup; run voicemail \
-             admin replay-erasures",
+            "the store's ledger has {} entries and {} were made: it was restored from a backup; run voicemail admin \
+             replay-erasures",
             head.epoch, expected.epoch
         )));
     }
@@ -171,8 +234,8 @@ pub(super) async fn find_restore(
     };
     let differs = known.is_some_and(|known| !expected.hash.is_empty() && known != expected.hash);
     Ok(differs.then(|| {
-        "the store's erasures are others than those carried out: it was restored from a backup, and erased from \
-         since"
+        "the entries of the store's ledger are others than those made: it was restored from a backup, and erased \
+         from since"
             .into()
     }))
 }

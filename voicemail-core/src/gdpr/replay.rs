@@ -1,5 +1,6 @@
-//! After a restore: everything that was erased since the backup was made is erased again, from a ledger that was kept
-//! outside the store.
+//! After a restore: everything that was erased since the backup was made is erased again, and requests and legal holds
+//! that came since are there again, from a ledger that was kept outside the store. Holds come first, so that
+//! each keeps what it kept then; requests and erasures follow in their order.
 //!
 //! Each erasure runs under its old name, so that doing it twice does nothing. The store's own ledger takes the
 //! entries over only when all of them have been carried out: a crash before leaves the store behind, and not served.
@@ -8,6 +9,7 @@ use super::chain;
 use super::erase::{Scope, erase, erase_rounds};
 use super::forget::add_mark;
 use super::ledger::{self, LedgerEntry};
+use super::promise::{self, Promise};
 use super::runs::load_run;
 use super::{Gdpr, GdprError, register};
 use crate::gdpr_api::{LedgerHead, LedgerText, LedgerView, RunState};
@@ -20,6 +22,8 @@ use crate::store::documents::Decision;
 pub struct Replayed {
     /// Erasures that the store didn't know.
     pub runs: u64,
+    /// Requests that wait, legal holds, and ends of either that the store didn't know.
+    pub brought_back: u64,
     /// Messages erased again.
     pub erased: u64,
     /// The store's newest erasure now.
@@ -33,10 +37,28 @@ pub(super) async fn replay(gdpr: &Gdpr, ledger: &LedgerView) -> Result<Replayed,
     let own = ledger::read_head(context).await?;
     let missing = choose(ledger, &context.identity().store_id, &own)?;
     let mut replayed = Replayed { head: own, ..Replayed::default() };
-    for text in &missing {
-        let entry = LedgerEntry::read(&text.text)?;
-        replayed.erased += erase_again(gdpr, &entry).await?;
-        replayed.runs += 1;
+    let entries: Result<Vec<LedgerEntry>, GdprError> =
+        missing.iter().map(|text| LedgerEntry::read(&text.text)).collect();
+    let entries = entries?;
+    // Holds before everything else: one may have been entered after an erasure that it kept its message from.
+    for hold in promise::latest_holds(&entries) {
+        promise::carry_out(context, hold).await?;
+        replayed.brought_back += 1;
+    }
+    for (position, entry) in entries.iter().enumerate() {
+        let later = entries.get(position + 1..).unwrap_or_default();
+        match &entry.promise {
+            None => {
+                replayed.erased += erase_again(gdpr, entry).await?;
+                replayed.runs += 1;
+            }
+            // Of a request only the newest entry counts: what became of it, if it is there.
+            Some(promise @ Promise::Run { .. }) if later.iter().all(|later| later.run != entry.run) => {
+                promise::carry_out(context, promise).await?;
+                replayed.brought_back += 1;
+            }
+            Some(_) => {}
+        }
     }
     if !missing.is_empty() {
         ledger::adopt(context, &missing, &ledger.head).await?;
@@ -101,6 +123,7 @@ async fn erase_again(gdpr: &Gdpr, entry: &LedgerEntry) -> Result<u64, GdprError>
     for (key, only) in target.marks() {
         add_mark(context, &key, &entry.run, times, only.as_ref()).await?;
     }
+    ledger::hide(context, &entry.run, &target, entry.cutoff, times.1).await?;
     let scope = Scope { run: &entry.run, target: &target, cutoff: entry.cutoff };
     let before = run.erased + run.late;
     match run.state {
@@ -129,6 +152,7 @@ mod tests {
             callers: Vec::new(),
             doubtful: None,
             messages: Vec::new(),
+            promise: None,
             cutoff: Time(1),
             at: Time(1),
         };

@@ -1,12 +1,15 @@
 //! Finding everything of a run's subject: the envelopes of its callers, listed by hash, which answers for every
-//! mailbox; and the messages that were named, with their copies, found by the history that each keeps.
+//! mailbox; and the messages that were named, with their copies, found by what each copy knows of its originals.
 
 use super::GdprError;
+use super::lineage::{Known, Lineage, follow};
 use super::target::Target;
 use crate::context::Context;
 use crate::mailbox::decode_envelope;
-use crate::model::{CallerHash, Envelope, Index, MailboxId, MessageId, MessageName, MessageState, Time};
-use crate::store::{Key, StoreError, parse_envelope};
+use crate::model::{
+    CallerHash, Entry, Envelope, Forwarding, Index, MailboxId, MessageId, MessageName, MessageState, Time,
+};
+use crate::store::{Key, StoreError, parse_envelope, parse_index};
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +37,8 @@ pub(super) struct Search {
     pub(super) unreadable: Vec<(MailboxId, MessageId, CallerHash)>,
     /// Messages that were named, and their copies, found or not.
     pub(super) named: BTreeSet<MessageName>,
+    /// Those of them that are gone, with all that is known to belong to them.
+    pub(super) missing: BTreeSet<MessageName>,
 }
 
 impl Search {
@@ -118,13 +123,17 @@ async fn search_named(
     cutoff: Time,
     search: &mut Search,
 ) -> Result<(), StoreError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let Lineage { named, missing, .. } = follow(&load_known(context, names, search).await?, names);
+    search.missing = missing;
     let mut indexes = Indexes::default();
-    let mut queue = names.to_vec();
-    while let Some(name) = queue.pop() {
-        if !search.named.insert(name.clone()) {
+    for MessageName { mailbox, id } in named {
+        search.named.insert(MessageName::new(&mailbox, id));
+        if search.knows(&mailbox, id) {
             continue;
         }
-        let MessageName { mailbox, id } = name;
         let index = match indexes.load(context, &mailbox).await {
             Err(error) if error.is_about_one() => {
                 search.unreadable.push((mailbox, id, CallerHash::withheld()));
@@ -133,11 +142,6 @@ async fn search_named(
             other => other?,
         };
         let entry = index.entries.get(&id);
-        let copies = entry.iter().flat_map(|entry| &entry.forwarded_to);
-        queue.extend(copies.map(|copy| MessageName::new(&copy.mailbox, copy.id)));
-        if search.knows(&mailbox, id) {
-            continue;
-        }
         let caller = entry.map_or_else(CallerHash::withheld, |entry| entry.caller_hash.clone());
         let bytes = context.store().get(&Key::envelope(&caller, &mailbox, id)).await?;
         match (bytes.map(|bytes| decode_envelope(&bytes)), entry) {
@@ -152,6 +156,61 @@ async fn search_named(
         }
     }
     Ok(())
+}
+
+/// Refuses to call an erasure complete while messages may be copies of a named one that is gone.
+pub(super) async fn exclude_copies(
+    context: &Context,
+    missing: &[MessageName],
+    target: &Target,
+) -> Result<(), GdprError> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut search = Search::default();
+    let lineage = follow(&load_known(context, missing, &mut search).await?, missing);
+    whole(search.unreadable.len())?;
+    let undecided = lineage.undecided.iter().filter(|name| !target.messages.contains(name)).count();
+    if undecided == 0 { Ok(()) } else { Err(GdprError::CopiesUnknown { count: undecided }) }
+}
+
+/// Every message that is a copy or was copied, and those that were named: a walk over all mailboxes, because a copy
+/// may be anywhere. A mailbox that can't be read may hold one.
+async fn load_known(
+    context: &Context,
+    names: &[MessageName],
+    search: &mut Search,
+) -> Result<BTreeMap<MessageName, Known>, StoreError> {
+    let (mut known, mut keys) = (BTreeMap::new(), context.store().list("mb/"));
+    let asked: BTreeSet<&MessageName> = names.iter().collect();
+    while let Some(text) = keys.try_next().await? {
+        let (Some(mailbox), Some(key)) = (parse_index(&text), Key::listed(&text)) else { continue };
+        let index: Index = match context.documents().load(&key).await {
+            Err(error) if error.is_about_one() => {
+                let Some(name) = names.first() else { continue };
+                search.unreadable.push((mailbox, name.id, CallerHash::withheld()));
+                continue;
+            }
+            other => other?.unwrap_or_default(),
+        };
+        for (id, entry) in &index.entries {
+            let name = MessageName::new(&mailbox, *id);
+            let related = entry.forwarded_from.is_some() || !entry.forwarded_to.is_empty();
+            if related || asked.contains(&name) {
+                known.insert(name, describe(entry));
+            }
+        }
+    }
+    Ok(known)
+}
+
+fn describe(entry: &Entry) -> Known {
+    Known {
+        from: entry.forwarded_from.clone(),
+        to: entry.forwarded_to.iter().map(Forwarding::name).collect(),
+        received: entry.received,
+        digest: entry.digest.clone(),
+    }
 }
 
 /// Mailboxes' indexes, each read once.

@@ -9,7 +9,7 @@ use super::runs::{change, list_runs, load_run, schedule};
 use super::search::{by_mailbox, search};
 use super::subject::Subject;
 use super::target::Target;
-use super::{Gdpr, GdprError, receipt, register};
+use super::{Gdpr, GdprError, promise, receipt, register};
 use crate::context::Context;
 use crate::gdpr_api::{GdprAnswer, GdprBody, Operation, RunState};
 use crate::model::{
@@ -109,7 +109,10 @@ pub(super) async fn finish(gdpr: &Gdpr, run: &Run) -> Result<(), GdprError> {
     receipt::issue(gdpr, &run.id, RunState::Undone).await?;
     let ended = change(context, &run.id, |run, now| (run.finish_undo(now), ())).await?;
     match ended {
-        Some((run, ())) => Ok(register::note(context, &run).await?),
+        Some((run, ())) => {
+            promise::keep_end(context, &run).await?;
+            Ok(register::note(context, &run).await?)
+        }
         None => Ok(()),
     }
 }

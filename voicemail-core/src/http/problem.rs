@@ -320,7 +320,7 @@ impl From<GdprError> for ApiError {
             GdprError::NotExportable => ProblemKind::NotExportable,
             GdprError::RegionDown { .. } => ProblemKind::RegionDown,
             GdprError::ClockSkew => ProblemKind::ClockSkew,
-            GdprError::Unreadable { .. } => ProblemKind::Undecodable,
+            GdprError::Unreadable { .. } | GdprError::CopiesUnknown { .. } => ProblemKind::Undecodable,
             GdprError::NewerRules => ProblemKind::StoreUnavailable,
         };
         Self::new(kind, error.to_string())

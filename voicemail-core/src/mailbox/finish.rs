@@ -65,8 +65,8 @@ impl<'a> Finisher<'a> {
     }
 
     /// Every mark that may cover the message, in one: its caller's; without a number its own; and for a copy
-    /// that of the message it was made of, which may have been named.
-    async fn load_mark(&self, insertion: &Insertion) -> Result<Mark, StoreError> {
+    /// those of all messages that it comes from, which may have been named.
+    pub(crate) async fn load_mark(&self, insertion: &Insertion) -> Result<Mark, StoreError> {
         let Insertion { mailbox, id, caller, envelope } = insertion;
         let first = match caller.is_withheld() {
             true => Key::message_mark(&MessageName::new(mailbox, *id)),
@@ -75,8 +75,10 @@ impl<'a> Finisher<'a> {
         let mut mark: Mark = self.context.documents().load(&first).await?.unwrap_or_default();
         mark.runs = self.keep_covering(mark.runs, envelope).await?;
         if let Some(origin) = &envelope.forwarded_from {
-            let key = Key::message_mark(&MessageName::new(&origin.mailbox, origin.id));
-            mark.merge(self.context.documents().load(&key).await?.unwrap_or_default());
+            for name in origin.ancestors() {
+                let key = Key::message_mark(&name);
+                mark.merge(self.context.documents().load(&key).await?.unwrap_or_default());
+            }
         }
         Ok(mark)
     }
@@ -103,7 +105,8 @@ impl<'a> Finisher<'a> {
     /// A copy stands in its original's history before it is a message: who erases the one finds the other.
     async fn note_copy(&self, insertion: &Insertion) -> Result<(), StoreError> {
         let Some(origin) = &insertion.envelope.forwarded_from else { return Ok(()) };
-        let copy = Forwarding { mailbox: insertion.mailbox.clone(), id: insertion.id, ..origin.clone() };
+        let (mailbox, id) = (insertion.mailbox.clone(), insertion.id);
+        let copy = Forwarding { mailbox, id, through: None, ..origin.clone() };
         let op = IndexOp::NoteForward { id: origin.id, copy };
         // An original that went meanwhile has no history any more.
         self.context.indexes().try_apply(&origin.mailbox, op).await.map(drop)

@@ -7,13 +7,13 @@
 //!
 //! What can go wrong: the target doesn't take it (unknown, full, keeps messages for less long), the original is deleted
 //! meanwhile, or a store fails; after the last a repetition is safe. The history is noted before the copy becomes a
-//! message, so that whoever erases the original by its name finds the copy; a copy that its mailbox refuses in the
-//! last moment leaves its note.
+//! message, and the copy keeps all that it comes from, so that whoever erases any of these by its name finds the copy,
+//! whatever of the chain is gone; a copy that its mailbox refuses in the last moment leaves its note.
 
 use super::deposit::{DepositRequest, Deposited, Left, Recording, RecordingInfo, decode_envelope};
 use super::{MailboxError, Mailboxes};
 use crate::context::FiledCaller;
-use crate::model::{Entry, Forwarding, MailboxId, MessageId, UserId};
+use crate::model::{Entry, Forwarding, MailboxId, MessageId, MessageName, UserId};
 use crate::store::{BodyError, Key, StoreError};
 use futures::{StreamExt, stream};
 use serde_json::Map;
@@ -62,6 +62,7 @@ impl Mailboxes {
             id: request.id,
             by: request.by.clone(),
             at: now,
+            through: self.trace(&entry).await?,
             unknown: Map::new(),
         };
         let left = Left { received: entry.received, filed, forwarded_from: Some(origin) };
@@ -75,6 +76,27 @@ impl Mailboxes {
         let short = |_| StoreError::Refused("a digest is too short".into());
         hex::decode_to_slice(&digest[..20], &mut random).map_err(short)?;
         Ok(MessageId::new(key.time(), &random))
+    }
+
+    /// What the original comes from. Copies of before it was kept are followed back as far as they are there.
+    async fn trace(&self, original: &Entry) -> Result<Option<Vec<MessageName>>, StoreError> {
+        let (mut found, mut next) = (Vec::new(), original.forwarded_from.clone());
+        while let Some(from) = next {
+            if let Some(through) = &from.through {
+                let known = through.iter().cloned().chain([from.name()]);
+                return Ok(Some(known.chain(found.into_iter().rev()).collect()));
+            }
+            let index = self.context.indexes().load(&from.mailbox).await?;
+            let Some(entry) = index.as_ref().and_then(|index| index.entries.get(&from.id)) else {
+                return Ok(None);
+            };
+            if found.contains(&from.name()) {
+                return Ok(None);
+            }
+            found.push(from.name());
+            next = entry.forwarded_from.clone();
+        }
+        Ok(Some(found.into_iter().rev().collect()))
     }
 
     /// As the original is filed, whatever the rules are by now: a mark that covers the one covers the other.

@@ -5,8 +5,8 @@
 //! [`Envelope`] is filed by caller and is what an erasure finds.
 
 use super::{
-    AudioDigest, AudioKey, CallerHash, CallerId, Entries, MailboxId, Mend, MessageId, PurgeItem, RunId, Time,
-    UserId,
+    AudioDigest, AudioKey, CallerHash, CallerId, Entries, MailboxId, Mend, MessageId, MessageName, PurgeItem,
+    RunId, Time, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -84,9 +84,25 @@ pub struct Forwarding {
     pub by: UserId,
     /// When.
     pub at: Time,
+    /// What the original was itself a copy of, the first original first: so a copy knows where it came from when all
+    /// that stood between is gone. Absent where it isn't known, as in copies of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Vec<MessageName>>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+impl Forwarding {
+    /// The other message.
+    pub fn name(&self) -> MessageName {
+        MessageName::new(&self.mailbox, self.id)
+    }
+
+    /// Every message that a copy is known to come from.
+    pub fn ancestors(&self) -> impl Iterator<Item = MessageName> {
+        self.through.iter().flatten().cloned().chain([self.name()])
+    }
 }
 
 /// Somebody's legal hold on a message: it is kept until the hold goes, whatever else is decided about it.

@@ -2,8 +2,9 @@
 //! back. What was erased in between is replayed by workers that die and whose calls are lost, until one has done it; only
 //! then does anything else go on, as a core that is `RestoreDetected` serves nobody.
 //!
-//! What clients were promised after the backup is lost with it. What was promised before isn't, and the erased stay
-//! erased: the invariants are those of any schedule.
+//! What clients were promised after the backup is lost with it, but for requests that wait and legal holds, which are kept
+//! outside the store. What was promised before isn't lost, and the erased stay erased: the invariants are those of any
+//! schedule.
 
 use super::check::Ledger;
 use super::play::{Play, seeds};
@@ -36,10 +37,32 @@ fn restore(play: &mut Play, (snapshot, known): &Backup) -> Result<u64, String> {
     play.scheduler.tasks.clear();
     play.tenant.set_outage(false);
     let outside = read_ledger(play)?;
+    let (promised, waiting) = (play.ledger.borrow().clone(), waiting(play));
     play.tenant.restore(snapshot);
     *play.ledger.borrow_mut() = known.clone();
+    keep_holds(play, known, promised);
     play.renew_common();
-    replay(play, &outside)
+    let replayed = replay(play, &outside)?;
+    match waiting.iter().find(|case| play.tenant.run(case).is_none()) {
+        Some(case) => Err(format!("{case} waited for its erasure and is lost")),
+        None => Ok(replayed),
+    }
+}
+
+/// Cases that wait for their erasure, as far as that is known outside the store.
+fn waiting(play: &Play) -> Vec<String> {
+    let ledger = play.ledger.borrow();
+    let promised =
+        |case: &&String| play.tenant.run(case).is_some_and(|run| run.promised.is_some() && !run.has_ended());
+    ledger.cases.keys().filter(promised).cloned().collect()
+}
+
+/// Legal holds aren't lost with the store: those on messages of the backup hold again, and ended ones don't.
+fn keep_holds(play: &Play, known: &Ledger, promised: Ledger) {
+    let mut ledger = play.ledger.borrow_mut();
+    let there = |id: &crate::model::MessageId| known.acknowledged.contains_key(id);
+    ledger.held = promised.held.into_iter().filter(|(id, _)| there(id)).collect();
+    ledger.released.extend(promised.released);
 }
 
 fn read_ledger(play: &Play) -> Result<LedgerView, String> {

@@ -87,6 +87,7 @@ async fn a_copy_that_is_being_made_across_a_whole_purge_is_refused() {
         id,
         by: "ann".parse().unwrap(),
         at: site.now(),
+        through: Some(Vec::new()),
         unknown: serde_json::Map::new(),
     };
     let mut envelope = crate::model::Envelope::of_entry(&entry, None, 1, 1);
@@ -100,4 +101,81 @@ async fn a_copy_that_is_being_made_across_a_whole_purge_is_refused() {
     let finished = crate::mailbox::Finisher::new(&site.core.context).finish(insertion).await;
     assert_eq!(finished, Err(crate::mailbox::MailboxError::Gone));
     assert!(site.index("1002").await.entries.is_empty());
+}
+
+/// As the release before wrote it: a copy knew the message before it alone.
+async fn without_lineage(site: &Site, boxes: &[&str]) {
+    for name in boxes {
+        let key = crate::store::Key::index(&mailbox(name));
+        site.edit(&key, |index| {
+            for (_, entry) in index["entries"].as_object_mut().unwrap() {
+                if let Some(from) = entry.get_mut("forwarded_from") {
+                    from.as_object_mut().unwrap().remove("through");
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// A message and its copies, each of the one before: in 1001, 1002, 1003 and 1004.
+async fn chain(site: &Site) -> [crate::model::MessageId; 4] {
+    for name in ["1003", "1004"] {
+        site.core.directory.put_mailbox(&mailbox(name), None, None).await.unwrap();
+    }
+    let first = site.deposit("1001", WITHHELD).await;
+    let second = forward(site, "1001", first, "1002").await;
+    let third = forward(site, "1002", second, "1003").await;
+    [first, second, third, forward(site, "1003", third, "1004").await]
+}
+
+async fn is_there(site: &Site, name: &str, id: crate::model::MessageId) -> bool {
+    site.index(name).await.visible(id).is_some()
+}
+
+#[tokio::test]
+async fn copies_are_erased_whatever_of_their_chain_was_deleted() {
+    for (deleted, named) in [(&[1][..], 0), (&[1, 2], 0), (&[0], 0), (&[0, 1, 2], 0), (&[1], 1), (&[0, 2], 2)]
+    {
+        let site = Site::in_memory().await;
+        let (ids, other) = (chain(&site).await, site.deposit("1004", WITHHELD).await);
+        let boxes = ["1001", "1002", "1003", "1004"];
+        for at in deleted {
+            site.core.mailboxes.trash(&mailbox(boxes[*at]), ids[*at]).await.unwrap();
+            assert!(!site.index(boxes[*at]).await.entries.contains_key(&ids[*at]));
+        }
+        site.core.gdpr.forget(naming("c", &[(boxes[named], ids[named])], "0s")).await.unwrap();
+        site.sweep_after(1).await;
+        assert_eq!(state(&site, "c").await, RunState::Purged);
+        for at in named..4 {
+            assert!(!is_there(&site, boxes[at], ids[at]).await, "{deleted:?} {named}: {at}");
+        }
+        assert!(is_there(&site, "1004", other).await);
+    }
+}
+
+#[tokio::test]
+async fn copies_of_the_release_before_are_told_by_their_recording_or_keep_the_run_open() {
+    let boxes = ["1001", "1002", "1003", "1004"];
+    for first_is_there in [true, false] {
+        let site = Site::in_memory().await;
+        let ids = chain(&site).await;
+        for at in if first_is_there { 1..3 } else { 0..3 } {
+            site.core.mailboxes.trash(&mailbox(boxes[at]), ids[at]).await.unwrap();
+        }
+        without_lineage(&site, &["1004"]).await;
+        site.core.gdpr.forget(naming("c", &[("1001", ids[0])], "0s")).await.unwrap();
+        site.try_sweep_after(1).await;
+        if first_is_there {
+            assert_eq!(state(&site, "c").await, RunState::Purged);
+        } else {
+            assert_eq!(state(&site, "c").await, RunState::Purging, "the copy can't be excluded");
+            assert!(is_there(&site, "1004", ids[3]).await);
+            site.core.gdpr.forget(naming("d", &[("1004", ids[3])], "0s")).await.unwrap();
+            site.try_sweep_after(1).await;
+            site.try_sweep_after(60).await;
+            assert_eq!(state(&site, "c").await, RunState::Purged);
+        }
+        assert!(!is_there(&site, "1004", ids[3]).await);
+    }
 }

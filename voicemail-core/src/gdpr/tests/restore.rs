@@ -138,3 +138,164 @@ async fn a_core_that_serves_finds_out_when_its_store_is_behind_what_is_known_out
     write(&crate::gdpr_api::LedgerHead { epoch: ledger.head.epoch + 1, hash: "ab".into() });
     assert!(found.await.contains("restored from a backup"));
 }
+
+async fn hold(site: &Site, name: &str, id: crate::model::MessageId) {
+    let body = crate::gdpr_api::HoldBody { reason: "claim of a customer".into() };
+    site.core.gdpr.hold(&crate::testing::mailbox(name), id, &body, "counsel").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_held_message_is_hidden_by_the_replay_and_goes_with_the_end_of_its_hold() {
+    for named in [false, true] {
+        let (site, memory) = start().await;
+        let id = site.deposit("1001", if named { "anonymous" } else { CALLER }).await;
+        hold(&site, "1001", id).await;
+        let backup = memory.dump();
+        match named {
+            true => drop(site.core.gdpr.forget(super::naming("c", &[("1001", id)], "0s")).await.unwrap()),
+            false => site.purge("c", CALLER).await,
+        }
+        site.sweep_after(1).await;
+        let ledger = site.core.gdpr.ledger(0).await.unwrap();
+
+        let restored = restore(&backup, site.now()).await;
+        assert!(restored.index("1001").await.visible(id).is_some(), "as it was in the backup");
+        restored.core.gdpr.replay(&ledger).await.unwrap();
+        let index = restored.index("1001").await;
+        assert!(index.entries.contains_key(&id) && index.visible(id).is_none());
+        assert_eq!(run(&restored, "c").await.held, 1);
+        restored.core.gdpr.release(&crate::testing::mailbox("1001"), id).await.unwrap();
+        assert!(!restored.index("1001").await.entries.contains_key(&id));
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_hold_looks_at_the_ledger_when_nothing_else_tells_of_the_erasure() {
+    let (site, _) = start().await;
+    let id = site.deposit("1001", CALLER).await;
+    let other = site.deposit("1001", OTHER_CALLER).await;
+    hold(&site, "1001", id).await;
+    hold(&site, "1001", other).await;
+    site.purge("c", CALLER).await;
+    // Neither flag nor mark is left.
+    let clear = crate::model::IndexOp::ClearFlags { run: serde_json::from_str("\"c/forgetme.1\"").unwrap() };
+    site.core.context.indexes().try_apply(&crate::testing::mailbox("1001"), clear).await.unwrap();
+    site.store.delete(&crate::store::Key::mark(&hash(CALLER))).await.unwrap();
+    for id in [id, other] {
+        site.core.gdpr.release(&crate::testing::mailbox("1001"), id).await.unwrap();
+    }
+    let index = site.index("1001").await;
+    assert!(!index.entries.contains_key(&id) && index.visible(other).is_some());
+}
+
+/// The backup of a moment, and the same store as it was when the ledger was last kept.
+async fn restored_with(site: &Site, backup: &fixture::Tree) -> Site {
+    let ledger = site.core.gdpr.ledger(0).await.unwrap();
+    let restored = restore(backup, site.now()).await;
+    assert_eq!(open(&restored, &ledger).await.unwrap_err().reason(), "RestoreDetected");
+    restored.core.gdpr.replay(&ledger).await.unwrap();
+    assert!(open(&restored, &ledger).await.is_ok());
+    assert_eq!(restored.core.gdpr.replay(&ledger).await.unwrap().brought_back, 0, "once is enough");
+    restored
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_its_erasure_is_there_again_and_is_carried_out_in_time() {
+    let (site, memory) = start().await;
+    let id = site.deposit("1001", CALLER).await;
+    let other = site.deposit("1001", OTHER_CALLER).await;
+    let backup = memory.dump();
+    site.core.gdpr.forget(crate::testing::body("c", Some(CALLER), 86_400)).await.unwrap();
+    let asked = run(&site, "c").await;
+
+    let restored = restored_with(&site, &backup).await;
+    let index = restored.index("1001").await;
+    assert!(index.visible(id).is_none() && index.visible(other).is_some());
+    let again = run(&restored, "c").await;
+    assert_eq!((again.state, again.purge_at, again.id), (RunState::Marked, asked.purge_at, asked.id));
+    let late = restored.deposit("1001", CALLER).await;
+    assert!(
+        restored.index("1001").await.visible(late).is_none(),
+        "the mark covers what comes within its cut-off"
+    );
+    restored.sweep_after(86_400).await;
+    assert_eq!(run(&restored, "c").await.state, RunState::Purged);
+    assert_eq!(restored.index("1001").await.entries.len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_comes_back_can_be_undone() {
+    let (site, memory) = start().await;
+    let id = site.deposit("1001", CALLER).await;
+    let backup = memory.dump();
+    site.core.gdpr.forget(crate::testing::body("c", Some(CALLER), 86_400)).await.unwrap();
+    let restored = restored_with(&site, &backup).await;
+    restored.core.gdpr.undo(crate::testing::body("c", None, 0)).await.unwrap();
+    assert!(restored.index("1001").await.visible(id).is_some());
+}
+
+#[tokio::test]
+async fn an_undo_since_the_backup_is_carried_out_again() {
+    for in_backup in [false, true] {
+        let (site, memory) = start().await;
+        let id = site.deposit("1001", CALLER).await;
+        let before = memory.dump();
+        site.core.gdpr.forget(crate::testing::body("c", Some(CALLER), 86_400)).await.unwrap();
+        let backup = if in_backup { memory.dump() } else { before };
+        site.core.gdpr.undo(crate::testing::body("c", None, 0)).await.unwrap();
+        let restored = restored_with(&site, &backup).await;
+        assert!(restored.index("1001").await.visible(id).is_some());
+        assert_eq!(run(&restored, "c").await.state, RunState::Undone);
+        restored.sweep_after(2 * 86_400).await;
+        assert!(restored.index("1001").await.visible(id).is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_a_second_person_is_there_again() {
+    let (site, memory) = start().await;
+    let id = site.deposit("1001", CALLER).await;
+    let backup = memory.dump();
+    let asked = crate::gdpr_api::GdprBody {
+        require_approval: true,
+        ..crate::testing::body("c", Some(CALLER), 3_600)
+    };
+    site.core.gdpr.forget(asked).await.unwrap();
+    let restored = restored_with(&site, &backup).await;
+    assert_eq!(run(&restored, "c").await.state, RunState::AwaitingApproval);
+    assert!(restored.index("1001").await.visible(id).is_some());
+    let approval = crate::gdpr_api::ApproveBody::default();
+    restored.core.gdpr.approve(&"c".parse().unwrap(), &approval, "second").await.unwrap();
+    assert!(restored.index("1001").await.visible(id).is_none());
+}
+
+#[tokio::test]
+async fn a_hold_since_the_backup_keeps_its_message_from_the_erasure_that_came_later() {
+    let (site, memory) = start().await;
+    let (kept, gone) = (site.deposit("1001", CALLER).await, site.deposit("1001", CALLER).await);
+    let backup = memory.dump();
+    hold(&site, "1001", kept).await;
+    site.purge("c", CALLER).await;
+    let restored = restored_with(&site, &backup).await;
+    let index = restored.index("1001").await;
+    assert!(index.entries.contains_key(&kept) && !index.entries.contains_key(&gone));
+    assert!(index.visible(kept).is_none() && index.entries[&kept].legal_hold.is_some());
+}
+
+#[tokio::test]
+async fn a_hold_that_ended_since_the_backup_does_not_come_back() {
+    for erased in [false, true] {
+        let (site, memory) = start().await;
+        let id = site.deposit("1001", CALLER).await;
+        hold(&site, "1001", id).await;
+        let backup = memory.dump();
+        if erased {
+            site.purge("c", CALLER).await;
+        }
+        site.core.gdpr.release(&crate::testing::mailbox("1001"), id).await.unwrap();
+        let restored = restored_with(&site, &backup).await;
+        let index = restored.index("1001").await;
+        assert_eq!(index.entries.contains_key(&id), !erased);
+        assert!(index.entries.get(&id).is_none_or(|entry| entry.legal_hold.is_none()));
+    }
+}

@@ -57,6 +57,10 @@ pub struct Run {
     /// Messages of the subject that were named, and their copies; emptied at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<MessageName>,
+    /// Named messages that were gone when they were looked for, with nothing left to compare their copies with; emptied at
+    /// the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MessageName>,
     /// Tells one list of consumers from another without holding one.
     pub subject: String,
     /// The same under this run's id, for everybody to see: two runs about one person show two of them.
@@ -121,6 +125,9 @@ pub struct Run {
     /// Its number in the ledger of erasures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
+    /// The state in which it was last entered in the ledger as something that waits, or has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promised: Option<RunState>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -183,6 +190,7 @@ impl Run {
             callers: start.callers,
             doubtful: start.doubtful,
             messages: start.messages,
+            missing: Vec::new(),
             subject: start.subject,
             subject_digest: start.subject_digest,
             sealed: Some(start.sealed),
@@ -209,6 +217,7 @@ impl Run {
             residual: None,
             receipt: None,
             epoch: None,
+            promised: None,
             unknown: Map::new(),
         }
     }
@@ -322,6 +331,7 @@ impl Run {
         self.sealed = None;
         self.callers.clear();
         self.messages.clear();
+        self.missing.clear();
         if let Some(doubtful) = &mut self.doubtful {
             doubtful.callers.clear();
         }
