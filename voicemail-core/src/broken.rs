@@ -41,8 +41,10 @@ pub(crate) enum Broken {
     LateUndo,
     /// No passes after the end.
     NoPassesAfterEnd,
-    /// A copy becomes a message before its original's history names it.
-    CopyBeforeHistory,
+    /// A copy doesn't keep what its original comes from.
+    CopyForgetsItsOrigin,
+    /// A copy becomes a message without a look at the marks of what it comes from.
+    NoLookAtOrigins,
     /// A round erases what came under a legal hold after its manifest was written.
     HoldIgnored,
     /// A purge that is resumed believes its due item alone whom it is about.

@@ -248,7 +248,7 @@ fn callers(context: &Context, rules: &RuleSet, phones: &[String]) -> Target {
         sure.extend(hashes);
     }
     let doubtful = perhaps.difference(&sure).cloned().collect();
-    let doubtful = Some(ByRules { rules: rules.id, callers: doubtful }).filter(|_| !sure.is_empty());
+    let doubtful = Some(ByRules::new(rules.id, doubtful)).filter(|_| !sure.is_empty());
     Target { callers: sure.into_iter().collect(), doubtful, messages: Vec::new() }
 }
 

@@ -48,7 +48,7 @@ impl Target {
 
     /// The documents that tell depositors and forwarders of a run, each with those whom it covers alone.
     pub(super) fn marks(&self) -> impl Iterator<Item = (Key, Option<ByRules>)> {
-        let only = |rules| ByRules { rules, callers: self.callers.clone() };
+        let only = |rules| ByRules::new(rules, self.callers.clone());
         let only = self.doubtful.as_ref().map(|doubtful| only(doubtful.rules));
         let sure = self.callers.iter().map(|caller| (Key::mark(caller), None));
         let doubtful = self.doubtful().iter().map(move |caller| (Key::mark(caller), only.clone()));
@@ -97,5 +97,5 @@ fn join(one: Option<&ByRules>, other: Option<&ByRules>, sure: &BTreeSet<CallerHa
     let rules = one.or(other)?.rules;
     let both = one.into_iter().chain(other).flat_map(|doubtful| &doubtful.callers);
     let callers: BTreeSet<CallerHash> = both.filter(|caller| !sure.contains(*caller)).cloned().collect();
-    Some(ByRules { rules, callers: callers.into_iter().collect() })
+    Some(ByRules::new(rules, callers.into_iter().collect()))
 }

@@ -39,9 +39,7 @@ impl<'a> Finisher<'a> {
     /// `Gone` when a purge covers it, the id was deleted or the mailbox closed; `IdReused`; the store's.
     pub(crate) async fn finish(&self, insertion: Insertion) -> Result<Deposited, MailboxError> {
         let flags = self.look_before(&insertion).await?;
-        if !broken::is(Broken::CopyBeforeHistory) {
-            self.note_copy(&insertion).await?;
-        }
+        self.note_copy(&insertion).await?;
         let entry =
             insertion.envelope.entry(insertion.caller.clone(), flags.clone(), self.context.world().now());
         let new = NewEntry { id: insertion.id, entry, generation: insertion.envelope.generation };
@@ -58,9 +56,6 @@ impl<'a> Finisher<'a> {
         }
         let mut mwi = applied.map(|applied| applied.mwi).unwrap_or_default();
         self.look_after(&insertion, &flags, outcome == IndexOutcome::AlreadyThere, &mut mwi).await?;
-        if broken::is(Broken::CopyBeforeHistory) {
-            self.note_copy(&insertion).await?;
-        }
         Ok(Deposited { id: insertion.id, mwi, created: outcome == IndexOutcome::Done })
     }
 
@@ -74,7 +69,9 @@ impl<'a> Finisher<'a> {
         };
         let mut mark: Mark = self.context.documents().load(&first).await?.unwrap_or_default();
         mark.runs = self.keep_covering(mark.runs, envelope).await?;
-        if let Some(origin) = &envelope.forwarded_from {
+        if let Some(origin) =
+            envelope.forwarded_from.as_ref().filter(|_| !broken::is(Broken::NoLookAtOrigins))
+        {
             for name in origin.ancestors() {
                 let key = Key::message_mark(&name);
                 mark.merge(self.context.documents().load(&key).await?.unwrap_or_default());
@@ -102,7 +99,7 @@ impl<'a> Finisher<'a> {
         Ok(kept)
     }
 
-    /// A copy stands in its original's history before it is a message: who erases the one finds the other.
+    /// A copy stands in its original's history before it is a message, so that whoever looks at the one sees the other.
     async fn note_copy(&self, insertion: &Insertion) -> Result<(), StoreError> {
         let Some(origin) = &insertion.envelope.forwarded_from else { return Ok(()) };
         let (mailbox, id) = (insertion.mailbox.clone(), insertion.id);

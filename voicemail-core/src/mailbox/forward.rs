@@ -12,6 +12,7 @@
 
 use super::deposit::{DepositRequest, Deposited, Left, Recording, RecordingInfo, decode_envelope};
 use super::{MailboxError, Mailboxes};
+use crate::broken::{self, Broken};
 use crate::context::FiledCaller;
 use crate::model::{Entry, Forwarding, MailboxId, MessageId, MessageName, UserId};
 use crate::store::{BodyError, Key, StoreError};
@@ -80,6 +81,9 @@ impl Mailboxes {
 
     /// What the original comes from. Copies of before it was kept are followed back as far as they are there.
     async fn trace(&self, original: &Entry) -> Result<Option<Vec<MessageName>>, StoreError> {
+        if broken::is(Broken::CopyForgetsItsOrigin) {
+            return Ok(None);
+        }
         let (mut found, mut next) = (Vec::new(), original.forwarded_from.clone());
         while let Some(from) = next {
             if let Some(through) = &from.through {

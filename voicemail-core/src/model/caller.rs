@@ -11,6 +11,7 @@ use super::numbers::is_withheld;
 use crate::config::CallerTagging;
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// A caller's number as the network gave it. Its `Debug` is redacted: numbers are personal data.
@@ -124,6 +125,16 @@ pub struct ByRules {
     pub rules: u32,
     /// The callers.
     pub callers: Vec<CallerHash>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl ByRules {
+    /// Callers, and the rule set with that number.
+    pub fn new(rules: u32, callers: Vec<CallerHash>) -> Self {
+        Self { rules, callers, unknown: Map::new() }
+    }
 }
 
 /// The tenant's secret key. Losing it means that erasures find nothing, hence its check value.

@@ -73,8 +73,41 @@ fn forward_dies_before_a_forget_by_name() -> Outcome {
 }
 
 #[test]
-fn a_copy_before_its_originals_history_is_caught() {
-    catches(Broken::CopyBeforeHistory, forward_dies_before_a_forget_by_name);
+fn a_forward_that_dies_before_a_forget_by_name_leaves_no_copy() {
+    assert_eq!(forward_dies_before_a_forget_by_name(), Ok(()));
+}
+
+/// A copy of a copy, of which all that it comes from was deleted, goes when the first is named, wherever the purge dies.
+fn purge_by_name_of_a_chain_whose_links_are_gone() -> Outcome {
+    at_every_step(|case, calls| {
+        let first = deposit_withheld(case);
+        let mut name_of = (BOX, first);
+        let mut gone = Vec::new();
+        for to in [OTHER_BOX, BOX] {
+            let (replica, key) = (case.tenant.replica(0), case.replica.mailboxes.new_id());
+            let (from, id) = name_of;
+            gone.push(name_of);
+            let copied = case.run(async move { replica.forward(from, id, to, key).await });
+            name_of = (to, copied.expect("forwarded"));
+        }
+        for (name, id) in gone {
+            let replica = case.tenant.replica(0);
+            case.run(async move { replica.mailboxes.trash(&mailbox(name), id).await }).expect("deleted");
+        }
+        assert_eq!(forget_named(case, "c1", first, 5), RunState::Marked);
+        case.pass_time(6);
+        let mut sweeping = case.sweeping();
+        let ended = case.advance(&mut sweeping, calls).is_some();
+        drop(sweeping);
+        case.rest()?;
+        expect(audio_of_withheld(case).is_empty(), "a copy of a copy is left")?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn a_copy_that_forgets_its_origin_is_caught() {
+    catches(Broken::CopyForgetsItsOrigin, purge_by_name_of_a_chain_whose_links_are_gone);
 }
 
 fn forwarding(case: &Case, id: MessageId) -> LocalBoxFuture<'static, Result<MessageId, MailboxError>> {
@@ -82,9 +115,8 @@ fn forwarding(case: &Case, id: MessageId) -> LocalBoxFuture<'static, Result<Mess
     async move { replica.forward(BOX, id, OTHER_BOX, key).await }.boxed_local()
 }
 
-#[test]
-fn a_forward_frozen_across_a_whole_purge_by_name_leaves_no_copy() {
-    let frozen = at_every_step(|case, calls| {
+fn forward_frozen_across_a_whole_purge_by_name() -> Outcome {
+    at_every_step(|case, calls| {
         let id = deposit_withheld(case);
         let mut forward = forwarding(case, id);
         let early = case.advance(&mut forward, calls);
@@ -97,8 +129,12 @@ fn a_forward_frozen_across_a_whole_purge_by_name_leaves_no_copy() {
         case.rest()?;
         expect(audio_of_withheld(case).is_empty(), "audio is left")?;
         Ok(ended)
-    });
-    assert_eq!(frozen, Ok(()));
+    })
+}
+
+#[test]
+fn a_copy_without_a_look_at_the_marks_of_its_origins_is_caught() {
+    catches(Broken::NoLookAtOrigins, forward_frozen_across_a_whole_purge_by_name);
 }
 
 #[test]
