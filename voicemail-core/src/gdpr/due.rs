@@ -47,7 +47,10 @@ pub(crate) async fn move_run_on(gdpr: &Gdpr, scope_of: &crate::model::Due) -> Re
     match (run.has_ended(), stage) {
         (true, RunStage::After(pass)) => after_end(gdpr, &run, scope, *pass).await,
         (true, RunStage::History(filed)) => {
-            ensure_first_pass(context, &run, scope).await?;
+            let fresh = run.ended_at.is_some_and(|ended| context.world().now().since(ended) < PASSES[0]);
+            if fresh {
+                ensure_first_pass(context, &run, scope).await?;
+            }
             prune_until(context, scope, Time(*filed)).await
         }
         (true, _) => ensure_first_pass(context, &run, scope).await,

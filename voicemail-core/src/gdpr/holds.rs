@@ -92,6 +92,9 @@ pub(crate) async fn end_release(
     Remover::new(context).remove(&message.mailbox, &item).await?;
     for run in covering {
         note_gone(context, &run, reason).await?;
+        // The states that the mailbox had until now name it.
+        let now = context.world().now();
+        schedule(context, &run, RunStage::History(now.0), now, &Target::default(), entry.received).await?;
     }
     Ok(())
 }
@@ -146,6 +149,7 @@ async fn note_gone(context: &Context, run: &RunId, reason: &str) -> Result<(), S
             run.kept.remove(reason);
         }
         run.late += 1;
+        run.settled_at = None;
         (true, ())
     };
     match change(context, run, note).await? {
