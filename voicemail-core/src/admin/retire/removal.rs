@@ -52,7 +52,7 @@ pub(in crate::admin) async fn remove(
         })
         .await?;
     }
-    let left = count_left(context, is_last).await?;
+    let left = count_left(context, |is_master, key| is_last(is_master, key) || is_own(key)).await?;
     if left.values().any(|count| *count > 0) {
         return Ok(left);
     }
@@ -109,7 +109,7 @@ async fn count_left(
         let mut keys = store.list("");
         let count = left.entry(region.clone()).or_insert(0);
         while let Some(key) = keys.try_next().await? {
-            *count += u64::from(!leaves_out(*region == master, &key) && !is_own(&key));
+            *count += u64::from(!leaves_out(*region == master, &key));
         }
     }
     Ok(left)
