@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use voicemail_core::model::{CallerId, RuleSet};
 
 static RULES: LazyLock<Vec<RuleSet>> = LazyLock::new(|| {
-    ["GB", "US", "IT", "JP"].into_iter().map(|region| RuleSet::new(1, region, &[])).collect()
+    ["GB", "US", "IT", "JP"].into_iter().map(|region| RuleSet::new(1, region, &[], &[])).collect()
 });
 
 fuzz_target!(|data: &[u8]| {

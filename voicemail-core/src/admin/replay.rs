@@ -41,9 +41,9 @@ pub async fn run_replay_erasures(
     let replayed = Gdpr::new(context, Arc::new(keys.receipt)).replay(&ledger).await?;
     writeln!(
         out,
-        "{} requests and legal holds brought back or ended, {} erasures carried out again, {} messages erased; the \
+        "{} erasures carried out again, {} messages erased; {} requests and legal holds brought back or ended again; the \
          store's ledger has {} entries now",
-        replayed.brought_back, replayed.runs, replayed.erased, replayed.head.epoch
+        replayed.runs, replayed.erased, replayed.brought_back, replayed.head.epoch
     )?;
     Ok(0)
 }

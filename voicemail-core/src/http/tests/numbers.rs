@@ -79,3 +79,45 @@ async fn a_search_waits_for_an_upgrade_when_a_newer_version_files_by_its_own_rul
         assert!(answer.json::<Problem>().detail.contains("upgraded"));
     }
 }
+
+#[tokio::test]
+async fn requests_that_name_nobody_or_two_people_have_problems_of_their_own_without_the_number() {
+    let api = Api::start().await;
+    for (number, kind) in
+        [("+266696687", ProblemKind::CallerWithheld), ("sip:unknown@192.0.2.7", ProblemKind::CallerWithheld)]
+    {
+        for operation in ["forgetme", "exportme"] {
+            let body = json!({ "caseid": "1", "consumers": [{ "phone": ["+442079460123", number] }] });
+            let answer = api.post(&format!("/gdpr/{operation}"), body).await;
+            let problem: Problem = answer.is(StatusCode::UNPROCESSABLE_ENTITY).json();
+            assert!(problem.kind.ends_with(kind.slug()), "{problem:?}");
+            assert!(problem.detail.contains("number 2") && !problem.detail.contains(number), "{problem:?}");
+        }
+    }
+    let core = api.core();
+    let american =
+        TenantConfig { default_number_region: "US".into(), ..core.context.config().as_ref().clone() };
+    core.context.reload(american);
+    core.ensure_rules().await.unwrap();
+    let body =
+        |dry_run: bool| json!({ "caseid": "1", "dryRun": dry_run, "consumers": [{ "phone": "6592345678" }] });
+    api.post("/gdpr/forgetme", body(false)).await.is_problem(ProblemKind::AmbiguousNumber);
+    api.post("/gdpr/forgetme", body(true)).await.is(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_tenants_own_words_for_nobody_are_no_numbers_of_a_plan() {
+    let core = Api::start().await.core();
+    let with = |text: &str| TenantConfig {
+        withheld_callers: vec!["Amtsleitung".into(), text.into()],
+        ..core.context.config().as_ref().clone()
+    };
+    for good in ["+9990001", "Zentrale Durchwahl unbekannt"] {
+        let refused = with(good).check().err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(!refused.contains("withheldCallers"), "{refused}");
+    }
+    for bad in ["020 7946 0123", "442079460123", "+12025550123", " ", "sip:x@example.org", "..."] {
+        let refused = with(bad).check().unwrap_err().to_string();
+        assert!(refused.contains("withheldCallers") && !refused.contains("7946"), "{bad}: {refused}");
+    }
+}
