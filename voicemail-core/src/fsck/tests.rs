@@ -314,7 +314,7 @@ async fn states_that_nobody_pruned_are_found_and_removed() {
     ground.repair().await;
     assert!(ground.findings().await.iter().all(|finding| finding.code != Code::Unpruned));
     let old = memory.superseded();
-    assert!(old.iter().all(|(key, _)| !key.contains(BOX)), "{old:?}");
+    assert!(old.iter().all(|(key, ..)| !key.contains(BOX)), "{old:?}");
 }
 
 async fn play_damage(on_volume: bool) {

@@ -4,19 +4,21 @@
 //! an erasure has covered the message meanwhile, it goes at once, by its own deletion.
 
 use super::intake::statement;
-use super::runs::{change, load_run};
+use super::runs::{change, load_run, schedule};
+use super::target::Target;
 use super::{Gdpr, GdprError, ledger, promise, register};
 use crate::context::Context;
 use crate::gdpr_api::{HoldBody, HoldView, RunState};
 use crate::mailbox::{Finisher, Insertion, Remover, encode};
 use crate::model::{
     Due, Entry, Envelope, IndexOp, IndexOutcome, LegalHold, MailboxId, Mark, MarkState, MessageId,
-    MessageName, MessageState, PurgeItem, Run, RunId,
+    MessageName, MessageState, PurgeItem, Run, RunId, RunStage,
 };
 use crate::store::patience::{delete, ensure};
 use crate::store::{Key, StoreError};
 use serde_json::Map;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 pub(super) async fn put(
     gdpr: &Gdpr,
@@ -88,13 +90,25 @@ pub(crate) async fn end_release(
         return Ok(());
     }
     context.guard_clock().await?;
+    // Before the removal, because nothing leads here again if we die right after it; and after it, in case it took long.
+    forget_states(context, &covering, &entry).await?;
     let item = PurgeItem::of_entry(message.id, &entry);
     Remover::new(context).remove(&message.mailbox, &item).await?;
+    for run in &covering {
+        note_gone(context, run, reason).await?;
+    }
+    forget_states(context, &covering, &entry).await
+}
+
+/// Files the look that removes the states that the mailbox had until a minute from now: they name the message.
+async fn forget_states(
+    context: &Context,
+    covering: &BTreeSet<RunId>,
+    entry: &Entry,
+) -> Result<(), GdprError> {
+    let then = context.world().now().plus(Duration::from_secs(60));
     for run in covering {
-        note_gone(context, &run, reason).await?;
-        // The states that the mailbox had until now name it.
-        let now = context.world().now();
-        schedule(context, &run, RunStage::History(now.0), now, &Target::default(), entry.received).await?;
+        schedule(context, run, RunStage::History(then.0), then, &Target::default(), entry.received).await?;
     }
     Ok(())
 }

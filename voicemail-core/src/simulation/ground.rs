@@ -26,7 +26,7 @@ pub(super) trait Ground: Store {
     /// Whether a listing below the prefix may show anything.
     fn has_below(&self, prefix: &str) -> bool;
     /// States that documents had and that nobody has pruned, where that can be seen.
-    fn superseded(&self) -> Vec<(String, Bytes)> {
+    fn superseded(&self) -> Vec<(String, Time, Bytes)> {
         Vec::new()
     }
 }
@@ -40,7 +40,7 @@ impl Ground for MemoryStore {
         Self::has_below(self, prefix)
     }
 
-    fn superseded(&self) -> Vec<(String, Bytes)> {
+    fn superseded(&self) -> Vec<(String, Time, Bytes)> {
         Self::superseded(self)
     }
 }

@@ -62,9 +62,10 @@ impl MemoryStore {
         self
     }
 
-    /// Every superseded state that is still there: key and bytes.
-    pub fn superseded(&self) -> Vec<(String, Bytes)> {
-        self.with(|state| state.superseded.iter().map(|old| (old.key.clone(), old.bytes.clone())).collect())
+    /// Every superseded state that is still there: key, when it was superseded, and bytes.
+    pub fn superseded(&self) -> Vec<(String, Time, Bytes)> {
+        let show = |old: &Superseded| (old.key.clone(), old.at, old.bytes.clone());
+        self.with(|state| state.superseded.iter().map(show).collect())
     }
 
     /// Every key and value, for tests that look for leftovers.

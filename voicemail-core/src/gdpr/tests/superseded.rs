@@ -2,12 +2,13 @@
 
 use super::state;
 use crate::gdpr_api::RunState;
+use crate::model::Time;
 use crate::testing::{CALLER, OTHER_CALLER, Site, body, mailbox};
 use std::time::Duration;
 
-fn named(old: &[(String, bytes::Bytes)]) -> Vec<&String> {
+fn named(old: &[(String, Time, bytes::Bytes)]) -> Vec<&String> {
     let names = |bytes: &bytes::Bytes| String::from_utf8_lossy(bytes).contains(CALLER);
-    old.iter().filter(|(_, bytes)| names(bytes)).map(|(key, _)| key).collect()
+    old.iter().filter(|(.., bytes)| names(bytes)).map(|(key, ..)| key).collect()
 }
 
 #[tokio::test]

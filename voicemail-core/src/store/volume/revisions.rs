@@ -206,6 +206,9 @@ pub(super) fn delete(root: &Path, heads: &Heads, key: &Key) -> Result<(), StoreE
     }
 }
 
+/// No revision is older than this program: 2020, in milliseconds.
+const IMPLAUSIBLE_MS: i64 = 1_577_836_800_000;
+
 /// What a pruning left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pruned {
@@ -231,6 +234,8 @@ pub(super) fn prune_folder(folder: &Path, superseded: Time, now: Time) -> Result
     let (mut pruned, mut removed) = (Pruned::default(), false);
     for pair in numbers.windows(2) {
         let Some(at) = linked_at(&file_of(folder, pair[1]))? else { continue };
+        // A network file system may show another client's new file with a time of 1970 for a moment.
+        let at = if at.0 < IMPLAUSIBLE_MS { now } else { at };
         let end = at.plus(REVISION_LIFE);
         if end <= now && !pruned.some_left {
             remove_file(&file_of(folder, pair[0]))?;
