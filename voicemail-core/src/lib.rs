@@ -27,6 +27,8 @@ pub mod context;
 #[cfg(feature = "server")]
 pub mod core;
 #[cfg(feature = "server")]
+mod digests;
+#[cfg(feature = "server")]
 pub mod fsck;
 #[cfg(feature = "server")]
 pub mod gdpr;

@@ -6,9 +6,10 @@ mod served;
 
 use serde_json::{Value, json};
 use served::{Process, Setup};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -124,6 +125,26 @@ async fn one_address_has_no_more_connections_than_it_may() {
         }
         assert!(begun.elapsed() < DEADLINE, "a place that was left stays taken");
     }
+}
+
+#[tokio::test]
+async fn silent_connections_of_many_addresses_keep_no_probe_out_and_are_given_up_soon() {
+    let site = Site::start(&json!({ "connections": 16, "connectionsPerAddress": 8 }));
+    let health: SocketAddr = site.process.metrics.trim_start_matches("http://").parse().unwrap();
+    let mut silent = Vec::new();
+    for host in 0..600_u32 {
+        let socket = TcpSocket::new_v4().unwrap();
+        // Ten addresses of this machine.
+        socket.bind(SocketAddr::from(([127, 0, 1, u8::try_from(host % 10).unwrap() + 1], 0))).unwrap();
+        silent.push(timeout(DEADLINE, socket.connect(health)).await.unwrap().unwrap());
+    }
+    let probe = reqwest::get(format!("{}/readyz", site.process.metrics)).await.unwrap();
+    assert_eq!(probe.status(), 200, "a probe from another address");
+    let begun = Instant::now();
+    for connection in &mut silent {
+        until_closed(connection).await;
+    }
+    assert!(begun.elapsed() < DEADLINE, "the silent ones stay");
 }
 
 #[tokio::test]

@@ -228,9 +228,10 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub refusals_per_address: Option<i32>,
-    /// Addresses that many clients share, such as an ingress's: no limit by address counts for them.
+    /// Addresses that many clients share, such as an ingress's, or ranges of them such as 10.0.0.0/8: no limit by address
+    /// counts for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 45), regex(pattern = r"^[0-9a-f.:]+$")))]
+    #[schemars(length(max = 64), inner(length(max = 49), regex(pattern = r"^[0-9a-f.:]+(/[0-9]{1,3})?$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub shared_addresses: Vec<String>,
 }

@@ -12,12 +12,11 @@ use crate::api::voicemail_tenant::{self as given, VoicemailTenant};
 use crate::settings::Settings;
 use kube::ResourceExt;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use voicemail_core::config::{
-    AuditConfig, AuthConfig, BasicConfig, IntrospectionConfig, IssuerConfig, KubernetesIssuer, LimitsConfig,
-    Role, ServiceAccountRole, TokenAlgorithm, parse_duration,
+    AddressRange, AuditConfig, AuthConfig, BasicConfig, IntrospectionConfig, IssuerConfig, KubernetesIssuer,
+    LimitsConfig, Role, ServiceAccountRole, TokenAlgorithm, parse_duration,
 };
 
 const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -187,8 +186,8 @@ pub fn plan_limits(tenant: &VoicemailTenant) -> Result<LimitsConfig, Refusal> {
     let or = |given: Option<i32>, default: u32| given.map_or(default, i32::unsigned_abs);
     let connections = or(given.connections, plain.connections);
     let address = |text: &String| {
-        let invalid = |_| Refusal::InvalidSpec(format!("limits.sharedAddresses: {text} isn't an IP address"));
-        text.parse::<IpAddr>().map_err(invalid)
+        let invalid = |words| Refusal::InvalidSpec(format!("limits.sharedAddresses: {text}: {words}"));
+        text.parse::<AddressRange>().map_err(invalid)
     };
     Ok(LimitsConfig {
         connections,

@@ -169,6 +169,11 @@ async fn by_cluster(
     claims::identity_of_account(&claims, cluster)
 }
 
+/// Whether a bearer token is a signed one (a JWT), which is verified without asking anybody.
+pub(crate) fn is_signed(bearer: &str) -> bool {
+    Token::is_signed(bearer)
+}
+
 #[cfg(test)]
 mod introspection_tests;
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Hashes of passwords, argon2id (PHC form) and bcrypt, and their comparison. CPU-bound: run it off the runtime.
 
-use argon2::{Argon2, PasswordHash as Phc, PasswordVerifier};
+use crate::digests;
+use argon2::{Algorithm, Argon2, Params, PasswordHash as Phc, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 /// The dearest bcrypt that is accepted: 2^14 rounds take a second.
 const DEAREST_BCRYPT: u32 = 14;
-/// Most memory of an argon2id hash that is accepted, in KiB, and most passes.
-const MOST_MEMORY: u32 = 256 * 1024;
+/// Most passes of an argon2id hash that are accepted.
 const MOST_PASSES: u32 = 16;
 /// bcrypt looks at no more than this; a longer password would match by its beginning.
 const LONGEST_FOR_BCRYPT: usize = 72;
@@ -29,8 +30,8 @@ impl PasswordHash {
             if hash.salt.is_none() || hash.hash.is_none() {
                 return Err(FORM);
             }
-            if number("m") > MOST_MEMORY || number("t") > MOST_PASSES {
-                return Err("HASH: use at most m=262144 and t=16");
+            if number("m") > digests::LARGEST_KIB || number("t") > MOST_PASSES {
+                return Err("HASH: use at most m=65536 (64 MiB) and t=16: a pod has no more memory for it");
             }
             return Ok(Self::Argon2id(text.to_owned()));
         }
@@ -44,7 +45,7 @@ impl PasswordHash {
     /// Whether the password is the one.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         match self {
-            Self::Argon2id(hash) => Argon2::default().verify_password(password, hash.as_str()).is_ok(),
+            Self::Argon2id(hash) => matches_argon(hash, password).unwrap_or(false),
             Self::Bcrypt(hash) => {
                 // The comparison is made in any case, so that time tells nothing.
                 let same = bcrypt::verify(password, hash).unwrap_or(false);
@@ -52,6 +53,17 @@ impl PasswordHash {
             }
         }
     }
+}
+
+/// `None` for a hash that can't be carried out.
+fn matches_argon(hash: &str, password: &[u8]) -> Option<bool> {
+    let hash = Phc::new(hash).ok()?;
+    let (salt, expected) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
+    let version = hash.version.map_or(Some(Version::default()), |number| Version::try_from(number).ok())?;
+    let argon = Argon2::new(Algorithm::Argon2id, version, Params::try_from(&hash).ok()?);
+    let mut made = vec![0; expected.as_ref().len()];
+    digests::make(&argon, password, salt.as_ref(), &mut made).ok()?;
+    Some(verify_slices_are_equal(&made, expected.as_ref()).is_ok())
 }
 
 impl PasswordHash {

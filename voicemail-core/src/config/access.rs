@@ -1,6 +1,6 @@
 //! Who may call beside JWT issuers, from which web pages, how much, and how long it is remembered who did what.
 
-use super::{Role, duration};
+use super::{AddressRange, Role, duration};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -73,9 +73,16 @@ pub struct LimitsConfig {
     /// Requests a minute from one address whose credentials are refused; then none is looked at for a while.
     /// 0 for no limit.
     pub refusals_per_address: u32,
-    /// Addresses that many clients share, such as an ingress's: no limit by address counts for them.
+    /// Addresses that many clients share, such as an ingress's, or ranges of them: no limit by address counts for them.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub shared_addresses: BTreeSet<IpAddr>,
+    pub shared_addresses: BTreeSet<AddressRange>,
+}
+
+impl LimitsConfig {
+    /// Whether many clients share this address.
+    pub fn is_shared(&self, address: IpAddr) -> bool {
+        self.shared_addresses.iter().any(|range| range.contains(address))
+    }
 }
 
 impl Default for LimitsConfig {

@@ -9,6 +9,7 @@
 //! a [`ConfigError`] that says what to change; a running core keeps its last good configuration.
 
 mod access;
+mod address_range;
 mod check;
 mod check_access;
 mod duration;
@@ -19,6 +20,7 @@ mod storage;
 mod telemetry;
 
 pub use access::{AuditConfig, BasicConfig, IntrospectionConfig, LimitsConfig};
+pub use address_range::AddressRange;
 pub use check::{ConfigError, check_reception};
 pub use duration::{format_duration, parse_duration};
 pub use gdpr::{ApprovalConfig, ApprovalRule, GdprConfig, RegionDown};

@@ -45,7 +45,7 @@ pub(super) async fn undo(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gdpr
     answer(context, &wanted, &run, &found).await
 }
 
-/// The run that this request undid before, the one named, or the case's latest that isn't undone.
+/// The run that this request undid before, the one named, or the case's latest that can be undone, or its latest of all.
 async fn choose(
     context: &Context,
     case: &crate::model::CaseId,
@@ -65,9 +65,14 @@ async fn choose(
         return Err(GdprError::RequestKeyReused);
     }
     runs.retain(|run| run.operation == Operation::ForgetMe && fits(run));
-    let undone = |run: &Run| body.run.is_none() && run.state == RunState::Undone;
-    let latest = runs.iter().rev().find(|run| !undone(run)).or(runs.last());
+    // Repeated, an undo means the run that it took back, and not an older one that was carried out.
+    let latest = runs.iter().rev().find(|run| can_be_undone(run)).or(runs.last());
     latest.cloned().ok_or(GdprError::NoRunToUndo)
+}
+
+fn can_be_undone(run: &Run) -> bool {
+    use RunState::{Marked, Marking, Opening, Undoing};
+    matches!(run.state, Opening | Marking | Marked | Undoing)
 }
 
 async fn take_back(gdpr: &Gdpr, run: Run, name: &RequestName) -> Result<(), GdprError> {

@@ -2,10 +2,10 @@
 //!
 //! A body that doesn't parse is described by place, never by content, since it may hold numbers.
 
-use super::rates::{check_refusals, limit_caller, note_refusal, peer_of};
+use super::rates::{check_refusals, limit_caller, limit_verifications, note_refusal, peer_of};
 use super::{ApiError, App, ProblemKind};
 use crate::auth::ticket::{self, TicketPurpose};
-use crate::auth::{AuthError, Identity, MailboxToken};
+use crate::auth::{self, AuthError, Identity, MailboxToken};
 use crate::config::Role;
 use crate::model::{InvalidId, UserId};
 use axum::body::Bytes;
@@ -115,15 +115,21 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        check_refusals(app, &parts.extensions)?;
-        let identity = identify(parts, app, A::TICKETS).await;
-        let identity = identity.inspect_err(|error| {
-            if error.kind() == ProblemKind::Unauthenticated
-                && parts.headers.contains_key(header::AUTHORIZATION)
-            {
+        let by_signature = is_signed(&parts.headers);
+        if by_signature {
+            limit_verifications(app, &parts.extensions)?;
+        } else {
+            check_refusals(app, &parts.extensions)?;
+        }
+        let identity = match identify(parts, app, A::TICKETS).await {
+            Err(error) if is_refusal(&error, &parts.headers) => {
+                // Whoever brought too many wrong ones is told so, whatever it was this time.
+                check_refusals(app, &parts.extensions)?;
                 note_refusal(app, &parts.extensions);
+                return Err(error);
             }
-        })?;
+            other => other?,
+        };
         limit_caller(app, &identity)?;
         if identity.mailbox.is_some() || identity.has_any(&[Role::Telephony]) {
             app.metrics.count_telephone_request();
@@ -135,6 +141,18 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
         let detail = format!("this takes the role {}", roles.join(" or "));
         Err(ApiError::new(ProblemKind::RoleMissing, detail))
     }
+}
+
+/// Whether the credentials carry a signature, which is verified here: nobody is asked, and no password is digested.
+fn is_signed(headers: &HeaderMap) -> bool {
+    authorization(headers).is_some_and(|(scheme, credentials)| {
+        scheme.eq_ignore_ascii_case("bearer")
+            && (MailboxToken::is_one(credentials) || auth::is_signed(credentials))
+    })
+}
+
+fn is_refusal(error: &ApiError, headers: &HeaderMap) -> bool {
+    error.kind() == ProblemKind::Unauthenticated && headers.contains_key(header::AUTHORIZATION)
 }
 
 /// Who is calling, by the Authorization header, or by a ticket where there is none.

@@ -51,6 +51,7 @@ pub use app::{App, Stage};
 pub use document::openapi;
 pub use form::Note;
 pub use problem::{ApiError, ProblemKind};
+pub(crate) use rates::client_of;
 pub use telephony::DepositAnswer;
 
 use axum::Router;

@@ -9,6 +9,7 @@
 use super::{Directory, MailboxError};
 use crate::auth::MailboxToken;
 use crate::context::Context;
+use crate::digests;
 use crate::model::{MailboxId, MailboxSettings, Pin, PinAttempt, PinDigest, Time, check_new_pin};
 use crate::store::documents::Decision;
 use crate::store::{Key, StoreError};
@@ -122,6 +123,6 @@ fn compute(secret: &[u8], pin: &str, like: &PinDigest) -> Result<String, StoreEr
     let argon = Argon2::new_with_secret(secret, Algorithm::Argon2id, Version::V0x13, params);
     let mut made = [0; DIGEST];
     let argon = argon.map_err(|_| undecodable())?;
-    argon.hash_password_into(pin.as_bytes(), &salt, &mut made).map_err(|_| undecodable())?;
+    digests::make(&argon, pin.as_bytes(), &salt, &mut made).map_err(|_| undecodable())?;
     Ok(hex::encode(made))
 }

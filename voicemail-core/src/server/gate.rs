@@ -3,7 +3,8 @@
 
 use super::State;
 use super::protocol::Speaks;
-use crate::config::TenantConfig;
+use crate::config::{LimitsConfig, TenantConfig};
+use crate::http::client_of;
 use axum_server::accept::Accept;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -22,9 +23,27 @@ use tokio::time::{Sleep, sleep};
 /// How long a client may take nothing of an answer that it was sent.
 const UNREAD: Duration = Duration::from_secs(60);
 
+/// Longest time until the first request on the port for health and metrics: a probe asks at once.
+const FIRST_PROBE: Duration = Duration::from_secs(5);
+/// Connections of one address there: whoever scrapes or probes needs few.
+const MOST_PROBES: u32 = 128;
+/// Places there that only addresses may take which have few already, so that a probe always finds one.
+const KEPT: u32 = 256;
+const FEW: u32 = 4;
+
+/// What a port is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    /// The API.
+    Api,
+    /// Health and metrics, which answer whoever runs the tenant, whatever others do.
+    Health,
+}
+
 /// Counts the connections of one port.
 #[derive(Clone)]
 pub(super) struct Gate {
+    port: Port,
     config: watch::Receiver<Arc<TenantConfig>>,
     open: Arc<Mutex<Open>>,
 }
@@ -36,23 +55,22 @@ struct Open {
 }
 
 impl Gate {
-    pub(super) fn new(state: &State) -> Self {
-        Self { config: state.config.subscribe(), open: Arc::default() }
+    pub(super) fn new(state: &State, port: Port) -> Self {
+        Self { port, config: state.config.subscribe(), open: Arc::default() }
     }
 
     /// How long a client may take to send a header.
     pub(super) fn header_time(&self) -> Duration {
-        self.config.borrow().limits.header_time
+        let time = self.config.borrow().limits.header_time;
+        if self.port == Port::Health { time.min(FIRST_PROBE) } else { time }
     }
 
-    fn enter(&self, peer: IpAddr) -> io::Result<Place> {
-        let (most, most_of_one) = {
-            let limits = &self.config.borrow().limits;
-            let shared = limits.shared_addresses.contains(&peer);
-            (limits.connections, if shared { limits.connections } else { limits.connections_per_address })
-        };
+    fn enter(&self, address: IpAddr) -> io::Result<Place> {
+        let peer = client_of(address);
+        let limits = self.config.borrow().limits.clone();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.all >= most || open.by_address.get(&peer).is_some_and(|own| *own >= most_of_one) {
+        let own = open.by_address.get(&peer).copied().unwrap_or_default();
+        if !admits(self.port, &limits, limits.is_shared(address), own, open.all) {
             return Err(io::Error::other("too many connections"));
         }
         open.all += 1;
@@ -69,6 +87,19 @@ impl Gate {
         });
         if left == Some(0) {
             open.by_address.remove(&peer);
+        }
+    }
+}
+
+/// Pure: whether a client that has `own` connections may open another beside the `all` that there are.
+fn admits(port: Port, limits: &LimitsConfig, shared: bool, own: u32, all: u32) -> bool {
+    let most_of_one = if shared { limits.connections } else { limits.connections_per_address };
+    match port {
+        Port::Api => all < limits.connections && own < most_of_one,
+        // Not less than what is kept: a small limit of the API's says nothing of probes.
+        Port::Health => {
+            let most = limits.connections.max(KEPT * 2);
+            own < MOST_PROBES && all < if own < FEW { most } else { most - KEPT }
         }
     }
 }
@@ -111,7 +142,7 @@ where
     type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let place = stream.peer_addr().and_then(|peer| self.gate.enter(peer.ip().to_canonical()));
+        let place = stream.peer_addr().and_then(|peer| self.gate.enter(peer.ip()));
         let inner = self.inner.clone();
         async move {
             let place = place?;
@@ -194,5 +225,27 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         let this = self.get_mut();
         let shut = Pin::new(&mut this.inner).poll_shutdown(context);
         this.watch(context, shut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_holds_many_connections_of_the_health_port_keeps_no_probe_out() {
+        let limits = LimitsConfig::default();
+        let admits = |own, all| admits(Port::Health, &limits, false, own, all);
+        assert!(!admits(MOST_PROBES, MOST_PROBES), "one address alone");
+        assert!(!admits(FEW, limits.connections - KEPT), "and many together");
+        assert!(admits(0, limits.connections - 1), "a probe finds a place");
+    }
+
+    #[test]
+    fn the_ports_do_not_share_their_places_and_shared_addresses_have_all_of_the_apis() {
+        let limits = LimitsConfig { connections: 16, connections_per_address: 4, ..LimitsConfig::default() };
+        assert!(!admits(Port::Api, &limits, false, 4, 4) && admits(Port::Api, &limits, true, 4, 4));
+        assert!(!admits(Port::Api, &limits, true, 4, 16));
+        assert!(admits(Port::Health, &limits, false, 4, 16));
     }
 }

@@ -28,7 +28,7 @@ use crate::config::TenantConfig;
 use crate::core::Core;
 use crate::http::{App, Stage, router};
 use crate::telemetry::Metrics;
-use gate::Gate;
+use gate::{Gate, Port};
 use listen::Listener;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -152,7 +152,9 @@ impl Server {
         tracing::info!(api = %api.address, metrics = %metrics.address, "listening");
         let notice = if api.address.ip().is_loopback() { Duration::ZERO } else { NOTICE };
         let (api_handle, metrics_handle) = (api.handle.clone(), metrics.handle.clone());
-        let health = tokio::spawn(metrics.serve_plain(health::router(state.app.clone()), Gate::new(&state)));
+        let health = tokio::spawn(
+            metrics.serve_plain(health::router(state.app.clone()), Gate::new(&state, Port::Health)),
+        );
         let work = tokio::spawn(work(state.clone(), api, stop.clone()));
         let following = tokio::spawn(reload::follow(state.clone()));
         stop.cancelled().await;
@@ -180,7 +182,7 @@ fn report(what: &'static str, ended: bool) {
 /// Brings the API port and the store up, sweeps until told to stop, and waits for the port's last request.
 async fn work(state: State, api: Listener, stop: CancellationToken) {
     let Some(certificate) = opening::until(&stop, tls::load(&state)).await else { return };
-    let (routes, gate) = (router(state.app.clone()), Gate::new(&state));
+    let (routes, gate) = (router(state.app.clone()), Gate::new(&state, Port::Api));
     let (following, serving) = match certificate {
         Some((rustls, seen)) => {
             let following = tokio::spawn(tls::follow(state.clone(), rustls.clone(), seen));

@@ -124,3 +124,20 @@ async fn two_runs_about_one_person_show_two_digests() {
     let receipt = site.core.gdpr.receipt(&"c".parse().unwrap(), Operation::ExportMe, 1).await.unwrap();
     assert!(receipt.receipt.contains(&digest(&first)), "the receipt says whom it is about");
 }
+
+#[tokio::test]
+async fn a_repeated_undo_means_the_run_that_it_took_back() {
+    let site = Site::in_memory().await;
+    site.deposit("1001", CALLER).await;
+    site.purge("c", CALLER).await;
+    let second = site.core.gdpr.forget(body("c", Some(CALLER), 3_600)).await.unwrap().run;
+    for _ in 0..2 {
+        let undone = site.core.gdpr.undo(body("c", None, 0)).await.unwrap().run;
+        assert_eq!((undone.id, undone.state), (second.id.clone(), RunState::Undone));
+    }
+    let third = site.core.gdpr.forget(body("c", Some(CALLER), 0)).await.unwrap().run;
+    site.sweep_after(1).await;
+    let late = site.core.gdpr.undo(body("c", None, 0)).await;
+    assert!(matches!(late, Err(GdprError::TooLateToUndo)));
+    assert_eq!(run(&site, "c").await.id, third.id);
+}

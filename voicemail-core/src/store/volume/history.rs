@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Families that hold objects alone.
-const OBJECTS: [&str; 8] = ["au", "audit", "ca", "due", "greeting", "probe", "quarantine", "tmp"];
+const OBJECTS: [&str; 9] = ["au", "audit", "ca", "deposit", "due", "greeting", "probe", "quarantine", "tmp"];
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long one tidying walks.
 const SLICE: Duration = Duration::from_millis(200);
