@@ -17,6 +17,10 @@ pub trait Surroundings: Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// Fills a buffer with random bytes.
     fn fill_random(&self, buffer: &mut [u8]);
+    /// Whether the wall clock may be wrong, so that a jump of it needs a witness. A test's clock is what the test says.
+    fn may_jump(&self) -> bool {
+        false
+    }
 }
 
 /// The clock and randomness in use.
@@ -42,6 +46,11 @@ impl World {
     /// Time since some fixed moment of this process; never goes back.
     pub fn monotonic(&self) -> Duration {
         self.0.monotonic()
+    }
+
+    /// Whether the wall clock may be wrong.
+    pub fn may_jump(&self) -> bool {
+        self.0.may_jump()
     }
 
     /// Waits.
@@ -74,6 +83,10 @@ struct Real {
 }
 
 impl Surroundings for Real {
+    fn may_jump(&self) -> bool {
+        true
+    }
+
     fn now(&self) -> Time {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -4,6 +4,7 @@
 
 use crate::audit::{Audit, Pending, Recent};
 use crate::clock::World;
+use crate::clock_trust::{self, ClockTrust, PATIENCE};
 use crate::config::TenantConfig;
 use crate::gdpr::Writes;
 use crate::mailbox::{AccessCache, Indexes};
@@ -14,7 +15,7 @@ use crate::store::documents::Documents;
 use crate::store::read_only::ReadOnlyStore;
 use crate::store::{Key, Store, StoreError};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
@@ -22,6 +23,8 @@ use tokio::sync::{Notify, Semaphore};
 const MAX_SKEW: Duration = Duration::from_secs(5);
 /// How long a comparison of clocks holds.
 const GUARD_LIFE: Duration = Duration::from_secs(10);
+/// Least time between two questions to others about the time.
+const WITNESS_PAUSE: Duration = Duration::from_secs(30);
 /// Retention days remembered as made; forgotten all at once when more.
 const MOST_RETAINED: usize = 100_000;
 
@@ -43,6 +46,8 @@ struct Inner {
     identity: RwLock<Arc<Identity>>,
     config: RwLock<Arc<TenantConfig>>,
     guarded: Mutex<Option<Duration>>,
+    trust: Mutex<ClockTrust>,
+    asked: Mutex<Option<Duration>>,
     sights: Sights,
     access: AccessCache,
     expected: Mutex<Option<Time>>,
@@ -85,6 +90,15 @@ pub enum GuardError {
         /// How far.
         seconds: u64,
     },
+    /// Ours jumped, and no other machine's clock has agreed yet.
+    #[error(
+        "this machine's clock is {seconds} s from where it was expected, and no other machine's clock agrees: nothing is \
+         destroyed until one does, or until it has been so for an hour; see that the clock is synchronised"
+    )]
+    Unconfirmed {
+        /// How far.
+        seconds: u64,
+    },
     /// The store's clock can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -113,6 +127,8 @@ impl Context {
             identity: RwLock::new(Arc::new(identity)),
             config: RwLock::new(Arc::new(config)),
             guarded: Mutex::default(),
+            trust: Mutex::default(),
+            asked: Mutex::default(),
             sights: Sights::default(),
             access: AccessCache::default(),
             expected: Mutex::default(),
@@ -365,6 +381,64 @@ impl Context {
         }
         *self.0.guarded.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
         Ok(())
+    }
+
+    /// Holds the wall clock against the newest time that a core of this tenant wrote down.
+    pub(crate) fn begin_trust(&self, known: Option<Time>) {
+        let world = self.world();
+        *self.trust() = ClockTrust::begin(known, world.now(), world.monotonic());
+    }
+
+    /// The guard of steps that destroy data by the clock: beside the store's clock the wall clock must have gone on as
+    /// it was expected to, or another machine's clock must agree with it.
+    pub(crate) async fn guard_destruction(&self) -> Result<(), GuardError> {
+        self.guard_clock().await?;
+        let world = self.world();
+        if !world.may_jump() {
+            return Ok(());
+        }
+        let Some(doubt) = self.trust().judge(world.now(), world.monotonic()) else { return Ok(()) };
+        let waited = world.monotonic().saturating_sub(doubt.since);
+        // An object store's clock, which has just agreed, is another machine's.
+        if self.store().is_metered() || self.a_witness_agrees().await {
+            tracing::info!(
+                seconds = doubt.by.as_secs(),
+                "the clock jumped, and another machine's clock agrees"
+            );
+        } else if waited >= PATIENCE {
+            tracing::error!(
+                seconds = doubt.by.as_secs(),
+                "the clock jumped, and nobody could be asked for an hour: it is taken for right"
+            );
+        } else {
+            return Err(GuardError::Unconfirmed { seconds: doubt.by.as_secs() });
+        }
+        self.trust().confirm(world.now(), world.monotonic());
+        Ok(())
+    }
+
+    /// Whether the wall clock is where it was expected to be, or somebody has agreed with it.
+    pub(crate) fn trusts_clock(&self) -> bool {
+        let world = self.world();
+        !world.may_jump() || self.trust().judge(world.now(), world.monotonic()).is_none()
+    }
+
+    /// Asks the API server and the tokens' issuers what time it is, at most every half minute.
+    async fn a_witness_agrees(&self) -> bool {
+        let monotonic = self.world().monotonic();
+        {
+            let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            if asked.is_some_and(|at| monotonic.saturating_sub(at) < WITNESS_PAUSE) {
+                return false;
+            }
+            *asked = Some(monotonic);
+        }
+        let said = crate::auth::ask_time(&self.config().auth).await;
+        said.into_iter().any(|theirs| clock_trust::agrees(self.world().now(), theirs))
+    }
+
+    fn trust(&self) -> MutexGuard<'_, ClockTrust> {
+        self.0.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn last_guarded(&self) -> Option<Duration> {

@@ -6,6 +6,7 @@
 
 use crate::auth::{AuthError, Identity as Caller, MailboxToken};
 use crate::clock::World;
+use crate::clock_trust::ClockTrust;
 use crate::config::{RegionConfig, StorageConfig, TenantConfig};
 use crate::context::{Context, GuardError, Identity};
 use crate::gdpr::{Gdpr, ReceiptKey, await_restore, check_restore};
@@ -228,10 +229,14 @@ impl Core {
         let tenant = open_master(&store, config, &keys.tenant, &world).await?;
         // Reads the number plans now rather than with the first deposit.
         tenant.rule_sets.iter().for_each(crate::model::RuleSet::prepare);
+        let known = tenant.newest_heartbeat();
         let identity = Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets };
         let context = Context::new(config.clone(), identity, keys.tenant, store, regions, world);
+        context.begin_trust(known);
         match context.guard_clock().await {
-            Err(GuardError::Skew { seconds }) => return Err(OpenError::ClockSkew { seconds }),
+            Err(GuardError::Skew { seconds } | GuardError::Unconfirmed { seconds }) => {
+                return Err(OpenError::ClockSkew { seconds });
+            }
             // A volume that is read-only can't tell the time; what is stored is served.
             Err(GuardError::Store(error)) if error.is_hindrance() => {}
             Err(GuardError::Store(error)) => return Err(error.into()),
@@ -271,7 +276,9 @@ impl Core {
             ..Readiness::not(reason, message)
         };
         match self.context.guard_clock().await {
-            Err(error @ GuardError::Skew { .. }) => not("ClockSkew", error.to_string()),
+            Err(error @ (GuardError::Skew { .. } | GuardError::Unconfirmed { .. })) => {
+                not("ClockSkew", error.to_string())
+            }
             Err(GuardError::Store(error)) => match Hindrance::of(&error) {
                 Some(hindrance) => self.serving(Some(hindrance)),
                 None => not(OpenError::from(error.clone()).reason(), error.to_string()),
@@ -338,7 +345,9 @@ impl Core {
 
     async fn renew_registration(&self) -> Result<(), OpenError> {
         let config = self.context.config();
-        let tenant = register(self.context.documents(), &config, self.context.key()).await?;
+        let tenant =
+            register(self.context.documents(), &config, self.context.key(), self.context.trusts_clock())
+                .await?;
         self.context.set_identity(tenant);
         Ok(())
     }
@@ -482,19 +491,23 @@ async fn claim(
     };
     let found = documents.update(&Key::tenant(), make).await?;
     found.check(&opening(config, key))?;
-    register(documents, config, key).await
+    let trusted = !world.may_jump() || !ClockTrust::doubts_start(found.newest_heartbeat(), world.now());
+    register(documents, config, key, trusted).await
 }
 
+/// A time that is doubted isn't written down: the next start would take it for right.
 async fn register(
     documents: &Documents,
     config: &TenantConfig,
     key: &TenantKey,
+    trusted: bool,
 ) -> Result<TenantDocument, OpenError> {
     let register = |found: Option<TenantDocument>, now| {
         let mut tenant = found.unwrap_or_default();
         match tenant.check(&opening(config, key)) {
             Ok(()) => {
-                tenant.register(&opening(config, key), now);
+                let known = tenant.newest_heartbeat().filter(|_| !trusted);
+                tenant.register(&opening(config, key), known.unwrap_or(now));
                 // Whoever registers has probed the master, at its start at the latest.
                 tenant.note_probed(&master_place(config), RELEASE, now);
                 Decision::Write(tenant.clone(), Ok(tenant))

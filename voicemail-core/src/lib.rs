@@ -23,6 +23,8 @@ mod broken;
 #[cfg(feature = "server")]
 pub mod clock;
 #[cfg(feature = "server")]
+mod clock_trust;
+#[cfg(feature = "server")]
 pub mod context;
 #[cfg(feature = "server")]
 pub mod core;

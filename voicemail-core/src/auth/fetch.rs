@@ -1,6 +1,7 @@
 //! Fetches discovery documents and key sets: small, quickly, over a connection that can be trusted.
 
 use super::AuthSetupError;
+use crate::model::Time;
 use crate::telemetry::{Outgoing, TRACEPARENT};
 use futures::StreamExt;
 use reqwest::{Certificate, Client, Url, header, redirect};
@@ -44,6 +45,16 @@ impl Fetcher {
         let response = response.error_for_status().map_err(describe)?;
         let bytes = read_limited(response).await?;
         serde_json::from_slice(&bytes).map_err(|_| format!("{url} doesn't answer JSON"))
+    }
+
+    /// The `Date` of a server's answer, whatever it answers. `None` for files, and without an answer.
+    pub(super) async fn time(&self, url: &Url) -> Option<Time> {
+        if url.scheme() == "file" {
+            return None;
+        }
+        let answer = self.client().await.ok()?.head(url.clone()).send().await.ok()?;
+        let date = answer.headers().get(header::DATE)?.to_str().ok()?;
+        Time::from_http_date(date)
     }
 
     async fn download(&self, url: &Url) -> Result<Vec<u8>, String> {

@@ -5,6 +5,7 @@ use super::token::{Claims, Terms, Token};
 use super::{AuthError, AuthSetupError};
 use crate::clock::World;
 use crate::config::{IssuerConfig, KubernetesIssuer};
+use crate::model::Time;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::Url;
@@ -114,6 +115,12 @@ impl Origin {
         let document = self.fetcher.json(&keys).await?;
         let list = document.get("keys").and_then(Value::as_array).ok_or("the key set has no keys")?;
         Ok(KeySet { issuer, keys: list.iter().filter_map(Key::read).collect(), fetched: now })
+    }
+
+    /// What time its server says that it is.
+    pub(super) async fn time(&self) -> Option<Time> {
+        let url = self.keys.as_ref().or(self.discovery.as_ref())?;
+        self.fetcher.time(url).await
     }
 
     fn check_issuer(&self, document: &Value, expected: Option<&str>) -> Result<String, String> {

@@ -169,6 +169,18 @@ async fn by_cluster(
     claims::identity_of_account(&claims, cluster)
 }
 
+/// What time the machines say that keys are fetched from: the API server, and issuers that aren't files. Whoever doesn't
+/// answer says nothing.
+pub(crate) async fn ask_time(config: &AuthConfig) -> Vec<Time> {
+    let cluster = config.kubernetes.iter().map(Origin::of_cluster);
+    let issuers = config.issuers.iter().map(Origin::of_issuer);
+    let mut said = Vec::new();
+    for origin in cluster.chain(issuers).flatten() {
+        said.extend(origin.time().await);
+    }
+    said
+}
+
 /// Whether a bearer token is a signed one (a JWT), which is verified without asking anybody.
 pub(crate) fn is_signed(bearer: &str) -> bool {
     Token::is_signed(bearer)

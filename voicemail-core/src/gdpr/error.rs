@@ -147,7 +147,7 @@ impl GdprError {
 impl From<GuardError> for GdprError {
     fn from(error: GuardError) -> Self {
         match error {
-            GuardError::Skew { .. } => Self::ClockSkew,
+            GuardError::Skew { .. } | GuardError::Unconfirmed { .. } => Self::ClockSkew,
             GuardError::Store(error) => Self::Store(error),
         }
     }

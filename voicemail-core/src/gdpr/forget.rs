@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// When a started run is looked at again: resumed, or marked once more.
-const RESUME_AFTER: Duration = Duration::from_secs(60);
+pub(super) const RESUME_AFTER: Duration = Duration::from_secs(60);
 pub(super) const LONGEST_WINDOW: Duration = Duration::from_secs(30 * 86_400);
 
 pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, GdprError> {

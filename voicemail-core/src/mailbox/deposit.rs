@@ -168,7 +168,7 @@ impl Mailboxes {
     async fn guard_clock(&self) -> Result<(), MailboxError> {
         match self.context.guard_clock().await {
             Ok(()) => Ok(()),
-            Err(GuardError::Skew { .. }) => Err(MailboxError::ClockSkew),
+            Err(GuardError::Skew { .. } | GuardError::Unconfirmed { .. }) => Err(MailboxError::ClockSkew),
             Err(GuardError::Store(error)) => Err(error.into()),
         }
     }

@@ -151,7 +151,7 @@ impl Directory {
 async fn guard_clock(context: &Context) -> Result<(), MailboxError> {
     match context.guard_clock().await {
         Ok(()) => Ok(()),
-        Err(GuardError::Skew { .. }) => Err(MailboxError::ClockSkew),
+        Err(GuardError::Skew { .. } | GuardError::Unconfirmed { .. }) => Err(MailboxError::ClockSkew),
         Err(GuardError::Store(error)) => Err(error.into()),
     }
 }

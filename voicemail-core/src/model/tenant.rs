@@ -162,6 +162,11 @@ impl TenantDocument {
         Ok(())
     }
 
+    /// The newest time that a core of any cluster wrote down.
+    pub fn newest_heartbeat(&self) -> Option<Time> {
+        self.clusters.values().map(|cluster| cluster.heartbeat).max()
+    }
+
     /// Registers the cluster, its new regions and the rule set that it writes by; true if the document changed.
     pub fn register(&mut self, opening: &Opening<'_>, now: Time) -> bool {
         let known = self.regions.clone();

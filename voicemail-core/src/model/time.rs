@@ -75,6 +75,11 @@ impl Time {
         Some(Self(parsed.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond()))
     }
 
+    /// An IMF-fixdate of RFC 9110, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        Some(Self(jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_millisecond()))
+    }
+
     /// The hour as `yyyymmddHH`, as audio is filed.
     pub fn hour(self) -> String {
         self.format("%Y%m%d%H")

@@ -40,9 +40,11 @@ fn restore(play: &mut Play, (snapshot, known): &Backup) -> Result<u64, String> {
     let (promised, waiting) = (play.ledger.borrow().clone(), waiting(play));
     play.tenant.restore(snapshot);
     *play.ledger.borrow_mut() = known.clone();
+    let asked = promised.cases.clone();
     keep_holds(play, known, promised);
     play.renew_common();
     let replayed = replay(play, &outside)?;
+    keep_cases(play, asked);
     match waiting.iter().find(|case| play.tenant.run(case).is_none()) {
         Some(case) => Err(format!("{case} waited for its erasure and is lost")),
         None => Ok(replayed),
@@ -55,6 +57,16 @@ fn waiting(play: &Play) -> Vec<String> {
     let promised =
         |case: &&String| play.tenant.run(case).is_some_and(|run| run.promised.is_some() && !run.has_ended());
     ledger.cases.keys().filter(promised).cloned().collect()
+}
+
+/// Requests that came after the backup and are there again, carried out or waiting, are somebody's wish as before.
+fn keep_cases(play: &Play, asked: BTreeMap<String, (String, bool)>) {
+    let there = asked.into_iter().filter(|(case, _)| play.tenant.run(case).is_some());
+    let mut ledger = play.ledger.borrow_mut();
+    for (case, (caller, _)) in there {
+        // Whether its marking was reported since isn't known any more.
+        ledger.cases.entry(case).or_insert((caller, false));
+    }
 }
 
 /// Legal holds aren't lost with the store: those on messages of the backup hold again, and ended ones don't.

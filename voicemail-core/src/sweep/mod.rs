@@ -141,10 +141,10 @@ impl Sweeper {
         let mut swept = Swept::default();
         self.look_up_facts(&mut swept).await;
         // All that a sweep does by the clock destroys or hides: it stops while the clock can't be trusted.
-        match self.context.guard_clock().await {
+        match self.context.guard_destruction().await {
             Ok(()) => {}
             Err(GuardError::Store(error)) => return Err(error),
-            Err(error @ GuardError::Skew { .. }) => {
+            Err(error @ (GuardError::Skew { .. } | GuardError::Unconfirmed { .. })) => {
                 tracing::error!(%error, "nothing is swept until the clocks agree again");
                 swept.failed += 1;
                 return Ok(swept);

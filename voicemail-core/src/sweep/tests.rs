@@ -94,3 +94,47 @@ async fn a_case_id_with_dots_is_found_by_its_due_item() {
     assert_eq!(site.core.gdpr.measure().phases.values().sum::<u64>(), 1);
     assert!(site.now() > Time(0));
 }
+
+/// Beyond every retention.
+const AHEAD: i64 = 400 * 86_400_000;
+
+#[tokio::test]
+async fn a_machine_whose_clock_jumps_ahead_destroys_nothing_before_somebody_agrees() {
+    let site = Site::in_memory().await;
+    site.jump(0);
+    let kept = site.deposit("1001", OTHER_CALLER).await;
+    site.deposit("1001", CALLER).await;
+    site.core.gdpr.forget(body("c", Some(CALLER), 86_400)).await.unwrap();
+    let mut sweeper = sweeper(&site);
+    assert_eq!(sweeper.pass().await.unwrap().failed, 0);
+    // The store's files have the same kernel's times: the two agree.
+    site.jump(AHEAD);
+    for _ in 0..3 {
+        site.pass_time(Duration::from_secs(600));
+        assert_eq!(sweeper.pass().await.unwrap().failed, 1, "and that is told");
+        assert!(site.index("1001").await.entries.contains_key(&kept));
+    }
+    site.jump(0);
+    assert_eq!(sweeper.pass().await.unwrap().failed, 0, "it is right again");
+    assert_eq!(state(&site).await, RunState::Marked);
+    assert_eq!(site.core.gdpr.undo(body("c", None, 0)).await.unwrap().run.state, RunState::Undone);
+}
+
+#[tokio::test]
+async fn a_start_with_a_clock_that_is_ahead_is_doubted_again_after_each_start_and_for_an_hour() {
+    let site = Site::in_memory().await;
+    site.deposit("1001", CALLER).await;
+    site.core.gdpr.forget(body("c", Some(CALLER), 86_400)).await.unwrap();
+    site.jump(AHEAD);
+    for _ in 0..3 {
+        let core = site.replica().await;
+        let mut sweeper = Sweeper::new(core.context.clone(), core.gdpr.clone());
+        assert_eq!(sweeper.pass().await.unwrap().failed, 1);
+        assert_eq!(state(&site).await, RunState::Marked, "a start took its own time for right");
+    }
+    let core = site.replica().await;
+    site.pass_time(Duration::from_secs(3_601));
+    let mut sweeper = Sweeper::new(core.context.clone(), core.gdpr.clone());
+    assert_eq!(sweeper.pass().await.unwrap().failed, 0, "nobody could be asked for an hour");
+    assert_eq!(state(&site).await, RunState::Purged);
+}

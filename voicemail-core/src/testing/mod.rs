@@ -23,8 +23,8 @@ use clocked::Clocked;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 pub(crate) use switched::{Broken, Switch, Switched};
 
@@ -36,6 +36,8 @@ pub(crate) const OTHER_CALLER: &str = "+442079460002";
 /// A clock that stands until it is moved, and a count in place of randomness.
 pub(crate) struct Clock {
     now: AtomicI64,
+    /// How far the wall clock, and the files' with it, is off; none: it can't be.
+    jumped: Mutex<Option<i64>>,
     drawn: AtomicU64,
 }
 
@@ -43,11 +45,16 @@ struct Hands(Arc<Clock>);
 
 impl Surroundings for Hands {
     fn now(&self) -> Time {
-        Time(self.0.now.load(Ordering::SeqCst))
+        let jumped = self.0.jumped.lock().unwrap().unwrap_or_default();
+        Time(self.0.now.load(Ordering::SeqCst) + jumped)
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.now().0).unwrap())
+        Duration::from_millis(u64::try_from(self.0.now.load(Ordering::SeqCst)).unwrap())
+    }
+
+    fn may_jump(&self) -> bool {
+        self.0.jumped.lock().unwrap().is_some()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
@@ -126,8 +133,11 @@ impl Site {
     }
 
     async fn open_over(now: Time, make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
-        let clock =
-            Arc::new(Clock { now: AtomicI64::new(now.0), drawn: AtomicU64::new(now.0.unsigned_abs()) });
+        let clock = Arc::new(Clock {
+            now: AtomicI64::new(now.0),
+            jumped: Mutex::default(),
+            drawn: AtomicU64::new(now.0.unsigned_abs()),
+        });
         let world = World::new(Hands(Arc::clone(&clock)));
         let store = make(world.clone());
         let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
@@ -146,6 +156,11 @@ impl Site {
 
     pub(crate) fn pass_time(&self, duration: Duration) {
         self.clock.now.fetch_add(i64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// From now on the wall clock is a machine's, and wrong by so much.
+    pub(crate) fn jump(&self, ms: i64) {
+        *self.clock.jumped.lock().unwrap() = Some(ms);
     }
 
     pub(crate) fn clock_to(&self, time: Time) {

@@ -5,8 +5,9 @@ use crate::broken::Broken;
 use crate::gdpr::GdprError;
 use crate::gdpr_api::RunState;
 use crate::model::{MessageChange, MessageState, Run};
-use crate::simulation::tenant::mailbox;
+use crate::simulation::tenant::{body, mailbox};
 use crate::store::Key;
+use futures::FutureExt;
 
 /// Calls that admit a deposit, so that it is received before what comes next.
 const ADMITTED: usize = 3;
@@ -235,4 +236,23 @@ fn an_undo_brings_state_order_and_clocks_back() {
         let pause = new.expires.since(old.expires).as_secs();
         assert!((HOUR - 5..HOUR + 5).contains(&pause), "the clock stood still for {pause} s");
     }
+}
+
+#[test]
+fn an_undo_of_a_request_whose_maker_died_may_die_anywhere_too() {
+    let played = at_every_step(|case, calls| {
+        case.deposit(A);
+        let mut forgetting = case.forgetting("c1", A, 600);
+        while case.tenant.run("c1").is_none() {
+            assert!(case.advance(&mut forgetting, 1).is_none(), "it ends without a run");
+        }
+        drop(forgetting);
+        let replica = case.tenant.replica(0);
+        let mut undoing = async move { replica.gdpr.undo(body("c1", None, 0)).await.is_ok() }.boxed_local();
+        let ended = case.advance(&mut undoing, calls).is_some();
+        drop(undoing);
+        case.rest()?;
+        Ok(ended)
+    });
+    assert_eq!(played, Ok(()));
 }

@@ -58,7 +58,7 @@ impl Observed {
         let name = response.headers().get(http::header::SERVER).and_then(|value| value.to_str().ok());
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = name.map(str::to_owned);
         let header = response.headers().get(http::header::DATE).and_then(|value| value.to_str().ok());
-        let Some(date) = header.and_then(read_date) else { return };
+        let Some(date) = header.and_then(Time::from_http_date) else { return };
         // The header has whole seconds: the middle of that second is the best guess.
         let now = (date.plus(Duration::from_millis(500)), self.world.monotonic());
         *self.date.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
@@ -69,12 +69,6 @@ impl fmt::Debug for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observed").field("requests", &self.requests()).finish_non_exhaustive()
     }
-}
-
-/// An IMF-fixdate of RFC 9110, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn read_date(text: &str) -> Option<Time> {
-    let parsed = jiff::fmt::rfc2822::parse(text).ok()?;
-    Some(Time(parsed.timestamp().as_millisecond()))
 }
 
 /// Makes clients that are watched.
@@ -117,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_date_header_is_read() {
-        assert_eq!(read_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Time(784_111_777_000)));
-        assert_eq!(read_date("yesterday"), None);
+        assert_eq!(Time::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Time(784_111_777_000)));
+        assert_eq!(Time::from_http_date("yesterday"), None);
     }
 }
