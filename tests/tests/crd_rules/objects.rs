@@ -99,7 +99,7 @@ pub(crate) fn full_tenant() -> Value {
             "resources": {"requests": amounts, "limits": amounts, "uploadBufferMiB": 64},
             "classesOfService": [{"name": "standard", "maxMessages": 10, "maxSeconds": 180,
                                   "minSeconds": 2, "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24}],
-            "numbers": {"defaultRegion": "GB", "callerTag": "E164",
+            "numbers": {"defaultRegion": "GB", "callerTag": "E164", "withheld": ["nobody"],
                         "prefixes": [{"prefix": "9", "replaceWith": "+44", "digits": 12}]},
             "auth": {
                 "issuers": [{"issuer": "https://id.example", "audience": "voice", "jwksUri": "https://id.example/k",
@@ -121,7 +121,7 @@ pub(crate) fn full_tenant() -> Value {
             "reception": {"optOut": "+442079460100", "language": "en-GB", "timeZone": "Europe/London"},
             "browser": {"origins": ["https://desk.example"]},
             "limits": {"connections": 4096, "connectionsPerAddress": 100, "requestsPerAddress": 1000,
-                       "requestsPerCaller": 500, "refusalsPerAddress": 60, "sharedAddresses": ["10.0.0.1"]},
+                       "requestsPerCaller": 500, "refusalsPerAddress": 60, "sharedAddresses": ["10.0.0.1", "10.1.0.0/16"]},
             "audit": {"retention": "180d"},
             "gdpr": {"undoWindow": "24h", "exportLifetime": "7d", "backupRetention": "35d",
                      "approval": {"required": "large", "largeMatches": 100}, "regionDown": "markAndRetry"},
@@ -157,6 +157,7 @@ pub(crate) fn full_request() -> Value {
             {"name": "eu", "master": true, "matched": 3, "erased": 0, "blocked": false, "attempts": 0,
              "lastError": "RegionDown"}],
             "phase": "Marked", "conditions": [condition()], "run": "r", "matched": 3,
+                   "subjectDigest": "0123456789abcdef", "consumersUid": "u",
                    "dueAt": "2026-02-01T00:00:00Z"},
     })
 }
