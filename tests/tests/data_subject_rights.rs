@@ -235,6 +235,8 @@ async fn check_no_personal_data(scene: &Scene, audit: &[String]) {
     texts.push(("metrics", metrics(scene).await));
     for (place, text) in texts {
         assert!(text.len() > 200, "{place} is all but empty: {text}");
+        // The name of a condition is nobody's.
+        let text = text.replace("SubjectVerified", "").replace("SubjectNotVerified", "");
         let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect();
         for secret in ["1632960001", "1632960777", "Jane", "Subject"] {
             assert!(!digits.contains(secret), "{place} holds {secret}");

@@ -52,7 +52,9 @@ impl Scene {
             .with_number(CALLER, "44")
             .with_caller_hash(hash.as_str())
             .with_audio(&recording(1)[44..]);
-        let scene = Self { process, token: setup.token(), client: Client::new(), traces };
+        // A scan takes longer than the service keeps an idle connection.
+        let client = Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let scene = Self { process, token: setup.token(), client, traces };
         for mailbox in ["1001", "1002"] {
             scene.call(Method::PUT, &format!("mailboxes/{mailbox}"), Some(json!({}))).await;
         }

@@ -188,7 +188,7 @@ async fn the_sender_of_a_large_body_that_is_refused_sees_why() {
     };
     for _ in 0..5 {
         assert_eq!(send(&setup.token(), "audio").await, StatusCode::NOT_FOUND);
-        assert_eq!(send(&setup.token(), "caller").await, StatusCode::BAD_REQUEST);
+        assert_eq!(send(&setup.token(), "caller").await, StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(send("x.y.z", "audio").await, StatusCode::UNAUTHORIZED);
     }
     process.stop();

@@ -67,11 +67,13 @@ async fn manifests_for_argo_cd_and_cert_manager_are_accepted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_storage_class_of_nfs_is_accepted_and_mounts_as_a_core_demands() {
-    let foreign = Foreign::declare().await;
-    foreign.apply("nfs-storage-class.yaml", "voice");
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    let path = workspace_path("examples/nfs-storage-class.yaml");
+    cluster.run_kubectl(&["apply", "--validate=strict", "-f", path.to_str().unwrap()]).unwrap();
     let options = documents("nfs-storage-class.yaml")[0]["mountOptions"].clone();
     assert!(options.as_array().unwrap().contains(&Value::from("lookupcache=none")), "{options}");
-    foreign.cluster.run_kubectl(&["delete", "storageclass", "voice-voicemail-nfs"]).unwrap();
+    cluster.run_kubectl(&["delete", "storageclass", "voice-voicemail-nfs"]).unwrap();
 }
 
 #[test]

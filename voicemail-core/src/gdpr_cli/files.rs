@@ -35,7 +35,7 @@ fn restrict(file: &File, path: &Path) -> Result<(), Failure> {
 }
 
 const PRIVATE: u32 = 0o600;
-/// Names the run whose recordings stand in the folder.
+/// Names the run whose recordings stand in the folder, and a digest of whom it is about.
 const RUN_FILE: &str = "run.txt";
 
 /// The output folder, and its log.
@@ -70,17 +70,19 @@ impl Output {
         }
     }
 
-    /// Takes the folder for the recordings of a run. One that holds another run's would hand one person's out with the
-    /// other's.
-    pub(super) fn claim(&self, run: &str) -> Result<(), Failure> {
+    /// Takes the folder for the recordings of a run. One that holds another person's would hand these out with the
+    /// other's; a newer export about the same people takes the place of the one before.
+    pub(super) fn claim(&self, run: &str, people: &str) -> Result<(), Failure> {
         let other = match self.owner()? {
-            Some(owner) if owner == run => return Ok(()),
-            Some(owner) => format!("the recordings of run {owner}"),
-            None if self.holds_recordings()? => "recordings of a run that it doesn't name".to_owned(),
-            None => {
-                let path = self.folder.join(RUN_FILE);
-                return writeln!(create(&path)?, "{run}").map_err(fault(&path));
+            Some((owner, known)) if owner == run || known.as_deref() == Some(people) => {
+                if owner != run {
+                    self.remove_recordings()?;
+                }
+                return self.sign(run, people);
             }
+            Some((owner, _)) => format!("the recordings of run {owner}"),
+            None if self.holds_recordings()? => "recordings of a run that it doesn't name".to_owned(),
+            None => return self.sign(run, people),
         };
         Err(Failure::Local(format!(
             "{} holds {other}: name another folder (-o) for run {run}",
@@ -88,8 +90,13 @@ impl Output {
         )))
     }
 
-    /// Whose recordings stand here: as we wrote it, or as an archive of a former release says.
-    fn owner(&self) -> Result<Option<String>, Failure> {
+    fn sign(&self, run: &str, people: &str) -> Result<(), Failure> {
+        let path = self.folder.join(RUN_FILE);
+        write!(create(&path)?, "{run}\n{people}\n").map_err(fault(&path))
+    }
+
+    /// Whose recordings stand here, and about whom: as we wrote it, or as an archive of a former release says.
+    fn owner(&self) -> Result<Option<(String, Option<String>)>, Failure> {
         let read = |name: &str| {
             let path = self.folder.join(name);
             match fs::read_to_string(&path) {
@@ -99,16 +106,25 @@ impl Output {
             }
         };
         if let Some(text) = read(RUN_FILE)? {
-            return Ok(Some(text.trim().to_owned()));
+            let mut lines = text.lines().map(str::to_owned);
+            return Ok(lines.next().map(|run| (run, lines.next())));
         }
         let manifest = read("manifest.json")?.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        Ok(manifest.and_then(|manifest| manifest["run"].as_str().map(str::to_owned)))
+        Ok(manifest.and_then(|manifest| Some((manifest["run"].as_str()?.to_owned(), None))))
+    }
+
+    fn recordings(&self) -> Result<Vec<PathBuf>, Failure> {
+        let entries = fs::read_dir(&self.folder).map_err(fault(&self.folder))?;
+        let paths = entries.flatten().map(|entry| entry.path());
+        Ok(paths.filter(|path| path.extension().is_some_and(|end| end == "wav")).collect())
+    }
+
+    fn remove_recordings(&self) -> Result<(), Failure> {
+        self.recordings()?.iter().try_for_each(|path| fs::remove_file(path).map_err(fault(path)))
     }
 
     fn holds_recordings(&self) -> Result<bool, Failure> {
-        let entries = fs::read_dir(&self.folder).map_err(fault(&self.folder))?;
-        let is_one = |name: std::ffi::OsString| Path::new(&name).extension().is_some_and(|end| end == "wav");
-        Ok(entries.flatten().any(|entry| is_one(entry.file_name())))
+        Ok(!self.recordings()?.is_empty())
     }
 
     pub(super) fn write_answer(&self, answer: &Value) -> Result<(), Failure> {
@@ -157,20 +173,23 @@ mod tests {
     fn a_folder_with_recordings_of_one_run_takes_no_others() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("out");
-        output(&place).claim("c/exportme.1").unwrap();
-        output(&place).claim("c/exportme.1").unwrap();
-        let error = output(&place).claim("d/exportme.1").unwrap_err().to_string();
+        output(&place).claim("c/exportme.1", "anna").unwrap();
+        output(&place).claim("c/exportme.1", "anna").unwrap();
+        let error = output(&place).claim("d/exportme.1", "bert").unwrap_err().to_string();
         assert!(error.contains("c/exportme.1") && error.contains("d/exportme.1"), "{error}");
+        fs::write(place.join("1.wav"), "RIFF").unwrap();
+        output(&place).claim("c/exportme.2", "anna").unwrap();
+        assert!(!place.join("1.wav").exists(), "what a newer export doesn't hold is gone");
     }
 
     #[test]
     fn a_folder_of_a_former_release_is_known_by_its_manifest_and_one_without_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.wav"), "RIFF").unwrap();
-        assert!(output(folder.path()).claim("c/exportme.1").is_err());
+        assert!(output(folder.path()).claim("c/exportme.1", "anna").is_err());
         fs::write(folder.path().join("manifest.json"), r#"{"run":"c/exportme.1"}"#).unwrap();
-        output(folder.path()).claim("c/exportme.1").unwrap();
-        assert!(output(folder.path()).claim("c/exportme.2").is_err());
+        assert!(output(folder.path()).claim("c/exportme.2", "anna").is_err());
+        output(folder.path()).claim("c/exportme.1", "anna").unwrap();
     }
 
     #[test]
@@ -181,7 +200,7 @@ mod tests {
         fs::write(place.join("output.json"), "of before").unwrap();
         let output = output(&place);
         output.write_answer(&json!({})).unwrap();
-        output.claim("c/exportme.1").unwrap();
+        output.claim("c/exportme.1", "anna").unwrap();
         for name in ["output.json", "execution.log", RUN_FILE] {
             let mode = fs::metadata(place.join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, PRIVATE, "{name}");
