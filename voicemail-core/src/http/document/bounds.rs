@@ -148,6 +148,8 @@ fn bound_of(path: &str, method: &str, parameter: &Parameter) -> Option<Bound> {
         (ParameterIn::Query, "limit") if path == "/audit" || path.ends_with("/messages") => Range(1, 1_000),
         (ParameterIn::Query, "limit") => Range(1, 200),
         (ParameterIn::Query, "from" | "to") => MOMENT,
+        (ParameterIn::Query, "codec") => OneOf(&["pcm16", "alaw", "mulaw"]),
+        (ParameterIn::Query, "rate") => Range(8_000, 48_000),
         (ParameterIn::Query, "after") => Format("uint64"),
         (ParameterIn::Query, "cursor") if path == "/mailboxes" => MAILBOX,
         (ParameterIn::Query, "cursor") if provisioned => NAME,
