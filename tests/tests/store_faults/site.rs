@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,6 @@ use voicemail_tests::servers::{AzureEndpoint, S3Endpoint};
 const BUCKET: &str = "faulty";
 /// Waiting is played this much faster, the time limit of a call included: 5 s become 250 ms.
 const HASTE: u32 = 20;
-/// How often a tenant is opened until it must.
-const OPENINGS: usize = 5;
 
 /// The server and where it is.
 pub(crate) struct Ground {
@@ -82,10 +80,12 @@ impl Ground {
     }
 }
 
-/// The machine's clock, which a test may move ahead, and waiting in haste.
+/// The machine's clock, which a test may move ahead, and waiting in haste once the tenant is open: the races of its
+/// start take a server longer than 250 ms.
 pub(crate) struct Hasty {
     start: Instant,
     ahead: Arc<AtomicI64>,
+    is_open: Arc<AtomicBool>,
 }
 
 impl Surroundings for Hasty {
@@ -99,7 +99,8 @@ impl Surroundings for Hasty {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration / HASTE))
+        let haste = if self.is_open.load(Ordering::SeqCst) { HASTE } else { 1 };
+        Box::pin(tokio::time::sleep(duration / haste))
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {
@@ -151,28 +152,20 @@ fn configure(storage: &StorageConfig) -> TenantConfig {
     config
 }
 
-/// Without faults yet, but for a server that is slow by itself: in this haste its every second counts as many.
-async fn open_core(config: &TenantConfig, regions: &BTreeMap<String, Arc<dyn Store>>, world: &World) -> Core {
-    for _ in 1..OPENINGS {
-        match Core::open_on(config, keys(), regions.clone(), world.clone()).await {
-            Ok(core) => return core,
-            Err(error) => eprintln!("opening again: {error}"),
-        }
-    }
-    Core::open_on(config, keys(), regions.clone(), world.clone()).await.unwrap()
-}
-
 impl Site {
     /// A tenant in an empty folder.
     pub(crate) async fn open(ground: &Ground, folder: &str) -> Self {
         let proxy = FaultProxy::start(loopback(), ground.address, ground.dialect()).await.unwrap();
         let ahead = Arc::new(AtomicI64::new(0));
-        let world = World::new(Hasty { start: Instant::now(), ahead: Arc::clone(&ahead) });
+        let is_open = Arc::new(AtomicBool::new(false));
+        let hasty = Hasty { start: Instant::now(), ahead: Arc::clone(&ahead), is_open: Arc::clone(&is_open) };
+        let world = World::new(hasty);
         let (faulty, straight) =
             (ground.place(proxy.address(), folder), ground.place(ground.address, folder));
         let config = configure(&faulty.storage);
         let regions = BTreeMap::from([(config.region.clone(), open_store(&faulty, &world))]);
-        let core = open_core(&config, &regions, &world).await;
+        let core = Core::open_on(&config, keys(), regions, world.clone()).await.unwrap();
+        is_open.store(true, Ordering::SeqCst);
         proxy.clear_seen();
         Self {
             proxy,
