@@ -78,6 +78,12 @@ pub(super) async fn enter(context: &Context, run: &Run, scope: Scope<'_>) -> Res
         cutoff: scope.cutoff,
         at: context.world().now(),
     };
+    // Its run knows its number before the next entry can be made.
+    append(context, entry, Once::Entered(scope.run)).await
+}
+
+/// Puts an entry at the end, with the number and the previous hash of its place.
+pub(super) async fn append(context: &Context, entry: LedgerEntry, once: Once<'_>) -> Result<(), GdprError> {
     let make = |epoch, previous: &str| {
         let entry = LedgerEntry { epoch, previous: previous.to_owned(), ..entry.clone() };
         let failed = |error| StoreError::Refused(format!("the ledger can't be encoded: {error}"));
@@ -85,8 +91,7 @@ pub(super) async fn enter(context: &Context, run: &Run, scope: Scope<'_>) -> Res
         Ok(Link { hash: chain::hash(&text), text, beside: None })
     };
     let first = tenant_epoch(context).await?;
-    // Its run knows its number before the next entry can be made.
-    chain::append(context, LEDGER, first, Once::Entered(scope.run), make).await.map(drop)
+    chain::append(context, LEDGER, first, once, make).await.map(drop)
 }
 
 /// Whom a purge that has begun is about; nobody if it hasn't, or is older than the ledger reaches.

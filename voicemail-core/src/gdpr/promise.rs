@@ -6,10 +6,10 @@
 //!
 //! Identifiers aren't kept: a request that comes back finds its subject by hash. Entering one twice does no harm.
 
-use super::chain::{self, LEDGER, Link, Once};
+use super::chain::Once;
 use super::forget::{add_mark, look_tomorrow};
 use super::holds::end_release;
-use super::ledger::{LedgerEntry, hide, tenant_epoch};
+use super::ledger::{self, LedgerEntry, hide};
 use super::runs::{load_run, schedule};
 use super::target::Target;
 use super::undo::{FIRST_PASS, lift};
@@ -17,8 +17,8 @@ use super::{GdprError, register};
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
 use crate::model::{CaseId, IndexOp, LegalHold, MessageName, Run, RunId, RunStage};
+use crate::store::Key;
 use crate::store::documents::Decision;
-use crate::store::{Key, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -115,14 +115,7 @@ async fn enter(
         cutoff: now,
         at: now,
     };
-    let make = |epoch, previous: &str| {
-        let entry = LedgerEntry { epoch, previous: previous.to_owned(), ..entry.clone() };
-        let failed = |error| StoreError::Refused(format!("the ledger can't be encoded: {error}"));
-        let text = serde_json::to_string(&entry).map_err(failed)?;
-        Ok(Link { hash: chain::hash(&text), text, beside: None })
-    };
-    let first = tenant_epoch(context).await?;
-    chain::append(context, LEDGER, first, once, make).await?;
+    ledger::append(context, entry, once).await?;
     // Whoever keeps the ledger elsewhere looks again.
     context.register_writes().count();
     Ok(())
