@@ -13,10 +13,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::cluster::layout::cache_folder;
 use crate::cluster::programs::{Module, module};
 use crate::command::run;
-use crate::servers::install::{install_once, under_lock};
+use crate::servers::install::{install_once, install_program};
 
 const MODULE: Module = module!("kubeconform", &["kubeconform"], cgo: false, tags: "", renamed: &[]);
 
@@ -31,10 +30,7 @@ pub fn validate(version: &str, manifests: &Path, foreign: &[&str]) -> Result<()>
 }
 
 fn program() -> Result<PathBuf> {
-    let cache = cache_folder()?.join("programs");
-    let folder = MODULE.folder(&cache);
-    under_lock(&cache, MODULE.name, &folder, || MODULE.build(&cache))?;
-    Ok(folder.join("kubeconform"))
+    install_program(&MODULE, "kubeconform")
 }
 
 fn install_schemas(version: &str, sum: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {

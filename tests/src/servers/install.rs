@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cluster::layout::cache_folder;
-use crate::cluster::programs::publish;
+use crate::cluster::programs::{Module, publish};
+use crate::command::find_program;
 use crate::digest::Digest;
 use crate::progress::{say, step};
 
@@ -33,13 +34,21 @@ pub(crate) fn install_once(
     Ok(folder)
 }
 
+/// A program of a Go module, which is built when it isn't there.
+pub(crate) fn install_program(module: &Module, program: &str) -> Result<PathBuf> {
+    let cache = cache_folder()?.join("programs");
+    let folder = module.folder(&cache);
+    under_lock(&cache, module.name, &folder, || {
+        find_program("go").with_context(|| {
+            format!("Go 1.26.6 or later is missing; it builds {} (https://go.dev/dl)", module.name)
+        })?;
+        module.build(&cache)
+    })?;
+    Ok(folder.join(program))
+}
+
 /// Runs `make` unless `folder` is there, one process at a time.
-pub(crate) fn under_lock(
-    cache: &Path,
-    name: &str,
-    folder: &Path,
-    make: impl FnOnce() -> Result<()>,
-) -> Result<()> {
+fn under_lock(cache: &Path, name: &str, folder: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

@@ -6,13 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use reqwest::StatusCode;
 
-use crate::cluster::layout::cache_folder;
 use crate::cluster::programs::{Module, module};
-use crate::command::find_program;
-use crate::servers::install::under_lock;
+use crate::servers::install::install_program;
 use crate::servers::process::{Launch, ServerProcess};
 use crate::servers::s3_admin::{S3Endpoint, S3Keys};
 
@@ -62,12 +60,5 @@ fn describe_launch(program: PathBuf, keys: &S3Keys) -> Launch {
 }
 
 fn build() -> Result<PathBuf> {
-    let cache = cache_folder()?.join("programs");
-    let folder = MODULE.folder(&cache);
-    under_lock(&cache, "versitygw", &folder, || {
-        find_program("go")
-            .context("Go 1.26.6 or later is missing; it builds versitygw (https://go.dev/dl)")?;
-        MODULE.build(&cache)
-    })?;
-    Ok(folder.join("versitygw"))
+    install_program(&MODULE, "versitygw")
 }
