@@ -413,7 +413,7 @@ async fn open_others(context: &Context) -> Result<(), OpenError> {
 }
 
 /// Which release looked at a place: the next one may look harder.
-const RELEASE: &str = env!("CARGO_PKG_VERSION");
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
 /// Probes the master's store and opens the tenant in it. A store that this tenant is known to be in, and that takes no
 /// writes now, is opened as it is: listening goes on.

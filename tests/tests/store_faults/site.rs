@@ -11,12 +11,13 @@ use futures::future::BoxFuture;
 use object_store::{ObjectStore, ObjectStoreExt};
 use voicemail_core::clock::{Surroundings, World};
 use voicemail_core::config::{RegionConfig, StorageConfig, TenantConfig};
-use voicemail_core::core::{Core, TenantKeys};
+use voicemail_core::core::{Core, RELEASE, TenantKeys};
 use voicemail_core::gdpr::ReceiptKey;
-use voicemail_core::model::{TenantKey, Time};
-use voicemail_core::store::Store;
+use voicemail_core::model::{Opening, TenantDocument, TenantKey, Time};
+use voicemail_core::store::documents::{Decision, Documents};
 use voicemail_core::store::object::{ObjectBackend, UploadBudget};
 use voicemail_core::store::retry::RetryStore;
+use voicemail_core::store::{Key, Store};
 use voicemail_tests::fault_proxy::{Dialect, FaultProxy};
 use voicemail_tests::object_stores::{ObjectPlace, TENANT};
 use voicemail_tests::servers::loopback;
@@ -80,8 +81,8 @@ impl Ground {
     }
 }
 
-/// The machine's clock, which a test may move ahead, and waiting in haste once the tenant is open: the races of its
-/// start take a server longer than 250 ms.
+/// The machine's clock, which a test may move ahead, and waiting in haste once the tenant is open: a slow server's
+/// answers to its start take longer than 250 ms.
 pub(crate) struct Hasty {
     start: Instant,
     ahead: Arc<AtomicI64>,
@@ -152,18 +153,41 @@ fn configure(storage: &StorageConfig) -> TenantConfig {
     config
 }
 
+/// Puts the tenant document of a core that was here before: the races of a first start have tests of their own, and
+/// are some hundred requests.
+async fn open_before(store: &Arc<dyn Store>, config: &TenantConfig, world: &World) {
+    let opening = Opening {
+        tenant_id: &config.tenant_id,
+        key: &keys().tenant,
+        regions: vec![config.region.clone()],
+        master: &config.region,
+        number_region: &config.default_number_region,
+        prefixes: &config.number_prefixes,
+        withheld: &config.withheld_callers,
+        cluster: &config.cluster,
+        region: &config.region,
+    };
+    let mut tenant = TenantDocument::new(&opening, "store-of-a-life".into());
+    tenant.note_probed(&config.regions[0].storage.identity(), RELEASE, world.now());
+    let documents = Documents::new(Arc::clone(store), world.clone());
+    let put = |_: Option<TenantDocument>, _| Decision::Write(tenant.clone(), ());
+    documents.update(&Key::tenant(), put).await.unwrap();
+}
+
 impl Site {
-    /// A tenant in an empty folder.
+    /// A tenant in a folder without messages.
     pub(crate) async fn open(ground: &Ground, folder: &str) -> Self {
         let proxy = FaultProxy::start(loopback(), ground.address, ground.dialect()).await.unwrap();
         let ahead = Arc::new(AtomicI64::new(0));
         let is_open = Arc::new(AtomicBool::new(false));
         let hasty = Hasty { start: Instant::now(), ahead: Arc::clone(&ahead), is_open: Arc::clone(&is_open) };
         let world = World::new(hasty);
-        let (faulty, straight) =
+        let (faulty, straight_place) =
             (ground.place(proxy.address(), folder), ground.place(ground.address, folder));
         let config = configure(&faulty.storage);
         let regions = BTreeMap::from([(config.region.clone(), open_store(&faulty, &world))]);
+        let straight = open_store(&straight_place, &world);
+        open_before(&straight, &config, &world).await;
         let core = Core::open_on(&config, keys(), regions, world.clone()).await.unwrap();
         is_open.store(true, Ordering::SeqCst);
         proxy.clear_seen();
@@ -171,12 +195,12 @@ impl Site {
             proxy,
             core,
             config,
-            straight: open_store(&straight, &world),
+            straight,
             world,
             bare: ground.bare(),
             folder: folder.into(),
             ahead,
-            _keys: [faulty, straight],
+            _keys: [faulty, straight_place],
         }
     }
 
