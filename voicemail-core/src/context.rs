@@ -2,9 +2,10 @@
 //!
 //! Cheap to clone. The configuration is swapped as a whole when its file changes.
 
+mod clocks;
+
 use crate::audit::{Audit, Pending, Recent};
 use crate::clock::World;
-use crate::clock_trust::{self, ClockTrust, PATIENCE};
 use crate::config::TenantConfig;
 use crate::gdpr::Writes;
 use crate::mailbox::{AccessCache, Indexes};
@@ -14,17 +15,12 @@ use crate::regions::{Sight, Sights};
 use crate::store::documents::Documents;
 use crate::store::read_only::ReadOnlyStore;
 use crate::store::{Key, Store, StoreError};
+use clocks::Clocks;
+pub use clocks::GuardError;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, Semaphore};
 
-/// Largest difference between our clock and the store's at which destructive steps run.
-const MAX_SKEW: Duration = Duration::from_secs(5);
-/// How long a comparison of clocks holds.
-const GUARD_LIFE: Duration = Duration::from_secs(10);
-/// Least time between two questions to others about the time.
-const WITNESS_PAUSE: Duration = Duration::from_secs(30);
 /// Retention days remembered as made; forgotten all at once when more.
 const MOST_RETAINED: usize = 100_000;
 
@@ -45,9 +41,7 @@ struct Inner {
     key: TenantKey,
     identity: RwLock<Arc<Identity>>,
     config: RwLock<Arc<TenantConfig>>,
-    guarded: Mutex<Option<Duration>>,
-    trust: Mutex<ClockTrust>,
-    asked: Mutex<Option<Duration>>,
+    clocks: Clocks,
     sights: Sights,
     access: AccessCache,
     expected: Mutex<Option<Time>>,
@@ -81,29 +75,6 @@ pub(crate) struct FiledCaller {
     pub(crate) rules: u32,
 }
 
-/// Our clock and the store's differ too much for steps that destroy data.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum GuardError {
-    /// More than 5 s apart.
-    #[error("this replica's clock and the store's are {seconds} s apart")]
-    Skew {
-        /// How far.
-        seconds: u64,
-    },
-    /// Ours jumped, and no other machine's clock has agreed yet.
-    #[error(
-        "this machine's clock is {seconds} s from where it was expected, and no other machine's clock agrees: nothing is \
-         destroyed until one does, or until it has been so for an hour; see that the clock is synchronised"
-    )]
-    Unconfirmed {
-        /// How far.
-        seconds: u64,
-    },
-    /// The store's clock can't be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 impl Context {
     /// Puts a tenant together. `regions` holds every region's store by name, the master's among them.
     pub fn new(
@@ -126,9 +97,7 @@ impl Context {
             key,
             identity: RwLock::new(Arc::new(identity)),
             config: RwLock::new(Arc::new(config)),
-            guarded: Mutex::default(),
-            trust: Mutex::default(),
-            asked: Mutex::default(),
+            clocks: Clocks::default(),
             sights: Sights::default(),
             access: AccessCache::default(),
             expected: Mutex::default(),
@@ -363,86 +332,6 @@ impl Context {
         let identity = self.identity();
         let rules = identity.rule_sets.iter().find(|rules| rules.id == by.rules && rules.is_known())?;
         Some(rules.reads_as(self.key(), given, callers))
-    }
-
-    /// The clock guard: refuses while our clock and the store's are more than 5 s apart.
-    pub(crate) async fn guard_clock(&self) -> Result<(), GuardError> {
-        let started = self.0.world.monotonic();
-        let fresh = |at: Duration| started.saturating_sub(at) < GUARD_LIFE;
-        if self.last_guarded().is_some_and(fresh) {
-            return Ok(());
-        }
-        let before = self.0.world.now();
-        let theirs = self.0.store.clock().await?;
-        let after = self.0.world.now();
-        let apart = before.since(theirs).max(theirs.since(after));
-        if apart > MAX_SKEW {
-            return Err(GuardError::Skew { seconds: apart.as_secs() });
-        }
-        *self.0.guarded.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
-        Ok(())
-    }
-
-    /// Holds the wall clock against the newest time that a core of this tenant wrote down.
-    pub(crate) fn begin_trust(&self, known: Option<Time>) {
-        let world = self.world();
-        *self.trust() = ClockTrust::begin(known, world.now(), world.monotonic());
-    }
-
-    /// The guard of steps that destroy data by the clock: beside the store's clock the wall clock must have gone on as
-    /// it was expected to, or another machine's clock must agree with it.
-    pub(crate) async fn guard_destruction(&self) -> Result<(), GuardError> {
-        self.guard_clock().await?;
-        let world = self.world();
-        if !world.may_jump() {
-            return Ok(());
-        }
-        let Some(doubt) = self.trust().judge(world.now(), world.monotonic()) else { return Ok(()) };
-        let waited = world.monotonic().saturating_sub(doubt.since);
-        // An object store's clock, which has just agreed, is another machine's.
-        if self.store().is_metered() || self.a_witness_agrees().await {
-            tracing::info!(
-                seconds = doubt.by.as_secs(),
-                "the clock jumped, and another machine's clock agrees"
-            );
-        } else if waited >= PATIENCE {
-            tracing::error!(
-                seconds = doubt.by.as_secs(),
-                "the clock jumped, and nobody could be asked for an hour: it is taken for right"
-            );
-        } else {
-            return Err(GuardError::Unconfirmed { seconds: doubt.by.as_secs() });
-        }
-        self.trust().confirm(world.now(), world.monotonic());
-        Ok(())
-    }
-
-    /// Whether the wall clock is where it was expected to be, or somebody has agreed with it.
-    pub(crate) fn trusts_clock(&self) -> bool {
-        let world = self.world();
-        !world.may_jump() || self.trust().judge(world.now(), world.monotonic()).is_none()
-    }
-
-    /// Asks the API server and the tokens' issuers what time it is, at most every half minute.
-    async fn a_witness_agrees(&self) -> bool {
-        let monotonic = self.world().monotonic();
-        {
-            let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
-            if asked.is_some_and(|at| monotonic.saturating_sub(at) < WITNESS_PAUSE) {
-                return false;
-            }
-            *asked = Some(monotonic);
-        }
-        let said = crate::auth::ask_time(&self.config().auth).await;
-        said.into_iter().any(|theirs| clock_trust::agrees(self.world().now(), theirs))
-    }
-
-    fn trust(&self) -> MutexGuard<'_, ClockTrust> {
-        self.0.trust.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn last_guarded(&self) -> Option<Duration> {
-        *self.0.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this replica has made the mailbox's retention item of that day already.

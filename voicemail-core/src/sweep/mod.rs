@@ -67,6 +67,13 @@ impl Swept {
         tracing::warn!(what, class = ?error.class(), reason = error.reason(), %error, "failed and will be tried again");
     }
 
+    /// What came of a part of the pass.
+    fn note(&mut self, what: &'static str, outcome: Result<(), StoreError>) {
+        if let Err(error) = outcome {
+            self.skip(what, &error);
+        }
+    }
+
     /// As [`skip`](Self::skip), unless the store itself is away: then so is all that would follow.
     async fn skip_one(
         &mut self,
@@ -153,10 +160,10 @@ impl Sweeper {
         let due = due::sweep(self, &mut swept).await;
         let now = self.context.world().monotonic();
         let audio = self.sweep_audio(now, &mut swept).await;
-        self.note(&mut swept, "recent audio", audio);
+        swept.note("recent audio", audio);
         self.do_daily_work(now, &mut swept).await;
         let tidied = self.context.store().tidy().await;
-        self.note(&mut swept, "tidying the store", tidied);
+        swept.note("tidying the store", tidied);
         self.next = swept.next;
         // What was carried out changes what is open.
         if swept.due > 0 {
@@ -164,13 +171,6 @@ impl Sweeper {
             self.look_up_facts(&mut swept).await;
         }
         due.map(|()| swept)
-    }
-
-    #[allow(clippy::unused_self, reason = "reads as a part of the pass")]
-    fn note(&self, swept: &mut Swept, what: &'static str, outcome: Result<(), StoreError>) {
-        if let Err(error) = outcome {
-            swept.skip(what, &error);
-        }
     }
 
     async fn look_up_facts(&mut self, swept: &mut Swept) {
@@ -191,7 +191,7 @@ impl Sweeper {
             }
             let outcome = self.carry_out(task, swept).await;
             self.daily.note(task, now, outcome.is_ok());
-            self.note(swept, task.name(), outcome);
+            swept.note(task.name(), outcome);
         }
     }
 

@@ -121,6 +121,32 @@ async fn a_machine_whose_clock_jumps_ahead_destroys_nothing_before_somebody_agre
 }
 
 #[tokio::test]
+async fn a_service_that_agreed_before_the_clock_jumped_is_asked_again() {
+    let (site, switch) = Site::in_memory_with_switch().await;
+    site.jump(0);
+    site.deposit("1001", CALLER).await;
+    site.core.gdpr.forget(body("c", Some(CALLER), 86_400)).await.unwrap();
+    switch.is_elsewhere_at(site.now());
+    let mut sweeper = sweeper(&site);
+    assert_eq!(sweeper.pass().await.unwrap().failed, 0);
+    site.jump(AHEAD);
+    site.pass_time(Duration::from_secs(1));
+    assert_eq!(sweeper.pass().await.unwrap().failed, 1);
+    assert_eq!(
+        state(&site).await,
+        RunState::Marked,
+        "an answer of before the jump was taken for one of after it"
+    );
+    switch.is_elsewhere_at(site.now());
+    assert_eq!(
+        sweeper.pass().await.unwrap().failed,
+        0,
+        "the service's clock is another machine's, and agrees"
+    );
+    assert_eq!(state(&site).await, RunState::Purged);
+}
+
+#[tokio::test]
 async fn a_start_with_a_clock_that_is_ahead_is_doubted_again_after_each_start_and_for_an_hour() {
     let site = Site::in_memory().await;
     site.deposit("1001", CALLER).await;

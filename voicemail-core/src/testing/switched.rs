@@ -20,6 +20,7 @@ pub(crate) struct Switch {
     calls: AtomicU64,
     writes: AtomicU64,
     broken: Mutex<Option<Broken>>,
+    elsewhere: Mutex<Option<Time>>,
 }
 
 /// What fails for ever while everything else works: a bad block, a stale handle, an archived object.
@@ -55,6 +56,11 @@ impl Switch {
             return Err(StoreError::Unavailable("broken".into()));
         }
         self.pass().await
+    }
+
+    /// From now on the store is a service on another machine, whose clock stands at that time.
+    pub(crate) fn is_elsewhere_at(&self, time: Time) {
+        *self.elsewhere.lock().unwrap() = Some(time);
     }
 
     /// Whether it hangs: then no call ends.
@@ -144,7 +150,15 @@ impl Store for Switched {
 
     async fn clock(&self) -> Result<Time, StoreError> {
         self.1.pass_unless(|broken| matches!(broken, Broken::Clock)).await?;
-        self.0.clock().await
+        let elsewhere = *self.1.elsewhere.lock().unwrap();
+        match elsewhere {
+            Some(time) => Ok(time),
+            None => self.0.clock().await,
+        }
+    }
+
+    fn is_metered(&self) -> bool {
+        self.1.elsewhere.lock().unwrap().is_some() || self.0.is_metered()
     }
 
     async fn dismantle(&self) -> Result<(), StoreError> {
