@@ -4,25 +4,31 @@
 //! (or claims an empty one), registers this cluster, and puts the services together. It fails with a
 //! reason that an operator can show; the caller tries again. [`Core::run_sweeper`] then keeps time.
 
+mod claim;
+mod keys;
+mod places;
+
 use crate::auth::{AuthError, Identity as Caller, MailboxToken};
 use crate::clock::World;
-use crate::clock_trust::ClockTrust;
 use crate::config::{RegionConfig, StorageConfig, TenantConfig};
 use crate::context::{Context, GuardError, Identity};
-use crate::gdpr::{Gdpr, ReceiptKey, await_restore, check_restore};
+use crate::gdpr::{Gdpr, await_restore, check_restore};
 use crate::mailbox::{Directory, Mailboxes};
-use crate::model::{IdentityError, Opening, TenantDocument, TenantKey};
+use crate::model::IdentityError;
 use crate::regions::{Sight, find_hindrance, list_health, open_region, watch, write_pending};
-use crate::store::documents::{Decision, Documents};
 use crate::store::measured::MeasuredStore;
 use crate::store::object::{ObjectBackend, UploadBudget};
 use crate::store::retry::RetryStore;
 use crate::store::volume::{LockProbe, VolumeStore};
-use crate::store::{ErrorClass, Hindrance, Key, Store, StoreError, probe};
+use crate::store::{ErrorClass, Hindrance, Store, StoreError};
 use crate::sweep::Sweeper;
 use crate::telemetry::{Metrics, StoreLabels};
+pub(crate) use claim::opening;
+use claim::{open_master, register};
+pub use keys::TenantKeys;
+pub use places::RELEASE;
+pub(crate) use places::{is_probed, note_probed, probe_store};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -99,49 +105,6 @@ impl OpenError {
             _ => ErrorClass::Permanent,
         }
     }
-}
-
-/// The secrets of a tenant.
-pub struct TenantKeys {
-    /// Files callers and derives all other keys.
-    pub tenant: TenantKey,
-    /// Signs receipts.
-    pub receipt: ReceiptKey,
-}
-
-impl TenantKeys {
-    /// Reads `tenant.key`, `receipt.key` and the receipt keys that followed it from a folder.
-    ///
-    /// # Errors
-    /// `KeysUnreadable`, which says what is wrong with which file.
-    pub fn read(folder: &Path) -> Result<Self, OpenError> {
-        let file = |name: &str| {
-            let read = std::fs::read(folder.join(name));
-            read.map_err(|error| OpenError::KeysUnreadable(format!("{name} can't be read: {error}")))
-        };
-        let short = || format!("tenant.key is shorter than {} bytes", TenantKey::MIN_BYTES);
-        let bytes = file("tenant.key")?;
-        let tenant = TenantKey::new(bytes.trim_ascii()).ok_or_else(|| OpenError::KeysUnreadable(short()))?;
-        let mut receipt: Option<ReceiptKey> = None;
-        for name in receipt_keys(folder) {
-            let text = String::from_utf8_lossy(&file(&name)?).into_owned();
-            let unreadable = |error| OpenError::KeysUnreadable(format!("{name}: {error}"));
-            let key = ReceiptKey::from_pem(&text).map_err(unreadable)?;
-            receipt = Some(match receipt {
-                Some(former) => key.after(&former),
-                None => key,
-            });
-        }
-        let missing = || OpenError::KeysUnreadable("receipt.key is missing".into());
-        Ok(Self { tenant, receipt: receipt.ok_or_else(missing)? })
-    }
-}
-
-/// `receipt.key`, then `receipt-2.key` and so on as far as there are any: the last one signs.
-fn receipt_keys(folder: &Path) -> Vec<String> {
-    let further = (2..).map(|number| format!("receipt-{number}.key"));
-    let there = further.take_while(|name| folder.join(name).exists());
-    std::iter::once("receipt.key".to_owned()).chain(there).collect()
 }
 
 /// Whether a core can serve, as its readiness endpoint shows it.
@@ -410,149 +373,4 @@ async fn open_others(context: &Context) -> Result<(), OpenError> {
         context.sights().note(name, Some(Sight::Unopened(error.to_string())));
     }
     Ok(())
-}
-
-/// Which release looked at a place: the next one may look harder.
-pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
-
-/// Probes the master's store and opens the tenant in it. A store that this tenant is known to be in, and that takes no
-/// writes now, is opened as it is: listening goes on.
-async fn open_master(
-    store: &Arc<dyn Store>,
-    config: &TenantConfig,
-    key: &TenantKey,
-    world: &World,
-) -> Result<TenantDocument, OpenError> {
-    let documents = Documents::new(Arc::clone(store), world.clone());
-    let found: Option<TenantDocument> = documents.load(&Key::tenant()).await?;
-    let place = master_place(config);
-    let known = found.filter(|tenant| tenant.has_probed(&place, RELEASE));
-    let hindrance = try_writing(store.as_ref(), world).await?;
-    match (known, hindrance) {
-        (Some(tenant), Some(error)) => {
-            tenant.check(&opening(config, key))?;
-            tracing::warn!(reason = error.reason(), %error, "the store takes no writes now: what is stored is served");
-            Ok(tenant)
-        }
-        (None, Some(error)) => Err(error.into()),
-        (known, None) => {
-            probe_store(store.as_ref(), known.is_some(), world).await?;
-            claim(&documents, config, key, world).await
-        }
-    }
-}
-
-fn master_place(config: &TenantConfig) -> String {
-    config.master().map(|region| region.storage.identity()).unwrap_or_default()
-}
-
-/// Whether there is room for a throw-away object, and it may be written.
-async fn try_writing(store: &dyn Store, world: &World) -> Result<Option<StoreError>, OpenError> {
-    let key = Key::probe(world.now(), &world.random_hex());
-    match store.create(&key, "try".into()).await {
-        Ok(()) => {
-            store.delete(&key).await?;
-            Ok(None)
-        }
-        Err(error) if error.is_hindrance() => Ok(Some(error)),
-        // What else is wrong is the probe's to find and to name.
-        Err(_) => Ok(None),
-    }
-}
-
-/// Probes a store; one that has passed the races is spared them, unless they cost nothing.
-pub(crate) async fn probe_store(store: &dyn Store, known: bool, world: &World) -> Result<(), OpenError> {
-    let report = match known && store.is_metered() {
-        true => probe::probe_known(store, world).await,
-        false => probe::probe(store, world).await,
-    };
-    match report.failure() {
-        None => Ok(()),
-        Some(finding) => {
-            Err(OpenError::StorageProbeFailed { property: finding.property, detail: finding.detail.clone() })
-        }
-    }
-}
-
-/// Claims an empty store, or checks that this one is ours; registers this cluster in it.
-async fn claim(
-    documents: &Documents,
-    config: &TenantConfig,
-    key: &TenantKey,
-    world: &World,
-) -> Result<TenantDocument, OpenError> {
-    let id = uuid::Builder::from_random_bytes(world.random()).into_uuid().to_string();
-    let make = |found: Option<TenantDocument>, _| match found {
-        Some(found) => Decision::Keep(found),
-        None => {
-            let new = TenantDocument::new(&opening(config, key), id.clone());
-            Decision::Write(new.clone(), new)
-        }
-    };
-    let found = documents.update(&Key::tenant(), make).await?;
-    found.check(&opening(config, key))?;
-    let trusted = !world.may_jump() || !ClockTrust::doubts_start(found.newest_heartbeat(), world.now());
-    register(documents, config, key, trusted).await
-}
-
-/// A time that is doubted isn't written down: the next start would take it for right.
-async fn register(
-    documents: &Documents,
-    config: &TenantConfig,
-    key: &TenantKey,
-    trusted: bool,
-) -> Result<TenantDocument, OpenError> {
-    let register = |found: Option<TenantDocument>, now| {
-        let mut tenant = found.unwrap_or_default();
-        match tenant.check(&opening(config, key)) {
-            Ok(()) => {
-                let known = tenant.newest_heartbeat().filter(|_| !trusted);
-                tenant.register(&opening(config, key), known.unwrap_or(now));
-                // Whoever registers has probed the master, at its start at the latest.
-                tenant.note_probed(&master_place(config), RELEASE, now);
-                Decision::Write(tenant.clone(), Ok(tenant))
-            }
-            Err(error) => Decision::Keep(Err(error)),
-        }
-    };
-    Ok(documents.update(&Key::tenant(), register).await??)
-}
-
-/// Whether a region's place has passed the races, as the tenant document remembers.
-pub(crate) async fn is_probed(context: &Context, region: &str) -> Result<bool, StoreError> {
-    let Some(place) = place_of(context, region) else { return Ok(false) };
-    let tenant: Option<TenantDocument> = context.documents().load(&Key::tenant()).await?;
-    Ok(tenant.is_some_and(|tenant| tenant.has_probed(&place, RELEASE)))
-}
-
-/// Remembers that it has.
-pub(crate) async fn note_probed(context: &Context, region: &str) -> Result<(), StoreError> {
-    let Some(place) = place_of(context, region) else { return Ok(()) };
-    let note = |found: Option<TenantDocument>, now| match found {
-        Some(mut tenant) if !tenant.has_probed(&place, RELEASE) => {
-            tenant.note_probed(&place, RELEASE, now);
-            Decision::Write(tenant, ())
-        }
-        _ => Decision::Keep(()),
-    };
-    context.documents().update(&Key::tenant(), note).await
-}
-
-fn place_of(context: &Context, region: &str) -> Option<String> {
-    let config = context.config();
-    config.regions.iter().find(|known| known.name == region).map(|known| known.storage.identity())
-}
-
-pub(crate) fn opening<'a>(config: &'a TenantConfig, key: &'a TenantKey) -> Opening<'a> {
-    Opening {
-        tenant_id: &config.tenant_id,
-        key,
-        regions: config.regions.iter().map(|region| region.name.clone()).collect(),
-        master: config.master().map_or("", |region| &region.name),
-        number_region: &config.default_number_region,
-        prefixes: &config.number_prefixes,
-        withheld: &config.withheld_callers,
-        cluster: &config.cluster,
-        region: &config.region,
-    }
 }
