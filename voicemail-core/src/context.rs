@@ -268,10 +268,14 @@ impl Context {
 
     /// The rule set to write by: what the configuration asks for, or while that isn't registered yet the
     /// newest that is. An erasure knows no others.
-    pub(crate) fn rules_in_force(&self) -> Option<RuleSet> {
+    ///
+    /// # Errors
+    /// `Unavailable` while none is registered.
+    pub(crate) fn rules_in_force(&self) -> Result<RuleSet, StoreError> {
         let identity = self.identity();
         let newest = || identity.rule_sets.iter().rev().find(|rules| rules.is_known()).cloned();
-        self.own_rules(&identity).or_else(newest)
+        let missing = || StoreError::Unavailable("no rules for numbers are registered yet".into());
+        self.own_rules(&identity).or_else(newest).ok_or_else(missing)
     }
 
     /// The configuration in force.
@@ -289,8 +293,7 @@ impl Context {
     /// # Errors
     /// `Unavailable` while no rule set is registered that could be written by.
     pub(crate) fn file_caller(&self, caller: Option<&CallerId>) -> Result<FiledCaller, StoreError> {
-        let missing = || StoreError::Unavailable("no rules for numbers are registered yet".into());
-        let rules = self.rules_in_force().ok_or_else(missing)?;
+        let rules = self.rules_in_force()?;
         let normalised = caller.and_then(|caller| rules.normalise(caller));
         Ok(FiledCaller {
             hash: normalised.as_deref().map_or_else(CallerHash::withheld, |form| self.0.key.hash(form)),

@@ -18,8 +18,8 @@ pub struct Numbers {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub prefixes: Vec<NumberPrefix>,
-    /// What this tenant's networks send for a caller without a number, beside what is built in: a word, or digits that
-    /// are in no numbering plan.
+    /// Words that this tenant's networks send for a caller without a number, beside those that are built in; digits, too,
+    /// if they are in no numbering plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 64)))]
     pub withheld: Vec<String>,

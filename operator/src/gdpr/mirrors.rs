@@ -31,7 +31,7 @@ use voicemail_core::gdpr_api::{CaseView, MARK_OF_NO_CASE, Operation, RunView};
 
 /// Label of a mirror, with the door that its run came through.
 pub const ORIGIN_LABEL: &str = "voicemail.dev/origin";
-/// What the cores answer tells of their store, too: that one is full shows in the tenant's conditions within 30 s.
+/// Cores answer how their store is, too: a full one shows in the tenant's conditions within 30 s.
 const PAUSE: Duration = Duration::from_secs(20);
 /// So much longer for each tenant: a thousand are asked every two minutes.
 const PAUSE_EACH: Duration = Duration::from_millis(100);

@@ -166,8 +166,7 @@ async fn find_recorded(
     Ok(read_runs(request, core).await?.into_iter().find(ours))
 }
 
-/// What people decided in this object is about the people whom it means, so it isn't told of a run that may be about
-/// others.
+/// Decisions in this object are about the people whom it means, so a run that may be about others isn't told of them.
 fn show_unproven(request: &GdprRequest, run: RunView, subject: Subject) -> Seen {
     let waiting = !decisions::open_orders(request, &run).is_empty();
     let refused = waiting.then(|| {

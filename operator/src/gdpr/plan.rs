@@ -70,7 +70,7 @@ pub enum Seen {
     Withdrawn,
 }
 
-/// What is known of whom a run is about.
+/// How far it is known whom a run is about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
     /// The request names nobody: an undo, or a run of another door.

@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(200);
 
 /// Whether the message is filed under a hash although its caller gave no number.
 pub(super) fn is_misfiled(context: &Context, entry: &Entry) -> bool {
-    let rules = context.rules_in_force().filter(|_| !entry.caller_hash.is_withheld());
+    let rules = context.rules_in_force().ok().filter(|_| !entry.caller_hash.is_withheld());
     let nobody = |caller| rules.is_some_and(|rules| rules.normalise(caller).is_none());
     entry.caller.as_ref().is_some_and(nobody)
 }

@@ -5,7 +5,7 @@
 //! A run that has forgotten its subject can't be read again: it goes on as it was made.
 
 use super::runs::change;
-use super::search::{Boxes, whole};
+use super::search::{Boxes, list_envelopes, whole};
 use super::subject::{Subject, refresh_rules};
 use super::target::Target;
 use super::undo::{keep_mark_until, set_mark};
@@ -14,8 +14,7 @@ use crate::context::Context;
 use crate::gdpr_api::Operation;
 use crate::mailbox::decode_envelope;
 use crate::model::{CallerHash, IndexOp, MarkState, Run};
-use crate::store::{Key, parse_envelope};
-use futures::TryStreamExt;
+use crate::store::Key;
 
 /// The run as it is to be carried out.
 pub(super) async fn narrow(context: &Context, run: Run) -> Result<Run, GdprError> {
@@ -58,9 +57,7 @@ async fn let_strangers_go(context: &Context, run: &Run, target: &Target) -> Resu
 
 async fn strangers(context: &Context, caller: &CallerHash, target: &Target) -> Result<Boxes, GdprError> {
     let mut found = Boxes::new();
-    let keys: Vec<String> = context.store().list(&Key::envelopes(caller)).try_collect().await?;
-    for key in &keys {
-        let (Some((mailbox, id)), Some(key)) = (parse_envelope(key), Key::listed(key)) else { continue };
+    for (mailbox, id, key) in list_envelopes(context, caller).await? {
         let Some(bytes) = context.store().get(&key).await? else { continue };
         let Ok(envelope) = decode_envelope(&bytes) else { continue };
         if !target.admits(context, caller, envelope.caller.as_ref()).await? {

@@ -74,10 +74,7 @@ pub(super) fn whole(unreadable: usize) -> Result<(), GdprError> {
 pub(super) async fn search(context: &Context, target: &Target, cutoff: Time) -> Result<Search, StoreError> {
     let mut search = Search::default();
     for caller in target.all_callers() {
-        let prefix = Key::envelopes(caller);
-        let keys: Vec<String> = context.store().list(&prefix).try_collect().await?;
-        for key in &keys {
-            let (Some((mailbox, id)), Some(key)) = (parse_envelope(key), Key::listed(key)) else { continue };
+        for (mailbox, id, key) in list_envelopes(context, caller).await? {
             let Some(bytes) = context.store().get(&key).await? else { continue };
             match decode_envelope(&bytes) {
                 Ok(envelope) if target.admits(context, caller, envelope.caller.as_ref()).await? => {
@@ -92,6 +89,17 @@ pub(super) async fn search(context: &Context, target: &Target, cutoff: Time) -> 
     }
     search_named(context, &target.messages, cutoff, &mut search).await?;
     Ok(search)
+}
+
+/// All that is filed under a hash.
+pub(super) async fn list_envelopes(
+    context: &Context,
+    caller: &CallerHash,
+) -> Result<Vec<(MailboxId, MessageId, Key)>, StoreError> {
+    let keys: Vec<String> = context.store().list(&Key::envelopes(caller)).try_collect().await?;
+    let parse =
+        |key: &String| parse_envelope(key).and_then(|(mailbox, id)| Some((mailbox, id, Key::listed(key)?)));
+    Ok(keys.iter().filter_map(parse).collect())
 }
 
 /// Whether the index tells of a message without a legible envelope that somebody else left it.

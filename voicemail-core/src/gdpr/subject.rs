@@ -99,7 +99,7 @@ impl Subject {
     /// Refuses identifiers that stand for nobody, and those that may mean two people.
     pub(super) fn require_clear(&self, context: &Context) -> Result<(), GdprError> {
         self.require_somebody(context)?;
-        let rules = rules_in_force(context)?;
+        let rules = context.rules_in_force()?;
         match self.position(|caller| rules.readings(caller).len() > 1) {
             Some(position) => Err(GdprError::AmbiguousNumber { position }),
             None => Ok(()),
@@ -108,7 +108,7 @@ impl Subject {
 
     /// Refuses identifiers that stand for nobody: under them are the messages of everybody who gave no number.
     pub(super) fn require_somebody(&self, context: &Context) -> Result<(), GdprError> {
-        let rules = rules_in_force(context)?;
+        let rules = context.rules_in_force()?;
         match self.position(|caller| rules.normalise(caller).is_none()) {
             Some(position) => Err(GdprError::CallerWithheld { position }),
             None => Ok(()),
@@ -124,21 +124,21 @@ impl Subject {
 
     /// Whom it is about, by the rule set in force.
     pub(super) fn target(&self, context: &Context) -> Result<Target, StoreError> {
-        let rules = rules_in_force(context)?;
+        let rules = context.rules_in_force()?;
         Ok(Target { messages: self.messages.clone(), ..callers(context, &rules, &self.phones) })
     }
 
     /// As [`target`](Self::target), by the rule set by which its run was made.
     pub(super) fn target_of(&self, context: &Context, run: &Run) -> Result<Target, StoreError> {
         let made_by = run.doubtful.as_ref().and_then(|doubtful| find_rules(context, doubtful.rules));
-        let rules = made_by.map_or_else(|| rules_in_force(context), Ok)?;
+        let rules = made_by.map_or_else(|| context.rules_in_force(), Ok)?;
         Ok(Target { messages: self.messages.clone(), ..callers(context, &rules, &self.phones) })
     }
 
     /// Tells one subject from another without holding an identifier: a keyed digest of all that its phones may mean by
     /// the rule set in force, whose number stands before it.
     pub(super) fn digest(&self, context: &Context) -> Result<String, StoreError> {
-        Ok(self.digest_by(context, &rules_in_force(context)?))
+        Ok(self.digest_by(context, &context.rules_in_force()?))
     }
 
     fn digest_by(&self, context: &Context, rules: &RuleSet) -> String {
@@ -179,7 +179,7 @@ impl Subject {
         }
         // A run of before: its own identifiers say more than its digest, while they are there.
         let sealed = run.sealed.as_deref().unwrap_or_default();
-        match (Self::open(context, &run.id, sealed), rules_in_force(context)) {
+        match (Self::open(context, &run.id, sealed), context.rules_in_force()) {
             (Some(theirs), Ok(rules)) => {
                 let theirs = Self { messages: self.messages.clone(), ..theirs };
                 theirs.forms(&rules) == self.forms(&rules) && theirs.digest_of_before(context) == run.subject
@@ -218,12 +218,6 @@ pub(super) async fn refresh_rules(context: &Context) -> Result<(), GdprError> {
     context.refresh_identity().await?;
     let known = context.identity().rule_sets.iter().all(RuleSet::is_known);
     if known { Ok(()) } else { Err(GdprError::NewerRules) }
-}
-
-/// The rule set that this replica writes by: by it a request is read.
-fn rules_in_force(context: &Context) -> Result<RuleSet, StoreError> {
-    let missing = || StoreError::Unavailable("no rules for numbers are registered yet".into());
-    context.rules_in_force().ok_or_else(missing)
 }
 
 fn find_rules(context: &Context, id: u32) -> Option<RuleSet> {

@@ -6,7 +6,7 @@ use super::converted::AudioQuery;
 use super::extract::{Agents, Caller, JsonBody, Lamps, Listeners, Name, Names, Parameters};
 use super::mailbox_access::{open_lamp, open_own, open_to_change};
 use super::range::knows;
-use super::{ApiError, App, ProblemKind};
+use super::{ApiError, App};
 use crate::mailbox::{ListedState, MessageFilter, MessagePage, MessageView, OwnMailbox};
 use crate::model::{AuditAction, AuditSubject, MailboxId, MessageChange, MessageId, MessageState, Mwi};
 use axum::Json;
@@ -73,7 +73,7 @@ async fn list(
 ) -> Result<Response, ApiError> {
     let limit = query.limit.unwrap_or(LISTED);
     if !(1..=MOST_LISTED).contains(&limit) {
-        return Err(ApiError::new(ProblemKind::InvalidValue, "limit: write 1 to 1000"));
+        return Err(ApiError::invalid("limit: write 1 to 1000"));
     }
     let core = open_own(&app, &caller, &mailbox).await?;
     let filter = MessageFilter { state: query.state, limit: usize::from(limit), cursor: query.cursor };

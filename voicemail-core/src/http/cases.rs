@@ -54,12 +54,7 @@ struct CaseQuery {
 }
 
 fn read_time(text: Option<String>, field: &'static str) -> Result<Option<Time>, ApiError> {
-    let invalid = || {
-        ApiError::new(
-            ProblemKind::InvalidValue,
-            format!("{field}: write a time such as 2026-01-31T12:00:00Z"),
-        )
-    };
+    let invalid = || ApiError::invalid(format!("{field}: write a time such as 2026-01-31T12:00:00Z"));
     text.map(|text| Time::from_rfc3339(&text).ok_or_else(invalid)).transpose()
 }
 
@@ -77,7 +72,7 @@ async fn list(
 ) -> Result<Json<CasePage>, ApiError> {
     let limit = query.limit.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
-        return Err(ApiError::new(ProblemKind::InvalidValue, "limit: write 1 to 200"));
+        return Err(ApiError::invalid("limit: write 1 to 200"));
     }
     let filter = CaseFilter {
         state: query.state,

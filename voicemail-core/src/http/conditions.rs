@@ -1,6 +1,6 @@
 //! `If-Match` and `If-None-Match` of changes, and answers with an entity tag.
 
-use super::{ApiError, ProblemKind};
+use super::ApiError;
 use crate::mailbox::Precondition;
 use axum::Json;
 use axum::http::{HeaderMap, header};
@@ -24,7 +24,7 @@ pub(super) fn read_precondition(headers: &HeaderMap) -> Result<Precondition, Api
         _ => {
             let detail =
                 "send If-Match with entity tags or a star, or If-None-Match with a star, and not both";
-            Err(ApiError::new(ProblemKind::InvalidValue, detail))
+            Err(ApiError::invalid(detail))
         }
     }
 }

@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// The form that a request asks for.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -26,6 +26,8 @@ pub(super) struct AudioQuery {
     rate: Option<u32>,
 }
 
+/// Samples a second that are made.
+const RATES: RangeInclusive<u32> = 8_000..=48_000;
 /// What a file's beginning is looked for in, first and then.
 const HEADS: [u64; 2] = [8 * 1024, 1024 * 1024];
 
@@ -45,10 +47,12 @@ impl AudioQuery {
         let codec = match self.codec.as_deref() {
             None if self.rate.is_none() => return Ok(accepted(headers)),
             None => Codec::Pcm16,
-            Some(name) => codec_of(name).ok_or_else(|| invalid("codec: write pcm16, alaw or mulaw"))?,
+            Some(name) => {
+                codec_of(name).ok_or_else(|| ApiError::invalid("codec: write pcm16, alaw or mulaw"))?
+            }
         };
         match self.rate {
-            Some(rate) if !(8_000..=48_000).contains(&rate) => Err(invalid("rate: write 8000 to 48000")),
+            Some(rate) if !RATES.contains(&rate) => Err(ApiError::invalid("rate: write 8000 to 48000")),
             rate => Ok(Some(Wanted { codec, rate })),
         }
     }
@@ -74,19 +78,16 @@ fn accepted(headers: &HeaderMap) -> Option<Wanted> {
     for (name, value) in parameters.by_ref().filter_map(|parameter| parameter.split_once('=')) {
         match name.trim().to_ascii_lowercase().as_str() {
             "codec" => codec = codec_of(value.trim().trim_matches('"')),
-            "rate" => rate = value.trim().parse().ok().filter(|rate| (8_000..=48_000).contains(rate)),
+            "rate" => rate = value.trim().parse().ok().filter(|rate| RATES.contains(rate)),
             _ => {}
         }
     }
     codec.map(|codec| Wanted { codec, rate })
 }
 
-fn is_wav(kind: &str) -> bool {
+/// Names that clients have for one media type.
+pub(super) fn is_wav(kind: &str) -> bool {
     ["audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"].contains(&kind.to_ascii_lowercase().as_str())
-}
-
-fn invalid(detail: &str) -> ApiError {
-    ApiError::new(ProblemKind::InvalidValue, detail)
 }
 
 impl Wanted {

@@ -5,9 +5,9 @@
 //!
 //! What goes wrong: an [`ApiError`] that says which field to write how.
 
+use super::ApiError;
 use super::decoration::{NoteCode, caller_text, display_name, read_urgent};
 use super::times::parse_time;
-use super::{ApiError, ProblemKind};
 use crate::context::Context;
 use crate::model::{CallerId, Time};
 use crate::store::StoreError;
@@ -137,7 +137,9 @@ impl Form {
     fn take_caller(&mut self, value: &Value<'_>, notes: &mut Notes) -> Result<(), ApiError> {
         if !value.whole {
             let most = CallerId::MOST_GIVEN;
-            return Err(invalid(&format!("caller: write at most {most} bytes, since it is never cut")));
+            return Err(ApiError::invalid(format!(
+                "caller: write at most {most} bytes, since it is never cut"
+            )));
         }
         let (text, escaped) = caller_text(value.bytes);
         if escaped {
@@ -156,7 +158,7 @@ impl Form {
         let text = std::str::from_utf8(value.bytes).unwrap_or_default();
         let left = parse_time("left", text.trim())?;
         if self.left.replace(left).is_some_and(|first| first != left) {
-            return Err(invalid("left: there are two that differ"));
+            return Err(ApiError::invalid("left: there are two that differ"));
         }
         Ok(())
     }
@@ -201,16 +203,13 @@ impl Form {
 }
 
 fn differing() -> ApiError {
-    invalid("caller: several fields name different callers (caller, callerId, ani, from): send one")
-}
-
-fn invalid(detail: &str) -> ApiError {
-    ApiError::new(ProblemKind::InvalidValue, detail)
+    ApiError::invalid("caller: several fields name different callers (caller, callerId, ani, from): send one")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::problem::ProblemKind;
 
     fn take(form: &mut Form, name: &str, bytes: &[u8]) -> (Result<(), ApiError>, Vec<String>) {
         let name = FieldName::of(Some(name));

@@ -4,7 +4,7 @@ use super::agents::private;
 use super::extract::{Agents, Caller, JsonBody, Names};
 use super::mailbox_access::open_to_change;
 use super::telephony::IdempotencyKey;
-use super::{ApiError, App, ProblemKind};
+use super::{ApiError, App};
 use crate::core::Core;
 use crate::gdpr_api::Problem;
 use crate::mailbox::{ForwardRequest, MailboxError};
@@ -87,7 +87,7 @@ async fn forward(
 ) -> Result<Response, ApiError> {
     if body.to.is_empty() || body.to.len() > MOST_TARGETS || body.to.contains(&mailbox) {
         let detail = "to: name 1 to 20 mailboxes, and not the message's own";
-        return Err(ApiError::new(ProblemKind::InvalidValue, detail));
+        return Err(ApiError::invalid(detail));
     }
     let core = open_to_change(&app, &caller, &mailbox).await?;
     core.mailboxes.message(&mailbox, id).await?;

@@ -134,6 +134,11 @@ impl ApiError {
         Self { kind, detail: detail.into(), note: FailureNote::default(), wait: None }
     }
 
+    /// A value that isn't one of those that are taken; the detail says what to write.
+    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::InvalidValue, detail)
+    }
+
     /// With a cause that only the log shows.
     #[must_use]
     pub(super) fn because(mut self, cause: impl ToString) -> Self {

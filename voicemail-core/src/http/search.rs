@@ -4,7 +4,7 @@
 use super::agents::private;
 use super::extract::{Caller, JsonBody, Searchers};
 use super::times::{check_limit, check_range, parse_time};
-use super::{ApiError, App, ProblemKind};
+use super::{ApiError, App};
 use crate::gdpr::find_caller;
 use crate::mailbox::{FoundPage, MessageSearch, SearchBy};
 use crate::model::{AuditAction, AuditSubject, CallerId, MailboxId};
@@ -64,7 +64,7 @@ async fn search(
     let (name, by) = match (&body.caller, &body.from, &body.to) {
         (Some(number), None, None) => {
             let short = number.len() <= CallerId::MAX_BYTES && !number.trim().is_empty();
-            let invalid = || ApiError::new(ProblemKind::InvalidValue, "caller: write 1 to 6144 bytes");
+            let invalid = || ApiError::invalid("caller: write 1 to 6144 bytes");
             let number = Some(number).filter(|_| short).ok_or_else(invalid)?;
             ("caller", SearchBy::Caller(find_caller(&core.context, number).await?))
         }
@@ -75,7 +75,7 @@ async fn search(
         }
         _ => {
             let detail = "write either caller, or both from and to";
-            return Err(ApiError::new(ProblemKind::InvalidValue, detail));
+            return Err(ApiError::invalid(detail));
         }
     };
     let asked = MessageSearch { by, mailbox: body.mailbox.clone(), limit, cursor: body.cursor };

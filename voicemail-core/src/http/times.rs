@@ -1,6 +1,6 @@
 //! Times that a request names, and ranges between them.
 
-use super::{ApiError, ProblemKind};
+use super::ApiError;
 use crate::model::Time;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(super) fn parse_time(field: &str, text: &str) -> Result<Time, ApiError> {
     let invalid = |_| {
         let detail = format!("{field}: write a time as RFC 3339 has it, such as 2026-09-21T14:13:20Z");
-        ApiError::new(ProblemKind::InvalidValue, detail)
+        ApiError::invalid(detail)
     };
     text.parse::<jiff::Timestamp>().map(|time| Time(time.as_millisecond())).map_err(invalid)
 }
@@ -20,7 +20,7 @@ pub(super) fn check_range(from: Time, to: Time, longest: Duration) -> Result<(),
     }
     let days = longest.as_secs() / 86_400;
     let detail = format!("from, to: write a time and a later one, at most {days} days apart");
-    Err(ApiError::new(ProblemKind::InvalidValue, detail))
+    Err(ApiError::invalid(detail))
 }
 
 /// How many to list.
@@ -29,5 +29,5 @@ pub(super) fn check_limit(given: Option<u16>, default: u16, most: u16) -> Result
     if (1..=most).contains(&limit) {
         return Ok(usize::from(limit));
     }
-    Err(ApiError::new(ProblemKind::InvalidValue, format!("limit: write 1 to {most}")))
+    Err(ApiError::invalid(format!("limit: write 1 to {most}")))
 }

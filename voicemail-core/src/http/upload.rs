@@ -11,7 +11,9 @@
 //!
 //! What goes wrong: fields that are larger than is read, or come too slowly, are 413; a body that stops is told so.
 
+use super::converted::is_wav;
 use super::decoration::NoteCode;
+use super::extract::media_type;
 use super::form::{FieldName, Form, Note, Notes, Value};
 use super::gate::{Gate, Grant, TooMuch};
 use super::{ApiError, ProblemKind};
@@ -83,9 +85,7 @@ impl Upload {
 /// # Errors
 /// `WrongType` for a body that says that it is something else.
 pub(super) fn raw_audio(request: Request) -> Result<BodyStream, ApiError> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !matches!(kind.as_str(), "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave") {
+    if !is_wav(&media_type(request.headers())) {
         return Err(ApiError::new(ProblemKind::WrongType, "send audio/wav"));
     }
     let end = Instant::now() + LONGEST;

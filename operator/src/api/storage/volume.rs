@@ -28,12 +28,12 @@ pub struct Volume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub existing_claim: Option<String>,
-    /// What recordings leave free, for listening, deleting and erasing; the smaller of the two counts.
+    /// Room that recordings leave free, for listening, deleting and erasing; the smaller of the two counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_free: Option<KeepFree>,
 }
 
-/// What recordings leave free of a volume. A change rolls the pods.
+/// Room of a volume that recordings leave free. A change rolls the pods.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeepFree {
