@@ -115,11 +115,11 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let by_signature = is_signed(&parts.headers);
-        if by_signature {
+        if let Err(too_many_refusals) = check_refusals(app, &parts.extensions) {
+            if !is_signed(&parts.headers) {
+                return Err(too_many_refusals);
+            }
             limit_verifications(app, &parts.extensions)?;
-        } else {
-            check_refusals(app, &parts.extensions)?;
         }
         let identity = match identify(parts, app, A::TICKETS).await {
             Err(error) if is_refusal(&error, &parts.headers) => {

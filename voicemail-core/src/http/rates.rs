@@ -132,11 +132,12 @@ pub(super) async fn limit_address(State(app): State<App>, request: Request, next
     }
 }
 
-/// Signatures that are verified a second for one address. It costs a core some 100 µs, and nothing is asked of anybody.
+/// Signatures that are verified a second for an address that brought too many wrong ones. One costs a core some 100 µs,
+/// and nothing is asked of anybody.
 const VERIFICATIONS: u32 = 200;
 
-/// Refuses to verify more signatures of an address than that. How many were refused before doesn't count: a valid token
-/// must pass although a neighbour behind the same address brings wrong ones.
+/// Refuses to verify more signatures than that. A valid token must pass although a neighbour behind the same address
+/// brings wrong ones.
 pub(super) fn limit_verifications(app: &App, extensions: &Extensions) -> Result<(), ApiError> {
     match (counted(app, extensions), Rate::new(VERIFICATIONS, Duration::from_secs(1), BURST)) {
         (Some(peer), Some(rate)) => {

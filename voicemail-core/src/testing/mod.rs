@@ -41,7 +41,19 @@ pub(crate) struct Clock {
     drawn: AtomicU64,
 }
 
+impl Clock {
+    fn standing_at(now: Time) -> Self {
+        let drawn = AtomicU64::new(now.0.unsigned_abs());
+        Self { now: AtomicI64::new(now.0), jumped: Mutex::default(), drawn }
+    }
+}
+
 struct Hands(Arc<Clock>);
+
+/// Surroundings whose clock never moves.
+pub(crate) fn still_world() -> World {
+    World::new(Hands(Arc::new(Clock::standing_at(START))))
+}
 
 impl Surroundings for Hands {
     fn now(&self) -> Time {
@@ -133,11 +145,7 @@ impl Site {
     }
 
     async fn open_over(now: Time, make: impl FnOnce(World) -> Arc<dyn Store>) -> Self {
-        let clock = Arc::new(Clock {
-            now: AtomicI64::new(now.0),
-            jumped: Mutex::default(),
-            drawn: AtomicU64::new(now.0.unsigned_abs()),
-        });
+        let clock = Arc::new(Clock::standing_at(now));
         let world = World::new(Hands(Arc::clone(&clock)));
         let store = make(world.clone());
         let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store))]);
