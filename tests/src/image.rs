@@ -124,17 +124,29 @@ pub fn build_programs(profile: Profile) -> Result<()> {
 
 /// Builds all programs as the surrounding cargo command does and returns those of the image.
 fn compile(profile: Profile) -> Result<Vec<Program>> {
+    let mut arguments = vec!["build", "--workspace", "--bins"];
+    if profile == Profile::Release {
+        arguments.push("--release");
+    }
+    let messages = run_cargo(&arguments)?;
+    PROGRAMS.iter().map(|program| find_artifact(&messages, program)).collect()
+}
+
+/// Builds a test of a package, with the programs that it starts, and returns it.
+pub fn build_test(package: &str, test: &str) -> Result<PathBuf> {
+    let messages = run_cargo(&["test", "--no-run", "-p", package, "--test", test])?;
+    find_artifact(&messages, test).map(|(_, path)| path)
+}
+
+/// What cargo says of all that it built.
+fn run_cargo(arguments: &[&str]) -> Result<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"]);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
+    command.args(arguments).arg("--message-format=json-render-diagnostics");
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).stdin(Stdio::null());
     let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-    ensure!(output.status.success(), "building the programs of the image failed ({})", output.status);
-    let messages = String::from_utf8(output.stdout)?;
-    PROGRAMS.iter().map(|program| find_artifact(&messages, program)).collect()
+    ensure!(output.status.success(), "cargo {} failed ({})", arguments.join(" "), output.status);
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn find_artifact(messages: &str, program: &str) -> Result<Program> {

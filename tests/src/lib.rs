@@ -22,6 +22,7 @@ pub mod kubeconform;
 pub mod later;
 pub mod libraries;
 pub mod namespace;
+pub mod nfs_guest;
 pub mod object_stores;
 pub mod operator_audit;
 pub mod operator_process;

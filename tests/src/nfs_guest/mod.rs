@@ -1,0 +1,102 @@
+//! A kernel of its own with an NFS server and two clients, for what only NFS can show: `cargo nfs-guest`.
+//!
+//! User-mode Linux is a kernel that runs as a program: it needs neither virtualisation nor a change of this machine. Its
+//! root is a small Debian in the cache; its first program is `init.sh`, which mounts the exports and runs the core's tests
+//! of two clients. Not part of the test command: it fetches some 250 MB of Debian once.
+//!
+//! What can go wrong: a guest that ends before its tests did, or hangs. The last line that the guest prints decides.
+
+use crate::cluster::layout::cache_folder;
+use crate::command::run;
+use crate::debian::{ensure_packages, ensure_program};
+use crate::image::build_test;
+use crate::progress::{say, step};
+use anyhow::{Context, Result, bail, ensure};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const INIT: &str = include_str!("init.sh");
+const PACKAGES: &str = "nfs-kernel-server,nfs-common,iproute2,kmod,e2fsprogs,netbase,ca-certificates";
+const RELEASE: &str = "bookworm";
+const MODULES: &str = "/usr/lib/uml/modules";
+const DISK_BYTES: u64 = 1 << 30;
+const PASSED: &str = "guest: tests ended with 0";
+
+/// Builds the tests, boots the guest and runs them in it; what the guest prints is shown.
+pub fn run_tests() -> Result<()> {
+    let kernel = ensure_program("user-mode-linux", "linux.uml")?;
+    ensure_packages(&[("mmdebstrap", "mmdebstrap")])?;
+    let tests = build_test("voicemail-core", "two_clients")?;
+    let folder = cache_folder()?.join("guests");
+    fs::create_dir_all(&folder)?;
+    let root = prepare_root(&folder)?;
+    let disk = folder.join("nfs.disk");
+    File::create(&disk)?.set_len(DISK_BYTES)?;
+    let told = boot(&kernel, &root, &disk, &tests);
+    fs::remove_file(&disk)?;
+    ensure!(told? == PASSED, "the tests failed in the guest: see what it printed");
+    Ok(())
+}
+
+/// A Debian with an NFS server, made once for each list of packages.
+fn prepare_root(folder: &Path) -> Result<PathBuf> {
+    let root = folder.join(format!(
+        "nfs-{RELEASE}-{}",
+        crate::digest::sha256_hex(PACKAGES.as_bytes()).get(..12).unwrap_or_default()
+    ));
+    if !root.exists() {
+        let new = tempfile::Builder::new().prefix("new-").tempdir_in(folder)?;
+        let made = new.path().join("root");
+        let include = format!("--include={PACKAGES}");
+        step("making the guest's root", || {
+            run(Command::new("mmdebstrap").args(["--variant=minbase", &include, RELEASE]).arg(&made))?;
+            run(Command::new("cp")
+                .args(["-a", "--no-target-directory", MODULES])
+                .arg(made.join("lib/modules")))?;
+            fs::rename(&made, &root).context("cannot keep the guest's root")
+        })?;
+    }
+    let init = root.join("guest-init");
+    fs::write(&init, INIT)?;
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
+    Ok(root)
+}
+
+/// Runs the guest to its end; gives the last line of its own.
+fn boot(kernel: &Path, root: &Path, disk: &Path, tests: &Path) -> Result<String> {
+    // Its programs: target/debug, with the core beside the tests.
+    let programs = tests.ancestors().nth(2).context("the tests are in no folder of cargo")?;
+    let mut command = Command::new(kernel);
+    command.args([
+        "mem=2G",
+        "root=/dev/root",
+        "rootfstype=hostfs",
+        "rw",
+        "init=/guest-init",
+        "quiet",
+        "loglevel=3",
+    ]);
+    command.args(["con=null", "con0=null,fd:1"]);
+    for (name, path) in [("rootflags", root), ("ubd0", disk), ("PROGRAMS", programs), ("TESTS", tests)] {
+        command.arg(format!("{name}={}", path.display()));
+    }
+    let mut guest =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start the guest")?;
+    let out = guest.stdout.take().context("the guest has no output")?;
+    let mut last = None;
+    for line in BufReader::new(out).lines() {
+        let line = line?;
+        say(&line);
+        if line.starts_with("guest: ") {
+            last = Some(line.trim_end().to_owned());
+        }
+    }
+    guest.wait()?;
+    match last {
+        Some(line) => Ok(line),
+        None => bail!("the guest ended before its tests"),
+    }
+}
