@@ -27,6 +27,9 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 const CALLER: &str = "+442079460123";
 const NAME: &str = "Ada Lovelace";
+// Not digits, which are in times, too.
+const MAILBOX: &str = "northgate";
+const UNKNOWN: &str = "southgate";
 
 /// What a collector was sent.
 #[derive(Clone)]
@@ -103,9 +106,9 @@ async fn a_request_and_what_it_asks_of_the_store_reach_the_collector_without_per
     let (collector, endpoint) = Collector::start().await;
     let setup = Setup::new();
     let process = start(&setup, Some(json!({ "otlp": { "endpoint": endpoint } })));
-    put_mailbox(&setup, &process, "1001", "01").await;
-    assert_eq!(deposit(&setup, &process, "1001").await, 201);
-    assert_eq!(deposit(&setup, &process, "4711").await, 404);
+    put_mailbox(&setup, &process, MAILBOX, "01").await;
+    assert_eq!(deposit(&setup, &process, MAILBOX).await, 201);
+    assert_eq!(deposit(&setup, &process, UNKNOWN).await, 404);
     let find = json!({ "caller": CALLER });
     let url = format!("{}/api/v1/messages/search", process.api);
     let search = Client::new().post(url).bearer_auth(setup.token()).json(&find).send().await.unwrap();
@@ -146,7 +149,7 @@ async fn a_request_and_what_it_asks_of_the_store_reach_the_collector_without_per
     let resource = collector.requests()[0].resource_spans[0].resource.clone().unwrap();
     assert_eq!(attribute(&resource.attributes, "service.name").cloned(), text("voicemail"));
     let words = format!("{:?}", collector.requests());
-    for secret in ["9460123", "Ada", "Lovelace", "alice", "Bearer", "eyJ", "1001", "4711"] {
+    for secret in ["9460123", "Ada", "Lovelace", "alice", "Bearer", "eyJ", MAILBOX, UNKNOWN] {
         assert!(!words.contains(secret), "{secret} is in a span");
     }
 }
