@@ -93,6 +93,7 @@ kinds! {
     IdReused = "id-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another message";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
     Undecodable = "stored-data-unreadable", INTERNAL_SERVER_ERROR, "What is stored can't be read";
+    Archived = "audio-archived", CONFLICT, "What is stored is in an archive";
     StoreRefused = "store-refused", INTERNAL_SERVER_ERROR, "The store refused";
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests";
     LookupUnavailable = "lookup-unavailable", SERVICE_UNAVAILABLE, "The token can't be looked up now";
@@ -249,6 +250,11 @@ impl From<StoreError> for ApiError {
             StoreError::Body(body) => return body.clone().into(),
             StoreError::NewerSchema { .. } => Self::new(ProblemKind::StoreRefused, error.to_string()),
             StoreError::Undecodable { .. } => Self::new(ProblemKind::Undecodable, error.to_string()),
+            StoreError::Archived(_) => Self::new(
+                ProblemKind::Archived,
+                "a lifecycle rule moved it to an archive class of the store: it can be played when an administrator has \
+                 restored it there",
+            ),
             StoreError::Full(_) => Self::new(
                 ProblemKind::StorageFull,
                 "there is no room for it: what is stored can be listened to and deleted; the same request is safe to \
@@ -351,6 +357,7 @@ mod tests {
         let refused =
             StoreError::WriteRefused { cause: crate::store::WriteRefusal::Rights, text: "x".into() };
         assert_eq!(kind(refused), ProblemKind::WritesRefused);
+        assert_eq!(kind(StoreError::Archived("x".into())).status(), StatusCode::CONFLICT);
         let response = ApiError::from(StoreError::Full("x".into())).into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "60");
     }

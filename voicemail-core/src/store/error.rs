@@ -95,6 +95,11 @@ pub enum StoreError {
         /// Where.
         column: usize,
     },
+    /// The object is in an archive, and can't be read before somebody restores it there.
+    #[error(
+        "the object was moved to an archive class: restore it in the store, and change the lifecycle rule that moved it: {0}"
+    )]
+    Archived(String),
     /// A document was written by a newer version: it can be read, not written.
     #[error("the document has schema {found}, newer than {known}: upgrade this core before it writes")]
     NewerSchema {
@@ -115,9 +120,11 @@ impl StoreError {
             | Self::Credentials(_)
             | Self::Full(_)
             | Self::WriteRefused { .. } => ErrorClass::Transient,
-            Self::Refused(_) | Self::Body(_) | Self::NewerSchema { .. } | Self::Undecodable { .. } => {
-                ErrorClass::Permanent
-            }
+            Self::Refused(_)
+            | Self::Archived(_)
+            | Self::Body(_)
+            | Self::NewerSchema { .. }
+            | Self::Undecodable { .. } => ErrorClass::Permanent,
         }
     }
 
@@ -131,10 +138,10 @@ impl StoreError {
         matches!(self, Self::Full(_) | Self::WriteRefused { .. })
     }
 
-    /// Whether this is about one document or object, and says nothing of others: it is damaged, or a newer
+    /// Whether this is about one document or object, and says nothing of others: it is damaged, archived, or a newer
     /// version's.
     pub fn is_about_one(&self) -> bool {
-        matches!(self, Self::Undecodable { .. } | Self::NewerSchema { .. })
+        matches!(self, Self::Undecodable { .. } | Self::Archived(_) | Self::NewerSchema { .. })
     }
 
     /// Stable name for metrics and logs.
@@ -148,6 +155,7 @@ impl StoreError {
             Self::Full(_) => "Full",
             Self::WriteRefused { .. } => "WriteRefused",
             Self::Refused(_) => "Refused",
+            Self::Archived(_) => "Archived",
             Self::Body(_) => "Body",
             Self::NewerSchema { .. } => "NewerSchema",
             Self::Undecodable { .. } => "Undecodable",

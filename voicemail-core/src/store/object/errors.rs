@@ -9,12 +9,9 @@ use object_store::client::{HttpError, HttpErrorKind};
 use std::error::Error as _;
 
 /// Codes that say that the credentials, not the request, are at fault.
-const CREDENTIAL_CODES: [&str; 12] = [
+const CREDENTIAL_CODES: [&str; 10] = [
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
-    "ExpiredToken",
-    "InvalidToken",
-    "TokenRefreshRequired",
     "AccessDenied",
     "AuthenticationFailed",
     "AuthorizationFailure",
@@ -22,7 +19,21 @@ const CREDENTIAL_CODES: [&str; 12] = [
     "InvalidAuthenticationInfo",
     "AccountIsDisabled",
     "NoAuthenticationInformation",
+    "RequestExpired",
 ];
+/// A token that was given for some time, and isn't any more. S3 answers 400.
+const TOKEN_CODES: [&str; 3] = ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
+/// A bucket is asked for in a region where it isn't.
+const REGION_CODES: [&str; 5] = [
+    "AuthorizationHeaderMalformed",
+    "PermanentRedirect",
+    "TemporaryRedirect",
+    "IllegalLocationConstraintException",
+    "IncorrectEndpoint",
+];
+const CLOCK_CODES: [&str; 1] = ["RequestTimeTooSkewed"];
+/// The object is in a class that must be restored before it can be read: S3, Azure.
+const ARCHIVE_CODES: [&str; 3] = ["InvalidObjectState", "BlobArchived", "BlobBeingRehydrated"];
 
 /// Parts of codes that say that there is no room: `QuotaExceeded` of Ceph and others, `XMinioAdminBucketQuotaExceeded`,
 /// `XMinioStorageFull`, `InsufficientStorage`, `AccountLimitExceeded`.
@@ -84,13 +95,10 @@ fn refusal(error: &Error) -> Option<StoreError> {
 fn judge(error: &Error) -> StoreError {
     let code = code_of(error);
     let text = describe(error, code.as_deref());
+    if let Some(known) = code.as_deref().and_then(|code| meaning(code, &text)) {
+        return known;
+    }
     match error {
-        _ if code.as_deref() == Some("RequestTimeTooSkewed") => StoreError::Unavailable(format!(
-            "{text}: this machine's clock and the store's are far apart: synchronise them"
-        )),
-        _ if code.as_deref().is_some_and(|code| CREDENTIAL_CODES.contains(&code)) => {
-            StoreError::Credentials(text)
-        }
         Error::Unauthenticated { .. } | Error::PermissionDenied { .. } => StoreError::Credentials(text),
         Error::NotFound { .. } => StoreError::Refused(format!("{text}: does the bucket or container exist?")),
         Error::NotSupported { .. } | Error::NotImplemented { .. } | Error::InvalidPath { .. } => {
@@ -98,6 +106,26 @@ fn judge(error: &Error) -> StoreError {
         }
         _ if kind_of(error) == Some(HttpErrorKind::Connect) => StoreError::Unavailable(text),
         _ => StoreError::Unclear(text),
+    }
+}
+
+/// What a server's code means, whatever its status and whoever sent the request; none: the status decides.
+pub(super) fn meaning(code: &str, text: &str) -> Option<StoreError> {
+    let one_of = |codes: &[&str]| codes.contains(&code);
+    let with = |remedy: &str| format!("{text}: {remedy}");
+    match () {
+        () if one_of(&CLOCK_CODES) => Some(StoreError::Unavailable(with(
+            "this machine's clock and the store's are far apart: synchronise them",
+        ))),
+        () if one_of(&TOKEN_CODES) => {
+            Some(StoreError::Credentials(with("the token has expired or isn't known")))
+        }
+        () if one_of(&REGION_CODES) => Some(StoreError::Refused(with(
+            "the bucket isn't in the region that is asked: write the bucket's own as region, or its endpoint",
+        ))),
+        () if one_of(&ARCHIVE_CODES) => Some(StoreError::Archived(text.to_owned())),
+        () if one_of(&CREDENTIAL_CODES) => Some(StoreError::Credentials(text.to_owned())),
+        () => None,
     }
 }
 
@@ -190,6 +218,22 @@ mod tests {
         assert!(matches!(error, StoreError::Credentials(_)), "{error:?}");
         let error = writing(generic("<Code>EntityTooLarge</Code>"));
         assert!(matches!(error, StoreError::Unclear(_)), "{error:?}");
+    }
+
+    #[test]
+    fn a_code_means_the_same_in_every_answer_and_says_what_to_do() {
+        let said = |code: &str| reading(generic(&format!("400: <Error><Code>{code}</Code>"))).to_string();
+        for (code, words) in [
+            ("RequestTimeTooSkewed", "clock"),
+            ("ExpiredToken", "the token has expired"),
+            ("AuthorizationHeaderMalformed", "region"),
+            ("PermanentRedirect", "region"),
+            ("InvalidObjectState", "archive"),
+            ("BlobArchived", "archive"),
+        ] {
+            assert!(said(code).contains(words) && said(code).contains(code), "{}", said(code));
+        }
+        assert!(!said("RequestTimeTooSkewed").contains("credentials"));
     }
 
     #[test]

@@ -1,15 +1,22 @@
-//! Lifecycle rules of a bucket: one that expires objects would delete settings, cases and messages by itself.
+//! Lifecycle rules of a bucket: one that expires objects would delete settings, cases and messages by itself, and one
+//! that archives them would make recordings unplayable.
 //!
-//! A rule is harmless if it only ends unfinished uploads or removes superseded versions, or if its prefix
-//! doesn't touch the tenant's folder. Retention is ours: stamped on each message, and kept to the second.
+//! A rule is harmless if it only ends unfinished uploads, removes superseded versions or moves objects to a class that
+//! is read at once; or if its filter fits none of the tenant's objects: another prefix, a tag that we don't set, or a
+//! size that none has. Retention is ours: stamped on each message, and kept to the second.
 
 use super::super::StoreError;
 use super::super::probe::Finding;
 use super::signed::Answer;
+use crate::model::CallerTag;
 use object_store::path::Path;
 use serde::Deserialize;
 
 const PROPERTY: &str = "no-lifecycle-rule";
+/// Classes whose objects can't be read before somebody restores them. Those of other servers are read at once.
+const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
+/// No object is as large: an hour of the widest recording that is taken is a third of it.
+const LARGER_THAN_ALL: u64 = 1 << 32;
 
 #[derive(Debug, Deserialize)]
 struct Configuration {
@@ -25,47 +32,83 @@ struct Rule {
     status: String,
     prefix: Option<String>,
     filter: Option<Filter>,
-    expiration: Option<Expiration>,
+    expiration: Option<When>,
+    #[serde(default)]
+    transition: Vec<When>,
 }
 
-#[derive(Debug, Deserialize)]
+/// All of its conditions must be met; `And` holds several.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Filter {
     prefix: Option<String>,
-    and: Option<And>,
+    #[serde(default)]
+    tag: Vec<Tag>,
+    object_size_greater_than: Option<u64>,
+    and: Option<Box<Filter>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct And {
-    prefix: Option<String>,
+struct Tag {
+    key: String,
 }
 
+/// An expiration, or a transition to a class.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Expiration {
+struct When {
     days: Option<u32>,
     date: Option<String>,
+    storage_class: Option<String>,
+}
+
+impl When {
+    /// By age; else it is about marks of deletions.
+    fn is_by_age(&self) -> bool {
+        self.days.is_some() || self.date.is_some()
+    }
+
+    fn archives(&self) -> bool {
+        self.storage_class.as_deref().is_some_and(|class| ARCHIVES.contains(&class))
+    }
+}
+
+impl Filter {
+    fn prefix(&self) -> Option<&str> {
+        self.prefix.as_deref().or_else(|| self.and.as_ref()?.prefix())
+    }
+
+    /// Whether some object below its prefix may have all that it asks for.
+    fn may_fit(&self) -> bool {
+        self.tag.iter().all(|tag| tag.key == CallerTag::NAME)
+            && self.object_size_greater_than.is_none_or(|size| size < LARGER_THAN_ALL)
+            && self.and.as_ref().is_none_or(|both| both.may_fit())
+    }
 }
 
 impl Rule {
     fn prefix(&self) -> &str {
-        let filtered = self
-            .filter
-            .as_ref()
-            .and_then(|filter| filter.prefix.as_deref().or_else(|| filter.and.as_ref()?.prefix.as_deref()));
-        filtered.or(self.prefix.as_deref()).unwrap_or_default()
+        self.filter.as_ref().and_then(Filter::prefix).or(self.prefix.as_deref()).unwrap_or_default()
     }
 
-    fn expires(&self) -> bool {
-        let by_age = |expiration: &Expiration| expiration.days.is_some() || expiration.date.is_some();
-        self.status == "Enabled" && self.expiration.as_ref().is_some_and(by_age)
+    /// What it does to objects that mustn't be done to ours.
+    fn harm(&self) -> Option<&'static str> {
+        if self.status != "Enabled" {
+            return None;
+        }
+        let archives = || self.transition.iter().any(When::archives);
+        match self.expiration.as_ref().is_some_and(When::is_by_age) {
+            true => Some("expires"),
+            false => archives().then_some("archives"),
+        }
     }
 
     /// Whether an object of the folder may fall under the rule.
     fn touches(&self, folder: &str) -> bool {
         let (folder, prefix) = (format!("{folder}/"), self.prefix());
-        folder.starts_with(prefix) || prefix.starts_with(&folder)
+        let below = folder.starts_with(prefix) || prefix.starts_with(&folder);
+        below && self.filter.as_ref().is_none_or(Filter::may_fit)
     }
 }
 
@@ -82,16 +125,21 @@ fn judge_rules(body: &[u8], folder: &Path) -> Finding {
     let Ok(configuration) = quick_xml::de::from_reader::<_, Configuration>(body) else {
         return unreadable(&StoreError::Unavailable("the answer isn't the XML that S3 answers".into()));
     };
-    let wide = configuration.rules.iter().find(|rule| rule.expires() && rule.touches(folder.as_ref()));
-    match wide {
+    let mut touching = configuration.rules.iter().filter(|rule| rule.touches(folder.as_ref()));
+    match touching.find_map(|rule| Some((rule, rule.harm()?))) {
         None => Finding::holds(PROPERTY),
-        Some(rule) => Finding::fails(
+        Some((rule, harm)) => Finding::fails(
             PROPERTY,
             format!(
-                "lifecycle rule {:?} expires objects below {:?}, and so mailboxes, settings and cases of this \
-                 tenant: limit it to another prefix; retention is the tenant's class of service",
+                "lifecycle rule {:?} {harm} objects below {:?}, and so {} of this tenant: limit it to another prefix; \
+                 retention is the tenant's class of service",
                 rule.id,
-                rule.prefix()
+                rule.prefix(),
+                if harm == "expires" {
+                    "mailboxes, settings and cases"
+                } else {
+                    "recordings that must be played"
+                },
             ),
         ),
     }
@@ -103,7 +151,7 @@ pub(super) fn unreadable(error: &StoreError) -> Finding {
         PROPERTY,
         format!(
             "can't be read ({error}): allow s3:GetLifecycleConfiguration, or make sure that no rule expires \
-             objects of this folder"
+             or archives objects of this folder"
         ),
     )
 }
@@ -131,11 +179,54 @@ mod tests {
             "<Filter><Prefix></Prefix></Filter>",
             "<Prefix>voice/</Prefix>",
             "<Filter><Prefix>voice/v1/t/mb/</Prefix></Filter>",
-            "<Filter><And><Prefix>vo</Prefix><Tag><Key>a</Key><Value>b</Value></Tag></And></Filter>",
             "<Filter><Prefix>voice/v1/t/au/</Prefix></Filter>",
         ] {
             let finding = judge_text(&expiring(filter));
             assert!(!finding.holds && finding.detail.contains("\"r\""), "{filter}: {finding:?}");
+        }
+    }
+
+    fn moving(class: &str) -> String {
+        let transition =
+            format!("<Transition><Days>30</Days><StorageClass>{class}</StorageClass></Transition>");
+        expiring("").replace("<Expiration><Days>1</Days></Expiration>", &transition)
+    }
+
+    #[test]
+    fn a_rule_that_archives_recordings_fails_and_one_to_a_class_that_is_read_at_once_holds() {
+        for class in ["GLACIER", "DEEP_ARCHIVE"] {
+            let finding = judge_text(&moving(class));
+            assert!(!finding.holds && finding.detail.contains("archives"), "{class}: {finding:?}");
+        }
+        for class in ["STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "WARMTIER"] {
+            assert!(judge_text(&moving(class)).holds, "{class}");
+        }
+        let two = moving("STANDARD_IA").replace(
+            "</Rule>",
+            "<Transition><Date>2027-01-01T00:00:00Z</Date><StorageClass>GLACIER</StorageClass></Transition></Rule>",
+        );
+        assert!(!judge_text(&two).holds);
+    }
+
+    #[test]
+    fn a_filter_by_tag_or_size_counts_only_if_one_of_our_objects_may_fit_it() {
+        let tag = |key: &str| format!("<Tag><Key>{key}</Key><Value>true</Value></Tag>");
+        let size = |bytes: u64| format!("<ObjectSizeGreaterThan>{bytes}</ObjectSizeGreaterThan>");
+        let both = |inner: String| format!("<And><Prefix>voice/</Prefix>{inner}</And>");
+        let ours = tag(CallerTag::NAME);
+        for (filter, holds) in [
+            (tag("temp"), true),
+            (ours.clone(), false),
+            (both(tag("temp")), true),
+            (both(format!("{ours}{}", tag("temp"))), true),
+            (both(ours), false),
+            (size(131_072), false),
+            (size(5 << 30), true),
+            (both(size(5 << 30)), true),
+            (both("<ObjectSizeLessThan>1000</ObjectSizeLessThan>".into()), false),
+        ] {
+            let finding = judge_text(&expiring(&format!("<Filter>{filter}</Filter>")));
+            assert_eq!(finding.holds, holds, "{filter}: {finding:?}");
         }
     }
 

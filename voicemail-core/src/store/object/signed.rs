@@ -3,7 +3,7 @@
 //! One try each; the caller's patience repeats what is safe to repeat.
 
 use super::super::StoreError;
-use super::errors::{read_code, reading};
+use super::errors::{meaning, read_code, reading};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
@@ -37,10 +37,13 @@ impl Answer {
     /// The error that this answer is.
     pub(super) fn refusal(&self) -> StoreError {
         let code = read_code(&String::from_utf8_lossy(&self.body));
-        let text = match code {
+        let text = match &code {
             Some(code) => format!("the server answered {code}"),
             None => format!("the server answered {}", self.status.as_u16()),
         };
+        if let Some(known) = code.and_then(|code| meaning(&code, &text)) {
+            return known;
+        }
         match self.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => StoreError::Credentials(text),
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
