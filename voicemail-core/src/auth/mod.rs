@@ -49,11 +49,20 @@ pub struct Identity {
     /// The user whose mailboxes an agent opens.
     pub user: Option<UserId>,
     /// The one mailbox that a token given for a PIN opens.
-    pub mailbox: Option<MailboxId>,
+    pub mailbox: Option<OneMailbox>,
     /// What the caller may do.
     pub roles: BTreeSet<Role>,
     /// Until when the token is accepted.
     pub expires: Time,
+}
+
+/// A mailbox as it was when somebody knew its PIN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneMailbox {
+    /// Its name.
+    pub name: MailboxId,
+    /// Its generation then; unknown to the release before.
+    pub generation: Option<u32>,
 }
 
 impl Identity {

@@ -3,7 +3,7 @@
 //! `base64url(nonce, AES-256-GCM(JSON))` by a key derived from the tenant's: every replica can read it, nobody else can
 //! read or make one, and a URL that is kept somewhere names nobody.
 
-use super::{AuthError, Identity};
+use super::{AuthError, Identity, OneMailbox};
 use crate::clock::World;
 use crate::config::Role;
 use crate::model::{MailboxId, MessageId, TenantKey, Time, UserId};
@@ -44,6 +44,8 @@ struct Ticket {
     user: Option<UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mailbox: Option<MailboxId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generation: Option<u32>,
     until: Time,
     expires: Time,
 }
@@ -63,7 +65,8 @@ pub(crate) fn issue(
         purpose,
         subject: identity.subject.clone(),
         user: identity.user.clone(),
-        mailbox: identity.mailbox.clone(),
+        mailbox: identity.mailbox.as_ref().map(|opened| opened.name.clone()),
+        generation: identity.mailbox.as_ref().and_then(|opened| opened.generation),
         until,
         expires: identity.expires,
     };
@@ -108,7 +111,7 @@ pub(crate) fn read(
     Ok(Identity {
         subject: ticket.subject,
         user: ticket.user,
-        mailbox: ticket.mailbox,
+        mailbox: ticket.mailbox.map(|name| OneMailbox { name, generation: ticket.generation }),
         roles: BTreeSet::from([Role::Agent]),
         expires: ticket.expires,
     })

@@ -42,7 +42,7 @@ async fn provision(site: &Site) {
     for (name, label) in [("1001", Some("Front desk")), ("1002", None), ("1003", None)] {
         directory.put_mailbox(&mailbox(name), None, label.map(str::to_owned)).await.unwrap();
     }
-    let desk = Group { mailbox: mailbox("1002"), unknown: serde_json::Map::new() };
+    let desk = Group::sharing(mailbox("1002"));
     directory.put_group(&"desk".parse().unwrap(), desk).await.unwrap();
     let user =
         User { mailboxes: vec![mailbox("1001")], groups: vec!["desk".parse().unwrap()], ..User::default() };

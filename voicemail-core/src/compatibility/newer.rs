@@ -19,8 +19,20 @@ use std::time::Duration;
 
 const NEW: &str = "fieldOfALaterVersion";
 /// Fields whose values are maps by id, not shapes of their own.
-const MAPS: [&str; 10] =
-    ["entries", "gone", "holds", "forget", "runs", "clusters", "touched", "window", "regions", "kept"];
+const MAPS: [&str; 12] = [
+    "entries",
+    "gone",
+    "holds",
+    "forget",
+    "runs",
+    "clusters",
+    "touched",
+    "window",
+    "regions",
+    "kept",
+    "generations",
+    "groupIds",
+];
 
 /// Adds a field to a document and to everything in it that has a shape of its own.
 fn add_fields(value: &mut Value, name: &str) {
@@ -89,7 +101,7 @@ async fn services_keep_what_a_newer_version_wrote_into_what_they_change() {
     let directory = &site.core.directory;
     let id = site.deposit("1001", CALLER).await;
     let (user, group) = ("u".parse().unwrap(), "g".parse().unwrap());
-    let desk = Group { mailbox: mailbox("1001"), unknown: serde_json::Map::new() };
+    let desk = Group::sharing(mailbox("1001"));
     directory.put_group(&group, desk.clone()).await.unwrap();
     directory.put_user(&user, User::default()).await.unwrap();
     let keys =

@@ -89,6 +89,35 @@ async fn open_list_play_and_forget(site: Site) {
     expect_clean(&site).await;
 }
 
+/// Its documents name no generation and no group's id: they mean what is there until that is deleted.
+#[tokio::test]
+async fn people_of_the_first_schemas_store_are_its_people_until_something_is_deleted() {
+    let site = open(None).await;
+    let (directory, agent) = (&site.core.directory, "agent-1".parse().unwrap());
+    let boxes = async || -> Vec<String> {
+        let own = directory.mailboxes_of(&agent).await.unwrap();
+        own.into_iter().map(|own| own.mailbox.to_string()).collect()
+    };
+    assert_eq!(boxes().await, ["1001", "1002"]);
+    directory.put_mailbox(&mailbox("1001"), None, None).await.unwrap();
+    let desk = directory.get_group(&"desk".parse().unwrap()).await.unwrap();
+    directory.put_group(&"desk".parse().unwrap(), desk.clone()).await.unwrap();
+    assert_eq!(boxes().await, ["1001", "1002"], "a change deletes nothing");
+    // What an open erasure covers would keep the mailbox from being made again.
+    site.core.gdpr.undo(body("open", None, 0)).await.unwrap();
+    directory.delete_mailbox(&mailbox("1001")).await.unwrap();
+    site.sweep_after(3_600).await;
+    directory.put_mailbox(&mailbox("1001"), None, None).await.unwrap();
+    assert_eq!(boxes().await, ["1002"]);
+    directory.delete_group(&"desk".parse().unwrap()).await.unwrap();
+    directory.put_group(&"desk".parse().unwrap(), desk).await.unwrap();
+    assert_eq!(boxes().await, Vec::<String>::new());
+    assert!(directory.get_user(&agent).await.unwrap().mailboxes.is_empty());
+    // Closed by that release, opened by this one.
+    directory.put_mailbox(&mailbox("1003"), None, None).await.unwrap();
+    assert!(site.index("1003").await.bound);
+}
+
 #[tokio::test]
 async fn the_first_schemas_store_is_opened_listed_played_and_forgotten_in_memory() {
     open_list_play_and_forget(open(None).await).await;

@@ -10,7 +10,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -147,7 +146,7 @@ async fn put_user(
         mailboxes: body.mailboxes,
         groups: body.groups,
         read_only_groups: body.read_only_groups,
-        unknown: Map::new(),
+        ..User::default()
     };
     let directory = &app.core()?.directory;
     let user_now = directory.put_user_if(&user, new, &expected).await?;
@@ -222,7 +221,7 @@ async fn put_group(
     JsonBody(body): JsonBody<GroupBody>,
 ) -> Result<Response, ApiError> {
     let expected = read_precondition(&headers)?;
-    let new = Group { mailbox: body.mailbox, unknown: Map::new() };
+    let new = Group::sharing(body.mailbox);
     let directory = &app.core()?.directory;
     let group_now = directory.put_group_if(&group, new, &expected).await?;
     Ok(tagged(&directory.group_tag(&group, &group_now), GroupBody::from(group_now)))

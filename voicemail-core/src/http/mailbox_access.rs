@@ -83,7 +83,8 @@ async fn check<A: Audience>(
     mailbox: &MailboxId,
 ) -> Result<Rights, ApiError> {
     if let Some(own) = &caller.0.mailbox {
-        return if own == mailbox { Ok(Rights::Change) } else { Err(MailboxError::UnknownMailbox.into()) };
+        let still = own.name == *mailbox && core.directory.is_still(mailbox, own.generation).await?;
+        return if still { Ok(Rights::Change) } else { Err(MailboxError::UnknownMailbox.into()) };
     }
     let rights = core.directory.rights(caller.user()?, mailbox).await?;
     Ok(rights.ok_or(MailboxError::UnknownMailbox)?)

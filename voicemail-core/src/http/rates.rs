@@ -171,7 +171,7 @@ pub(super) fn limit_caller(app: &App, caller: &Identity) -> Result<(), ApiError>
     let Some(rate) = Rate::new(config.limits.requests_per_caller, Duration::from_secs(1), BURST) else {
         return Ok(());
     };
-    let mailbox = caller.mailbox.as_ref().map_or("", |mailbox| mailbox.as_str());
+    let mailbox = caller.mailbox.as_ref().map_or("", |opened| opened.name.as_str());
     let key = format!("{} {mailbox}", caller.subject);
     app.rates().callers.take(key, rate, app.monotonic()).map_err(too_many)
 }

@@ -1,36 +1,51 @@
-//! Provisioning: mailboxes, users and groups, and who may open what.
+//! Provisioning of mailboxes: made, changed, closed, made again.
 //!
 //! A mailbox is opened by its settings and its index, and closed by a tombstone in the index, after
 //! which its entries are deleted one by one, flagged ones when their run is decided. Opening it again
-//! raises its generation. A user's document is the truth about boxes and groups.
+//! raises its generation: it is another mailbox then, with people, settings and tokens of its own.
 
-use super::access::{Owned, Rights};
 use super::deposit::encode;
-use super::greeting::drop_greetings;
 use super::precondition::{Precondition, tag_of};
+use super::settings::{clear_settings, end_former, next_generation};
 use super::{MailboxError, Mailboxes, Remover};
 use crate::context::Context;
-use crate::model::{
-    Due, Group, GroupId, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, Mwi, PurgeItem, User,
-    UserId,
-};
-use crate::mwi::Topic;
+use crate::model::{Due, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, PurgeItem};
 use crate::store::documents::Decision;
 use crate::store::patience::{delete, ensure};
 use crate::store::{Key, StoreError};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// When the sweeper takes an unfinished closing up.
 const RESUME_AFTER: Duration = Duration::from_secs(300);
 const MAX_LABEL: usize = 100;
+/// How often others may be faster.
+const ATTEMPTS: u32 = 8;
 
 /// Provisioning of one tenant.
 #[derive(Clone)]
 pub struct Directory {
     context: Context,
+}
+
+/// What a mailbox is to be.
+#[derive(Clone, Copy)]
+struct Making<'a> {
+    class: &'a String,
+    label: Option<&'a String>,
+    expected: &'a Precondition,
+}
+
+/// What became of one attempt to make a mailbox.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Put {
+    Done,
+    /// It isn't as the request expects.
+    Unexpected,
+    StillClosing,
+    /// It was opened or closed meanwhile.
+    Overtaken,
 }
 
 /// A mailbox as administrators see it.
@@ -49,31 +64,6 @@ pub struct MailboxView {
     pub messages: u32,
     /// Its quota.
     pub max_messages: u32,
-}
-
-/// How a user comes by a mailbox.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum OwnedAs {
-    /// Their own.
-    Personal,
-    /// By membership in this group.
-    Group(GroupId),
-}
-
-/// One of a user's mailboxes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct OwnMailbox {
-    /// Its name.
-    #[schema(value_type = String)]
-    pub mailbox: MailboxId,
-    /// Why it is theirs.
-    pub owned_as: OwnedAs,
-    /// Whether they may only look and listen.
-    pub read_only: bool,
-    /// Its counts.
-    pub mwi: Mwi,
 }
 
 impl Directory {
@@ -113,22 +103,53 @@ impl Directory {
         if label.as_ref().is_some_and(|label| label.chars().count() > MAX_LABEL) {
             return Err(MailboxError::Invalid(format!("label: use at most {MAX_LABEL} characters")));
         }
-        let open = self.open_index(mailbox).await?.is_some();
+        for attempt in 0..ATTEMPTS {
+            let making = Making { class: &class, label: label.as_ref(), expected };
+            let put = self.try_put(mailbox, making).await;
+            // Who was in the mailbox that was here before isn't in this one.
+            self.context.access().forget_all();
+            match put? {
+                Put::Done => return self.get_mailbox(mailbox).await,
+                Put::Unexpected => return Err(MailboxError::Changed),
+                Put::StillClosing => return Err(MailboxError::StillClosing),
+                Put::Overtaken => self.context.world().back_off(attempt).await,
+            }
+        }
+        Err(StoreError::Unavailable("others are making and closing the same mailbox".into()).into())
+    }
+
+    /// The settings are written for a generation first, which the index takes over when it is opened.
+    async fn try_put(&self, mailbox: &MailboxId, making: Making<'_>) -> Result<Put, MailboxError> {
+        let context = &self.context;
+        let index = context.indexes().load(mailbox).await?;
+        if let Some(closed) = index.as_ref().filter(|index| index.closed) {
+            clear_settings(context, mailbox, closed.generation + 1).await?;
+        }
+        let open = index.as_ref().is_some_and(|index| !index.closed);
+        let known: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
+        let generation = next_generation(index.as_deref(), known.as_ref());
+        end_former(context, mailbox, generation).await?;
         let change = |settings: Option<MailboxSettings>, _| {
             let mut new = settings.unwrap_or_default();
-            if !expected.holds(open.then(|| self.tag_of_settings(mailbox, &new)).as_deref()) {
-                return Decision::Keep(false);
+            if !making.expected.holds(open.then(|| self.tag_of_settings(mailbox, &new)).as_deref()) {
+                return Decision::Keep(Put::Unexpected);
             }
-            (new.class_of_service, new.label) = (class.clone(), label.clone());
-            Decision::Write(new, true)
+            if !new.is_of(generation) {
+                return Decision::Keep(Put::Overtaken);
+            }
+            (new.class_of_service, new.label) = (making.class.clone(), making.label.cloned());
+            new.generation = Some(generation);
+            Decision::Write(new, Put::Done)
         };
-        if !self.context.documents().update(&Key::settings(mailbox), change).await? {
-            return Err(MailboxError::Changed);
+        let put = context.documents().update(&Key::settings(mailbox), change).await?;
+        if put != Put::Done {
+            return Ok(put);
         }
-        match self.context.indexes().apply(mailbox, IndexOp::Open).await?.outcome {
-            IndexOutcome::StillClosing => Err(MailboxError::StillClosing),
-            _ => self.get_mailbox(mailbox).await,
-        }
+        Ok(match context.indexes().apply(mailbox, IndexOp::Open { generation }).await?.outcome {
+            IndexOutcome::StillClosing => Put::StillClosing,
+            IndexOutcome::Changed => Put::Overtaken,
+            _ => Put::Done,
+        })
     }
 
     /// A mailbox's settings and use.
@@ -163,27 +184,20 @@ impl Directory {
         tag_of(self.context.key(), &Key::settings(mailbox), &shown)
     }
 
-    /// The tag of a user in that state.
-    pub fn user_tag(&self, user: &UserId, state: &User) -> String {
-        tag_of(self.context.key(), &Key::user(user), state)
-    }
-
-    /// The tag of a group in that state.
-    pub fn group_tag(&self, group: &GroupId, state: &Group) -> String {
-        tag_of(self.context.key(), &Key::group(group), state)
-    }
-
     pub(super) fn context(&self) -> &Context {
         &self.context
     }
 
+    /// The open mailbox's generation, for what is done to this one and to none that comes after it.
+    ///
     /// # Errors
     /// `UnknownMailbox`, also for a closed one; or the store's.
-    pub(super) async fn require_open(&self, mailbox: &MailboxId) -> Result<(), MailboxError> {
-        self.open_index(mailbox).await?.map(drop).ok_or(MailboxError::UnknownMailbox)
+    pub(super) async fn require_open(&self, mailbox: &MailboxId) -> Result<u32, MailboxError> {
+        let index = self.open_index(mailbox).await?;
+        index.map(|index| index.generation).ok_or(MailboxError::UnknownMailbox)
     }
 
-    async fn open_index(&self, mailbox: &MailboxId) -> Result<Option<Arc<Index>>, StoreError> {
+    pub(super) async fn open_index(&self, mailbox: &MailboxId) -> Result<Option<Arc<Index>>, StoreError> {
         let index = self.context.indexes().load(mailbox).await?;
         Ok(index.filter(|index| !index.closed))
     }
@@ -200,213 +214,16 @@ impl Directory {
             .now()
             .plus(RESUME_AFTER));
         ensure(self.context.store(), self.context.world(), &Key::due(&item), &encode(&item)?).await?;
-        // One that is opened again must not be opened by an old PIN.
+        // Releases before bind a PIN to nothing: one that is opened again must not be opened by an old one.
         self.remove_pin(mailbox).await?;
-        self.context.indexes().apply(mailbox, IndexOp::Close).await?;
+        let closed =
+            self.context.indexes().apply(mailbox, IndexOp::Close { generation: index.generation }).await;
+        self.context.access().forget_all();
+        closed?;
         if empty_closed(&self.context, mailbox, index.generation).await? {
             delete(self.context.store(), self.context.world(), &Key::due(&item)).await?;
         }
         Ok(())
-    }
-
-    /// Makes or replaces a user.
-    ///
-    /// # Errors
-    /// `Invalid` when a mailbox or group doesn't exist or there are too many; or the store's.
-    pub async fn put_user(&self, user: &UserId, new: User) -> Result<User, MailboxError> {
-        self.put_user_if(user, new, &Precondition::Always).await
-    }
-
-    /// As [`put_user`](Self::put_user), if the user is as expected.
-    ///
-    /// # Errors
-    /// `Changed` when they aren't, and as those of `put_user`.
-    pub async fn put_user_if(
-        &self,
-        user: &UserId,
-        new: User,
-        expected: &Precondition,
-    ) -> Result<User, MailboxError> {
-        self.check_user(&new).await?;
-        let change = |old: Option<User>, _| {
-            if !expected.holds(old.as_ref().map(|old| self.user_tag(user, old)).as_deref()) {
-                return Decision::Keep(None);
-            }
-            let unknown = old.map(|old| old.unknown).unwrap_or_default();
-            let new = User { unknown, ..new.clone() };
-            Decision::Write(new.clone(), Some(new))
-        };
-        let changed = self.context.documents().update(&Key::user(user), change).await;
-        self.context.access().forget_all();
-        self.context.lamps().note(&Topic::User(user.clone()));
-        changed?.ok_or(MailboxError::Changed)
-    }
-
-    async fn check_user(&self, user: &User) -> Result<(), MailboxError> {
-        let invalid = |text: String| Err(MailboxError::Invalid(text));
-        let boxes: BTreeSet<&MailboxId> = user.mailboxes.iter().collect();
-        let groups: BTreeSet<&GroupId> = user.groups.iter().collect();
-        if boxes.len() != user.mailboxes.len() || groups.len() != user.groups.len() {
-            return invalid("mailboxes, groups: name each only once".into());
-        }
-        if boxes.len() > User::MAX_MAILBOXES || groups.len() > User::MAX_GROUPS {
-            let (most_boxes, most_groups) = (User::MAX_MAILBOXES, User::MAX_GROUPS);
-            return invalid(format!("a user has at most {most_boxes} mailboxes and {most_groups} groups"));
-        }
-        for mailbox in boxes {
-            if self.open_index(mailbox).await?.is_none() {
-                return invalid(format!("mailboxes: there is no mailbox {mailbox}; make it first"));
-            }
-        }
-        if !user.read_only_groups.iter().all(|group| groups.contains(group)) {
-            return invalid("readOnlyGroups: name only groups that are in groups too".into());
-        }
-        for group in groups {
-            if self.load_group(group).await?.is_none() {
-                return invalid(format!("groups: there is no group {group}; make it first"));
-            }
-        }
-        Ok(())
-    }
-
-    async fn load_group(&self, group: &GroupId) -> Result<Option<Group>, StoreError> {
-        self.context.documents().load(&Key::group(group)).await
-    }
-
-    /// A user's boxes and groups.
-    ///
-    /// # Errors
-    /// `Unknown`, or the store's.
-    pub async fn get_user(&self, user: &UserId) -> Result<User, MailboxError> {
-        let found = self.context.documents().load(&Key::user(user)).await?;
-        found.ok_or(MailboxError::Unknown("user"))
-    }
-
-    /// Removes a user; their mailboxes stay.
-    ///
-    /// # Errors
-    /// `Unknown`, or the store's.
-    pub async fn delete_user(&self, user: &UserId) -> Result<(), MailboxError> {
-        self.get_user(user).await?;
-        let deleted = delete(self.context.store(), self.context.world(), &Key::user(user)).await;
-        self.context.access().forget_all();
-        self.context.lamps().note(&Topic::User(user.clone()));
-        Ok(deleted?)
-    }
-
-    /// Makes or replaces a group.
-    ///
-    /// # Errors
-    /// `Invalid` when its mailbox doesn't exist; or the store's.
-    pub async fn put_group(&self, group: &GroupId, new: Group) -> Result<Group, MailboxError> {
-        self.put_group_if(group, new, &Precondition::Always).await
-    }
-
-    /// As [`put_group`](Self::put_group), if the group is as expected.
-    ///
-    /// # Errors
-    /// `Changed` when it isn't, and as those of `put_group`.
-    pub async fn put_group_if(
-        &self,
-        group: &GroupId,
-        new: Group,
-        expected: &Precondition,
-    ) -> Result<Group, MailboxError> {
-        if self.open_index(&new.mailbox).await?.is_none() {
-            let text = format!("mailbox: there is no mailbox {}; make it first", new.mailbox);
-            return Err(MailboxError::Invalid(text));
-        }
-        let change = |old: Option<Group>, _| {
-            if !expected.holds(old.as_ref().map(|old| self.group_tag(group, old)).as_deref()) {
-                return Decision::Keep(None);
-            }
-            let unknown = old.map(|old| old.unknown).unwrap_or_default();
-            let new = Group { unknown, ..new.clone() };
-            Decision::Write(new.clone(), Some(new))
-        };
-        let changed = self.context.documents().update(&Key::group(group), change).await;
-        self.context.access().forget_all();
-        self.context.lamps().note(&Topic::Group(group.clone()));
-        changed?.ok_or(MailboxError::Changed)
-    }
-
-    /// A group's mailbox.
-    ///
-    /// # Errors
-    /// `Unknown`, or the store's.
-    pub async fn get_group(&self, group: &GroupId) -> Result<Group, MailboxError> {
-        self.load_group(group).await?.ok_or(MailboxError::Unknown("group"))
-    }
-
-    /// Removes a group; its mailbox stays.
-    ///
-    /// # Errors
-    /// `Unknown`, or the store's.
-    pub async fn delete_group(&self, group: &GroupId) -> Result<(), MailboxError> {
-        self.get_group(group).await?;
-        let deleted = delete(self.context.store(), self.context.world(), &Key::group(group)).await;
-        self.context.access().forget_all();
-        self.context.lamps().note(&Topic::Group(group.clone()));
-        Ok(deleted?)
-    }
-
-    /// All mailboxes of a user, personal ones first, with their counts. A user nobody provisioned has none.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn mailboxes_of(&self, user: &UserId) -> Result<Vec<OwnMailbox>, MailboxError> {
-        let mut own = Vec::new();
-        for (mailbox, owned_as, rights) in self.owned(user).await? {
-            match self.open_index(&mailbox).await {
-                Ok(Some(index)) => {
-                    let (read_only, mwi) = (rights == Rights::Read, Mwi::count(&index));
-                    own.push(OwnMailbox { mailbox, owned_as, read_only, mwi });
-                }
-                Ok(None) => {}
-                // The others' lamps must not go out; whoever opens this one is told.
-                Err(error) if error.is_about_one() => {
-                    tracing::error!(%mailbox, reason = error.reason(), %error, "a mailbox is left out of a list");
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(own)
-    }
-
-    /// What a user may do with a mailbox: nothing unless it is their own or that of a group of theirs.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn rights(&self, user: &UserId, mailbox: &MailboxId) -> Result<Option<Rights>, MailboxError> {
-        let known = self.context.access().get(user, self.context.world().monotonic());
-        let owned = match known {
-            Some(owned) => owned,
-            None => {
-                let own = self.owned(user).await?.into_iter().map(|(own, _, rights)| (own, rights));
-                let owned: Owned = Arc::new(own.collect());
-                self.context.access().put(user, &owned, self.context.world().monotonic());
-                owned
-            }
-        };
-        Ok(owned.get(mailbox).copied())
-    }
-
-    /// A mailbox that is a user's in several ways is named once, with the widest rights.
-    pub(crate) async fn owned(&self, user: &UserId) -> Result<Vec<(MailboxId, OwnedAs, Rights)>, StoreError> {
-        let found: Option<User> = self.context.documents().load(&Key::user(user)).await?;
-        let user = found.unwrap_or_default();
-        let personal = |mailbox| (mailbox, OwnedAs::Personal, Rights::Change);
-        let mut owned: Vec<_> = user.mailboxes.into_iter().map(personal).collect();
-        for group in user.groups {
-            let Some(found) = self.load_group(&group).await? else { continue };
-            let read_only = user.read_only_groups.contains(&group);
-            let rights = if read_only { Rights::Read } else { Rights::Change };
-            match owned.iter_mut().find(|(mailbox, ..)| *mailbox == found.mailbox) {
-                Some((_, _, known)) => *known = rights.max(*known),
-                None => owned.push((found.mailbox, OwnedAs::Group(group), rights)),
-            }
-        }
-        Ok(owned)
     }
 }
 
@@ -421,7 +238,7 @@ pub(crate) async fn empty_closed(
     let load = || context.documents().load::<Index>(&key);
     let is_ours = |index: &Index| index.closed && index.generation == generation;
     let Some(index) = load().await?.filter(|index| is_ours(index)) else { return Ok(true) };
-    drop_greetings(context, mailbox).await?;
+    clear_settings(context, mailbox, generation + 1).await?;
     for (id, entry) in index.entries.iter().filter(|(_, entry)| entry.forget.is_empty()) {
         let remover = Remover::new(context);
         remover.remove(mailbox, &PurgeItem::of_entry(*id, entry)).await?;

@@ -10,6 +10,7 @@
 
 use super::deposit::{ATTEMPT_LIFE, encode};
 use super::played::{as_played, known_as_played};
+use super::settings::{change_settings, end_former, load_settings};
 use super::{Audio, Directory, MailboxError, Recording, RecordingInfo};
 use crate::context::{Context, GuardError};
 use crate::model::{
@@ -52,7 +53,10 @@ impl Directory {
         recording: Recording,
     ) -> Result<Greeting, MailboxError> {
         let context = self.context();
-        self.require_place(place).await?;
+        let generation = self.require_place(place).await?;
+        if let (GreetingPlace::Mailbox(mailbox, _), Some(generation)) = (place, generation) {
+            end_former(context, mailbox, generation).await?;
+        }
         guard_clock(context).await?;
         let begun = context.world().now();
         let audio = GreetingKey::new(place, begun, &context.world().random_hex());
@@ -61,9 +65,13 @@ impl Directory {
         let RecordingInfo { duration_ms, size, digest, mends, form } = info;
         let new =
             Greeting { audio, duration_ms, size, digest, mends, form, recorded: begun, unknown: Map::new() };
-        if !replace(context, place, Some(new.clone())).await? {
-            delete(context.store(), context.world(), &Key::greeting(&new.audio)).await?;
-            return Err(MailboxError::TooSlow);
+        match replace(context, place, Some(new.clone()), generation).await? {
+            Replaced::Done => {}
+            refused => {
+                delete(context.store(), context.world(), &Key::greeting(&new.audio)).await?;
+                let closed = refused == Replaced::OfBefore;
+                return Err(if closed { MailboxError::UnknownMailbox } else { MailboxError::TooSlow });
+            }
         }
         match settle_greeting(context, &new.audio).await? {
             Standing::Deleted if self.require_place(place).await.is_err() => {
@@ -79,8 +87,8 @@ impl Directory {
     /// # Errors
     /// `UnknownMailbox`, `NoGreeting`, or the store's.
     pub async fn greeting(&self, place: &GreetingPlace) -> Result<Greeting, MailboxError> {
-        self.require_place(place).await?;
-        load(self.context(), place).await?.ok_or(MailboxError::NoGreeting)
+        let generation = self.require_place(place).await?;
+        load(self.context(), place, generation).await?.ok_or(MailboxError::NoGreeting)
     }
 
     /// A greeting's audio, or a range of it.
@@ -104,8 +112,8 @@ impl Directory {
     /// # Errors
     /// `UnknownMailbox`, or the store's.
     pub async fn remove_greeting(&self, place: &GreetingPlace) -> Result<(), MailboxError> {
-        self.require_place(place).await?;
-        replace(self.context(), place, None).await?;
+        let generation = self.require_place(place).await?;
+        replace(self.context(), place, None, generation).await?;
         Ok(())
     }
 
@@ -114,9 +122,8 @@ impl Directory {
     /// # Errors
     /// `UnknownMailbox`, or the store's.
     pub async fn schedule(&self, mailbox: &MailboxId) -> Result<Option<Schedule>, MailboxError> {
-        self.require_open(mailbox).await?;
-        let found = self.context().documents().load::<MailboxSettings>(&Key::settings(mailbox)).await?;
-        Ok(found.and_then(|settings| settings.greetings.schedule))
+        let generation = self.require_open(mailbox).await?;
+        Ok(load_settings(self.context(), mailbox, generation).await?.greetings.schedule)
     }
 
     /// Says when the alternate greeting is played.
@@ -131,19 +138,22 @@ impl Directory {
         if let Some(fault) = schedule.as_ref().and_then(Schedule::fault) {
             return Err(MailboxError::Invalid(fault.into()));
         }
-        self.require_open(mailbox).await?;
-        let change = |settings: Option<MailboxSettings>, _| {
-            let mut settings = settings.unwrap_or_default();
+        let generation = self.require_open(mailbox).await?;
+        let change = |settings: &mut MailboxSettings, _| {
             settings.greetings.schedule = schedule.clone();
-            Decision::Write(settings, ())
+            (true, ())
         };
-        Ok(self.context().documents().update(&Key::settings(mailbox), change).await?)
+        change_settings(self.context(), mailbox, generation, change).await
     }
 
-    async fn require_place(&self, place: &GreetingPlace) -> Result<(), MailboxError> {
+    /// The mailbox's generation; the tenant has none.
+    async fn require_place(&self, place: &GreetingPlace) -> Result<Option<u32>, MailboxError> {
         match place {
-            GreetingPlace::Mailbox(mailbox, _) => self.require_open(mailbox).await,
-            GreetingPlace::Tenant(_) => Ok(ensure_tenant_greetings(self.context()).await?),
+            GreetingPlace::Mailbox(mailbox, _) => Ok(Some(self.require_open(mailbox).await?)),
+            GreetingPlace::Tenant(_) => {
+                ensure_tenant_greetings(self.context()).await?;
+                Ok(None)
+            }
         }
     }
 }
@@ -191,11 +201,17 @@ async fn store_audio(
     Ok(known_as_played(context.store(), &key, &recording.info).await?)
 }
 
-async fn load(context: &Context, place: &GreetingPlace) -> Result<Option<Greeting>, StoreError> {
+/// The greeting that is named, for people of that generation; `None`: whoever's it is.
+async fn load(
+    context: &Context,
+    place: &GreetingPlace,
+    generation: Option<u32>,
+) -> Result<Option<Greeting>, StoreError> {
     Ok(match place {
         GreetingPlace::Mailbox(mailbox, kind) => {
             let settings: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
-            settings.and_then(|settings| settings.greetings.get(*kind).cloned())
+            let theirs = |settings: &MailboxSettings| generation.is_none_or(|named| settings.is_of(named));
+            settings.filter(theirs).and_then(|settings| settings.greetings.get(*kind).cloned())
         }
         GreetingPlace::Tenant(kind) => {
             let found: Option<TenantGreetings> = context.documents().load(&Key::tenant_greetings()).await?;
@@ -204,20 +220,32 @@ async fn load(context: &Context, place: &GreetingPlace) -> Result<Option<Greetin
     })
 }
 
-/// G2 and G3: only what has its due item is replaced. False: the recording is too old to come into force.
+/// What became of a replacement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Replaced {
+    Done,
+    /// The recording is too old to come into force.
+    TooOld,
+    /// The mailbox that it is for was closed.
+    OfBefore,
+}
+
+/// G2 and G3: only what has its due item is replaced, and only in the mailbox of that generation; `None`: in any.
 async fn replace(
     context: &Context,
     place: &GreetingPlace,
     new: Option<Greeting>,
-) -> Result<bool, StoreError> {
+    generation: Option<u32>,
+) -> Result<Replaced, StoreError> {
     for attempt in 0..ATTEMPTS {
-        let old = load(context, place).await?.map(|greeting| greeting.audio);
+        let old = load(context, place, generation).await?.map(|greeting| greeting.audio);
         if let Some(old) = &old {
             file(context, old, GreetingStage::Replaced).await?;
         }
-        match swap(context, place, old.as_ref(), new.as_ref()).await? {
-            Swap::Done => return Ok(true),
-            Swap::TooOld => return Ok(false),
+        match swap(context, place, old.as_ref(), new.as_ref(), generation).await? {
+            Swap::Done => return Ok(Replaced::Done),
+            Swap::TooOld => return Ok(Replaced::TooOld),
+            Swap::OfBefore => return Ok(Replaced::OfBefore),
             Swap::Other => {}
         }
         context.world().back_off(attempt).await;
@@ -233,6 +261,8 @@ enum Swap {
     Other,
     /// The attempt that recorded it has lived for too long.
     TooOld,
+    /// The settings are of another mailbox of that name.
+    OfBefore,
 }
 
 /// Names another greeting if the one named is still that one.
@@ -241,6 +271,7 @@ async fn swap(
     place: &GreetingPlace,
     old: Option<&GreetingKey>,
     new: Option<&Greeting>,
+    generation: Option<u32>,
 ) -> Result<Swap, StoreError> {
     let exchange = |named: &mut Option<Greeting>, now: Time| {
         if new.is_some_and(|new| now.since(new.recorded) > ATTEMPT_LIFE) {
@@ -256,6 +287,10 @@ async fn swap(
         GreetingPlace::Mailbox(mailbox, kind) => {
             let change = |settings: Option<MailboxSettings>, now| {
                 let mut settings = settings.unwrap_or_default();
+                if generation.is_some_and(|named| !settings.is_of(named)) {
+                    return Decision::Keep(Swap::OfBefore);
+                }
+                settings.generation = settings.generation.or(generation);
                 match exchange(settings.greetings.get_mut(*kind), now) {
                     Swap::Done => Decision::Write(settings, Swap::Done),
                     other => Decision::Keep(other),
@@ -284,7 +319,7 @@ pub(crate) async fn settle_greeting(context: &Context, audio: &GreetingKey) -> R
             let index: Option<Index> = context.documents().load(&Key::index(mailbox)).await?;
             let settings: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
             let (Some(index), Some(settings)) = (index, settings) else { return Ok(Standing::Unknown) };
-            (settings.greetings.get(*kind).cloned(), index.closed)
+            (settings.greetings.get(*kind).cloned(), index.closed || !settings.is_of(index.generation))
         }
         GreetingPlace::Tenant(kind) => {
             let found: Option<TenantGreetings> = context.documents().load(&Key::tenant_greetings()).await?;
@@ -298,7 +333,7 @@ pub(crate) async fn settle_greeting(context: &Context, audio: &GreetingKey) -> R
     }
     // When it was replaced meanwhile that is as good.
     if named {
-        swap(context, &place, Some(audio), None).await?;
+        swap(context, &place, Some(audio), None, None).await?;
     }
     delete(context.store(), context.world(), &Key::greeting(audio)).await?;
     Ok(Standing::Deleted)
@@ -309,7 +344,7 @@ pub(super) async fn drop_greetings(context: &Context, mailbox: &MailboxId) -> Re
     let found: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
     let Some(settings) = found.filter(|settings| !settings.greetings.is_empty()) else { return Ok(()) };
     for kind in MailboxGreeting::ALL.iter().filter(|kind| settings.greetings.get(**kind).is_some()) {
-        replace(context, &GreetingPlace::Mailbox(mailbox.clone(), *kind), None).await?;
+        replace(context, &GreetingPlace::Mailbox(mailbox.clone(), *kind), None, None).await?;
     }
     let clear = |settings: Option<MailboxSettings>, _| match settings {
         Some(mut settings) if settings.greetings.schedule.is_some() => {

@@ -136,7 +136,7 @@ impl Indexes {
         let mut wrote_any = false;
         let (mut runs, mut tally) = (0, Tally::default());
         let change = |index: Option<Index>, now| {
-            let opens = ops.iter().any(|op| matches!(op, IndexOp::Open));
+            let opens = ops.iter().any(|op| matches!(op, IndexOp::Open { .. }));
             let Some(mut index) = index.or_else(|| opens.then(Index::default)) else {
                 return Decision::Keep(None);
             };

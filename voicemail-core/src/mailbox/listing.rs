@@ -60,7 +60,7 @@ impl Directory {
         let mut items = Vec::new();
         for name in names {
             if let Some(user) = self.context().documents().load(&Key::user(&name)).await? {
-                items.push((name, user));
+                items.push((name, self.leave_out_former(user).await?));
             }
         }
         Ok(Listed { items, next })

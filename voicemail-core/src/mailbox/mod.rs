@@ -16,7 +16,9 @@ mod forward;
 mod greeting;
 mod indexes;
 mod listing;
+mod membership;
 mod page;
+mod people;
 mod pin;
 mod played;
 mod precondition;
@@ -26,22 +28,24 @@ mod remove;
 mod retention;
 mod retrieve;
 mod search;
+mod settings;
 mod views;
 
 pub use access::Rights;
 pub use deposit::{Admitted, DepositRequest, Deposited, Recording, RecordingInfo};
 pub use deposit_key::KeyUse;
-pub use directory::{Directory, MailboxView, OwnMailbox, OwnedAs};
+pub use directory::{Directory, MailboxView};
 pub use error::MailboxError;
 pub use forward::ForwardRequest;
 pub use listing::Listed;
+pub use membership::{OwnMailbox, OwnedAs};
 pub use precondition::Precondition;
 pub use reception::Reception;
 pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
 pub use search::{FoundMessage, FoundPage, MessageSearch, SearchBy};
 pub use views::{MessageView, ShownState};
 
-pub(crate) use access::AccessCache;
+pub(crate) use access::{AccessCache, Membership};
 pub(crate) use deposit::{decode, decode_envelope, encode, ensure_retention, require_known};
 pub(crate) use deposit_key::forget_deposit_key;
 pub(crate) use directory::empty_closed;
@@ -56,6 +60,8 @@ pub(crate) use retention::expire_messages;
 
 #[cfg(test)]
 mod deposit_tests;
+#[cfg(test)]
+mod generation_tests;
 
 use crate::context::Context;
 

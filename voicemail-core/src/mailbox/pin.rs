@@ -6,13 +6,13 @@
 //!
 //! What can go wrong: a death between the last two steps leaves a failure counted that was none.
 
+use super::settings::change_settings;
 use super::{Directory, MailboxError};
 use crate::auth::MailboxToken;
 use crate::context::Context;
 use crate::digests;
 use crate::model::{MailboxId, MailboxSettings, Pin, PinAttempt, PinDigest, Time, check_new_pin};
-use crate::store::documents::Decision;
-use crate::store::{Key, StoreError};
+use crate::store::StoreError;
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
@@ -31,8 +31,10 @@ impl Directory {
         let context = self.context();
         let salt = hex::encode(context.world().random::<16>());
         let mut made = PinDigest { salt, digest: String::new(), memory: MEMORY_KIB, passes: PASSES };
+        // The mailbox that the PIN is for: a digest takes its time.
+        let generation = self.require_open(mailbox).await?;
         made.digest = digest(context, pin, &made).await?;
-        self.change_pin(mailbox, |pin| *pin = Some(Pin::new(made.clone()))).await
+        self.change_pin_of(mailbox, generation, |pin| *pin = Some(Pin::new(made.clone()))).await
     }
 
     /// Takes a mailbox's PIN away: it can't be opened by telephone then.
@@ -57,8 +59,8 @@ impl Directory {
     /// `WrongPin`, `PinLocked`, `NoPin`, `UnknownMailbox`, or the store's.
     pub async fn verify_pin(&self, mailbox: &MailboxId, pin: &str) -> Result<(String, Time), MailboxError> {
         let context = self.context();
-        self.require_open(mailbox).await?;
-        let known = match self.count_attempt(mailbox).await? {
+        let generation = self.require_open(mailbox).await?;
+        let known = match self.count_attempt(mailbox, generation).await? {
             None => return Err(MailboxError::NoPin),
             Some(PinAttempt::Locked { until }) => return Err(MailboxError::PinLocked { until }),
             Some(PinAttempt::Counted(known)) => known,
@@ -70,19 +72,20 @@ impl Directory {
         let forgive = |pin: &mut Option<Pin>| {
             pin.iter_mut().filter(|pin| pin.digest == known).for_each(Pin::forgive);
         };
-        self.change_pin(mailbox, forgive).await?;
-        Ok(MailboxToken::issue(context.key(), mailbox, context.world().now()))
+        self.change_pin_of(mailbox, generation, forgive).await?;
+        Ok(MailboxToken::issue(context.key(), mailbox, generation, context.world().now()))
     }
 
-    async fn count_attempt(&self, mailbox: &MailboxId) -> Result<Option<PinAttempt>, StoreError> {
-        let count = |settings: Option<MailboxSettings>, now| {
-            let mut settings = settings.unwrap_or_default();
-            match settings.pin.as_mut().map(|pin| pin.count_attempt(now)) {
-                Some(counted @ PinAttempt::Counted(_)) => Decision::Write(settings, Some(counted)),
-                other => Decision::Keep(other),
-            }
+    async fn count_attempt(
+        &self,
+        mailbox: &MailboxId,
+        generation: u32,
+    ) -> Result<Option<PinAttempt>, MailboxError> {
+        let count = |settings: &mut MailboxSettings, now| {
+            let attempt = settings.pin.as_mut().map(|pin| pin.count_attempt(now));
+            (matches!(attempt, Some(PinAttempt::Counted(_))), attempt)
         };
-        self.context().documents().update(&Key::settings(mailbox), count).await
+        change_settings(self.context(), mailbox, generation, count).await
     }
 
     async fn change_pin(
@@ -90,14 +93,22 @@ impl Directory {
         mailbox: &MailboxId,
         change: impl Fn(&mut Option<Pin>) + Send + Sync,
     ) -> Result<(), MailboxError> {
-        self.require_open(mailbox).await?;
-        let apply = |settings: Option<MailboxSettings>, _| {
-            let mut settings = settings.unwrap_or_default();
+        let generation = self.require_open(mailbox).await?;
+        self.change_pin_of(mailbox, generation, change).await
+    }
+
+    async fn change_pin_of(
+        &self,
+        mailbox: &MailboxId,
+        generation: u32,
+        change: impl Fn(&mut Option<Pin>) + Send + Sync,
+    ) -> Result<(), MailboxError> {
+        let apply = |settings: &mut MailboxSettings, _| {
             let before = settings.pin.clone();
             change(&mut settings.pin);
-            if settings.pin == before { Decision::Keep(()) } else { Decision::Write(settings, ()) }
+            (settings.pin != before, ())
         };
-        Ok(self.context().documents().update(&Key::settings(mailbox), apply).await?)
+        change_settings(self.context(), mailbox, generation, apply).await
     }
 }
 

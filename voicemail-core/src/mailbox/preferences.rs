@@ -1,11 +1,10 @@
 //! A mailbox's preferences: opt-out, language, time zone.
 
+use super::settings::{change_settings, load_settings};
 use super::{Directory, MailboxError};
 use crate::config::check_reception;
 use crate::config::{ConfigError, ReceptionConfig};
 use crate::model::{MailboxId, MailboxSettings, Preferences};
-use crate::store::Key;
-use crate::store::documents::Decision;
 
 impl Directory {
     /// What a mailbox prefers to what is usual for the tenant.
@@ -13,9 +12,8 @@ impl Directory {
     /// # Errors
     /// `UnknownMailbox`, or the store's.
     pub async fn preferences(&self, mailbox: &MailboxId) -> Result<Preferences, MailboxError> {
-        self.require_open(mailbox).await?;
-        let found = self.context().documents().load::<MailboxSettings>(&Key::settings(mailbox)).await?;
-        Ok(found.unwrap_or_default().preferences)
+        let generation = self.require_open(mailbox).await?;
+        Ok(load_settings(self.context(), mailbox, generation).await?.preferences)
     }
 
     /// Replaces a mailbox's preferences; what is absent is as usual for the tenant.
@@ -30,13 +28,12 @@ impl Directory {
             }
             other => MailboxError::Invalid(other.to_string()),
         })?;
-        self.require_open(mailbox).await?;
-        let change = |settings: Option<MailboxSettings>, _| {
-            let mut settings = settings.unwrap_or_default();
+        let generation = self.require_open(mailbox).await?;
+        let change = |settings: &mut MailboxSettings, _| {
             let unknown = std::mem::take(&mut settings.preferences.unknown);
             settings.preferences = Preferences { unknown, ..new.clone() };
-            Decision::Write(settings, ())
+            (true, ())
         };
-        Ok(self.context().documents().update(&Key::settings(mailbox), change).await?)
+        change_settings(self.context(), mailbox, generation, change).await
     }
 }

@@ -42,7 +42,8 @@ impl Mailboxes {
         let index = context.indexes().load(mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
         let settings: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
         let tenant: Option<TenantGreetings> = context.documents().load(&Key::tenant_greetings()).await?;
-        let (settings, tenant) = (settings.unwrap_or_default(), tenant.unwrap_or_default());
+        let settings = settings.unwrap_or_default().as_of(index.generation);
+        let tenant = tenant.unwrap_or_default();
         let config = context.config();
         let class = config.class_of_service(&settings.class_of_service);
         let class = class.unwrap_or_else(ClassOfService::standard);

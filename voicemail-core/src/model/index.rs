@@ -25,9 +25,29 @@ pub struct Index {
     pub closed: bool,
     /// Raised when a closed mailbox is opened again, so that a frozen deposit to the old one is refused.
     pub generation: u32,
+    /// It was closed or opened again by a release that writes generations into what refers to a mailbox: from then on a
+    /// reference without one is of before, and counts no more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bound: bool,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+/// Which mailbox of a name there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// Its generation.
+    pub generation: u32,
+    /// References without a generation don't mean it.
+    pub bound: bool,
+}
+
+impl Present {
+    /// As [`Index::is_meant_by`].
+    pub fn is_meant_by(&self, named: Option<u32>) -> bool {
+        named.map_or(!self.bound, |named| named == self.generation)
+    }
 }
 
 /// What a message's owner did with it.
@@ -231,6 +251,17 @@ impl Entry {
 }
 
 impl Index {
+    /// Whether a reference that names this generation means the mailbox as it is now. One that names none was written
+    /// by a release that named none.
+    pub fn is_meant_by(&self, named: Option<u32>) -> bool {
+        Present { generation: self.generation, bound: self.bound }.is_meant_by(named)
+    }
+
+    /// Which mailbox of its name it is, if it is open.
+    pub fn present(&self) -> Option<Present> {
+        (!self.closed).then_some(Present { generation: self.generation, bound: self.bound })
+    }
+
     /// Entries that count against the mailbox's quota.
     pub fn listed(&self) -> usize {
         self.entries.values().filter(|entry| entry.is_listed()).count()

@@ -37,7 +37,7 @@ pub use greeting::{
     Greeting, GreetingKey, GreetingPlace, MailboxGreeting, MailboxGreetings, TenantGreeting, TenantGreetings,
 };
 pub use ids::{CaseId, GroupId, InvalidId, MessageId, MessageName, RunId, UserId};
-pub use index::{Claim, Entry, Envelope, Forwarding, Index, LegalHold, MessageState, Trash};
+pub use index::{Claim, Entry, Envelope, Forwarding, Index, LegalHold, MessageState, Present, Trash};
 pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
 pub use mailbox_id::MailboxId;
 pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};

@@ -2,11 +2,15 @@
 //!
 //! A user's document is the one truth about whose mailboxes they are and which groups they belong to;
 //! a group's document names its mailbox. So a change of membership is one conditional write.
+//!
+//! A mailbox that is deleted and made again is another one of the same name, and so is a group. Whatever refers to one
+//! says which it means: a mailbox by its generation, a group by the id that it got when it was made. Documents of a release
+//! that said neither mean what is there until it is deleted.
 
 use super::{GroupId, MailboxGreetings, MailboxId, Pin};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings of a mailbox, `mb/<m2>/<mailbox>/settings`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,9 +29,32 @@ pub struct MailboxSettings {
     /// What the box's owners prefer to the tenant's usual.
     #[serde(skip_serializing_if = "Preferences::is_empty")]
     pub preferences: Preferences,
+    /// The generation of the mailbox that this is of; any when absent, as in documents of before it was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+impl MailboxSettings {
+    /// Whether this is of the mailbox of that generation.
+    pub fn is_of(&self, generation: u32) -> bool {
+        self.generation.is_none_or(|own| own == generation)
+    }
+
+    /// What of this belongs to the people of that generation: all, or nothing but the class.
+    #[must_use]
+    pub fn as_of(self, generation: u32) -> Self {
+        if self.is_of(generation) { self } else { self.without_people() }
+    }
+
+    /// Without what a mailbox's people set, all of which goes when it is closed; greetings' audio is somebody else's work.
+    #[must_use]
+    pub fn without_people(self) -> Self {
+        let greetings = MailboxGreetings::default();
+        Self { pin: None, greetings, preferences: Preferences::default(), label: None, ..self }
+    }
 }
 
 /// How a mailbox receives callers, where that differs from the tenant's usual.
@@ -66,6 +93,12 @@ pub struct User {
     /// Those of them whose mailbox the user may only look at and listen to.
     #[serde(rename = "readOnlyGroups", skip_serializing_if = "BTreeSet::is_empty")]
     pub read_only_groups: BTreeSet<GroupId>,
+    /// Generations of the mailboxes that are meant.
+    #[serde(rename = "generations", skip_serializing_if = "BTreeMap::is_empty")]
+    pub generations: BTreeMap<MailboxId, u32>,
+    /// Ids of the groups that are meant.
+    #[serde(rename = "groupIds", skip_serializing_if = "BTreeMap::is_empty")]
+    pub group_ids: BTreeMap<GroupId, String>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -76,6 +109,11 @@ impl User {
     pub const MAX_MAILBOXES: usize = 10;
     /// Groups a user may belong to.
     pub const MAX_GROUPS: usize = 100;
+
+    /// Whether they belong to the group as it is now.
+    pub fn is_in(&self, name: &GroupId, group: &Group) -> bool {
+        self.groups.contains(name) && self.group_ids.get(name) == group.id.as_ref()
+    }
 }
 
 /// A group, `group/<group>`.
@@ -83,7 +121,20 @@ impl User {
 pub struct Group {
     /// The mailbox that the members share.
     pub mailbox: MailboxId,
+    /// Its generation when it was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    /// Random, from when the group was made; absent in groups that a release before made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+impl Group {
+    /// A group that shares that mailbox.
+    pub fn sharing(mailbox: MailboxId) -> Self {
+        Self { mailbox, generation: None, id: None, unknown: Map::new() }
+    }
 }

@@ -209,7 +209,7 @@ impl Hub {
         let _turn = wish.turn.lock().await;
         let Some(read) = self.registry().begin(mailbox, &wish) else { return Ok(()) };
         let index = context.indexes().load(mailbox).await?;
-        let found = index.filter(|index| !index.closed).map(|index| Mwi::count(&index));
+        let found = index.and_then(|index| Some((index.present()?, Mwi::count(&index))));
         let (drifted, alarms) = self.registry().publish(mailbox, &read, found, cause);
         if let Some(metrics) = self.metrics.get().filter(|_| drifted) {
             metrics.count_drift();

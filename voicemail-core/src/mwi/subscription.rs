@@ -7,8 +7,8 @@
 use super::event::{Change, Lamps, MwiEvent, MwiGone, state, steps};
 use super::watched::{Alarm, Cause};
 use crate::context::Context;
-use crate::mailbox::{Directory, OwnedAs};
-use crate::model::{MailboxId, UserId};
+use crate::mailbox::{Directory, Membership, OwnedAs};
+use crate::model::{MailboxId, Present, UserId};
 use crate::store::StoreError;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
@@ -24,6 +24,8 @@ pub(crate) struct Subscription {
     id: u64,
     alarm: Arc<Alarm>,
     boxes: BTreeSet<MailboxId>,
+    /// Which mailboxes of those names are theirs.
+    memberships: Vec<Membership>,
     told: Lamps,
     /// The tag that the client brought, until it was answered.
     begin: Option<String>,
@@ -58,6 +60,7 @@ impl Subscription {
             id,
             alarm,
             boxes: BTreeSet::new(),
+            memberships: Vec::new(),
             told: Lamps::new(),
             begin: Some(known.unwrap_or_default()),
         };
@@ -86,18 +89,19 @@ impl Subscription {
 
     /// Watches what is the user's now, and nothing else.
     async fn follow_membership(&mut self) -> Result<(), StoreError> {
-        let owned = Directory::new(self.context.clone()).owned(&self.user).await?;
-        let groups = owned.iter().filter_map(|(_, owned_as, _)| match owned_as {
+        let memberships = Directory::new(self.context.clone()).memberships(&self.user).await?;
+        let groups = memberships.iter().filter_map(|membership| match &membership.owned_as {
             OwnedAs::Group(group) => Some(group.clone()),
             OwnedAs::Personal => None,
         });
         let hub = self.context.lamps();
         hub.note_groups(self.id, groups);
-        let now: BTreeSet<MailboxId> = owned.iter().map(|(mailbox, ..)| mailbox.clone()).collect();
+        let now: BTreeSet<MailboxId> =
+            memberships.iter().map(|membership| membership.mailbox.clone()).collect();
         let new: Vec<MailboxId> = now.difference(&self.boxes).cloned().collect();
         new.iter().for_each(|mailbox| hub.watch(self.id, mailbox));
         self.boxes.difference(&now).for_each(|mailbox| hub.unwatch(self.id, mailbox));
-        self.boxes = now;
+        (self.boxes, self.memberships) = (now, memberships);
         let reads = new.into_iter().map(|mailbox| read(self.context.clone(), mailbox));
         stream::iter(reads).buffer_unordered(READS).try_collect::<()>().await
     }
@@ -130,11 +134,17 @@ impl Subscription {
         (change, self.tag())
     }
 
-    /// The lamps of the user's mailboxes; one of which nothing is known stays as the client knows it.
+    /// The lamps of the user's mailboxes; one of which nothing is known stays as the client knows it. One that was deleted
+    /// and made again isn't theirs until they are put into it anew.
     fn lamps(&self) -> Lamps {
         let hub = self.context.lamps();
+        let is_theirs = |mailbox: &MailboxId, present: &Present| {
+            let about = |membership: &&Membership| membership.mailbox == *mailbox;
+            self.memberships.iter().filter(about).any(|membership| membership.means(present))
+        };
         let lamp = |mailbox: &MailboxId| match hub.lamp(mailbox) {
-            Some(known) => known,
+            Some(Some((present, counts))) => is_theirs(mailbox, &present).then_some(counts),
+            Some(None) => None,
             None => self.told.get(mailbox).copied(),
         };
         self.boxes.iter().filter_map(|mailbox| Some((mailbox.clone(), lamp(mailbox)?))).collect()

@@ -2,7 +2,7 @@
 
 use super::hint::Digest;
 use super::hub::Topic;
-use crate::model::{GroupId, MailboxId, Mwi, UserId};
+use crate::model::{GroupId, MailboxId, Mwi, Present, UserId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +17,8 @@ pub(super) enum Cause {
     Event,
 }
 
-/// What a read found: counts, or no open mailbox.
-pub(super) type Lamp = Option<Mwi>;
+/// What a read found: which mailbox of the name, and its counts; or no open mailbox.
+pub(super) type Lamp = Option<(Present, Mwi)>;
 
 /// Wakes one subscriber.
 #[derive(Default)]
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     fn lit(new: u32) -> Lamp {
-        Some(Mwi { new, ..Mwi::default() })
+        Some((Present { generation: 1, bound: false }, Mwi { new, ..Mwi::default() }))
     }
 
     fn watched() -> (Registry, MailboxId) {

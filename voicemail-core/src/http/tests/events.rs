@@ -13,14 +13,14 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// One event as it came.
 #[derive(Debug)]
-struct Received {
-    name: String,
+pub(super) struct Received {
+    pub(super) name: String,
     id: String,
-    data: String,
+    pub(super) data: String,
 }
 
 /// A client of the stream.
-struct Listener {
+pub(super) struct Listener {
     status: StatusCode,
     body: BodyDataStream,
     text: String,
@@ -48,18 +48,18 @@ impl Listener {
         }
     }
 
-    async fn next(&mut self) -> Received {
+    pub(super) async fn next(&mut self) -> Received {
         self.try_next().await.expect("the stream ended")
     }
 
-    async fn state(&mut self) -> (Vec<MwiEvent>, String) {
+    pub(super) async fn state(&mut self) -> (Vec<MwiEvent>, String) {
         let event = self.next().await;
         assert_eq!(event.name, "state", "{event:?}");
         (serde_json::from_str::<MwiState>(&event.data).unwrap().mailboxes, event.id)
     }
 
     /// Waits for a lamp of that kind, however many come before it.
-    async fn lamp(&mut self, mailbox: &str, new: u32, old: u32) -> String {
+    pub(super) async fn lamp(&mut self, mailbox: &str, new: u32, old: u32) -> String {
         loop {
             let event = self.next().await;
             assert_eq!(event.name, "mwi", "{event:?}");
@@ -77,12 +77,12 @@ fn expected(mailbox: &str, new: u32, old: u32) -> MwiEvent {
 
 impl Api {
     /// Starts what a core runs beside its routes.
-    fn run(&self) -> JoinHandle<()> {
+    pub(super) fn run(&self) -> JoinHandle<()> {
         let core = self.app.core().unwrap();
         tokio::spawn(async move { core.context.lamps().run(&core.context).await })
     }
 
-    async fn listen(&self, user: &str, last: Option<&str>) -> Listener {
+    pub(super) async fn listen(&self, user: &str, last: Option<&str>) -> Listener {
         self.listen_with(&self.token(user, &["agent"]), last).await
     }
 

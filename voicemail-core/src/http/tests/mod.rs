@@ -6,6 +6,7 @@ mod deposit;
 mod events;
 mod fields;
 mod gates;
+mod generations;
 mod hanging;
 mod limits;
 mod numbers;

@@ -50,8 +50,8 @@ impl Index {
             IndexOp::PutLegalHold { id, hold } => self.put_legal_hold(*id, hold),
             IndexOp::EndLegalHold(id) => self.end_legal_hold(*id),
             IndexOp::Restamp { retention, messages } => self.restamp(*retention, messages),
-            IndexOp::Close => (!std::mem::replace(&mut self.closed, true), IndexOutcome::Done),
-            IndexOp::Open => self.open(),
+            IndexOp::Close { generation } => self.close(*generation),
+            IndexOp::Open { generation } => self.open(*generation),
         }
     }
 
@@ -242,15 +242,28 @@ impl Index {
         (touched > 0, IndexOutcome::Touched(touched))
     }
 
-    fn open(&mut self) -> (bool, IndexOutcome) {
+    /// One that was opened again meanwhile is another mailbox.
+    fn close(&mut self, generation: u32) -> (bool, IndexOutcome) {
+        if self.closed || self.generation != generation {
+            return (false, IndexOutcome::Done);
+        }
+        (self.closed, self.bound) = (true, true);
+        (true, IndexOutcome::Done)
+    }
+
+    /// The generation is the one that the settings were written for. It is never one of before.
+    fn open(&mut self, generation: u32) -> (bool, IndexOutcome) {
         if self.generation > 0 && !self.closed {
             return (false, IndexOutcome::Done);
         }
         if !self.entries.is_empty() {
             return (false, IndexOutcome::StillClosing);
         }
-        self.closed = false;
-        self.generation += 1;
+        if generation <= self.generation {
+            return (false, IndexOutcome::Changed);
+        }
+        self.bound |= self.generation > 0;
+        (self.closed, self.generation) = (false, generation);
         (true, IndexOutcome::Done)
     }
 

@@ -179,9 +179,15 @@ pub enum IndexOp {
         messages: BTreeSet<MessageId>,
     },
     /// The mailbox takes no more deposits.
-    Close,
+    Close {
+        /// Only if it is still this one.
+        generation: u32,
+    },
     /// A closed and empty mailbox is opened, or a new one made.
-    Open,
+    Open {
+        /// What it is from then on; later than any before.
+        generation: u32,
+    },
 }
 
 /// What became of an operation.
@@ -199,7 +205,7 @@ pub enum IndexOutcome {
     NotFound,
     /// Another member deals with the message.
     Claimed,
-    /// The message isn't any more as it was seen.
+    /// The message, or the mailbox, isn't any more as it was seen.
     Changed,
     /// The mailbox is closed and its entries aren't all gone yet.
     StillClosing,

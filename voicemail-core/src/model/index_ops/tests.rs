@@ -92,8 +92,8 @@ fn operation() -> impl Strategy<Value = IndexOp> {
             retention: Duration::from_secs(seconds),
             messages: BTreeSet::from([id(n)]),
         }),
-        1 => Just(IndexOp::Close),
-        1 => Just(IndexOp::Open),
+        1 => (1..4_u32).prop_map(|generation| IndexOp::Close { generation }),
+        1 => (1..4_u32).prop_map(|generation| IndexOp::Open { generation }),
     ]
 }
 
