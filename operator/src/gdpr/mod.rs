@@ -117,8 +117,21 @@ async fn watch(request: &GdprRequest, id: &str, core: &Core) -> Result<Seen, Cor
             "RunOfAnotherOperation",
             format!("run {id} is of another operation than this object says"),
         ),
-        Some(run) => obey(request, run, Subject::NotNamed, core).await,
+        Some(run) => Ok(show_foreign(request, run)),
     }
+}
+
+/// Decisions about a run stand where it was asked for: only there it is known who asked, and by names of which authority.
+fn show_foreign(request: &GdprRequest, run: RunView) -> Seen {
+    let refused = decisions::are_waiting(request, &run).then(|| {
+        let message = format!(
+            "this object only shows run {}, which another object or door opened, so the core isn't told of its \
+             decisions: decide where it was asked for",
+            run.id
+        );
+        ("DecideWhereAsked".to_owned(), message)
+    });
+    Seen::Run(Box::new(run), Subject::NotNamed, refused)
 }
 
 /// Asks the core for the run. Where the Secret can't be read, the run that this cluster recorded for the request is
@@ -168,8 +181,7 @@ async fn find_recorded(
 
 /// Decisions in this object are about the people whom it means, so a run that may be about others isn't told of them.
 fn show_unproven(request: &GdprRequest, run: RunView, subject: Subject) -> Seen {
-    let waiting = !decisions::open_orders(request, &run).is_empty();
-    let refused = waiting.then(|| {
+    let refused = decisions::are_waiting(request, &run).then(|| {
         let message = "the core isn't told of the decisions until the Secret can be compared with the run";
         ("SubjectNotVerified".to_owned(), message.to_owned())
     });
@@ -184,8 +196,7 @@ async fn obey(
     core: &Core,
 ) -> Result<Seen, CoreError> {
     let mut refused = None;
-    let ended = request.status.as_ref().is_some_and(|status| status.phase.is_terminal());
-    for order in decisions::open_orders(request, &run).into_iter().filter(|_| !ended) {
+    for order in decisions::orders_to_tell(request, &run) {
         match core.tell(&request.spec.case_id, &order).await {
             Ok(after) => run = after,
             Err(error) if error.class() == Class::Permanent => {
