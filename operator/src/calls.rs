@@ -56,6 +56,12 @@ pub enum CallError {
         /// The answer.
         source: Box<kube::Error>,
     },
+    /// The object isn't the one any more that was looked at, so nothing was done.
+    #[error("could not {what}: the object was deleted, made again, or changed since it was looked at")]
+    Changed {
+        /// What was to be done.
+        what: &'static str,
+    },
 }
 
 /// The API server's own words, without the debug form that kube adds.
@@ -73,7 +79,7 @@ impl CallError {
                 kube::Error::Api(status) => Some(status),
                 _ => None,
             },
-            Self::Deadline { .. } => None,
+            Self::Deadline { .. } | Self::Changed { .. } => None,
         }
     }
 
@@ -94,7 +100,8 @@ impl CallError {
 
     /// Whether somebody else was faster.
     pub fn is_conflict(&self) -> bool {
-        self.status().is_some_and(|status| status.is_conflict() || status.is_already_exists())
+        let changed = matches!(self, Self::Changed { .. });
+        changed || self.status().is_some_and(|status| status.is_conflict() || status.is_already_exists())
     }
 }
 
@@ -109,6 +116,7 @@ impl Classified for CallError {
 
     fn reason(&self) -> &'static str {
         match self.status() {
+            None if self.is_conflict() => "Conflict",
             None => "ApiServerUnreachable",
             Some(status) if status.is_forbidden() => "Forbidden",
             Some(status) if status.is_invalid() => "RefusedByApiServer",

@@ -28,6 +28,7 @@ use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 struct Tenants;
@@ -36,6 +37,11 @@ impl Reconciler for Tenants {
     type Object = VoicemailTenant;
     type Error = tenant::TenantError;
     const NAME: &'static str = "voicemailtenant";
+    const PATIENCE: Option<Duration> = None;
+
+    fn group(tenant: &VoicemailTenant) -> String {
+        format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any())
+    }
 
     async fn reconcile(&self, object: &VoicemailTenant, context: &Context) -> Result<Action, Self::Error> {
         tenant::reconcile(object, context).await
@@ -48,6 +54,12 @@ impl Reconciler for Requests {
     type Object = GdprRequest;
     type Error = gdpr::GdprError;
     const NAME: &'static str = "gdprrequest";
+    const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
+
+    /// A tenant whose core is slow holds up its own requests.
+    fn group(request: &GdprRequest) -> String {
+        format!("{}/{}", request.namespace().unwrap_or_default(), request.spec.tenant)
+    }
 
     async fn reconcile(&self, object: &GdprRequest, context: &Context) -> Result<Action, Self::Error> {
         gdpr::reconcile(object, context).await
@@ -57,8 +69,8 @@ impl Reconciler for Requests {
 /// Runs everything until `stop`, and until running reconciles have ended.
 pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let settings = &context.settings;
-    let tenants = Arc::new(Driver::new(Tenants, context.clone(), settings.tenant_concurrency));
-    let requests = Arc::new(Driver::new(Requests, context.clone(), settings.gdpr_concurrency));
+    let tenants = Arc::new(Driver::new(Tenants, context.clone(), settings.tenant_concurrency, stop.clone()));
+    let requests = Arc::new(Driver::new(Requests, context.clone(), settings.gdpr_concurrency, stop.clone()));
     let given = &settings.watch_namespaces.0;
     let namespaces: Vec<Option<String>> =
         if given.is_empty() { vec![None] } else { given.iter().cloned().map(Some).collect() };

@@ -9,6 +9,7 @@
 //! `runtime` drives both; `leader` lets one replica work at a time. Reading and writing happen at the ends
 //! of a reconcile only, the middle is pure. No phone number is ever written to an object, event, log or metric.
 
+pub mod answers;
 pub mod api;
 pub mod calls;
 pub mod controllers;

@@ -8,7 +8,6 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::client::ClientBuilder;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client, Config, ResourceExt};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,19 +16,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use voicemail_operator::calls::within_deadline;
 use voicemail_operator::fence::{Fence, FenceLayer};
-use voicemail_operator::gdpr::core_client::Cores;
 use voicemail_operator::health::{self, Health};
 use voicemail_operator::metrics::Metrics;
 use voicemail_operator::runtime::Context;
 use voicemail_operator::runtime::requests::CountLayer;
 use voicemail_operator::settings::{Namespaces, Settings, parse_namespaces};
-use voicemail_operator::tenant::children::Children;
-use voicemail_operator::tenant::kinds::MissingKinds;
-use voicemail_operator::tenant::ledger::Ledgers;
-use voicemail_operator::tenant::looks::Looks;
-use voicemail_operator::tenant::orphans::Orphans;
-use voicemail_operator::tenant::rollout::RolloutBudget;
-use voicemail_operator::tenant::words::Words;
 use voicemail_operator::{controllers, crd_files, import, leader, pre_delete, telemetry};
 
 /// Running reconciles may end within this time after a signal.
@@ -138,25 +129,10 @@ async fn build_context(client: Client, settings: Settings, metrics: Arc<Metrics>
         Some(name) if !name.is_empty() => name.clone(),
         _ => read_cluster(&client).await?,
     };
-    let reporter = Reporter { controller: "voicemail-operator".into(), instance: Some(settings.replica()) };
-    Ok(Context {
-        recorder: Recorder::new(client.clone(), reporter),
-        // Plain HTTP: without certificates that it could trust, since a machine without any would be refused. Each pod
-        // is asked once a minute at most: to keep its connection would cost 24 KiB.
-        http: reqwest::Client::builder().no_proxy().tls_certs_only([]).pool_max_idle_per_host(0).build()?,
-        cores: Cores::default(),
-        kinds: MissingKinds::default(),
-        looks: Looks::default(),
-        children: Children::default(),
-        orphans: Orphans::default(),
-        words: Words::default(),
-        ledgers: Ledgers::default(),
-        rollouts: RolloutBudget::new(settings.max_concurrent_rollouts),
-        client,
-        settings,
-        cluster,
-        metrics,
-    })
+    // Plain HTTP: without certificates that it could trust, since a machine without any would be refused. Each pod is
+    // asked once a minute at most: to keep its connection would cost 24 KiB.
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).pool_max_idle_per_host(0).build()?;
+    Ok(Context::new(client, http, settings, cluster, metrics))
 }
 
 async fn read_cluster(client: &Client) -> anyhow::Result<String> {

@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod queue;
 pub mod requests;
 pub mod streams;
+pub mod turns;
 
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
@@ -31,7 +32,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::events::{Event, Recorder};
+use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::runtime::reflector::Store;
 use kube::{Client, Resource, ResourceExt};
 use queue::Queue;
@@ -40,8 +41,8 @@ use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use turns::Turns;
 
 /// Longest time that one reconcile may take.
 const RECONCILE_DEADLINE: Duration = Duration::from_secs(120);
@@ -81,6 +82,34 @@ pub struct Context {
 }
 
 impl Context {
+    /// What is known at the start: nothing of any tenant. `http` reaches the pods' health ports.
+    pub fn new(
+        client: Client,
+        http: reqwest::Client,
+        settings: Settings,
+        cluster: String,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let reporter =
+            Reporter { controller: "voicemail-operator".into(), instance: Some(settings.replica()) };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            cores: crate::gdpr::core_client::Cores::default(),
+            kinds: MissingKinds::default(),
+            looks: Looks::default(),
+            children: Children::default(),
+            orphans: Orphans::default(),
+            words: Words::default(),
+            ledgers: Ledgers::default(),
+            rollouts: RolloutBudget::new(settings.max_concurrent_rollouts),
+            client,
+            http,
+            settings,
+            cluster,
+            metrics,
+        }
+    }
+
     /// Decides which image a tenant gets, after learning who is moving to the default one.
     ///
     /// # Errors
@@ -157,6 +186,12 @@ pub trait Reconciler: Send + Sync + 'static {
     /// Name in metrics and logs.
     const NAME: &'static str;
 
+    /// How long one reconcile may keep a place from others, where what it waits for is somebody else's; `None`: to its end.
+    const PATIENCE: Option<Duration>;
+
+    /// Of which one is worked on at a time: the object itself, or whatever makes several objects slow together.
+    fn group(object: &Self::Object) -> String;
+
     /// Brings one object to what it should be.
     fn reconcile(
         &self,
@@ -171,8 +206,8 @@ pub struct Driver<R> {
     pub reconciler: R,
     /// What all share.
     pub context: Arc<Context>,
-    /// Limits how many objects are worked on, over all namespaces.
-    pub permits: Arc<Semaphore>,
+    /// Whose turn it is, over all namespaces.
+    pub turns: Arc<Turns>,
     /// What waits, for the metrics.
     pub queue: Arc<Queue>,
     backoffs: Backoffs,
@@ -180,11 +215,11 @@ pub struct Driver<R> {
 
 impl<R: Reconciler> Driver<R> {
     /// A driver that works on `concurrency` objects at a time.
-    pub fn new(reconciler: R, context: Arc<Context>, concurrency: u16) -> Self {
+    pub fn new(reconciler: R, context: Arc<Context>, concurrency: u16, stop: CancellationToken) -> Self {
         context.metrics.set_concurrency(R::NAME, concurrency);
-        let permits = Arc::new(Semaphore::new(concurrency.max(1).into()));
+        let turns = Turns::new(concurrency, R::PATIENCE, stop);
         let queue = Arc::new(Queue::new(R::NAME, context.metrics.clone()));
-        Self { reconciler, context, permits, queue, backoffs: Backoffs::default() }
+        Self { reconciler, context, turns, queue, backoffs: Backoffs::default() }
     }
 
     /// Runs one controller until the token is cancelled and running reconciles have ended.
@@ -196,8 +231,10 @@ impl<R: Reconciler> Driver<R> {
     ) {
         let unready = stopped_before_ready(controller.store(), stop.clone());
         let queue = self.queue.clone();
+        // Where turns may go on beside the places, kube's own limit (0: none) mustn't hold up whoever is next.
+        let limit = R::PATIENCE.map_or(concurrency, |_| 0);
         controller
-            .with_config(controller::Config::default().concurrency(concurrency).debounce(DEBOUNCE))
+            .with_config(controller::Config::default().concurrency(limit).debounce(DEBOUNCE))
             .graceful_shutdown_on(stop.cancelled_owned())
             .run(
                 |object, driver: Arc<Self>| async move { driver.attempt(object).await }.boxed(),
@@ -215,7 +252,13 @@ impl<R: Reconciler> Driver<R> {
     }
 
     async fn attempt(&self, object: Arc<DeserializeGuard<R::Object>>) -> Result<Action, Failure> {
-        let Ok(_permit) = self.permits.acquire().await else { return Ok(Action::await_change()) };
+        let namespace = object.meta().namespace.clone().unwrap_or_default();
+        let group = object.0.as_ref().map_or_else(|_| key(object.as_ref()), R::group);
+        let Some(turn) = self.turns.take(&namespace, &group).await else { return Ok(Action::await_change()) };
+        turn.work(self.work(&object)).await
+    }
+
+    async fn work(&self, object: &DeserializeGuard<R::Object>) -> Result<Action, Failure> {
         self.queue
             .take(object.meta().namespace.as_deref(), object.meta().name.as_deref().unwrap_or_default());
         let object = match &object.0 {

@@ -156,7 +156,7 @@ impl GdprRequestSpec {
 pub struct Consumers {
     /// The Secret.
     pub secret: SecretName,
-    /// Keep it when the request ends; otherwise it is deleted then.
+    /// Keep it when a request ends, this one or another that names it; otherwise it is deleted then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<bool>,
 }

@@ -8,6 +8,7 @@
 //! looks like a phone number was taken out.
 
 use super::decisions::Order;
+use crate::answers::{AnswerError, LONGEST, LONGEST_LEDGER, read_at_most};
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::settings::Settings;
@@ -51,6 +52,9 @@ pub enum CoreError {
     /// An answer that isn't of this API.
     #[error("the tenant's core answered {0} without a problem document")]
     Unreadable(u16),
+    /// An answer without an end in sight.
+    #[error("the tenant's core answered {0} with more than an answer of this API holds")]
+    TooLong(u16),
     /// The core says what is wrong.
     #[error("{title}: {detail}")]
     Problem {
@@ -83,7 +87,7 @@ impl CoreError {
             Self::Call(error) => error.reason().into(),
             Self::NotThere(_) => "TenantNotReady".into(),
             Self::Unreachable(_) => "CoreUnreachable".into(),
-            Self::Unreadable(_) => "CoreAnswerUnreadable".into(),
+            Self::Unreadable(_) | Self::TooLong(_) => "CoreAnswerUnreadable".into(),
             Self::Problem { reason, .. } => reason.clone(),
         }
     }
@@ -119,6 +123,12 @@ impl Cores {
         }
         kept.insert(uid, (Instant::now(), core.clone()));
         Ok(core)
+    }
+
+    /// A core that stands ready.
+    #[cfg(test)]
+    pub fn keep(&self, uid: &str, core: Core) {
+        self.lock().insert(uid.to_owned(), (Instant::now(), Arc::new(core)));
     }
 
     /// Lets go of connections that are too old to be used again.
@@ -191,6 +201,14 @@ pub struct Core {
 }
 
 impl Core {
+    /// A core of a test.
+    #[cfg(test)]
+    pub fn at(base: String) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap_or_default();
+        Self { http, base, token: "t".into() }
+    }
+
     /// Asks for an operation; the same request key gets the same run for ever.
     ///
     /// # Errors
@@ -215,7 +233,7 @@ impl Core {
     /// [`CoreError`].
     pub async fn read_ledger(&self, after: u64) -> Result<LedgerView, CoreError> {
         let url = format!("{}/ledger?after={after}", self.base);
-        self.send(self.http.get(url), "").await
+        self.send_for(self.http.get(url), "", LONGEST_LEDGER).await
     }
 
     /// Tells of what somebody decided about a case; gives the run as it is then.
@@ -238,13 +256,22 @@ impl Core {
     /// # Errors
     /// [`CoreError`].
     pub async fn list_cases(&self, from: &str, cursor: Option<&str>) -> Result<CasePage, CoreError> {
-        let request =
-            self.http.get(format!("{}/cases", self.base)).query(&[("from", from), ("limit", "200")]);
+        let request = self.http.get(format!("{}/cases", self.base)).query(&[("from", from), ("limit", "50")]);
         let cursor = cursor.map(|cursor| [("cursor", cursor)]);
         self.send(cursor.iter().fold(request, |request, cursor| request.query(cursor)), "").await
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder, case: &str) -> Result<T, CoreError> {
+        self.send_for(request, case, LONGEST).await
+    }
+
+    /// Sends it and reads an answer of at most that many bytes.
+    async fn send_for<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        case: &str,
+        most: usize,
+    ) -> Result<T, CoreError> {
         let lost = |error: reqwest::Error| CoreError::Unreachable(root_cause(&error.without_url()));
         let (trace, traceparent) = begin_trace();
         let request = request.bearer_auth(&self.token).header("traceparent", traceparent);
@@ -252,7 +279,11 @@ impl Core {
         let status = answer.status();
         // The core's lines about this request have the same trace.
         tracing::debug!(%trace, status = status.as_u16(), "the core answered");
-        let body = answer.bytes().await.map_err(lost)?;
+        let body = match read_at_most(answer, most).await {
+            Ok(body) => body,
+            Err(AnswerError::TooLong(_)) => return Err(CoreError::TooLong(status.as_u16())),
+            Err(AnswerError::Lost(error)) => return Err(lost(error)),
+        };
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| CoreError::Unreadable(status.as_u16()));
         }

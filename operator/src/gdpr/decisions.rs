@@ -28,6 +28,17 @@ pub fn open_orders(request: &GdprRequest, run: &RunView) -> Vec<Order> {
         .collect()
 }
 
+/// The same, of a request that hasn't ended.
+pub fn orders_to_tell(request: &GdprRequest, run: &RunView) -> Vec<Order> {
+    let ended = request.status.as_ref().is_some_and(|status| status.phase.is_terminal());
+    if ended { Vec::new() } else { open_orders(request, run) }
+}
+
+/// Whether the request decides something that the run doesn't show yet.
+pub fn are_waiting(request: &GdprRequest, run: &RunView) -> bool {
+    !orders_to_tell(request, run).is_empty()
+}
+
 fn approval(request: &GdprRequest, run: &RunView) -> Option<Order> {
     let approval = request.spec.approval.as_ref()?;
     let (named, by) = (Some(run.id.clone()), Some(person(&approval.by)));

@@ -21,6 +21,24 @@ pub async fn read_tenant(
     within_deadline("read the tenant", api.get_opt(&request.spec.tenant)).await
 }
 
+/// Whether the request is still the one that was looked at: called before anything that can't be taken back.
+///
+/// # Errors
+/// It isn't, or the API server refuses or doesn't answer.
+pub async fn check_unchanged(
+    client: &Client,
+    request: &GdprRequest,
+    what: &'static str,
+) -> Result<(), CallError> {
+    let api: Api<GdprRequest> = Api::namespaced(client.clone(), &request.namespace().unwrap_or_default());
+    let now = within_deadline("read the request", api.get_metadata_opt(&request.name_any())).await?;
+    let same = now.is_some_and(|now| {
+        let (now, then) = (&now.metadata, &request.metadata);
+        now.uid == then.uid && now.generation == then.generation && now.deletion_timestamp.is_none()
+    });
+    if same { Ok(()) } else { Err(CallError::Changed { what }) }
+}
+
 /// The body of the call that opens the request's run, and the UID of the Secret that was read for it.
 ///
 /// # Errors

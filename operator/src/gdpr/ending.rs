@@ -1,8 +1,9 @@
 //! What follows a request's end: the Secret with the consumers goes, and after its time the object itself.
 //!
 //! The status is written first: a request that has ended needs its Secret no more. A Secret stays while another open
-//! request names it, when it isn't labelled (any more), when it isn't the one that was read and compared with the run,
-//! and after a failure or a dry run, which are no answer to the person yet.
+//! request names it, when any request that names it says `keep`, when it isn't labelled (any more), when it isn't the one
+//! that was read and compared with the run, and after a failure or a dry run, which are no answer to the person yet.
+//! Objects are told apart by their UIDs: one that was made again under the name of a request is another request.
 
 use super::plan::is_verified;
 use super::status::body_of;
@@ -14,8 +15,9 @@ use crate::runtime::Context;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Does what is due of it; gives when to look again.
@@ -92,13 +94,28 @@ async fn delete_secret(
     }
 }
 
+/// The requests are taken as they are stored, since one that can't be read may need the Secret, too.
 async fn is_needed(client: &Client, request: &GdprRequest, name: &str) -> Result<bool, CallError> {
-    let api: Api<GdprRequest> = Api::namespaced(client.clone(), &request.namespace().unwrap_or_default());
+    let kind = ApiResource::erase::<GdprRequest>(&());
+    let namespace = request.namespace().unwrap_or_default();
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind);
     let all = within_deadline("list the requests", api.list(&ListParams::default())).await?;
-    let open = |other: &&GdprRequest| !other.status.as_ref().is_some_and(|status| status.phase.is_terminal());
-    let names =
-        |other: &GdprRequest| other.spec.consumers.as_ref().is_some_and(|given| given.secret.name == name);
-    Ok(all.items.iter().filter(|other| other.name_any() != request.name_any()).filter(open).any(names))
+    let uid = request.uid();
+    let (own, others): (Vec<_>, Vec<_>) = all.items.iter().partition(|other| other.metadata.uid == uid);
+    let unchanged = own.iter().any(|own| own.metadata.generation == request.metadata.generation);
+    let secret = request.status.as_ref().and_then(|status| status.consumers_uid.as_deref());
+    Ok(!unchanged || others.iter().any(|other| needs(&other.data, name, secret)))
+}
+
+/// Pure: whether another request, as it is stored, needs the Secret: it hasn't ended, or says that it is to be kept. What
+/// an ended one says is about the Secret that it read.
+fn needs(other: &Value, name: &str, secret: Option<&str>) -> bool {
+    let text = |field: &str| other.pointer(field).and_then(Value::as_str);
+    let phase = other.pointer("/status/phase").cloned().unwrap_or_default();
+    let ended = serde_json::from_value::<Phase>(phase).is_ok_and(Phase::is_terminal);
+    let keep = other.pointer("/spec/consumers/keep").is_some_and(|keep| *keep != Value::Bool(false));
+    let same = text("/status/consumersUid").is_none_or(|read| secret == Some(read));
+    text("/spec/consumers/secret/name") == Some(name) && (!ended || keep && same)
 }
 
 async fn note_deletion(context: &Context, request: &GdprRequest, now: Timestamp) -> Result<(), CallError> {
@@ -170,6 +187,26 @@ mod tests {
         assert_eq!(left("phase: Completed, consumersUid: u"), None, "the core has not compared it");
         let unknown = compared.replace("'True'", "Unknown");
         assert_eq!(left(&format!("{unknown}, consumersUid: u")), None);
+    }
+
+    #[test]
+    fn a_secret_stays_while_an_open_request_names_it_or_any_that_read_it_says_keep() {
+        let needs = |text: &str| needs(&serde_yaml::from_str(text).unwrap(), "c", Some("u"));
+        let names = "spec: {consumers: {secret: {name: c}";
+        assert!(needs(&format!("{{{names}}}}}}}")), "it has no status yet");
+        assert!(needs(&format!("{{{names}}}}}, status: {{phase: Marked}}}}")));
+        assert!(!needs(&format!("{{{names}}}}}, status: {{phase: Completed}}}}")));
+        for phase in ["Completed", "Failed", "Marked"] {
+            assert!(needs(&format!("{{{names}, keep: true}}}}, status: {{phase: {phase}}}}}")), "{phase}");
+        }
+        assert!(!needs(&format!("{{{names}, keep: false}}}}, status: {{phase: Completed}}}}")));
+        let kept = |uid: &str| {
+            format!("{{{names}, keep: true}}}}, status: {{phase: Completed, consumersUid: {uid}}}}}")
+        };
+        assert!(needs(&kept("u")) && !needs(&kept("another")), "keep is about the Secret that was read");
+        assert!(!needs("{spec: {consumers: {secret: {name: d}, keep: true}}}"), "it names another Secret");
+        // Nobody can read this one as a request, and it may need the Secret.
+        assert!(needs("{spec: {consumers: {secret: {name: c}}, receivedAt: never}, status: {phase: New}}"));
     }
 
     #[test]

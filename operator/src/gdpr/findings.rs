@@ -24,9 +24,7 @@ pub fn find_all(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = match seen {
-        Seen::Run(run, subject, refused) => {
-            of_run(request.spec.operation, status, run, subject, refused.as_ref())
-        }
+        Seen::Run(run, subject, refused) => of_run(request, status, run, subject, refused.as_ref()),
         Seen::Missing(reason, message) | Seen::Pending(reason, message) => {
             before(status, VALIDATED, reason, message)
         }
@@ -91,7 +89,7 @@ fn refusal(reason: &str, message: &str) -> Vec<Finding> {
 }
 
 fn of_run(
-    operation: GdprOperation,
+    request: &GdprRequest,
     status: &GdprRequestStatus,
     run: &RunView,
     subject: &Subject,
@@ -99,7 +97,7 @@ fn of_run(
 ) -> Vec<Finding> {
     let mut findings = vec![truth(VALIDATED, true, "Accepted", ""), regions(run)];
     findings.extend(verification(status, subject));
-    findings.extend(approval(run));
+    findings.extend(approval(request, run));
     findings.extend(work(run));
     findings.extend(backups(run));
     if let Some((reason, message)) = refused {
@@ -110,7 +108,7 @@ fn of_run(
     {
         findings.push(truth(DECISIONS_TAKEN, true, "Taken", ""));
     }
-    let (reason, message) = end(operation, status.phase, run);
+    let (reason, message) = end(request.spec.operation, status.phase, run);
     findings.push(match (status.phase, subject) {
         (Phase::Completed, Subject::Unknown(..)) => unproven_end(run),
         (phase, _) => truth(COMPLETED, phase == Phase::Completed, reason, message.as_str()),
@@ -160,18 +158,23 @@ fn regions(run: &RunView) -> Finding {
     }
 }
 
-fn approval(run: &RunView) -> Option<Finding> {
+fn approval(request: &GdprRequest, run: &RunView) -> Option<Finding> {
     let approval = run.approval.as_ref()?;
+    let anonymous = !request.spec.is_mirror() && request.spec.requested_by.is_none();
+    let who = match anonymous {
+        true => {
+            "requestedBy doesn't say who asked, so nobody can approve: cancel or deny it, and make another request, under \
+             another name"
+        }
+        false => "somebody else than who asked must approve",
+    };
     Some(match (approval.given, run.state) {
         (true, _) => truth(APPROVED, true, "Approved", ""),
         (false, RunState::Denied) => truth(APPROVED, false, "Denied", "a second person denied it"),
         (false, RunState::Cancelled) => truth(APPROVED, false, "Cancelled", "it was cancelled"),
-        _ => truth(
-            APPROVED,
-            false,
-            "AwaitingApproval",
-            format!("{} messages were found; somebody else than who asked must approve", run.matched),
-        ),
+        _ => {
+            truth(APPROVED, false, "AwaitingApproval", format!("{} messages were found; {who}", run.matched))
+        }
     })
 }
 

@@ -43,8 +43,8 @@ const AT_A_TIME: usize = 8;
 const HOURS_BACK: i64 = 100 * 24;
 /// An ended run is shown if it ended within that time.
 const HOURS_AFTER_END: i64 = 24;
-/// Pages of 200 cases that one look takes at most.
-const PAGES: usize = 20;
+/// Pages of 50 cases that one look takes at most.
+const PAGES: usize = 80;
 
 /// Where a tenant is sent that must be reconciled.
 pub type Waker = futures::channel::mpsc::UnboundedSender<ObjectRef<Guarded<VoicemailTenant>>>;

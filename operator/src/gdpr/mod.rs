@@ -13,10 +13,15 @@ pub mod decisions;
 pub mod deletions;
 pub mod dereference;
 pub mod ending;
+#[cfg(test)]
+#[path = "fake_cluster_tests.rs"]
+mod fake_cluster;
 pub mod findings;
 pub mod mirror;
 pub mod mirrors;
 pub mod plan;
+#[cfg(test)]
+mod recreation_tests;
 pub mod status;
 
 use crate::api::{GdprRequest, VoicemailTenant};
@@ -97,7 +102,7 @@ async fn drive(
     match step {
         Step::Watch(id) => watch(request, id, core).await,
         Step::Follow(id) => match read_runs(request, core).await?.into_iter().find(|run| run.id == *id) {
-            Some(run) => obey(request, run, known_subject(request), core).await,
+            Some(run) => obey(request, run, known_subject(request), core, context).await,
             None => open(request, core, context).await,
         },
         Step::Open | Step::Rest => open(request, core, context).await,
@@ -117,8 +122,21 @@ async fn watch(request: &GdprRequest, id: &str, core: &Core) -> Result<Seen, Cor
             "RunOfAnotherOperation",
             format!("run {id} is of another operation than this object says"),
         ),
-        Some(run) => obey(request, run, Subject::NotNamed, core).await,
+        Some(run) => Ok(show_foreign(request, run)),
     }
+}
+
+/// Decisions about a run stand where it was asked for: only there it is known who asked, and by names of which authority.
+fn show_foreign(request: &GdprRequest, run: RunView) -> Seen {
+    let refused = decisions::are_waiting(request, &run).then(|| {
+        let message = format!(
+            "this object only shows run {}, which another object or door opened, so the core isn't told of its \
+             decisions: decide where it was asked for",
+            run.id
+        );
+        ("DecideWhereAsked".to_owned(), message)
+    });
+    Seen::Run(Box::new(run), Subject::NotNamed, refused)
 }
 
 /// Asks the core for the run. Where the Secret can't be read, the run that this cluster recorded for the request is
@@ -138,9 +156,17 @@ async fn open(request: &GdprRequest, core: &Core, context: &Context) -> Result<S
             });
         }
     };
-    let run = core.open(request.spec.operation.on_the_wire(), &body).await?.run;
+    dereference::check_unchanged(&context.client, request, "open the run").await?;
+    let opened = core.open(request.spec.operation.on_the_wire(), &body).await.map(|answer| answer.run);
+    let run = match opened {
+        // The answer names each message. It was given, so the core has compared the subject: its run is found by the key.
+        Err(CoreError::TooLong(200)) => {
+            find_recorded(request, core, context).await?.ok_or(CoreError::TooLong(200))?
+        }
+        other => other?,
+    };
     let subject = if plan::names_subject(request) { Subject::Compared(secret) } else { Subject::NotNamed };
-    obey(request, run, subject, core).await
+    obey(request, run, subject, core, context).await
 }
 
 async fn read_runs(request: &GdprRequest, core: &Core) -> Result<Vec<RunView>, CoreError> {
@@ -168,8 +194,7 @@ async fn find_recorded(
 
 /// Decisions in this object are about the people whom it means, so a run that may be about others isn't told of them.
 fn show_unproven(request: &GdprRequest, run: RunView, subject: Subject) -> Seen {
-    let waiting = !decisions::open_orders(request, &run).is_empty();
-    let refused = waiting.then(|| {
+    let refused = decisions::are_waiting(request, &run).then(|| {
         let message = "the core isn't told of the decisions until the Secret can be compared with the run";
         ("SubjectNotVerified".to_owned(), message.to_owned())
     });
@@ -182,10 +207,11 @@ async fn obey(
     mut run: RunView,
     subject: Subject,
     core: &Core,
+    context: &Context,
 ) -> Result<Seen, CoreError> {
     let mut refused = None;
-    let ended = request.status.as_ref().is_some_and(|status| status.phase.is_terminal());
-    for order in decisions::open_orders(request, &run).into_iter().filter(|_| !ended) {
+    for order in decisions::orders_to_tell(request, &run) {
+        dereference::check_unchanged(&context.client, request, "tell the core of a decision").await?;
         match core.tell(&request.spec.case_id, &order).await {
             Ok(after) => run = after,
             Err(error) if error.class() == Class::Permanent => {

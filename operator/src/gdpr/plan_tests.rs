@@ -163,6 +163,48 @@ fn decisions_are_told_once_and_by_whom() {
 }
 
 #[test]
+fn an_object_that_shows_a_run_decides_nothing_and_says_so() {
+    let mut shown = request("ForgetMe", "");
+    (shown.spec.consumers, shown.spec.run) = (None, Some("1/forgetme.1".into()));
+    let given = |field: &str| -> GdprRequest {
+        let value: serde_json::Value = serde_yaml::from_str(field).unwrap();
+        let mut spec = serde_json::to_value(&shown.spec).unwrap();
+        spec.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+        GdprRequest { spec: serde_json::from_value(spec).unwrap(), ..shown.clone() }
+    };
+    for decision in [
+        "{approval: {decision: Approve, by: both}}",
+        "{approval: {decision: Deny, by: both, ground: Other, reason: r}}",
+        "{extension: {months: 1, reason: r, by: both}}",
+        "{cancel: {reason: r, by: both}}",
+    ] {
+        let seen = crate::gdpr::show_foreign(&given(decision), run(RunState::AwaitingApproval));
+        let Seen::Run(_, _, Some((reason, words))) = &seen else { panic!("{decision}: {seen:?}") };
+        assert!(reason == "DecideWhereAsked" && words.contains("1/forgetme.1"), "{words}");
+        let status = decide(&given(decision), &seen, at("2026-01-31T10:00:02Z")).status;
+        assert_eq!(find_condition(&status.conditions, "DecisionsTaken").unwrap().reason, *reason);
+    }
+    // What was taken before this object was written isn't refused.
+    let taken = given("{approval: {decision: Approve, by: both}}");
+    assert!(matches!(crate::gdpr::show_foreign(&taken, run(RunState::Marked)), Seen::Run(_, _, None)));
+}
+
+#[test]
+fn a_request_that_does_not_say_who_asked_says_that_nobody_can_approve_it() {
+    let needed = ApprovalView { given: false, reason: "always".into(), by: None, at: None };
+    let waiting = RunView { approval: Some(needed), ..run(RunState::AwaitingApproval) };
+    let said = |request: &GdprRequest| {
+        let seen = Seen::Run(Box::new(waiting.clone()), Subject::Compared(None), None);
+        let status = decide(request, &seen, at("2026-01-31T10:00:02Z")).status;
+        find_condition(&status.conditions, APPROVED).unwrap().message.clone()
+    };
+    let mut known = request("ForgetMe", "");
+    assert!(said(&known).contains("cancel or deny it"), "{}", said(&known));
+    known.spec.requested_by = Some("anna".into());
+    assert!(said(&known).contains("somebody else"), "{}", said(&known));
+}
+
+#[test]
 fn a_mirror_looks_at_its_run_and_opens_none() {
     let mut mirror = request("ForgetMe", "");
     (mirror.spec.consumers, mirror.spec.run) = (None, Some("1/forgetme.1".into()));

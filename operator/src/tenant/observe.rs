@@ -8,6 +8,7 @@ use super::build::names::selector_text;
 use super::build::service::METRICS_PORT;
 use super::children::PodNote;
 use super::validate::Plan;
+use crate::answers::{LONGEST, read_at_most};
 use crate::calls::{CallError, within_deadline};
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
@@ -124,11 +125,11 @@ fn running_address(pod: &Pod) -> Option<IpAddr> {
     status.pod_ip.as_ref().filter(|_| running)?.parse().ok()
 }
 
-/// What the core at that address says about itself; none when it is silent.
+/// What the core at that address says about itself; none when it is silent, or its answer too long to be one.
 pub async fn ask_core(http: &reqwest::Client, address: IpAddr) -> Option<CoreReadiness> {
     let url = format!("http://{}/readyz", std::net::SocketAddr::from((address, METRICS_PORT)));
     let answer = http.get(url).timeout(PROBE_DEADLINE).send().await.ok()?;
-    answer.json().await.ok()
+    serde_json::from_slice(&read_at_most(answer, LONGEST).await.ok()?).ok()
 }
 
 fn container(status: &PodStatus) -> Option<&ContainerStatus> {

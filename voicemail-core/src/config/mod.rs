@@ -367,6 +367,16 @@ impl TenantConfig {
         found.or_else(|| (name == ClassOfService::STANDARD).then(ClassOfService::standard))
     }
 
+    /// Whether that authenticated name is the operator's of the core's own cluster.
+    pub fn is_operator(&self, subject: &str) -> bool {
+        let name = |account: &ServiceAccountRole| {
+            format!("system:serviceaccount:{}:{}", account.namespace, account.name)
+        };
+        let accounts = self.auth.kubernetes.iter().flat_map(|cluster| &cluster.service_accounts);
+        // The operator's is the one entry that a token for this tenant alone opens.
+        accounts.filter(|account| account.audience.is_some()).any(|account| name(account) == subject)
+    }
+
     /// The one region that holds the metadata. A checked configuration has it.
     pub fn master(&self) -> Option<&RegionConfig> {
         self.regions.iter().find(|region| region.master)

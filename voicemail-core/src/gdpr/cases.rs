@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::gdpr_api::{
     ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, Operation, RunState, RunView,
 };
-use crate::model::{CaseId, DecisionError, Denial, Extension, Run, RunStage, Time};
+use crate::model::{Approver, CaseId, DecisionError, Denial, Door, Extension, Run, RunStage, Time};
 use crate::store::{Key, StoreError};
 use futures::TryStreamExt;
 use serde_json::Map;
@@ -119,6 +119,13 @@ fn show(context: &Context, run: &Run) -> RunView {
     run.view(context.world().now(), &context.master())
 }
 
+/// Who vouches for the name of whoever asked. Runs of before the clusters were recorded say only that an operator sent them.
+fn asked_through(context: &Context, run: &Run) -> Door {
+    let by_operator = |sender: &String| context.config().is_operator(sender);
+    let object = run.recorded_by.is_some() || run.handling.requester.as_ref().is_some_and(by_operator);
+    if object { Door::Object } else { Door::Token }
+}
+
 pub(super) async fn approve(
     gdpr: &Gdpr,
     case: &CaseId,
@@ -129,7 +136,11 @@ pub(super) async fn approve(
     let run = choose(context, case, body.run.as_deref()).await?;
     let away = check_regions(context).await?;
     context.guard_clock().await?;
-    let run = decide(context, &run, |run, now| run.approve(by, now)).await?;
+    // An operator passes on what others decide, and is nobody itself.
+    let passed_on = body.on_behalf_of.is_some() || context.config().is_operator(by);
+    let door = if passed_on { Door::Object } else { Door::Token };
+    let by = |run: &Run| Approver { name: by, door, asked_through: asked_through(context, run) };
+    let run = decide(context, &run, |run, now| run.approve(by(run), now)).await?;
     proceed(context, &run, &away).await?;
     let run = load_run(context, &run.id).await?.unwrap_or(run);
     register::note(context, &run).await?;

@@ -5,7 +5,6 @@ use super::extract::{Caller, JsonBody, Name, Names, Parameters, Privacy};
 use super::privacy::link_receipt;
 use super::{ApiError, App, ProblemKind};
 use crate::auth::Identity;
-use crate::config::{ServiceAccountRole, TenantConfig};
 use crate::gdpr::{CaseFilter, GdprError};
 use crate::gdpr_api::{
     ApproveBody, CancelBody, CasePage, DenyBody, ExtendBody, HoldBody, HoldView, LedgerView, PublicKey,
@@ -107,21 +106,10 @@ async fn show(
 /// Who decides: the caller, or whom the operator says it writes for. The API server has authenticated them.
 fn decider(app: &App, caller: &Caller<Privacy>, said: Option<&str>) -> Result<Identity, ApiError> {
     let Some(said) = said else { return Ok(caller.0.clone()) };
-    if is_operator(&app.config(), &caller.0) {
+    if app.config().is_operator(&caller.0.subject) {
         return Ok(Identity { subject: said.to_owned(), ..caller.0.clone() });
     }
     Err(ApiError::new(ProblemKind::RoleMissing, "onBehalfOf: only the operator decides for others"))
-}
-
-/// Whether this is the operator of the core's own cluster.
-pub(super) fn is_operator(config: &TenantConfig, by: &Identity) -> bool {
-    let name = |account: &ServiceAccountRole| {
-        format!("system:serviceaccount:{}:{}", account.namespace, account.name)
-    };
-    let accounts = config.auth.kubernetes.iter().flat_map(|cluster| &cluster.service_accounts);
-    // The operator's is the one entry that a token for this tenant alone opens.
-    let mut operators = accounts.filter(|account| account.audience.is_some());
-    operators.any(|account| name(account) == by.subject)
 }
 
 /// Approve a run that waits for a second person

@@ -3,7 +3,6 @@
 //! Answers to a POST repeat the identifiers that its sender gave; nothing else here holds one.
 
 use super::audio::RawBytes;
-use super::cases::is_operator;
 use super::extract::{Caller, JsonBody, Name, Privacy};
 use super::{ApiError, App, PREFIX, ProblemKind};
 use crate::auth::Identity;
@@ -65,7 +64,7 @@ async fn answer(
 /// The body with who sent it, as authenticated.
 fn sent_by(app: &App, by: &Identity, body: GdprBody) -> GdprBody {
     let config = app.config();
-    let recorded_by = is_operator(&config, by).then(|| config.cluster.clone());
+    let recorded_by = config.is_operator(&by.subject).then(|| config.cluster.clone());
     GdprBody { requester: Some(by.subject.clone()), recorded_by, ..body }
 }
 

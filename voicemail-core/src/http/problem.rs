@@ -7,7 +7,7 @@ use crate::auth::AuthError;
 use crate::gdpr::GdprError;
 use crate::gdpr_api::Problem;
 use crate::mailbox::MailboxError;
-use crate::model::InvalidId;
+use crate::model::{DecisionError, InvalidId};
 use crate::store::{BodyError, ErrorClass, StoreError};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -317,7 +317,12 @@ impl From<GdprError> for ApiError {
             GdprError::AmbiguousNumber { .. } => ProblemKind::AmbiguousNumber,
             GdprError::InvalidMessages(_) | GdprError::InvalidField(..) => ProblemKind::InvalidValue,
             GdprError::WindowPastDue => ProblemKind::InvalidWindow,
-            GdprError::Decision(crate::model::DecisionError::SamePerson) => ProblemKind::SecondPerson,
+            GdprError::Decision(
+                DecisionError::SamePerson
+                | DecisionError::RequesterUnknown
+                | DecisionError::AskedByObject
+                | DecisionError::AskedByToken,
+            ) => ProblemKind::SecondPerson,
             GdprError::Decision(_) | GdprError::NothingToDecide => ProblemKind::DecisionRefused,
             GdprError::UnknownMessage => ProblemKind::UnknownMessage,
             GdprError::LedgerMismatch(_) => ProblemKind::Internal,

@@ -49,8 +49,8 @@ pub use provisioning::{Group, MailboxSettings, Preferences, User};
 pub use register::RegisterEntry;
 pub(crate) use run::CUTOFF_MARGIN;
 pub use run::{
-    Approval, ApprovalReason, CopyKeeper, DecisionError, Denial, Extension, Handling, Manifest, Receipt,
-    RegionProgress, RequestName, Residual, Run, SignedReceipt, StartRun, Verified,
+    Approval, ApprovalReason, Approver, CopyKeeper, DecisionError, Denial, Door, Extension, Handling,
+    Manifest, Receipt, RegionProgress, RequestName, Residual, Run, SignedReceipt, StartRun, Verified,
 };
 pub use schedule::{DateRange, Day, Schedule, WeeklyWindow};
 pub use statement::{StatementError, check_statement};

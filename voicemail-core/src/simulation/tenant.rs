@@ -295,6 +295,7 @@ pub(crate) fn body(case: &str, caller: Option<&str>, window_seconds: u64) -> Gdp
         caseid: case.into(),
         consumers: consumers.into_iter().collect(),
         undo_window: Some(format!("{window_seconds}s")),
+        requester: Some("ann".into()),
         ..GdprBody::default()
     }
 }

@@ -251,3 +251,92 @@ async fn every_case_is_listed_whatever_its_name_and_however_small_the_pages() {
         assert_eq!(listed, expected, "pages of {limit}");
     }
 }
+
+/// The name of the operator's account, which this core accepts as its own cluster's operator.
+const OPERATOR: &str = "system:serviceaccount:system:operator";
+
+async fn with_an_operator() -> Site {
+    let site = with_approval(ApprovalRule::Always, 1).await;
+    let account = serde_json::json!({ "namespace": "system", "name": "operator", "roles": ["privacy"],
+                                      "audience": "uid" });
+    let issuer = serde_json::json!({
+        "apiServer": "https://kubernetes.default.svc", "caFile": "/nowhere", "tokenFile": "/nowhere",
+        "audiences": ["voicemail"], "serviceAccounts": [account],
+    });
+    let mut config = site.core.context.config().as_ref().clone();
+    config.auth.kubernetes = Some(serde_json::from_value(issuer).unwrap());
+    site.core.context.reload(config);
+    site
+}
+
+/// As the operator passes an object on, or as somebody sends it with a token.
+fn through(door: &str, by: Option<&str>) -> GdprBody {
+    let (requester, cluster) = match door {
+        "object" => (Some(OPERATOR.to_owned()), Some("k".to_owned())),
+        // Of before the clusters were recorded.
+        "old object" => (Some(OPERATOR.to_owned()), None),
+        _ => (by.map(str::to_owned), None),
+    };
+    let said = by.filter(|_| door != "token").map(str::to_owned);
+    GdprBody { requester, recorded_by: cluster, requested_by: said, ..body("c", Some(CALLER), 0) }
+}
+
+#[tokio::test]
+async fn one_person_with_both_roles_approves_through_no_door_what_they_asked_for_at_any() {
+    // One person, as the cluster calls them, and as their tokens do.
+    let (in_cluster, in_token) = ("both", "subject:1");
+    for (door, by) in [
+        ("object", Some(in_cluster)),
+        ("object", None),
+        ("old object", Some(in_cluster)),
+        ("old object", None),
+        ("token", Some(in_token)),
+        ("token", None),
+    ] {
+        let site = with_an_operator().await;
+        let asked = site.core.gdpr.forget(through(door, by)).await.unwrap();
+        assert_eq!(asked.run.state, RunState::AwaitingApproval);
+        for (name, on_behalf_of) in
+            [(in_cluster, Some(in_cluster)), (in_token, None), (OPERATOR, None), (OPERATOR, Some(OPERATOR))]
+        {
+            // Decided in that very object, or in another one that shows the run: the core is told the same.
+            for run in [None, Some(asked.run.id.clone())] {
+                let approval = ApproveBody { run, on_behalf_of: on_behalf_of.map(str::to_owned) };
+                let refused = site.core.gdpr.approve(&case("c"), &approval, name).await;
+                let is_refused = matches!(refused, Err(GdprError::Decision(_)));
+                assert!(is_refused, "{door} {by:?}, approved by {name}: {refused:?}");
+            }
+        }
+        let cancelled = site.core.gdpr.cancel(&case("c"), &CancelBody::default(), in_cluster).await.unwrap();
+        assert_eq!(cancelled.state, RunState::Cancelled, "what nobody can approve can be taken back");
+    }
+}
+
+#[tokio::test]
+async fn somebody_else_approves_at_the_door_where_it_was_asked_for() {
+    for (door, by, name, on_behalf_of) in [
+        ("object", "anna", "bert", true),
+        ("old object", "anna", "bert", true),
+        ("token", "subject:1", "subject:2", false),
+    ] {
+        let site = with_an_operator().await;
+        site.core.gdpr.forget(through(door, Some(by))).await.unwrap();
+        let approve =
+            |on_behalf: bool| ApproveBody { run: None, on_behalf_of: on_behalf.then(|| name.to_owned()) };
+        let elsewhere = site.core.gdpr.approve(&case("c"), &approve(!on_behalf_of), name).await;
+        assert!(elsewhere.is_err(), "{door}: approved through the other door");
+        let run = site.core.gdpr.approve(&case("c"), &approve(on_behalf_of), name).await.unwrap();
+        assert_eq!(run.state, RunState::Marked, "{door}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_asked_for_what_nobody_is_known_to_have_asked_for_is_told_what_to_do() {
+    let site = with_an_operator().await;
+    site.core.gdpr.forget(through("object", None)).await.unwrap();
+    let approval = ApproveBody { run: None, on_behalf_of: Some("bert".into()) };
+    let refused = site.core.gdpr.approve(&case("c"), &approval, "bert").await.unwrap_err();
+    assert_eq!(refused, GdprError::Decision(DecisionError::RequesterUnknown));
+    let words = refused.to_string();
+    assert!(words.contains("cancel") && words.contains("requestedBy"), "{words}");
+}

@@ -2,6 +2,10 @@
 //!
 //! Each is decided on the run's document alone, so that of two decisions at once exactly one stands. Repeating
 //! one that stands changes nothing and is no error.
+//!
+//! An approval counts only where it is known that two people stand behind a run: who asked is known, and both names come
+//! from one authority. One person has one name at the cluster's API server and another one in their tokens, so names of
+//! two authorities differ whether or not the people do.
 
 use super::{Denial, Extension, Handling, Run};
 use crate::gdpr_api::{Operation, RunState};
@@ -19,6 +23,24 @@ pub enum DecisionError {
     /// Four eyes.
     #[error("who asked for it can't approve it: a second person must")]
     SamePerson,
+    /// Nobody knows who the first person was.
+    #[error(
+        "nobody knows who asked for it, so nobody is known to be a second person: cancel or deny it, and make the request \
+         again under another name, with requestedBy"
+    )]
+    RequesterUnknown,
+    /// Asked for by an object, and approved by a token.
+    #[error(
+        "it was asked for by a GdprRequest, and a token's name can't be compared with the name that the cluster knows: \
+         approve it in that object, in spec.approval"
+    )]
+    AskedByObject,
+    /// Asked for by a token, and approved by an object.
+    #[error(
+        "it was asked for by a token, and the name that the cluster knows can't be compared with a token's: approve it \
+         through the API, with a token"
+    )]
+    AskedByToken,
     /// The first deadline is over.
     #[error("a deadline can be extended only before its first month is over")]
     DeadlinePassed,
@@ -29,6 +51,42 @@ pub enum DecisionError {
 
 /// Months of Art. 12(3).
 const MONTHS: u32 = 1;
+
+/// Who vouches for the names of those who ask and decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// The API server of a cluster, whose operator passes on what an object says.
+    Object,
+    /// Whoever issues the tokens that the core accepts: the API, and the command.
+    Token,
+}
+
+/// Who approves.
+#[derive(Clone, Copy, Debug)]
+pub struct Approver<'a> {
+    /// Their name.
+    pub name: &'a str,
+    /// Who vouches for it.
+    pub door: Door,
+    /// Who vouches for the name of whoever asked.
+    pub asked_through: Door,
+}
+
+impl Handling {
+    /// Whether the approver is known to be somebody else than who asked.
+    fn check_second_person(&self, by: Approver<'_>) -> Result<(), DecisionError> {
+        let (said, sent) = (self.requested_by.as_deref(), self.requester.as_deref());
+        // An object is sent by an operator, whoever wrote it.
+        let asked = if by.asked_through == Door::Object { said } else { sent };
+        match by.asked_through {
+            _ if [said, sent].contains(&Some(by.name)) => Err(DecisionError::SamePerson),
+            _ if asked.is_none() => Err(DecisionError::RequesterUnknown),
+            Door::Object if by.door == Door::Token => Err(DecisionError::AskedByObject),
+            Door::Token if by.door == Door::Object => Err(DecisionError::AskedByToken),
+            _ => Ok(()),
+        }
+    }
+}
 
 impl Run {
     /// When the person's request was received.
@@ -60,22 +118,20 @@ impl Run {
     /// A second person says yes: it goes on from opening. True if this changed anything.
     ///
     /// # Errors
-    /// Nothing waits, or they aren't a second person.
-    pub fn approve(&mut self, by: &str, now: Time) -> Result<bool, DecisionError> {
+    /// Nothing waits, or they aren't known to be a second person.
+    pub fn approve(&mut self, by: Approver<'_>, now: Time) -> Result<bool, DecisionError> {
         let waiting = self.state == RunState::AwaitingApproval;
-        let Handling { approval: Some(approval), requested_by, requester, .. } = &mut self.handling else {
-            return Err(DecisionError::NotAwaited);
-        };
-        if approval.at.is_some() && approval.by.as_deref() == Some(by) {
+        let approval = self.handling.approval.as_ref().ok_or(DecisionError::NotAwaited)?;
+        if approval.at.is_some() && approval.by.as_deref() == Some(by.name) {
             return Ok(false);
         }
         if !waiting {
             return Err(DecisionError::NotAwaited);
         }
-        if [requested_by.as_deref(), requester.as_deref()].contains(&Some(by)) {
-            return Err(DecisionError::SamePerson);
+        self.handling.check_second_person(by)?;
+        if let Some(approval) = &mut self.handling.approval {
+            (approval.by, approval.at) = (Some(by.name.to_owned()), Some(now));
         }
-        (approval.by, approval.at) = (Some(by.to_owned()), Some(now));
         self.state = RunState::Opening;
         Ok(true)
     }
@@ -162,6 +218,10 @@ mod tests {
         })
     }
 
+    fn by(name: &str) -> Approver<'_> {
+        Approver { name, door: Door::Token, asked_through: Door::Token }
+    }
+
     fn extension(months: u8, at: Time) -> Extension {
         Extension { months, reason: "many requests".into(), by: None, at, unknown: Map::new() }
     }
@@ -194,11 +254,46 @@ mod tests {
         assert!(run.await_approval(3));
         assert_eq!(run.state, RunState::AwaitingApproval);
         assert!(!run.open(RECEIVED));
-        assert_eq!(run.approve("ann", RECEIVED), Err(DecisionError::SamePerson));
-        assert_eq!(run.approve("operator", RECEIVED), Err(DecisionError::SamePerson));
-        assert_eq!(run.approve("ben", RECEIVED), Ok(true));
-        assert_eq!(run.approve("ben", RECEIVED), Ok(false), "a reply was lost");
+        assert_eq!(run.approve(by("ann"), RECEIVED), Err(DecisionError::SamePerson));
+        assert_eq!(run.approve(by("operator"), RECEIVED), Err(DecisionError::SamePerson));
+        assert_eq!(run.approve(by("ben"), RECEIVED), Ok(true));
+        assert_eq!(run.approve(by("ben"), RECEIVED), Ok(false), "a reply was lost");
         assert!(run.open(RECEIVED));
+    }
+
+    #[test]
+    fn one_person_never_approves_alone_whatever_the_doors_and_what_is_known_of_who_asked() {
+        use DecisionError::{AskedByObject, AskedByToken, RequesterUnknown, SamePerson};
+        let decide = |sent: Option<&str>, said: Option<&str>, asked_through, name, door| {
+            let mut run = run(Some(Approval::needed(ApprovalReason::Always, 0)));
+            (run.handling.requester, run.handling.requested_by) =
+                (sent.map(str::to_owned), said.map(str::to_owned));
+            run.await_approval(1);
+            let outcome = run.approve(Approver { name, door, asked_through }, RECEIVED);
+            assert_eq!(outcome.is_ok(), run.state == RunState::Opening, "{sent:?} {said:?} {name}");
+            outcome
+        };
+        let (object, token) = (Door::Object, Door::Token);
+        let operator = Some("operator");
+        // The person is both in the cluster, and subject:1 in a token.
+        for (sent, said, asked_through, name, door, expected) in [
+            (operator, Some("both"), object, "both", object, Err(SamePerson)),
+            (operator, Some("both"), object, "subject:1", token, Err(AskedByObject)),
+            (operator, None, object, "both", object, Err(RequesterUnknown)),
+            (operator, None, object, "subject:1", token, Err(RequesterUnknown)),
+            (Some("subject:1"), None, token, "subject:1", token, Err(SamePerson)),
+            (Some("subject:1"), None, token, "both", object, Err(AskedByToken)),
+            (Some("subject:1"), Some("ann"), token, "both", object, Err(AskedByToken)),
+            (Some("subject:2"), Some("both"), token, "both", token, Err(SamePerson)),
+            (None, None, token, "subject:1", token, Err(RequesterUnknown)),
+            (None, Some("ann"), token, "subject:1", token, Err(RequesterUnknown)),
+            (operator, Some("ann"), object, "both", object, Ok(true)),
+            (Some("subject:2"), None, token, "subject:1", token, Ok(true)),
+            (Some("subject:2"), Some("ann"), token, "subject:1", token, Ok(true)),
+        ] {
+            let outcome = decide(sent, said, asked_through, name, door);
+            assert_eq!(outcome, expected, "{sent:?} {said:?} through {asked_through:?}, {name} by {door:?}");
+        }
     }
 
     #[test]
@@ -213,7 +308,7 @@ mod tests {
         let mut run = run(Some(Approval::needed(ApprovalReason::Always, 0)));
         run.await_approval(1);
         let late = run.due_at().minus(Duration::from_secs(60));
-        run.approve("ben", late).unwrap();
+        run.approve(by("ben"), late).unwrap();
         assert!(run.open(late));
         assert_eq!(run.purge_at, Some(run.due_at()));
     }

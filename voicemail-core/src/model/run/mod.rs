@@ -13,7 +13,7 @@ mod replay;
 mod request_name;
 mod view;
 
-pub use decisions::DecisionError;
+pub use decisions::{Approver, DecisionError, Door};
 pub use handling::{Approval, ApprovalReason, Denial, Extension, Handling, Verified};
 pub use progress::{CopyKeeper, RegionProgress, Residual};
 pub use receipt::{Receipt, SignedReceipt};
