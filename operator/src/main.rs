@@ -24,9 +24,11 @@ use voicemail_operator::runtime::Context;
 use voicemail_operator::runtime::requests::CountLayer;
 use voicemail_operator::settings::{Namespaces, Settings, parse_namespaces};
 use voicemail_operator::tenant::children::Children;
+use voicemail_operator::tenant::failures::Failures;
 use voicemail_operator::tenant::kinds::MissingKinds;
 use voicemail_operator::tenant::ledger::Ledgers;
 use voicemail_operator::tenant::looks::Looks;
+use voicemail_operator::tenant::met::Met;
 use voicemail_operator::tenant::orphans::Orphans;
 use voicemail_operator::tenant::rollout::RolloutBudget;
 use voicemail_operator::tenant::words::Words;
@@ -149,6 +151,8 @@ async fn build_context(client: Client, settings: Settings, metrics: Arc<Metrics>
         looks: Looks::default(),
         children: Children::default(),
         orphans: Orphans::default(),
+        failures: Failures::default(),
+        met: Met::default(),
         words: Words::default(),
         ledgers: Ledgers::default(),
         rollouts: RolloutBudget::new(settings.max_concurrent_rollouts),
