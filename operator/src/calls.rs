@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Longest time that one call to the API server may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
 
+/// How the API server words that a webhook or a policy has said no.
+const DENIALS: [&str; 2] = ["denied the request", "ValidatingAdmissionPolicy"];
+
 /// Whether retrying can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -118,6 +121,10 @@ impl Classified for CallError {
         match self.status() {
             None if self.is_conflict() => "Conflict",
             None => "ApiServerUnreachable",
+            // Status has no code for these; the words are the API server's own.
+            Some(status) if status.message.contains("exceeded quota") => "QuotaExceeded",
+            Some(status) if status.message.contains("failed calling webhook") => "AdmissionFailed",
+            Some(status) if DENIALS.iter().any(|words| status.message.contains(words)) => "AdmissionDenied",
             Some(status) if status.is_forbidden() => "Forbidden",
             Some(status) if status.is_invalid() => "RefusedByApiServer",
             Some(_) if self.is_conflict() => "Conflict",
@@ -157,6 +164,23 @@ mod tests {
         assert_eq!(refused("Invalid", 422).class(), Class::Permanent);
         assert_eq!(refused("Forbidden", 403).class(), Class::Transient);
         assert_eq!(CallError::Deadline { what: "read" }.class(), Class::Transient);
+    }
+
+    #[test]
+    fn what_admission_says_has_reasons_of_its_own() {
+        let said = |words: &str, code: u16| {
+            let status = Status::failure(words, "Forbidden").with_code(code).boxed();
+            CallError::Refused { what: "write", source: Box::new(kube::Error::Api(status)) }.reason()
+        };
+        let quota =
+            "services \"a\" is forbidden: exceeded quota: few, requested: services=1, used: services=0";
+        assert_eq!(said(quota, 403), "QuotaExceeded");
+        assert_eq!(
+            said("Internal error occurred: failed calling webhook \"a.b\": no route", 500),
+            "AdmissionFailed"
+        );
+        assert_eq!(said("admission webhook \"a.b\" denied the request: no", 403), "AdmissionDenied");
+        assert_eq!(said("services is forbidden: User \"u\" cannot create", 403), "Forbidden");
     }
 
     #[test]

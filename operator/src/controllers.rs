@@ -4,6 +4,7 @@
 //! change wakes its requests; an undo wakes the other requests of its case.
 
 use crate::api::{GdprOperation, GdprRequest, MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant};
+use crate::calls::CallError;
 use crate::runtime::queue::Queue;
 use crate::runtime::streams::{Guarded, scoped, sibling, watch_changes, watch_labelled, watch_primary};
 use crate::runtime::{Context, Driver, Reconciler};
@@ -45,6 +46,14 @@ impl Reconciler for Tenants {
 
     async fn reconcile(&self, object: &VoicemailTenant, context: &Context) -> Result<Action, Self::Error> {
         tenant::reconcile(object, context).await
+    }
+
+    fn forget(&self, namespace: &str, name: &str, context: &Context) {
+        context.forget_tenant(namespace, name);
+    }
+
+    async fn after_end(&self, namespace: &str, name: &str, context: &Context) -> Result<(), CallError> {
+        tenant::apply::sweep(&context.client, namespace, name).await
     }
 }
 

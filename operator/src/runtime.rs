@@ -20,9 +20,11 @@ use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::metrics::{Metrics, Outcome};
 use crate::settings::Settings;
 use crate::tenant::children::Children;
+use crate::tenant::failures::Failures;
 use crate::tenant::kinds::MissingKinds;
 use crate::tenant::ledger::Ledgers;
 use crate::tenant::looks::Looks;
+use crate::tenant::met::Met;
 use crate::tenant::orphans::Orphans;
 use crate::tenant::rollout::{Image, RolloutBudget};
 use crate::tenant::words::Words;
@@ -46,6 +48,9 @@ use turns::Turns;
 
 /// Longest time that one reconcile may take.
 const RECONCILE_DEADLINE: Duration = Duration::from_secs(120);
+/// How long to wait before each attempt to clear up after an object that is gone.
+const AFTER_END: [Duration; 4] =
+    [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(180)];
 /// Gathers the several events of one change.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
@@ -71,12 +76,16 @@ pub struct Context {
     pub looks: Looks,
     /// When each tenant's ledger of erasures was read last.
     pub ledgers: Ledgers,
+    /// How often each tenant has failed in a row.
+    pub failures: Failures,
     /// How often a status may be written for a message alone.
     pub words: Words,
     /// What is known of the tenants' children.
     pub children: Children,
     /// Children under names that no tenant wants.
     pub orphans: Orphans,
+    /// Which tenants have been looked at.
+    pub met: Met,
     /// Which tenants move to a newer image.
     pub rollouts: RolloutBudget,
 }
@@ -99,7 +108,9 @@ impl Context {
             looks: Looks::default(),
             children: Children::default(),
             orphans: Orphans::default(),
+            failures: Failures::default(),
             words: Words::default(),
+            met: Met::default(),
             ledgers: Ledgers::default(),
             rollouts: RolloutBudget::new(settings.max_concurrent_rollouts),
             client,
@@ -126,16 +137,32 @@ impl Context {
         Ok(self.rollouts.choose(tenant, &self.settings.image))
     }
 
-    /// Lets go of what is remembered about a tenant that is gone.
-    pub fn forget_tenant(&self, tenant: &VoicemailTenant) {
+    /// The tenant in its place is looked at: what is remembered of another one that had its name is dropped.
+    pub fn meet_tenant(&self, tenant: &VoicemailTenant) {
+        let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
         let uid = tenant.uid().unwrap_or_default();
-        self.looks.forget(&uid);
-        self.words.forget(&uid);
-        self.ledgers.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
-        self.children.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
-        self.orphans.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
-        self.rollouts.forget(&uid);
-        self.metrics.set_paused(&uid, false);
+        if let Some(former) = self.met.meet(&namespace, &name, &uid) {
+            self.forget_uid(&former);
+            self.ledgers.forget(&namespace, &name);
+        }
+    }
+
+    /// Drops all that is remembered of a tenant that is gone.
+    pub fn forget_tenant(&self, namespace: &str, name: &str) {
+        if let Some(uid) = self.met.part(namespace, name) {
+            self.forget_uid(&uid);
+        }
+        self.ledgers.forget(namespace, name);
+        self.children.forget(namespace, name);
+        self.orphans.forget(namespace, name);
+    }
+
+    fn forget_uid(&self, uid: &str) {
+        self.looks.forget(uid);
+        self.words.forget(uid);
+        self.failures.settle(uid);
+        self.rollouts.forget(uid);
+        self.metrics.set_paused(uid, false);
     }
 
     /// Publishes an event. A lost event is logged and no failure.
@@ -198,6 +225,19 @@ pub trait Reconciler: Send + Sync + 'static {
         object: &Self::Object,
         context: &Context,
     ) -> impl Future<Output = Result<Action, Self::Error>> + Send;
+
+    /// There is no object in that place any more: drops what is remembered of it.
+    fn forget(&self, _namespace: &str, _name: &str, _context: &Context) {}
+
+    /// There is no object in that place, though something pointed at one: it went, or something of it is left.
+    fn after_end(
+        &self,
+        _namespace: &str,
+        _name: &str,
+        _context: &Context,
+    ) -> impl Future<Output = Result<(), CallError>> + Send {
+        async { Ok(()) }
+    }
 }
 
 /// What a controller needs to run.
@@ -230,9 +270,9 @@ impl<R: Reconciler> Driver<R> {
         concurrency: u16,
     ) {
         let unready = stopped_before_ready(controller.store(), stop.clone());
-        let queue = self.queue.clone();
         // Where turns may go on beside the places, kube's own limit (0: none) mustn't hold up whoever is next.
         let limit = R::PATIENCE.map_or(concurrency, |_| 0);
+        let driver = self.clone();
         controller
             .with_config(controller::Config::default().concurrency(limit).debounce(DEBOUNCE))
             .graceful_shutdown_on(stop.cancelled_owned())
@@ -244,16 +284,39 @@ impl<R: Reconciler> Driver<R> {
             .take_until(unready)
             .for_each(|result| {
                 if let Err(controller::Error::ObjectNotFound(gone)) = result {
-                    queue.forget(gone.namespace.as_deref(), &gone.name);
+                    driver.forget(gone.namespace.unwrap_or_default(), gone.name);
                 }
                 async {}
             })
             .await;
     }
 
+    /// Drops whatever is remembered of an object that is gone. What must be done in the cluster then is done beside the
+    /// reconciles, and again a few times if it fails.
+    fn forget(self: &Arc<Self>, namespace: String, name: String) {
+        self.queue.forget(Some(&namespace), &name);
+        self.context.metrics.set_failing(R::NAME, self.backoffs.forget(&place(&namespace, &name)));
+        self.reconciler.forget(&namespace, &name, &self.context);
+        let driver = self.clone();
+        tokio::spawn(async move {
+            for pause in AFTER_END {
+                tokio::time::sleep(pause).await;
+                let Some(_turn) = driver.turns.take(&namespace, &place(&namespace, &name)).await else {
+                    return;
+                };
+                match driver.reconciler.after_end(&namespace, &name, &driver.context).await {
+                    Ok(()) => return,
+                    Err(error) => {
+                        tracing::warn!(namespace, name, %error, "something of a gone object is left")
+                    }
+                }
+            }
+        });
+    }
+
     async fn attempt(&self, object: Arc<DeserializeGuard<R::Object>>) -> Result<Action, Failure> {
         let namespace = object.meta().namespace.clone().unwrap_or_default();
-        let group = object.0.as_ref().map_or_else(|_| key(object.as_ref()), R::group);
+        let group = object.0.as_ref().map_or_else(|_| place_of(object.as_ref()), R::group);
         let Some(turn) = self.turns.take(&namespace, &group).await else { return Ok(Action::await_change()) };
         turn.work(self.work(&object)).await
     }
@@ -287,7 +350,7 @@ impl<R: Reconciler> Driver<R> {
         let outcome = result.as_ref().map_or_else(|failure| failure.outcome, |_| Outcome::Success);
         self.context.metrics.end(R::NAME, outcome, begin.elapsed());
         if let Ok(action) = &result {
-            self.context.metrics.set_failing(R::NAME, self.backoffs.forget(&key(object)));
+            self.context.metrics.set_failing(R::NAME, self.backoffs.forget(&place_of(object)));
             if *action != Action::await_change() {
                 self.queue.put_off();
             }
@@ -299,7 +362,7 @@ impl<R: Reconciler> Driver<R> {
         let (namespace, name) = (object.meta().namespace.as_deref(), object.meta().name.as_deref());
         let delay = match failure.class {
             Class::Conflict => jittered(Duration::from_millis(200)),
-            _ => self.backoffs.next(&key(object)),
+            _ => self.backoffs.next(&place_of(object), object.meta().uid.as_deref().unwrap_or_default()),
         };
         self.context.metrics.set_failing(R::NAME, self.backoffs.count());
         self.queue.put_off();
@@ -321,8 +384,12 @@ where
     }
 }
 
-fn key<K: Resource>(object: &K) -> String {
-    object.meta().uid.clone().unwrap_or_else(|| object.name_any())
+fn place(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
+fn place_of<K: Resource>(object: &K) -> String {
+    place(object.meta().namespace.as_deref().unwrap_or_default(), &object.name_any())
 }
 
 /// The duration with up to a tenth more or less, so that objects don't march in step after a restart.

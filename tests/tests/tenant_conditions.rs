@@ -4,7 +4,7 @@
 
 use std::os::unix::fs::{PermissionsExt, chown};
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, ResourceQuota, Secret};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
@@ -19,7 +19,7 @@ use voicemail_tests::tenant_manifest::{
     SIZE, condition, example_tenant, store_id, tenant_on, tenant_on_existing_claim,
 };
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace, USER};
-use voicemail_tests::wait::{wait_gone, wait_until};
+use voicemail_tests::wait::{wait_for_any, wait_gone, wait_until};
 
 use ConditionStatus::{False, True};
 
@@ -247,4 +247,29 @@ async fn a_missing_secret_of_who_may_call_is_named_while_the_tenant_serves_until
     // Nobody tells the operator: it looks again by itself.
     let tenant = place.wait_condition("acme", ACCESS_READY, True, "SecretsComplete").await.unwrap();
     assert_status(&tenant, READY, True);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_refuses_a_child_is_told_with_an_event_while_it_is_tried_again() {
+    let mut place = prepare("quota").await;
+    let (volume, _) = place.create_volume().await.unwrap();
+    let quota: ResourceQuota =
+        serde_json::from_value(json!({"metadata": {"name": "few"}, "spec": {"hard": {"services": "0"}}}))
+            .unwrap();
+    place.create(&quota).await.unwrap();
+    let counted = |quota: &ResourceQuota| quota.status.as_ref().is_some_and(|status| status.used.is_some());
+    let quotas = place.namespace.api::<ResourceQuota>();
+    wait_until(&quotas, "few", "it is in force", DEADLINE, counted).await.unwrap();
+    let mut tenant = tenant_on("acme", &volume).unwrap();
+    tenant.spec.replicas = 1;
+    place.create(&tenant).await.unwrap();
+    let tenant = place.wait_condition("acme", READY, False, "QuotaExceeded").await.unwrap();
+    assert_says(&tenant, READY, &["exceeded quota: few", "tried again"]);
+    assert_status(&tenant, RECONCILING, True);
+    assert_status(&tenant, STALLED, False);
+    let told = |event: &Event| event.reason.as_deref() == Some("QuotaExceeded");
+    let all = kube::runtime::watcher::Config::default();
+    wait_for_any(&place.namespace.api::<Event>(), all, "an event tells", DEADLINE, told).await.unwrap();
+    quotas.delete("few", &DeleteParams::default()).await.unwrap();
+    place.wait_ready("acme").await.unwrap();
 }

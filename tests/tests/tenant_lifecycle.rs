@@ -20,7 +20,7 @@ use voicemail_operator::api::conditions::{
     ConditionStatus, DELETION_BLOCKED, RECONCILING, STALLED, STORAGE_READY,
 };
 use voicemail_operator::api::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
-use voicemail_operator::api::{CONFIRM_DELETION, FINALIZER, TENANT_LABEL};
+use voicemail_operator::api::{CONFIRM_DELETION, FINALIZER, TENANT_LABEL, TENANT_UID_LABEL};
 use voicemail_tests::cluster::STORAGE_CLASS;
 use voicemail_tests::operator_audit::{mutations, settle};
 use voicemail_tests::tenant_manifest::{SIZE, condition, store_id, tenant_on};
@@ -164,7 +164,8 @@ async fn check_network(place: &TenantPlace) {
     assert!(tls["data"]["tls.crt"].is_string() && tls["data"]["tls.key"].is_string());
 }
 
-/// Claim and keys are owned by nobody, everything else goes with the tenant.
+/// No child is owned by anybody, which would take it at the beginning of a deletion in the foreground; each bears the
+/// tenant's UID.
 async fn check_ownership(place: &TenantPlace, tenant: &VoicemailTenant) {
     let owned = [
         read::<Deployment>(place, CHILD).await,
@@ -178,7 +179,8 @@ async fn check_ownership(place: &TenantPlace, tenant: &VoicemailTenant) {
     ];
     let uid = json!(tenant.uid());
     for child in owned {
-        assert_eq!(child["metadata"]["ownerReferences"][0]["uid"], uid, "{child}");
+        assert_eq!(child["metadata"]["ownerReferences"], Value::Null, "{child}");
+        assert_eq!(child["metadata"]["labels"][TENANT_UID_LABEL], uid, "{child}");
         assert_eq!(child["metadata"]["labels"][TENANT_LABEL], "acme");
     }
     let keys = read::<Secret>(place, KEYS).await;

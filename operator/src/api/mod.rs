@@ -33,6 +33,8 @@ use serde_json::Value;
 pub const MANAGER: &str = "voicemail-operator";
 /// Label that all children carry, with the tenant's name.
 pub const TENANT_LABEL: &str = "voicemail.dev/tenant";
+/// Label of all children with the UID of their tenant: another tenant of that name is another one.
+pub const TENANT_UID_LABEL: &str = "voicemail.dev/tenant-uid";
 /// Label that says who manages an object.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Label that a Secret must carry, with value `true`, before its consumers are read.

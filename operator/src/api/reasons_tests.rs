@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("../../../docs/conditions.md");
 const CONDITIONS: &str = include_str!("conditions.rs");
 
 /// Words of the sources that look like reasons and are names of kinds, values of fields, or others' reasons.
-const OTHERS: [&str; 66] = [
+const OTHERS: [&str; 67] = [
     "AlwaysAllow",
     "Authority",
     "AzureChinaCloud",
@@ -52,6 +52,7 @@ const OTHERS: [&str; 66] = [
     "Service",
     "True",
     "Utilization",
+    "ValidatingAdmissionPolicy",
     "VoicemailTenant",
     "Gi",
     "Ki",

@@ -128,7 +128,7 @@ fn a_missing_secret_leaves_the_tenant_ready_and_shows_until_it_is_there() {
         let access = [AccessFact { secret: secret.clone(), lacks }];
         let Outcome::Applied(seen) = applied_outcome(&applied, &[]) else { panic!("applied") };
         let seen = Seen { access: &access, ..seen };
-        tenant.status = Some(compute_status(&tenant, &Outcome::Applied(seen), now()));
+        tenant.status = Some(compute_status(&tenant, &Outcome::Applied(seen), None, now()));
         tenant.status.clone().unwrap()
     };
     let lacking = look(None);

@@ -7,6 +7,7 @@
 //! isn't ours, which is never overwritten.
 
 mod applier;
+mod leaving;
 mod monitoring;
 mod replicas;
 mod retirement;
@@ -27,6 +28,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
 pub use applier::{Child, remove_owned};
+pub use leaving::{let_children_go, sweep};
+pub use monitoring::MonitoringFact;
 pub use retirement::Retirement;
 
 /// Why applying stopped.
@@ -76,6 +79,7 @@ impl Classified for ApplyError {
 pub struct Applied {
     deployment: Deployment,
     storage: AppliedStorage,
+    monitoring: MonitoringFact,
 }
 
 /// What the storage has in the cluster.
@@ -105,9 +109,14 @@ impl Applied {
         &self.storage
     }
 
+    /// How monitors and alert rules are.
+    pub fn monitoring(&self) -> &MonitoringFact {
+        &self.monitoring
+    }
+
     #[cfg(test)]
     pub(crate) fn for_test(deployment: Deployment, storage: AppliedStorage) -> Self {
-        Self { deployment, storage }
+        Self { deployment, storage, monitoring: MonitoringFact::default() }
     }
 }
 
@@ -125,6 +134,7 @@ pub async fn apply(
     applier.keep(built.service_account).await?;
     applier.keep(built.config).await?;
     applier.ensure_keys().await?;
+    applier.mark_secrets().await?;
     applier.ensure_certificate(now).await?;
     let storage = applier.ensure_storage(built.storage).await?;
     for service in built.services {
@@ -137,10 +147,10 @@ pub async fn apply(
         applier.keep(built.disruption_budget).await?;
     }
     applier.ensure_autoscaler(built.autoscaler).await?;
-    applier.ensure_known(pod_monitor_resource(), built.pod_monitor).await?;
-    applier.ensure_known(prometheus_rule_resource(), built.prometheus_rule).await?;
+    let monitor = applier.ensure_known(pod_monitor_resource(), built.pod_monitor).await;
+    let rules = applier.ensure_known(prometheus_rule_resource(), built.prometheus_rule).await;
     applier.delete_unused_classes().await?;
-    let applied = Applied { deployment, storage };
+    let applied = Applied { deployment, storage, monitoring: monitor.and(rules) };
     if is_settled(&applied) {
         applier.remove_unused_certificate().await?;
     }

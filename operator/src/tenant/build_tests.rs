@@ -112,14 +112,23 @@ fn a_new_operator_version_or_configuration_rolls_no_pod() {
 }
 
 #[test]
-fn all_but_claim_and_keys_go_with_the_tenant() {
+fn every_child_bears_its_tenants_uid_and_names_no_owner_and_the_pods_templates_do_not_change() {
     let built = built();
-    let owned = |value: Value| value["metadata"]["ownerReferences"][0]["uid"] == "uid-1";
-    assert!(owned(serde_json::to_value(&built.deployment).unwrap()));
-    assert!(owned(serde_json::to_value(&built.config).unwrap()));
-    assert!(owned(serde_json::to_value(&built.service_account).unwrap()));
-    assert!(owned(serde_json::to_value(&built.disruption_budget).unwrap()));
-    assert!(built.services.iter().all(|service| owned(serde_json::to_value(service).unwrap())));
+    let marked = |value: Value| {
+        let metadata = &value["metadata"];
+        assert_eq!(metadata["labels"]["voicemail.dev/tenant-uid"], "uid-1", "{value}");
+        assert!(metadata.get("ownerReferences").is_none(), "a foreground deletion would take it: {value}");
+    };
+    let BuiltStorage::Claim(claim) = built.storage else { panic!() };
+    marked(serde_json::to_value(claim).unwrap());
+    marked(serde_json::to_value(&built.config).unwrap());
+    marked(serde_json::to_value(&built.service_account).unwrap());
+    marked(serde_json::to_value(&built.disruption_budget).unwrap());
+    marked(serde_json::to_value(&built.network_policy).unwrap());
+    built.services.iter().for_each(|service| marked(serde_json::to_value(service).unwrap()));
+    let template = serde_json::to_string(&built.deployment.spec.clone().unwrap().template).unwrap();
+    assert!(!template.contains("tenant-uid"), "every pod would be restarted");
+    marked(serde_json::to_value(&built.deployment).unwrap());
 }
 
 #[test]

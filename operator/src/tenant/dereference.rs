@@ -5,6 +5,7 @@
 //! this module, apart from the authority's key, which signs the serving certificate.
 
 use super::access_secrets::{AccessFact, read_secrets};
+use super::belonging::{is_owned, is_unmarked};
 use super::build::certificate::{Authority, CA_CERTIFICATE, CA_KEY, RENEW_AT, TLS_CERTIFICATE, TLS_KEY};
 use super::build::keys::{RECEIPT_KEY, TENANT_KEY};
 use super::build::names::{ca_name, keys_secret, tls_secret};
@@ -34,6 +35,8 @@ pub struct Facts {
     pub tls: Option<TlsFact>,
     /// The authority that the operator made.
     pub authority: Option<Authority>,
+    /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
+    pub unmarked_secrets: Vec<String>,
     /// Whether the claim's volume outlives it.
     pub reclaim: Option<ReclaimFact>,
     /// The Secrets that say who may call.
@@ -145,8 +148,10 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
         }
         _ => None,
     };
+    let made = [&keys, &tls, &authority].into_iter().flatten().filter(|secret| is_unmarked(*secret, tenant));
     Ok(Facts {
         now: Timestamp::now(),
+        unmarked_secrets: made.map(ResourceExt::name_any).collect(),
         storage,
         reclaim,
         access,
@@ -200,7 +205,7 @@ async fn list_provider_classes(
         Api::namespaced_with(client.clone(), &namespace, &provider_class_resource());
     let ours = ListParams::default().labels(&format!("{TENANT_LABEL}={}", tenant.name_any()));
     let uid = tenant.uid().unwrap_or_default();
-    let owned = |class: &&DynamicObject| class.owner_references().iter().any(|owner| owner.uid == uid);
+    let owned = |class: &&DynamicObject| is_owned(*class, &tenant.name_any(), &uid);
     match within_deadline("list the SecretProviderClasses", api.list(&ours)).await {
         Ok(list) => Ok(Some(list.items.iter().filter(owned).map(ResourceExt::name_any).collect())),
         Err(error) if error.is_unknown_kind() || error.is_not_found() => Ok(None),

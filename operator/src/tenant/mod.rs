@@ -13,6 +13,7 @@ pub mod access_secrets;
 #[cfg(test)]
 mod access_tests;
 pub mod apply;
+pub mod belonging;
 pub mod build;
 #[cfg(test)]
 mod build_tests;
@@ -24,9 +25,11 @@ pub mod credentials;
 pub mod deletion;
 pub mod dereference;
 pub mod drift;
+pub mod failures;
 pub mod kinds;
 pub mod ledger;
 pub mod looks;
+pub mod met;
 #[cfg(test)]
 mod object_store_tests;
 pub mod observe;
@@ -45,7 +48,7 @@ pub mod validate;
 pub mod words;
 
 use crate::api::conditions::{
-    ACCESS_READY, ConditionStatus, READY, RECONCILING, STORAGE_READY, find_condition,
+    ACCESS_READY, ConditionStatus, MONITORING_READY, READY, RECONCILING, STORAGE_READY, find_condition,
 };
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
@@ -53,6 +56,8 @@ use crate::runtime::{Context, jittered};
 use apply::{Applied, ApplyError};
 use build::BuildError;
 use children::Begun;
+use deletion::Course;
+use deletion::progress::Report;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
@@ -127,31 +132,85 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     {
         return Ok(Action::await_change());
     }
+    context.meet_tenant(&tenant);
     context.metrics.set_paused(&tenant.uid().unwrap_or_default(), is_paused(&tenant));
-    match (tenant.metadata.deletion_timestamp.is_some(), ours) {
-        (true, false) => Ok(Action::await_change()),
-        (true, true) => {
-            let gone = deletion::finish(&tenant, context).await?;
-            if gone {
-                context.forget_tenant(&tenant);
-            }
-            Ok(if gone { Action::await_change() } else { Action::requeue(jittered(PROGRESS)) })
+    if tenant.metadata.deletion_timestamp.is_some() && !ours {
+        return Ok(Action::await_change());
+    }
+    let done = go_on(&tenant, begun, ours, context).await;
+    match &done {
+        Ok(_) => context.failures.settle(&tenant.uid().unwrap_or_default()),
+        Err(error) => tell_failure(&tenant, error, context).await,
+    }
+    done
+}
+
+/// Does what the tenant's life is at.
+async fn go_on(
+    tenant: &VoicemailTenant,
+    begun: Begun,
+    has_finalizer: bool,
+    context: &Context,
+) -> Result<Action, TenantError> {
+    if tenant.metadata.deletion_timestamp.is_some() {
+        return go_on_deleting(tenant, context).await;
+    }
+    if has_finalizer {
+        return settle(tenant, begun, context).await;
+    }
+    let tenant = deletion::add_finalizer(&context.client, tenant).await?;
+    settle(&tenant, begun, context).await
+}
+
+/// A deletion that waits leaves the tenant to serve, and so to be maintained as any other.
+async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
+    match deletion::advance(tenant, context).await? {
+        Course::Gone => {
+            context.forget_tenant(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
+            return Ok(Action::await_change());
         }
-        (false, false) => {
-            let tenant = deletion::add_finalizer(&context.client, &tenant).await?;
-            settle(&tenant, begun, context).await
+        Course::Ending => {}
+        Course::Serving(course) if is_paused(tenant) => {
+            report(tenant, &Outcome::Paused, Some(&course), context).await?;
         }
-        (false, true) => settle(&tenant, begun, context).await,
+        Course::Serving(course) => {
+            converge(tenant, Some(&course), context).await?;
+        }
+    }
+    Ok(Action::requeue(jittered(PROGRESS)))
+}
+
+/// Says in the status why the reconcile must be repeated. What the API server answers to that can only be logged.
+async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &Context) {
+    let uid = tenant.uid().unwrap_or_default();
+    if !context.failures.is_to_tell(&uid, error) {
+        return;
+    }
+    let known = tenant.status.as_ref().is_some_and(|status| status.store_id.is_some());
+    // Without the store's id the keys' loss wouldn't be noticed, whatever else fails.
+    let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
+    let pods = match known {
+        true => Vec::new(),
+        false => {
+            observe::observe_pods(&context.client, &context.http, &namespace, &name).await.unwrap_or_default()
+        }
+    };
+    let outcome = match error.class() {
+        Class::Permanent => Outcome::Stopped(error.reason(), error.to_string()),
+        _ => Outcome::Failing { reason: error.reason(), message: error.to_string(), pods: &pods },
+    };
+    if let Err(unsaid) = report(tenant, &outcome, None, context).await {
+        tracing::warn!(namespace, name, error = %unsaid, "a failure isn't in the tenant's status");
     }
 }
 
 /// Brings a tenant that has our finalizer to what its spec says, and leaves it alone then until there is news.
 async fn settle(tenant: &VoicemailTenant, begun: Begun, context: &Context) -> Result<Action, TenantError> {
     if is_paused(tenant) {
-        report(tenant, &Outcome::Paused, context).await?;
+        report(tenant, &Outcome::Paused, None, context).await?;
         return Ok(Action::await_change());
     }
-    match converge(tenant, context).await? {
+    match converge(tenant, None, context).await? {
         Next::Soon(pause) => Ok(Action::requeue(jittered(pause))),
         Next::Rest(pause) => {
             let pause = jittered(pause);
@@ -174,13 +233,18 @@ pub fn is_paused(tenant: &VoicemailTenant) -> bool {
     tenant.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Next, TenantError> {
+/// `deletion`: what a deletion that leaves the tenant to serve waits for.
+async fn converge(
+    tenant: &VoicemailTenant,
+    deletion: Option<&Report>,
+    context: &Context,
+) -> Result<Next, TenantError> {
     let facts = dereference::dereference(&context.client, tenant).await?;
     let image = context.choose_image(tenant).await?;
     let plan = match validate::validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => Plan { image: image.present().to_owned(), ..plan },
         Err(refusal) => {
-            report(tenant, &Outcome::Refused(&refusal), context).await?;
+            report(tenant, &Outcome::Refused(&refusal), deletion, context).await?;
             return Ok(Next::Soon(REFUSED));
         }
     };
@@ -188,12 +252,12 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Next, T
     let applied = match apply::apply(context, &plan, built, facts.now).await {
         Ok(applied) => applied,
         Err(error) if error.class() == Class::Permanent => {
-            report(tenant, &Outcome::Stopped(error.reason(), error.to_string()), context).await?;
+            let outcome = Outcome::Stopped(error.reason(), error.to_string());
+            report(tenant, &outcome, deletion, context).await?;
             return Ok(Next::Soon(REFUSED));
         }
         Err(error) => return Err(error.into()),
     };
-    orphans::remove_orphans(tenant, context).await?;
     let pods = look_at_pods(tenant, &plan, &applied, context).await?;
     let seen = Seen {
         applied: &applied,
@@ -202,7 +266,8 @@ async fn converge(tenant: &VoicemailTenant, context: &Context) -> Result<Next, T
         reclaim: facts.reclaim.as_ref(),
         access: &facts.access,
     };
-    let reported = report(tenant, &Outcome::Applied(seen), context).await?;
+    let reported = report(tenant, &Outcome::Applied(seen), deletion, context).await?;
+    orphans::remove_orphans(tenant, context).await?;
     if is_settled(&applied) {
         ledger::keep_ledger(tenant, &plan, context).await?;
     }
@@ -223,7 +288,8 @@ async fn look_at_pods(
     if !has_pods(applied.deployment()) {
         return Ok(Some(Vec::new()));
     }
-    observe::observe_pods(&context.client, &context.http, plan).await.map(Some)
+    let Plan { namespace, name, .. } = plan;
+    observe::observe_pods(&context.client, &context.http, namespace, name).await.map(Some)
 }
 
 /// When to look again: soon while something is on its way or a store is away.
@@ -231,11 +297,14 @@ fn next_look(status: &VoicemailTenantStatus, image: &Image) -> Duration {
     let find = |type_| find_condition(&status.conditions, type_);
     let settled = find(RECONCILING).is_some_and(|condition| condition.reason == "UpToDate");
     let stored = find(STORAGE_READY).is_some_and(|condition| condition.status != ConditionStatus::False);
+    let unmonitored =
+        find(MONITORING_READY).is_some_and(|condition| condition.status == ConditionStatus::False);
     let lacking = find(ACCESS_READY).is_some_and(|condition| condition.status == ConditionStatus::False);
     match (settled && stored && status.store_id.is_some(), status.regions.len()) {
         (false, _) => PROGRESS,
         // Secrets aren't watched.
         (true, _) if lacking => REFUSED,
+        (true, _) if unmonitored => REGIONS,
         // Another tenant gives its place back.
         (true, _) if matches!(image, Image::Waiting { .. }) => WAITING,
         (true, 0 | 1) => RESYNC,
@@ -253,9 +322,10 @@ struct Reported {
 async fn report(
     tenant: &VoicemailTenant,
     outcome: &Outcome<'_>,
+    deletion: Option<&Report>,
     context: &Context,
 ) -> Result<Reported, CallError> {
-    let status = compute_status(tenant, outcome, Timestamp::now());
+    let status = compute_status(tenant, outcome, deletion, Timestamp::now());
     let uid = tenant.uid().unwrap_or_default();
     let only_words = tenant.status.as_ref().is_some_and(|before| differ_in_words_alone(before, &status));
     if only_words && !context.words.may_change(&uid) {
@@ -266,6 +336,9 @@ async fn report(
             context.words.note_write(&uid);
         }
         announce(tenant, &status, context).await;
+        if let Some(deletion) = deletion {
+            deletion::announce(tenant, deletion, context).await;
+        }
     }
     // The status that was just written causes no reconcile of its own that would do it.
     let known = VoicemailTenant { status: Some(status.clone()), ..tenant.clone() };

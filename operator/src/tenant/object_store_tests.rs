@@ -230,7 +230,7 @@ fn a_vault_is_mounted_by_the_driver_under_the_name_that_the_core_reads() {
     let class = serde_json::to_value(&classes[0]).unwrap();
     assert_eq!(class["apiVersion"], "secrets-store.csi.x-k8s.io/v1");
     assert_eq!(class["metadata"]["name"], "acme-voicemail-eu-west");
-    assert_eq!(class["metadata"]["ownerReferences"][0]["uid"], "uid-1");
+    assert_eq!(class["metadata"]["labels"]["voicemail.dev/tenant-uid"], "uid-1");
     assert_eq!(class["spec"]["provider"], "azure");
     let parameters = &class["spec"]["parameters"];
     assert_eq!(
@@ -329,7 +329,7 @@ fn status_with(pods: &[PodSeen], ready: i32) -> VoicemailTenantStatus {
     let source = Source::Secret { name: "azure".into(), kind: SecretKind::Azure };
     let regions = vec![RegionPlan { region: "eu-west".into(), source }];
     let applied = Applied::for_test(deployment(ready, 2, 2), AppliedStorage::ObjectStores(regions));
-    compute_status(&two_regions(), &applied_outcome(&applied, pods), now())
+    compute_status(&two_regions(), &applied_outcome(&applied, pods), None, now())
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn another_store_than_the_known_one_is_never_taken_for_it() {
     let mut tenant = two_regions();
     tenant.status = Some(VoicemailTenantStatus { store_id: Some("store-0".into()), ..Default::default() });
     let applied = Applied::for_test(deployment(2, 2, 2), AppliedStorage::ObjectStores(Vec::new()));
-    let status = compute_status(&tenant, &applied_outcome(&applied, &[core(None)]), now());
+    let status = compute_status(&tenant, &applied_outcome(&applied, &[core(None)]), None, now());
     assert_eq!(condition(&status, "StorageReady"), (False, "StoreReplaced".into()));
     assert_eq!(status.store_id.as_deref(), Some("store-0"));
     let message = &find_condition(&status.conditions, "StorageReady").unwrap().message;
@@ -413,7 +413,7 @@ fn a_refusal_keeps_what_was_known_of_the_regions() {
     let mut tenant = two_regions();
     tenant.status = Some(status_with(&[core(Some("no route"))], 2));
     let refusal = refusal(&tenant, &with(&[], None));
-    let status = compute_status(&tenant, &Outcome::Refused(&refusal), now());
+    let status = compute_status(&tenant, &Outcome::Refused(&refusal), None, now());
     assert_eq!(condition(&status, "StorageReady"), (False, "CredentialsMissing".into()));
     assert_eq!(status.regions, tenant.status.unwrap().regions);
 }

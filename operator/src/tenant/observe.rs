@@ -7,7 +7,6 @@ use super::build::deployment::CONTAINER;
 use super::build::names::selector_text;
 use super::build::service::METRICS_PORT;
 use super::children::PodNote;
-use super::validate::Plan;
 use crate::answers::{LONGEST, read_at_most};
 use crate::calls::{CallError, within_deadline};
 use futures::StreamExt;
@@ -78,10 +77,11 @@ pub struct PodSeen {
 pub async fn observe_pods(
     client: &Client,
     http: &reqwest::Client,
-    plan: &Plan,
+    namespace: &str,
+    tenant: &str,
 ) -> Result<Vec<PodSeen>, CallError> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), &plan.namespace);
-    let parameters = ListParams::default().labels(&selector_text(&plan.name));
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let parameters = ListParams::default().labels(&selector_text(tenant));
     let pods = within_deadline("list the pods", api.list(&parameters)).await?;
     let seen = pods.items.into_iter().map(|pod| async move { look_at(&pod, http).await });
     Ok(futures::stream::iter(seen).buffered(PROBES_AT_A_TIME).collect().await)

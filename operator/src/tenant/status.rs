@@ -4,8 +4,9 @@
 //! will happen until a person changes something, and the two are never true together.
 
 use super::access_secrets::{AccessFact, find_access};
-use super::apply::Applied;
+use super::apply::{Applied, MonitoringFact};
 use super::build::names::selector_text;
+use super::deletion::progress::Report;
 use super::observe::PodSeen;
 use super::reclaim::{ReclaimFact, find_data_kept};
 use super::refusal::Refusal;
@@ -15,8 +16,8 @@ use super::storage_status::{
     list_regions,
 };
 use crate::api::conditions::{
-    ConditionStatus, Finding, PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING,
-    find_condition, merge_conditions,
+    ACCESS_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY, PAUSED, READY,
+    RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, find_condition, merge_conditions,
 };
 use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
 use crate::api::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
@@ -54,6 +55,15 @@ pub enum Outcome<'a> {
     Refused(&'a Refusal),
     /// The API server refused an object, or a name is taken: as (reason, message).
     Stopped(&'static str, String),
+    /// Something failed that is tried again, so that not everything was applied or seen.
+    Failing {
+        /// Stable word.
+        reason: &'static str,
+        /// In a sentence.
+        message: String,
+        /// The pods, if nothing is known of the store yet.
+        pods: &'a [PodSeen],
+    },
 }
 
 /// What stands in the way.
@@ -71,6 +81,9 @@ impl Obstacle {
     }
 }
 
+/// Conditions that stay as they were when a reconcile fails.
+const KEPT: [&str; 5] = [DATA_KEPT, ACCESS_READY, UPDATE_PENDING, MONITORING_READY, DELETION_BLOCKED];
+
 /// Reasons of the core that only a person can remove.
 const STALLING: [&str; 5] =
     ["KeyMismatch", "StoreBelongsToAnother", "StoreTooNew", "ConfigInvalid", RESTORE_DETECTED];
@@ -79,13 +92,14 @@ const STALLING: [&str; 5] =
 pub fn compute_status(
     tenant: &VoicemailTenant,
     outcome: &Outcome<'_>,
+    deletion: Option<&Report>,
     now: Timestamp,
 ) -> VoicemailTenantStatus {
     let previous = tenant.status.clone().unwrap_or_default();
     if matches!(outcome, Outcome::Paused) {
-        return pause(tenant, previous, now);
+        return pause(tenant, previous, deletion, now);
     }
-    let findings = match outcome {
+    let mut findings = match outcome {
         Outcome::Applied(seen) => find_from_cluster(seen, &previous),
         Outcome::Paused => Vec::new(),
         Outcome::Refused(refusal) => find_from_refusal(refusal, &previous),
@@ -95,9 +109,12 @@ pub fn compute_status(
             findings.push(kept_storage(&previous));
             findings
         }
+        Outcome::Failing { reason, message, .. } => find_from_failure(reason, message, &previous),
     };
+    findings.extend(deletion.map(Report::finding));
     let (replicas, ready_replicas, store_id) = match outcome {
         Outcome::Applied(seen) => counts(seen.applied, seen.pods.unwrap_or_default()),
+        Outcome::Failing { pods, .. } => (previous.replicas, previous.ready_replicas, find_store_id(pods)),
         _ => (previous.replicas, previous.ready_replicas, None),
     };
     let findings = match (&previous.store_id, &store_id) {
@@ -132,11 +149,18 @@ fn shorten(value: &str) -> String {
 }
 
 /// Everything stays as it was last seen, and the status says why.
-fn pause(tenant: &VoicemailTenant, previous: VoicemailTenantStatus, now: Timestamp) -> VoicemailTenantStatus {
+fn pause(
+    tenant: &VoicemailTenant,
+    previous: VoicemailTenantStatus,
+    deletion: Option<&Report>,
+    now: Timestamp,
+) -> VoicemailTenantStatus {
     let message = format!("annotation {PAUSED_ANNOTATION} is true: remove it, and the operator goes on");
-    let others = previous.conditions.iter().filter(|condition| condition.type_ != PAUSED).cloned();
+    let mut paused = vec![Finding::new(PAUSED, true, "PausedByAnnotation", message)];
+    paused.extend(deletion.map(Report::finding));
+    let new = |type_: &str| paused.iter().any(|finding| finding.type_ == type_);
+    let others = previous.conditions.iter().filter(|condition| !new(&condition.type_)).cloned();
     let mut conditions: Vec<_> = others.collect();
-    let paused = vec![Finding::new(PAUSED, true, "PausedByAnnotation", message)];
     conditions.extend(merge_conditions(&previous.conditions, paused, tenant.metadata.generation, now));
     VoicemailTenantStatus { conditions, ..previous }
 }
@@ -149,9 +173,12 @@ fn replace_storage(mut findings: Vec<Finding>, storage: Finding) -> Vec<Finding>
 
 fn counts(applied: &Applied, pods: &[PodSeen]) -> (i32, i32, Option<String>) {
     let status = deployment_status(applied.deployment());
+    (status.replicas.unwrap_or(0), status.ready_replicas.unwrap_or(0), find_store_id(pods))
+}
+
+fn find_store_id(pods: &[PodSeen]) -> Option<String> {
     let ready_core = pods.iter().filter_map(|pod| pod.core.as_ref()).find(|core| core.ready);
-    let store_id = ready_core.and_then(|core| core.store_id.clone());
-    (status.replicas.unwrap_or(0), status.ready_replicas.unwrap_or(0), store_id)
+    ready_core.and_then(|core| core.store_id.clone())
 }
 
 fn deployment_status(deployment: &Deployment) -> DeploymentStatus {
@@ -189,6 +216,19 @@ fn find_from_refusal(refusal: &Refusal, previous: &VoicemailTenantStatus) -> Vec
     findings
 }
 
+/// Work goes on, so that nobody need act before the cause is gone; all that was known otherwise stays.
+fn find_from_failure(reason: &str, message: &str, previous: &VoicemailTenantStatus) -> Vec<Finding> {
+    let obstacle = Obstacle::new(reason, format!("{message}; it is tried again"), false);
+    let mut findings = progress_findings(Some(&obstacle), false);
+    findings.push(kept_storage(previous));
+    let known = previous.conditions.iter();
+    findings.extend(KEPT.iter().filter_map(|type_| {
+        let found = known.clone().find(|condition| condition.type_ == *type_)?;
+        Some(Finding::new(type_, found.status, found.reason.clone(), found.message.clone()))
+    }));
+    findings
+}
+
 /// What was known about the storage stays, when this reconcile learned nothing about it.
 fn kept_storage(previous: &VoicemailTenantStatus) -> Finding {
     match find_condition(&previous.conditions, STORAGE_READY) {
@@ -209,7 +249,28 @@ fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<F
     findings.extend(seen.reclaim.map(find_data_kept));
     findings.extend(find_access(seen.access));
     findings.extend(find_update(seen.image));
+    findings.extend(find_monitoring(applied.monitoring()));
     findings
+}
+
+/// Monitors and rules are no reason to stop anything; none where the spec wants none.
+fn find_monitoring(fact: &MonitoringFact) -> Option<Finding> {
+    Some(match fact {
+        MonitoringFact::Unwanted => return None,
+        MonitoringFact::Applied => Finding::new(MONITORING_READY, true, "MonitoringApplied", ""),
+        MonitoringFact::Unknown(kinds) => Finding::new(
+            MONITORING_READY,
+            ConditionStatus::Unknown,
+            "KindsNotServed",
+            format!("this cluster doesn't serve {}: Prometheus' operator isn't installed", kinds.join(", ")),
+        ),
+        MonitoringFact::Refused(words) => Finding::new(
+            MONITORING_READY,
+            false,
+            "MonitoringRefused",
+            format!("{words}. The tenant serves; it is tried again"),
+        ),
+    })
 }
 
 /// A newer image waits for its turn.
@@ -313,7 +374,11 @@ pub async fn write_status(
         return Ok(false);
     }
     let api: Api<VoicemailTenant> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
-    let body = json!({"apiVersion": "voicemail.dev/v1alpha1", "kind": "VoicemailTenant", "status": status});
+    // Of this tenant, and of no other one that has got its name meanwhile.
+    let body = json!({
+        "apiVersion": "voicemail.dev/v1alpha1", "kind": "VoicemailTenant", "metadata": {"uid": tenant.uid()},
+        "status": status,
+    });
     let parameters = PatchParams::apply(MANAGER).force();
     let name = tenant.name_any();
     let patch = Patch::Apply(&body);

@@ -1,6 +1,7 @@
 //! The status that follows from what was applied and seen.
 
 use super::apply::{Applied, AppliedStorage};
+use super::deletion::progress::Report;
 use super::observe::{CoreReadiness, PodSeen, RegionSeen};
 use super::refusal::Refusal;
 use super::rollout::Image;
@@ -55,7 +56,7 @@ pub(super) fn unready_core(reason: &str) -> PodSeen {
 
 fn status_of(deployment: Deployment, phase: &str, pods: &[PodSeen]) -> VoicemailTenantStatus {
     let applied = Applied::for_test(deployment, bound(phase));
-    compute_status(&tenant(|_| {}), &applied_outcome(&applied, pods), now())
+    compute_status(&tenant(|_| {}), &applied_outcome(&applied, pods), None, now())
 }
 
 pub(super) fn condition(status: &VoicemailTenantStatus, type_: &str) -> (ConditionStatus, String) {
@@ -128,7 +129,7 @@ fn a_restored_store_says_with_which_command_it_is_served_again() {
 #[test]
 fn stalled_and_reconciling_are_never_true_together() {
     let refusal = Refusal::KeysSecretLost("k".into());
-    let status = compute_status(&tenant(|_| {}), &Outcome::Refused(&refusal), now());
+    let status = compute_status(&tenant(|_| {}), &Outcome::Refused(&refusal), None, now());
     assert_eq!(condition(&status, "Ready"), (False, "KeysSecretLost".into()));
     assert_eq!((condition(&status, "Stalled").0, condition(&status, "Reconciling").0), (True, False));
 }
@@ -139,13 +140,63 @@ fn a_second_look_at_the_same_things_gives_the_same_status() {
     let again = VoicemailTenant { status: Some(first.clone()), ..tenant(|_| {}) };
     let applied = Applied::for_test(deployment(2, 2, 2), bound("Bound"));
     let later = now() + 5.minutes();
-    assert_eq!(compute_status(&again, &applied_outcome(&applied, &[ready_core()]), later), first);
+    assert_eq!(compute_status(&again, &applied_outcome(&applied, &[ready_core()]), None, later), first);
 }
 
 #[test]
 fn a_known_store_id_is_kept_while_no_core_answers() {
     let known = tenant(|value| value["status"] = json!({"storeId": "store-1"}));
     let applied = Applied::for_test(deployment(0, 0, 0), bound("Bound"));
-    let status = compute_status(&known, &applied_outcome(&applied, &[]), now());
+    let status = compute_status(&known, &applied_outcome(&applied, &[]), None, now());
     assert_eq!(status.store_id.as_deref(), Some("store-1"));
+}
+
+#[test]
+fn every_reason_of_a_failure_is_written_while_it_is_tried_again_and_what_was_known_stays() {
+    let known = tenant(|value| {
+        value["status"] = json!({"conditions": [{
+            "type": "DataKept", "status": "True", "reason": "VolumeIsRetained", "message": "",
+            "lastTransitionTime": "2026-11-23T10:00:00Z",
+        }]});
+    });
+    for reason in [
+        "QuotaExceeded",
+        "AdmissionFailed",
+        "AdmissionDenied",
+        "Forbidden",
+        "ApiServerError",
+        "ApiServerUnreachable",
+        "MaterialNotMade",
+        "NotEncodable",
+    ] {
+        let outcome = Outcome::Failing { reason, message: "why".into(), pods: &[ready_core()] };
+        let status = compute_status(&known, &outcome, None, now());
+        let find = |type_| find_condition(&status.conditions, type_).unwrap();
+        assert_eq!((find("Ready").status, find("Ready").reason.as_str()), (ConditionStatus::False, reason));
+        assert!(find("Ready").message.contains("why"), "{reason}");
+        assert_eq!(find("Reconciling").status, ConditionStatus::True, "{reason}");
+        assert_eq!(find("Stalled").status, ConditionStatus::False, "{reason}");
+        assert_eq!(find("DataKept").reason, "VolumeIsRetained");
+        assert!(status.store_id.is_some(), "without it lost keys would be made anew");
+        assert_eq!(status.observed_generation, known.metadata.generation);
+    }
+}
+
+#[test]
+fn a_deletion_that_waits_leaves_all_other_conditions_as_they_are_of_any_tenant() {
+    let applied = Applied::for_test(deployment(2, 2, 2), bound("Bound"));
+    let pods = [ready_core()];
+    let outcome = applied_outcome(&applied, &pods);
+    let acme = tenant(|_| {});
+    let waiting = Report::blocked("LegalHold", "1 message");
+    let (plain, deleting) = (
+        compute_status(&acme, &outcome, None, now()),
+        compute_status(&acme, &outcome, Some(&waiting), now()),
+    );
+    let blocked = find_condition(&deleting.conditions, "DeletionBlocked").unwrap();
+    assert_eq!((blocked.status, blocked.reason.as_str()), (ConditionStatus::True, "LegalHold"));
+    let others: Vec<_> =
+        deleting.conditions.iter().filter(|c| c.type_ != "DeletionBlocked").cloned().collect();
+    assert_eq!(others, plain.conditions);
+    assert_eq!(find_condition(&others, "Ready").unwrap().status, ConditionStatus::True);
 }

@@ -45,7 +45,16 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) fn facts() -> Facts {
     let storage = StorageFacts::Volume { claim: None };
-    Facts { now: now(), storage, keys: None, tls: None, authority: None, reclaim: None, access: Vec::new() }
+    Facts {
+        now: now(),
+        storage,
+        keys: None,
+        tls: None,
+        authority: None,
+        unmarked_secrets: Vec::new(),
+        reclaim: None,
+        access: Vec::new(),
+    }
 }
 
 fn claim(modes: &[&str], phase: &str) -> StorageFacts {

@@ -14,8 +14,7 @@ use crate::api::voicemail_tenant::{
     Autoscaling, Monitoring, NetworkAccess, Resources, Scheduling, VoicemailTenant,
 };
 use crate::settings::Settings;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use voicemail_core::config::TenantConfig;
 
 /// All that building needs.
@@ -25,8 +24,8 @@ pub struct Plan {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// Makes a child go with its tenant.
-    pub owner: OwnerReference,
+    /// The tenant's UID, by which its children are known.
+    pub uid: String,
     /// The core's configuration.
     pub config: TenantConfig,
     /// Image of the core.
@@ -59,6 +58,8 @@ pub struct Plan {
     pub tls: TlsPlan,
     /// A certificate was brought, and the one that was made before is still there.
     pub has_unused_certificate: bool,
+    /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
+    pub unmarked_secrets: Vec<String>,
 }
 
 /// The Secret with the keys, and whether it must be made.
@@ -96,7 +97,7 @@ pub fn validate(
     let tls_secret = tls_secret(tenant);
     Ok(Plan {
         namespace: tenant.namespace().unwrap_or_default(),
-        owner: plan_owner(tenant)?,
+        uid: plan_uid(tenant)?,
         image: tenant.spec.image.clone().unwrap_or_else(|| settings.image.clone()),
         replicas: tenant.spec.replicas,
         autoscaling: tenant.spec.autoscaling.clone(),
@@ -112,14 +113,14 @@ pub fn validate(
         tls: plan_tls(tenant, facts, &tls_secret)?,
         tls_secret,
         has_unused_certificate: tenant.spec.tls.is_some() && facts.authority.is_some(),
+        unmarked_secrets: facts.unmarked_secrets.clone(),
         config,
         name,
     })
 }
 
-fn plan_owner(tenant: &VoicemailTenant) -> Result<OwnerReference, Refusal> {
-    let owner = tenant.controller_owner_ref(&());
-    owner.ok_or_else(|| Refusal::InvalidSpec("metadata: the object has neither name nor uid".into()))
+fn plan_uid(tenant: &VoicemailTenant) -> Result<String, Refusal> {
+    tenant.uid().ok_or_else(|| Refusal::InvalidSpec("metadata: the object has no uid".into()))
 }
 
 fn plan_keys(tenant: &VoicemailTenant, facts: &Facts) -> Result<KeysPlan, Refusal> {

@@ -4,6 +4,7 @@ use super::ApplyError;
 use crate::api::{MANAGER, TENANT_LABEL};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::Context;
+use crate::tenant::belonging::{is_collectable, is_owned, other_owners};
 use crate::tenant::build::names::child_name;
 use crate::tenant::children::Version;
 use crate::tenant::drift::{APPLIED_HASH, hash, is_current};
@@ -88,19 +89,38 @@ impl Applier<'_> {
     ) -> Result<K, ApplyError> {
         let name = desired["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let existed = live.is_some();
+        let mut desired = desired;
         if let Some(live) = live {
             self.check_ours(&live, kind)?;
             if is_current(&desired, &serde_json::to_value(&live)?) {
-                return Ok(live);
+                return self.keep_from_collector(api, live).await;
             }
+            // The object that was looked at, and no other one that took its name meanwhile.
+            desired["metadata"]["uid"] = json!(live.uid());
         }
         tracing::info!(kind, namespace = self.plan.namespace, name, "applying");
         let (parameters, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(&desired));
-        match within_deadline("apply a child", api.patch(&name, &parameters, &patch)).await {
-            Ok(applied) if is_current(&desired, &serde_json::to_value(&applied)?) => Ok(applied),
-            Err(error) if !(existed && error.class() == Class::Permanent) => Err(error.into()),
-            _ => self.overwrite(api, kind, &name, &desired).await,
+        let applied = match within_deadline("apply a child", api.patch(&name, &parameters, &patch)).await {
+            Ok(applied) if is_current(&desired, &serde_json::to_value(&applied)?) => applied,
+            Err(error) if !(existed && error.class() == Class::Permanent) => return Err(error.into()),
+            _ => self.overwrite(api, kind, &name, &desired).await?,
+        };
+        self.keep_from_collector(api, applied).await
+    }
+
+    /// Children of former releases name their tenant as their owner: the garbage collector would take them while the
+    /// tenant's deletion waits.
+    async fn keep_from_collector<K: Live>(&self, api: &Api<K>, live: K) -> Result<K, ApplyError> {
+        if !is_collectable(&live) {
+            return Ok(live);
         }
+        let body = json!({"metadata": {
+            "uid": live.uid(), "resourceVersion": live.resource_version(), "ownerReferences": other_owners(&live),
+        }});
+        let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
+        let (name, patch) = (live.name_any(), Patch::Merge(&body));
+        let patched = api.patch(&name, &parameters, &patch);
+        Ok(within_deadline("take a child from the garbage collector", patched).await?)
     }
 
     /// Server-side apply adds to a list that somebody changed; a merge patch replaces it.
@@ -118,8 +138,7 @@ impl Applier<'_> {
 
     pub(super) fn check_ours<K: Resource>(&self, live: &K, kind: &str) -> Result<(), ApplyError> {
         let labelled = live.labels().get(TENANT_LABEL) == Some(&self.plan.name);
-        let owned = live.owner_references().iter().any(|owner| owner.uid == self.plan.owner.uid);
-        if labelled || owned {
+        if labelled || is_owned(live, &self.plan.name, &self.plan.uid) {
             return Ok(());
         }
         Err(ApplyError::NameTaken { kind: kind.to_owned(), name: live.name_any() })
@@ -137,14 +156,8 @@ impl Applier<'_> {
         kind: &str,
         name: &str,
     ) -> Result<(), ApplyError> {
-        Ok(remove_owned(api, kind, name, &self.plan.name, &self.plan.owner.uid).await?)
+        Ok(remove_owned(api, kind, name, &self.plan.name, &self.plan.uid).await?)
     }
-}
-
-/// Whether an object has the tenant's label and the tenant is its owner; labels alone may have been copied.
-pub(super) fn is_owned<K: Resource>(live: &K, tenant: &str, owner: &str) -> bool {
-    let labelled = live.labels().get(TENANT_LABEL).is_some_and(|label| label == tenant);
-    labelled && live.owner_references().iter().any(|reference| reference.uid == owner)
 }
 
 /// Removes an object if it is the tenant's own. The object that was looked at goes, and no other one that took its name

@@ -1,12 +1,13 @@
 //! What a deletion makes, reads and takes away in the cluster: the two Jobs, what their pods mount, and the cores'
 //! Deployment, which serves first and has no pod at the end.
 
-use super::applier::{Applier, is_owned, stamp};
+use super::applier::{Applier, stamp};
 use super::{ApplyError, remove_owned};
 use crate::api::MANAGER;
 use crate::api::voicemail_tenant::VoicemailTenant;
 use crate::calls::{CallError, within_deadline};
 use crate::runtime::Context;
+use crate::tenant::belonging::is_owned;
 use crate::tenant::build::deployment::build_deployment;
 use crate::tenant::build::names::{check_job_name, child_name, retire_job_name, selector_text};
 use crate::tenant::build::retire_job::{Ending, Stage, build_retire_job};
@@ -28,7 +29,7 @@ const ENDING: &str = "voicemail.dev/ending";
 /// A deletion's objects.
 pub struct Retirement<'a> {
     applier: Applier<'a>,
-    /// As the cores run now: a deletion rolls none of them.
+    /// As the cores run now: to stop them rolls none.
     serving: Plan,
     ending: Ending,
     jobs: Api<Job>,
@@ -60,14 +61,6 @@ impl<'a> Retirement<'a> {
             self.applier.ensure_storage(built.storage).await?;
         }
         Ok(())
-    }
-
-    /// Has the cores serve as the spec says.
-    ///
-    /// # Errors
-    /// See [`ApplyError`].
-    pub async fn keep_serving(&self) -> Result<(), ApplyError> {
-        self.applier.ensure_deployment(build_deployment(&self.serving)).await.map(drop)
     }
 
     /// Has no core serve.
@@ -131,13 +124,12 @@ impl<'a> Retirement<'a> {
         Ok(stamp(&job, Job::API_VERSION, Job::KIND)?)
     }
 
-    /// Takes both Jobs away; the cores serve again.
+    /// Takes both Jobs away; whoever maintains the tenant then has the cores serve again.
     ///
     /// # Errors
     /// See [`ApplyError`].
     pub async fn withdraw(&self) -> Result<(), ApplyError> {
-        remove_jobs(&self.jobs, &self.applier.plan.name, &self.applier.plan.owner.uid).await?;
-        self.keep_serving().await
+        Ok(remove_jobs(&self.jobs, &self.applier.plan.name, &self.applier.plan.uid).await?)
     }
 
     /// As [`Self::withdraw`], for a tenant that may have no plan, if its deletion had begun.
@@ -196,7 +188,7 @@ fn job_name(tenant: &str, stage: Stage) -> String {
 }
 
 /// The first one last: while it is there, the deletion has begun.
-async fn remove_jobs(jobs: &Api<Job>, tenant: &str, owner: &str) -> Result<(), CallError> {
+pub(super) async fn remove_jobs(jobs: &Api<Job>, tenant: &str, owner: &str) -> Result<(), CallError> {
     for name in [retire_job_name(tenant), check_job_name(tenant)] {
         remove_owned(jobs, Job::KIND, &name, tenant, owner).await?;
     }

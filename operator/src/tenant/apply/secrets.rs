@@ -3,8 +3,9 @@
 
 use super::ApplyError;
 use super::applier::Applier;
-use crate::api::MANAGER;
+use crate::api::{MANAGER, TENANT_UID_LABEL};
 use crate::calls::within_deadline;
+use crate::tenant::belonging::other_owners;
 use crate::tenant::build::certificate::{build_authority_secret, make_authority, make_serving_secret};
 use crate::tenant::build::keys::{build_keys_secret, generate_keys};
 use crate::tenant::build::names::{ca_name, tls_name};
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
+use serde_json::json;
 
 impl Applier<'_> {
     /// Creates the keys' Secret, when the plan says that there never was one. Never replaces.
@@ -44,10 +46,29 @@ impl Applier<'_> {
         self.apply_secret(make_serving_secret(self.plan, &authority, now).map_err(material)?).await
     }
 
-    pub(super) async fn apply_secret(&self, secret: Secret) -> Result<(), ApplyError> {
+    /// Gives the tenant's UID to Secrets that were made before there was that label, or for an earlier tenant of this
+    /// name, and takes them from the garbage collector.
+    pub(super) async fn mark_secrets(&self) -> Result<(), ApplyError> {
+        for name in &self.plan.unmarked_secrets {
+            let live = within_deadline("read a Secret", self.secrets().get_opt(name)).await?;
+            let Some(live) = live else { continue };
+            self.check_ours(&live, "Secret")?;
+            let body = json!({"metadata": {
+                "uid": live.uid(), "resourceVersion": live.resource_version(),
+                "labels": {TENANT_UID_LABEL: self.plan.uid}, "ownerReferences": other_owners(&live),
+            }});
+            let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
+            within_deadline("mark a Secret", self.secrets().patch(name, &parameters, &Patch::Merge(&body)))
+                .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn apply_secret(&self, mut secret: Secret) -> Result<(), ApplyError> {
         let name = secret.name_any();
         if let Some(live) = within_deadline("read a Secret", self.secrets().get_opt(&name)).await? {
             self.check_ours(&live, "Secret")?;
+            secret.metadata.uid = live.uid();
         }
         tracing::info!(kind = "Secret", namespace = self.plan.namespace, name, "applying");
         let parameters = PatchParams::apply(MANAGER).force();

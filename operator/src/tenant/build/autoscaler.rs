@@ -4,7 +4,7 @@
 //! them out. Growing is quick, since callers wait; shrinking takes five minutes of quiet.
 
 use super::super::validate::Plan;
-use super::names::{child_name, owned};
+use super::names::{child, child_name};
 use k8s_openapi::api::autoscaling::v2::{
     CrossVersionObjectReference, HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior,
     HorizontalPodAutoscalerSpec, MetricSpec, MetricTarget, ResourceMetricSource,
@@ -17,7 +17,7 @@ pub fn build_autoscaler(plan: &Plan) -> Option<HorizontalPodAutoscaler> {
     let wanted = plan.autoscaling.as_ref()?;
     let name = child_name(&plan.name);
     Some(HorizontalPodAutoscaler {
-        metadata: owned(plan, name.clone()),
+        metadata: child(plan, name.clone()),
         spec: Some(HorizontalPodAutoscalerSpec {
             scale_target_ref: CrossVersionObjectReference {
                 api_version: Some("apps/v1".into()),

@@ -7,7 +7,7 @@
 //! Times are absolute; the beginning lies an hour back, so that a clock somewhat behind accepts it.
 
 use super::super::validate::Plan;
-use super::names::{ca_name, child_name, headless_name, owned};
+use super::names::{ca_name, child, child_name, headless_name};
 use jiff::{Span, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -69,7 +69,7 @@ pub fn make_authority(plan: &Plan, now: Timestamp) -> Result<Authority, Certific
 /// Builds the authority's Secret.
 pub fn build_authority_secret(plan: &Plan, authority: &Authority) -> Secret {
     let entries = [(CA_CERTIFICATE, &authority.certificate), (CA_KEY, &authority.key)];
-    build_secret(with_due(owned(plan, ca_name(&plan.name)), authority.renew_at), "Opaque", &entries)
+    build_secret(with_due(child(plan, ca_name(&plan.name)), authority.renew_at), "Opaque", &entries)
 }
 
 /// Makes a serving certificate and builds its Secret.
@@ -87,7 +87,7 @@ pub fn make_serving_secret(
     let key = key.serialize_pem();
     let entries =
         [(CA_CERTIFICATE, &authority.certificate), (TLS_CERTIFICATE, &certificate), (TLS_KEY, &key)];
-    let metadata = with_due(owned(plan, plan.tls_secret.clone()), due(now, SERVING_HOURS));
+    let metadata = with_due(child(plan, plan.tls_secret.clone()), due(now, SERVING_HOURS));
     Ok(build_secret(metadata, "kubernetes.io/tls", &entries))
 }
 

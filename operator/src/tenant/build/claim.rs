@@ -1,9 +1,9 @@
 //! The data claim, field by field as the spec says, always ReadWriteMany.
 //!
-//! It has no owner reference: garbage collection must never take messages with it.
+//! It is never given to the garbage collector, which would take the messages with it.
 
 use super::super::validate::Plan;
-use super::names::{child_name, kept};
+use super::names::{child, child_name};
 use crate::api::voicemail_tenant::{Claim, Selector, VolumeMode};
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
@@ -38,7 +38,7 @@ pub fn build_claim(plan: &Plan, claim: &Claim) -> PersistentVolumeClaim {
 }
 
 fn build_metadata(plan: &Plan, claim: &Claim) -> ObjectMeta {
-    let mut metadata = kept(plan, child_name(&plan.name));
+    let mut metadata = child(plan, child_name(&plan.name));
     let given = claim.labels.iter().map(|(key, value)| (key.clone(), value.0.clone()));
     let mut labels: BTreeMap<String, String> = given.collect();
     labels.extend(metadata.labels.take().unwrap_or_default());

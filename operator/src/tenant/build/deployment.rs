@@ -7,7 +7,7 @@
 //! ready must stay alive to say why.
 
 use super::super::validate::Plan;
-use super::names::{child_name, labels, owned, selector};
+use super::names::{child, child_name, labels, selector};
 use super::service::{API_PORT, METRICS_PORT};
 use super::service_account::{pod_annotations, pod_labels};
 use super::volumes::{CONFIG_DIR, build_mounts, build_volumes};
@@ -32,7 +32,7 @@ const BASE_MEMORY_MIB: u64 = 256;
 /// Builds the Deployment.
 pub fn build_deployment(plan: &Plan) -> Deployment {
     Deployment {
-        metadata: owned(plan, child_name(&plan.name)),
+        metadata: child(plan, child_name(&plan.name)),
         spec: Some(DeploymentSpec {
             // An autoscaler's are left to it.
             replicas: plan.autoscaling.is_none().then_some(plan.replicas),

@@ -1,14 +1,14 @@
 //! The PodDisruptionBudget: a drain takes one pod at a time.
 
 use super::super::validate::Plan;
-use super::names::{child_name, owned, selector};
+use super::names::{child, child_name, selector};
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 /// Builds the budget. `maxUnavailable`, not `minAvailable`: with one replica a drain must still be possible.
 pub fn build_disruption_budget(plan: &Plan) -> PodDisruptionBudget {
     PodDisruptionBudget {
-        metadata: owned(plan, child_name(&plan.name)),
+        metadata: child(plan, child_name(&plan.name)),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(selector(&plan.name)),

@@ -4,7 +4,7 @@
 //! an erasure find nothing and call it done; therefore this Secret is only ever created, never applied.
 
 use super::super::validate::Plan;
-use super::names::kept;
+use super::names::child;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,7 +48,7 @@ fn write_pem(der: &[u8]) -> String {
 pub fn build_keys_secret(plan: &Plan, material: &KeyMaterial) -> Secret {
     let entry = |key: &str, text: &str| (key.to_owned(), ByteString(text.as_bytes().to_vec()));
     Secret {
-        metadata: kept(plan, plan.keys.secret.clone()),
+        metadata: child(plan, plan.keys.secret.clone()),
         type_: Some("Opaque".into()),
         data: Some(BTreeMap::from([
             entry(TENANT_KEY, &material.tenant_key),

@@ -5,7 +5,7 @@
 //! that gives the restore away.
 
 use super::super::validate::Plan;
-use super::names::{kept, ledger_name};
+use super::names::{child, ledger_name};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -82,7 +82,7 @@ pub fn build_ledger_secret(plan: &Plan, ledger: &LedgerView) -> io::Result<(Secr
     let (packed, left_out) = pack_within(ledger, MOST_BYTES)?;
     let data = [(LEDGER_HEAD, head), (LEDGER_FILE, packed)];
     let secret = Secret {
-        metadata: kept(plan, ledger_name(&plan.name)),
+        metadata: child(plan, ledger_name(&plan.name)),
         type_: Some("Opaque".into()),
         data: Some(BTreeMap::from(data.map(|(key, bytes)| (key.to_owned(), ByteString(bytes))))),
         ..Default::default()

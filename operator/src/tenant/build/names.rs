@@ -1,7 +1,7 @@
-//! Names, labels and owner references of a tenant's children: one rule for all of them.
+//! Names and labels of a tenant's children: one rule for all of them.
 
 use super::super::validate::Plan;
-use crate::api::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant};
+use crate::api::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, TENANT_UID_LABEL, VoicemailTenant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt;
 use std::collections::BTreeMap;
@@ -98,17 +98,16 @@ pub fn selector_text(tenant: &str) -> String {
     pairs.join(",")
 }
 
-/// Metadata of a child that goes when the tenant goes.
-pub fn owned(plan: &Plan, name: String) -> ObjectMeta {
-    ObjectMeta { owner_references: Some(vec![plan.owner.clone()]), ..kept(plan, name) }
-}
-
-/// Metadata of a child that outlives the tenant.
-pub fn kept(plan: &Plan, name: String) -> ObjectMeta {
+/// Metadata of a child. No child names its tenant as its owner: the garbage collector would take it at the beginning of
+/// a deletion in the foreground, while the tenant still waits and serves. Children that go with their tenant are given
+/// to the collector when it goes ([`let_children_go`](super::super::apply::let_children_go)).
+pub fn child(plan: &Plan, name: String) -> ObjectMeta {
+    let mut labels = labels(&plan.name);
+    labels.insert(TENANT_UID_LABEL.into(), plan.uid.clone());
     ObjectMeta {
         name: Some(name),
         namespace: Some(plan.namespace.clone()),
-        labels: Some(labels(&plan.name)),
+        labels: Some(labels),
         ..Default::default()
     }
 }

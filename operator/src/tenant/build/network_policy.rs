@@ -4,7 +4,7 @@
 //! operator always reaches both. The kubelet's probes come from the node, which policies don't govern.
 
 use super::super::validate::Plan;
-use super::names::{child_name, owned, selector};
+use super::names::{child, child_name, selector};
 use super::service::{API_PORT, HINTS_PORT, METRICS_PORT};
 use crate::api::voicemail_tenant::Peer;
 use k8s_openapi::api::networking::v1::{
@@ -21,7 +21,7 @@ pub fn build_network_policy(plan: &Plan) -> NetworkPolicy {
     let access = plan.network_access.clone().unwrap_or_default();
     let own_pods = NetworkPolicyPeer { pod_selector: Some(selector(&plan.name)), ..Default::default() };
     NetworkPolicy {
-        metadata: owned(plan, child_name(&plan.name)),
+        metadata: child(plan, child_name(&plan.name)),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(selector(&plan.name)),
             policy_types: Some(vec!["Ingress".into()]),

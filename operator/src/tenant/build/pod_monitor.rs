@@ -1,7 +1,7 @@
 //! The PodMonitor, by which Prometheus' operator finds the pods' metrics. Made where the cluster knows the kind.
 
 use super::super::validate::Plan;
-use super::names::{child_name, owned, selector};
+use super::names::{child, child_name, selector};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
@@ -30,7 +30,7 @@ pub fn build_pod_monitor(plan: &Plan) -> Option<DynamicObject> {
 
 /// Metadata with the labels by which a Prometheus chooses.
 pub(super) fn chosen_by_labels(plan: &Plan) -> ObjectMeta {
-    let mut metadata = owned(plan, child_name(&plan.name));
+    let mut metadata = child(plan, child_name(&plan.name));
     let given = plan.monitoring.labels.iter().map(|(key, value)| (key.clone(), value.0.clone()));
     let mut labels: BTreeMap<String, String> = given.collect();
     labels.extend(metadata.labels.take().unwrap_or_default());

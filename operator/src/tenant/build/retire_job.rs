@@ -8,7 +8,7 @@
 use super::super::validate::Plan;
 use super::config::CONFIG_FILE;
 use super::deployment::{CONTAINER, build_container, build_pod};
-use super::names::{NAME_LABEL, check_job_name, owned, retire_job_name};
+use super::names::{NAME_LABEL, check_job_name, child, retire_job_name};
 use super::service::METRICS_PORT;
 use super::service_account::{pod_annotations, pod_labels};
 use super::volumes::CONFIG_DIR;
@@ -44,7 +44,7 @@ pub fn build_retire_job(plan: &Plan, stage: Stage, ending: Ending) -> Job {
         Stage::Check => check_job_name(&plan.name),
         Stage::End => retire_job_name(&plan.name),
     };
-    let metadata = labelled(owned(plan, name));
+    let metadata = labelled(child(plan, name));
     let labels = metadata.labels.clone().unwrap_or_default().into_iter().chain(pod_labels(plan)).collect();
     let template = PodTemplateSpec {
         metadata: Some(ObjectMeta {

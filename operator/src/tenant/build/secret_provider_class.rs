@@ -5,7 +5,7 @@
 //! there is no Rust type for it here.
 
 use super::super::validate::Plan;
-use super::names::owned;
+use super::names::child;
 use crate::api::voicemail_tenant::{AzureCloud, KeyVault};
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
@@ -23,7 +23,7 @@ pub fn provider_class_resource() -> ApiResource {
 /// Builds one.
 pub fn build_provider_class(plan: &Plan, name: &str, vault: &KeyVault) -> DynamicObject {
     let mut class = DynamicObject::new(name, &provider_class_resource());
-    class.metadata = owned(plan, name.to_owned());
+    class.metadata = child(plan, name.to_owned());
     class.data = json!({"spec": {"provider": "azure", "parameters": build_parameters(vault)}});
     class
 }

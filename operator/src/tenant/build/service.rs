@@ -2,7 +2,7 @@
 //! replicas do, to tell one another which mailboxes changed.
 
 use super::super::validate::Plan;
-use super::names::{child_name, headless_name, owned, peers_name, selector_labels};
+use super::names::{child, child_name, headless_name, peers_name, selector_labels};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -16,7 +16,7 @@ pub const HINTS_PORT: u16 = 9091;
 /// Builds the API's Service.
 pub fn build_service(plan: &Plan) -> Service {
     Service {
-        metadata: owned(plan, child_name(&plan.name)),
+        metadata: child(plan, child_name(&plan.name)),
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".into()),
             selector: Some(selector_labels(&plan.name)),
@@ -46,7 +46,7 @@ pub fn build_peers_service(plan: &Plan) -> Service {
 
 fn build_headless(plan: &Plan, name: String, ports: Vec<ServicePort>) -> Service {
     Service {
-        metadata: owned(plan, name),
+        metadata: child(plan, name),
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".into()),
             cluster_ip: Some("None".into()),

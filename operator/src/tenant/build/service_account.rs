@@ -6,7 +6,7 @@
 
 use super::super::credentials::Source;
 use super::super::validate::Plan;
-use super::names::{child_name, owned};
+use super::names::{child, child_name};
 use crate::tenant::drift::hash;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::json;
@@ -24,7 +24,7 @@ const STORES_HASH: &str = "voicemail.dev/stores-hash";
 
 /// Builds the account. Its token stays mounted: the core reads the issuer's discovery document with it.
 pub fn build_service_account(plan: &Plan) -> ServiceAccount {
-    let mut metadata = owned(plan, child_name(&plan.name));
+    let mut metadata = child(plan, child_name(&plan.name));
     let identities = identity_annotations(plan);
     metadata.annotations = (!identities.is_empty()).then_some(identities);
     ServiceAccount { metadata, ..Default::default() }

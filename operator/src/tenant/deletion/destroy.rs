@@ -1,8 +1,13 @@
 //! What goes under `deletionPolicy: Delete`, once the store is proved empty: the claim that the operator made, the
 //! ledger of erasures and the keys that it made, in this order.
+//!
+//! Each is looked at first: it goes only if the operator made it for this very tenant, by its labels, and then only the
+//! object that was looked at. What a person made under such a name stays.
 
-use crate::api::{TENANT_LABEL, VoicemailTenant};
+use crate::api::VoicemailTenant;
 use crate::calls::{CallError, within_deadline};
+use crate::tenant::apply::Child;
+use crate::tenant::belonging::is_made_for;
 use crate::tenant::build::names::{child_name, keys_name, ledger_name};
 use crate::tenant::storage::volume_of;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
@@ -14,29 +19,32 @@ use kube::{Api, Client, ResourceExt};
 /// # Errors
 /// The API server refuses or doesn't answer: repeat it then.
 pub(super) async fn destroy_data(client: &Client, tenant: &VoicemailTenant) -> Result<(), CallError> {
-    let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
-    let claim = within_deadline("read the data claim", claims.get_opt(&child_name(&name))).await?;
-    let made = volume_of(tenant).is_some_and(|volume| volume.claim.is_some());
-    let ours = |claim: &PersistentVolumeClaim| made && claim.labels().get(TENANT_LABEL) == Some(&name);
-    if let Some(claim) = claim.filter(ours) {
-        tracing::warn!(namespace, tenant = name, "deleting the data claim, as confirmed");
-        delete(&claims, &child_name(&name), claim.uid()).await?;
+    let name = tenant.name_any();
+    if volume_of(tenant).is_some_and(|volume| volume.claim.is_some()) {
+        delete_made::<PersistentVolumeClaim>(client, tenant, &child_name(&name)).await?;
     }
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
-    delete(&secrets, &ledger_name(&name), None).await?;
+    delete_made::<Secret>(client, tenant, &ledger_name(&name)).await?;
     if tenant.spec.keys.is_some() {
         return Ok(());
     }
-    tracing::warn!(namespace, tenant = name, "deleting the keys, as confirmed");
-    delete(&secrets, &keys_name(&name), None).await
+    delete_made::<Secret>(client, tenant, &keys_name(&name)).await
 }
 
-async fn delete<K>(api: &Api<K>, name: &str, uid: Option<String>) -> Result<(), CallError>
-where
-    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
-{
-    let preconditions = uid.map(|uid| Preconditions { uid: Some(uid), ..Default::default() });
+async fn delete_made<K: Child>(
+    client: &Client,
+    tenant: &VoicemailTenant,
+    name: &str,
+) -> Result<(), CallError> {
+    let namespace = tenant.namespace().unwrap_or_default();
+    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    let Some(live) = within_deadline("read a child", api.get_opt(name)).await? else { return Ok(()) };
+    let kind = K::KIND;
+    if !is_made_for(&live, &tenant.name_any(), &tenant.uid().unwrap_or_default()) {
+        tracing::warn!(kind, namespace, name, "it stays, since the operator didn't make it for this tenant");
+        return Ok(());
+    }
+    tracing::warn!(kind, namespace, name, "deleting it, as confirmed");
+    let preconditions = Some(Preconditions { uid: live.uid(), resource_version: None });
     let parameters = DeleteParams { preconditions, ..Default::default() };
     match within_deadline("delete a child", api.delete(name, &parameters)).await {
         Err(error) if !error.is_not_found() => Err(error),

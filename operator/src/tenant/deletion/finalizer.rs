@@ -36,7 +36,8 @@ async fn write_finalizers(
 ) -> Result<VoicemailTenant, CallError> {
     let api: Api<VoicemailTenant> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
     let version = tenant.resource_version();
-    let body = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
+    let body =
+        json!({"metadata": {"uid": tenant.uid(), "resourceVersion": version, "finalizers": finalizers}});
     let (name, parameters, patch) = (tenant.name_any(), PatchParams::default(), Patch::Merge(&body));
     within_deadline("write the tenant's finalizers", api.patch(&name, &parameters, &patch)).await
 }

@@ -6,10 +6,11 @@
 //!               └────────────────────────────────────────────────────┘
 //! ```
 //!
+//! While a deletion waits, for whatever reason, the tenant is maintained as any other: only its end stops the cores.
 //! [`decide`](decide::decide) and [`progress`] are pure. Under `Retain` the end Job takes this cluster out of the store's
 //! register and all data stays; under `Delete`, confirmed by the tenant's name in an annotation, it removes all that the
-//! tenant has in every region and lists again, which proves the store empty. Owned children go by garbage collection
-//! afterwards. Each step is found anew from the Jobs, so a restart of the operator loses nothing.
+//! tenant has in every region and lists again, which proves the store empty. The children are given to the garbage
+//! collector at the very end ([`let_children_go`]), however the tenant is deleted. Each step is found anew from the Jobs, so a restart of the operator loses nothing.
 //!
 //! What can go wrong: the store is gone for good, or the Job can't start. Then a condition and an event say so, with
 //! the annotation that lets the tenant go all the same. A terminating namespace takes everything anyway, so there the
@@ -26,7 +27,7 @@ mod retire;
 pub use finalizer::add_finalizer;
 
 use super::TenantError;
-use super::apply::Retirement;
+use super::apply::{Retirement, let_children_go};
 use super::build::retire_job::Ending;
 use super::status::write_status;
 use crate::api::conditions::{
@@ -45,11 +46,22 @@ use kube::{Api, Client, Resource, ResourceExt};
 use progress::Report;
 use retire::Step;
 
-/// Does the next step. Returns whether the tenant may go, which it then does.
+/// How far a deletion is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// It waits, or looks: the tenant serves, and is to be maintained as any other.
+    Serving(Report),
+    /// Its end is under way and has been reported.
+    Ending,
+    /// The tenant may go, which it then does.
+    Gone,
+}
+
+/// Does the next step.
 ///
 /// # Errors
 /// The API server refuses or doesn't answer; the finalizer stays and the step is repeated.
-pub async fn finish(tenant: &VoicemailTenant, context: &Context) -> Result<bool, TenantError> {
+pub async fn advance(tenant: &VoicemailTenant, context: &Context) -> Result<Course, TenantError> {
     let (client, namespace) = (&context.client, tenant.namespace().unwrap_or_default());
     let ends = namespace_ends(client, &namespace).await?;
     let open = if ends { Vec::new() } else { open_requests(client, &namespace, &tenant.name_any()).await? };
@@ -57,35 +69,44 @@ pub async fn finish(tenant: &VoicemailTenant, context: &Context) -> Result<bool,
         Decision::Wait(reason, message) => {
             // Cores that were stopped already must serve again: what is waited for needs them.
             Retirement::withdraw_for(client, tenant).await?;
-            report(tenant, &Report::blocked(reason, message), context).await?;
-            return Ok(false);
+            return Ok(Course::Serving(Report::blocked(reason, message)));
         }
         Decision::LetGo => {}
         Decision::Abandon => {
             let words = "the tenant goes without a word to its store, as its annotation says; store, claim and Secrets \
                          stay";
             tell(tenant, EventType::Warning, "StoreAbandoned", words, context).await;
+            let_children_go(client, tenant).await?;
         }
         Decision::Retire(ending) => match retire::advance(tenant, ending, context).await? {
-            Step::Under(under) => {
+            Step::Serving(report) => return Ok(Course::Serving(report)),
+            Step::Stopped(under) => {
                 report(tenant, &under, context).await?;
-                return Ok(false);
+                return Ok(Course::Ending);
             }
-            step => conclude(tenant, ending, &step, context).await?,
+            step => {
+                if !conclude(tenant, ending, &step, context).await? {
+                    return Ok(Course::Ending);
+                }
+                let_children_go(client, tenant).await?;
+            }
         },
     }
     remove_finalizer(client, tenant).await?;
-    Ok(true)
+    Ok(Course::Gone)
 }
 
-/// Nothing holds up the tenant any more.
+/// Nothing holds up the tenant any more. False if something changed meanwhile: it is looked at again then.
 async fn conclude(
     tenant: &VoicemailTenant,
     ending: Ending,
     step: &Step,
     context: &Context,
-) -> Result<(), CallError> {
+) -> Result<bool, CallError> {
     if ending == Ending::Remove {
+        if !retire::is_still_wanted(tenant, context).await? {
+            return Ok(false);
+        }
         destroy::destroy_data(&context.client, tenant).await?;
     }
     let regions: Vec<&str> = tenant.spec.regions.iter().map(|region| region.name.as_str()).collect();
@@ -97,10 +118,10 @@ async fn conclude(
             "StoreLetGo",
             format!("this cluster is registered no more; all data stays in {}", regions.join(", ")),
         ),
-        _ => return Ok(()),
+        _ => return Ok(true),
     };
     tell(tenant, EventType::Normal, reason, &words, context).await;
-    Ok(())
+    Ok(true)
 }
 
 /// Removes the finalizer of a tenant whose namespace is being deleted. Returns whether it is.
@@ -131,6 +152,7 @@ async fn open_requests(client: &Client, namespace: &str, tenant: &str) -> Result
     Ok(list.items.into_iter().filter(open).map(|request| request.name_any()).take(5).collect())
 }
 
+/// Reports the end, when no core serves any more.
 async fn report(tenant: &VoicemailTenant, report: &Report, context: &Context) -> Result<(), CallError> {
     let mut status = tenant.status.clone().unwrap_or_default();
     let message = report.message.as_str();
@@ -139,20 +161,26 @@ async fn report(tenant: &VoicemailTenant, report: &Report, context: &Context) ->
         Finding::new(READY, false, "Deleting", message),
         Finding::new(RECONCILING, true, "Deleting", message),
         Finding::new(STALLED, false, "NotStalled", ""),
-        Finding::new(DELETION_BLOCKED, report.blocked, report.reason.as_str(), message),
+        report.finding(),
     ];
-    let known =
-        find_condition(&status.conditions, DELETION_BLOCKED).map(|condition| condition.reason.clone());
     let generation = tenant.metadata.generation;
     let mut conditions = merge_conditions(&status.conditions, findings, generation, Timestamp::now());
     conditions.extend(storage);
     status.conditions = conditions;
     status.observed_generation = generation;
-    let written = write_status(&context.client, tenant, &status).await?;
-    if written && report.blocked && known.as_ref() != Some(&report.reason) {
-        tell(tenant, EventType::Warning, &report.reason, message, context).await;
+    if write_status(&context.client, tenant, &status).await? {
+        announce(tenant, report, context).await;
     }
     Ok(())
+}
+
+/// An event when a deletion begins to wait for something, or for something else.
+pub async fn announce(tenant: &VoicemailTenant, report: &Report, context: &Context) {
+    let known =
+        tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, DELETION_BLOCKED));
+    if report.blocked && known.is_none_or(|known| known.reason != report.reason) {
+        tell(tenant, EventType::Warning, &report.reason, &report.message, context).await;
+    }
 }
 
 async fn tell(tenant: &VoicemailTenant, type_: EventType, reason: &str, words: &str, context: &Context) {

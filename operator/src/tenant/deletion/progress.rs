@@ -2,6 +2,7 @@
 
 use super::decide::way_out;
 use crate::api::VoicemailTenant;
+use crate::api::conditions::{DELETION_BLOCKED, Finding};
 use crate::tenant::build::retire_job::{Ending, Stage};
 use crate::tenant::observe::{CoreReadiness, PodSeen};
 use jiff::{SignedDuration, Timestamp};
@@ -87,6 +88,11 @@ impl Report {
     /// Nothing stands in the way.
     pub fn going(reason: &str, message: impl Into<String>) -> Self {
         Self { reason: reason.into(), message: message.into(), blocked: false }
+    }
+
+    /// The condition.
+    pub fn finding(&self) -> Finding {
+        Finding::new(DELETION_BLOCKED, self.blocked, self.reason.as_str(), self.message.as_str())
     }
 
     /// Something stands in the way.

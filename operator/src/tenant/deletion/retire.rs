@@ -3,7 +3,7 @@
 use super::decide::way_out;
 use super::progress::{JobSeen, Next, Report, Seen, describe_job, find_next};
 use crate::api::VoicemailTenant;
-use crate::calls::{Class, Classified};
+use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::Context;
 use crate::tenant::TenantError;
 use crate::tenant::apply::Retirement;
@@ -13,12 +13,15 @@ use crate::tenant::dereference::{ClaimFact, Facts, StorageFacts, dereference};
 use crate::tenant::observe::observe_job;
 use crate::tenant::validate::{Plan, validate};
 use jiff::Timestamp;
+use kube::{Api, ResourceExt};
 
 /// How far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// On its way, or held up.
-    Under(Report),
+    /// On its way, or held up, while the cores serve: the tenant is to be maintained as any other.
+    Serving(Report),
+    /// On its way, or held up, without cores.
+    Stopped(Report),
     /// The store is let go.
     Done,
     /// No core has ever opened a store, so there is nothing to let go of.
@@ -46,7 +49,7 @@ pub(super) async fn advance(
         }
         Err(refusal) => {
             let words = format!("{refusal}. {}", way_out(tenant));
-            return Ok(Step::Under(Report::blocked(refusal.reason(), words)));
+            return Ok(Step::Serving(Report::blocked(refusal.reason(), words)));
         }
     };
     if has_never_stored(tenant, &facts, &plan, ending) {
@@ -54,7 +57,7 @@ pub(super) async fn advance(
     }
     match step(tenant, ending, &plan, facts.now, context).await {
         Err(error) if error.class() == Class::Permanent => {
-            Ok(Step::Under(Report::blocked(error.reason(), format!("{error}. {}", way_out(tenant)))))
+            Ok(Step::Serving(Report::blocked(error.reason(), format!("{error}. {}", way_out(tenant)))))
         }
         done => done,
     }
@@ -82,39 +85,67 @@ async fn step(
     now: Timestamp,
     context: &Context,
 ) -> Result<Step, TenantError> {
-    let built = build(plan)?;
     let retirement = Retirement::new(context, tenant, plan, ending);
-    retirement.prepare(built, now).await?;
     let seen = Seen {
         check: look(&retirement, Stage::Check, context).await?,
         end: look(&retirement, Stage::End, context).await?,
         cores: retirement.count_cores().await?,
     };
-    let report = match find_next(&seen) {
-        Next::Done => return Ok(Step::Done),
-        Next::Start(stage) => {
-            retirement.start(stage).await?;
-            describe_job(tenant, stage, ending, &JobSeen::default(), now)
+    let next = find_next(&seen);
+    if matches!(next, Next::Start(Stage::End) | Next::Await(Stage::End) | Next::StopCores) {
+        retirement.prepare(build(plan)?, now).await?;
+    }
+    Ok(match next {
+        Next::Done => Step::Done,
+        Next::Start(Stage::Check) => {
+            retirement.start(Stage::Check).await?;
+            Step::Serving(describe_job(tenant, Stage::Check, ending, &JobSeen::default(), now))
         }
-        Next::Await(stage) => {
-            match stage {
-                Stage::Check => retirement.keep_serving().await?,
-                Stage::End => retirement.stop_cores().await?,
-            }
-            let job = if stage == Stage::Check { seen.check } else { seen.end };
-            describe_job(tenant, stage, ending, &job.unwrap_or_default(), now)
+        Next::Await(Stage::Check) => {
+            let job = seen.check.unwrap_or_default();
+            Step::Serving(describe_job(tenant, Stage::Check, ending, &job, now))
         }
         Next::StopCores => {
             retirement.stop_cores().await?;
             let words = format!("{} pods of the core are being stopped", seen.cores);
-            Report::going("StoppingCores", words)
+            Step::Stopped(Report::going("StoppingCores", words))
+        }
+        Next::Start(Stage::End) => {
+            if !is_still_wanted(tenant, context).await? {
+                return Ok(Step::Stopped(look_again()));
+            }
+            retirement.start(Stage::End).await?;
+            Step::Stopped(describe_job(tenant, Stage::End, ending, &JobSeen::default(), now))
+        }
+        Next::Await(Stage::End) => {
+            retirement.stop_cores().await?;
+            let job = seen.end.unwrap_or_default();
+            Step::Stopped(describe_job(tenant, Stage::End, ending, &job, now))
         }
         Next::StartOver => {
             retirement.withdraw().await?;
-            Report::going("LookingAgain", "something changed meanwhile: the store is looked at again")
+            Step::Serving(look_again())
         }
-    };
-    Ok(Step::Under(report))
+    })
+}
+
+fn look_again() -> Report {
+    Report::going("LookingAgain", "something changed meanwhile: the store is looked at again")
+}
+
+/// Whether the tenant is the one that was looked at, before something is done that can't be undone: a person may have
+/// changed the spec or taken the confirmation back meanwhile, or another tenant may have taken the name.
+///
+/// # Errors
+/// The API server refuses or doesn't answer.
+pub(super) async fn is_still_wanted(tenant: &VoicemailTenant, context: &Context) -> Result<bool, CallError> {
+    let api: Api<VoicemailTenant> =
+        Api::namespaced(context.client.clone(), &tenant.namespace().unwrap_or_default());
+    let now = within_deadline("read the tenant again", api.get_opt(&tenant.name_any())).await?;
+    Ok(now.is_some_and(|now| {
+        let same = now.uid() == tenant.uid() && now.metadata.generation == tenant.metadata.generation;
+        same && now.annotations() == tenant.annotations()
+    }))
 }
 
 async fn look(
