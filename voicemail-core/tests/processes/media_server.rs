@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod served;
+use crate::served;
 
 use reqwest::{Client, Method};
 use serde::Deserialize;
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use served::{Process, Setup, speech_of};
 use std::collections::BTreeMap;
 
-const KEYS: &str = include_str!("../../examples/media-server/keys.yaml");
-const DIALOGUE: &str = include_str!("../../examples/media-server/dialogue.yaml");
+const KEYS: &str = include_str!("../../../examples/media-server/keys.yaml");
+const DIALOGUE: &str = include_str!("../../../examples/media-server/dialogue.yaml");
 
 /// What a key does in a menu.
 #[derive(Deserialize)]
@@ -181,7 +181,7 @@ async fn the_dialogue_of_the_example_is_what_the_service_answers() {
 #[test]
 fn every_key_of_the_example_leads_to_a_menu_and_asks_for_something_that_there_is() {
     let menus: Menus = serde_yaml::from_str(KEYS).unwrap();
-    let document: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+    let document: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
     for key in menus.values().flat_map(BTreeMap::values) {
         assert!(key.then == "end" || menus.contains_key(&key.then), "{}", key.then);
         let Some((method, path)) = key.request.as_deref().and_then(|request| request.split_once(' ')) else {

@@ -16,7 +16,7 @@ use voicemail_core::core::{Core, TenantKeys};
 use voicemail_core::store::Store;
 use voicemail_core::store::volume::{LockProbe, VolumeStore};
 
-const EXAMPLE: &str = include_str!("../../examples/standalone.yaml");
+const EXAMPLE: &str = include_str!("../../../examples/standalone.yaml");
 const PROGRAM: &str = env!("CARGO_BIN_EXE_voicemail");
 
 struct Setup {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod served;
+use crate::served;
 
 use axum::Router;
 use axum::body::Bytes;

@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod served;
+use crate::served;
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use served::{Process, Setup, speech};
 use std::collections::BTreeMap;
 
-const TABLES: &str = include_str!("../../docs/metrics.md");
+const TABLES: &str = include_str!("../../../docs/metrics.md");
 /// Shown once something happened that needs a fault, a webhook or another replica; a test of the library has them all.
 const SOMETIMES: [&str; 8] = [
     "voicemail_config_reloads",

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod served;
+use crate::served;
 
 use reqwest::{Client, StatusCode, multipart};
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod served;
+use crate::served;
 
 use jiff::Timestamp;
 use object_store::{ObjectStore, ObjectStoreExt};

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod served;
+use crate::served;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -199,7 +199,7 @@ async fn the_example_of_a_pipeline_runs_step_by_step() {
     let desk = Desk::open(&server).await;
     fs::rename(desk.path().join("t2026"), desk.path().join("requests")).unwrap();
     let workflow: Value =
-        serde_yaml::from_str(include_str!("../../examples/github-actions/gdpr.yaml")).unwrap();
+        serde_yaml::from_str(include_str!("../../../examples/github-actions/gdpr.yaml")).unwrap();
     let steps = workflow["jobs"]["request"]["steps"].as_array().unwrap();
     let runs: Vec<&str> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
     assert_eq!(runs.len(), 3);

@@ -23,7 +23,7 @@ use voicemail_tests::tenant_stores::{secret, start_azurite};
 use voicemail_tests::wait::{wait_gone, wait_until};
 
 const CALLER: &str = "+441632960001";
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The same tenant as each of two clusters runs it, on the same two stores, and a message in each region.
 struct Scene {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod served;
+use crate::served;
 
 use bytes::Bytes;
 use futures::StreamExt;
