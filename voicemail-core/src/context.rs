@@ -6,10 +6,12 @@ mod clocks;
 
 use crate::audit::{Audit, Pending, Recent};
 use crate::clock::World;
-use crate::config::TenantConfig;
+use crate::config::{ClassOfService, TenantConfig};
 use crate::gdpr::Writes;
 use crate::mailbox::{AccessCache, Indexes};
-use crate::model::{ByRules, CallerHash, CallerId, MailboxId, RuleSet, TenantDocument, TenantKey, Time};
+use crate::model::{
+    ByRules, CallerHash, CallerId, KnownClass, MailboxId, RuleSet, TenantDocument, TenantKey, Time,
+};
 use crate::mwi::Hub;
 use crate::regions::{Sight, Sights};
 use crate::store::documents::Documents;
@@ -60,6 +62,16 @@ pub struct Identity {
     pub store_id: String,
     /// Every rule set ever used, as the tenant document holds them: only these may be written by.
     pub rule_sets: Vec<RuleSet>,
+    /// Classes of service that were ever configured.
+    pub classes: BTreeMap<String, KnownClass>,
+}
+
+impl Identity {
+    /// What that document says.
+    pub fn of(tenant: TenantDocument) -> Self {
+        let TenantDocument { store_id, rule_sets, classes, .. } = tenant;
+        Self { store_id, rule_sets, classes }
+    }
 }
 
 /// A caller as messages are filed.
@@ -249,7 +261,7 @@ impl Context {
 
     /// Takes over what the tenant document says, as just read or written.
     pub(crate) fn set_identity(&self, tenant: TenantDocument) {
-        let identity = Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets };
+        let identity = Identity::of(tenant);
         *self.0.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
     }
 
@@ -276,6 +288,27 @@ impl Context {
         let newest = || identity.rule_sets.iter().rev().find(|rules| rules.is_known()).cloned();
         let missing = || StoreError::Unavailable("no rules for numbers are registered yet".into());
         self.own_rules(&identity).or_else(newest).ok_or_else(missing)
+    }
+
+    /// Whether the tenant document holds the classes of service as they are configured.
+    pub(crate) fn has_own_classes(&self) -> bool {
+        let identity = self.identity();
+        self.config().classes_of_service.iter().all(|class| {
+            identity.classes.get(&class.name).is_some_and(|known| known.named(&class.name) == *class)
+        })
+    }
+
+    /// The class of that name: as it is configured, else as it last was.
+    pub(crate) fn known_class(&self, name: &str) -> Option<ClassOfService> {
+        let (config, identity) = (self.config(), self.identity());
+        let last = || identity.classes.get(name).map(|known| known.named(name));
+        config.written_class(name).or_else(last).or_else(|| config.class_of_service(name))
+    }
+
+    /// As [`known_class`](Self::known_class); one that this store never heard of is taken for `standard`.
+    pub(crate) fn class_named(&self, name: &str) -> ClassOfService {
+        let standard = || self.known_class(ClassOfService::STANDARD).unwrap_or_else(ClassOfService::standard);
+        self.known_class(name).unwrap_or_else(standard)
     }
 
     /// The configuration in force.

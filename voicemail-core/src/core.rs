@@ -193,7 +193,7 @@ impl Core {
         // Reads the number plans now rather than with the first deposit.
         tenant.rule_sets.iter().for_each(crate::model::RuleSet::prepare);
         let known = tenant.newest_heartbeat();
-        let identity = Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets };
+        let identity = Identity::of(tenant);
         let context = Context::new(config.clone(), identity, keys.tenant, store, regions, world);
         context.begin_trust(known);
         match context.guard_clock().await {
@@ -315,14 +315,14 @@ impl Core {
         Ok(())
     }
 
-    /// Registers the rule set that the configuration in force asks for, if a reload brought one that the
-    /// tenant document doesn't hold yet. Until it does, deposits are filed by the one before. True if it was new.
+    /// Registers the rule set and the classes of service of the configuration in force, if a reload brought what the
+    /// tenant document doesn't hold yet. Until it does, deposits are filed by the rules before. True if the rules were new.
     ///
     /// # Errors
     /// The store's, or that the store isn't this tenant's any more; call it again.
     pub async fn ensure_rules(&self) -> Result<bool, OpenError> {
         let missing = !self.context.has_own_rules();
-        if missing {
+        if missing || !self.context.has_own_classes() {
             self.renew_registration().await?;
         }
         Ok(missing)

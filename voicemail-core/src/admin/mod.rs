@@ -99,7 +99,7 @@ async fn read_identity(
     let found: Option<TenantDocument> = documents.load(&Key::tenant()).await?;
     let Some(tenant) = found else { return Ok(None) };
     tenant.check(&opening(config, &keys.tenant))?;
-    Ok(Some(Identity { store_id: tenant.store_id, rule_sets: tenant.rule_sets }))
+    Ok(Some(Identity::of(tenant)))
 }
 
 #[cfg(test)]

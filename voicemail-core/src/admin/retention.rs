@@ -7,9 +7,10 @@
 //!
 //! What can go wrong: a mailbox that can't be read is counted and left; the others go on.
 
+use crate::config::ClassOfService;
 use crate::context::{Context, GuardError};
-use crate::mailbox::{Mailboxes, ensure_retention};
-use crate::model::{Entry, Index, IndexOp, MailboxId, MessageId, MessageState, Time};
+use crate::mailbox::ensure_retention;
+use crate::model::{Entry, Index, IndexOp, MailboxId, MailboxSettings, MessageId, MessageState, Time};
 use crate::store::{Key, StoreError, parse_index};
 use futures::TryStreamExt;
 use serde::Serialize;
@@ -40,6 +41,8 @@ pub struct MailboxPlan {
     pub class: String,
     /// What changes.
     pub counts: RetentionCounts,
+    /// The class isn't configured, and its limits were never kept: the messages stay as they are.
+    pub unknown: bool,
 }
 
 /// All mailboxes.
@@ -50,6 +53,8 @@ pub struct RetentionReport {
     pub classes: BTreeMap<String, RetentionCounts>,
     /// Mailboxes that couldn't be read or written; `fsck` says more.
     pub failed: u64,
+    /// Mailboxes that were left as they are since nothing is known of their class.
+    pub unknown: u64,
 }
 
 /// Stamps anew, or with `apply` false only says what would change. `show` gets each mailbox.
@@ -70,6 +75,7 @@ pub async fn apply_retention(
         }
         let result = restamp(context, &mailbox, apply).await;
         match &result {
+            Ok(plan) if plan.unknown => report.unknown += 1,
             Ok(plan) => report.classes.entry(plan.class.clone()).or_default().add(plan.counts),
             Err(_) => report.failed += 1,
         }
@@ -79,8 +85,15 @@ pub async fn apply_retention(
 }
 
 async fn restamp(context: &Context, mailbox: &MailboxId, apply: bool) -> Result<MailboxPlan, StoreError> {
-    let class = Mailboxes::new(context.clone()).class_of(mailbox).await?;
+    let settings: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
+    let name = settings.unwrap_or_default().class_of_service;
     let index: Index = context.documents().load(&Key::index(mailbox)).await?.unwrap_or_default();
+    // What a class that nobody knows any more kept messages for can't be told: nothing is stamped by another's days.
+    let name = if name.is_empty() { ClassOfService::STANDARD.to_owned() } else { name };
+    let Some(class) = context.known_class(&name) else {
+        let counts = count(&index, &BTreeMap::new(), context.world().now());
+        return Ok(MailboxPlan { class: name, counts, unknown: true });
+    };
     let retention = DAY * class.retention_days;
     let changes = find_changes(&index, retention);
     let counts = count(&index, &changes, context.world().now());
@@ -89,7 +102,7 @@ async fn restamp(context: &Context, mailbox: &MailboxId, apply: bool) -> Result<
         let messages: BTreeSet<MessageId> = changes.into_keys().collect();
         context.indexes().try_apply(mailbox, IndexOp::Restamp { retention, messages }).await?;
     }
-    Ok(MailboxPlan { class: class.name, counts })
+    Ok(MailboxPlan { class: class.name, counts, unknown: false })
 }
 
 /// New times of the messages that get one.

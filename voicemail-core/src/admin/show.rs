@@ -29,6 +29,12 @@ pub async fn run_apply_retention(
     let mut written: io::Result<()> = Ok(());
     let show = |mailbox: &MailboxId, result: Result<&MailboxPlan, &StoreError>| {
         let text = match result {
+            Ok(plan) if plan.unknown && plan.counts.messages > 0 => {
+                format!(
+                    "was left as it is: class {} isn't configured; write it, or give the mailbox another",
+                    plan.class
+                )
+            }
             Ok(plan) if plan.counts.changed == 0 => return,
             Ok(plan) => format!("({}): {}", plan.class, line(&plan.counts)),
             Err(error) => format!("was left as it is: {error}"),
@@ -48,7 +54,15 @@ pub async fn run_apply_retention(
     if !apply {
         writeln!(out, "nothing was changed: repeat with --apply")?;
     }
-    Ok(u8::from(report.failed > 0))
+    if report.unknown > 0 {
+        writeln!(
+            out,
+            "{} mailboxes of classes that nobody knows were left as they are: configure the classes, or give the mailboxes \
+             another class",
+            report.unknown
+        )?;
+    }
+    Ok(u8::from(report.failed > 0 || report.unknown > 0))
 }
 
 /// `voicemail admin fsck`. 0: clean; 1: there are findings. With `json` each finding is a line, and so is the

@@ -132,3 +132,57 @@ async fn one_unreadable_mailbox_is_counted_and_the_others_are_done() {
     let expires: Time = site.entry("1002", id).await.expires;
     assert_eq!(expires, site.now().plus(DAY * 5));
 }
+
+fn gold(site: &Site) -> TenantConfig {
+    let gold = ClassOfService {
+        name: "gold".into(),
+        max_messages: 200,
+        retention_days: 365,
+        trash_hours: 240,
+        ..ClassOfService::standard()
+    };
+    let mut config = site.config.clone();
+    config.classes_of_service.push(gold);
+    config
+}
+
+/// A mailbox of a class that was taken out of the configuration afterwards.
+async fn site_without_its_class() -> (Site, MessageId) {
+    let site = Site::in_memory().await;
+    site.core.context.reload(gold(&site));
+    site.core.ensure_rules().await.unwrap();
+    site.core.directory.put_mailbox(&mailbox(BOX), Some("gold".into()), None).await.unwrap();
+    let id = site.deposit(BOX, CALLER).await;
+    site.core.context.reload(site.config.clone());
+    (site, id)
+}
+
+#[tokio::test]
+async fn a_class_that_was_taken_out_keeps_its_last_limits() {
+    let (site, old) = site_without_its_class().await;
+    let view = site.core.directory.get_mailbox(&mailbox(BOX)).await.unwrap();
+    assert_eq!((view.class_of_service.as_str(), view.max_messages), ("gold", 200));
+    let reception = site.core.mailboxes.reception(&mailbox(BOX)).await.unwrap();
+    assert_eq!((reception.class.retention_days, reception.left), (365, 199));
+    // After a start, too.
+    let restarted = site.replica().await;
+    let new = crate::testing::deposit_at(&restarted, BOX, CALLER).await.unwrap();
+    assert_eq!(entry(&site, new).await.expires, site.now().plus(DAY * 365));
+    let context = site.open(&site.config, Access::Write).await;
+    let report = apply_retention(&context, true, |_, result| drop(result.unwrap().clone())).await.unwrap();
+    assert_eq!((report.classes["gold"], report.unknown), (counts(2, 0, 0, 0), 0));
+    assert_eq!(entry(&site, old).await.expires, site.now().plus(DAY * 365));
+    restarted.mailboxes.trash(&mailbox(BOX), old).await.unwrap();
+    assert_eq!(entry(&site, old).await.trash.unwrap().until, site.now().plus(DAY * 10));
+}
+
+#[tokio::test]
+async fn a_class_that_nobody_knows_is_told_and_nothing_is_stamped_for_it() {
+    let (site, id) = site_without_its_class().await;
+    let ghost = |settings: &mut serde_json::Value| settings["classOfService"] = "ghost".into();
+    site.edit(&Key::settings(&mailbox(BOX)), ghost).await;
+    let context = site.open(&site.config, Access::Write).await;
+    let report = apply_retention(&context, true, |_, result| drop(result.unwrap().clone())).await.unwrap();
+    assert_eq!((report.unknown, report.failed), (1, 0));
+    assert_eq!(entry(&site, id).await.expires, site.now().plus(DAY * 365));
+}

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 const NEW: &str = "fieldOfALaterVersion";
 /// Fields whose values are maps by id, not shapes of their own.
-const MAPS: [&str; 12] = [
+const MAPS: [&str; 14] = [
     "entries",
     "gone",
     "holds",
@@ -32,6 +32,8 @@ const MAPS: [&str; 12] = [
     "kept",
     "generations",
     "groupIds",
+    "classes",
+    "refused",
 ];
 
 /// Adds a field to a document and to everything in it that has a shape of its own.

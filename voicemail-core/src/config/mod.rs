@@ -311,6 +311,11 @@ impl ClassOfService {
             trash_hours: default_trash_hours(),
         }
     }
+
+    /// What a mailbox of this class takes at most.
+    pub fn quota(&self) -> crate::model::Quota {
+        crate::model::Quota { messages: self.max_messages, seconds: self.quota_seconds }
+    }
 }
 
 fn default_upload_buffer() -> u32 {
@@ -363,8 +368,12 @@ impl TenantConfig {
 
     /// The class of that name; `standard` is built in unless redefined.
     pub fn class_of_service(&self, name: &str) -> Option<ClassOfService> {
-        let found = self.classes_of_service.iter().find(|class| class.name == name).cloned();
-        found.or_else(|| (name == ClassOfService::STANDARD).then(ClassOfService::standard))
+        self.written_class(name).or_else(|| (name == ClassOfService::STANDARD).then(ClassOfService::standard))
+    }
+
+    /// The class of that name, if it is written here.
+    pub fn written_class(&self, name: &str) -> Option<ClassOfService> {
+        self.classes_of_service.iter().find(|class| class.name == name).cloned()
     }
 
     /// Whether that authenticated name is the operator's of the core's own cluster.

@@ -107,6 +107,7 @@ pub(crate) fn opening<'a>(config: &'a TenantConfig, key: &'a TenantKey) -> Openi
         number_region: &config.default_number_region,
         prefixes: &config.number_prefixes,
         withheld: &config.withheld_callers,
+        classes: &config.classes_of_service,
         cluster: &config.cluster,
         region: &config.region,
     }

@@ -5,7 +5,7 @@
 //! holds (see [`promise`](super::promise)). Entries go when no backup can be as old.
 
 use super::GdprError;
-use super::chain::{self, LEDGER, Link, Once};
+use super::chain::{self, LEDGER, Link, Once, RECEIPTS};
 use super::erase::Scope;
 use super::forget::skip_one;
 use super::promise::Promise;
@@ -13,7 +13,7 @@ use super::runs::change;
 use super::search::{by_mailbox, search};
 use super::target::Target;
 use crate::context::Context;
-use crate::gdpr_api::{LedgerHead, LedgerText, LedgerView};
+use crate::gdpr_api::{LedgerHead, LedgerText, LedgerView, ReceiptsHead};
 use crate::model::{
     ByRules, CallerHash, CaseId, Entry, Forwarding, IndexOp, MARK_MINIMUM, MessageName, Run, RunId,
     TenantDocument, Time,
@@ -188,11 +188,14 @@ pub(super) async fn raise_epoch(context: &Context, epoch: u64) -> Result<(), Sto
     context.documents().update(&Key::tenant(), raise).await
 }
 
-/// The newest erasure.
+/// The newest erasure, and the newest receipt.
 pub(super) async fn read_head(context: &Context) -> Result<LedgerHead, StoreError> {
     let head = chain::read_head(context, LEDGER).await?;
     let epoch = if head.number == 0 { tenant_epoch(context).await? } else { head.number };
-    Ok(LedgerHead { epoch, hash: head.hash })
+    let receipts = chain::read_head(context, RECEIPTS).await?;
+    let receipts =
+        (receipts.number > 0).then_some(ReceiptsHead { number: receipts.number, hash: receipts.hash });
+    Ok(LedgerHead { epoch, hash: head.hash, receipts })
 }
 
 /// The ledger after that number.
@@ -229,6 +232,13 @@ pub(super) async fn find_restore(
             head.epoch, expected.epoch
         )));
     }
+    if head.lacks_receipts_of(expected) {
+        return Ok(Some(
+            "more receipts were issued than the store knows: it was restored from a backup; run voicemail admin \
+             replay-erasures"
+                .into(),
+        ));
+    }
     let known = match head.epoch == expected.epoch {
         true => Some(head.hash),
         false => context
@@ -262,6 +272,25 @@ pub(crate) async fn expire(context: &Context) -> Result<(), StoreError> {
     }
     if removed {
         context.store().prune_history(History::Of(&Key::chain_head(LEDGER)), now).await?;
+    }
+    Ok(())
+}
+
+/// The chain of receipts goes on from the newest that is known outside the store: no number is given twice.
+pub(super) async fn adopt_receipts(context: &Context, newest: &LedgerHead) -> Result<(), StoreError> {
+    let Some(receipts) = &newest.receipts else { return Ok(()) };
+    // What is pending is written first, under its own number.
+    chain::read_head(context, RECEIPTS).await?;
+    let adopt = |found: Option<chain::ChainHead>, _| {
+        let mut head = found.unwrap_or_default();
+        if head.number >= receipts.number || head.pending.is_some() {
+            return Decision::Keep(head.number >= receipts.number);
+        }
+        (head.number, head.hash) = (receipts.number, receipts.hash.clone());
+        Decision::Write(head, true)
+    };
+    while !context.documents().update(&Key::chain_head(RECEIPTS), adopt).await? {
+        chain::read_head(context, RECEIPTS).await?;
     }
     Ok(())
 }

@@ -13,6 +13,33 @@ pub struct LedgerHead {
     /// SHA-256 of its entry, in hex; empty when there is none.
     #[serde(default)]
     pub hash: String,
+    /// The newest receipt, so that no number is given twice after a restore; absent where no receipt was issued, and in
+    /// copies of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipts: Option<ReceiptsHead>,
+}
+
+impl LedgerHead {
+    /// Whether both are of the same entry, whatever receipts were issued since.
+    pub fn is_same_entry(&self, other: &Self) -> bool {
+        (self.epoch, &self.hash) == (other.epoch, &other.hash)
+    }
+
+    /// Whether receipts were issued that this head doesn't know.
+    pub fn lacks_receipts_of(&self, other: &Self) -> bool {
+        let number = |head: &Self| head.receipts.as_ref().map_or(0, |head| head.number);
+        number(self) < number(other)
+    }
+}
+
+/// The newest receipt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct ReceiptsHead {
+    /// Its number.
+    pub number: u64,
+    /// SHA-256 of its text, in hex, which the next one names.
+    pub hash: String,
 }
 
 /// The ledger within the backups' life.

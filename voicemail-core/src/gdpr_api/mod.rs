@@ -12,7 +12,7 @@ mod request;
 mod run;
 
 pub use input::{InputError, read_input};
-pub use ledger::{LedgerHead, LedgerLink, LedgerText, LedgerView, PublicKey};
+pub use ledger::{LedgerHead, LedgerLink, LedgerText, LedgerView, PublicKey, ReceiptsHead};
 pub use packed::{LEDGER_FILE, LEDGER_HEAD, unpack_ledger};
 
 pub use request::{

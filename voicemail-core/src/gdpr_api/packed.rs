@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn a_packed_ledger_is_read_back_and_so_is_a_plain_one() {
         let entries = (1..=100).map(|epoch| LedgerText { epoch, text: format!("{{\"epoch\":{epoch}}}") });
-        let head = LedgerHead { epoch: 100, hash: "ab".into() };
+        let head = LedgerHead { epoch: 100, hash: "ab".into(), ..LedgerHead::default() };
         let ledger = LedgerView { store_id: "s".into(), head, entries: entries.collect() };
         let packed = ledger.pack().unwrap();
         let plain = serde_json::to_string(&ledger).unwrap();

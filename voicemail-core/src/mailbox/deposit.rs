@@ -11,7 +11,7 @@ use crate::config::ClassOfService;
 use crate::context::{Context, FiledCaller, GuardError};
 use crate::model::{
     AudioDigest, AudioForm, AudioKey, CallerId, CallerTag, Due, Envelope, Forwarding, Index, MailboxId,
-    MailboxSettings, Mend, MessageId, Mwi, Time,
+    MailboxSettings, Mend, MessageId, Mwi, Quota, Room, Time,
 };
 use crate::store::patience::{Created, create_or_read, delete, ensure};
 use crate::store::{BodyStream, Key, StoreError};
@@ -80,6 +80,7 @@ pub struct Admitted {
     received: Time,
     started: Duration,
     retention: Duration,
+    quota: Quota,
     generation: u32,
 }
 
@@ -137,7 +138,7 @@ impl Mailboxes {
         let class = self.class_of(&request.mailbox).await?;
         let retention = DAY * class.retention_days;
         if !is_retry {
-            check_quota(&index, &class)?;
+            check_quota(&index, &class.quota())?;
             if received.plus(retention) <= begun {
                 return Err(MailboxError::Invalid(
                     "left: the mailbox doesn't keep messages for so long".into(),
@@ -151,6 +152,7 @@ impl Mailboxes {
             received,
             started,
             retention,
+            quota: class.quota(),
             generation: index.generation,
             request,
         })
@@ -159,10 +161,7 @@ impl Mailboxes {
     pub(crate) async fn class_of(&self, mailbox: &MailboxId) -> Result<ClassOfService, StoreError> {
         let settings: Option<MailboxSettings> =
             self.context.documents().load(&Key::settings(mailbox)).await?;
-        let name = settings.map(|settings| settings.class_of_service).unwrap_or_default();
-        let found = self.context.config().class_of_service(&name);
-        // A class that was taken out of the configuration must not lose messages.
-        Ok(found.unwrap_or_else(ClassOfService::standard))
+        Ok(self.context.class_named(&settings.unwrap_or_default().class_of_service))
     }
 
     async fn guard_clock(&self) -> Result<(), MailboxError> {
@@ -176,7 +175,8 @@ impl Mailboxes {
     /// D1 to D5: stores the audio, makes the message, and acknowledges it.
     ///
     /// # Errors
-    /// `Audio`, `TooSlow`, `IdReused`, `Gone`, or the store's; with the last a retry is safe.
+    /// `Audio`, `TooSlow`, `IdReused`, `Gone`, `Full` or `FullOfSeconds` when others were faster, or the store's; with the
+    /// last a retry is safe.
     pub async fn deposit(&self, admitted: Admitted, recording: Recording) -> Result<Deposited, MailboxError> {
         let filed = self.context.file_caller(admitted.request.caller.as_ref())?;
         let left = Left { received: admitted.received, filed, forwarded_from: None };
@@ -221,7 +221,8 @@ impl Mailboxes {
         };
         let envelope = settle_envelope(context, Key::envelope(&caller, &mailbox, id), envelope, &tag).await?;
         ensure_retention(context, &mailbox, envelope.expires).await?;
-        Finisher::new(context).finish(Insertion { mailbox, id, caller, envelope }).await
+        let insertion = Insertion { mailbox, id, caller, envelope };
+        Finisher::new(context).finish_within(insertion, Some(admitted.quota)).await
     }
 }
 
@@ -235,16 +236,10 @@ fn received_then(left: Time, now: Time) -> Result<Time, MailboxError> {
     Ok(left.min(now))
 }
 
-/// By count and by length. A message's length isn't known before it was spoken: the last may run over.
-fn check_quota(index: &Index, class: &ClassOfService) -> Result<(), MailboxError> {
-    if index.listed() >= class.max_messages as usize {
-        return Err(MailboxError::Full { limit: class.max_messages });
-    }
-    match class.quota_seconds {
-        Some(limit) if index.listed_ms() >= u64::from(limit) * 1_000 => {
-            Err(MailboxError::FullOfSeconds { limit })
-        }
-        _ => Ok(()),
+fn check_quota(index: &Index, quota: &Quota) -> Result<(), MailboxError> {
+    match index.room(quota) {
+        Room::Free => Ok(()),
+        none => Err(MailboxError::of_room(none, quota)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a mailbox call can answer; the HTTP layer maps each to a problem document.
 
-use crate::model::Time;
+use crate::model::{Quota, Room, Time};
 use crate::store::{BodyError, ErrorClass, StoreError};
 
 /// Why a mailbox call failed. Messages never hold a number or a name.
@@ -81,6 +81,14 @@ pub enum MailboxError {
 }
 
 impl MailboxError {
+    /// That there is no room of that kind.
+    pub(super) fn of_room(room: Room, quota: &Quota) -> Self {
+        match (room, quota.seconds) {
+            (Room::FullOfSeconds, Some(limit)) => Self::FullOfSeconds { limit },
+            _ => Self::Full { limit: quota.messages },
+        }
+    }
+
     /// What to do about it.
     pub fn class(&self) -> ErrorClass {
         match self {

@@ -9,7 +9,7 @@ use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::model::{
     CallerHash, Envelope, Forwarding, IndexOp, IndexOutcome, MailboxId, Mark, MarkState, MarkedRun,
-    MessageId, MessageName, Mwi, NewEntry, RunId, Time,
+    MessageId, MessageName, Mwi, NewEntry, Quota, RunId, Time,
 };
 use crate::store::patience::delete;
 use crate::store::{Key, StoreError};
@@ -33,16 +33,30 @@ impl<'a> Finisher<'a> {
         Self { context }
     }
 
-    /// Inserts the entry and settles it with the mark.
+    /// As [`finish_within`](Self::finish_within), for a message whose depositor died: what a caller left is kept, even
+    /// if the mailbox has become full.
     ///
     /// # Errors
-    /// `Gone` when a purge covers it, the id was deleted or the mailbox closed; `IdReused`; the store's.
+    /// As those of `finish_within`.
     pub(crate) async fn finish(&self, insertion: Insertion) -> Result<Deposited, MailboxError> {
+        self.finish_within(insertion, None).await
+    }
+
+    /// Inserts the entry, if the mailbox has room, and settles it with the mark.
+    ///
+    /// # Errors
+    /// `Gone` when a purge covers it, the id was deleted or the mailbox closed; `Full`, `FullOfSeconds`; `IdReused`; the
+    /// store's.
+    pub(crate) async fn finish_within(
+        &self,
+        insertion: Insertion,
+        quota: Option<Quota>,
+    ) -> Result<Deposited, MailboxError> {
         let flags = self.look_before(&insertion).await?;
         self.note_copy(&insertion).await?;
         let entry =
             insertion.envelope.entry(insertion.caller.clone(), flags.clone(), self.context.world().now());
-        let new = NewEntry { id: insertion.id, entry, generation: insertion.envelope.generation };
+        let new = NewEntry { id: insertion.id, entry, generation: insertion.envelope.generation, quota };
         let op = IndexOp::Insert(Box::new(new));
         let applied = self.context.indexes().try_apply(&insertion.mailbox, op).await?;
         let outcome = applied.as_ref().map_or(IndexOutcome::Refused, |applied| applied.outcome);
@@ -50,8 +64,11 @@ impl<'a> Finisher<'a> {
             IndexOutcome::Done | IndexOutcome::AlreadyThere => {}
             refused => {
                 self.remove_own(&insertion).await?;
-                let reused = refused == IndexOutcome::OtherMessage;
-                return Err(if reused { MailboxError::IdReused } else { MailboxError::Gone });
+                return Err(match (refused, quota) {
+                    (IndexOutcome::OtherMessage, _) => MailboxError::IdReused,
+                    (IndexOutcome::NoRoom(room), Some(quota)) => MailboxError::of_room(room, &quota),
+                    _ => MailboxError::Gone,
+                });
             }
         }
         let mut mwi = applied.map(|applied| applied.mwi).unwrap_or_default();

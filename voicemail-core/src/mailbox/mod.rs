@@ -62,6 +62,8 @@ pub(crate) use retention::expire_messages;
 mod deposit_tests;
 #[cfg(test)]
 mod generation_tests;
+#[cfg(test)]
+mod quota_tests;
 
 use crate::context::Context;
 

@@ -6,7 +6,7 @@
 use super::{MailboxError, Mailboxes};
 use crate::config::{ClassOfService, ReceptionConfig};
 use crate::model::{
-    Greeting, GreetingPlace, Index, MailboxGreeting, MailboxId, MailboxSettings, Preferences, TenantGreeting,
+    Greeting, GreetingPlace, MailboxGreeting, MailboxId, MailboxSettings, Preferences, Room, TenantGreeting,
     TenantGreetings,
 };
 use crate::store::Key;
@@ -45,8 +45,7 @@ impl Mailboxes {
         let settings = settings.unwrap_or_default().as_of(index.generation);
         let tenant = tenant.unwrap_or_default();
         let config = context.config();
-        let class = config.class_of_service(&settings.class_of_service);
-        let class = class.unwrap_or_else(ClassOfService::standard);
+        let class = context.class_named(&settings.class_of_service);
         let preferences = fill_up(&settings.preferences, &config.reception);
         let own = settings.greetings.in_force(context.world().now(), &zone(&preferences));
         let own = own.map(|(kind, greeting)| (GreetingPlace::Mailbox(mailbox.clone(), kind), greeting));
@@ -58,16 +57,12 @@ impl Mailboxes {
             greeting,
             name: settings.greetings.get(MailboxGreeting::Name).cloned(),
             left,
-            full: left == 0 || is_full_of_seconds(&index, &class),
+            full: index.room(&class.quota()) != Room::Free,
             class,
             closed: index.closed,
             preferences,
         })
     }
-}
-
-fn is_full_of_seconds(index: &Index, class: &ClassOfService) -> bool {
-    class.quota_seconds.is_some_and(|limit| index.listed_ms() >= u64::from(limit) * 1_000)
 }
 
 fn fill_up(own: &Preferences, usual: &ReceptionConfig) -> Preferences {

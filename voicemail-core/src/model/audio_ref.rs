@@ -88,6 +88,11 @@ impl AudioKey {
         &self.0
     }
 
+    /// The attempt that wrote it: its start and a random number, which say nothing of the caller.
+    pub fn attempt(&self) -> &str {
+        self.0.rsplit('.').next().unwrap_or_default()
+    }
+
     /// Reads a listed key back. `None` for a name that isn't ours.
     pub fn parse(key: &str) -> Option<(Self, AudioParts)> {
         let mut parts = key.strip_prefix("au/")?.split('/');

@@ -21,6 +21,10 @@ pub struct Index {
     pub entries: Entries,
     /// Ids that were deleted, until no retry of them is accepted any more.
     pub gone: BTreeMap<MessageId, Time>,
+    /// Attempts at a deposit for which the mailbox was full, until no retry of their ids is accepted any more: whoever
+    /// goes on with one later, when there is room, would insert a message whose audio has been removed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, Time>,
     /// The mailbox was closed; it takes no deposits and its entries are being deleted.
     pub closed: bool,
     /// Raised when a closed mailbox is opened again, so that a frozen deposit to the old one is refused.
@@ -32,6 +36,26 @@ pub struct Index {
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+/// What a mailbox takes at most, trash not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Messages.
+    pub messages: u32,
+    /// Seconds of messages; no limit when absent.
+    pub seconds: Option<u32>,
+}
+
+/// Whether there is room for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// There is.
+    Free,
+    /// As many messages as may be are there.
+    Full,
+    /// They last as long as they may.
+    FullOfSeconds,
 }
 
 /// Which mailbox of a name there is.
@@ -271,6 +295,18 @@ impl Index {
     pub fn listed_ms(&self) -> u64 {
         let listed = self.entries.values().filter(|entry| entry.is_listed());
         listed.fold(0, |sum: u64, entry| sum.saturating_add(entry.duration_ms))
+    }
+
+    /// Whether the mailbox takes another message, by count and by length. A message's length isn't known before it was
+    /// spoken: the last may run over.
+    pub fn room(&self, quota: &Quota) -> Room {
+        if self.listed() >= quota.messages as usize {
+            return Room::Full;
+        }
+        match quota.seconds {
+            Some(limit) if self.listed_ms() >= u64::from(limit) * 1_000 => Room::FullOfSeconds,
+            _ => Room::Free,
+        }
     }
 
     /// A visible entry, in the trash or not.

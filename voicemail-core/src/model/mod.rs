@@ -14,6 +14,7 @@ mod greeting;
 mod ids;
 mod index;
 mod index_ops;
+mod known_class;
 mod mailbox_id;
 mod mark;
 mod mwi;
@@ -37,8 +38,11 @@ pub use greeting::{
     Greeting, GreetingKey, GreetingPlace, MailboxGreeting, MailboxGreetings, TenantGreeting, TenantGreetings,
 };
 pub use ids::{CaseId, GroupId, InvalidId, MessageId, MessageName, RunId, UserId};
-pub use index::{Claim, Entry, Envelope, Forwarding, Index, LegalHold, MessageState, Present, Trash};
+pub use index::{
+    Claim, Entry, Envelope, Forwarding, Index, LegalHold, MessageState, Present, Quota, Room, Trash,
+};
 pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
+pub use known_class::KnownClass;
 pub use mailbox_id::MailboxId;
 pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
 pub use mwi::Mwi;

@@ -3,8 +3,8 @@
 //! A core refuses a store whose document names another tenant, another key or another region's layout:
 //! a wrong key would make an erasure find nothing and call it done.
 
-use super::{RuleSet, TenantKey, Time};
-use crate::config::NumberPrefix;
+use super::{KnownClass, RuleSet, TenantKey, Time};
+use crate::config::{ClassOfService, NumberPrefix};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -29,6 +29,9 @@ pub struct TenantDocument {
     pub erasure_epoch: u64,
     /// Clusters that use the store.
     pub clusters: BTreeMap<String, Registration>,
+    /// Every class of service that was ever configured, by name, with its newest limits.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<String, KnownClass>,
     /// Places that passed the races of the start-up probe, newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub probed: Vec<Probed>,
@@ -100,6 +103,8 @@ pub struct Opening<'a> {
     pub prefixes: &'a [NumberPrefix],
     /// What its networks send for nobody, beside what is built in.
     pub withheld: &'a [String],
+    /// Classes of service as they are configured.
+    pub classes: &'a [ClassOfService],
     /// This cluster.
     pub cluster: &'a str,
     /// The region that it serves.
@@ -177,7 +182,15 @@ impl TenantDocument {
         }
         self.clusters.insert(opening.cluster.into(), registration);
         self.register_rules(opening);
+        self.register_classes(opening.classes);
         true
+    }
+
+    fn register_classes(&mut self, classes: &[ClassOfService]) {
+        for class in classes {
+            let unknown = self.classes.remove(&class.name).map(|known| known.unknown).unwrap_or_default();
+            self.classes.insert(class.name.clone(), KnownClass { unknown, ..KnownClass::of(class) });
+        }
     }
 
     /// Two clusters may write by different rules, and one may go back to rules of old: each stands here once.
@@ -210,6 +223,7 @@ mod tests {
             number_region: region,
             prefixes,
             withheld: &[],
+            classes: &[],
             cluster,
             region: "main",
         };
@@ -252,6 +266,24 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_a_class_outlive_its_configuration_and_follow_a_change() {
+        let (key, mut tenant) = (TenantKey::new(&[1; 32]).unwrap(), TenantDocument::default());
+        let class = |name: &str, days| ClassOfService {
+            name: name.into(),
+            retention_days: days,
+            ..ClassOfService::standard()
+        };
+        let mut configure = |classes: &[ClassOfService]| {
+            tenant.register(&Opening { classes, ..opening(&key, &["eu"]) }, Time(1));
+            let known = |(name, class): (&String, &KnownClass)| class.named(name);
+            tenant.classes.iter().map(known).collect::<Vec<_>>()
+        };
+        assert_eq!(configure(&[class("gold", 365)]), [class("gold", 365)]);
+        assert_eq!(configure(&[class("tin", 7)]), [class("gold", 365), class("tin", 7)]);
+        assert_eq!(configure(&[class("gold", 400)]), [class("gold", 400), class("tin", 7)]);
+    }
+
+    #[test]
     fn what_a_newer_version_registered_survives() {
         let stored = r#"{"clusters":{"a":{"region":"main","heartbeat":1,"version":"9"}}}"#;
         let mut tenant: TenantDocument = serde_json::from_str(stored).unwrap();
@@ -279,6 +311,7 @@ mod tests {
             number_region: "GB",
             prefixes: &[],
             withheld: &[],
+            classes: &[],
             cluster: "one",
             region: "eu",
         }

@@ -115,7 +115,7 @@ fn two_regions(region: &str) -> TenantConfig {
 
 fn make_context(store: Arc<dyn Store>, other: Arc<dyn Store>, region: &str, world: World) -> Context {
     let rules = RuleSet::new(1, "GB", &[], &[]);
-    let identity = Identity { store_id: "s".into(), rule_sets: vec![rules] };
+    let identity = Identity { store_id: "s".into(), rule_sets: vec![rules], ..Identity::default() };
     let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&store)), ("s".to_owned(), other)]);
     Context::new(two_regions(region), identity, key(), store, regions, world)
 }

@@ -24,7 +24,7 @@ pub enum Refused {
     /// The store isn't the one that the copy is of.
     #[error("the copy is of another store")]
     OtherStore,
-    /// The store has carried out fewer erasures than are known, or others.
+    /// The store has carried out fewer erasures or issued fewer receipts than are known, or others.
     #[error("the store's erasures don't follow those of the copy: it was restored from a backup")]
     NotFollowing,
 }
@@ -67,9 +67,9 @@ fn check_follows(known: &LedgerView, news: &LedgerView) -> Result<(), Refused> {
         // Nobody looked for longer than entries live: what lies between is gone, and so are the backups.
         Some(first) if first.epoch > known.head.epoch + 1 => true,
         Some(first) => first.link().is_some_and(|link| link.previous == known.head.hash),
-        None => news.head.epoch > known.head.epoch || news.head == known.head,
+        None => news.head.epoch > known.head.epoch || news.head.is_same_entry(&known.head),
     };
-    let behind = news.head.epoch < known.head.epoch;
+    let behind = news.head.epoch < known.head.epoch || news.head.lacks_receipts_of(&known.head);
     if behind || !follows { Err(Refused::NotFollowing) } else { Ok(()) }
 }
 
@@ -122,7 +122,11 @@ mod tests {
     }
 
     fn ledger(epoch: u64, hash: &str, entries: Vec<LedgerText>) -> LedgerView {
-        LedgerView { store_id: "s".into(), head: LedgerHead { epoch, hash: hash.into() }, entries }
+        LedgerView {
+            store_id: "s".into(),
+            head: LedgerHead { epoch, hash: hash.into(), receipts: None },
+            entries,
+        }
     }
 
     fn extend_by(copy: Option<&LedgerView>, news: &LedgerView) -> Result<Option<LedgerView>, Refused> {

@@ -135,7 +135,7 @@ async fn a_core_that_serves_finds_out_when_its_store_is_behind_what_is_known_out
         what = &mut found => panic!("{what}"),
         () = tokio::time::sleep(std::time::Duration::from_secs(3_600)) => {}
     }
-    write(&crate::gdpr_api::LedgerHead { epoch: ledger.head.epoch + 1, hash: "ab".into() });
+    write(&crate::gdpr_api::LedgerHead { epoch: ledger.head.epoch + 1, hash: "ab".into(), receipts: None });
     assert!(found.await.contains("restored from a backup"));
 }
 
@@ -298,4 +298,50 @@ async fn a_hold_that_ended_since_the_backup_does_not_come_back() {
         assert_eq!(index.entries.contains_key(&id), !erased);
         assert!(index.entries.get(&id).is_none_or(|entry| entry.legal_hold.is_none()));
     }
+}
+
+async fn receipt_of(site: &Site, case: &str) -> crate::model::Receipt {
+    let signed =
+        site.core.gdpr.receipt(&case.parse().unwrap(), crate::gdpr_api::Operation::ForgetMe, 1).await;
+    serde_json::from_str(&signed.unwrap().receipt).unwrap()
+}
+
+/// Receipts that were issued after the backup are in people's hands: their numbers are taken.
+#[tokio::test]
+async fn no_receipts_number_is_given_twice_after_a_restore() {
+    let (site, memory) = start().await;
+    site.deposit("1001", CALLER).await;
+    site.deposit("1001", OTHER_CALLER).await;
+    site.purge("before", "+442079460009").await;
+    let backup = memory.dump();
+    site.purge("c", CALLER).await;
+    site.core.gdpr.export(crate::testing::body("e", Some(OTHER_CALLER), 0)).await.unwrap();
+    let ledger = site.core.gdpr.ledger(0).await.unwrap();
+    let receipts = ledger.head.receipts.clone().unwrap();
+    assert_eq!((receipts.number, receipt_of(&site, "c").await.number), (3, 2));
+
+    let restored = restore(&backup, site.now()).await;
+    assert_eq!(open(&restored, &ledger).await.unwrap_err().reason(), "RestoreDetected");
+    restored.core.gdpr.replay(&ledger).await.unwrap();
+    let again = receipt_of(&restored, "c").await;
+    assert_eq!((again.number, again.replayed, again.previous), (4, true, receipts.hash));
+    restored.purge("after", OTHER_CALLER).await;
+    assert_eq!(receipt_of(&restored, "after").await.number, 5);
+    assert!(open(&restored, &ledger).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_restore_that_lost_nothing_but_receipts_is_found_out_and_mended() {
+    let (site, memory) = start().await;
+    site.deposit("1001", CALLER).await;
+    let backup = memory.dump();
+    site.core.gdpr.export(crate::testing::body("e", Some(CALLER), 0)).await.unwrap();
+    let ledger = site.core.gdpr.ledger(0).await.unwrap();
+    assert!(open(&site, &ledger).await.is_ok());
+    let restored = restore(&backup, site.now()).await;
+    assert_eq!(open(&restored, &ledger).await.unwrap_err().reason(), "RestoreDetected");
+    restored.core.gdpr.replay(&ledger).await.unwrap();
+    assert!(open(&restored, &ledger).await.is_ok());
+    restored.purge("c", CALLER).await;
+    assert_eq!(receipt_of(&restored, "c").await.number, 2);
 }

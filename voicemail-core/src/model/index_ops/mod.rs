@@ -4,9 +4,10 @@
 //! revision and written in one conditional replacement; each service gets its [`IndexOutcome`]. An
 //! operation may be applied twice (a lost reply, a leader that died), so each is idempotent.
 //!
-//! The order of the checks in [`insert`] is part of the protocol: presence first, then closed, then gone.
+//! The order of the checks in [`insert`] is part of the protocol: presence first, then closed, then gone, then room. An
+//! attempt that found no room is remembered: it is refused from then on.
 
-use super::{AudioKey, CallerHash, Entry, Index, MessageId, MessageState, RunId, Time, Trash};
+use super::{AudioKey, CallerHash, Entry, Index, MessageId, MessageState, Room, RunId, Time, Trash};
 use crate::broken::{self, Broken};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,7 +22,7 @@ impl Index {
     /// Applies one operation. The flag says whether the index changed and must be written.
     pub fn apply(&mut self, op: &IndexOp, now: Time) -> (bool, IndexOutcome) {
         match op {
-            IndexOp::Insert(new) => self.insert(new),
+            IndexOp::Insert(new) => self.insert(new, now),
             IndexOp::Flag { run, purge_at, messages } => self.flag(run, *purge_at, messages, now),
             IndexOp::ClearFlags { run } => self.clear_flags(run, now),
             IndexOp::Unflag { run, messages } => self.clear_flags_where(run, now, |id| messages.contains(id)),
@@ -55,7 +56,7 @@ impl Index {
         }
     }
 
-    fn insert(&mut self, new: &NewEntry) -> (bool, IndexOutcome) {
+    fn insert(&mut self, new: &NewEntry, now: Time) -> (bool, IndexOutcome) {
         if self.closed && broken::is(Broken::ClosedBeforePresent) {
             return (false, IndexOutcome::Refused);
         }
@@ -67,8 +68,21 @@ impl Index {
         if self.closed || self.generation != new.generation || gone {
             return (false, IndexOutcome::Refused);
         }
-        self.entries.insert(new.id, new.entry.clone());
-        (true, IndexOutcome::Done)
+        let attempt = new.entry.audio.attempt();
+        if self.refused.contains_key(attempt) {
+            return (false, IndexOutcome::NoRoom(Room::Full));
+        }
+        match new.quota.map_or(Room::Free, |quota| self.room(&quota)) {
+            Room::Free => {
+                self.entries.insert(new.id, new.entry.clone());
+                (true, IndexOutcome::Done)
+            }
+            none => {
+                self.refused.retain(|_, until| *until > now);
+                self.refused.insert(attempt.to_owned(), new.id.forgotten_after());
+                (true, IndexOutcome::NoRoom(none))
+            }
+        }
     }
 
     fn flag(

@@ -1,7 +1,8 @@
 //! What can be asked of an index, and what becomes of it.
 
 use crate::model::{
-    AudioKey, CallerHash, Entry, Forwarding, LegalHold, MessageId, MessageState, RunId, Time, UserId,
+    AudioKey, CallerHash, Entry, Forwarding, LegalHold, MessageId, MessageState, Quota, Room, RunId, Time,
+    UserId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,6 +16,8 @@ pub struct NewEntry {
     pub entry: Entry,
     /// The mailbox's generation that the envelope names.
     pub generation: u32,
+    /// What the mailbox takes at most; no limit for a message that is there already but for its entry.
+    pub quota: Option<Quota>,
 }
 
 /// A message that is to be deleted, with all that is needed to do it; manifests are made of these.
@@ -201,6 +204,8 @@ pub enum IndexOutcome {
     OtherMessage,
     /// D3: closed, of another generation, or deleted before.
     Refused,
+    /// D3: there is no room, or was none when this attempt came first.
+    NoRoom(Room),
     /// No such (visible) message.
     NotFound,
     /// Another member deals with the message.

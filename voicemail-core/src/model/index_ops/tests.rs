@@ -3,7 +3,7 @@
 use super::*;
 use crate::gdpr_api::Operation;
 use crate::model::UserId;
-use crate::model::{AudioDigest, CallerId, Envelope, Mwi, TenantKey};
+use crate::model::{AudioDigest, CallerId, Envelope, Mwi, Quota, TenantKey};
 use proptest::prelude::*;
 
 pub(in crate::model) fn id(n: u8) -> MessageId {
@@ -48,7 +48,8 @@ pub(in crate::model) fn entry(n: u8) -> Entry {
 }
 
 fn insertion(n: u8) -> IndexOp {
-    IndexOp::Insert(Box::new(NewEntry { id: id(n), entry: entry(n), generation: 1 }))
+    let quota = Some(Quota { messages: 3, seconds: None });
+    IndexOp::Insert(Box::new(NewEntry { id: id(n), entry: entry(n), generation: 1, quota }))
 }
 
 fn item(n: u8) -> PurgeItem {
@@ -162,4 +163,43 @@ fn the_clock_stands_still_while_any_run_hides_a_message() {
     assert_eq!(index.entries[&id(1)].expires, Time(1_000));
     index.apply(&IndexOp::ClearFlags { run: run(2) }, Time(400));
     assert_eq!(index.entries[&id(1)].expires, Time(1_300));
+}
+
+/// Its audio has been removed by then: an entry would play nothing.
+#[test]
+fn an_attempt_that_found_no_room_is_refused_even_when_there_is_some() {
+    let (mut index, quota) = (open_index(), Some(Quota { messages: 1, seconds: None }));
+    let attempt = |n: u8| {
+        let new = NewEntry { id: id(n), entry: entry(n), generation: 1, quota };
+        IndexOp::Insert(Box::new(new))
+    };
+    assert_eq!(index.apply(&attempt(1), Time(0)).1, IndexOutcome::Done);
+    let IndexOp::Insert(mut second) = attempt(2) else { unreachable!() };
+    second.entry.audio = AudioKey::new(&"1001".parse().unwrap(), id(2), &caller(0), Time(5), "b");
+    let second = IndexOp::Insert(second);
+    assert_eq!(index.apply(&second, Time(0)), (true, IndexOutcome::NoRoom(Room::Full)));
+    let gone = IndexOp::FinishDelete { id: id(1), caller: caller(1), audio: audio(1) };
+    index.apply(&gone, Time(0));
+    assert_eq!(index.apply(&second, Time(0)), (false, IndexOutcome::NoRoom(Room::Full)));
+    assert_eq!(
+        index.apply(&attempt(2), Time(0)).1,
+        IndexOutcome::Done,
+        "another attempt has audio of its own"
+    );
+}
+
+#[test]
+fn a_generation_never_comes_back() {
+    let mut index = Index::default();
+    let (open, close) =
+        (|generation| IndexOp::Open { generation }, |generation| IndexOp::Close { generation });
+    assert_eq!(index.apply(&open(3), Time(0)).1, IndexOutcome::Done);
+    assert!(index.is_meant_by(None) && index.is_meant_by(Some(3)) && !index.is_meant_by(Some(2)));
+    assert!(!index.apply(&close(2), Time(0)).0 && !index.closed, "it is another one");
+    index.apply(&close(3), Time(0));
+    for former in 0..4 {
+        assert_eq!(index.apply(&open(former), Time(0)), (false, IndexOutcome::Changed));
+    }
+    assert_eq!(index.apply(&open(4), Time(0)).1, IndexOutcome::Done);
+    assert!(!index.is_meant_by(None) && !index.is_meant_by(Some(3)) && index.is_meant_by(Some(4)));
 }

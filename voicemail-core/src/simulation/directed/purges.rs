@@ -91,7 +91,7 @@ async fn insert_late(replica: Replica, id: MessageId, copy: BTreeMap<String, Byt
     let (_, envelope) = copy.iter().find(|(key, _)| key.starts_with("ca/")).unwrap();
     let envelope = decode_envelope(envelope).unwrap();
     let entry = envelope.entry(hash(A), BTreeMap::new(), Time(0));
-    let new = NewEntry { id, entry, generation: envelope.generation };
+    let new = NewEntry { id, entry, generation: envelope.generation, quota: None };
     replica.context.indexes().apply(&mailbox(BOX), IndexOp::Insert(Box::new(new))).await.unwrap();
 }
 
