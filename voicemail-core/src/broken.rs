@@ -49,6 +49,12 @@ pub(crate) enum Broken {
     HoldIgnored,
     /// A purge that is resumed believes its due item alone whom it is about.
     NarrowDueItem,
+    /// Whoever drops a mark doesn't look for runs that have lost theirs.
+    LostMarkForgotten,
+    /// D3 doesn't ask whether there is room.
+    NoQuotaAtInsertion,
+    /// D3 takes an attempt that found no room before, when there is some.
+    RefusedAttemptForgotten,
 }
 
 #[cfg(not(test))]

@@ -376,6 +376,12 @@ impl Context {
         retained.contains(&(mailbox.clone(), day))
     }
 
+    /// After a due item of the mailbox has been carried out.
+    pub(crate) fn forget_retained(&self, mailbox: &MailboxId) {
+        let mut retained = self.0.retained.lock().unwrap_or_else(PoisonError::into_inner);
+        retained.retain(|(known, _)| known != mailbox);
+    }
+
     pub(crate) fn note_retained(&self, mailbox: &MailboxId, day: Time) {
         let mut retained = self.0.retained.lock().unwrap_or_else(PoisonError::into_inner);
         if retained.len() >= MOST_RETAINED {

@@ -5,6 +5,7 @@
 //! of a purged one erased), and its mark is dropped when its time is over.
 
 use super::erase::{Scope, delete_manifests, erase, erase_rounds, prune};
+use super::facts::find_open;
 use super::narrow::narrow;
 use super::runs::{change, load_run, schedule};
 use super::target::Target;
@@ -12,9 +13,9 @@ use super::{Gdpr, GdprError, export, forget, ledger, promise, register, undo};
 use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
-use crate::model::{CUTOFF_MARGIN, Mark, Run, RunStage, Time};
+use crate::model::{CUTOFF_MARGIN, Mark, MarkState, Run, RunStage, Time};
 use crate::store::documents::Decision;
-use crate::store::{History, StoreError};
+use crate::store::{History, Key};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -154,7 +155,7 @@ async fn after_end(gdpr: &Gdpr, run: &Run, scope: Scope<'_>, pass: u32) -> Resul
         return Ok(());
     }
     if pass as usize > PASSES.len() {
-        return Ok(drop_marks(context, scope).await?);
+        return drop_marks(context, scope).await;
     }
     schedule_next(context, run, scope, pass).await
 }
@@ -170,7 +171,7 @@ async fn schedule_next(context: &Context, run: &Run, scope: Scope<'_>, pass: u32
 }
 
 /// Drops ledger entries whose time is over, and the mark when none is left.
-async fn drop_marks(context: &Context, scope: Scope<'_>) -> Result<(), StoreError> {
+async fn drop_marks(context: &Context, scope: Scope<'_>) -> Result<(), GdprError> {
     for (key, _) in scope.target.marks() {
         let expire = |mark: Option<Mark>, now| match mark {
             Some(mut mark) => {
@@ -178,11 +179,33 @@ async fn drop_marks(context: &Context, scope: Scope<'_>) -> Result<(), StoreErro
                 let empty = mark.runs.is_empty();
                 if changed { Decision::Write(mark, empty) } else { Decision::Keep(empty) }
             }
-            None => Decision::Keep(false),
+            // Whoever removed it may have died before they looked for whom it is missing.
+            None => Decision::Keep(true),
         };
-        // A forget that starts this instant writes its mark once more a minute later.
         if context.documents().update(&key, expire).await? {
             crate::store::patience::delete(context.store(), context.world(), &key).await?;
+            if !broken::is(Broken::LostMarkForgotten) {
+                mark_again(context, &key).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// No store removes a document only if it is unchanged: a forget that wrote its mark just before has lost it. What came
+/// in meanwhile is hidden too.
+async fn mark_again(context: &Context, key: &Key) -> Result<(), GdprError> {
+    for run in find_open(context).await? {
+        let target = Target::of(&run).with(&ledger::read_target(context, &run).await?);
+        let Some((_, only)) = target.marks().find(|(theirs, _)| theirs == key) else { continue };
+        let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { continue };
+        match run.state {
+            RunState::Marking | RunState::Marked => drop(forget::mark(context, &run).await?),
+            RunState::Purging => {
+                forget::add_mark(context, key, &run.id, (cutoff, purge_at), only.as_ref()).await?;
+                undo::set_mark(context, key, &run.id, MarkState::Purging, None).await?;
+            }
+            _ => {}
         }
     }
     Ok(())

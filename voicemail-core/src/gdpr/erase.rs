@@ -7,7 +7,7 @@
 
 use super::round::erase_round;
 use super::runs::{change, list_runs, load_run, schedule};
-use super::search::{Found, Indexes, exclude_copies, search, whole};
+use super::search::{Boxes, Found, Indexes, exclude_copies, search, whole};
 use super::target::Target;
 use super::undo::{FIRST_PASS, keep_mark_until, set_mark};
 use super::{Gdpr, GdprError, copies, ledger, receipt, register};
@@ -15,7 +15,9 @@ use crate::broken::{self, Broken};
 use crate::context::Context;
 use crate::gdpr_api::{Operation, RunState};
 use crate::mailbox::encode;
-use crate::model::{CUTOFF_MARGIN, IndexOp, MailboxId, Manifest, MarkState, Run, RunId, RunStage, Time};
+use crate::model::{
+    CUTOFF_MARGIN, IndexOp, MailboxId, Manifest, MarkState, MessageName, Run, RunId, RunStage, Time,
+};
 use crate::store::patience::{delete, ensure};
 use crate::store::{History, Key, StoreError};
 use futures::TryStreamExt;
@@ -75,8 +77,9 @@ pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>) -> Result<
         }
         let search = search(context, scope.target, scope.cutoff).await?;
         let unreadable = search.unreadable.len();
-        let (going, kept) = split_held(context, search.found).await?;
+        let Split { going, kept, shown } = split_held(context, &run, search.found).await?;
         note_kept(context, &run, kept).await?;
+        hide(context, &run, shown).await?;
         if going.is_empty() {
             // All that can be erased has been; a run that leaves something unread must not end.
             return whole(unreadable).map(|()| erased);
@@ -85,28 +88,49 @@ pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>) -> Result<
     }
 }
 
-/// Messages that can go, and how many each legal hold keeps, by reason.
-async fn split_held(
-    context: &Context,
-    found: Vec<Found>,
-) -> Result<(Vec<Found>, BTreeMap<String, u64>), StoreError> {
-    let (mut indexes, mut going, mut kept) = (Indexes::default(), Vec::new(), BTreeMap::new());
+/// What a legal hold makes of the messages found.
+#[derive(Default)]
+struct Split {
+    /// Messages that can go.
+    going: Vec<Found>,
+    /// How many each hold keeps, by reason.
+    kept: BTreeMap<String, u64>,
+    /// Those of them that the mark didn't hide: their mailbox couldn't be read then.
+    shown: Boxes,
+}
+
+async fn split_held(context: &Context, run: &Run, found: Vec<Found>) -> Result<Split, StoreError> {
+    let (mut indexes, mut split) = (Indexes::default(), Split::default());
     for message in found {
         let index = match indexes.load(context, &message.mailbox).await {
             // Its round says that it can't be read.
             Err(error) if error.is_about_one() => {
-                going.push(message);
+                split.going.push(message);
                 continue;
             }
             other => other?,
         };
         let entry = index.entries.get(&message.id).filter(|entry| entry.caller_hash == message.caller);
-        match entry.and_then(|entry| entry.legal_hold.as_ref()) {
-            Some(hold) => *kept.entry(hold.reason.clone()).or_default() += 1,
-            None => going.push(message),
+        let Some((entry, hold)) = entry.and_then(|entry| Some((entry, entry.legal_hold.as_ref()?))) else {
+            split.going.push(message);
+            continue;
+        };
+        *split.kept.entry(hold.reason.clone()).or_default() += 1;
+        if !entry.forget.contains_key(&run.id) {
+            split.shown.entry(message.mailbox).or_default().insert(message.id, message.caller);
         }
     }
-    Ok((going, kept))
+    Ok(split)
+}
+
+/// What a hold keeps from an erasure is hidden nevertheless.
+async fn hide(context: &Context, run: &Run, shown: Boxes) -> Result<(), StoreError> {
+    let purge_at = run.purge_at.unwrap_or(context.world().now());
+    for (mailbox, messages) in shown {
+        let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages };
+        context.indexes().try_apply(&mailbox, op).await?;
+    }
+    Ok(())
 }
 
 async fn note_kept(context: &Context, run: &Run, kept: BTreeMap<String, u64>) -> Result<(), StoreError> {
@@ -155,12 +179,19 @@ async fn erase_quarantined(context: &Context, target: &Target) -> Result<(), Sto
         let parts = key.split(['/', '.']).collect::<Vec<_>>();
         let by_caller =
             target.callers.iter().any(|caller| !caller.is_withheld() && parts.contains(&caller.as_str()));
-        by_caller || target.messages.iter().any(|name| parts.contains(&name.id.to_string().as_str()))
+        by_caller || target.messages.iter().any(|name| names(key, name))
     };
     for key in keys.iter().filter(is_theirs).filter_map(|key| Key::listed(key)) {
         delete(context.store(), context.world(), &key).await?;
     }
     Ok(())
+}
+
+/// Keys name a message by its mailbox and its id, side by side; another mailbox may hold the same id.
+fn names(key: &str, message: &MessageName) -> bool {
+    let (mailbox, id) = (message.mailbox.key(), message.id);
+    let ways = [("/", "/"), ("/", "."), (".", "/"), (".", ".")];
+    ways.iter().any(|(before, between)| key.contains(&format!("{before}{mailbox}{between}{id}")))
 }
 
 /// Manifests name messages and callers: those of rounds that are done go with the end. A frozen worker

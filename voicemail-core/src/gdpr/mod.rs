@@ -41,6 +41,7 @@ pub use error::GdprError;
 pub use facts::Measured;
 pub(crate) use facts::{Writes, find_open};
 pub use receipt::ReceiptKey;
+pub use register::RegisterPart;
 pub use replay::Replayed;
 pub use subject::SoughtCaller;
 pub(crate) use subject::find_caller;
@@ -58,7 +59,7 @@ use crate::gdpr_api::{
     ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, GdprAnswer, GdprBody, LedgerView,
     Operation, PublicKey, RunView,
 };
-use crate::model::{CaseId, RegisterEntry, RunId, SignedReceipt, Time};
+use crate::model::{CaseId, RunId, SignedReceipt, Time};
 use crate::store::{Key, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -208,7 +209,7 @@ impl Gdpr {
     ///
     /// # Errors
     /// `InvalidField`, or the store's.
-    pub async fn register(&self, from: Time, to: Time) -> Result<Vec<RegisterEntry>, GdprError> {
+    pub async fn register(&self, from: Time, to: Time) -> Result<RegisterPart, GdprError> {
         register::read(&self.context, from, to).await
     }
 

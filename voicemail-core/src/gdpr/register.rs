@@ -23,15 +23,24 @@ pub(super) async fn note(context: &Context, run: &Run) -> Result<(), StoreError>
     Ok(())
 }
 
+/// A part of the register.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegisterPart {
+    /// Oldest first.
+    pub entries: Vec<RegisterEntry>,
+    /// Entries that can't be read, of these months: they are left out.
+    pub unreadable: u64,
+}
+
 /// Longest stretch that one call reads, in months.
 const MOST_MONTHS: u32 = 120;
 
 /// Entries of requests received from `from` up to and without `to`, oldest first.
-pub(super) async fn read(context: &Context, from: Time, to: Time) -> Result<Vec<RegisterEntry>, GdprError> {
+pub(super) async fn read(context: &Context, from: Time, to: Time) -> Result<RegisterPart, GdprError> {
     if from >= to || from.plus_months(MOST_MONTHS) < to {
         return Err(GdprError::InvalidField("to", "write a time after from, at most ten years later".into()));
     }
-    let mut entries: Vec<RegisterEntry> = Vec::new();
+    let RegisterPart { mut entries, mut unreadable } = RegisterPart::default();
     for step in 0..=MOST_MONTHS {
         let month = from.first_of_month().plus_months(step);
         if month >= to {
@@ -40,11 +49,16 @@ pub(super) async fn read(context: &Context, from: Time, to: Time) -> Result<Vec<
         let keys: Vec<String> =
             context.store().list(&format!("register/{}/", month.month())).try_collect().await?;
         for key in keys.iter().filter_map(|key| Key::listed(key)) {
-            entries.extend(context.documents().load::<RegisterEntry>(&key).await?);
+            match context.documents().load::<RegisterEntry>(&key).await {
+                Ok(found) => entries.extend(found),
+                // One bad entry must not take all others from those who have to account for them.
+                Err(error) if error.is_about_one() => unreadable += 1,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     let received = |entry: &RegisterEntry| Time::from_rfc3339(&entry.received_at).unwrap_or_default();
     entries.retain(|entry| received(entry) >= from && received(entry) < to);
     entries.sort_by_key(|entry| (received(entry), entry.run.clone()));
-    Ok(entries)
+    Ok(RegisterPart { entries, unreadable })
 }

@@ -5,7 +5,7 @@ use super::extract::{Caller, JsonBody, Name, Names, Parameters, Privacy};
 use super::privacy::link_receipt;
 use super::{ApiError, App, ProblemKind};
 use crate::auth::Identity;
-use crate::gdpr::{CaseFilter, GdprError};
+use crate::gdpr::{CaseFilter, GdprError, RegisterPart};
 use crate::gdpr_api::{
     ApproveBody, CancelBody, CasePage, DenyBody, ExtendBody, HoldBody, HoldView, LedgerView, PublicKey,
     RunState, RunView,
@@ -262,6 +262,14 @@ struct RegisterQuery {
 struct RegisterPage {
     /// Oldest first.
     entries: Vec<RegisterEntry>,
+    /// Entries of these months that can't be read and are left out: `voicemail admin fsck` names them.
+    #[serde(skip_serializing_if = "is_none_left_out")]
+    unreadable: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none_left_out(unreadable: &u64) -> bool {
+    *unreadable == 0
 }
 
 /// Get the register of requests
@@ -280,7 +288,8 @@ async fn register(
     let from = read_time(Some(query.from), "from")?.unwrap_or_default();
     let soon = core.context.world().now().plus(std::time::Duration::from_secs(600));
     let to = read_time(query.to, "to")?.unwrap_or(soon);
-    Ok(Json(RegisterPage { entries: core.gdpr.register(from, to).await? }))
+    let RegisterPart { entries, unreadable } = core.gdpr.register(from, to).await?;
+    Ok(Json(RegisterPage { entries, unreadable }))
 }
 
 /// From where to read the ledger.

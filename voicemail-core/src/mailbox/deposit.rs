@@ -220,7 +220,9 @@ impl Mailboxes {
             generation: admitted.generation,
         };
         let envelope = settle_envelope(context, Key::envelope(&caller, &mailbox, id), envelope, &tag).await?;
-        ensure_retention(context, &mailbox, envelope.expires).await?;
+        // The item of a day that ends while we are at it may be gone before the message is there.
+        let day = envelope.expires.max(context.world().now().plus(ATTEMPT_LIFE));
+        ensure_retention(context, &mailbox, day).await?;
         let insertion = Insertion { mailbox, id, caller, envelope };
         Finisher::new(context).finish_within(insertion, Some(admitted.quota)).await
     }

@@ -84,3 +84,49 @@ async fn a_message_that_retention_would_have_deleted_already_is_refused() {
     let kept = deposit(&site, "1001", Some(left)).await.unwrap();
     assert_eq!(site.entry("1001", kept).await.expires, left.plus(DAY * 2));
 }
+
+/// A sweep by a clock that was ahead carried out the due item of a day that comes again.
+#[tokio::test]
+async fn a_message_expires_though_a_clock_was_ahead_meanwhile() {
+    let site = Site::in_memory().await;
+    let begun = site.now();
+    let first = site.deposit("1001", CALLER).await;
+    site.clock_to(site.entry("1001", first).await.expires.plus(DAY * 2));
+    site.sweep().await;
+    assert!(site.index("1001").await.entries.is_empty());
+    site.clock_to(begun);
+    let second = site.deposit("1001", CALLER).await;
+    site.clock_to(site.entry("1001", second).await.expires.plus(DAY * 2));
+    site.sweep().await;
+    assert!(site.index("1001").await.entries.is_empty(), "nothing looks for it any more");
+}
+
+/// Admitted before the end of the day on which it expires, and stored after it.
+#[tokio::test]
+async fn a_message_that_expires_while_it_is_left_is_looked_for() {
+    let site = Site::in_memory().await;
+    let mut config = site.core.context.config().as_ref().clone();
+    config.classes_of_service[0].retention_days = 2;
+    site.core.context.reload(config);
+    let end = site.now().end_of_day();
+    site.clock_to(end.minus(Duration::from_secs(60)));
+    let left = site.now().plus(Duration::from_secs(30)).minus(DAY * 2);
+    let request = |id| DepositRequest {
+        mailbox: mailbox("1001"),
+        id,
+        caller: CallerId::new(CALLER),
+        caller_name: None,
+        urgent: false,
+        left: Some(left),
+    };
+    let mailboxes = &site.core.mailboxes;
+    let early = mailboxes.admit(request(mailboxes.new_id())).await.unwrap_or_else(|e| panic!("{e}"));
+    let late = mailboxes.admit(request(mailboxes.new_id())).await.unwrap_or_else(|e| panic!("{e}"));
+    let gone = mailboxes.deposit(early, recording(1)).await.unwrap();
+    mailboxes.trash(&mailbox("1001"), gone.id).await.unwrap();
+    site.clock_to(end.plus(Duration::from_secs(120)));
+    site.sweep().await;
+    mailboxes.deposit(late, recording(1)).await.unwrap();
+    site.sweep_after(3 * 86_400).await;
+    assert!(site.index("1001").await.entries.is_empty(), "nothing looks for it any more");
+}

@@ -135,3 +135,23 @@ async fn another_replica_lets_nobody_of_before_in() {
     make(&site).await;
     assert_eq!(other.directory.rights(&ann, &mailbox(BOX)).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_leaves_the_rest_of_a_list() {
+    let site = Site::in_memory().await;
+    let directory = &site.core.directory;
+    for name in ["ann", "ben"] {
+        directory.put_user(&name.parse().unwrap(), User::default()).await.unwrap();
+        directory.put_group(&name.parse().unwrap(), Group::sharing(mailbox("1002"))).await.unwrap();
+    }
+    let ann: UserId = "ann".parse().unwrap();
+    site.write_document(&Key::user(&ann), "not JSON").await;
+    site.write_document(&Key::group(&"ann".parse().unwrap()), "not JSON").await;
+    site.write_document(&Key::index(&mailbox(BOX)), "not JSON").await;
+    let users = directory.list_users(None, 10).await.unwrap().items;
+    let groups = directory.list_groups(None, 10).await.unwrap().items;
+    let boxes = directory.list_mailboxes(None, 10).await.unwrap().items;
+    assert_eq!((users[0].0.as_str(), users.len()), ("ben", 1));
+    assert_eq!((groups[0].0.as_str(), groups.len()), ("ben", 1));
+    assert_eq!((boxes[0].mailbox.as_str(), boxes.len()), ("1002", 1));
+}

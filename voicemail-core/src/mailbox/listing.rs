@@ -36,6 +36,10 @@ impl Directory {
             let view = match self.get_mailbox(&mailbox).await {
                 Ok(view) => view,
                 Err(MailboxError::UnknownMailbox) => continue,
+                Err(MailboxError::Store(error)) if error.is_about_one() => {
+                    leave_out(&error);
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             if listed.items.len() == limit {
@@ -59,7 +63,7 @@ impl Directory {
         let (names, next) = self.names::<UserId>("user/", after.map(UserId::as_str), limit).await?;
         let mut items = Vec::new();
         for name in names {
-            if let Some(user) = self.context().documents().load(&Key::user(&name)).await? {
+            if let Some(user) = legible(self.context().documents().load(&Key::user(&name)).await)? {
                 items.push((name, self.leave_out_former(user).await?));
             }
         }
@@ -78,7 +82,7 @@ impl Directory {
         let (names, next) = self.names::<GroupId>("group/", after.map(GroupId::as_str), limit).await?;
         let mut items = Vec::new();
         for name in names {
-            if let Some(group) = self.context().documents().load(&Key::group(&name)).await? {
+            if let Some(group) = legible(self.context().documents().load(&Key::group(&name)).await)? {
                 items.push((name, group));
             }
         }
@@ -106,4 +110,19 @@ impl Directory {
         }
         Ok((names.iter().filter_map(|name| name.parse().ok()).collect(), None))
     }
+}
+
+/// One that can't be read doesn't take the others from a list; whoever asks for it is told.
+fn legible<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match found {
+        Err(error) if error.is_about_one() => {
+            leave_out(&error);
+            Ok(None)
+        }
+        other => other,
+    }
+}
+
+fn leave_out(error: &StoreError) {
+    tracing::error!(reason = error.reason(), %error, "something is left out of a list");
 }

@@ -208,7 +208,7 @@ async fn the_register_keeps_what_was_received_due_decided_and_done() {
     site.core.gdpr.forget(asked("c")).await.unwrap();
     site.core.gdpr.approve(&case("c"), &ApproveBody::default(), "ben").await.unwrap();
     site.sweep_after(1).await;
-    let entries = site.core.gdpr.register(START, Time(START.0 + 1_000)).await.unwrap();
+    let entries = site.core.gdpr.register(START, Time(START.0 + 1_000)).await.unwrap().entries;
     let entry = &entries[0];
     assert_eq!((entry.outcome, entry.erased, entry.approver.as_deref()), (RunState::Purged, 2, Some("ben")));
     assert_eq!(entry.receipt_number, run(&site, "c").await.receipt_number);
@@ -219,7 +219,8 @@ async fn the_register_keeps_what_was_received_due_decided_and_done() {
             .gdpr
             .register(Time(START.0 + 1_000), site.now().plus(std::time::Duration::from_secs(1)))
             .await
-            .unwrap(),
+            .unwrap()
+            .entries,
         []
     );
 }
@@ -339,4 +340,17 @@ async fn whoever_asked_for_what_nobody_is_known_to_have_asked_for_is_told_what_t
     assert_eq!(refused, GdprError::Decision(DecisionError::RequesterUnknown));
     let words = refused.to_string();
     assert!(words.contains("cancel") && words.contains("requestedBy"), "{words}");
+}
+
+#[tokio::test]
+async fn one_bad_entry_leaves_the_rest_of_the_register() {
+    let site = Site::in_memory().await;
+    for name in ["a", "b", "c"] {
+        site.core.gdpr.export(body(name, Some(CALLER), 0)).await.unwrap();
+    }
+    let id = crate::model::RunId::new(&case("b"), crate::gdpr_api::Operation::ExportMe, 1);
+    site.write_document(&crate::store::Key::register(START, &id), "not JSON").await;
+    let part = site.core.gdpr.register(START, Time(START.0 + 1_000)).await.unwrap();
+    let cases: Vec<&str> = part.entries.iter().map(|entry| entry.case.as_str()).collect();
+    assert_eq!((cases, part.unreadable), (vec!["a", "c"], 1));
 }

@@ -99,3 +99,24 @@ async fn reasons_that_hold_numbers_and_messages_that_are_none_are_refused() {
     assert!(site.core.gdpr.hold(&mailbox("1001"), unknown, &reason(), "x").await.is_err());
     assert!(site.core.gdpr.legal_hold(&mailbox("1001"), id).await.is_err());
 }
+
+/// The mark couldn't reach it: its mailbox was unreadable from then until the erasure had begun.
+#[tokio::test]
+async fn a_held_message_in_a_mailbox_that_was_unreadable_is_hidden_by_the_erasure() {
+    let site = Site::in_memory().await;
+    let (id, other) = (site.deposit("1001", CALLER).await, site.deposit("1002", CALLER).await);
+    hold(&site, id).await;
+    let key = crate::store::Key::index(&mailbox("1001"));
+    let good = site.store.load(&key).await.unwrap().unwrap().bytes;
+    site.write_document(&key, "not JSON").await;
+    assert!(site.core.gdpr.forget(body("c", Some(CALLER), 0)).await.is_err());
+    site.try_sweep_after(1).await;
+    assert_eq!(state(&site, "c").await, RunState::Purging);
+    assert!(!site.index("1002").await.entries.contains_key(&other));
+    site.write_document(&key, good).await;
+    for _ in 0..3 {
+        site.try_sweep_after(120).await;
+    }
+    assert_eq!((state(&site, "c").await, run(&site, "c").await.held), (RunState::Purged, 1));
+    assert!(site.index("1001").await.visible(id).is_none(), "kept, and hidden");
+}

@@ -179,3 +179,24 @@ async fn copies_of_the_release_before_are_told_by_their_recording_or_keep_the_ru
         assert!(!is_there(&site, "1004", ids[3]).await);
     }
 }
+
+/// Two mailboxes may hold one id: what was moved away of the other one isn't the subject's.
+#[tokio::test]
+async fn what_was_quarantined_of_another_mailbox_with_the_same_id_stays() {
+    let site = Site::in_memory().await;
+    let id = site.deposit("1001", WITHHELD).await;
+    let quarantined = |name: &str| {
+        let withheld = crate::model::CallerHash::withheld();
+        let key = crate::store::Key::envelope(&withheld, &mailbox(name), id);
+        crate::store::Key::quarantine(site.now(), &key)
+    };
+    for name in ["1001", "1002", "x.1001"] {
+        site.store.create(&quarantined(name), "damaged".into()).await.unwrap();
+    }
+    site.core.gdpr.forget(naming("c", &[("1001", id)], "0s")).await.unwrap();
+    site.sweep_after(1).await;
+    assert!(site.store.get(&quarantined("1001")).await.unwrap().is_none());
+    for name in ["1002", "x.1001"] {
+        assert!(site.store.get(&quarantined(name)).await.unwrap().is_some(), "{name}");
+    }
+}

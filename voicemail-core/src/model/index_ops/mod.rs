@@ -69,10 +69,11 @@ impl Index {
             return (false, IndexOutcome::Refused);
         }
         let attempt = new.entry.audio.attempt();
-        if self.refused.contains_key(attempt) {
+        if self.refused.contains_key(attempt) && !broken::is(Broken::RefusedAttemptForgotten) {
             return (false, IndexOutcome::NoRoom(Room::Full));
         }
-        match new.quota.map_or(Room::Free, |quota| self.room(&quota)) {
+        let asked = new.quota.filter(|_| !broken::is(Broken::NoQuotaAtInsertion));
+        match asked.map_or(Room::Free, |quota| self.room(&quota)) {
             Room::Free => {
                 self.entries.insert(new.id, new.entry.clone());
                 (true, IndexOutcome::Done)

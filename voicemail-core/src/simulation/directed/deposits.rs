@@ -1,6 +1,6 @@
 //! Deposits that die or freeze, ids that are used twice, mailboxes that close meanwhile.
 
-use super::{A, B, BOX, Case, DAY, HOUR, Outcome, at_every_step, catches, expect};
+use super::{A, B, BOX, Case, DAY, Depositing, HOUR, Outcome, at_every_step, catches, expect};
 use crate::broken::Broken;
 use crate::mailbox::MailboxError;
 use crate::model::MessageId;
@@ -264,4 +264,77 @@ fn deposited_late(purged: bool) -> Outcome {
 fn a_message_that_is_deposited_late_is_covered_on_arrival() {
     assert_eq!(deposited_late(false), Ok(()));
     assert_eq!(deposited_late(true), Ok(()));
+}
+
+/// A deposit by a replica whose class has room for one message.
+fn depositing_one(case: &Case, id: MessageId, caller: &'static str) -> Depositing {
+    let replica = case.depositor();
+    let mut config = replica.context.config().as_ref().clone();
+    config.classes_of_service[0].max_messages = 1;
+    replica.context.reload(config);
+    async move { replica.deposit(BOX, caller, id, 1).await }.boxed_local()
+}
+
+/// A deposit is frozen after every possible call while another one fills the mailbox.
+fn deposit_frozen_while_the_mailbox_fills() -> Outcome {
+    at_every_step(|case, calls| {
+        let (id, other) = (case.id(), case.id());
+        let mut depositing = depositing_one(case, id, A);
+        let early = case.advance(&mut depositing, calls);
+        let ended = early.is_some();
+        let second = case.run(depositing_one(case, other, B));
+        let first = case.finish(early, &mut depositing);
+        for (id, caller, answer) in [(id, A, &first), (other, B, &second)] {
+            match answer {
+                Ok(()) => case.promise(id, BOX, caller),
+                Err(error) => {
+                    expect(*error == MailboxError::Full { limit: 1 }, &format!("refused: {error}"))?
+                }
+            }
+        }
+        expect(first.is_ok() != second.is_ok(), "not one of the two was taken")?;
+        expect(case.listed() == 1, "the mailbox holds more than it may")?;
+        case.rest()?;
+        expect(case.listed() == 1, "what was refused came back")?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn a_quota_that_is_asked_at_admission_alone_is_caught() {
+    catches(Broken::NoQuotaAtInsertion, deposit_frozen_while_the_mailbox_fills);
+}
+
+/// Two attempts of one deposit: the first finds no room and cleans up, the second goes on when there is some.
+fn attempts_of_which_one_found_no_room() -> Outcome {
+    for calls_of_second in [4, 8, 12, 16, 20] {
+        at_every_step(|case, calls| {
+            let (id, other) = (case.id(), case.id());
+            let (mut first, mut second) = (depositing_one(case, id, A), depositing_one(case, id, A));
+            let mut of_first = case.advance(&mut first, calls);
+            let ended = of_first.is_some();
+            let of_second = case.advance(&mut second, calls_of_second);
+            if of_first.is_some() || of_second.is_some() {
+                return Ok(ended);
+            }
+            let filled = case.run(depositing_one(case, other, B)).is_ok();
+            of_first = Some(case.finish(of_first, &mut first));
+            if filled {
+                let mut deleting = case.deleting(other);
+                case.finish(None, &mut deleting);
+            }
+            let of_second = case.finish(of_second, &mut second);
+            if of_first.is_some_and(|answer| answer.is_ok()) || of_second.is_ok() {
+                case.promise(id, BOX, A);
+            }
+            case.rest()?;
+            Ok(ended)
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_attempt_that_found_no_room_and_is_taken_later_is_caught() {
+    catches(Broken::RefusedAttemptForgotten, attempts_of_which_one_found_no_room);
 }

@@ -256,3 +256,33 @@ fn an_undo_of_a_request_whose_maker_died_may_die_anywhere_too() {
     });
     assert_eq!(played, Ok(()));
 }
+
+/// A sweeper that drops the mark of a run that is over sleeps anywhere, while the caller is forgotten again. What was left
+/// before that and comes in later must find the new mark.
+fn mark_dropped_across_a_newer_forget() -> Outcome {
+    at_every_step(|case, calls| {
+        case.deposit(A);
+        case.forget("c1", A, HOUR);
+        case.expect_undo("c1")?;
+        for hours in [2, 24, 8 * 24] {
+            case.sweep_after(hours * HOUR);
+        }
+        case.pass_time(60 * 24 * HOUR);
+        let mut dropping = case.sweeping();
+        let early = case.advance(&mut dropping, calls);
+        let ended = early.is_some();
+        let (late, left) = (case.id(), case.now());
+        case.pass_time(5);
+        case.forget("c2", A, 20 * 24 * HOUR);
+        case.finish(early, &mut dropping);
+        let replica = case.depositor();
+        case.run(async move { replica.deposit_late(BOX, A, late, 1, Some(left)).await }).expect("deposited");
+        expect(case.listed() == 0, "a message that the request covers is shown")?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn a_mark_that_is_dropped_takes_no_newer_one_with_it() {
+    catches(Broken::LostMarkForgotten, mark_dropped_across_a_newer_forget);
+}

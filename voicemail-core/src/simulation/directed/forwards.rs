@@ -1,6 +1,6 @@
 //! Forwards that die anywhere, or sleep while the caller's messages are forgotten.
 
-use super::{A, BOX, Case, HOUR, OTHER_BOX, Outcome, at_every_step, catches, expect};
+use super::{A, BOX, Case, EVERY_STEP, HOUR, OTHER_BOX, Outcome, at_every_step, catches, expect};
 use crate::broken::Broken;
 use crate::mailbox::MailboxError;
 use crate::model::MessageId;
@@ -94,4 +94,42 @@ fn forward_frozen_before_a_mark() -> Outcome {
         case.rest()?;
         Ok(ended)
     })
+}
+
+/// A copy that was inserted hidden, by a forward that died before its second look, after its run was undone.
+#[test]
+fn a_copy_that_was_hidden_for_an_undone_run_is_shown_again() {
+    let mut hidden = 0;
+    for before in 0..EVERY_STEP {
+        let mut ended = false;
+        for (meanwhile, after) in (0..6).flat_map(|meanwhile| (0..4).map(move |after| (meanwhile, after))) {
+            let mut case = Case::new();
+            let id = case.deposit(A);
+            let mut forward = forwarding(&case, id);
+            ended |= case.advance(&mut forward, before).is_some();
+            if ended {
+                break;
+            }
+            case.forget("c1", A, HOUR);
+            let done = case.advance(&mut forward, meanwhile).is_some();
+            assert_eq!(case.expect_undo("c1"), Ok(()));
+            if !done {
+                case.advance(&mut forward, after);
+            }
+            drop(forward);
+            let copy = case.tenant.index(OTHER_BOX);
+            if copy.entries.values().all(|entry| entry.forget.is_empty()) {
+                continue;
+            }
+            hidden += 1;
+            assert_eq!(case.rest(), Ok(()));
+            let copy = case.tenant.index(OTHER_BOX);
+            let flagged = copy.entries.values().filter(|entry| !entry.forget.is_empty()).count();
+            assert_eq!(flagged, 0, "flagged for ever after {before}, {meanwhile} and {after} calls");
+        }
+        if ended {
+            break;
+        }
+    }
+    assert!(hidden > 0, "the schedule that this is about was played");
 }
