@@ -201,7 +201,7 @@ async fn show_cases(
     for _ in 0..PAGES {
         let page =
             core.list_cases(&from, cursor.as_deref()).await.inspect_err(|_| context.cores.forget(tenant))?;
-        for (mirror, run) in page.cases.iter().flat_map(|case| mirrors(tenant, case, now)) {
+        for (mirror, run) in page.cases.iter().flat_map(|case| mirrors(tenant, case, &context.cluster, now)) {
             if known.contains(&run.id) || stays_deleted(run, gone) {
                 continue;
             }
@@ -256,11 +256,16 @@ async fn create(context: &Context, mirror: &GdprRequest) -> Result<(), CoreError
 fn mirrors<'a>(
     tenant: &VoicemailTenant,
     case: &'a CaseView,
+    cluster: &str,
     now: Timestamp,
 ) -> Vec<(GdprRequest, &'a RunView)> {
     let namespace = tenant.namespace().unwrap_or_default();
     let own = format!("{namespace}/");
-    let foreign = |run: &&RunView| !run.request_key.as_ref().is_some_and(|key| key.starts_with(&own));
+    // Another cluster on the same store has namespaces and requests of the same names.
+    let foreign = |run: &&RunView| {
+        let ours = run.recorded_by.as_ref().is_none_or(|recorded| recorded == cluster);
+        !(ours && run.request_key.as_ref().is_some_and(|key| key.starts_with(&own)))
+    };
     let recent = |run: &&RunView| {
         let ended = run.ended_at.as_ref().and_then(|ended| ended.parse::<Timestamp>().ok());
         ended.is_none_or(|ended| now.duration_since(ended).as_hours() < HOURS_AFTER_END)
@@ -311,7 +316,7 @@ mod tests {
         let run = RunView { id: format!("{caseid}/forgetme.1"), ..run };
         let now = "2026-02-01T10:00:00Z".parse().unwrap();
         let case = CaseView { caseid: caseid.into(), runs: vec![run] };
-        mirrors(&tenant, &case, now).into_iter().map(|(mirror, _)| mirror).collect()
+        mirrors(&tenant, &case, "here", now).into_iter().map(|(mirror, _)| mirror).collect()
     }
 
     #[test]
@@ -383,8 +388,15 @@ mod tests {
 
     #[test]
     fn runs_of_resources_ended_ones_and_strange_case_ids_get_none() {
-        let keyed = RunView { request_key: Some("voice/case-1".into()), ..RunView::default() };
-        assert_eq!(shown("7", keyed), []);
+        let keyed = || RunView { request_key: Some("voice/case-1".into()), ..RunView::default() };
+        assert_eq!(shown("7", keyed()), []);
+        let recorded = |cluster: &str| RunView { recorded_by: Some(cluster.into()), ..keyed() };
+        assert_eq!(shown("7", recorded("here")), []);
+        assert_eq!(
+            shown("7", recorded("there")).len(),
+            1,
+            "a request of that name in another cluster opened it"
+        );
         let ended = RunView { ended_at: Some("2026-01-30T10:00:00Z".into()), ..RunView::default() };
         assert_eq!(shown("7", ended), []);
         assert_eq!(shown("case 7", RunView::default()), []);
