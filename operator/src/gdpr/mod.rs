@@ -23,6 +23,8 @@ pub mod plan;
 #[cfg(test)]
 mod recreation_tests;
 pub mod status;
+#[cfg(test)]
+mod unreadable_tests;
 
 use crate::api::{GdprRequest, VoicemailTenant};
 use crate::calls::{CallError, Class, Classified, within_deadline};
