@@ -3,6 +3,7 @@
 //! Children lead back to their tenant by label, so that one rule covers owned and unowned ones. A tenant's
 //! change wakes its requests; an undo wakes the other requests of its case.
 
+use crate::api::conditions::{READY, VALIDATED};
 use crate::api::{GdprOperation, GdprRequest, MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant};
 use crate::calls::CallError;
 use crate::runtime::queue::Queue;
@@ -39,6 +40,7 @@ impl Reconciler for Tenants {
     type Error = tenant::TenantError;
     const NAME: &'static str = "voicemailtenant";
     const PATIENCE: Option<Duration> = None;
+    const UNREADABLE: &'static str = READY;
 
     fn group(tenant: &VoicemailTenant) -> String {
         format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any())
@@ -64,6 +66,7 @@ impl Reconciler for Requests {
     type Error = gdpr::GdprError;
     const NAME: &'static str = "gdprrequest";
     const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
+    const UNREADABLE: &'static str = VALIDATED;
 
     /// A tenant whose core is slow holds up its own requests.
     fn group(request: &GdprRequest) -> String {
@@ -89,12 +92,10 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         let (waker, woken) = futures::channel::mpsc::unbounded();
         let tenant_run =
             tenants.clone().run(controller.reconcile_on(woken), stop.clone(), settings.tenant_concurrency);
-        let request_run = requests.clone().run(
-            request_controller(&context, &requests.queue, namespace),
-            stop.clone(),
-            settings.gdpr_concurrency,
-        );
-        let mirrors = gdpr::mirrors::keep_up(context.clone(), known, waker, stop.clone());
+        let of_requests = request_controller(&context, &requests.queue, namespace);
+        let shown = of_requests.store();
+        let request_run = requests.clone().run(of_requests, stop.clone(), settings.gdpr_concurrency);
+        let mirrors = gdpr::mirrors::keep_up(context.clone(), known, shown, waker, stop.clone());
         let deletions =
             gdpr::deletions::announce(context.clone(), namespace.map(str::to_owned), stop.clone());
         async { tokio::join!(tenant_run, request_run, deletions, mirrors) }
@@ -121,9 +122,10 @@ fn tenant_controller(
     let counted = store.clone();
     metrics.add_census(move |population, _| {
         let all = counted.state();
-        all.iter()
-            .filter_map(|tenant| tenant.0.as_ref().ok())
-            .for_each(|tenant| population.add_tenant(tenant));
+        all.iter().for_each(|tenant| match &tenant.0 {
+            Ok(tenant) => population.add_tenant(tenant),
+            Err(_) => population.add_unreadable("VoicemailTenant"),
+        });
     });
     let noting = queue.clone();
     let tenants = tenants.inspect_ok(move |tenant| noted(&noting, &[ObjectRef::from_obj(tenant)]));
@@ -264,8 +266,10 @@ fn request_controller(
     let (of_tenant, of_case, counted) = (store.clone(), store.clone(), store.clone());
     metrics.add_census(move |population, now| {
         let all = counted.state();
-        let readable = all.iter().filter_map(|request| request.0.as_ref().ok());
-        readable.for_each(|request| population.add_request(request, now));
+        all.iter().for_each(|request| match &request.0 {
+            Ok(request) => population.add_request(request, now),
+            Err(_) => population.add_unreadable("GdprRequest"),
+        });
     });
     let [noting, by_tenant, by_case] = std::array::from_fn(|_| queue.clone());
     let requests = requests.inspect_ok(move |request| noted(&noting, &[ObjectRef::from_obj(request)]));

@@ -10,7 +10,8 @@ use std::fmt::Write;
 const HEAD: &str = "<!-- Generated from operator/src/api by `cargo crds`. -->\n\n# Resources\n\n\
 All fields of `voicemail.dev/v1alpha1` with what the API server enforces. `[]` is an item of a list, `{}` a value of a map.\n\
 Required fields are marked with *. The manifests in `examples/` show them in use, [conditions](conditions.md) what the\n\
-statuses say.\n";
+statuses say. A date-time is of RFC 3339 in capitals, in the years 0000 to 9989, with at most nine digits of a second and an offset of\n\
+less than a day: `2026-01-31T12:00:00.5+02:00`.\n";
 
 /// The page.
 pub fn write_reference() -> String {
@@ -110,7 +111,9 @@ fn meaning(field: &Value) -> String {
     parts.extend(range(&field["minimum"], &field["maximum"], ""));
     parts.extend(range(&field["minLength"], &field["maxLength"], " characters"));
     parts.extend(range(&field["minItems"], &field["maxItems"], " items"));
-    parts.extend(field["pattern"].as_str().map(|pattern| format!("Pattern: `{pattern}`.")));
+    // Of times the pattern is the same everywhere: RFC 3339, as the page's head says.
+    let pattern = field["pattern"].as_str().filter(|_| field["format"] != "date-time");
+    parts.extend(pattern.map(|pattern| format!("Pattern: `{pattern}`.")));
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

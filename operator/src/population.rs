@@ -16,6 +16,8 @@ pub struct Population {
     pub oldest_seconds: i64,
     /// How many of them are past their deadline.
     pub overdue: i64,
+    /// Objects that can't be read, by kind.
+    pub unreadable: BTreeMap<&'static str, i64>,
 }
 
 /// The one word for a tenant, the first that fits: `deleting`, `paused`, `stalled`, `reconciling`, `ready`, `unknown`.
@@ -38,6 +40,11 @@ impl Population {
     /// Counts a tenant.
     pub fn add_tenant(&mut self, tenant: &VoicemailTenant) {
         *self.tenants.entry(state_of(tenant)).or_default() += 1;
+    }
+
+    /// Counts an object that can't be read.
+    pub fn add_unreadable(&mut self, kind: &'static str) {
+        *self.unreadable.entry(kind).or_default() += 1;
     }
 
     /// Counts a request, if it hasn't ended.

@@ -7,7 +7,7 @@
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, within_deadline};
 use crate::settings::Namespaces;
-use kube::api::ListParams;
+use kube::api::{ListParams, PartialObjectMeta};
 use kube::{Client, ResourceExt};
 
 const SHOWN: usize = 10;
@@ -41,7 +41,7 @@ pub async fn check(client: &Client, namespaces: &Namespaces) -> Result<(), PreDe
     let mut names = Vec::new();
     let single = !namespaces.0.is_empty();
     for api in namespaces.apis::<VoicemailTenant>(client) {
-        match within_deadline("list the tenants", api.list(&ListParams::default())).await {
+        match within_deadline("list the tenants", api.list_metadata(&ListParams::default())).await {
             Ok(list) => names.extend(list.items.iter().map(name_of)),
             // Without the kind there are no tenants.
             Err(error) if error.is_unknown_kind() => {}
@@ -58,7 +58,7 @@ pub async fn check(client: &Client, namespaces: &Namespaces) -> Result<(), PreDe
     if names.is_empty() { Ok(()) } else { Err(describe(&names)) }
 }
 
-fn name_of(tenant: &VoicemailTenant) -> String {
+fn name_of(tenant: &PartialObjectMeta<VoicemailTenant>) -> String {
     format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any())
 }
 

@@ -14,6 +14,7 @@ pub mod queue;
 pub mod requests;
 pub mod streams;
 pub mod turns;
+pub mod unreadable;
 
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
@@ -30,9 +31,11 @@ use crate::tenant::rollout::{Image, RolloutBudget};
 use crate::tenant::words::Words;
 use backoff::Backoffs;
 use futures::{FutureExt, StreamExt};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
+use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::runtime::reflector::Store;
@@ -128,9 +131,11 @@ impl Context {
     pub async fn choose_image(&self, tenant: &VoicemailTenant) -> Result<Image, CallError> {
         if !self.rollouts.is_known() {
             let mut all = Vec::new();
-            for api in self.settings.watch_namespaces.apis::<VoicemailTenant>(&self.client) {
+            for api in self.settings.watch_namespaces.apis::<DeserializeGuard<VoicemailTenant>>(&self.client)
+            {
                 let list = within_deadline("list the tenants", api.list(&ListParams::default())).await?;
-                all.extend(list.items);
+                // One that can't be read moves to no image.
+                all.extend(list.items.into_iter().filter_map(|tenant| tenant.0.ok()));
             }
             self.rollouts.learn(&all, &self.settings.image);
         }
@@ -207,7 +212,13 @@ impl Failure {
 /// A controller's own part.
 pub trait Reconciler: Send + Sync + 'static {
     /// The primary resource.
-    type Object: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static;
+    type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static;
     /// What can go wrong.
     type Error: Classified;
     /// Name in metrics and logs.
@@ -215,6 +226,9 @@ pub trait Reconciler: Send + Sync + 'static {
 
     /// How long one reconcile may keep a place from others, where what it waits for is somebody else's; `None`: to its end.
     const PATIENCE: Option<Duration>;
+
+    /// The condition that says so when an object can't be read.
+    const UNREADABLE: &'static str;
 
     /// Of which one is worked on at a time: the object itself, or whatever makes several objects slow together.
     fn group(object: &Self::Object) -> String;
@@ -326,16 +340,7 @@ impl<R: Reconciler> Driver<R> {
             .take(object.meta().namespace.as_deref(), object.meta().name.as_deref().unwrap_or_default());
         let object = match &object.0 {
             Ok(object) => object,
-            Err(invalid) => {
-                let (name, error) = (invalid.metadata.name.as_deref().unwrap_or_default(), &invalid.error);
-                tracing::warn!(
-                    controller = R::NAME,
-                    name,
-                    error,
-                    "an object can't be read and is left alone"
-                );
-                return Ok(Action::await_change());
-            }
+            Err(invalid) => return Ok(self.tell_unreadable(invalid).await),
         };
         let begin = Instant::now();
         let active = self.context.metrics.begin(R::NAME);
@@ -356,6 +361,20 @@ impl<R: Reconciler> Driver<R> {
             }
         }
         result
+    }
+
+    /// An object that can't be read is told of once, and left alone.
+    async fn tell_unreadable(&self, invalid: &InvalidObject) -> Action {
+        let (namespace, name) = (invalid.metadata.namespace.as_deref(), invalid.metadata.name.as_deref());
+        let message = unreadable::words_of(invalid);
+        tracing::warn!(controller = R::NAME, namespace, name, message, "an object can't be read");
+        match unreadable::tell::<R::Object>(&self.context, invalid, R::UNREADABLE).await {
+            Ok(()) => Action::await_change(),
+            Err(error) => {
+                tracing::warn!(controller = R::NAME, namespace, name, %error, "its status can't be written");
+                Action::requeue(jittered(Duration::from_secs(60)))
+            }
+        }
     }
 
     fn after_failure(&self, object: &DeserializeGuard<R::Object>, failure: &Failure) -> Action {

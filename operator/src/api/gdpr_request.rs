@@ -129,7 +129,8 @@ pub struct GdprRequestSpec {
     /// For ForgetMe: a second person must approve, whatever the tenant's own rule is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub require_approval: Option<bool>,
-    /// This object goes that long after its end, such as 90d; it stays when absent. The register stays anyway.
+    /// This object goes that long after its end, such as 90d, and not before backups are cleared; it stays when absent. The
+    /// register stays anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
     pub ttl_after_finished: Option<String>,

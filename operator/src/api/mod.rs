@@ -8,6 +8,8 @@
 //! whole CRD is refused; every list, map and string that a rule can reach is therefore bounded.
 
 pub mod access;
+#[cfg(test)]
+mod admitted_tests;
 pub mod conditions;
 pub mod gdpr_decisions;
 pub mod gdpr_request;
@@ -27,7 +29,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Field manager of every server-side apply, and value of the `managed-by` label.
 pub const MANAGER: &str = "voicemail-operator";
@@ -73,11 +75,47 @@ pub fn crds() -> [(&'static str, CustomResourceDefinition); 2] {
     ]
 }
 
-/// Removes `nullable`, which the derive adds to every optional field: a null would make `has()` true in CEL.
+/// Times that are read: RFC 3339 with capitals, nine digits of a second, and offsets of less than a day, in years of which
+/// a month later is one, too. The format alone admits more.
+const TIME: &str = r"^([0-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9])-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
+
+/// Removes `nullable`, which the derive adds to every optional field: a null would make `has()` true in CEL. And says of
+/// each time and number what can be read: the API server takes a format for less than the type behind it.
 fn slim(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let Ok(mut value) = serde_json::to_value(&crd) else { return crd };
     remove_nullable(&mut value);
+    bound(&mut value);
     serde_json::from_value(value).unwrap_or(crd)
+}
+
+fn bound(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(format) = fields.get("format").and_then(Value::as_str).map(str::to_owned) {
+                bound_format(fields, &format);
+            }
+            fields.values_mut().for_each(bound);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bound),
+        _ => {}
+    }
+}
+
+fn bound_format(fields: &mut Map<String, Value>, format: &str) {
+    let range: (i64, i64) = match format {
+        "date-time" => {
+            fields.entry("pattern").or_insert_with(|| TIME.into());
+            return;
+        }
+        // They all are counts.
+        "int32" => (0, i32::MAX.into()),
+        "uint8" => (0, u8::MAX.into()),
+        "uint16" => (0, u16::MAX.into()),
+        "uint32" => (0, u32::MAX.into()),
+        _ => return,
+    };
+    fields.entry("minimum").or_insert_with(|| range.0.into());
+    fields.entry("maximum").or_insert_with(|| range.1.into());
 }
 
 fn remove_nullable(value: &mut Value) {

@@ -55,6 +55,9 @@ pub enum CoreError {
     /// An answer without an end in sight.
     #[error("the tenant's core answered {0} with more than an answer of this API holds")]
     TooLong(u16),
+    /// The core doesn't take a question that opens nothing: it is of another version. What was asked for isn't refused by it.
+    #[error("the case can't be looked up: {0}")]
+    Lookup(Box<CoreError>),
     /// The core says what is wrong.
     #[error("{title}: {detail}")]
     Problem {
@@ -88,6 +91,7 @@ impl CoreError {
             Self::NotThere(_) => "TenantNotReady".into(),
             Self::Unreachable(_) => "CoreUnreachable".into(),
             Self::Unreadable(_) | Self::TooLong(_) => "CoreAnswerUnreadable".into(),
+            Self::Lookup(problem) => problem.reason(),
             Self::Problem { reason, .. } => reason.clone(),
         }
     }

@@ -5,8 +5,9 @@
 use crate::api::GdprRequest;
 use crate::api::gdpr_request::{GdprOperation, Phase};
 use crate::runtime::Context;
-use crate::runtime::streams::scoped;
+use crate::runtime::streams::{Guarded, scoped};
 use futures::{StreamExt, pin_mut};
+use kube::core::DeserializeGuard;
 use kube::runtime::events::{Event, EventType};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
@@ -15,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 /// Publishes an event about each, until `stop`.
 pub async fn announce(context: Arc<Context>, namespace: Option<String>, stop: CancellationToken) {
-    let api = scoped::<GdprRequest>(&context.client, namespace.as_deref());
+    let api = scoped::<Guarded<GdprRequest>>(&context.client, namespace.as_deref());
     let events =
         watcher(api, watcher::Config::default()).default_backoff().take_until(stop.cancelled_owned());
     pin_mut!(events);
     while let Some(event) = events.next().await {
         match event {
-            Ok(watcher::Event::Delete(request)) => tell(&context, &request).await,
+            // Of one that can't be read nothing can be said.
+            Ok(watcher::Event::Delete(DeserializeGuard(Ok(request)))) => tell(&context, &request).await,
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "a watch starts over"),
         }

@@ -5,7 +5,7 @@
 //! that was read and compared with the run, and after a failure or a dry run, which are no answer to the person yet.
 //! Objects are told apart by their UIDs: one that was made again under the name of a request is another request.
 
-use super::plan::is_verified;
+use super::plan::{is_verified, waits_for_backups};
 use super::status::body_of;
 use crate::api::conditions::whole_seconds;
 use crate::api::gdpr_request::{GdprRequest, Phase};
@@ -37,7 +37,12 @@ pub async fn finish(
     {
         note_deletion(context, request, now).await?;
     }
-    let Some(left) = time_left(request, status.finished_at.as_ref(), now) else { return Ok(None) };
+    if waits_for_backups(status) {
+        // Only this object says so, and when they are cleared.
+        return Ok(None);
+    }
+    let over = status.finished_at.iter().chain(&status.backups_clear_after).max();
+    let Some(left) = time_left(request, over, now) else { return Ok(None) };
     if left.is_zero() {
         delete_request(&context.client, request).await?;
         return Ok(None);
@@ -58,7 +63,7 @@ fn secret_to_delete(request: &GdprRequest) -> Option<(&str, &str)> {
     (!keep).then_some((consumers.secret.name.as_str(), read))
 }
 
-/// Pure: how long the object stays; zero when its time is over, `None` for ever.
+/// Pure: how long the object stays after everything was over; zero when its time is over, `None` for ever.
 fn time_left(request: &GdprRequest, finished: Option<&Time>, now: Timestamp) -> Option<Duration> {
     let ttl = request.spec.ttl_after_finished.as_deref()?;
     let ttl = voicemail_core::config::parse_duration(ttl).ok()?;

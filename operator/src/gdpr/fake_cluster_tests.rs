@@ -45,6 +45,8 @@ pub(super) struct Stored {
     pub(super) planned: Option<(usize, Event)>,
     /// The number of API calls before each opening at the core, and whether it was a dry run.
     pub(super) opened: Vec<(usize, bool)>,
+    /// What the core answers to questions about cases; 200 when absent.
+    pub(super) lookups: Option<StatusCode>,
     /// Runs of the core.
     pub(super) runs: Vec<RunView>,
 }
@@ -121,7 +123,7 @@ impl Cluster {
     }
 
     /// The core's address.
-    async fn serve_core(&self) -> String {
+    pub(super) async fn serve_core(&self) -> String {
         let routes = axum::Router::new().fallback(answer_as_core).with_state(self.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -195,6 +197,11 @@ async fn answer_as_core(
     body: axum::body::Bytes,
 ) -> (StatusCode, Json<Value>) {
     let mut state = cluster.0.lock().unwrap();
+    if let (true, Some(code)) = (uri.path().starts_with("/cases"), state.lookups) {
+        let problem =
+            json!({ "type": "/problems/invalid-name", "title": "t", "status": code.as_u16(), "detail": "d" });
+        return (code, Json(problem));
+    }
     if uri.path().starts_with("/cases") {
         return (StatusCode::OK, Json(json!({ "caseid": "1", "runs": state.runs })));
     }

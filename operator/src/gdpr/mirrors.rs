@@ -4,8 +4,9 @@
 //! token, for the mark that changes with any case. Where it did, and at the first look unless all say that there never was
 //! a case, the recent cases are listed, and each run that no
 //! resource opened or shows gets an object with `run` and the label `voicemail.dev/origin: api`. Its name follows from the
-//! run, so that two operators make one. It goes a month after its end; an older run is not shown again. A case whose id a
-//! resource can't hold stays in the tenant's own register alone.
+//! run, so that two operators make one. It goes a month after its end; an older run is not shown again. Where the last
+//! object that showed an open run is deleted, the next look makes one again; of a run that has ended it stays deleted. A
+//! case whose id a resource can't hold stays in the tenant's own register alone.
 //!
 //! What can go wrong: a core is silent, or of a version that has no mark. Then its cases are listed each time.
 
@@ -53,6 +54,7 @@ pub type Waker = futures::channel::mpsc::UnboundedSender<ObjectRef<Guarded<Voice
 pub async fn keep_up(
     context: Arc<Context>,
     tenants: Store<Guarded<VoicemailTenant>>,
+    requests: Store<Guarded<GdprRequest>>,
     waker: Waker,
     stop: CancellationToken,
 ) {
@@ -65,7 +67,7 @@ pub async fn keep_up(
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = look(&context, &tenants, &waker, &mut known) => {}
+            () = look(&context, &tenants, &requests, &waker, &mut known) => {}
         }
         context.cores.drop_old();
     }
@@ -74,23 +76,56 @@ pub async fn keep_up(
 /// What earlier looks found.
 #[derive(Default)]
 struct Known {
-    /// Mirrors that exist.
-    made: HashSet<String>,
+    /// Runs that an object shows, by tenant UID.
+    shown: HashMap<String, HashSet<String>>,
+    /// Runs whose last object was deleted.
+    gone: HashMap<String, HashSet<String>>,
     /// The cores' marks, by tenant UID.
     marks: HashMap<String, BTreeSet<String>>,
+}
+
+impl Known {
+    /// Lets go of tenants that are gone, and notes which runs no object shows any more. Their cases are news.
+    fn follow(&mut self, tenants: &[&VoicemailTenant], all: &[Arc<Guarded<GdprRequest>>]) {
+        let uids: HashSet<String> = tenants.iter().filter_map(|tenant| tenant.uid()).collect();
+        self.marks.retain(|uid, _| uids.contains(uid));
+        self.shown.retain(|uid, _| uids.contains(uid));
+        self.gone.retain(|uid, _| uids.contains(uid));
+        let there: HashSet<(String, &str, &str)> =
+            all.iter().filter_map(|request| request.0.as_ref().ok()).filter_map(shown_by).collect();
+        for tenant in tenants {
+            let (uid, name) = (tenant.uid().unwrap_or_default(), tenant.name_any());
+            let namespace = tenant.namespace().unwrap_or_default();
+            let Some(shown) = self.shown.get_mut(&uid) else { continue };
+            let is_there = |run: &String| there.contains(&(namespace.clone(), name.as_str(), run.as_str()));
+            let lost: Vec<String> = shown.iter().filter(|run| !is_there(run)).cloned().collect();
+            if lost.is_empty() {
+                continue;
+            }
+            shown.retain(|run| !lost.contains(run));
+            self.gone.entry(uid.clone()).or_default().extend(lost);
+            self.marks.remove(&uid);
+        }
+    }
+}
+
+/// Namespace, tenant and run that an object shows.
+fn shown_by(request: &GdprRequest) -> Option<(String, &str, &str)> {
+    let run = request.spec.run.as_ref().or_else(|| request.status.as_ref()?.run.as_ref())?;
+    Some((request.namespace().unwrap_or_default(), &request.spec.tenant, run))
 }
 
 async fn look(
     context: &Context,
     tenants: &Store<Guarded<VoicemailTenant>>,
+    requests: &Store<Guarded<GdprRequest>>,
     waker: &Waker,
     known: &mut Known,
 ) {
     let all = tenants.state();
     let ready: Vec<_> =
         all.iter().filter_map(|tenant| tenant.0.as_ref().ok()).filter(|tenant| serves(tenant)).collect();
-    let uids: HashSet<String> = ready.iter().filter_map(|tenant| tenant.uid()).collect();
-    known.marks.retain(|uid, _| uids.contains(uid));
+    known.follow(&ready, &requests.state());
     let asked =
         ready.into_iter().map(|tenant| async move { (tenant, read_marks(context, tenant, waker).await) });
     let mut answers = futures::stream::iter(asked).buffer_unordered(AT_A_TIME);
@@ -118,7 +153,8 @@ async fn take_news(
         return Ok(());
     }
     tokio::time::sleep(BREATH).await;
-    show_cases(context, tenant, &mut known.made).await?;
+    let gone = known.gone.get(&uid).cloned().unwrap_or_default();
+    show_cases(context, tenant, known.shown.entry(uid.clone()).or_default(), &gone).await?;
     known.marks.extend(marks.map(|marks| (uid, marks)));
     context.children.wake(&namespace, &name);
     // Nobody listens any more only when the operator ends.
@@ -154,7 +190,8 @@ async fn read_marks(context: &Context, tenant: &VoicemailTenant, waker: &Waker) 
 async fn show_cases(
     context: &Context,
     tenant: &VoicemailTenant,
-    made: &mut HashSet<String>,
+    known: &mut HashSet<String>,
+    gone: &HashSet<String>,
 ) -> Result<(), CoreError> {
     let core: Arc<Core> = context.cores.connect(&context.client, &context.settings, tenant).await?;
     let mut shown = None;
@@ -164,19 +201,18 @@ async fn show_cases(
     for _ in 0..PAGES {
         let page =
             core.list_cases(&from, cursor.as_deref()).await.inspect_err(|_| context.cores.forget(tenant))?;
-        for mirror in page.cases.iter().flat_map(|case| mirrors(tenant, case, now)) {
-            let name = format!("{}/{}", mirror.namespace().unwrap_or_default(), mirror.name_any());
-            if made.contains(&name) {
+        for (mirror, run) in page.cases.iter().flat_map(|case| mirrors(tenant, case, &context.cluster, now)) {
+            if known.contains(&run.id) || stays_deleted(run, gone) {
                 continue;
             }
             let shown = match &shown {
                 Some(shown) => shown,
                 None => shown.insert(list_shown(context, tenant).await?),
             };
-            if !mirror.spec.run.as_ref().is_some_and(|run| shown.contains(run)) {
+            if !shown.contains(&run.id) {
                 create(context, &mirror).await?;
             }
-            made.insert(name);
+            known.insert(run.id.clone());
         }
         cursor = page.next;
         if cursor.is_none() {
@@ -187,12 +223,18 @@ async fn show_cases(
     Ok(())
 }
 
+/// Pure: whether somebody deleted what showed the run, and it has ended: there is nothing left to follow.
+fn stays_deleted(run: &RunView, gone: &HashSet<String>) -> bool {
+    run.ended_at.is_some() && gone.contains(&run.id)
+}
+
 /// Runs of the tenant that a resource shows already.
 async fn list_shown(context: &Context, tenant: &VoicemailTenant) -> Result<HashSet<String>, CoreError> {
     let namespace = tenant.namespace().unwrap_or_default();
-    let api: Api<GdprRequest> = Api::namespaced(context.client.clone(), &namespace);
+    let api: Api<Guarded<GdprRequest>> = Api::namespaced(context.client.clone(), &namespace);
     let requests = within_deadline("list the requests", api.list(&ListParams::default())).await?;
-    Ok(runs_of(&tenant.name_any(), requests.items))
+    let readable = requests.items.into_iter().filter_map(|request| request.0.ok()).collect();
+    Ok(runs_of(&tenant.name_any(), readable))
 }
 
 fn runs_of(tenant: &str, requests: Vec<GdprRequest>) -> HashSet<String> {
@@ -210,17 +252,27 @@ async fn create(context: &Context, mirror: &GdprRequest) -> Result<(), CoreError
     }
 }
 
-/// Pure: the objects that show a case's runs of other doors.
-fn mirrors(tenant: &VoicemailTenant, case: &CaseView, now: Timestamp) -> Vec<GdprRequest> {
+/// Pure: the objects that show a case's runs of other doors, each with its run.
+fn mirrors<'a>(
+    tenant: &VoicemailTenant,
+    case: &'a CaseView,
+    cluster: &str,
+    now: Timestamp,
+) -> Vec<(GdprRequest, &'a RunView)> {
     let namespace = tenant.namespace().unwrap_or_default();
     let own = format!("{namespace}/");
-    let foreign = |run: &&RunView| !run.request_key.as_ref().is_some_and(|key| key.starts_with(&own));
+    // Another cluster on the same store has namespaces and requests of the same names.
+    let foreign = |run: &&RunView| {
+        let ours = run.recorded_by.as_ref().is_none_or(|recorded| recorded == cluster);
+        !(ours && run.request_key.as_ref().is_some_and(|key| key.starts_with(&own)))
+    };
     let recent = |run: &&RunView| {
         let ended = run.ended_at.as_ref().and_then(|ended| ended.parse::<Timestamp>().ok());
         ended.is_none_or(|ended| now.duration_since(ended).as_hours() < HOURS_AFTER_END)
     };
     let shown = case.runs.iter().filter(|_| can_hold(&case.caseid)).filter(foreign).filter(recent);
-    shown.filter_map(|run| mirror(tenant, &namespace, &case.caseid, run)).collect()
+    let show = |run: &'a RunView| Some((mirror(tenant, &namespace, &case.caseid, run)?, run));
+    shown.filter_map(show).collect()
 }
 
 /// What the schema says of a case id.
@@ -263,7 +315,43 @@ mod tests {
         };
         let run = RunView { id: format!("{caseid}/forgetme.1"), ..run };
         let now = "2026-02-01T10:00:00Z".parse().unwrap();
-        mirrors(&tenant, &CaseView { caseid: caseid.into(), runs: vec![run] }, now)
+        let case = CaseView { caseid: caseid.into(), runs: vec![run] };
+        mirrors(&tenant, &case, "here", now).into_iter().map(|(mirror, _)| mirror).collect()
+    }
+
+    #[test]
+    fn a_run_whose_last_object_is_deleted_is_news_and_is_shown_again_while_it_is_open() {
+        let mut tenant: VoicemailTenant =
+            serde_yaml::from_str(include_str!("../../../examples/volume-tenant.yaml")).unwrap();
+        (tenant.metadata.namespace, tenant.metadata.uid) = (Some("voice".into()), Some("u".into()));
+        let name = tenant.name_any();
+        let object = |run: &str| {
+            let request = json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+                                  "metadata": { "name": "x", "namespace": "voice" },
+                                  "spec": { "tenant": name, "operation": "ForgetMe", "caseId": "7", "run": run } });
+            Arc::new(serde_json::from_value::<Guarded<GdprRequest>>(request).unwrap())
+        };
+        let mut known = Known::default();
+        let runs = ["7/forgetme.1", "7/forgetme.2"];
+        known.shown.insert("u".into(), runs.map(str::to_owned).into());
+        known.marks.insert("u".into(), BTreeSet::from(["m".into()]));
+        known.follow(&[&tenant], &runs.map(object));
+        assert!(known.marks.contains_key("u") && known.gone.is_empty(), "all are there");
+        known.follow(&[&tenant], &[object(runs[0])]);
+        assert!(!known.marks.contains_key("u"), "its cases are listed at this look");
+        assert_eq!(known.shown["u"], HashSet::from([runs[0].to_owned()]));
+        let run = |ended: Option<&str>| RunView {
+            id: runs[1].into(),
+            ended_at: ended.map(str::to_owned),
+            ..RunView::default()
+        };
+        assert!(!stays_deleted(&run(None), &known.gone["u"]));
+        assert!(stays_deleted(&run(Some("2026-01-31T10:00:00Z")), &known.gone["u"]));
+        known.follow(&[], &[]);
+        assert!(
+            known.shown.is_empty() && known.gone.is_empty(),
+            "nothing is remembered of a tenant that is gone"
+        );
     }
 
     #[test]
@@ -300,8 +388,15 @@ mod tests {
 
     #[test]
     fn runs_of_resources_ended_ones_and_strange_case_ids_get_none() {
-        let keyed = RunView { request_key: Some("voice/case-1".into()), ..RunView::default() };
-        assert_eq!(shown("7", keyed), []);
+        let keyed = || RunView { request_key: Some("voice/case-1".into()), ..RunView::default() };
+        assert_eq!(shown("7", keyed()), []);
+        let recorded = |cluster: &str| RunView { recorded_by: Some(cluster.into()), ..keyed() };
+        assert_eq!(shown("7", recorded("here")), []);
+        assert_eq!(
+            shown("7", recorded("there")).len(),
+            1,
+            "a request of that name in another cluster opened it"
+        );
         let ended = RunView { ended_at: Some("2026-01-30T10:00:00Z".into()), ..RunView::default() };
         assert_eq!(shown("7", ended), []);
         assert_eq!(shown("case 7", RunView::default()), []);

@@ -23,6 +23,8 @@ pub mod plan;
 #[cfg(test)]
 mod recreation_tests;
 pub mod status;
+#[cfg(test)]
+mod unreadable_tests;
 
 use crate::api::{GdprRequest, VoicemailTenant};
 use crate::calls::{CallError, Class, Classified, within_deadline};
@@ -172,6 +174,7 @@ async fn open(request: &GdprRequest, core: &Core, context: &Context) -> Result<S
 async fn read_runs(request: &GdprRequest, core: &Core) -> Result<Vec<RunView>, CoreError> {
     match core.read_case(&request.spec.case_id).await {
         Err(CoreError::Problem { status: 404, .. }) => Ok(Vec::new()),
+        Err(error) if error.class() == Class::Permanent => Err(CoreError::Lookup(Box::new(error))),
         other => Ok(other?.runs),
     }
 }

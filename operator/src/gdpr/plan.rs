@@ -115,7 +115,8 @@ pub fn is_verified(conditions: &[Condition]) -> bool {
     find_condition(conditions, SUBJECT_VERIFIED).is_some_and(|known| known.status == ConditionStatus::True)
 }
 
-fn waits_for_backups(status: &GdprRequestStatus) -> bool {
+/// Whether the core is still asked whether backups hold copies.
+pub fn waits_for_backups(status: &GdprRequestStatus) -> bool {
     let cleared = find_condition(&status.conditions, BACKUPS_CLEARED);
     let remains = cleared.is_some_and(|condition| condition.status == ConditionStatus::False);
     remains && status.backups_clear_after.is_some()

@@ -129,3 +129,45 @@ async fn a_secret_that_one_request_keeps_outlives_the_end_of_another() {
         assert_eq!(cluster.has_secret(), keep);
     }
 }
+
+#[tokio::test]
+async fn a_core_of_another_version_that_refuses_a_question_fails_no_request() {
+    for code in [400, 405, 409, 410, 415, 422] {
+        let (cluster, context) = Cluster::start().await;
+        cluster.0.lock().unwrap().lookups = Some(http::StatusCode::from_u16(code).unwrap());
+        let followed = json!({ "phase": "Marked", "run": "1/forgetme.1" });
+        for status in [Value::Null, followed] {
+            cluster.put(&path(), request("u", json!({}), status.clone()));
+            reconcile_stored(&cluster, &context).await;
+            let phase = cluster.get(&path()).unwrap()["status"]["phase"].clone();
+            let before = if status.is_null() { json!("Pending") } else { json!("Marked") };
+            assert_eq!(phase, before, "{code}: the request has a new phase");
+            context.cores.keep("tenant", super::core_client::Core::at(cluster.serve_core().await));
+        }
+        // Of the same version again, it goes on.
+        cluster.0.lock().unwrap().lookups = None;
+        reconcile_stored(&cluster, &context).await;
+        assert_eq!(cluster.get(&path()).unwrap()["status"]["phase"], "Marked", "{code}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_stays_until_no_backup_holds_copies_whatever_its_time_is() {
+    let cleared = |cleared: &str, after: &str| {
+        let conditions = json!([{ "type": "BackupsCleared", "status": cleared, "reason": "R", "message": "",
+                                  "lastTransitionTime": "2026-01-31T10:00:00Z" }]);
+        json!({ "phase": "Completed", "run": "1/forgetme.1", "finishedAt": "2026-01-31T10:00:00Z",
+                "consumersDeletedAt": "2026-01-31T10:00:00Z", "backupsClearAfter": after, "conditions": conditions })
+    };
+    for (status, stays) in [
+        (cleared("False", "9000-01-01T00:00:00Z"), true),
+        (cleared("Unknown", "2026-02-01T00:00:00Z"), false),
+        (cleared("True", "2026-02-01T00:00:00Z"), false),
+    ] {
+        let (cluster, context) = Cluster::start().await;
+        cluster.0.lock().unwrap().lookups = Some(http::StatusCode::SERVICE_UNAVAILABLE);
+        cluster.put(&path(), request("u", json!({ "ttlAfterFinished": "1s" }), status));
+        reconcile_stored(&cluster, &context).await;
+        assert_eq!(cluster.get(&path()).is_some(), stays);
+    }
+}

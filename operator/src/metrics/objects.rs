@@ -19,6 +19,11 @@ struct ByPhase {
     phase: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByKind {
+    kind: &'static str,
+}
+
 type Census = Box<dyn Fn(&mut Population, Timestamp) + Send + Sync>;
 
 /// What is known of the objects.
@@ -28,6 +33,7 @@ pub(super) struct PopulationMetrics {
     requests: Family<ByPhase, Gauge>,
     oldest: Gauge,
     overdue: Gauge,
+    unreadable: Family<ByKind, Gauge>,
     censuses: Mutex<Vec<Census>>,
 }
 
@@ -46,6 +52,8 @@ impl PopulationMetrics {
         registry.register("gdpr_oldest_open_request_seconds", oldest, self.oldest.clone());
         let overdue = "GdprRequests that haven't ended by their deadline";
         registry.register("gdpr_overdue_requests", overdue, self.overdue.clone());
+        let unreadable = "Objects that the operator can't read";
+        registry.register("unreadable_objects", unreadable, self.unreadable.clone());
     }
 
     pub(super) fn add_census(&self, census: impl Fn(&mut Population, Timestamp) + Send + Sync + 'static) {
@@ -70,5 +78,9 @@ impl PopulationMetrics {
         }
         self.oldest.set(population.oldest_seconds);
         self.overdue.set(population.overdue);
+        for kind in ["GdprRequest", "VoicemailTenant"] {
+            let count = population.unreadable.get(kind).copied().unwrap_or_default();
+            self.unreadable.get_or_create(&ByKind { kind }).set(count);
+        }
     }
 }

@@ -254,6 +254,36 @@ async fn every_bound_of_a_request_is_kept_by_the_api_server() {
     check_bounds(Kind::Request, 30).await;
 }
 
+/// The format of a time admits what nothing reads; the pattern is as strict as what does.
+#[tokio::test(flavor = "multi_thread")]
+async fn times_that_nothing_reads_are_refused_and_the_strangest_that_are_read_are_taken() {
+    let place = Place::prepare().await;
+    let mut complaints = Vec::new();
+    for field in ["/spec/receivedAt", "/spec/verification/at"] {
+        for (time, refused_with) in [
+            ("9999-12-31T23:59:59Z", Some("should match")),
+            ("2026-01-31T10:00:00+26:00", Some("should match")),
+            ("2026-01-31T10:00:00.1234567890123Z", Some("should match")),
+            ("2026-01-31t10:00:00z", Some("should match")),
+            ("2026-01-31T10:00:00z", Some("should match")),
+            ("2026-01-31T10:00:00,5Z", Some("should match")),
+            ("2026-02-31T10:00:00Z", Some("date-time")),
+            ("9989-12-31T23:59:59.999999999-23:59", None),
+            ("0000-01-01T00:00:00+23:59", None),
+            ("2024-02-29T10:00:00.5Z", None),
+        ] {
+            let object = edited(&full_request(), &[(field, json!(time))]);
+            let answer = place.try_create(Kind::Request, &object).await;
+            complaints.extend(judge(format!("{field} {time}"), answer, refused_with));
+            let read = serde_json::from_value::<voicemail_operator::api::GdprRequest>(object);
+            if refused_with.is_none() && read.is_err() {
+                complaints.push(format!("{field} {time} is taken, and not read"));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
 /// All messages of rules, each with whether it is about a change.
 fn rules_of(schema: &Value, found: &mut BTreeSet<(String, bool)>) {
     for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {

@@ -152,13 +152,17 @@ pub(crate) fn full_request() -> Value {
         "spec": {"tenant": "acme", "operation": "ForgetMe", "caseId": "1", "undoWindow": "24h",
                  "consumers": {"secret": {"name": "case-1"}}, "requestedBy": "ticket-1",
                  "receivedAt": "2026-01-01T00:00:00Z", "ttlAfterFinished": "90d", "requireApproval": true,
-                 "verification": {"method": "callback", "verifier": "anna"}},
+                 "verification": {"method": "callback", "verifier": "anna", "at": "2026-01-01T00:00:00Z"}},
         "status": {"receipt": "/r", "regions": [
             {"name": "eu", "master": true, "matched": 3, "erased": 0, "blocked": false, "attempts": 0,
-             "lastError": "RegionDown"}],
+             "lastError": "RegionDown", "erasedAt": "2026-01-02T00:00:00Z"}],
             "phase": "Marked", "conditions": [condition()], "run": "r", "matched": 3,
                    "subjectDigest": "0123456789abcdef", "consumersUid": "u",
-                   "dueAt": "2026-02-01T00:00:00Z"},
+                   "dueAt": "2026-02-01T00:00:00Z", "receivedAt": "2026-01-01T00:00:00Z",
+                   "approvedAt": "2026-01-01T01:00:00Z", "markedAt": "2026-01-01T02:00:00Z",
+                   "undoDeadline": "2026-01-02T02:00:00Z", "erasedAt": "2026-01-02T03:00:00Z",
+                   "finishedAt": "2026-01-02T04:00:00Z", "expiresAt": "2026-01-09T00:00:00Z",
+                   "backupsClearAfter": "2026-03-01T00:00:00Z", "consumersDeletedAt": "2026-01-02T05:00:00Z"},
     })
 }
 

@@ -33,18 +33,19 @@ use super::status::write_status;
 use crate::api::conditions::{
     DELETION_BLOCKED, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
 };
-use crate::api::{FINALIZER, GdprRequest, VoicemailTenant};
+use crate::api::{FINALIZER, GdprRequest, Phase, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
 use crate::runtime::Context;
 use decide::{Decision, decide};
 use finalizer::remove_finalizer;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Client, Resource, ResourceExt};
 use progress::Report;
 use retire::Step;
+use serde_json::Value;
 
 /// How far a deletion is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,14 +143,22 @@ async fn namespace_ends(client: &Client, name: &str) -> Result<bool, CallError> 
     Ok(namespace.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some()))
 }
 
+/// The requests are taken as they are stored: one that can't be read is open, and hides no other.
 async fn open_requests(client: &Client, namespace: &str, tenant: &str) -> Result<Vec<String>, CallError> {
-    let api: Api<GdprRequest> = Api::namespaced(client.clone(), namespace);
+    let kind = ApiResource::erase::<GdprRequest>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind);
     let list = within_deadline("list the data-subject requests", api.list(&ListParams::default())).await?;
-    let open = |request: &GdprRequest| {
-        let phase = request.status.as_ref().map(|status| status.phase).unwrap_or_default();
-        request.spec.tenant == tenant && !phase.is_terminal() && request.metadata.deletion_timestamp.is_none()
+    let open = |request: &DynamicObject| {
+        is_open(&request.data, tenant) && request.metadata.deletion_timestamp.is_none()
     };
     Ok(list.items.into_iter().filter(open).map(|request| request.name_any()).take(5).collect())
+}
+
+/// Pure: whether a request, as it is stored, is the tenant's and hasn't ended.
+fn is_open(request: &Value, tenant: &str) -> bool {
+    let phase = request.pointer("/status/phase").cloned().unwrap_or_default();
+    let ended = serde_json::from_value::<Phase>(phase).is_ok_and(Phase::is_terminal);
+    request["spec"]["tenant"] == tenant && !ended
 }
 
 /// Reports the end, when no core serves any more.
@@ -187,4 +196,20 @@ async fn tell(tenant: &VoicemailTenant, type_: EventType, reason: &str, words: &
     let note = Some(words.chars().take(1000).collect());
     let event = Event { type_, reason: reason.into(), note, action: "Delete".into(), secondary: None };
     context.publish(&event, &tenant.object_ref(&())).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_request_that_cannot_be_read_is_open_and_hides_no_other() {
+        let request = |received: &str, status: Value| json!({ "spec": { "tenant": "acme", "receivedAt": received }, "status": status });
+        let unreadable = request("9999-12-31T23:59:59Z", Value::Null);
+        assert!(is_open(&unreadable, "acme") && !is_open(&unreadable, "other"));
+        assert!(is_open(&request("never", json!({ "phase": "OfAnotherVersion" })), "acme"));
+        assert!(is_open(&request("2026-01-31T10:00:00Z", json!({ "phase": "Marked" })), "acme"));
+        assert!(!is_open(&request("never", json!({ "phase": "Completed" })), "acme"));
+    }
 }

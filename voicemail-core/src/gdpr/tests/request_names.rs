@@ -94,6 +94,26 @@ async fn nobody_occupies_an_operators_key_and_two_clusters_have_their_own() {
     assert_eq!((again.id, again.exported), (ours.id, 1));
 }
 
+/// Two clusters on one store whose requests have the same names, about the same people: each has its own run. Two clusters
+/// that have one name are one to the store, and so are their requests.
+#[tokio::test]
+async fn requests_of_one_name_in_two_clusters_are_two_and_in_one_are_one() {
+    let site = Site::in_memory().await;
+    site.deposit("1001", CALLER).await;
+    let at_once = |cluster| GdprBody { undo_window: Some("0s".into()), ..keyed(CALLER, Some(cluster)) };
+    let first = site.core.gdpr.forget(at_once("k")).await.unwrap().run;
+    site.sweep_after(60).await;
+    let later = site.deposit("1001", CALLER).await;
+    let twin = site.core.gdpr.forget(at_once("l")).await.unwrap().run;
+    assert_ne!(twin.id, first.id);
+    assert_eq!(twin.recorded_by.as_deref(), Some("l"), "it isn't shown the end of the other cluster's");
+    site.sweep_after(60).await;
+    assert!(site.index("1001").await.visible(later).is_none());
+    for (cluster, run) in [("k", &first), ("l", &twin)] {
+        assert_eq!(site.core.gdpr.forget(at_once(cluster)).await.unwrap().run.id, run.id, "{cluster}");
+    }
+}
+
 #[tokio::test]
 async fn an_undo_made_again_for_another_run_is_told_so() {
     let site = Site::in_memory().await;

@@ -1,0 +1,123 @@
+//! An object that the API server took and this operator can't read: it is told of in the object itself, by an event and by
+//! a metric, and holds up no other object.
+//!
+//! The CRDs' patterns and bounds are as strict as the types, so that is an object of before them, or of another version.
+//! Only one condition is written, into the status as it is stored: nothing of it may be lost that this operator can't
+//! read. What the parser says is repeated without anything that looks like a telephone number.
+
+use super::Context;
+use crate::api::MANAGER;
+use crate::api::conditions::whole_seconds;
+use crate::calls::{CallError, within_deadline};
+use crate::gdpr::core_client::redact;
+use jiff::Timestamp;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource, ResourceExt};
+use serde_json::{Value, json};
+
+/// The reason of its condition and of its event.
+pub const UNREADABLE: &str = "Unreadable";
+
+/// Says so in its status, unless that stands there already.
+///
+/// # Errors
+/// The API server refuses or doesn't answer.
+pub async fn tell<K>(context: &Context, invalid: &InvalidObject, condition: &str) -> Result<(), CallError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    let (namespace, name) = (invalid.metadata.namespace.clone(), invalid.metadata.name.clone());
+    let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
+    let kind = ApiResource::erase::<K>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &namespace, &kind);
+    let read = within_deadline("read an object that can't be decoded", api.get_opt(&name)).await?;
+    let Some(object) = read.filter(|object| object.metadata.uid == invalid.metadata.uid) else {
+        return Ok(());
+    };
+    let words = words_of(invalid);
+    let Some(status) = status_with(&object, condition, &words, Timestamp::now()) else { return Ok(()) };
+    let version = json!({ "uid": object.uid(), "resourceVersion": object.resource_version() });
+    let patch = json!({ "metadata": version, "status": status });
+    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    let patch = Patch::Merge(&patch);
+    let call = api.patch_status(&name, &parameters, &patch);
+    within_deadline("write the status of an object that can't be decoded", call).await?;
+    context.publish(&event(&words), &reference::<K>(&object)).await;
+    Ok(())
+}
+
+/// What is wrong, and what to do.
+pub fn words_of(invalid: &InvalidObject) -> String {
+    format!(
+        "this version of the operator can't read the object, so nothing is done about it: {}; delete it and write it again",
+        redact(&invalid.error, "")
+    )
+}
+
+fn event(words: &str) -> Event {
+    Event {
+        type_: EventType::Warning,
+        reason: UNREADABLE.into(),
+        note: Some(words.chars().take(1000).collect()),
+        action: UNREADABLE.into(),
+        secondary: None,
+    }
+}
+
+fn reference<K: Resource<DynamicType = ()>>(object: &DynamicObject) -> ObjectReference {
+    object.object_ref(&ApiResource::erase::<K>(&()))
+}
+
+/// Pure: the part of the status to write; none if it stands there.
+fn status_with(object: &DynamicObject, condition: &str, words: &str, now: Timestamp) -> Option<Value> {
+    let known = object.data.pointer("/status/conditions").and_then(Value::as_array);
+    let mut conditions = known.cloned().unwrap_or_default();
+    let ours = |known: &Value| known["type"] == condition;
+    let says = |known: &Value| known["reason"] == UNREADABLE && known["message"] == words;
+    if conditions.iter().any(|known| ours(known) && says(known)) {
+        return None;
+    }
+    conditions.retain(|known| !ours(known));
+    conditions.push(json!({
+        "type": condition, "status": "False", "reason": UNREADABLE, "message": words,
+        "observedGeneration": object.metadata.generation, "lastTransitionTime": whole_seconds(now).to_string(),
+    }));
+    Some(json!({ "conditions": conditions }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(status: Value) -> DynamicObject {
+        serde_json::from_value(json!({ "apiVersion": "a/v1", "kind": "K",
+                                       "metadata": { "name": "n", "generation": 2 }, "status": status }))
+        .unwrap()
+    }
+
+    #[test]
+    fn one_condition_is_written_once_and_all_else_stays_as_it_is_stored() {
+        let other =
+            json!({ "type": "Approved", "status": "True", "reason": "R", "lastTransitionTime": "strange" });
+        let stored = object(json!({ "phase": "Marked", "conditions": [other] }));
+        let at = "2026-01-31T10:00:00.5Z".parse().unwrap();
+        let status = status_with(&stored, "Validated", "w", at).unwrap();
+        assert_eq!(status["conditions"][0], other);
+        assert_eq!(status["conditions"][1]["lastTransitionTime"], "2026-01-31T10:00:00Z");
+        assert_eq!(status["phase"], Value::Null, "what isn't named by a merge stays");
+        assert_eq!(status_with(&object(status.clone()), "Validated", "w", at), None);
+        assert!(status_with(&object(status), "Validated", "other words", at).is_some());
+        assert!(status_with(&object(Value::Null), "Ready", "w", at).is_some());
+    }
+
+    #[test]
+    fn what_the_parser_says_holds_no_number_of_a_person() {
+        let error = "invalid value: \"+441632960001\", expected a time".to_owned();
+        let words = words_of(&InvalidObject { error, metadata: Default::default() });
+        assert!(!words.contains("1632960001") && words.contains("expected a time"), "{words}");
+    }
+}
