@@ -21,6 +21,8 @@ pub const ACCESS_READY: &str = "AccessReady";
 pub const MONITORING_READY: &str = "MonitoringReady";
 /// A tenant that is being deleted waits for something.
 pub const DELETION_BLOCKED: &str = "DeletionBlocked";
+/// An annotation that confirms a deletion stands before there is one, and doesn't count.
+pub const CONFIRMED_EARLY: &str = "ConfirmedEarly";
 /// The operator keeps its hands off a tenant's children.
 pub const PAUSED: &str = "Paused";
 /// A newer image of the core waits for its turn.

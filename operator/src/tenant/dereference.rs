@@ -77,6 +77,11 @@ impl Facts {
         }
     }
 
+    /// Whether somebody has deleted the claim with the messages, which is still there.
+    pub fn is_claim_terminating(&self) -> bool {
+        matches!(&self.storage, StorageFacts::Volume { claim: Some(claim) } if claim.terminating)
+    }
+
     /// Whether the cluster knows SecretProviderClasses.
     pub fn has_provider_classes(&self) -> bool {
         matches!(self.storage, StorageFacts::ObjectStores { provider_classes: Some(_), .. })
@@ -92,6 +97,8 @@ pub struct ClaimFact {
     pub phase: String,
     /// The volume that it is bound to.
     pub volume: Option<String>,
+    /// Somebody has deleted it: it goes when no pod uses it any more.
+    pub terminating: bool,
 }
 
 /// A Secret with keys.
@@ -221,6 +228,7 @@ pub fn read_claim(claim: &PersistentVolumeClaim) -> ClaimFact {
         access_modes: spec.access_modes.unwrap_or_default(),
         phase: phase.unwrap_or_else(|| "Pending".into()),
         volume: spec.volume_name,
+        terminating: claim.metadata.deletion_timestamp.is_some(),
     }
 }
 

@@ -48,7 +48,8 @@ pub mod validate;
 pub mod words;
 
 use crate::api::conditions::{
-    ACCESS_READY, ConditionStatus, MONITORING_READY, READY, RECONCILING, STORAGE_READY, find_condition,
+    ACCESS_READY, CONFIRMED_EARLY, ConditionStatus, MONITORING_READY, READY, RECONCILING, STORAGE_READY,
+    find_condition,
 };
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
@@ -183,6 +184,9 @@ async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<A
 /// Says in the status why the reconcile must be repeated. What the API server answers to that can only be logged.
 async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &Context) {
     let uid = tenant.uid().unwrap_or_default();
+    if error.class() != Class::Conflict {
+        context.give_place_back(tenant);
+    }
     if !context.failures.is_to_tell(&uid, error) {
         return;
     }
@@ -207,6 +211,7 @@ async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &C
 /// Brings a tenant that has our finalizer to what its spec says, and leaves it alone then until there is news.
 async fn settle(tenant: &VoicemailTenant, begun: Begun, context: &Context) -> Result<Action, TenantError> {
     if is_paused(tenant) {
+        context.give_place_back(tenant);
         report(tenant, &Outcome::Paused, None, context).await?;
         return Ok(Action::await_change());
     }
@@ -240,18 +245,22 @@ async fn converge(
     context: &Context,
 ) -> Result<Next, TenantError> {
     let facts = dereference::dereference(&context.client, tenant).await?;
-    let image = context.choose_image(tenant).await?;
     let plan = match validate::validate(tenant, &facts, &context.settings, &context.cluster) {
-        Ok(plan) => Plan { image: image.present().to_owned(), ..plan },
+        Ok(plan) => plan,
         Err(refusal) => {
+            context.give_place_back(tenant);
             report(tenant, &Outcome::Refused(&refusal), deletion, context).await?;
             return Ok(Next::Soon(REFUSED));
         }
     };
+    // After all that could refuse it: a place in the roll-out is for who moves.
+    let image = context.choose_image(tenant).await?;
+    let plan = Plan { image: image.present().to_owned(), ..plan };
     let built = build::build(&plan)?;
     let applied = match apply::apply(context, &plan, built, facts.now).await {
         Ok(applied) => applied,
         Err(error) if error.class() == Class::Permanent => {
+            context.give_place_back(tenant);
             let outcome = Outcome::Stopped(error.reason(), error.to_string());
             report(tenant, &outcome, deletion, context).await?;
             return Ok(Next::Soon(REFUSED));
@@ -259,11 +268,13 @@ async fn converge(
         Err(error) => return Err(error.into()),
     };
     let pods = look_at_pods(tenant, &plan, &applied, context).await?;
+    let claim = storage::claim_name(tenant);
     let seen = Seen {
         applied: &applied,
         pods: pods.as_deref(),
         image: &image,
         reclaim: facts.reclaim.as_ref(),
+        terminating: claim.as_deref().filter(|_| facts.is_claim_terminating()),
         access: &facts.access,
     };
     let reported = report(tenant, &Outcome::Applied(seen), deletion, context).await?;
@@ -336,6 +347,7 @@ async fn report(
             context.words.note_write(&uid);
         }
         announce(tenant, &status, context).await;
+        warn_of_early(tenant, &status, context).await;
         if let Some(deletion) = deletion {
             deletion::announce(tenant, deletion, context).await;
         }
@@ -344,6 +356,24 @@ async fn report(
     let known = VoicemailTenant { status: Some(status.clone()), ..tenant.clone() };
     context.rollouts.note_status(&known, &context.settings.image);
     Ok(Reported { status, put_off: false })
+}
+
+/// An event when a confirmation stands before there is a deletion.
+async fn warn_of_early(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
+    let before =
+        tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, CONFIRMED_EARLY));
+    let Some(after) = find_condition(&status.conditions, CONFIRMED_EARLY) else { return };
+    if before.is_some_and(|before| before.reason == after.reason) {
+        return;
+    }
+    let event = Event {
+        type_: EventType::Warning,
+        reason: after.reason.clone(),
+        note: Some(after.message.chars().take(1000).collect()),
+        action: "Reconcile".into(),
+        secondary: None,
+    };
+    context.publish(&event, &tenant.object_ref(&())).await;
 }
 
 /// An event when the reason of Ready changes for the worse, or gets well again. A tenant that becomes Ready as

@@ -59,7 +59,9 @@ pub(super) fn facts() -> Facts {
 
 fn claim(modes: &[&str], phase: &str) -> StorageFacts {
     let access_modes = modes.iter().map(|mode| (*mode).to_owned()).collect();
-    StorageFacts::Volume { claim: Some(ClaimFact { access_modes, phase: phase.into(), volume: None }) }
+    StorageFacts::Volume {
+        claim: Some(ClaimFact { access_modes, phase: phase.into(), ..ClaimFact::default() }),
+    }
 }
 
 pub(super) fn plan_with(tenant: &VoicemailTenant, facts: &Facts) -> Result<Plan, Refusal> {
@@ -163,4 +165,18 @@ fn approvals_and_regions_that_are_away_are_the_tenants_to_decide() {
         (gdpr.region_down, plan().config.gdpr.approval),
         (RegionDown::Refuse, ApprovalConfig::default())
     );
+}
+
+#[test]
+fn a_claim_that_somebody_deleted_is_never_made_anew_once_its_store_is_known() {
+    let made = plan_with(&tenant(|_| {}), &facts()).unwrap();
+    assert!(matches!(made.storage, StoragePlan::Volume(ClaimPlan::Make(_))), "a new tenant gets one");
+    let known = tenant(|value| value["status"] = json!({"storeId": "s"}));
+    let keys = Some(KeysFact { tenant_key: true, receipt_key: true });
+    let refusal = plan_with(&known, &Facts { keys, ..facts() }).unwrap_err();
+    assert_eq!((refusal.reason(), refusal.class()), ("ClaimGone", crate::calls::Class::Permanent));
+    let words = refusal.to_string();
+    assert!(words.contains("acme-voicemail") && words.contains("voicemail.dev/tenant=acme"), "{words}");
+    let there = Facts { keys, storage: claim(&["ReadWriteMany"], "Bound"), ..facts() };
+    assert!(plan_with(&known, &there).is_ok());
 }

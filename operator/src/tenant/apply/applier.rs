@@ -42,6 +42,15 @@ pub(super) struct Applier<'a> {
 impl Applier<'_> {
     /// As [`Self::converge`], unless the watches say that the child is as it was when that was done.
     pub(super) async fn keep<K: Child>(&self, desired: K) -> Result<(), ApplyError> {
+        self.keep_as(desired, |live| Version::of(live.meta())).await
+    }
+
+    /// As [`Self::keep`]; `version` is how the watch of that kind sees an object.
+    pub(super) async fn keep_as<K: Child>(
+        &self,
+        desired: K,
+        version: impl Fn(&K) -> Version,
+    ) -> Result<(), ApplyError> {
         let desired = stamp(&desired, K::API_VERSION, K::KIND)?;
         let text = |field: &str| desired["metadata"][field].as_str().unwrap_or_default().to_owned();
         let (name, wanted) = (text("name"), applied_hash(&desired));
@@ -51,7 +60,7 @@ impl Applier<'_> {
         }
         let api: Api<K> = Api::namespaced(self.context.client.clone(), namespace);
         let live = self.converge_in(&api, K::KIND, desired).await?;
-        self.remember(K::KIND, &name, Version::of(live.meta()), wanted);
+        self.remember(K::KIND, &name, version(&live), wanted);
         Ok(())
     }
 

@@ -71,7 +71,7 @@ impl Applier<'_> {
             let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.context.client.clone(), namespace);
             return self.remove(&api, kind).await;
         };
-        self.keep(desired).await
+        self.keep_as(desired, Version::of_autoscaler).await
     }
 }
 

@@ -18,6 +18,9 @@
 //! go: the operator's own rights in that namespace may go at the same time as the tenant, and then nobody could remove
 //! the finalizer.
 
+pub mod confirmation;
+#[cfg(test)]
+mod confirmation_tests;
 pub mod decide;
 mod destroy;
 mod finalizer;
@@ -163,6 +166,7 @@ async fn report(tenant: &VoicemailTenant, report: &Report, context: &Context) ->
         Finding::new(STALLED, false, "NotStalled", ""),
         report.finding(),
     ];
+    let findings = findings.into_iter().chain(confirmation::find_early(tenant)).collect();
     let generation = tenant.metadata.generation;
     let mut conditions = merge_conditions(&status.conditions, findings, generation, Timestamp::now());
     conditions.extend(storage);
