@@ -17,6 +17,8 @@ pub const STALLED: &str = "Stalled";
 pub const STORAGE_READY: &str = "StorageReady";
 /// The Secrets that say who may call are there.
 pub const ACCESS_READY: &str = "AccessReady";
+/// The serving certificate can be used: chain, key pair, dates, names.
+pub const CERTIFICATE_READY: &str = "CertificateReady";
 /// Monitors and alert rules are as the spec says.
 pub const MONITORING_READY: &str = "MonitoringReady";
 /// A tenant that is being deleted waits for something.

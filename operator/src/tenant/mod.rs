@@ -17,6 +17,7 @@ pub mod belonging;
 pub mod build;
 #[cfg(test)]
 mod build_tests;
+pub mod certificate;
 pub mod children;
 #[cfg(test)]
 mod children_tests;
@@ -26,6 +27,7 @@ pub mod deletion;
 pub mod dereference;
 pub mod drift;
 pub mod failures;
+pub mod foreign;
 pub mod kinds;
 pub mod ledger;
 pub mod looks;
@@ -275,6 +277,7 @@ async fn converge(
         image: &image,
         reclaim: facts.reclaim.as_ref(),
         terminating: claim.as_deref().filter(|_| facts.is_claim_terminating()),
+        certificate: facts.tls.as_ref().map(|tls| (plan.tls_secret.as_str(), tls.fault.as_ref())),
         access: &facts.access,
     };
     let reported = report(tenant, &Outcome::Applied(seen), deletion, context).await?;

@@ -6,6 +6,7 @@
 use super::access_secrets::{AccessFact, find_access};
 use super::apply::{Applied, MonitoringFact};
 use super::build::names::selector_text;
+use super::certificate::{Fault, find_certificate};
 use super::deletion::confirmation::find_early;
 use super::deletion::progress::Report;
 use super::observe::PodSeen;
@@ -17,8 +18,8 @@ use super::storage_status::{
     find_storage, find_terminating, keep_regions, list_regions,
 };
 use crate::api::conditions::{
-    ACCESS_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY, PAUSED, READY,
-    RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, find_condition, merge_conditions,
+    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY,
+    PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, find_condition, merge_conditions,
 };
 use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
 use crate::api::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
@@ -43,6 +44,8 @@ pub struct Seen<'a> {
     pub reclaim: Option<&'a ReclaimFact>,
     /// The claim with the messages, if somebody has deleted it.
     pub terminating: Option<&'a str>,
+    /// The certificate's Secret, and what is wrong with it; none before there is one.
+    pub certificate: Option<(&'a str, Option<&'a Fault>)>,
     /// The Secrets that say who may call.
     pub access: &'a [AccessFact],
 }
@@ -97,10 +100,13 @@ const FAILURES: [&str; 9] = [
     "NotEncodable",
 ];
 /// Conditions that stay as they were when a reconcile fails.
-const KEPT: [&str; 5] = [DATA_KEPT, ACCESS_READY, UPDATE_PENDING, MONITORING_READY, DELETION_BLOCKED];
+const KEPT: [&str; 6] =
+    [DATA_KEPT, ACCESS_READY, CERTIFICATE_READY, UPDATE_PENDING, MONITORING_READY, DELETION_BLOCKED];
 
 /// Reasons of the core that only a person can remove.
-const STALLING: [&str; 6] = [
+const STALLING: [&str; 8] = [
+    "StoreHeldByAnother",
+    "StoreGone",
     "KeyMismatch",
     "StoreBelongsToAnother",
     "StoreTooNew",
@@ -274,6 +280,7 @@ fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<F
     findings.push(storage);
     findings.extend(seen.reclaim.map(find_data_kept));
     findings.extend(find_access(seen.access));
+    findings.extend(seen.certificate.map(|(secret, fault)| find_certificate(secret, fault)));
     findings.extend(find_update(seen.image));
     findings.extend(find_monitoring(applied.monitoring()));
     findings

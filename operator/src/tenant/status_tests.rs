@@ -41,6 +41,7 @@ pub(super) fn applied_outcome<'a>(applied: &'a Applied, pods: &'a [PodSeen]) -> 
         image: &IMAGE,
         reclaim: None,
         terminating: None,
+        certificate: None,
         access: &[],
     })
 }

@@ -1,6 +1,7 @@
 //! From a spec and facts to a plan or a refusal, on real YAML; and what the tests of the other pure steps start from.
 
 use super::build::certificate::make_authority;
+use super::certificate::Fault;
 use super::dereference::{ClaimFact, Facts, KeysFact, StorageFacts, TlsFact};
 use super::refusal::Refusal;
 use super::storage::{ClaimPlan, StoragePlan};
@@ -131,6 +132,7 @@ fn a_made_certificate_is_kept_until_two_thirds_of_its_life() {
         complete: true,
         renew_at: Some(renew_at),
         authority: Some(beside.into()),
+        fault: None,
     };
     let with = |tls| Facts { tls: Some(tls), authority: Some(authority.clone()), ..facts() };
     let decide = |facts: &Facts| plan_with(&tenant(|_| {}), facts).unwrap().tls;
@@ -138,6 +140,9 @@ fn a_made_certificate_is_kept_until_two_thirds_of_its_life() {
     assert_eq!(decide(&with(tls(later, &authority.certificate))), TlsPlan::Keep);
     assert!(matches!(decide(&with(tls(earlier, &authority.certificate))), TlsPlan::Renew(_)));
     assert!(matches!(decide(&with(tls(later, "another"))), TlsPlan::Renew(_)));
+    let fault = Some(Fault { reason: "CertificateUnusable", message: "broken".into() });
+    let broken = TlsFact { fault, ..tls(later, &authority.certificate) };
+    assert!(matches!(decide(&with(broken)), TlsPlan::Renew(_)), "what somebody broke is made anew");
     assert_eq!(authority.renew_at, now() + 58_400.hours());
 }
 

@@ -158,7 +158,11 @@ fn plan_tls(tenant: &VoicemailTenant, facts: &Facts, secret: &str) -> Result<Tls
     let Some(authority) = authority else { return Ok(TlsPlan::Start) };
     let good = facts.tls.as_ref().is_some_and(|tls| {
         let lasting = tls.renew_at.is_some_and(|due| facts.now < due);
-        tls.complete && lasting && tls.authority.as_ref() == Some(&authority.certificate)
+        // What somebody broke is made anew.
+        tls.complete
+            && lasting
+            && tls.fault.is_none()
+            && tls.authority.as_ref() == Some(&authority.certificate)
     });
     Ok(if good { TlsPlan::Keep } else { TlsPlan::Renew(authority.clone()) })
 }
