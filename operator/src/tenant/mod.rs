@@ -37,6 +37,8 @@ mod object_store_tests;
 pub mod observe;
 pub mod orphans;
 pub mod reclaim;
+#[cfg(test)]
+mod reconcile_tests;
 pub mod refusal;
 pub mod rollout;
 pub mod status;
@@ -140,10 +142,11 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     if tenant.metadata.deletion_timestamp.is_some() && !ours {
         return Ok(Action::await_change());
     }
-    let done = go_on(&tenant, begun, ours, context).await;
+    // Boxed, as all that is large below: a worker's stack holds every future that it polls.
+    let done = Box::pin(go_on(&tenant, begun, ours, context)).await;
     match &done {
         Ok(_) => context.failures.settle(&tenant.uid().unwrap_or_default()),
-        Err(error) => tell_failure(&tenant, error, context).await,
+        Err(error) => Box::pin(tell_failure(&tenant, error, context)).await,
     }
     done
 }
@@ -156,7 +159,7 @@ async fn go_on(
     context: &Context,
 ) -> Result<Action, TenantError> {
     if tenant.metadata.deletion_timestamp.is_some() {
-        return go_on_deleting(tenant, context).await;
+        return Box::pin(go_on_deleting(tenant, context)).await;
     }
     if has_finalizer {
         return settle(tenant, begun, context).await;
@@ -167,7 +170,7 @@ async fn go_on(
 
 /// A deletion that waits leaves the tenant to serve, and so to be maintained as any other.
 async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
-    match deletion::advance(tenant, context).await? {
+    match Box::pin(deletion::advance(tenant, context)).await? {
         Course::Gone => {
             context.forget_tenant(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
             return Ok(Action::await_change());
@@ -177,7 +180,7 @@ async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<A
             report(tenant, &Outcome::Paused, Some(&course), context).await?;
         }
         Course::Serving(course) => {
-            converge(tenant, Some(&course), context).await?;
+            Box::pin(converge(tenant, Some(&course), context)).await?;
         }
     }
     Ok(Action::requeue(jittered(PROGRESS)))
@@ -217,7 +220,7 @@ async fn settle(tenant: &VoicemailTenant, begun: Begun, context: &Context) -> Re
         report(tenant, &Outcome::Paused, None, context).await?;
         return Ok(Action::await_change());
     }
-    match converge(tenant, None, context).await? {
+    match Box::pin(converge(tenant, None, context)).await? {
         Next::Soon(pause) => Ok(Action::requeue(jittered(pause))),
         Next::Rest(pause) => {
             let pause = jittered(pause);
@@ -246,7 +249,7 @@ async fn converge(
     deletion: Option<&Report>,
     context: &Context,
 ) -> Result<Next, TenantError> {
-    let facts = dereference::dereference(&context.client, tenant).await?;
+    let facts = Box::pin(dereference::dereference(&context.client, tenant)).await?;
     let plan = match validate::validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => plan,
         Err(refusal) => {
@@ -259,7 +262,7 @@ async fn converge(
     let image = context.choose_image(tenant).await?;
     let plan = Plan { image: image.present().to_owned(), ..plan };
     let built = build::build(&plan)?;
-    let applied = match apply::apply(context, &plan, built, facts.now).await {
+    let applied = match Box::pin(apply::apply(context, &plan, built, facts.now)).await {
         Ok(applied) => applied,
         Err(error) if error.class() == Class::Permanent => {
             context.give_place_back(tenant);

@@ -268,8 +268,8 @@ mod tests {
         let words: Vec<_> = standing.obstacles(Purpose::Deregister).iter().map(|(word, _)| *word).collect();
         assert_eq!(words, ["OpenGdprRuns", "LegalHold"], "another cluster needs the data, not this one");
 
-        assert!(deregister(&context, "elsewhere").await.unwrap());
-        assert!(!deregister(&context, "elsewhere").await.unwrap());
+        assert!(deregister(&context, "elsewhere", false).await.unwrap());
+        assert!(!deregister(&context, "elsewhere", false).await.unwrap());
         assert!(examine(&context).await.unwrap().others.is_empty());
     }
 
@@ -281,7 +281,7 @@ mod tests {
         let context = site.open(&site.config, Access::Retire).await;
         let (progress, mut out) = (Progress::silent(), Vec::new());
         assert_eq!(remove_unless_hindered(&context, &progress, &mut out).await.unwrap(), 0);
-        assert!(!deregister(&context, &site.config.cluster).await.unwrap());
+        assert!(!deregister(&context, &site.config.cluster, false).await.unwrap());
         assert!(site.store.load(&Key::tenant()).await.unwrap().is_none(), "an empty store stays empty");
     }
 

@@ -247,6 +247,7 @@ mod tests {
         let opening = Opening {
             tenant_id: "t",
             key: &key,
+            holder: None,
             regions: vec!["main".into()],
             master: "main",
             number_region: region,

@@ -62,7 +62,7 @@ impl Applier<'_> {
             return Ok(());
         }
         let api: Api<K> = Api::namespaced(self.context.client.clone(), namespace);
-        let live = self.converge_in(&api, K::KIND, desired).await?;
+        let live = Box::pin(self.converge_in(&api, K::KIND, desired)).await?;
         self.remember(K::KIND, &name, version(&live), wanted);
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Applier<'_> {
     ) -> Result<K, ApplyError> {
         let name = desired["metadata"]["name"].as_str().unwrap_or_default();
         let live = within_deadline("read a child", api.get_opt(name)).await?;
-        self.converge_from(api, kind, live, desired).await
+        Box::pin(self.converge_from(api, kind, live, desired)).await
     }
 
     /// As [`Self::converge_in`], on the live object as it was just read.
@@ -122,7 +122,7 @@ impl Applier<'_> {
             _ => self.overwrite(api, kind, &name, &without_foreign(&desired, &foreign)).await?,
         };
         if !foreign.is_empty() {
-            self.tell_foreign(kind, &name, &foreign).await;
+            Box::pin(self.tell_foreign(kind, &name, &foreign)).await;
         }
         self.keep_from_collector(api, applied).await
     }

@@ -70,7 +70,7 @@ impl Applier<'_> {
         }
         let kind = PersistentVolumeClaim::KIND;
         let desired = stamp(&claim, PersistentVolumeClaim::API_VERSION, kind)?;
-        self.converge_from(&api, kind, live, desired).await
+        Box::pin(self.converge_from(&api, kind, live, desired)).await
     }
 
     /// It is read each time; what is remembered is that it has been seen like this.

@@ -81,7 +81,7 @@ pub async fn advance(tenant: &VoicemailTenant, context: &Context) -> Result<Cour
             tell(tenant, EventType::Warning, "StoreAbandoned", words, context).await;
             let_children_go(client, tenant).await?;
         }
-        Decision::Retire(ending) => match retire::advance(tenant, ending, context).await? {
+        Decision::Retire(ending) => match Box::pin(retire::advance(tenant, ending, context)).await? {
             Step::Serving(report) => return Ok(Course::Serving(report)),
             Step::Stopped(under) => {
                 report(tenant, &under, context).await?;
