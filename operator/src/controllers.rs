@@ -136,7 +136,9 @@ fn tenant_controller(
     let controller = watch_metadata::<Service>(controller, context, queue, namespace);
     let controller = watch_metadata::<PodDisruptionBudget>(controller, context, queue, namespace);
     let controller = watch_metadata::<NetworkPolicy>(controller, context, queue, namespace);
-    let controller = watch_metadata::<HorizontalPodAutoscaler>(controller, context, queue, namespace);
+    // An autoscaler's metadata change with its status: what it should do is in its spec alone.
+    let note = note_versions(context, HorizontalPodAutoscaler::KIND, namespace, Version::of_autoscaler);
+    let controller = watch_children(controller, context, queue, namespace, note);
     // Whether a Deployment's pods serve, why a pod can't start and where it is reached is in no metadata.
     let note = note_versions(context, Deployment::KIND, namespace, Version::of_deployment);
     let controller = watch_children(controller, context, queue, namespace, note);

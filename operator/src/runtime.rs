@@ -142,6 +142,11 @@ impl Context {
         Ok(self.rollouts.choose(tenant, &self.settings.image))
     }
 
+    /// The tenant isn't moved to a newer image now: others may be.
+    pub fn give_place_back(&self, tenant: &VoicemailTenant) {
+        self.rollouts.forget(&tenant.uid().unwrap_or_default());
+    }
+
     /// The tenant in its place is looked at: what is remembered of another one that had its name is dropped.
     pub fn meet_tenant(&self, tenant: &VoicemailTenant) {
         let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());

@@ -59,13 +59,18 @@ impl Namespaces {
     }
 }
 
-/// Reads a list of namespaces separated by commas.
+/// Reads a list of namespaces separated by commas; one that is named twice is watched once.
 ///
 /// # Errors
 /// None: any text is a list.
 pub fn parse_namespaces(text: &str) -> Result<Namespaces, std::convert::Infallible> {
-    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-    Ok(Namespaces(names.map(str::to_owned).collect()))
+    let mut names: Vec<String> = Vec::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(Namespaces(names))
 }
 
 impl Settings {
@@ -88,5 +93,10 @@ mod tests {
     fn an_empty_list_of_namespaces_means_all() {
         assert_eq!(parse_namespaces(""), Ok(Namespaces(vec![])));
         assert_eq!(parse_namespaces(" a, b,"), Ok(Namespaces(vec!["a".into(), "b".into()])));
+    }
+
+    #[test]
+    fn a_namespace_that_is_named_twice_is_watched_once() {
+        assert_eq!(parse_namespaces("b,a, b,a"), Ok(Namespaces(vec!["b".into(), "a".into()])));
     }
 }

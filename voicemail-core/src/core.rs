@@ -14,13 +14,13 @@ use crate::config::{RegionConfig, StorageConfig, TenantConfig};
 use crate::context::{Context, GuardError, Identity};
 use crate::gdpr::{Gdpr, await_restore, check_restore};
 use crate::mailbox::{Directory, Mailboxes};
-use crate::model::IdentityError;
+use crate::model::{IdentityError, TenantDocument};
 use crate::regions::{Sight, find_hindrance, list_health, open_region, watch, write_pending};
 use crate::store::measured::MeasuredStore;
 use crate::store::object::{ObjectBackend, UploadBudget};
 use crate::store::retry::RetryStore;
 use crate::store::volume::{LockProbe, VolumeStore};
-use crate::store::{ErrorClass, Hindrance, Store, StoreError};
+use crate::store::{ErrorClass, Hindrance, Key, Store, StoreError};
 use crate::sweep::Sweeper;
 use crate::telemetry::{Metrics, StoreLabels};
 pub(crate) use claim::opening;
@@ -29,12 +29,17 @@ pub use keys::TenantKeys;
 pub use places::RELEASE;
 pub(crate) use places::{is_probed, note_probed, probe_store};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How often a cluster says that it still uses the store.
 const HEARTBEAT: Duration = Duration::from_secs(900);
+
+/// How often a core looks whether the store is this tenant's still.
+const OWNERSHIP: Duration = Duration::from_secs(60);
+const STORE_GONE: &str = "the store's tenant document is gone: somebody has removed this tenant from the store. Bring the \
+                          store back; if the tenant is given up, delete it";
 
 /// One tenant's services.
 pub struct Core {
@@ -46,6 +51,8 @@ pub struct Core {
     pub gdpr: Gdpr,
     /// What the services share.
     pub context: Context,
+    /// Why the store isn't this tenant's any more, if it isn't.
+    lost: Mutex<Option<(&'static str, String)>>,
 }
 
 /// Why a tenant can't be opened.
@@ -87,6 +94,7 @@ impl OpenError {
             Self::KeysUnreadable(_) => "KeysUnreadable",
             Self::StorageProbeFailed { .. } => "StorageProbeFailed",
             Self::Identity(IdentityError::KeyMismatch { .. }) => "KeyMismatch",
+            Self::Identity(IdentityError::HeldByAnother { .. }) => "StoreHeldByAnother",
             Self::Identity(IdentityError::StoreBelongsToAnother { .. }) => "StoreBelongsToAnother",
             Self::RestoreDetected(_) => "RestoreDetected",
             Self::ClockSkew { .. } => "ClockSkew",
@@ -219,6 +227,7 @@ impl Core {
             directory: Directory::new(context.clone()),
             gdpr,
             context,
+            lost: Mutex::default(),
         })
     }
 
@@ -238,6 +247,10 @@ impl Core {
             regions: list_health(&self.context),
             ..Readiness::not(reason, message)
         };
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((reason, message)) = lost {
+            return not(reason, message);
+        }
         match self.context.guard_clock().await {
             Err(error @ (GuardError::Skew { .. } | GuardError::Unconfirmed { .. })) => {
                 not("ClockSkew", error.to_string())
@@ -278,6 +291,7 @@ impl Core {
         tokio::select! {
             () = sweeper.run() => {}
             () = self.keep_registered() => {}
+            () = self.watch_ownership() => {}
             () = watch(&self.context) => {}
             () = stop.cancelled() => {}
         }
@@ -304,6 +318,34 @@ impl Core {
                 tracing::warn!(reason = error.reason(), %error, "this cluster's registration wasn't renewed");
             }
         }
+    }
+
+    /// Looks whether the store is this tenant's still: it may be emptied by hand, or given to another.
+    async fn watch_ownership(&self) {
+        loop {
+            self.context.world().sleep(OWNERSHIP).await;
+            self.check_ownership().await;
+        }
+    }
+
+    /// A store that doesn't answer leaves what was known.
+    pub(crate) async fn check_ownership(&self) {
+        let found = self.context.documents().load::<TenantDocument>(&Key::tenant()).await;
+        let Ok(found) = found else { return };
+        let config = self.context.config();
+        let opening = opening(&config, self.context.key());
+        let lost = match found {
+            None => Some(("StoreGone", STORE_GONE.to_owned())),
+            Some(tenant) => tenant
+                .check(&opening)
+                .and_then(|()| tenant.check_holder(&opening))
+                .err()
+                .map(|error| (OpenError::from(error.clone()).reason(), error.to_string())),
+        };
+        if let Some((reason, message)) = &lost {
+            tracing::error!(reason, message, "this core serves no more");
+        }
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = lost;
     }
 
     async fn renew_registration(&self) -> Result<(), OpenError> {

@@ -17,10 +17,14 @@ pub const STALLED: &str = "Stalled";
 pub const STORAGE_READY: &str = "StorageReady";
 /// The Secrets that say who may call are there.
 pub const ACCESS_READY: &str = "AccessReady";
+/// The serving certificate can be used: chain, key pair, dates, names.
+pub const CERTIFICATE_READY: &str = "CertificateReady";
 /// Monitors and alert rules are as the spec says.
 pub const MONITORING_READY: &str = "MonitoringReady";
 /// A tenant that is being deleted waits for something.
 pub const DELETION_BLOCKED: &str = "DeletionBlocked";
+/// An annotation that confirms a deletion stands before there is one, and doesn't count.
+pub const CONFIRMED_EARLY: &str = "ConfirmedEarly";
 /// The operator keeps its hands off a tenant's children.
 pub const PAUSED: &str = "Paused";
 /// A newer image of the core waits for its turn.

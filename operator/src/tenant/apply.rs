@@ -47,6 +47,9 @@ pub enum ApplyError {
         /// Its name.
         name: String,
     },
+    /// The claim of a known store went while it was looked at.
+    #[error("PersistentVolumeClaim {0} is gone: none is made anew for a store that is known")]
+    ClaimGone(String),
     /// Key or certificate material could not be made.
     #[error("{0}")]
     Material(String),
@@ -60,7 +63,7 @@ impl Classified for ApplyError {
         match self {
             Self::Call(error) => error.class(),
             Self::NameTaken { .. } => Class::Permanent,
-            Self::Material(_) | Self::Encode(_) => Class::Transient,
+            Self::ClaimGone(_) | Self::Material(_) | Self::Encode(_) => Class::Transient,
         }
     }
 
@@ -68,6 +71,7 @@ impl Classified for ApplyError {
         match self {
             Self::Call(error) => error.reason(),
             Self::NameTaken { .. } => "NameTaken",
+            Self::ClaimGone(_) => "ClaimGone",
             Self::Material(_) => "MaterialNotMade",
             Self::Encode(_) => "NotEncodable",
         }

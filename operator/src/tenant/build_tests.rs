@@ -10,7 +10,7 @@ use super::validate::Plan;
 use crate::api::VoicemailTenant;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use serde_json::{Value, json};
-use voicemail_core::config::TenantConfig;
+use voicemail_core::config::{Holder, TenantConfig};
 
 fn built() -> Built {
     build(&plan()).unwrap()
@@ -18,9 +18,12 @@ fn built() -> Built {
 
 #[test]
 fn configuration_is_what_the_core_reads() {
-    let text = built().config.data.unwrap().remove("config.yaml").unwrap();
-    let config = TenantConfig::parse(&text).unwrap();
+    let data = built().config.data.unwrap();
+    let config = TenantConfig::parse(&data["config.yaml"]).unwrap();
     assert_eq!(config, plan().config);
+    // Beside it: a core of a former release refuses a configuration with fields that it doesn't know.
+    let holder: Holder = serde_json::from_str(&data["holder.json"]).unwrap();
+    assert_eq!((holder.to_string().as_str(), holder.uid.as_str()), ("voice/acme", "uid-1"));
     let kubernetes = config.auth.kubernetes.unwrap();
     assert_eq!(kubernetes.audiences, ["2c5ea4c0-4067-11e9-8bad-9b1deb4d3b7d", "uid-1"]);
     let operator = kubernetes.service_accounts.last().unwrap();

@@ -13,6 +13,7 @@ use super::status::has_settled;
 use crate::api::VoicemailTenant;
 use k8s_openapi::Resource as _;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
@@ -41,6 +42,14 @@ impl Version {
     /// Of a Deployment: also whether its pods serve, and why they can't be made.
     pub fn of_deployment(deployment: &Deployment) -> Self {
         Self::with(&deployment.metadata, hash_of(&describe(deployment)))
+    }
+
+    /// Of an autoscaler: what it should do, by what it says. Its status changes with the load, and many clusters count no
+    /// generation for it.
+    pub fn of_autoscaler(scaler: &HorizontalPodAutoscaler) -> Self {
+        let spec = serde_json::to_string(&scaler.spec).unwrap_or_default();
+        let counted = ObjectMeta { generation: Some(0), ..scaler.metadata.clone() };
+        Self::with(&counted, hash_of(&spec))
     }
 
     fn with(metadata: &ObjectMeta, more: u64) -> Self {

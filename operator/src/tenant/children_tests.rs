@@ -135,3 +135,24 @@ fn a_deployment_is_news_when_its_pods_serve_or_do_not_and_not_at_every_step() {
     let refused = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}]);
     assert!(unequal(before, deployment(|value| value["status"]["conditions"] = refused)));
 }
+
+#[test]
+fn what_an_autoscaler_sees_is_no_news_and_what_it_should_do_is() {
+    let scaler = |version: u64, max: u32, replicas: u32| {
+        let value = json!({
+            "metadata": {"uid": "u", "resourceVersion": version.to_string()},
+            "spec": {"maxReplicas": max, "scaleTargetRef": {"kind": "Deployment", "name": "n"}},
+            "status": {"currentReplicas": replicas, "desiredReplicas": replicas},
+        });
+        Version::of_autoscaler(&serde_json::from_value(value).unwrap())
+    };
+    let (children, acme, now) = resting();
+    children.found_right("HPA", "voice", "acme", "acme-voicemail", (scaler(5, 3, 1), "w".into()));
+    children.note("HPA", "voice", "acme", "acme-voicemail", scaler(5, 3, 1));
+    for version in 6..26 {
+        children.note("HPA", "voice", "acme", "acme-voicemail", scaler(version, 3, 2));
+        assert!(children.rest(&acme, now).is_some(), "each change of its status would be a reconcile");
+    }
+    children.note("HPA", "voice", "acme", "acme-voicemail", scaler(26, 9, 2));
+    assert!(children.rest(&acme, now).is_none());
+}

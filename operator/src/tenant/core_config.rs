@@ -44,6 +44,8 @@ pub fn plan_config(
     let config = TenantConfig {
         tenant_id: spec.tenant_id.clone(),
         cluster: cluster.into(),
+        // Beside the configuration: see the ConfigMap.
+        holder: None,
         region: spec.region.clone(),
         regions: spec.regions.iter().map(plan_region).collect::<Result<_, _>>()?,
         keys_dir: PathBuf::from(KEYS_DIR),

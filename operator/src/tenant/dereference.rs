@@ -8,8 +8,9 @@ use super::access_secrets::{AccessFact, read_secrets};
 use super::belonging::{is_owned, is_unmarked};
 use super::build::certificate::{Authority, CA_CERTIFICATE, CA_KEY, RENEW_AT, TLS_CERTIFICATE, TLS_KEY};
 use super::build::keys::{RECEIPT_KEY, TENANT_KEY};
-use super::build::names::{ca_name, keys_secret, tls_secret};
+use super::build::names::{ca_name, child_name, keys_secret, tls_secret};
 use super::build::secret_provider_class::provider_class_resource;
+use super::certificate::{Fault, Material, find_fault};
 use super::credentials::{Source, plan_source};
 use super::reclaim::{ReclaimFact, read_reclaim};
 use super::storage::claim_name;
@@ -77,6 +78,11 @@ impl Facts {
         }
     }
 
+    /// Whether somebody has deleted the claim with the messages, which is still there.
+    pub fn is_claim_terminating(&self) -> bool {
+        matches!(&self.storage, StorageFacts::Volume { claim: Some(claim) } if claim.terminating)
+    }
+
     /// Whether the cluster knows SecretProviderClasses.
     pub fn has_provider_classes(&self) -> bool {
         matches!(self.storage, StorageFacts::ObjectStores { provider_classes: Some(_), .. })
@@ -92,6 +98,8 @@ pub struct ClaimFact {
     pub phase: String,
     /// The volume that it is bound to.
     pub volume: Option<String>,
+    /// Somebody has deleted it: it goes when no pod uses it any more.
+    pub terminating: bool,
 }
 
 /// A Secret with keys.
@@ -123,6 +131,8 @@ pub struct TlsFact {
     pub renew_at: Option<Timestamp>,
     /// The authority's certificate beside it.
     pub authority: Option<String>,
+    /// What is wrong with a complete one.
+    pub fault: Option<Fault>,
 }
 
 /// Reads everything.
@@ -156,7 +166,7 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
         reclaim,
         access,
         keys: keys.as_ref().map(read_keys),
-        tls: tls.as_ref().map(read_tls),
+        tls: tls.as_ref().map(|secret| read_tls(secret, &api_name(&name, &namespace))),
         authority: authority.as_ref().and_then(read_authority),
     })
 }
@@ -221,6 +231,7 @@ pub fn read_claim(claim: &PersistentVolumeClaim) -> ClaimFact {
         access_modes: spec.access_modes.unwrap_or_default(),
         phase: phase.unwrap_or_else(|| "Pending".into()),
         volume: spec.volume_name,
+        terminating: claim.metadata.deletion_timestamp.is_some(),
     }
 }
 
@@ -244,8 +255,19 @@ fn read_keys(secret: &Secret) -> KeysFact {
     }
 }
 
-fn read_tls(secret: &Secret) -> TlsFact {
+/// The name by which the operator, and most others in the cluster, reach the API.
+fn api_name(tenant: &str, namespace: &str) -> String {
+    format!("{}.{namespace}.svc", child_name(tenant))
+}
+
+fn read_tls(secret: &Secret, name: &str) -> TlsFact {
+    let pair = entry(secret, TLS_CERTIFICATE).zip(entry(secret, TLS_KEY));
+    let fault = pair.and_then(|(certificate, key)| {
+        let material = Material { certificate, key, authority: entry(secret, CA_CERTIFICATE) };
+        find_fault(&material, name, Timestamp::now())
+    });
     TlsFact {
+        fault,
         complete: entry(secret, TLS_CERTIFICATE).is_some() && entry(secret, TLS_KEY).is_some(),
         renew_at: renew_at(secret),
         authority: text(secret, CA_CERTIFICATE),

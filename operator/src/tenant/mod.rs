@@ -17,6 +17,7 @@ pub mod belonging;
 pub mod build;
 #[cfg(test)]
 mod build_tests;
+pub mod certificate;
 pub mod children;
 #[cfg(test)]
 mod children_tests;
@@ -26,6 +27,7 @@ pub mod deletion;
 pub mod dereference;
 pub mod drift;
 pub mod failures;
+pub mod foreign;
 pub mod kinds;
 pub mod ledger;
 pub mod looks;
@@ -35,6 +37,8 @@ mod object_store_tests;
 pub mod observe;
 pub mod orphans;
 pub mod reclaim;
+#[cfg(test)]
+mod reconcile_tests;
 pub mod refusal;
 pub mod rollout;
 pub mod status;
@@ -48,7 +52,8 @@ pub mod validate;
 pub mod words;
 
 use crate::api::conditions::{
-    ACCESS_READY, ConditionStatus, MONITORING_READY, READY, RECONCILING, STORAGE_READY, find_condition,
+    ACCESS_READY, CONFIRMED_EARLY, ConditionStatus, MONITORING_READY, READY, RECONCILING, STORAGE_READY,
+    find_condition,
 };
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
@@ -137,10 +142,11 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     if tenant.metadata.deletion_timestamp.is_some() && !ours {
         return Ok(Action::await_change());
     }
-    let done = go_on(&tenant, begun, ours, context).await;
+    // Boxed, as all that is large below: a worker's stack holds every future that it polls.
+    let done = Box::pin(go_on(&tenant, begun, ours, context)).await;
     match &done {
         Ok(_) => context.failures.settle(&tenant.uid().unwrap_or_default()),
-        Err(error) => tell_failure(&tenant, error, context).await,
+        Err(error) => Box::pin(tell_failure(&tenant, error, context)).await,
     }
     done
 }
@@ -153,7 +159,7 @@ async fn go_on(
     context: &Context,
 ) -> Result<Action, TenantError> {
     if tenant.metadata.deletion_timestamp.is_some() {
-        return go_on_deleting(tenant, context).await;
+        return Box::pin(go_on_deleting(tenant, context)).await;
     }
     if has_finalizer {
         return settle(tenant, begun, context).await;
@@ -164,7 +170,7 @@ async fn go_on(
 
 /// A deletion that waits leaves the tenant to serve, and so to be maintained as any other.
 async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
-    match deletion::advance(tenant, context).await? {
+    match Box::pin(deletion::advance(tenant, context)).await? {
         Course::Gone => {
             context.forget_tenant(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
             return Ok(Action::await_change());
@@ -174,7 +180,7 @@ async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<A
             report(tenant, &Outcome::Paused, Some(&course), context).await?;
         }
         Course::Serving(course) => {
-            converge(tenant, Some(&course), context).await?;
+            Box::pin(converge(tenant, Some(&course), context)).await?;
         }
     }
     Ok(Action::requeue(jittered(PROGRESS)))
@@ -183,6 +189,9 @@ async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<A
 /// Says in the status why the reconcile must be repeated. What the API server answers to that can only be logged.
 async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &Context) {
     let uid = tenant.uid().unwrap_or_default();
+    if error.class() != Class::Conflict {
+        context.give_place_back(tenant);
+    }
     if !context.failures.is_to_tell(&uid, error) {
         return;
     }
@@ -207,10 +216,11 @@ async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &C
 /// Brings a tenant that has our finalizer to what its spec says, and leaves it alone then until there is news.
 async fn settle(tenant: &VoicemailTenant, begun: Begun, context: &Context) -> Result<Action, TenantError> {
     if is_paused(tenant) {
+        context.give_place_back(tenant);
         report(tenant, &Outcome::Paused, None, context).await?;
         return Ok(Action::await_change());
     }
-    match converge(tenant, None, context).await? {
+    match Box::pin(converge(tenant, None, context)).await? {
         Next::Soon(pause) => Ok(Action::requeue(jittered(pause))),
         Next::Rest(pause) => {
             let pause = jittered(pause);
@@ -239,19 +249,23 @@ async fn converge(
     deletion: Option<&Report>,
     context: &Context,
 ) -> Result<Next, TenantError> {
-    let facts = dereference::dereference(&context.client, tenant).await?;
-    let image = context.choose_image(tenant).await?;
+    let facts = Box::pin(dereference::dereference(&context.client, tenant)).await?;
     let plan = match validate::validate(tenant, &facts, &context.settings, &context.cluster) {
-        Ok(plan) => Plan { image: image.present().to_owned(), ..plan },
+        Ok(plan) => plan,
         Err(refusal) => {
+            context.give_place_back(tenant);
             report(tenant, &Outcome::Refused(&refusal), deletion, context).await?;
             return Ok(Next::Soon(REFUSED));
         }
     };
+    // After all that could refuse it: a place in the roll-out is for who moves.
+    let image = context.choose_image(tenant).await?;
+    let plan = Plan { image: image.present().to_owned(), ..plan };
     let built = build::build(&plan)?;
-    let applied = match apply::apply(context, &plan, built, facts.now).await {
+    let applied = match Box::pin(apply::apply(context, &plan, built, facts.now)).await {
         Ok(applied) => applied,
         Err(error) if error.class() == Class::Permanent => {
+            context.give_place_back(tenant);
             let outcome = Outcome::Stopped(error.reason(), error.to_string());
             report(tenant, &outcome, deletion, context).await?;
             return Ok(Next::Soon(REFUSED));
@@ -259,11 +273,14 @@ async fn converge(
         Err(error) => return Err(error.into()),
     };
     let pods = look_at_pods(tenant, &plan, &applied, context).await?;
+    let claim = storage::claim_name(tenant);
     let seen = Seen {
         applied: &applied,
         pods: pods.as_deref(),
         image: &image,
         reclaim: facts.reclaim.as_ref(),
+        terminating: claim.as_deref().filter(|_| facts.is_claim_terminating()),
+        certificate: facts.tls.as_ref().map(|tls| (plan.tls_secret.as_str(), tls.fault.as_ref())),
         access: &facts.access,
     };
     let reported = report(tenant, &Outcome::Applied(seen), deletion, context).await?;
@@ -336,6 +353,7 @@ async fn report(
             context.words.note_write(&uid);
         }
         announce(tenant, &status, context).await;
+        warn_of_early(tenant, &status, context).await;
         if let Some(deletion) = deletion {
             deletion::announce(tenant, deletion, context).await;
         }
@@ -344,6 +362,24 @@ async fn report(
     let known = VoicemailTenant { status: Some(status.clone()), ..tenant.clone() };
     context.rollouts.note_status(&known, &context.settings.image);
     Ok(Reported { status, put_off: false })
+}
+
+/// An event when a confirmation stands before there is a deletion.
+async fn warn_of_early(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
+    let before =
+        tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, CONFIRMED_EARLY));
+    let Some(after) = find_condition(&status.conditions, CONFIRMED_EARLY) else { return };
+    if before.is_some_and(|before| before.reason == after.reason) {
+        return;
+    }
+    let event = Event {
+        type_: EventType::Warning,
+        reason: after.reason.clone(),
+        note: Some(after.message.chars().take(1000).collect()),
+        action: "Reconcile".into(),
+        secondary: None,
+    };
+    context.publish(&event, &tenant.object_ref(&())).await;
 }
 
 /// An event when the reason of Ready changes for the worse, or gets well again. A tenant that becomes Ready as

@@ -15,6 +15,19 @@ pub enum Refusal {
         "there is no PersistentVolumeClaim {0} in this namespace: create it, with access mode ReadWriteMany"
     )]
     ClaimNotFound(String),
+    /// The claim with the messages is gone although the store is known.
+    #[error(
+        "PersistentVolumeClaim {name} is gone, and with it the way to this tenant's messages. It is never made anew, since \
+         an empty store would be taken for the tenant's: make it by hand with the label voicemail.dev/tenant={tenant} \
+         and volumeName of the volume with the messages (free a retained one by removing its claimRef), or write \
+         existingClaim. If the messages are given up, delete the tenant and apply it anew"
+    )]
+    ClaimGone {
+        /// The claim.
+        name: String,
+        /// The tenant.
+        tenant: String,
+    },
     /// The claim can't be shared by several pods.
     #[error(
         "PersistentVolumeClaim {name} has access mode {modes}, but all replicas write: use a ReadWriteMany claim"
@@ -94,6 +107,7 @@ impl Classified for Refusal {
     fn reason(&self) -> &'static str {
         match self {
             Self::ClaimNotFound(_) => "ClaimNotFound",
+            Self::ClaimGone { .. } => "ClaimGone",
             Self::ClaimNotReadWriteMany { .. } => "ClaimNotReadWriteMany",
             Self::CredentialsMissing { .. } => "CredentialsMissing",
             Self::SecretProviderClassMissing { .. } => "SecretProviderClassMissing",
@@ -111,6 +125,7 @@ impl Refusal {
     pub fn is_about_storage(&self) -> bool {
         match self {
             Self::ClaimNotFound(_)
+            | Self::ClaimGone { .. }
             | Self::ClaimNotReadWriteMany { .. }
             | Self::CredentialsMissing { .. }
             | Self::SecretProviderClassMissing { .. } => true,

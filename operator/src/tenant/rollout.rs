@@ -4,16 +4,22 @@
 //! it gets a place in the [`RolloutBudget`], and gives it back once all its pods serve with the new one. When the
 //! first ones don't get Ready they keep their places, and nobody follows them.
 //!
+//! A place is taken when nothing else keeps the tenant from moving: after its spec is found valid. Whoever is refused, paused
+//! or deleted, or fails on the way, gives it back and tries again later; who waits is told who has the places.
+//!
 //! What the budget knows is rebuilt from the tenants' status when an operator begins to lead. A tenant that doesn't
 //! serve anyway needs no place: it has nothing to lose, and must hold up nobody.
 
+use super::is_paused;
 use super::status::serves;
 use crate::api::conditions::{READY, RECONCILING, find_condition};
 use crate::api::{VoicemailTenant, VoicemailTenantStatus};
 use kube::ResourceExt;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// How many of those that have a place are named to one that waits.
+const NAMED: usize = 5;
 /// Reasons of a tenant that may come from its image.
 const FROM_PODS: [&str; 4] = ["RolloutInProgress", "ImageCannotStart", "PodsRefused", "PodsUnschedulable"];
 
@@ -28,6 +34,8 @@ pub enum Image {
         present: String,
         /// What it will get.
         next: String,
+        /// Who has the places, as namespace and name; empty when that isn't known yet.
+        holders: Vec<String>,
     },
 }
 
@@ -44,7 +52,7 @@ impl Image {
 #[derive(Debug)]
 pub struct RolloutBudget {
     limit: usize,
-    moving: Mutex<Option<BTreeSet<String>>>,
+    moving: Mutex<Option<BTreeMap<String, String>>>,
 }
 
 impl RolloutBudget {
@@ -61,8 +69,8 @@ impl RolloutBudget {
     /// Learns from all tenants who is moving to that image.
     pub fn learn<'a>(&self, tenants: impl IntoIterator<Item = &'a VoicemailTenant>, default: &str) {
         let moving = tenants.into_iter().filter(|tenant| is_moving(tenant, default));
-        let uids = moving.filter_map(ResourceExt::uid).collect();
-        self.lock().get_or_insert(uids);
+        let holders = moving.filter_map(|tenant| Some((tenant.uid()?, place_of(tenant)))).collect();
+        self.lock().get_or_insert(holders);
     }
 
     /// Decides which image the tenant gets, and takes or gives back its place.
@@ -80,10 +88,18 @@ impl RolloutBudget {
             self.settle(&uid, is_moving(tenant, default));
             return given();
         }
-        if !serves(tenant) || self.take_place(&uid) {
+        if tenant.metadata.deletion_timestamp.is_some() {
+            self.forget(&uid);
+            return Image::Given(present);
+        }
+        if !serves(tenant) || self.take_place(&uid, place_of(tenant)) {
             return given();
         }
-        Image::Waiting { present, next: default.to_owned() }
+        Image::Waiting { present, next: default.to_owned(), holders: self.name_holders() }
+    }
+
+    fn name_holders(&self) -> Vec<String> {
+        self.lock().iter().flat_map(BTreeMap::values).take(NAMED).cloned().collect()
     }
 
     /// The tenant's status has become this: one that serves with the new image gives its place back.
@@ -94,7 +110,7 @@ impl RolloutBudget {
         }
     }
 
-    /// The tenant is gone.
+    /// The tenant is gone, or isn't moved any more: refused, paused, being deleted, or failing before it could be.
     pub fn forget(&self, uid: &str) {
         self.settle(uid, false);
     }
@@ -106,19 +122,23 @@ impl RolloutBudget {
         }
     }
 
-    fn take_place(&self, uid: &str) -> bool {
+    fn take_place(&self, uid: &str, place: String) -> bool {
         let mut moving = self.lock();
         let Some(moving) = moving.as_mut() else { return false };
-        let may = moving.contains(uid) || moving.len() < self.limit;
+        let may = moving.contains_key(uid) || moving.len() < self.limit;
         if may {
-            moving.insert(uid.to_owned());
+            moving.insert(uid.to_owned(), place);
         }
         may
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<BTreeSet<String>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<BTreeMap<String, String>>> {
         self.moving.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn place_of(tenant: &VoicemailTenant) -> String {
+    format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any())
 }
 
 fn status_of(tenant: &VoicemailTenant) -> VoicemailTenantStatus {
@@ -134,7 +154,12 @@ fn is_moving(tenant: &VoicemailTenant, default: &str) -> bool {
         .iter()
         .filter_map(|type_| find(type_))
         .any(|condition| FROM_PODS.contains(&condition.reason.as_str()));
-    tenant.spec.image.is_none() && status.image.as_deref() == Some(default) && !settled && from_pods
+    let left_alone = is_paused(tenant) || tenant.metadata.deletion_timestamp.is_some();
+    !left_alone
+        && tenant.spec.image.is_none()
+        && status.image.as_deref() == Some(default)
+        && !settled
+        && from_pods
 }
 
 #[cfg(test)]
@@ -223,5 +248,38 @@ mod tests {
         let mut own = old("own");
         own.spec.image = Some("core:9".into());
         assert_eq!(budget.choose(&own, "core:2"), Image::Given("core:9".into()));
+    }
+
+    #[test]
+    fn who_is_paused_or_deleted_on_its_way_gives_its_place_back_and_who_waits_knows_the_holders() {
+        let stuck = || tenant("stuck", Some("core:2"), false, "ImageCannotStart");
+        let (mut paused, mut deleting) = (stuck(), stuck());
+        paused.annotations_mut().insert(crate::api::PAUSED.into(), "true".into());
+        deleting.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
+        for left_alone in [paused, deleting] {
+            let budget = RolloutBudget::new(1);
+            budget.learn([&stuck()], "core:2");
+            let waiting = budget.choose(&old("a"), "core:2");
+            assert!(
+                matches!(&waiting, Image::Waiting { holders, .. } if holders == &["voice/acme"]),
+                "{waiting:?}"
+            );
+            budget.note_status(&left_alone, "core:2");
+            assert!(moves(&budget, &old("a")), "with one place the fleet stops");
+            let fresh = RolloutBudget::new(1);
+            fresh.learn([&left_alone], "core:2");
+            assert!(moves(&fresh, &old("a")));
+        }
+    }
+
+    #[test]
+    fn a_tenant_that_is_being_deleted_begins_no_move() {
+        let budget = budget(1);
+        let mut deleting = old("going");
+        deleting.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
+        assert!(!moves(&budget, &deleting));
+        assert!(moves(&budget, &old("a")));
     }
 }

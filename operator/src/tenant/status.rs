@@ -6,18 +6,20 @@
 use super::access_secrets::{AccessFact, find_access};
 use super::apply::{Applied, MonitoringFact};
 use super::build::names::selector_text;
+use super::certificate::{Fault, find_certificate};
+use super::deletion::confirmation::find_early;
 use super::deletion::progress::Report;
 use super::observe::PodSeen;
 use super::reclaim::{ReclaimFact, find_data_kept};
 use super::refusal::Refusal;
 use super::rollout::Image;
 use super::storage_status::{
-    CLAIM_NOT_EXPANDABLE, REGION_UNREACHABLE, RESTORE_DETECTED, find_other_store, find_storage, keep_regions,
-    list_regions,
+    CLAIM_NOT_EXPANDABLE, CLAIM_TERMINATING, REGION_UNREACHABLE, RESTORE_DETECTED, find_other_store,
+    find_storage, find_terminating, keep_regions, list_regions,
 };
 use crate::api::conditions::{
-    ACCESS_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY, PAUSED, READY,
-    RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, find_condition, merge_conditions,
+    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY,
+    PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, find_condition, merge_conditions,
 };
 use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
 use crate::api::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
@@ -40,6 +42,10 @@ pub struct Seen<'a> {
     pub image: &'a Image,
     /// Whether the volume outlives its claim; none on object stores and for a claim without a volume.
     pub reclaim: Option<&'a ReclaimFact>,
+    /// The claim with the messages, if somebody has deleted it.
+    pub terminating: Option<&'a str>,
+    /// The certificate's Secret, and what is wrong with it; none before there is one.
+    pub certificate: Option<(&'a str, Option<&'a Fault>)>,
     /// The Secrets that say who may call.
     pub access: &'a [AccessFact],
 }
@@ -81,12 +87,33 @@ impl Obstacle {
     }
 }
 
+/// Reasons of a reconcile that failed, whatever the pods do.
+const FAILURES: [&str; 9] = [
+    "QuotaExceeded",
+    "AdmissionFailed",
+    "AdmissionDenied",
+    "Forbidden",
+    "RefusedByApiServer",
+    "ApiServerError",
+    "ApiServerUnreachable",
+    "MaterialNotMade",
+    "NotEncodable",
+];
 /// Conditions that stay as they were when a reconcile fails.
-const KEPT: [&str; 5] = [DATA_KEPT, ACCESS_READY, UPDATE_PENDING, MONITORING_READY, DELETION_BLOCKED];
+const KEPT: [&str; 6] =
+    [DATA_KEPT, ACCESS_READY, CERTIFICATE_READY, UPDATE_PENDING, MONITORING_READY, DELETION_BLOCKED];
 
 /// Reasons of the core that only a person can remove.
-const STALLING: [&str; 5] =
-    ["KeyMismatch", "StoreBelongsToAnother", "StoreTooNew", "ConfigInvalid", RESTORE_DETECTED];
+const STALLING: [&str; 8] = [
+    "StoreHeldByAnother",
+    "StoreGone",
+    "KeyMismatch",
+    "StoreBelongsToAnother",
+    "StoreTooNew",
+    "ConfigInvalid",
+    RESTORE_DETECTED,
+    CLAIM_TERMINATING,
+];
 
 /// The status that follows.
 pub fn compute_status(
@@ -112,6 +139,7 @@ pub fn compute_status(
         Outcome::Failing { reason, message, .. } => find_from_failure(reason, message, &previous),
     };
     findings.extend(deletion.map(Report::finding));
+    findings.extend(find_early(tenant));
     let (replicas, ready_replicas, store_id) = match outcome {
         Outcome::Applied(seen) => counts(seen.applied, seen.pods.unwrap_or_default()),
         Outcome::Failing { pods, .. } => (previous.replicas, previous.ready_replicas, find_store_id(pods)),
@@ -158,6 +186,7 @@ fn pause(
     let message = format!("annotation {PAUSED_ANNOTATION} is true: remove it, and the operator goes on");
     let mut paused = vec![Finding::new(PAUSED, true, "PausedByAnnotation", message)];
     paused.extend(deletion.map(Report::finding));
+    paused.extend(find_early(tenant));
     let new = |type_: &str| paused.iter().any(|finding| finding.type_ == type_);
     let others = previous.conditions.iter().filter(|condition| !new(&condition.type_)).cloned();
     let mut conditions: Vec<_> = others.collect();
@@ -239,7 +268,10 @@ fn kept_storage(previous: &VoicemailTenantStatus) -> Finding {
 
 fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<Finding> {
     let (applied, pods) = (seen.applied, seen.pods.unwrap_or_default());
-    let storage = find_storage(applied, seen.pods).unwrap_or_else(|| kept_storage(previous));
+    let storage = match seen.terminating {
+        Some(claim) => find_terminating(claim),
+        None => find_storage(applied, seen.pods).unwrap_or_else(|| kept_storage(previous)),
+    };
     let desired = applied.deployment().spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
     let serving = deployment_status(applied.deployment()).ready_replicas.unwrap_or(0);
     let ready = desired > 0 && serving >= desired;
@@ -248,6 +280,7 @@ fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<F
     findings.push(storage);
     findings.extend(seen.reclaim.map(find_data_kept));
     findings.extend(find_access(seen.access));
+    findings.extend(seen.certificate.map(|(secret, fault)| find_certificate(secret, fault)));
     findings.extend(find_update(seen.image));
     findings.extend(find_monitoring(applied.monitoring()));
     findings
@@ -275,9 +308,10 @@ fn find_monitoring(fact: &MonitoringFact) -> Option<Finding> {
 
 /// A newer image waits for its turn.
 fn find_update(image: &Image) -> Option<Finding> {
-    let Image::Waiting { present, next } = image else { return None };
+    let Image::Waiting { present, next, holders } = image else { return None };
+    let others = if holders.is_empty() { "other tenants".to_owned() } else { holders.join(", ") };
     let message = format!(
-        "{present} is replaced by {next} when it is this tenant's turn: other tenants don't serve with it yet"
+        "{present} is replaced by {next} when it is this tenant's turn: {others} don't serve with it yet"
     );
     Some(Finding::new(UPDATE_PENDING, true, "WaitsForOtherTenants", message))
 }
@@ -304,10 +338,12 @@ fn find_obstacle(
     Some(cause.map_or_else(|| Obstacle::new("RolloutInProgress", progress.clone(), false), with_progress))
 }
 
-/// Whether the tenant's status says that it serves.
+/// Whether the tenant's status says that it serves. A reconcile that fails makes a tenant unready whose pods go on.
 pub fn serves(tenant: &VoicemailTenant) -> bool {
-    let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    find_condition(conditions, READY).is_some_and(|ready| ready.status == ConditionStatus::True)
+    let Some(status) = &tenant.status else { return false };
+    let goes_on = |reason: &str| status.ready_replicas > 0 && FAILURES.contains(&reason);
+    find_condition(&status.conditions, READY)
+        .is_some_and(|ready| ready.status == ConditionStatus::True || goes_on(&ready.reason))
 }
 
 /// Whether all pods are of the newest template and serve, and their number is as wanted.

@@ -5,7 +5,7 @@ use super::deletion::progress::Report;
 use super::observe::{CoreReadiness, PodSeen, RegionSeen};
 use super::refusal::Refusal;
 use super::rollout::Image;
-use super::status::{Outcome, Seen, compute_status};
+use super::status::{Outcome, Seen, compute_status, serves};
 use super::tests::{now, tenant};
 use crate::api::conditions::{ConditionStatus, find_condition};
 use crate::api::{VoicemailTenant, VoicemailTenantStatus};
@@ -35,7 +35,15 @@ pub(super) fn bound(phase: &str) -> AppliedStorage {
 /// Everything was applied and these pods were seen.
 pub(super) fn applied_outcome<'a>(applied: &'a Applied, pods: &'a [PodSeen]) -> Outcome<'a> {
     static IMAGE: LazyLock<Image> = LazyLock::new(|| Image::Given("core:1".into()));
-    Outcome::Applied(Seen { applied, pods: Some(pods), image: &IMAGE, reclaim: None, access: &[] })
+    Outcome::Applied(Seen {
+        applied,
+        pods: Some(pods),
+        image: &IMAGE,
+        reclaim: None,
+        terminating: None,
+        certificate: None,
+        access: &[],
+    })
 }
 
 pub(super) fn ready_core() -> PodSeen {
@@ -171,6 +179,9 @@ fn every_reason_of_a_failure_is_written_while_it_is_tried_again_and_what_was_kno
     ] {
         let outcome = Outcome::Failing { reason, message: "why".into(), pods: &[ready_core()] };
         let status = compute_status(&known, &outcome, None, now());
+        let running = VoicemailTenantStatus { ready_replicas: 2, ..status.clone() };
+        let running = VoicemailTenant { status: Some(running), ..known.clone() };
+        assert!(serves(&running), "{reason}: its pods go on");
         let find = |type_| find_condition(&status.conditions, type_).unwrap();
         assert_eq!((find("Ready").status, find("Ready").reason.as_str()), (ConditionStatus::False, reason));
         assert!(find("Ready").message.contains("why"), "{reason}");
@@ -199,4 +210,16 @@ fn a_deletion_that_waits_leaves_all_other_conditions_as_they_are_of_any_tenant()
         deleting.conditions.iter().filter(|c| c.type_ != "DeletionBlocked").cloned().collect();
     assert_eq!(others, plain.conditions);
     assert_eq!(find_condition(&others, "Ready").unwrap().status, ConditionStatus::True);
+}
+
+#[test]
+fn a_claim_that_somebody_deletes_is_told_at_once_while_the_pods_serve_on() {
+    let applied = Applied::for_test(deployment(2, 2, 2), bound("Bound"));
+    let pods = [ready_core()];
+    let Outcome::Applied(seen) = applied_outcome(&applied, &pods) else { panic!() };
+    let outcome = Outcome::Applied(Seen { terminating: Some("acme-voicemail"), ..seen });
+    let status = compute_status(&tenant(|_| {}), &outcome, None, now());
+    let storage = find_condition(&status.conditions, "StorageReady").unwrap();
+    assert_eq!((storage.status, storage.reason.as_str()), (ConditionStatus::False, "ClaimTerminating"));
+    assert_eq!(find_condition(&status.conditions, "Ready").unwrap().status, ConditionStatus::True);
 }

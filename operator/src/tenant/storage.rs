@@ -73,7 +73,12 @@ fn plan_claim(tenant: &VoicemailTenant, fact: Option<&ClaimFact>) -> Result<Clai
         .ok_or_else(|| Refusal::InvalidSpec("regions.storage: write exactly one storage kind".into()))?;
     match (&volume.claim, &volume.existing_claim) {
         (Some(claim), None) => {
-            check_modes(fact, &child_name(&tenant.name_any()))?;
+            let name = child_name(&tenant.name_any());
+            let known = tenant.status.as_ref().is_some_and(|status| status.store_id.is_some());
+            if fact.is_none() && known {
+                return Err(Refusal::ClaimGone { name, tenant: tenant.name_any() });
+            }
+            check_modes(fact, &name)?;
             Ok(ClaimPlan::Make(claim.clone()))
         }
         (None, Some(name)) => {

@@ -22,6 +22,8 @@ pub const REGION_UNREACHABLE: &str = "RegionUnreachable";
 pub const RESTORE_DETECTED: &str = "RestoreDetected";
 const LONGEST_MESSAGE: usize = 1024;
 
+/// Reason of StorageReady while the claim goes that somebody deleted.
+pub const CLAIM_TERMINATING: &str = "ClaimTerminating";
 /// Reason of StorageReady while the claim can't get the size that the spec asks for.
 pub const CLAIM_NOT_EXPANDABLE: &str = "ClaimNotExpandable";
 
@@ -35,6 +37,18 @@ pub fn find_storage(applied: &Applied, pods: Option<&[PodSeen]>) -> Option<Findi
         AppliedStorage::ExistingClaim => Some(find_store(applied, pods?, &[])),
         AppliedStorage::ObjectStores(regions) => Some(find_store(applied, pods?, regions)),
     }
+}
+
+/// Somebody has deleted the claim: its volume is let go when the last pod that uses it ends.
+pub fn find_terminating(claim: &str) -> Finding {
+    no(
+        CLAIM_TERMINATING,
+        format!(
+            "somebody has deleted PersistentVolumeClaim {claim}, and that can't be taken back: it goes when the last pod \
+             that uses it ends. Keep the pods running, see that the volume stays (condition DataKept), and save the \
+             messages; no empty claim is made instead"
+        ),
+    )
 }
 
 fn no_growth(claim: &PersistentVolumeClaim, why: &str) -> Finding {

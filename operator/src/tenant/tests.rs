@@ -1,6 +1,7 @@
 //! From a spec and facts to a plan or a refusal, on real YAML; and what the tests of the other pure steps start from.
 
 use super::build::certificate::make_authority;
+use super::certificate::Fault;
 use super::dereference::{ClaimFact, Facts, KeysFact, StorageFacts, TlsFact};
 use super::refusal::Refusal;
 use super::storage::{ClaimPlan, StoragePlan};
@@ -59,7 +60,9 @@ pub(super) fn facts() -> Facts {
 
 fn claim(modes: &[&str], phase: &str) -> StorageFacts {
     let access_modes = modes.iter().map(|mode| (*mode).to_owned()).collect();
-    StorageFacts::Volume { claim: Some(ClaimFact { access_modes, phase: phase.into(), volume: None }) }
+    StorageFacts::Volume {
+        claim: Some(ClaimFact { access_modes, phase: phase.into(), ..ClaimFact::default() }),
+    }
 }
 
 pub(super) fn plan_with(tenant: &VoicemailTenant, facts: &Facts) -> Result<Plan, Refusal> {
@@ -129,6 +132,7 @@ fn a_made_certificate_is_kept_until_two_thirds_of_its_life() {
         complete: true,
         renew_at: Some(renew_at),
         authority: Some(beside.into()),
+        fault: None,
     };
     let with = |tls| Facts { tls: Some(tls), authority: Some(authority.clone()), ..facts() };
     let decide = |facts: &Facts| plan_with(&tenant(|_| {}), facts).unwrap().tls;
@@ -136,6 +140,9 @@ fn a_made_certificate_is_kept_until_two_thirds_of_its_life() {
     assert_eq!(decide(&with(tls(later, &authority.certificate))), TlsPlan::Keep);
     assert!(matches!(decide(&with(tls(earlier, &authority.certificate))), TlsPlan::Renew(_)));
     assert!(matches!(decide(&with(tls(later, "another"))), TlsPlan::Renew(_)));
+    let fault = Some(Fault { reason: "CertificateUnusable", message: "broken".into() });
+    let broken = TlsFact { fault, ..tls(later, &authority.certificate) };
+    assert!(matches!(decide(&with(broken)), TlsPlan::Renew(_)), "what somebody broke is made anew");
     assert_eq!(authority.renew_at, now() + 58_400.hours());
 }
 
@@ -163,4 +170,18 @@ fn approvals_and_regions_that_are_away_are_the_tenants_to_decide() {
         (gdpr.region_down, plan().config.gdpr.approval),
         (RegionDown::Refuse, ApprovalConfig::default())
     );
+}
+
+#[test]
+fn a_claim_that_somebody_deleted_is_never_made_anew_once_its_store_is_known() {
+    let made = plan_with(&tenant(|_| {}), &facts()).unwrap();
+    assert!(matches!(made.storage, StoragePlan::Volume(ClaimPlan::Make(_))), "a new tenant gets one");
+    let known = tenant(|value| value["status"] = json!({"storeId": "s"}));
+    let keys = Some(KeysFact { tenant_key: true, receipt_key: true });
+    let refusal = plan_with(&known, &Facts { keys, ..facts() }).unwrap_err();
+    assert_eq!((refusal.reason(), refusal.class()), ("ClaimGone", crate::calls::Class::Permanent));
+    let words = refusal.to_string();
+    assert!(words.contains("acme-voicemail") && words.contains("voicemail.dev/tenant=acme"), "{words}");
+    let there = Facts { keys, storage: claim(&["ReadWriteMany"], "Bound"), ..facts() };
+    assert!(plan_with(&known, &there).is_ok());
 }

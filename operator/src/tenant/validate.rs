@@ -48,6 +48,8 @@ pub struct Plan {
     pub resources: Option<Resources>,
     /// Where the messages are.
     pub storage: StoragePlan,
+    /// The tenant's store is known: nothing of it is made anew.
+    pub is_store_known: bool,
     /// The keys.
     pub keys: KeysPlan,
     /// Secrets that say who may call.
@@ -95,6 +97,11 @@ pub fn validate(
     let name = tenant.name_any();
     let config = plan_config(tenant, settings, cluster)?;
     let tls_secret = tls_secret(tenant);
+    let storage = plan_storage(tenant, facts);
+    if matches!(storage, Err(Refusal::ClaimGone { .. })) {
+        // Without its keys a claim that is brought back helps nobody: they are asked for first.
+        plan_keys(tenant, facts)?;
+    }
     Ok(Plan {
         namespace: tenant.namespace().unwrap_or_default(),
         uid: plan_uid(tenant)?,
@@ -107,7 +114,8 @@ pub fn validate(
         monitoring: tenant.spec.monitoring.clone().unwrap_or_default(),
         tenant_rules: settings.tenant_rules,
         resources: tenant.spec.resources.clone(),
-        storage: plan_storage(tenant, facts)?,
+        storage: storage?,
+        is_store_known: tenant.status.as_ref().is_some_and(|status| status.store_id.is_some()),
         keys: plan_keys(tenant, facts)?,
         access: plan_access(tenant),
         tls: plan_tls(tenant, facts, &tls_secret)?,
@@ -150,7 +158,11 @@ fn plan_tls(tenant: &VoicemailTenant, facts: &Facts, secret: &str) -> Result<Tls
     let Some(authority) = authority else { return Ok(TlsPlan::Start) };
     let good = facts.tls.as_ref().is_some_and(|tls| {
         let lasting = tls.renew_at.is_some_and(|due| facts.now < due);
-        tls.complete && lasting && tls.authority.as_ref() == Some(&authority.certificate)
+        // What somebody broke is made anew.
+        tls.complete
+            && lasting
+            && tls.fault.is_none()
+            && tls.authority.as_ref() == Some(&authority.certificate)
     });
     Ok(if good { TlsPlan::Keep } else { TlsPlan::Renew(authority.clone()) })
 }

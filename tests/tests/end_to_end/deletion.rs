@@ -198,8 +198,8 @@ async fn a_store_that_is_gone_for_good_is_said_and_a_person_lets_the_tenant_go()
     let place = prepare("lost").await;
     let (mut minio, _served) = serve_on_bucket(&place, DeletionPolicy::Delete).await;
     minio.kill().unwrap();
-    place.kubectl(&["annotate", "vmt", "acme", &format!("{CONFIRM_DELETION}=acme")]).unwrap();
     delete(&place).await;
+    place.kubectl(&["annotate", "vmt", "acme", &format!("{CONFIRM_DELETION}=acme")]).unwrap();
     let said = message(&wait_blocked(&place, "StoreNotReached").await);
     let way_out = format!("kubectl annotate vmt acme -n {} {ABANDON_STORE}=acme", place.namespace.name());
     assert!(said.contains(&way_out), "{said}");

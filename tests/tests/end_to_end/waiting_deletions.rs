@@ -41,8 +41,8 @@ async fn serve(prefix: &str, scaled: bool) -> TenantPlace {
 async fn serving(place: &TenantPlace) -> (Option<String>, Vec<String>) {
     let deployment = place.namespace.api::<Deployment>().get(CHILD).await.unwrap();
     assert!(deployment.metadata.deletion_timestamp.is_none(), "the Deployment goes");
-    let labelled = ListParams::default().labels("app.kubernetes.io/name=voicemail");
-    let pods = place.namespace.api::<Pod>().list(&labelled).await.unwrap();
+    let chosen = ListParams::default().labels("app.kubernetes.io/name=voicemail");
+    let pods = place.namespace.api::<Pod>().list(&chosen).await.unwrap();
     let pods = pods.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
     (deployment.uid(), pods.map(|pod| pod.name_any()).collect())
 }

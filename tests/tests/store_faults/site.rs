@@ -164,7 +164,9 @@ async fn open_before(store: &Arc<dyn Store>, config: &TenantConfig, world: &Worl
         number_region: &config.default_number_region,
         prefixes: &config.number_prefixes,
         withheld: &config.withheld_callers,
+        classes: &config.classes_of_service,
         cluster: &config.cluster,
+        holder: config.holder.as_ref(),
         region: &config.region,
     };
     let mut tenant = TenantDocument::new(&opening, "store-of-a-life".into());

@@ -79,7 +79,8 @@ pub async fn run_retire(
             if *unless_hindered && is_hindered(&context, Purpose::Deregister, out).await? {
                 return Ok(1);
             }
-            let was_there = deregister(&context, cluster).await?;
+            // What a person names goes; a deletion lets go of its own tenant alone.
+            let was_there = deregister(&context, cluster, !*unless_hindered).await?;
             let word = if was_there { "is registered no more" } else { "wasn't registered" };
             writeln!(out, "cluster {cluster} {word}; all data stays")?;
             Ok(0)
@@ -173,6 +174,7 @@ async fn remove_unless_hindered(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Holder;
     use crate::gdpr_api::HoldBody;
     use crate::model::Registration;
     use crate::model::TenantDocument;
@@ -249,8 +251,12 @@ mod tests {
         let context = write(&site).await;
         let add = |found: Option<TenantDocument>, now| {
             let mut tenant = found.unwrap_or_default();
-            let registration =
-                Registration { region: "main".into(), heartbeat: now, unknown: Default::default() };
+            let registration = Registration {
+                region: "main".into(),
+                heartbeat: now,
+                holder: None,
+                unknown: Default::default(),
+            };
             tenant.clusters.insert("elsewhere".into(), registration);
             Decision::Write(tenant, ())
         };
@@ -262,8 +268,8 @@ mod tests {
         let words: Vec<_> = standing.obstacles(Purpose::Deregister).iter().map(|(word, _)| *word).collect();
         assert_eq!(words, ["OpenGdprRuns", "LegalHold"], "another cluster needs the data, not this one");
 
-        assert!(deregister(&context, "elsewhere").await.unwrap());
-        assert!(!deregister(&context, "elsewhere").await.unwrap());
+        assert!(deregister(&context, "elsewhere", false).await.unwrap());
+        assert!(!deregister(&context, "elsewhere", false).await.unwrap());
         assert!(examine(&context).await.unwrap().others.is_empty());
     }
 
@@ -275,7 +281,7 @@ mod tests {
         let context = site.open(&site.config, Access::Retire).await;
         let (progress, mut out) = (Progress::silent(), Vec::new());
         assert_eq!(remove_unless_hindered(&context, &progress, &mut out).await.unwrap(), 0);
-        assert!(!deregister(&context, &site.config.cluster).await.unwrap());
+        assert!(!deregister(&context, &site.config.cluster, false).await.unwrap());
         assert!(site.store.load(&Key::tenant()).await.unwrap().is_none(), "an empty store stays empty");
     }
 
@@ -311,5 +317,54 @@ mod tests {
             said.contains("1 messages are under a legal hold") && said.contains("nothing was done"),
             "{said}"
         );
+    }
+
+    #[tokio::test]
+    async fn deleting_one_of_two_tenants_on_a_store_takes_nothing_from_the_other() {
+        let site = Site::in_memory().await;
+        let holder = |namespace: &str| {
+            Some(Holder { namespace: namespace.into(), name: "acme".into(), uid: namespace.into() })
+        };
+        let context = write(&site).await;
+        let cluster = site.config.cluster.clone();
+        let add = |found: Option<TenantDocument>, now| {
+            let mut tenant = found.unwrap_or_default();
+            let registration = Registration {
+                region: "main".into(),
+                heartbeat: now,
+                holder: holder("first"),
+                unknown: Default::default(),
+            };
+            tenant.clusters.insert(cluster.clone(), registration);
+            Decision::Write(tenant, ())
+        };
+        context.documents().update(&Key::tenant(), add).await.unwrap();
+        let as_holder = async |namespace: &str| {
+            let config = TenantConfig { holder: holder(namespace), ..site.config.clone() };
+            site.open(&config, Access::Retire).await
+        };
+        let second = as_holder("second").await;
+        let words = examine(&second).await.unwrap().obstacles(Purpose::Remove);
+        assert!(
+            words.iter().any(|(reason, words)| *reason == "OtherTenant" && words.contains("first/acme")),
+            "{words:?}"
+        );
+        assert!(examine(&second).await.unwrap().obstacles(Purpose::Deregister).is_empty());
+        assert!(!deregister(&second, &cluster, false).await.unwrap(), "the other's registration went");
+        let first = as_holder("first").await;
+        assert!(examine(&first).await.unwrap().obstacles(Purpose::Remove).is_empty());
+        assert!(deregister(&first, &cluster, false).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_core_whose_tenant_document_is_gone_is_not_ready_and_makes_none() {
+        let site = Site::in_memory().await;
+        site.core.check_ownership().await;
+        assert!(site.core.readiness().await.ready);
+        site.store.delete(&Key::tenant()).await.unwrap();
+        site.core.check_ownership().await;
+        let readiness = site.core.readiness().await;
+        assert_eq!((readiness.ready, readiness.reason.as_str()), (false, "StoreGone"));
+        assert!(site.store.load(&Key::tenant()).await.unwrap().is_none());
     }
 }

@@ -217,7 +217,7 @@ async fn administer(command: &AdminCommand) -> Outcome {
 async fn administer_store(command: &AdminCommand) -> Outcome {
     let (world, mut out) = (World::real(), std::io::stdout());
     let read = |file: &Path| -> Result<TenantConfig, Box<dyn std::error::Error>> {
-        Ok(TenantConfig::parse(&std::fs::read_to_string(file)?)?)
+        Ok(TenantConfig::parse_of(file, &std::fs::read_to_string(file)?)?)
     };
     let status = match command {
         AdminCommand::ApplyRetention { config, apply } => {

@@ -23,6 +23,9 @@ pub enum ConfigError {
         /// What to write.
         rule: String,
     },
+    /// Which tenant of its cluster the core serves for can't be read.
+    #[error("the file holder.json beside the configuration can't be read: {0}")]
+    Holder(#[source] std::io::Error),
 }
 
 pub(super) fn rule(ok: bool, field: &'static str, text: impl FnOnce() -> String) -> Result<(), ConfigError> {

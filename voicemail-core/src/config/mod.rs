@@ -14,6 +14,7 @@ mod check;
 mod check_access;
 mod duration;
 mod gdpr;
+mod holder;
 mod mwi;
 mod reception;
 mod storage;
@@ -24,6 +25,7 @@ pub use address_range::AddressRange;
 pub use check::{ConfigError, check_reception};
 pub use duration::{format_duration, parse_duration};
 pub use gdpr::{ApprovalConfig, ApprovalRule, GdprConfig, RegionDown};
+pub use holder::{HOLDER_FILE, Holder};
 pub use mwi::{MwiConfig, PeersConfig, WebhookConfig};
 pub use reception::ReceptionConfig;
 pub use storage::{
@@ -46,6 +48,9 @@ pub struct TenantConfig {
     pub tenant_id: String,
     /// The cluster that this core runs in, as registered in the tenant document.
     pub cluster: String,
+    /// The tenant of that cluster that this core serves for: from a file beside this one ([`Holder`]).
+    #[serde(skip)]
+    pub holder: Option<Holder>,
     /// The region that this core serves; one of `regions`.
     pub region: String,
     /// The tenant's regions; exactly one is the master, which holds all but audio.
@@ -356,6 +361,15 @@ impl TenantConfig {
         let config: Self = serde_yaml::from_str(text)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// As [`parse`](Self::parse), with what is beside the file that the text is from.
+    ///
+    /// # Errors
+    /// The same, or the holder's file can't be read.
+    pub fn parse_of(file: &std::path::Path, text: &str) -> Result<Self, ConfigError> {
+        let holder = Holder::read_beside(file).map_err(ConfigError::Holder)?;
+        Ok(Self { holder, ..Self::parse(text)? })
     }
 
     /// The YAML that [`parse`](Self::parse) reads.

@@ -29,6 +29,7 @@ pub(super) async fn open_master(
     match (known, hindrance) {
         (Some(tenant), Some(error)) => {
             tenant.check(&opening(config, key))?;
+            tenant.check_holder(&opening(config, key))?;
             tracing::warn!(reason = error.reason(), %error, "the store takes no writes now: what is stored is served");
             Ok(tenant)
         }
@@ -71,6 +72,7 @@ async fn claim(
     };
     let found = documents.update(&Key::tenant(), make).await?;
     found.check(&opening(config, key))?;
+    found.check_holder(&opening(config, key))?;
     let trusted = !world.may_jump() || !ClockTrust::doubts_start(found.newest_heartbeat(), world.now());
     register(documents, config, key, trusted).await
 }
@@ -84,10 +86,11 @@ pub(super) async fn register(
 ) -> Result<TenantDocument, OpenError> {
     let register = |found: Option<TenantDocument>, now| {
         let mut tenant = found.unwrap_or_default();
-        match tenant.check(&opening(config, key)) {
+        let opening = opening(config, key);
+        match tenant.check(&opening).and_then(|()| tenant.check_holder(&opening)) {
             Ok(()) => {
                 let known = tenant.newest_heartbeat().filter(|_| !trusted);
-                tenant.register(&opening(config, key), known.unwrap_or(now));
+                tenant.register(&opening, known.unwrap_or(now));
                 // Whoever registers has probed the master, at its start at the latest.
                 tenant.note_probed(&master_place(config), RELEASE, now);
                 Decision::Write(tenant.clone(), Ok(tenant))
@@ -109,6 +112,7 @@ pub(crate) fn opening<'a>(config: &'a TenantConfig, key: &'a TenantKey) -> Openi
         withheld: &config.withheld_callers,
         classes: &config.classes_of_service,
         cluster: &config.cluster,
+        holder: config.holder.as_ref(),
         region: &config.region,
     }
 }

@@ -4,7 +4,7 @@
 //! a wrong key would make an erasure find nothing and call it done.
 
 use super::{KnownClass, RuleSet, TenantKey, Time};
-use crate::config::{ClassOfService, NumberPrefix};
+use crate::config::{ClassOfService, Holder, NumberPrefix};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -61,6 +61,9 @@ pub struct Registration {
     pub region: String,
     /// When one of its cores last said so.
     pub heartbeat: Time,
+    /// Which tenant of the cluster; none by a core of a former release, or without Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -76,6 +79,20 @@ pub enum IdentityError {
     KeyMismatch {
         /// The store's id.
         store_id: String,
+    },
+    /// Another tenant of the same cluster uses the same place.
+    #[error(
+        "store {store_id} is used by tenant {holder} of this cluster: two tenants can't share a store, since deleting one \
+         would empty the other's. Delete that one first; if it is no more: voicemail admin retire --deregister --cluster \
+         {cluster}"
+    )]
+    HeldByAnother {
+        /// The store's id.
+        store_id: String,
+        /// The other tenant.
+        holder: Holder,
+        /// This cluster.
+        cluster: String,
     },
     /// Another tenant or other regions.
     #[error("store {store_id} belongs to another tenant or has other regions: {what}")]
@@ -107,6 +124,8 @@ pub struct Opening<'a> {
     pub classes: &'a [ClassOfService],
     /// This cluster.
     pub cluster: &'a str,
+    /// The tenant of this cluster that the core serves for.
+    pub holder: Option<&'a Holder>,
     /// The region that it serves.
     pub region: &'a str,
 }
@@ -167,6 +186,27 @@ impl TenantDocument {
         Ok(())
     }
 
+    /// Another tenant of the same cluster that is registered as the one that uses the store.
+    pub fn other_holder(&self, cluster: &str, ours: Option<&Holder>) -> Option<&Holder> {
+        let known = self.clusters.get(cluster)?.holder.as_ref()?;
+        ours.is_some_and(|ours| !known.is_succeeded_by(ours)).then_some(known)
+    }
+
+    /// Checks that no other tenant of this cluster uses the store. Without Kubernetes nobody can tell.
+    ///
+    /// # Errors
+    /// [`IdentityError::HeldByAnother`].
+    pub fn check_holder(&self, opening: &Opening<'_>) -> Result<(), IdentityError> {
+        match self.other_holder(opening.cluster, opening.holder) {
+            None => Ok(()),
+            Some(holder) => Err(IdentityError::HeldByAnother {
+                store_id: self.store_id.clone(),
+                holder: holder.clone(),
+                cluster: opening.cluster.into(),
+            }),
+        }
+    }
+
     /// The newest time that a core of any cluster wrote down.
     pub fn newest_heartbeat(&self) -> Option<Time> {
         self.clusters.values().map(|cluster| cluster.heartbeat).max()
@@ -177,8 +217,10 @@ impl TenantDocument {
         let known = self.regions.clone();
         self.regions.extend(opening.regions.iter().filter(|region| !known.contains(region)).cloned());
         let mut registration = Registration::new(opening.region, now);
+        registration.holder = opening.holder.cloned();
         if let Some(before) = self.clusters.remove(opening.cluster) {
             registration.unknown = before.unknown;
+            registration.holder = registration.holder.or(before.holder);
         }
         self.clusters.insert(opening.cluster.into(), registration);
         self.register_rules(opening);
@@ -205,7 +247,7 @@ impl TenantDocument {
 
 impl Registration {
     fn new(region: &str, heartbeat: Time) -> Self {
-        Self { region: region.into(), heartbeat, unknown: Map::new() }
+        Self { region: region.into(), heartbeat, holder: None, unknown: Map::new() }
     }
 }
 
@@ -218,6 +260,7 @@ mod tests {
         let opening = Opening {
             tenant_id: "t",
             key: &key,
+            holder: None,
             regions: vec!["main".into()],
             master: "main",
             number_region: region,
@@ -313,6 +356,7 @@ mod tests {
             withheld: &[],
             classes: &[],
             cluster: "one",
+            holder: None,
             region: "eu",
         }
     }
@@ -328,5 +372,29 @@ mod tests {
         assert_eq!(tenant.check(&both), Ok(()));
         let error = tenant.check(&opening(&key, &["eu"])).unwrap_err();
         assert!(error.to_string().contains("taken out"), "{error}");
+    }
+
+    fn holder(namespace: &str, uid: &str) -> Holder {
+        Holder { namespace: namespace.into(), name: "acme".into(), uid: uid.into() }
+    }
+
+    #[test]
+    fn a_second_tenant_of_a_cluster_is_refused_in_words_and_one_that_took_the_place_is_not() {
+        let key = TenantKey::new(&[1; 32]).unwrap();
+        let plain = opening(&key, &["eu"]);
+        let mut tenant = TenantDocument::new(&plain, "s".into());
+        let (first, again, second) = (holder("a", "1"), holder("a", "2"), holder("b", "3"));
+        let as_holder = |holder| Opening { holder: Some(holder), ..opening(&key, &["eu"]) };
+        tenant.register(&plain, Time(0));
+        assert_eq!(tenant.check_holder(&as_holder(&first)), Ok(()), "registered by a former release");
+        tenant.register(&as_holder(&first), Time(1));
+        tenant.register(&plain, Time(2));
+        assert_eq!(tenant.clusters["one"].holder, Some(first.clone()), "a former release forgets nothing");
+        assert_eq!(tenant.check_holder(&as_holder(&again)), Ok(()), "made again");
+        let refused = tenant.check_holder(&as_holder(&second)).unwrap_err().to_string();
+        assert!(refused.contains("tenant a/acme of this cluster"), "{refused}");
+        assert!(refused.contains("retire --deregister --cluster one"), "{refused}");
+        let elsewhere = Opening { cluster: "two", ..as_holder(&second) };
+        assert_eq!(tenant.check_holder(&elsewhere), Ok(()), "clusters share a store");
     }
 }

@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub(super) fn read(file: &Path) -> Result<(String, TenantConfig), ServeError> {
     let text = std::fs::read_to_string(file)
         .map_err(|source| ServeError::Unreadable { file: file.to_owned(), source })?;
-    let config = TenantConfig::parse(&text)?;
+    let config = TenantConfig::parse_of(file, &text)?;
     Ok((text, config))
 }
 

@@ -67,6 +67,7 @@ pub(super) struct Replica {
 
 pub(crate) fn config() -> TenantConfig {
     TenantConfig {
+        holder: None,
         tenant_id: "t".into(),
         cluster: "c".into(),
         region: "r".into(),

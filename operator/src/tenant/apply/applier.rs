@@ -1,16 +1,19 @@
 //! Brings one child to what it should be, or takes away one that isn't wanted: read, compare, write only if they differ.
 
 use super::ApplyError;
-use crate::api::{MANAGER, TENANT_LABEL};
+use crate::api::{MANAGER, TENANT_LABEL, VoicemailTenant};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::Context;
 use crate::tenant::belonging::{is_collectable, is_owned, other_owners};
 use crate::tenant::build::names::child_name;
 use crate::tenant::children::Version;
 use crate::tenant::drift::{APPLIED_HASH, hash, is_current};
+use crate::tenant::foreign::{find_foreign, without_foreign};
 use crate::tenant::validate::Plan;
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +45,15 @@ pub(super) struct Applier<'a> {
 impl Applier<'_> {
     /// As [`Self::converge`], unless the watches say that the child is as it was when that was done.
     pub(super) async fn keep<K: Child>(&self, desired: K) -> Result<(), ApplyError> {
+        self.keep_as(desired, |live| Version::of(live.meta())).await
+    }
+
+    /// As [`Self::keep`]; `version` is how the watch of that kind sees an object.
+    pub(super) async fn keep_as<K: Child>(
+        &self,
+        desired: K,
+        version: impl Fn(&K) -> Version,
+    ) -> Result<(), ApplyError> {
         let desired = stamp(&desired, K::API_VERSION, K::KIND)?;
         let text = |field: &str| desired["metadata"][field].as_str().unwrap_or_default().to_owned();
         let (name, wanted) = (text("name"), applied_hash(&desired));
@@ -50,8 +62,8 @@ impl Applier<'_> {
             return Ok(());
         }
         let api: Api<K> = Api::namespaced(self.context.client.clone(), namespace);
-        let live = self.converge_in(&api, K::KIND, desired).await?;
-        self.remember(K::KIND, &name, Version::of(live.meta()), wanted);
+        let live = Box::pin(self.converge_in(&api, K::KIND, desired)).await?;
+        self.remember(K::KIND, &name, version(&live), wanted);
         Ok(())
     }
 
@@ -76,7 +88,7 @@ impl Applier<'_> {
     ) -> Result<K, ApplyError> {
         let name = desired["metadata"]["name"].as_str().unwrap_or_default();
         let live = within_deadline("read a child", api.get_opt(name)).await?;
-        self.converge_from(api, kind, live, desired).await
+        Box::pin(self.converge_from(api, kind, live, desired)).await
     }
 
     /// As [`Self::converge_in`], on the live object as it was just read.
@@ -89,10 +101,12 @@ impl Applier<'_> {
     ) -> Result<K, ApplyError> {
         let name = desired["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let existed = live.is_some();
-        let mut desired = desired;
+        let (mut desired, mut foreign) = (desired, Vec::new());
         if let Some(live) = live {
             self.check_ours(&live, kind)?;
-            if is_current(&desired, &serde_json::to_value(&live)?) {
+            let found = serde_json::to_value(&live)?;
+            foreign = find_foreign(&desired, &found);
+            if is_current(&desired, &found) && foreign.is_empty() {
                 return self.keep_from_collector(api, live).await;
             }
             // The object that was looked at, and no other one that took its name meanwhile.
@@ -101,11 +115,39 @@ impl Applier<'_> {
         tracing::info!(kind, namespace = self.plan.namespace, name, "applying");
         let (parameters, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(&desired));
         let applied = match within_deadline("apply a child", api.patch(&name, &parameters, &patch)).await {
-            Ok(applied) if is_current(&desired, &serde_json::to_value(&applied)?) => applied,
+            Ok(applied) if foreign.is_empty() && is_current(&desired, &serde_json::to_value(&applied)?) => {
+                applied
+            }
             Err(error) if !(existed && error.class() == Class::Permanent) => return Err(error.into()),
-            _ => self.overwrite(api, kind, &name, &desired).await?,
+            _ => self.overwrite(api, kind, &name, &without_foreign(&desired, &foreign)).await?,
         };
+        if !foreign.is_empty() {
+            Box::pin(self.tell_foreign(kind, &name, &foreign)).await;
+        }
         self.keep_from_collector(api, applied).await
+    }
+
+    /// Somebody should know that what they wrote didn't stay.
+    async fn tell_foreign(&self, kind: &str, name: &str, fields: &[&str]) {
+        let Plan { namespace, name: tenant, uid, .. } = self.plan;
+        let note = format!("took from {kind} {name} what somebody has added: {}", fields.join(", "));
+        tracing::warn!(namespace, tenant, note);
+        let event = Event {
+            type_: EventType::Warning,
+            reason: "ForeignFieldsRemoved".into(),
+            note: Some(note),
+            action: "Reconcile".into(),
+            secondary: None,
+        };
+        let about = ObjectReference {
+            api_version: Some(VoicemailTenant::api_version(&()).into_owned()),
+            kind: Some(VoicemailTenant::kind(&()).into_owned()),
+            namespace: Some(namespace.clone()),
+            name: Some(tenant.clone()),
+            uid: Some(uid.clone()),
+            ..ObjectReference::default()
+        };
+        self.context.publish(&event, &about).await;
     }
 
     /// Children of former releases name their tenant as their owner: the garbage collector would take them while the

@@ -32,7 +32,7 @@ impl Applier<'_> {
         }
         let desired = stamp(&desired, Deployment::API_VERSION, Deployment::KIND)?;
         let wanted = applied_hash(&desired);
-        let live = self.converge_from(&api, Deployment::KIND, live, desired).await?;
+        let live = Box::pin(self.converge_from(&api, Deployment::KIND, live, desired)).await?;
         self.remember(Deployment::KIND, &name, Version::of_deployment(&live), wanted);
         Ok(live)
     }
@@ -71,7 +71,7 @@ impl Applier<'_> {
             let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.context.client.clone(), namespace);
             return self.remove(&api, kind).await;
         };
-        self.keep(desired).await
+        self.keep_as(desired, Version::of_autoscaler).await
     }
 }
 

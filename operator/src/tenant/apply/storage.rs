@@ -35,7 +35,7 @@ impl Applier<'_> {
         &self,
         claim: PersistentVolumeClaim,
     ) -> Result<AppliedStorage, ApplyError> {
-        let refused = match self.converge(claim).await {
+        let refused = match self.converge_claim(claim).await {
             Ok(claim) => {
                 self.note_claim(&claim);
                 return Ok(AppliedStorage::Claim { claim: Box::new(claim), refused: None });
@@ -55,6 +55,22 @@ impl Applier<'_> {
             }
             None => Err(refused.into()),
         }
+    }
+
+    /// One that goes in this very moment isn't made anew, if the store is known.
+    async fn converge_claim(
+        &self,
+        claim: PersistentVolumeClaim,
+    ) -> Result<PersistentVolumeClaim, ApplyError> {
+        let client = self.context.client.clone();
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(client, &self.plan.namespace);
+        let live = within_deadline("read the data claim", api.get_opt(&claim.name_any())).await?;
+        if live.is_none() && self.plan.is_store_known {
+            return Err(ApplyError::ClaimGone(claim.name_any()));
+        }
+        let kind = PersistentVolumeClaim::KIND;
+        let desired = stamp(&claim, PersistentVolumeClaim::API_VERSION, kind)?;
+        Box::pin(self.converge_from(&api, kind, live, desired)).await
     }
 
     /// It is read each time; what is remembered is that it has been seen like this.

@@ -1,5 +1,6 @@
 //! What is to be done about a tenant that is being deleted. Pure.
 
+use super::confirmation::{Typed, read_typed, take_away};
 use crate::api::voicemail_tenant::DeletionPolicy;
 use crate::api::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
 use crate::tenant::build::retire_job::Ending;
@@ -21,11 +22,10 @@ pub enum Decision {
 /// Decides. `open` are the data-subject requests that haven't ended, by their names.
 pub fn decide(tenant: &VoicemailTenant, namespace_ends: bool, open: &[String]) -> Decision {
     let (name, namespace) = (tenant.name_any(), tenant.namespace().unwrap_or_default());
-    let typed = |annotation: &str| tenant.annotations().get(annotation) == Some(&name);
     if namespace_ends {
         return Decision::LetGo;
     }
-    if typed(ABANDON_STORE) {
+    if read_typed(tenant, ABANDON_STORE) == Typed::Yes {
         return Decision::Abandon;
     }
     if !open.is_empty() {
@@ -35,13 +35,24 @@ pub fn decide(tenant: &VoicemailTenant, namespace_ends: bool, open: &[String]) -
     if tenant.spec.deletion_policy == DeletionPolicy::Retain {
         return Decision::Retire(Ending::Deregister);
     }
-    if !typed(CONFIRM_DELETION) {
-        let command = format!("kubectl annotate vmt {name} -n {namespace} {CONFIRM_DELETION}={name}");
-        let message =
-            format!("deletionPolicy is Delete: to delete all messages and keys for ever, type: {command}");
-        return Decision::Wait("ConfirmationMissing", message);
+    let command = format!("kubectl annotate vmt {name} -n {namespace} {CONFIRM_DELETION}={name}");
+    match read_typed(tenant, CONFIRM_DELETION) {
+        Typed::No => {
+            let message = format!(
+                "deletionPolicy is Delete: to delete all messages and keys for ever, type: {command}"
+            );
+            Decision::Wait("ConfirmationMissing", message)
+        }
+        Typed::Early => {
+            let away = take_away(tenant, CONFIRM_DELETION);
+            let message = format!(
+                "deletionPolicy is Delete, and {CONFIRM_DELETION} was there before the deletion began, which confirms \
+                 nothing: to delete all messages and keys for ever, type: {away} && {command}"
+            );
+            Decision::Wait("ConfirmationTooEarly", message)
+        }
+        Typed::Yes => Decision::Retire(Ending::Remove),
     }
-    Decision::Retire(Ending::Remove)
 }
 
 /// How a person lets the tenant go whose store can't be asked any more.
@@ -55,15 +66,16 @@ pub fn way_out(tenant: &VoicemailTenant) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::confirmation_tests::deleting as written;
     use super::*;
-    use crate::tenant::tests::tenant;
     use serde_json::json;
 
+    const LATER: &str = "2026-11-23T10:00:05Z";
+
     fn deleting(policy: &str, confirmed: &str) -> VoicemailTenant {
-        tenant(|value| {
-            value["spec"]["deletionPolicy"] = json!(policy);
-            value["metadata"]["annotations"] = json!({"voicemail.dev/confirm-deletion": confirmed});
-        })
+        let mut tenant = written(CONFIRM_DELETION, confirmed, LATER);
+        tenant.spec.deletion_policy = serde_json::from_value(json!(policy)).unwrap();
+        tenant
     }
 
     #[test]
@@ -102,11 +114,23 @@ mod tests {
     #[test]
     fn a_person_can_let_a_tenant_go_whose_store_is_gone() {
         let abandoning = |name: &str| {
-            let mut tenant = deleting("Delete", "");
-            tenant.annotations_mut().insert(ABANDON_STORE.into(), name.into());
+            let tenant = written(ABANDON_STORE, name, LATER);
             decide(&tenant, false, &["forget".into()])
         };
         assert_eq!(abandoning("acme"), Decision::Abandon);
         assert!(matches!(abandoning("other"), Decision::Wait("OpenGdprRequests", _)));
+    }
+
+    #[test]
+    fn what_stood_in_the_manifest_from_the_beginning_destroys_nothing() {
+        let mut early = written(CONFIRM_DELETION, "acme", "2026-11-01T10:00:00Z");
+        early.spec.deletion_policy = DeletionPolicy::Delete;
+        let Decision::Wait(reason, message) = decide(&early, false, &[]) else { panic!() };
+        assert_eq!(reason, "ConfirmationTooEarly");
+        let commands = "voicemail.dev/confirm-deletion- && kubectl annotate vmt acme -n voice \
+                        voicemail.dev/confirm-deletion=acme";
+        assert!(message.contains(commands), "{message}");
+        let abandoned = written(ABANDON_STORE, "acme", "2026-11-01T10:00:00Z");
+        assert_eq!(decide(&abandoned, false, &[]), Decision::Retire(Ending::Deregister));
     }
 }

@@ -18,6 +18,9 @@
 //! go: the operator's own rights in that namespace may go at the same time as the tenant, and then nobody could remove
 //! the finalizer.
 
+pub mod confirmation;
+#[cfg(test)]
+mod confirmation_tests;
 pub mod decide;
 mod destroy;
 mod finalizer;
@@ -79,7 +82,7 @@ pub async fn advance(tenant: &VoicemailTenant, context: &Context) -> Result<Cour
             tell(tenant, EventType::Warning, "StoreAbandoned", words, context).await;
             let_children_go(client, tenant).await?;
         }
-        Decision::Retire(ending) => match retire::advance(tenant, ending, context).await? {
+        Decision::Retire(ending) => match Box::pin(retire::advance(tenant, ending, context)).await? {
             Step::Serving(report) => return Ok(Course::Serving(report)),
             Step::Stopped(under) => {
                 report(tenant, &under, context).await?;
@@ -172,6 +175,7 @@ async fn report(tenant: &VoicemailTenant, report: &Report, context: &Context) ->
         Finding::new(STALLED, false, "NotStalled", ""),
         report.finding(),
     ];
+    let findings = findings.into_iter().chain(confirmation::find_early(tenant)).collect();
     let generation = tenant.metadata.generation;
     let mut conditions = merge_conditions(&status.conditions, findings, generation, Timestamp::now());
     conditions.extend(storage);

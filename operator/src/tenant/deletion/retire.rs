@@ -41,7 +41,7 @@ pub(super) async fn advance(
     if Retirement::is_done(&context.client, tenant, ending).await? {
         return Ok(Step::Done);
     }
-    let facts = dereference(&context.client, tenant).await?;
+    let facts = Box::pin(dereference(&context.client, tenant)).await?;
     let plan = match validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => plan,
         Err(_) if !is_store_known(tenant) && (ending == Ending::Deregister || facts.keys.is_none()) => {
@@ -55,7 +55,7 @@ pub(super) async fn advance(
     if has_never_stored(tenant, &facts, &plan, ending) {
         return Ok(Step::NeverStored);
     }
-    match step(tenant, ending, &plan, facts.now, context).await {
+    match Box::pin(step(tenant, ending, &plan, facts.now, context)).await {
         Err(error) if error.class() == Class::Permanent => {
             Ok(Step::Serving(Report::blocked(error.reason(), format!("{error}. {}", way_out(tenant)))))
         }
@@ -93,7 +93,7 @@ async fn step(
     };
     let next = find_next(&seen);
     if matches!(next, Next::Start(Stage::End) | Next::Await(Stage::End) | Next::StopCores) {
-        retirement.prepare(build(plan)?, now).await?;
+        Box::pin(retirement.prepare(build(plan)?, now)).await?;
     }
     Ok(match next {
         Next::Done => Step::Done,

@@ -15,13 +15,22 @@ use std::collections::BTreeMap;
 const BATCH: usize = 1_000;
 const AT_A_TIME: usize = 8;
 
-/// Takes a cluster from the tenant document; its data stays. False if it wasn't there.
+/// Takes a cluster from the tenant document; its data stays. False if it wasn't there, or, unless `whoever`, if another
+/// tenant of that cluster is registered in it.
 ///
 /// # Errors
 /// The store's.
-pub(in crate::admin) async fn deregister(context: &Context, cluster: &str) -> Result<bool, StoreError> {
+pub(in crate::admin) async fn deregister(
+    context: &Context,
+    cluster: &str,
+    whoever: bool,
+) -> Result<bool, StoreError> {
+    let config = context.config();
     let forget = |found: Option<TenantDocument>, _| {
         let mut tenant = found.unwrap_or_default();
+        if !whoever && tenant.other_holder(cluster, config.holder.as_ref()).is_some() {
+            return Decision::Keep(false);
+        }
         match tenant.clusters.remove(cluster) {
             Some(_) => Decision::Write(tenant, true),
             None => Decision::Keep(false),

@@ -18,6 +18,8 @@ pub(in crate::admin) struct Standing {
     pub held: u64,
     /// Other clusters that use the store.
     pub others: Vec<String>,
+    /// Another tenant of this cluster that uses it, by namespace and name.
+    pub other_tenant: Option<String>,
 }
 
 impl Standing {
@@ -40,6 +42,13 @@ impl Standing {
             );
             obstacles.push(("OtherClusters", words));
         }
+        if let Some(name) = self.other_tenant.as_ref().filter(|_| purpose == Purpose::Remove) {
+            let words = format!(
+                "tenant {name} of this cluster uses the store: delete that one, and write Retain here, which takes \
+                 nothing from it"
+            );
+            obstacles.push(("OtherTenant", words));
+        }
         obstacles
     }
 }
@@ -51,12 +60,15 @@ impl Standing {
 pub(in crate::admin) async fn examine(context: &Context) -> Result<Standing, StoreError> {
     let own = context.config().cluster.clone();
     let tenant: Option<TenantDocument> = context.documents().load(&Key::tenant()).await?;
-    let clusters = tenant.map(|tenant| tenant.clusters).unwrap_or_default();
+    let tenant = tenant.unwrap_or_default();
+    let other_tenant = tenant.other_holder(&own, context.config().holder.as_ref()).map(ToString::to_string);
+    let clusters = tenant.clusters;
     let runs = find_open(context).await?;
     Ok(Standing {
         open_runs: runs.iter().map(|run| run.id.to_string()).collect(),
         held: count_held(context).await?,
         others: clusters.into_keys().filter(|name| *name != own).collect(),
+        other_tenant,
     })
 }
 

@@ -1,0 +1,176 @@
+//! Whether a serving certificate can be used: chain, key pair, dates and names. Pure.
+//!
+//! A core takes a new certificate only if certificate and key belong together, and keeps the last good one otherwise; what
+//! callers check, nobody would notice before they do. A certificate that the operator made is made anew when it is found
+//! broken; of a brought one the condition `CertificateReady` says what is wrong.
+//!
+//! What can go wrong: a certificate of a public authority comes without that authority, so its chain is checked as far as it
+//! goes.
+
+use crate::api::conditions::{CERTIFICATE_READY, Finding};
+use jiff::Timestamp;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, Error, RootCertStore};
+use std::time::Duration;
+
+/// What is wrong with a certificate, as reason and sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Stable word.
+    pub reason: &'static str,
+    /// In a sentence.
+    pub message: String,
+}
+
+impl Fault {
+    fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// A certificate as its Secret holds it, in PEM.
+#[derive(Clone, Copy, Debug)]
+pub struct Material<'a> {
+    /// `tls.crt`: the certificate, then those between it and the authority.
+    pub certificate: &'a [u8],
+    /// `tls.key`.
+    pub key: &'a [u8],
+    /// `ca.crt`, if it is there.
+    pub authority: Option<&'a [u8]>,
+}
+
+/// Finds what is wrong, the first thing.
+pub fn find_fault(material: &Material<'_>, name: &str, now: Timestamp) -> Option<Fault> {
+    check(material, name, now).err()
+}
+
+fn check(material: &Material<'_>, name: &str, now: Timestamp) -> Result<(), Fault> {
+    let unusable = |words: String| Fault::new("CertificateUnusable", words);
+    let chain = read_chain(material.certificate, "tls.crt").map_err(unusable)?;
+    let Some(leaf) = chain.first() else { return Err(unusable("tls.crt holds no certificate".into())) };
+    let key = PrivateKeyDer::from_pem_slice(material.key)
+        .map_err(|error| unusable(format!("tls.key can't be read: {error}")))?;
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    CertifiedKey::from_der(chain.clone(), key, &provider)
+        .map_err(|error| unusable(format!("certificate and key can't be used together: {error}")))?;
+    let parsed = ParsedCertificate::try_from(leaf).map_err(|error| unusable(error.to_string()))?;
+    let given = material.authority.map(|pem| read_chain(pem, "ca.crt")).transpose().map_err(unusable)?;
+    check_chain(&parsed, &chain, given.as_deref(), now, &provider)?;
+    let wanted = ServerName::try_from(name).map_err(|error| unusable(error.to_string()))?;
+    verify_server_name(&parsed, &wanted).map_err(|_| {
+        Fault::new(
+            "CertificateNamesMissing",
+            format!("it isn't for {name}, by which the operator reaches the cores"),
+        )
+    })
+}
+
+fn read_chain(pem: &[u8], file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    all.map_err(|error| format!("{file} can't be read: {error}"))
+}
+
+/// With `ca.crt` to that authority, else to the chain's own last certificate.
+fn check_chain(
+    leaf: &ParsedCertificate<'_>,
+    chain: &[CertificateDer<'static>],
+    given: Option<&[CertificateDer<'static>]>,
+    now: Timestamp,
+    provider: &CryptoProvider,
+) -> Result<(), Fault> {
+    let known = given.filter(|given| !given.is_empty());
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(known.unwrap_or(&chain[chain.len() - 1..]).iter().cloned());
+    let between = chain.get(1..).unwrap_or_default();
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(now.as_second().max(0).cast_unsigned()));
+    let algorithms = provider.signature_verification_algorithms.all;
+    let Err(error) = verify_server_cert_signed_by_trust_anchor(leaf, &roots, between, at, algorithms) else {
+        return Ok(());
+    };
+    match error {
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            Err(Fault::new("CertificateExpired", "a certificate of the chain has expired"))
+        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => Err(Fault::new("CertificateNotYetValid", "a certificate of the chain isn't valid yet")),
+        // One alone, of an authority that isn't here: nobody can tell more.
+        _ if known.is_none() && chain.len() == 1 => Ok(()),
+        error => {
+            Err(Fault::new("CertificateChainBroken", format!("the chain leads to no authority: {error}")))
+        }
+    }
+}
+
+/// The condition. A certificate that the operator made is mended, so only brought ones are found broken for long.
+pub fn find_certificate(secret: &str, fault: Option<&Fault>) -> Finding {
+    match fault {
+        None => Finding::new(CERTIFICATE_READY, true, "CertificateValid", ""),
+        Some(fault) => Finding::new(
+            CERTIFICATE_READY,
+            false,
+            fault.reason,
+            format!(
+                "Secret {secret}: {}. Pods that run keep the last certificate that they could use; put a right one into \
+                 the Secret",
+                fault.message
+            ),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::build::certificate::{make_authority, make_serving_secret};
+    use crate::tenant::tests::{now, plan};
+    use jiff::ToSpan;
+
+    const NAME: &str = "acme-voicemail.voice.svc";
+
+    fn made() -> [Vec<u8>; 3] {
+        let authority = make_authority(&plan(), now()).unwrap();
+        let data = make_serving_secret(&plan(), &authority, now()).unwrap().data.unwrap();
+        ["tls.crt", "tls.key", "ca.crt"].map(|key| data[key].0.clone())
+    }
+
+    fn reason(parts: &[Vec<u8>; 3], name: &str, at: Timestamp) -> Option<&'static str> {
+        let [certificate, key, authority] = parts;
+        let authority = (!authority.is_empty()).then_some(authority.as_slice());
+        find_fault(&Material { certificate, key, authority }, name, at).map(|fault| fault.reason)
+    }
+
+    #[test]
+    fn a_certificate_that_the_operator_made_is_right_with_and_without_its_authority() {
+        let [certificate, key, authority] = made();
+        assert_eq!(reason(&[certificate.clone(), key.clone(), authority], NAME, now()), None);
+        assert_eq!(reason(&[certificate, key, Vec::new()], NAME, now()), None, "of a public authority");
+    }
+
+    #[test]
+    fn chain_key_pair_dates_and_names_are_each_found_wrong() {
+        let ([certificate, key, authority], [_, other_key, other_authority]) = (made(), made());
+        let with = |certificate: &Vec<u8>, key: &Vec<u8>, authority: &Vec<u8>| {
+            [certificate.clone(), key.clone(), authority.clone()]
+        };
+        let right = with(&certificate, &key, &authority);
+        let later = now().checked_add((24 * 365).hours()).unwrap();
+        let earlier = now().checked_sub((24 * 2).hours()).unwrap();
+        for (parts, name, at, expected) in [
+            (with(&certificate, &other_key, &authority), NAME, now(), "CertificateUnusable"),
+            (with(&b"broken".to_vec(), &key, &authority), NAME, now(), "CertificateUnusable"),
+            (with(&certificate, &b"broken".to_vec(), &authority), NAME, now(), "CertificateUnusable"),
+            (with(&certificate, &key, &other_authority), NAME, now(), "CertificateChainBroken"),
+            (right.clone(), "beta-voicemail.voice.svc", now(), "CertificateNamesMissing"),
+            (right.clone(), NAME, later, "CertificateExpired"),
+            (right, NAME, earlier, "CertificateNotYetValid"),
+        ] {
+            assert_eq!(reason(&parts, name, at), Some(expected));
+        }
+    }
+}
