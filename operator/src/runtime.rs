@@ -337,7 +337,8 @@ impl<R: Reconciler> Driver<R> {
         let namespace = object.meta().namespace.clone().unwrap_or_default();
         let group = object.0.as_ref().map_or_else(|_| place_of(object.as_ref()), R::group);
         let Some(turn) = self.turns.take(&namespace, &group).await else { return Ok(Action::await_change()) };
-        turn.work(self.work(&object)).await
+        // On the heap: whatever holds a reconcile's state by value has it on a worker's stack, once more each.
+        turn.work(self.work(&object).boxed()).await
     }
 
     async fn work(&self, object: &DeserializeGuard<R::Object>) -> Result<Action, Failure> {
@@ -349,7 +350,7 @@ impl<R: Reconciler> Driver<R> {
         };
         let begin = Instant::now();
         let active = self.context.metrics.begin(R::NAME);
-        let work = AssertUnwindSafe(self.reconciler.reconcile(object, &self.context)).catch_unwind();
+        let work = AssertUnwindSafe(self.reconciler.reconcile(object, &self.context).boxed()).catch_unwind();
         let result = match tokio::time::timeout(RECONCILE_DEADLINE, work).await {
             Err(_) => Err(Failure::timeout()),
             Ok(Err(_)) => Err(Failure::panic()),
