@@ -318,6 +318,7 @@ impl ClassOfService {
     }
 
     /// What a mailbox of this class takes at most.
+    #[cfg(feature = "server")]
     pub fn quota(&self) -> crate::model::Quota {
         crate::model::Quota { messages: self.max_messages, seconds: self.quota_seconds }
     }

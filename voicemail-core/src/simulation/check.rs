@@ -2,7 +2,7 @@
 
 use super::tenant::{BOXES, CALLERS, Tenant, hash, mailbox};
 use crate::fsck::{Code, Finding, Severity};
-use crate::gdpr_api::RunState;
+use crate::gdpr_api::{ReceiptsHead, RunState};
 use crate::model::{AudioKey, Entry, Index, MessageId, MessageState, Run, Time};
 use crate::store::Key;
 use bytes::Bytes;
@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     pub(super) released: BTreeSet<MessageId>,
     /// Forget cases, their callers, and whether marking was reported as done.
     pub(super) cases: BTreeMap<String, (String, bool)>,
+    /// The newest receipt that was known outside the store when it was restored.
+    pub(super) receipts: Option<ReceiptsHead>,
 }
 
 pub(super) type Verdict = Result<(), String>;
@@ -85,7 +87,7 @@ pub(super) fn quiet(tenant: &Tenant, ledger: &Ledger) -> Verdict {
         check_run(tenant, case, caller, &entries)?;
     }
     check_promises(tenant, ledger, &entries)?;
-    check_chains(&dump)?;
+    check_chains(&dump, ledger.receipts.as_ref())?;
     check_store(tenant)
 }
 
@@ -191,21 +193,27 @@ fn check_superseded(tenant: &Tenant, case: &str, run: &Run, caller: &str) -> Ver
     Ok(())
 }
 
-/// Receipts and ledger: numbered without a gap, each with the hash of the one before; a run has one receipt.
-fn check_chains(dump: &Dump) -> Verdict {
+/// Receipts and ledger: numbered without a gap, each with the hash of the one before; a run has one receipt. After a
+/// restore receipts go on from the newest that was known outside.
+fn check_chains(dump: &Dump, outside: Option<&ReceiptsHead>) -> Verdict {
     let hash = |bytes: &[u8]| hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes));
-    let mut previous = (0, String::new());
+    let (mut previous, mut links) = ((0, String::new()), 0);
     for (key, bytes) in dump.iter().filter(|(key, _)| key.starts_with("receipts/0")) {
         let link: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        let follows = link["number"] == previous.0 + 1 && link["previous"] == previous.1.as_str();
-        if !follows {
+        let outside = outside.map(|head| (head.number, head.hash.clone())).filter(|head| head.0 > previous.0);
+        let follows = |(number, hash): &(u64, String)| {
+            link["number"] == number + 1 && link["previous"] == hash.as_str()
+        };
+        if !follows(&previous) && !outside.as_ref().is_some_and(follows) {
             return Err(format!("{key} doesn't follow {previous:?}"));
         }
-        previous = (previous.0 + 1, link["hash"].as_str().unwrap_or_default().to_owned());
+        let number = link["number"].as_u64().unwrap_or_default();
+        previous = (number, link["hash"].as_str().unwrap_or_default().to_owned());
+        links += 1;
     }
     let bodies = dump.keys().filter(|key| key.ends_with(".receipt")).count();
-    if bodies != previous.0 {
-        return Err(format!("{bodies} receipts and {} links", previous.0));
+    if bodies != links {
+        return Err(format!("{bodies} receipts and {links} links"));
     }
     let (mut number, mut before, mut entered) = (0, String::new(), BTreeSet::new());
     for (key, bytes) in dump.iter().filter(|(key, _)| key.starts_with("ledger/0")) {

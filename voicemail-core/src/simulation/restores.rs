@@ -43,6 +43,7 @@ fn restore(play: &mut Play, (snapshot, known): &Backup) -> Result<u64, String> {
     let asked = promised.cases.clone();
     keep_holds(play, known, promised);
     play.renew_common();
+    play.ledger.borrow_mut().receipts.clone_from(&outside.head.receipts);
     let replayed = replay(play, &outside)?;
     keep_cases(play, asked);
     match waiting.iter().find(|case| play.tenant.run(case).is_none()) {

@@ -106,7 +106,7 @@ fn pack_within(ledger: &LedgerView, most: usize) -> io::Result<(Vec<u8>, usize)>
 mod tests {
     use super::*;
     use serde_json::json;
-    use voicemail_core::gdpr_api::LedgerHead;
+    use voicemail_core::gdpr_api::{LedgerHead, ReceiptsHead};
 
     const RETENTION: Duration = Duration::from_secs(35 * 86_400);
 
@@ -157,6 +157,21 @@ mod tests {
         }
         let other = LedgerView { store_id: "t".into(), ..two.clone() };
         assert_eq!(extend_by(Some(&two), &other), Err(Refused::OtherStore));
+    }
+
+    #[test]
+    fn newer_receipts_are_kept_and_fewer_give_a_restore_away() {
+        let with = |number: u64| {
+            let mut ledger = ledger(1, "h1", vec![entry(1, "", 1)]);
+            ledger.head.receipts = Some(ReceiptsHead { number, hash: format!("r{number}") });
+            ledger
+        };
+        let before = ledger(1, "h1", vec![entry(1, "", 1)]);
+        assert_eq!(extend_by(Some(&before), &with(3)), Ok(Some(with(3))), "a copy of before has none");
+        assert_eq!(extend_by(Some(&with(3)), &with(4)), Ok(Some(with(4))));
+        assert_eq!(extend_by(Some(&with(4)), &with(4)), Ok(None));
+        assert_eq!(extend_by(Some(&with(4)), &with(3)), Err(Refused::NotFollowing));
+        assert_eq!(extend_by(Some(&with(4)), &before), Err(Refused::NotFollowing));
     }
 
     #[test]
