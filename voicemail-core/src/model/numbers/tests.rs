@@ -420,6 +420,15 @@ fn any_caller() -> impl Strategy<Value = String> {
     ]
 }
 
+#[test]
+fn what_is_left_of_a_text_and_stands_for_nobody_is_nobodys() {
+    let rules = RuleSet::new(1, "GB", &own_prefixes(), &[]);
+    for text in ["+@o A", "+@o", "+ @p b"] {
+        assert_eq!(form(&rules, text), "withheld", "{text}");
+    }
+    assert_eq!(form(&rules, "sip:o.neil@pbx.example"), "sip:o.neil@pbx.example");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 

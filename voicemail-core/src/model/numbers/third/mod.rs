@@ -23,8 +23,10 @@ pub(super) fn forms(rules: &RuleSet, text: &str) -> Vec<String> {
     let Some(first) = forms.first_mut() else { return forms };
     for _ in 0..MOST_READINGS {
         match read(rules, first).into_iter().next() {
-            Some(again) if again != *first => *first = again,
-            _ => break,
+            Some(again) if again == *first => break,
+            Some(again) => *first = again,
+            // What is left of the text stands for nobody, and would be asked for in vain.
+            None => return Vec::new(),
         }
     }
     forms
