@@ -148,6 +148,7 @@ pub struct OperatorProcess {
     identity: Arc<OperatorIdentity>,
     name: String,
     image: ImageRef,
+    cluster: String,
     budget: u16,
     health: SocketAddr,
     child: Option<Child>,
@@ -158,7 +159,8 @@ impl OperatorProcess {
     pub async fn start(identity: Arc<OperatorIdentity>, name: &str, image: &ImageRef) -> Result<Self> {
         let health = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let (name, image) = (name.to_owned(), image.clone());
-        let mut process = Self { identity, name, image, budget: DEFAULT_BUDGET, health, child: None };
+        let (cluster, budget) = (CLUSTER_NAME.to_owned(), DEFAULT_BUDGET);
+        let mut process = Self { identity, name, cluster, image, budget, health, child: None };
         process.restart().await?;
         Ok(process)
     }
@@ -166,6 +168,12 @@ impl OperatorProcess {
     /// The default image of tenants, from the next start on.
     pub fn set_image(&mut self, image: &str) -> &mut Self {
         self.image = ImageRef::named(image);
+        self
+    }
+
+    /// Name of the cluster that it is told, from the next start on: stores take two names for two clusters.
+    pub fn set_cluster(&mut self, name: &str) -> &mut Self {
+        self.cluster = name.to_owned();
         self
     }
 
@@ -210,7 +218,7 @@ impl OperatorProcess {
             .env("POD_NAMESPACE", &self.identity.namespace)
             .env("POD_NAME", &self.name)
             .env("SERVICE_ACCOUNT", ACCOUNT)
-            .env("CLUSTER_NAME", CLUSTER_NAME)
+            .env("CLUSTER_NAME", &self.cluster)
             .env("VOICEMAIL_IMAGE", self.image.as_str())
             .env("MAX_CONCURRENT_ROLLOUTS", self.budget.to_string())
             .env("HEALTH_ADDRESS", self.health.to_string())

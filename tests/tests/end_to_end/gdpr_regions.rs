@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// The same tenant as each of two clusters runs it, on the same two stores, and a message in each region.
 struct Scene {
     place: TenantPlace,
+    elsewhere: TenantPlace,
     site: Site,
     _master: Azurite,
     other: Azurite,
@@ -38,23 +39,25 @@ impl Scene {
     async fn open() -> Self {
         voicemail_tests::install_crypto();
         let place = TenantPlace::prepare("away").await.unwrap();
+        let mut elsewhere = TenantPlace::prepare("away-there").await.unwrap();
+        elsewhere.operator.set_cluster("elsewhere").restart().await.unwrap();
         let site = Site::of_cluster(place.cluster.clone()).await.unwrap();
         let (master, first) = start_azurite("acmevoiceeu").await.unwrap();
         let (other, second) = start_azurite("acmevoiceus").await.unwrap();
         for (name, endpoint) in [("acme-eu", &first), ("acme-us", &second)] {
-            place.create(&secret(name, &[("accountKey", &endpoint.account.key)])).await.unwrap();
+            for cluster in [&place, &elsewhere] {
+                cluster.create(&secret(name, &[("accountKey", &endpoint.account.key)])).await.unwrap();
+            }
         }
-        let here = tenant_in("acme", "eu-west", [&first, &second]);
-        let mut there = tenant_in("acme-there", "us-east", [&first, &second]);
-        let keys = json!({ "secret": { "name": "acme-voicemail-keys" } });
-        there.spec.keys = Some(serde_json::from_value::<SecretSource>(keys).unwrap());
-        let here = serve(&place, here).await.unwrap();
-        let there = serve(&place, there).await.unwrap();
+        let here = serve(&place, tenant_in("eu-west", [&first, &second])).await.unwrap();
+        let mut there = tenant_in("us-east", [&first, &second]);
+        there.spec.keys = Some(copy_keys(&place, &elsewhere).await);
+        let there = serve(&elsewhere, there).await.unwrap();
         let audio = Studio::open().unwrap().speak("call me back", Coding::ALaw).unwrap();
         for people in [&here, &there] {
             people.media_server.deposit(&Deposit::new(MAILBOX, CALLER, &audio)).await.unwrap();
         }
-        Self { place, site, _master: master, other, agent: here.agent }
+        Self { place, elsewhere, site, _master: master, other, agent: here.agent }
     }
 
     async fn request(&self, name: &str, more: Value) {
@@ -93,9 +96,19 @@ impl Scene {
     }
 }
 
-fn tenant_in(name: &str, region: &str, endpoints: [&AzureEndpoint; 2]) -> VoicemailTenant {
+/// Both clusters' tenants have the same keys.
+async fn copy_keys(from: &TenantPlace, to: &TenantPlace) -> SecretSource {
+    let made = from.namespace.api::<Secret>().get("acme-voicemail-keys").await.unwrap();
+    let mut copy = secret("acme-keys", &[]);
+    copy.string_data = None;
+    copy.data = made.data;
+    to.create(&copy).await.unwrap();
+    serde_json::from_value(json!({ "secret": { "name": "acme-keys" } })).unwrap()
+}
+
+fn tenant_in(region: &str, endpoints: [&AzureEndpoint; 2]) -> VoicemailTenant {
     let mut tenant = named_example("two-regions-tenant.yaml").unwrap();
-    tenant.metadata.name = Some(name.to_owned());
+    tenant.metadata.name = Some("acme".to_owned());
     tenant.spec.region = region.to_owned();
     tenant.spec.replicas = 1;
     tenant.spec.resources = None;
@@ -126,7 +139,7 @@ async fn an_erasure_without_a_region_is_blocked_or_goes_on_past_its_deadline_unt
     requests.delete("refused", &DeleteParams::default()).await.unwrap();
     wait_gone(&requests, "refused", DEADLINE).await.unwrap();
 
-    try_on(&scene.place, RegionDown::MarkAndRetry).await;
+    try_on(&scene, RegionDown::MarkAndRetry).await;
     scene.request("late", json!({ "receivedAt": "2026-01-05T09:00:00Z" })).await;
     scene.follow("late", Phase::PartiallyFailed).await;
     assert_eq!(scene.messages().await, 0, "both are hidden");
@@ -146,10 +159,10 @@ async fn an_erasure_without_a_region_is_blocked_or_goes_on_past_its_deadline_unt
 }
 
 /// Both clusters' tenants take the policy up without a restart.
-async fn try_on(place: &TenantPlace, policy: RegionDown) {
+async fn try_on(scene: &Scene, policy: RegionDown) {
     let patch = json!({ "spec": { "gdpr": { "regionDown": policy } } }).to_string();
-    for tenant in ["acme", "acme-there"] {
-        place.kubectl(&["patch", "vmt", tenant, "--type=merge", "-p", &patch]).unwrap();
-        place.wait_ready(tenant).await.unwrap();
+    for place in [&scene.place, &scene.elsewhere] {
+        place.kubectl(&["patch", "vmt", "acme", "--type=merge", "-p", &patch]).unwrap();
+        place.wait_ready("acme").await.unwrap();
     }
 }
