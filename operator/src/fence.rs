@@ -1,18 +1,23 @@
 //! Keeps a replica that has lost the lease from writing, whatever its reconciles are doing.
 //!
 //! Flow: the election opens the [`Fence`] with every renewal, until the moment before which nobody else may lead.
-//! [`FenceLayer`] lies under the client that the controllers use: a request that changes something is refused here
-//! once that moment is over. A process that was stopped for a minute and goes on in the middle of a reconcile
-//! thus writes nothing, since the clock went on without it.
+//! [`FenceLayer`] lies under the client that the controllers use, and [`Fence::within`] around what is told to cores: a
+//! request that changes something is refused here once that moment is over, and one that is under way then is dropped,
+//! which closes its connection: it can last longer than a lease. A process that was stopped for a minute and goes on in the
+//! middle of a reconcile thus writes nothing, since the clock went on without it.
+//!
+//! What can go wrong: the server has the request already. The five seconds until somebody else may lead are for that; and
+//! whatever is written is bound to what it was decided by (UID, request key), so that a late one changes nothing else.
 //!
 //! The election itself uses a client without the layer.
 
 use futures::future::{BoxFuture, FutureExt};
 use http::{Method, Request};
 use kube::client::Body;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
+use tokio::sync::watch;
 use tower::{BoxError, Layer, Service};
 
 /// A write of a replica that doesn't lead.
@@ -20,28 +25,43 @@ use tower::{BoxError, Layer, Service};
 #[error("this replica doesn't hold the lease: nothing is written")]
 pub struct NotLeading;
 
-/// Until when this replica may write.
+/// Until when this replica may write; closed at first.
 #[derive(Clone, Debug, Default)]
-pub struct Fence(Arc<RwLock<Option<Instant>>>);
+pub struct Fence(Arc<watch::Sender<Option<Instant>>>);
 
 impl Fence {
     /// Writes are allowed until then.
     pub fn open_until(&self, end: Instant) {
-        self.set(Some(end));
+        self.0.send_replace(Some(end));
     }
 
     /// No more writes.
     pub fn close(&self) {
-        self.set(None);
+        self.0.send_replace(None);
     }
 
     /// Whether a write may begin now.
     pub fn is_open(&self, now: Instant) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).is_some_and(|end| now < end)
+        self.0.borrow().is_some_and(|end| now < end)
     }
 
-    fn set(&self, end: Option<Instant>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = end;
+    /// Does what changes something, and drops it when this replica may not write any more.
+    ///
+    /// # Errors
+    /// [`NotLeading`]: it was not begun, or not ended.
+    pub async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, NotLeading> {
+        let mut renewed = self.0.subscribe();
+        tokio::pin!(work);
+        loop {
+            let end = *renewed.borrow_and_update();
+            let Some(end) = end.filter(|end| Instant::now() < *end) else { return Err(NotLeading) };
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                _ = renewed.changed() => {}
+                () = tokio::time::sleep_until(end.into()) => {}
+            }
+        }
     }
 }
 
@@ -80,11 +100,18 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if changes(request.method()) && !self.fence.is_open(Instant::now()) {
+        let fence = changes(request.method()).then(|| self.fence.clone());
+        if fence.as_ref().is_some_and(|fence| !fence.is_open(Instant::now())) {
             return futures::future::ready(Err(NotLeading.into())).boxed();
         }
         let answer = self.inner.call(request);
-        async move { answer.await.map_err(Into::into) }.boxed()
+        async move {
+            match fence {
+                Some(fence) => fence.within(answer).await?.map_err(Into::into),
+                None => answer.await.map_err(Into::into),
+            }
+        }
+        .boxed()
     }
 }
 
@@ -121,5 +148,39 @@ mod tests {
         assert!(!fence.is_open(now + Duration::from_secs(60)));
         fence.close();
         assert!(call(&fence, Method::PATCH).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_write_under_way_goes_on_while_the_lease_is_renewed_and_is_dropped_when_it_is_not() {
+        let (fence, soon) = (Fence::default(), Duration::from_millis(30));
+        fence.open_until(Instant::now() + soon);
+        let ended = Arc::new(tokio::sync::Notify::new());
+        let renewing = async {
+            for _ in 0..5 {
+                fence.open_until(Instant::now() + soon);
+                tokio::time::sleep(soon / 3).await;
+            }
+            ended.notify_one();
+        };
+        let (answer, ()) = tokio::join!(fence.within(ended.notified()), renewing);
+        assert!(answer.is_ok(), "renewed all the while");
+
+        let dropped = Arc::new(());
+        let held = Arc::clone(&dropped);
+        let for_ever = async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        };
+        assert!(fence.within(for_ever).await.is_err());
+        assert_eq!(Arc::strong_count(&dropped), 1, "the request is dropped, not left alone");
+    }
+
+    #[tokio::test]
+    async fn a_write_under_way_is_dropped_when_the_lease_is_let_go() {
+        let fence = Fence::default();
+        fence.open_until(Instant::now() + Duration::from_secs(60));
+        let close = async { fence.close() };
+        let (answer, ()) = tokio::join!(fence.within(std::future::pending::<()>()), close);
+        assert!(answer.is_err());
     }
 }

@@ -91,7 +91,7 @@ async fn run(mut settings: Settings) -> anyhow::Result<()> {
     stop_on_signal(stop.clone())?;
     let fence = Fence::default();
     let (client, fenced) = connect(&fence, &metrics).await?;
-    let context = Arc::new(build_context(fenced, settings, metrics).await?);
+    let context = Arc::new(build_context(fenced, settings, metrics, fence.clone()).await?);
     health.set_ready();
     work(context, Election { client, fence }, stop).await
 }
@@ -124,7 +124,12 @@ struct Election {
     fence: Fence,
 }
 
-async fn build_context(client: Client, settings: Settings, metrics: Arc<Metrics>) -> anyhow::Result<Context> {
+async fn build_context(
+    client: Client,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    fence: Fence,
+) -> anyhow::Result<Context> {
     let cluster = match &settings.cluster {
         Some(name) if !name.is_empty() => name.clone(),
         _ => read_cluster(&client).await?,
@@ -132,7 +137,7 @@ async fn build_context(client: Client, settings: Settings, metrics: Arc<Metrics>
     // Plain HTTP: without certificates that it could trust, since a machine without any would be refused. Each pod is
     // asked once a minute at most: to keep its connection would cost 24 KiB.
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).pool_max_idle_per_host(0).build()?;
-    Ok(Context::new(client, http, settings, cluster, metrics))
+    Ok(Context::new(client, http, settings, cluster, metrics, fence))
 }
 
 async fn read_cluster(client: &Client) -> anyhow::Result<String> {

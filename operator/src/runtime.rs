@@ -18,6 +18,7 @@ pub mod unreadable;
 
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
+use crate::fence::Fence;
 use crate::metrics::{Metrics, Outcome};
 use crate::settings::Settings;
 use crate::tenant::children::Children;
@@ -94,19 +95,21 @@ pub struct Context {
 }
 
 impl Context {
-    /// What is known at the start: nothing of any tenant. `http` reaches the pods' health ports.
+    /// What is known at the start: nothing of any tenant. `http` reaches the pods' health ports; cores are told of changes
+    /// while the fence is open.
     pub fn new(
         client: Client,
         http: reqwest::Client,
         settings: Settings,
         cluster: String,
         metrics: Arc<Metrics>,
+        fence: Fence,
     ) -> Self {
         let reporter =
             Reporter { controller: "voicemail-operator".into(), instance: Some(settings.replica()) };
         Self {
             recorder: Recorder::new(client.clone(), reporter),
-            cores: crate::gdpr::core_client::Cores::default(),
+            cores: crate::gdpr::core_client::Cores::new(fence),
             kinds: MissingKinds::default(),
             looks: Looks::default(),
             children: Children::default(),

@@ -11,6 +11,7 @@ use super::decisions::Order;
 use crate::answers::{AnswerError, LONGEST, LONGEST_LEDGER, read_at_most};
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
+use crate::fence::{Fence, NotLeading};
 use crate::settings::Settings;
 use crate::tenant::build::certificate::CA_CERTIFICATE;
 use crate::tenant::build::names::{child_name, tls_secret};
@@ -43,6 +44,9 @@ pub enum CoreError {
     /// A call to the API server failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// This replica has lost the lease: whether the core was told isn't known, and whoever leads now asks.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
     /// The tenant has no Service or certificate yet.
     #[error("the tenant has no {0} yet")]
     NotThere(&'static str),
@@ -88,6 +92,7 @@ impl CoreError {
     pub fn reason(&self) -> String {
         match self {
             Self::Call(error) => error.reason().into(),
+            Self::NotLeading(_) => "NotLeading".into(),
             Self::NotThere(_) => "TenantNotReady".into(),
             Self::Unreachable(_) => "CoreUnreachable".into(),
             Self::Unreadable(_) | Self::TooLong(_) => "CoreAnswerUnreadable".into(),
@@ -99,9 +104,17 @@ impl CoreError {
 
 /// Connections to the tenants' cores, by tenant UID: the newest few, since each costs some 50 KiB.
 #[derive(Default)]
-pub struct Cores(Mutex<HashMap<String, (Instant, Arc<Core>)>>);
+pub struct Cores {
+    kept: Mutex<HashMap<String, (Instant, Arc<Core>)>>,
+    fence: Fence,
+}
 
 impl Cores {
+    /// No connection yet. What changes something is told while the fence is open.
+    pub fn new(fence: Fence) -> Self {
+        Self { kept: Mutex::default(), fence }
+    }
+
     /// A connection to the tenant's core.
     ///
     /// # Errors
@@ -118,7 +131,7 @@ impl Cores {
         {
             return Ok(core);
         }
-        let core = Arc::new(connect(client, settings, tenant).await?);
+        let core = Arc::new(connect(client, settings, tenant, self.fence.clone()).await?);
         self.drop_old();
         let mut kept = self.lock();
         let oldest = kept.iter().min_by_key(|(_, (since, _))| *since).map(|(uid, _)| uid.clone());
@@ -146,11 +159,16 @@ impl Cores {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, Arc<Core>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn connect(client: &Client, settings: &Settings, tenant: &VoicemailTenant) -> Result<Core, CoreError> {
+async fn connect(
+    client: &Client,
+    settings: &Settings,
+    tenant: &VoicemailTenant,
+    fence: Fence,
+) -> Result<Core, CoreError> {
     let (authority, address, token) = tokio::try_join!(
         read_authority(client, tenant),
         read_address(client, tenant),
@@ -167,7 +185,7 @@ async fn connect(client: &Client, settings: &Settings, tenant: &VoicemailTenant)
         builder = builder.resolve(&host, SocketAddr::from((address, API_PORT)));
     }
     let http = builder.build().map_err(unusable)?;
-    Ok(Core { http, base: format!("https://{host}:{API_PORT}/api/v1/gdpr"), token })
+    Ok(Core { http, base: format!("https://{host}:{API_PORT}/api/v1/gdpr"), token, fence })
 }
 
 /// The authority's certificate. A brought certificate without one is checked against the machine's roots.
@@ -202,6 +220,7 @@ pub struct Core {
     http: reqwest::Client,
     base: String,
     token: String,
+    fence: Fence,
 }
 
 impl Core {
@@ -210,7 +229,9 @@ impl Core {
     pub fn at(base: String) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap_or_default();
-        Self { http, base, token: "t".into() }
+        let fence = Fence::default();
+        fence.open_until(Instant::now() + Duration::from_secs(3_600));
+        Self { http, base, token: "t".into(), fence }
     }
 
     /// Asks for an operation; the same request key gets the same run for ever.
@@ -219,7 +240,7 @@ impl Core {
     /// [`CoreError`].
     pub async fn open(&self, operation: Operation, body: &GdprBody) -> Result<GdprAnswer, CoreError> {
         let url = format!("{}/{}", self.base, operation.segment());
-        self.send(self.http.post(url).json(body), &body.caseid).await
+        self.fence.within(self.send(self.http.post(url).json(body), &body.caseid)).await?
     }
 
     /// All runs of a case.
@@ -252,7 +273,7 @@ impl Core {
             Order::Extend(body) => post("extend").json(body),
             Order::Cancel(body) => post("cancel").json(body),
         };
-        self.send(request, case).await
+        self.fence.within(self.send(request, case)).await?
     }
 
     /// A page of the cases received since then, for objects that show them.

@@ -5,6 +5,7 @@
 //! of another UID is a conflict, a deletion has preconditions.
 
 use super::core_client::Core;
+use crate::fence::Fence;
 use crate::metrics::Metrics;
 use crate::runtime::Context;
 use crate::settings::Settings;
@@ -89,7 +90,8 @@ impl Cluster {
         let settings = Flags::parse_from(["test"]).settings;
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]);
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        Context::new(client, http.build().unwrap(), settings, "here".into(), Arc::new(Metrics::default()))
+        let metrics = Arc::new(Metrics::default());
+        Context::new(client, http.build().unwrap(), settings, "here".into(), metrics, Fence::default())
     }
 
     /// Stores an object.
