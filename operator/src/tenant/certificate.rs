@@ -127,7 +127,7 @@ pub fn find_certificate(secret: &str, fault: Option<&Fault>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::build::certificate::{make_authority, make_serving_secret};
+    use crate::tenant::build::certificate::{make_authority, make_serving_secret, renew_authority};
     use crate::tenant::tests::{now, plan};
     use jiff::ToSpan;
 
@@ -171,6 +171,19 @@ mod tests {
             (right, NAME, earlier, "CertificateNotYetValid"),
         ] {
             assert_eq!(reason(&parts, name, at), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_renewed_authority_and_the_one_before_vouch_for_each_others_certificates() {
+        let before = make_authority(&plan(), now()).unwrap();
+        let day = now().checked_add(24.hours()).unwrap();
+        let renewed = renew_authority(&plan(), &before, day).unwrap();
+        assert!(renewed.certificate != before.certificate && renewed.renew_at > before.renew_at);
+        for (signer, known) in [(&before, &renewed), (&renewed, &before)] {
+            let data = make_serving_secret(&plan(), signer, day).unwrap().data.unwrap();
+            let [certificate, key] = ["tls.crt", "tls.key"].map(|part| data[part].0.clone());
+            assert_eq!(reason(&[certificate, key, known.certificate.clone().into_bytes()], NAME, day), None);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From a spec and facts to a plan or a refusal, on real YAML; and what the tests of the other pure steps start from.
 
-use super::build::certificate::make_authority;
+use super::build::certificate::{Authority, make_authority};
 use super::certificate::Fault;
 use super::dereference::{ClaimFact, Facts, KeysFact, StorageFacts, TlsFact};
 use super::refusal::Refusal;
@@ -144,6 +144,9 @@ fn a_made_certificate_is_kept_until_two_thirds_of_its_life() {
     let broken = TlsFact { fault, ..tls(later, &authority.certificate) };
     assert!(matches!(decide(&with(broken)), TlsPlan::Renew(_)), "what somebody broke is made anew");
     assert_eq!(authority.renew_at, now() + 58_400.hours());
+    let due = Authority { renew_at: now(), ..authority.clone() };
+    let facts = Facts { authority: Some(due.clone()), ..with(tls(later, &authority.certificate)) };
+    assert_eq!(decide(&facts), TlsPlan::Prolong(due));
 }
 
 #[test]

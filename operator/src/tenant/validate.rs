@@ -80,6 +80,8 @@ pub enum TlsPlan {
     Keep,
     /// Sign a new one by this authority.
     Renew(Authority),
+    /// Renew this authority, too: it is due.
+    Prolong(Authority),
     /// Make an authority too.
     Start,
 }
@@ -154,8 +156,10 @@ fn plan_tls(tenant: &VoicemailTenant, facts: &Facts, secret: &str) -> Result<Tls
             Some(_) => Ok(TlsPlan::Keep),
         };
     }
-    let authority = facts.authority.as_ref().filter(|authority| facts.now < authority.renew_at);
-    let Some(authority) = authority else { return Ok(TlsPlan::Start) };
+    let Some(authority) = &facts.authority else { return Ok(TlsPlan::Start) };
+    if facts.now >= authority.renew_at {
+        return Ok(TlsPlan::Prolong(authority.clone()));
+    }
     let good = facts.tls.as_ref().is_some_and(|tls| {
         let lasting = tls.renew_at.is_some_and(|due| facts.now < due);
         // What somebody broke is made anew.

@@ -6,7 +6,9 @@ use super::applier::Applier;
 use crate::api::{MANAGER, TENANT_UID_LABEL};
 use crate::calls::within_deadline;
 use crate::tenant::belonging::other_owners;
-use crate::tenant::build::certificate::{build_authority_secret, make_authority, make_serving_secret};
+use crate::tenant::build::certificate::{
+    Authority, build_authority_secret, make_authority, make_serving_secret, renew_authority,
+};
 use crate::tenant::build::keys::{build_keys_secret, generate_keys};
 use crate::tenant::build::names::{ca_name, tls_name};
 use crate::tenant::validate::TlsPlan;
@@ -37,13 +39,20 @@ impl Applier<'_> {
         let authority = match &self.plan.tls {
             TlsPlan::Keep => return Ok(()),
             TlsPlan::Renew(authority) => authority.clone(),
-            TlsPlan::Start => {
-                let authority = make_authority(self.plan, now).map_err(material)?;
-                self.apply_secret(build_authority_secret(self.plan, &authority)).await?;
-                authority
+            // One whose key somebody broke can't be renewed.
+            TlsPlan::Prolong(authority) => {
+                let renewed = renew_authority(self.plan, authority, now);
+                let renewed = renewed.or_else(|_| make_authority(self.plan, now));
+                self.apply_authority(renewed.map_err(material)?).await?
             }
+            TlsPlan::Start => self.apply_authority(make_authority(self.plan, now).map_err(material)?).await?,
         };
         self.apply_secret(make_serving_secret(self.plan, &authority, now).map_err(material)?).await
+    }
+
+    async fn apply_authority(&self, authority: Authority) -> Result<Authority, ApplyError> {
+        self.apply_secret(build_authority_secret(self.plan, &authority)).await?;
+        Ok(authority)
     }
 
     /// Gives the tenant's UID to Secrets that were made before there was that label, or for an earlier tenant of this

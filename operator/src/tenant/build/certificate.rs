@@ -2,7 +2,8 @@
 //!
 //! Flow: a certificate authority per tenant lives in a Secret that no pod mounts; it signs a serving
 //! certificate for the names of the tenant's Services. Both carry an annotation that says when they are due:
-//! after two thirds of their life. Replacing the serving certificate needs no restart, the core reloads it.
+//! after two thirds of their life. Replacing the serving certificate needs no restart, the core reloads it. The authority
+//! keeps its key when it is renewed; whoever wants another key deletes its Secret.
 //!
 //! Times are absolute; the beginning lies an hour back, so that a clock somewhat behind accepts it.
 
@@ -64,6 +65,21 @@ pub fn make_authority(plan: &Plan, now: Timestamp) -> Result<Authority, Certific
     let key = KeyPair::generate()?;
     let certificate = authority_params(plan, now)?.self_signed(&key)?.pem();
     Ok(Authority { certificate, key: key.serialize_pem(), renew_at: due(now, CA_HOURS) })
+}
+
+/// Gives an authority a new life with the key and the name that it has: callers who know the certificate of before trust
+/// what is signed from now on until that one expires, and those who know the new one trust what pods still serve.
+///
+/// # Errors
+/// [`CertificateError`]: its key can't be read.
+pub fn renew_authority(
+    plan: &Plan,
+    authority: &Authority,
+    now: Timestamp,
+) -> Result<Authority, CertificateError> {
+    let key = KeyPair::from_pem(&authority.key)?;
+    let certificate = authority_params(plan, now)?.self_signed(&key)?.pem();
+    Ok(Authority { certificate, key: authority.key.clone(), renew_at: due(now, CA_HOURS) })
 }
 
 /// Builds the authority's Secret.
