@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 const HEARTBEAT: Duration = Duration::from_secs(900);
 
 /// How often a core looks whether the store is this tenant's still.
-const OWNERSHIP: Duration = Duration::from_secs(60);
+const OWNERSHIP: Duration = Duration::from_secs(300);
 const STORE_GONE: &str = "the store's tenant document is gone: somebody has removed this tenant from the store. Bring the \
                           store back; if the tenant is given up, delete it";
 
