@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy}
 use serde_json::json;
 use voicemail_operator::api::conditions::{ConditionStatus, DELETION_BLOCKED};
 use voicemail_operator::api::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
-use voicemail_operator::api::{CONFIRM_DELETION, FINALIZER};
+use voicemail_operator::api::{CONFIRM_DELETION, FINALIZER, GdprRequest, Phase};
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
 use voicemail_tests::wait::{wait_for, wait_gone, wait_until};
@@ -106,6 +106,36 @@ async fn in_the_background_the_tenant_serves_until_it_may_go() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_orphans_the_tenant_serves_until_it_may_go_and_leaves_none() {
     check("orphan", PropagationPolicy::Orphan, false).await;
+}
+
+/// The request needs the cores, and the tenant waits for the request.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_foreground_an_open_request_ends_and_then_its_tenant_goes() {
+    let place = serve("foreground-request", false).await;
+    let consumers: Secret = serde_json::from_value(json!({
+        "metadata": {"name": "one", "labels": {"voicemail.dev/gdpr-consumers": "true"}},
+        "stringData": {"input.json": r#"{"caseid": "one", "consumers": [{"phone": ["+441632960001"]}]}"#},
+    }))
+    .unwrap();
+    place.create(&consumers).await.unwrap();
+    let request: GdprRequest = serde_json::from_value(json!({
+        "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest", "metadata": {"name": "one"},
+        "spec": {"tenant": "acme", "operation": "ForgetMe", "caseId": "one", "undoWindow": "20s",
+                 "consumers": {"secret": {"name": "one"}}},
+    }))
+    .unwrap();
+    place.create(&request).await.unwrap();
+    let requests = place.namespace.api::<GdprRequest>();
+    let is_in = |phase: Phase| {
+        move |request: &GdprRequest| request.status.as_ref().is_some_and(|status| status.phase == phase)
+    };
+    wait_until(&requests, "one", "it is marked", PATIENT, is_in(Phase::Marked)).await.unwrap();
+    place.tenants().delete("acme", &DeleteParams::foreground()).await.unwrap();
+    place.wait_condition("acme", DELETION_BLOCKED, True, "OpenGdprRequests").await.unwrap();
+    place.kubectl(&["annotate", "vmt", "acme", &format!("{CONFIRM_DELETION}=acme")]).unwrap();
+    wait_until(&requests, "one", "it is completed", PATIENT, is_in(Phase::Completed)).await.unwrap();
+    wait_gone(&place.tenants(), "acme", PATIENT).await.unwrap();
+    wait_gone(&place.namespace.api::<Deployment>(), CHILD, PATIENT).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
