@@ -119,7 +119,7 @@ pub async fn lead(
             tracing::warn!(%error, "the lease could not be read or written");
         }
         let leads = candidate.elector.leads(Instant::now());
-        metrics.set_leader(leads);
+        metrics.set_leader(LEASE, leads);
         match candidate.elector.leads_until() {
             Some(end) => fence.open_until(end),
             None => fence.close(),
@@ -137,7 +137,7 @@ pub async fn lead(
     }
     fence.close();
     candidate.release(led).await;
-    metrics.set_leader(false);
+    metrics.set_leader(LEASE, false);
 }
 
 impl Candidate {

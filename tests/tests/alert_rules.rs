@@ -76,7 +76,7 @@ fn show_core() -> String {
 
 fn show_operator() -> String {
     let metrics = OperatorMetrics::default();
-    metrics.set_leader(true);
+    metrics.set_leader(voicemail_operator::leader::LEASE, true);
     metrics.end("voicemailtenant", Outcome::Error, std::time::Duration::from_millis(1));
     metrics.render()
 }

@@ -230,9 +230,9 @@ impl Metrics {
         self.paused.set(i64::try_from(uids.len()).unwrap_or(i64::MAX));
     }
 
-    /// Whether this replica works.
-    pub fn set_leader(&self, leads: bool) {
-        self.leader.get_or_create(&ByLease { name: crate::leader::LEASE }).set(leads.into());
+    /// Whether this replica has the lease of that name, and works.
+    pub fn set_leader(&self, lease: &'static str, leads: bool) {
+        self.leader.get_or_create(&ByLease { name: lease }).set(leads.into());
     }
 
     /// All metrics as OpenMetrics text.
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn names_are_those_of_controller_runtime() {
         let metrics = Metrics::default();
-        metrics.set_leader(true);
+        metrics.set_leader("voicemail-operator", true);
         drop(metrics.begin("tenant"));
         metrics.end("tenant", Outcome::Panic, Duration::from_millis(3));
         let text = metrics.render();
@@ -284,7 +284,7 @@ mod tests {
         let metrics = Metrics::default();
         // What has no series yet isn't shown.
         metrics.set_concurrency("c", 1);
-        metrics.set_leader(true);
+        metrics.set_leader("voicemail-operator", true);
         metrics.end("c", Outcome::Success, Duration::ZERO);
         metrics.queue().observe_wait("c", Duration::ZERO);
         metrics.count_call("h", "GET", "200");
