@@ -238,8 +238,7 @@ pub(super) fn prune_folder(folder: &Path, superseded: Time, now: Time) -> Result
         let at = if at.0 < IMPLAUSIBLE_MS { now } else { at };
         let end = at.plus(REVISION_LIFE);
         if end <= now && !pruned.some_left {
-            remove_file(&file_of(folder, pair[0]))?;
-            removed = true;
+            removed |= remove_revision(&file_of(folder, pair[0]))?;
             continue;
         }
         pruned.some_left = true;
@@ -251,6 +250,18 @@ pub(super) fn prune_folder(folder: &Path, superseded: Time, now: Time) -> Result
         sync_folder(folder)?;
     }
     Ok(pruned)
+}
+
+/// Whether it was there. What has its name and stays, such as a folder that a copying tool made, keeps an erasure from being
+/// sure that nothing is left.
+fn remove_revision(file: &Path) -> Result<bool, StoreError> {
+    if remove_file(file)? {
+        return Ok(true);
+    }
+    match fs::symlink_metadata(file) {
+        Err(error) if is_missing(&error) => Ok(false),
+        _ => Err(StoreError::Unavailable("a superseded revision can't be removed: it is no file".into())),
+    }
 }
 
 /// How many revisions were superseded that long ago.
