@@ -3,6 +3,12 @@
 //! Flow: `within_deadline("what it does", api.get(..)).await`. kube sets no read time-out, so without this
 //! a silent connection would hold a reconcile for ever. Retrying is left to the work queue's back-off.
 
+use crate::api::MANAGER;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::fmt::Debug;
 use std::time::Duration;
 
 /// Longest time that one call to the API server may take.
@@ -62,7 +68,7 @@ pub enum CallError {
     /// The object isn't the one any more that was looked at, so nothing was done.
     #[error("could not {what}: the object was deleted, made again, or changed since it was looked at")]
     Changed {
-        /// What was to be done.
+        /// The call that wasn't made.
         what: &'static str,
     },
 }
@@ -148,15 +154,38 @@ pub async fn within_deadline<T>(
     }
 }
 
+/// Merges metadata into an object, if it is still the one that was looked at, and as it was then.
+///
+/// # Errors
+/// [`CallError`]: a conflict, if it isn't.
+pub async fn merge_metadata<K>(
+    what: &'static str,
+    api: &Api<K>,
+    seen: &K,
+    mut metadata: Value,
+) -> Result<K, CallError>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    metadata["uid"] = json!(seen.uid());
+    metadata["resourceVersion"] = json!(seen.resource_version());
+    let body = json!({ "metadata": metadata });
+    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    let (name, patch) = (seen.name_any(), Patch::Merge(&body));
+    within_deadline(what, api.patch(&name, &parameters, &patch)).await
+}
+
+/// A refusal of the API server, for tests.
+#[cfg(test)]
+pub(crate) fn refused(reason: &str, code: u16) -> CallError {
+    let status = kube::core::Status::failure("no", reason).with_code(code).boxed();
+    CallError::Refused { what: "write", source: Box::new(kube::Error::Api(status)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use kube::core::Status;
-
-    fn refused(reason: &str, code: u16) -> CallError {
-        let status = Status::failure("no", reason).with_code(code).boxed();
-        CallError::Refused { what: "write", source: Box::new(kube::Error::Api(status)) }
-    }
 
     #[test]
     fn failures_are_classed_by_whether_retrying_helps() {

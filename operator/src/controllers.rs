@@ -6,6 +6,7 @@
 use crate::api::conditions::{READY, VALIDATED};
 use crate::api::{GdprOperation, GdprRequest, MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant};
 use crate::calls::CallError;
+use crate::place::{place, place_of};
 use crate::runtime::queue::Queue;
 use crate::runtime::streams::{Guarded, scoped, sibling, watch_changes, watch_labelled, watch_primary};
 use crate::runtime::{Context, Driver, Reconciler};
@@ -43,7 +44,7 @@ impl Reconciler for Tenants {
     const UNREADABLE: &'static str = READY;
 
     fn group(tenant: &VoicemailTenant) -> String {
-        format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any())
+        place_of(tenant)
     }
 
     async fn reconcile(&self, object: &VoicemailTenant, context: &Context) -> Result<Action, Self::Error> {
@@ -70,7 +71,7 @@ impl Reconciler for Requests {
 
     /// A tenant whose core is slow holds up its own requests.
     fn group(request: &GdprRequest) -> String {
-        format!("{}/{}", request.namespace().unwrap_or_default(), request.spec.tenant)
+        place(&request.namespace().unwrap_or_default(), &request.spec.tenant)
     }
 
     async fn reconcile(&self, object: &GdprRequest, context: &Context) -> Result<Action, Self::Error> {
@@ -188,7 +189,7 @@ where
         watch_labelled(scoped::<W>(&context.client, namespace), labels, context.metrics.clone(), note);
     let queue = queue.clone();
     controller.watches_stream(children, move |child: W| {
-        let (_, tenant) = place_of(&child)?;
+        let (_, tenant) = tenant_of(&child)?;
         let woken = sibling::<_, VoicemailTenant>(&child, &tenant);
         noted(&queue, std::slice::from_ref(&woken));
         Some(woken)
@@ -223,12 +224,12 @@ fn note_versions<W: Resource>(
         Event::Init => context.children.begin_list(kind, scope.as_deref()),
         Event::InitDone => context.children.end_list(kind, scope.as_deref()),
         Event::Apply(child) | Event::InitApply(child) => {
-            let Some((namespace, tenant)) = place_of(child) else { return };
+            let Some((namespace, tenant)) = tenant_of(child) else { return };
             context.orphans.note(kind, &namespace, &tenant, &child.name_any());
             context.children.note(kind, &namespace, &tenant, &child.name_any(), version(child));
         }
         Event::Delete(child) => {
-            let Some((namespace, tenant)) = place_of(child) else { return };
+            let Some((namespace, tenant)) = tenant_of(child) else { return };
             context.children.note_gone(kind, &namespace, &tenant, &child.name_any());
         }
     }
@@ -241,18 +242,18 @@ fn note_pods(context: &Arc<Context>, scope: Option<&str>) -> impl Fn(&Event<Pod>
         Event::Init => context.children.begin_list(Pod::KIND, scope.as_deref()),
         Event::InitDone => context.children.end_list(Pod::KIND, scope.as_deref()),
         Event::Apply(pod) | Event::InitApply(pod) => {
-            let Some((namespace, tenant)) = place_of(pod) else { return };
+            let Some((namespace, tenant)) = tenant_of(pod) else { return };
             context.children.note_pod(&namespace, &tenant, &pod.name_any(), note_of(pod));
         }
         Event::Delete(pod) => {
-            let Some((namespace, tenant)) = place_of(pod) else { return };
+            let Some((namespace, tenant)) = tenant_of(pod) else { return };
             context.children.note_pod_gone(&namespace, &tenant, &pod.name_any());
         }
     }
 }
 
 /// The namespace and the tenant of a child.
-fn place_of<W: Resource>(child: &W) -> Option<(String, String)> {
+fn tenant_of<W: Resource>(child: &W) -> Option<(String, String)> {
     Some((child.namespace().unwrap_or_default(), child.labels().get(TENANT_LABEL)?.clone()))
 }
 

@@ -21,6 +21,7 @@ pub mod health;
 pub mod import;
 pub mod leader;
 pub mod metrics;
+pub mod place;
 pub mod plugin;
 pub mod population;
 pub mod pre_delete;

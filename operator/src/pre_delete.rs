@@ -6,9 +6,10 @@
 
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, within_deadline};
+use crate::place::place_of;
 use crate::settings::Namespaces;
-use kube::api::{ListParams, PartialObjectMeta};
-use kube::{Client, ResourceExt};
+use kube::Client;
+use kube::api::ListParams;
 
 const SHOWN: usize = 10;
 
@@ -42,7 +43,7 @@ pub async fn check(client: &Client, namespaces: &Namespaces) -> Result<(), PreDe
     let single = !namespaces.0.is_empty();
     for api in namespaces.apis::<VoicemailTenant>(client) {
         match within_deadline("list the tenants", api.list_metadata(&ListParams::default())).await {
-            Ok(list) => names.extend(list.items.iter().map(name_of)),
+            Ok(list) => names.extend(list.items.iter().map(place_of)),
             // Without the kind there are no tenants.
             Err(error) if error.is_unknown_kind() => {}
             // The Role went with its namespace, or somebody took it: then tenants there have no operator anyway.
@@ -56,10 +57,6 @@ pub async fn check(client: &Client, namespaces: &Namespaces) -> Result<(), PreDe
         }
     }
     if names.is_empty() { Ok(()) } else { Err(describe(&names)) }
-}
-
-fn name_of(tenant: &PartialObjectMeta<VoicemailTenant>) -> String {
-    format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any())
 }
 
 fn describe(names: &[String]) -> PreDeleteError {

@@ -20,6 +20,7 @@ use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::fence::Fence;
 use crate::metrics::{Metrics, Outcome};
+use crate::place::{place, place_of};
 use crate::settings::Settings;
 use crate::tenant::children::Children;
 use crate::tenant::failures::Failures;
@@ -55,6 +56,8 @@ const RECONCILE_DEADLINE: Duration = Duration::from_secs(120);
 /// How long to wait before each attempt to clear up after an object that is gone.
 const AFTER_END: [Duration; 4] =
     [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(180)];
+/// Characters of an event's note. The API server refuses more than 1024 bytes.
+const LONGEST_NOTE: usize = 1000;
 /// Gathers the several events of one change.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
@@ -95,7 +98,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// What is known at the start: nothing of any tenant. `http` reaches the pods' health ports; cores are told of changes
+    /// A context that knows nothing of any tenant yet. `http` reaches the pods' health ports; cores are told of changes
     /// while the fence is open.
     pub fn new(
         client: Client,
@@ -178,9 +181,10 @@ impl Context {
         self.metrics.set_paused(uid, false);
     }
 
-    /// Publishes an event. A lost event is logged and no failure.
-    pub async fn publish(&self, event: &Event, about: &ObjectReference) {
-        let publish = within_deadline("publish an event", self.recorder.publish(event, about));
+    /// Publishes an event, its note cut to what the API server takes. A lost event is logged and no failure.
+    pub async fn publish(&self, mut event: Event, about: &ObjectReference) {
+        event.note = event.note.map(|note| note.chars().take(LONGEST_NOTE).collect());
+        let publish = within_deadline("publish an event", self.recorder.publish(&event, about));
         if let Err(error) = publish.await {
             tracing::warn!(%error, reason = event.reason, "an event was lost");
         }
@@ -410,14 +414,6 @@ where
     if store.wait_until_ready().now_or_never().is_some() {
         std::future::pending::<()>().await;
     }
-}
-
-fn place(namespace: &str, name: &str) -> String {
-    format!("{namespace}/{name}")
-}
-
-fn place_of<K: Resource>(object: &K) -> String {
-    place(object.meta().namespace.as_deref().unwrap_or_default(), &object.name_any())
 }
 
 /// The duration with up to a tenth more or less, so that objects don't march in step after a restart.

@@ -1,4 +1,4 @@
-//! What the CRDs' schemas admit is read: objects made from the schemas at random, and the strangest ones, decode, and a
+//! Objects that the CRDs' schemas admit are read: objects made from the schemas at random, and the strangest ones, decode, and a
 //! request among them gets a status.
 //!
 //! The schema is taken as the API server takes it: a pattern and bounds count, and of a format only what it checks (a day

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Where a request stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +50,12 @@ impl Phase {
     /// Whether nothing will change any more, but for what backups hold.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Undone | Self::Denied | Self::Cancelled | Self::Failed)
+    }
+
+    /// Whether a request has ended, as it is stored: one whose phase can't be read hasn't.
+    pub fn has_ended(stored: &Value) -> bool {
+        let phase = stored.pointer("/status/phase").cloned().unwrap_or_default();
+        serde_json::from_value::<Self>(phase).is_ok_and(Self::is_terminal)
     }
 }
 

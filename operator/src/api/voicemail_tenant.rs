@@ -334,6 +334,13 @@ pub enum DeletionPolicy {
     Delete,
 }
 
+impl VoicemailTenant {
+    /// Whether a core has served the tenant's store: from then on keys and claim are never made anew.
+    pub fn has_known_store(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.store_id.is_some())
+    }
+}
+
 /// What was seen.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

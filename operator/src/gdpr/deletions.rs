@@ -40,7 +40,7 @@ async fn tell(context: &Context, request: &GdprRequest) {
         action: format!("{:?}", request.spec.operation),
         secondary: None,
     };
-    context.publish(&event, &request.object_ref(&())).await;
+    context.publish(event, &request.object_ref(&())).await;
 }
 
 /// Pure: what to say about the deletion of an open request.

@@ -71,7 +71,7 @@ fn empty_body(request: &GdprRequest) -> GdprBody {
 
 /// The name by which a request finds its run again for ever.
 pub fn request_key(request: &GdprRequest) -> String {
-    format!("{}/{}", request.namespace().unwrap_or_default(), request.name_any())
+    crate::place::place_of(request)
 }
 
 /// Adds what the resource says. What the file says about it doesn't count.

@@ -116,11 +116,9 @@ async fn is_needed(client: &Client, request: &GdprRequest, name: &str) -> Result
 /// an ended one says is about the Secret that it read.
 fn needs(other: &Value, name: &str, secret: Option<&str>) -> bool {
     let text = |field: &str| other.pointer(field).and_then(Value::as_str);
-    let phase = other.pointer("/status/phase").cloned().unwrap_or_default();
-    let ended = serde_json::from_value::<Phase>(phase).is_ok_and(Phase::is_terminal);
     let keep = other.pointer("/spec/consumers/keep").is_some_and(|keep| *keep != Value::Bool(false));
     let same = text("/status/consumersUid").is_none_or(|read| secret == Some(read));
-    text("/spec/consumers/secret/name") == Some(name) && (!ended || keep && same)
+    text("/spec/consumers/secret/name") == Some(name) && (!Phase::has_ended(other) || keep && same)
 }
 
 async fn note_deletion(context: &Context, request: &GdprRequest, now: Timestamp) -> Result<(), CallError> {

@@ -35,7 +35,7 @@ struct Flags {
 /// Something that happens before a call is answered.
 type Event = Box<dyn FnOnce(&mut Stored) + Send>;
 
-/// What is stored, and what came of it.
+/// Stored objects, and what came of them.
 #[derive(Default)]
 pub(super) struct Stored {
     /// By path.
@@ -46,7 +46,7 @@ pub(super) struct Stored {
     pub(super) planned: Option<(usize, Event)>,
     /// The number of API calls before each opening at the core, and whether it was a dry run.
     pub(super) opened: Vec<(usize, bool)>,
-    /// What the core answers to questions about cases; 200 when absent.
+    /// The core's answer to questions about cases; 200 when absent.
     pub(super) lookups: Option<StatusCode>,
     /// Runs of the core.
     pub(super) runs: Vec<RunView>,

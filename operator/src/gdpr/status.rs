@@ -62,9 +62,9 @@ async fn announce(context: &Context, request: &GdprRequest, status: &GdprRequest
     let event = Event {
         type_: if failed { EventType::Warning } else { EventType::Normal },
         reason: phase,
-        note: message.map(|message| message.chars().take(1000).collect()),
+        note: message,
         action: format!("{:?}", request.spec.operation),
         secondary: None,
     };
-    context.publish(&event, &request.object_ref(&())).await;
+    context.publish(event, &request.object_ref(&())).await;
 }

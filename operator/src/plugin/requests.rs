@@ -57,7 +57,7 @@ pub(super) async fn show(place: &Place, name: &str) -> Result<String, PluginErro
 fn describe(request: &GdprRequest, now: Timestamp) -> String {
     let (spec, status) = (&request.spec, request.status.clone().unwrap_or_default());
     let mut lines = vec![
-        ("Request", format!("{}/{}", request.namespace().unwrap_or_default(), request.name_any())),
+        ("Request", crate::place::place_of(request)),
         ("Tenant", spec.tenant.clone()),
         ("Operation", format!("{:?}", spec.operation)),
         ("Case", spec.case_id.clone()),

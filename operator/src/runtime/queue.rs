@@ -5,6 +5,7 @@
 //! that an earlier reconcile has asked for comes without a note: it counts as an entry that didn't wait.
 
 use crate::metrics::Metrics;
+use crate::place::place;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -61,7 +62,7 @@ impl Queue {
 }
 
 fn key(namespace: Option<&str>, name: &str) -> String {
-    format!("{}/{name}", namespace.unwrap_or_default())
+    place(namespace.unwrap_or_default(), name)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ where
     let patch = Patch::Merge(&patch);
     let call = api.patch_status(&name, &parameters, &patch);
     within_deadline("write the status of an object that can't be decoded", call).await?;
-    context.publish(&event(&words), &reference::<K>(&object)).await;
+    context.publish(event(&words), &reference::<K>(&object)).await;
     Ok(())
 }
 
@@ -62,7 +62,7 @@ fn event(words: &str) -> Event {
     Event {
         type_: EventType::Warning,
         reason: UNREADABLE.into(),
-        note: Some(words.chars().take(1000).collect()),
+        note: Some(words.to_owned()),
         action: UNREADABLE.into(),
         secondary: None,
     }

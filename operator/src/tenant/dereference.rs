@@ -159,14 +159,15 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
         _ => None,
     };
     let made = [&keys, &tls, &authority].into_iter().flatten().filter(|secret| is_unmarked(*secret, tenant));
+    let now = Timestamp::now();
     Ok(Facts {
-        now: Timestamp::now(),
+        now,
         unmarked_secrets: made.map(ResourceExt::name_any).collect(),
         storage,
         reclaim,
         access,
         keys: keys.as_ref().map(read_keys),
-        tls: tls.as_ref().map(|secret| read_tls(secret, &api_name(&name, &namespace))),
+        tls: tls.as_ref().map(|secret| read_tls(secret, &api_name(&name, &namespace), now)),
         authority: authority.as_ref().and_then(read_authority),
     })
 }
@@ -260,11 +261,11 @@ fn api_name(tenant: &str, namespace: &str) -> String {
     format!("{}.{namespace}.svc", child_name(tenant))
 }
 
-fn read_tls(secret: &Secret, name: &str) -> TlsFact {
+fn read_tls(secret: &Secret, name: &str, now: Timestamp) -> TlsFact {
     let pair = entry(secret, TLS_CERTIFICATE).zip(entry(secret, TLS_KEY));
     let fault = pair.and_then(|(certificate, key)| {
         let material = Material { certificate, key, authority: entry(secret, CA_CERTIFICATE) };
-        find_fault(&material, name, Timestamp::now())
+        find_fault(&material, name, now)
     });
     TlsFact {
         fault,

@@ -36,13 +36,7 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calls::CallError;
-    use kube::core::Status;
-
-    fn refused(reason: &str, code: u16) -> CallError {
-        let status = Status::failure("no", reason).with_code(code).boxed();
-        CallError::Refused { what: "write", source: Box::new(kube::Error::Api(status)) }
-    }
+    use crate::calls::{CallError, refused};
 
     #[test]
     fn a_refusal_is_told_at_once_and_a_silent_api_server_the_second_time() {

@@ -52,8 +52,8 @@ pub mod validate;
 pub mod words;
 
 use crate::api::conditions::{
-    ACCESS_READY, CONFIRMED_EARLY, ConditionStatus, MONITORING_READY, READY, RECONCILING, STORAGE_READY,
-    find_condition,
+    ACCESS_READY, CONFIRMED_EARLY, Condition, ConditionStatus, MONITORING_READY, READY, RECONCILING,
+    STORAGE_READY, find_condition,
 };
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
@@ -195,10 +195,9 @@ async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &C
     if !context.failures.is_to_tell(&uid, error) {
         return;
     }
-    let known = tenant.status.as_ref().is_some_and(|status| status.store_id.is_some());
     // Without the store's id the keys' loss wouldn't be noticed, whatever else fails.
     let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
-    let pods = match known {
+    let pods = match tenant.has_known_store() {
         true => Vec::new(),
         false => {
             observe::observe_pods(&context.client, &context.http, &namespace, &name).await.unwrap_or_default()
@@ -369,17 +368,9 @@ async fn warn_of_early(tenant: &VoicemailTenant, status: &VoicemailTenantStatus,
     let before =
         tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, CONFIRMED_EARLY));
     let Some(after) = find_condition(&status.conditions, CONFIRMED_EARLY) else { return };
-    if before.is_some_and(|before| before.reason == after.reason) {
-        return;
+    if before.is_none_or(|before| before.reason != after.reason) {
+        publish_condition(tenant, EventType::Warning, after, context).await;
     }
-    let event = Event {
-        type_: EventType::Warning,
-        reason: after.reason.clone(),
-        note: Some(after.message.chars().take(1000).collect()),
-        action: "Reconcile".into(),
-        secondary: None,
-    };
-    context.publish(&event, &tenant.object_ref(&())).await;
 }
 
 /// An event when the reason of Ready changes for the worse, or gets well again. A tenant that becomes Ready as
@@ -394,12 +385,18 @@ async fn announce(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, cont
     if before.is_some_and(|before| before.reason == after.reason) || (good && was_good) {
         return;
     }
-    let event = Event {
-        type_: if good { EventType::Normal } else { EventType::Warning },
-        reason: after.reason.clone(),
-        note: Some(after.message.chars().take(1000).collect()),
-        action: "Reconcile".into(),
-        secondary: None,
-    };
-    context.publish(&event, &tenant.object_ref(&())).await;
+    let type_ = if good { EventType::Normal } else { EventType::Warning };
+    publish_condition(tenant, type_, after, context).await;
+}
+
+/// An event that says what a condition says.
+async fn publish_condition(
+    tenant: &VoicemailTenant,
+    type_: EventType,
+    condition: &Condition,
+    context: &Context,
+) {
+    let (reason, note) = (condition.reason.clone(), Some(condition.message.clone()));
+    let event = Event { type_, reason, note, action: "Reconcile".into(), secondary: None };
+    context.publish(event, &tenant.object_ref(&())).await;
 }

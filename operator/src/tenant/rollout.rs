@@ -14,6 +14,7 @@ use super::is_paused;
 use super::status::serves;
 use crate::api::conditions::{READY, RECONCILING, find_condition};
 use crate::api::{VoicemailTenant, VoicemailTenantStatus};
+use crate::place::place_of;
 use kube::ResourceExt;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -135,10 +136,6 @@ impl RolloutBudget {
     fn lock(&self) -> MutexGuard<'_, Option<BTreeMap<String, String>>> {
         self.moving.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn place_of(tenant: &VoicemailTenant) -> String {
-    format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any())
 }
 
 fn status_of(tenant: &VoicemailTenant) -> VoicemailTenantStatus {

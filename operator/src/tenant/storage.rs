@@ -74,8 +74,7 @@ fn plan_claim(tenant: &VoicemailTenant, fact: Option<&ClaimFact>) -> Result<Clai
     match (&volume.claim, &volume.existing_claim) {
         (Some(claim), None) => {
             let name = child_name(&tenant.name_any());
-            let known = tenant.status.as_ref().is_some_and(|status| status.store_id.is_some());
-            if fact.is_none() && known {
+            if fact.is_none() && tenant.has_known_store() {
                 return Err(Refusal::ClaimGone { name, tenant: tenant.name_any() });
             }
             check_modes(fact, &name)?;

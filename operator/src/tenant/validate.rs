@@ -117,7 +117,7 @@ pub fn validate(
         tenant_rules: settings.tenant_rules,
         resources: tenant.spec.resources.clone(),
         storage: storage?,
-        is_store_known: tenant.status.as_ref().is_some_and(|status| status.store_id.is_some()),
+        is_store_known: tenant.has_known_store(),
         keys: plan_keys(tenant, facts)?,
         access: plan_access(tenant),
         tls: plan_tls(tenant, facts, &tls_secret)?,
@@ -135,13 +135,12 @@ fn plan_uid(tenant: &VoicemailTenant) -> Result<String, Refusal> {
 
 fn plan_keys(tenant: &VoicemailTenant, facts: &Facts) -> Result<KeysPlan, Refusal> {
     let secret = keys_secret(tenant);
-    let store_known = tenant.status.as_ref().is_some_and(|status| status.store_id.is_some());
     match &facts.keys {
         Some(fact) => match fact.missing() {
             Some(missing) => Err(Refusal::KeysSecretInvalid { name: secret, missing }),
             None => Ok(KeysPlan { secret, make: false }),
         },
-        None if store_known => Err(Refusal::KeysSecretLost(secret)),
+        None if tenant.has_known_store() => Err(Refusal::KeysSecretLost(secret)),
         None if tenant.spec.keys.is_some() => Err(Refusal::KeysSecretNotFound(secret)),
         None => Ok(KeysPlan { secret, make: true }),
     }

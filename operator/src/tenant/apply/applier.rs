@@ -2,7 +2,7 @@
 
 use super::ApplyError;
 use crate::api::{MANAGER, TENANT_LABEL, VoicemailTenant};
-use crate::calls::{CallError, Class, Classified, within_deadline};
+use crate::calls::{CallError, Class, Classified, merge_metadata, within_deadline};
 use crate::runtime::Context;
 use crate::tenant::belonging::{is_collectable, is_owned, other_owners};
 use crate::tenant::build::names::child_name;
@@ -147,7 +147,7 @@ impl Applier<'_> {
             uid: Some(uid.clone()),
             ..ObjectReference::default()
         };
-        self.context.publish(&event, &about).await;
+        self.context.publish(event, &about).await;
     }
 
     /// Children of former releases name their tenant as their owner: the garbage collector would take them while the
@@ -156,13 +156,8 @@ impl Applier<'_> {
         if !is_collectable(&live) {
             return Ok(live);
         }
-        let body = json!({"metadata": {
-            "uid": live.uid(), "resourceVersion": live.resource_version(), "ownerReferences": other_owners(&live),
-        }});
-        let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
-        let (name, patch) = (live.name_any(), Patch::Merge(&body));
-        let patched = api.patch(&name, &parameters, &patch);
-        Ok(within_deadline("take a child from the garbage collector", patched).await?)
+        let without = json!({ "ownerReferences": other_owners(&live) });
+        Ok(merge_metadata("take a child from the garbage collector", api, &live, without).await?)
     }
 
     /// Server-side apply adds to a list that somebody changed; a merge patch replaces it.

@@ -11,7 +11,7 @@
 use super::applier::{Child, Live};
 use super::retirement::remove_jobs;
 use crate::api::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, TENANT_UID_LABEL, VoicemailTenant};
-use crate::calls::{CallError, within_deadline};
+use crate::calls::{CallError, merge_metadata, within_deadline};
 use crate::tenant::belonging::{is_collectable, is_owned, reference};
 use crate::tenant::build::names::{ca_name, child_name, headless_name, peers_name, tls_name};
 use crate::tenant::build::pod_monitor::pod_monitor_resource;
@@ -22,7 +22,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
@@ -111,13 +111,8 @@ impl Leaving<'_> {
         tracing::info!(namespace, name, tenant = self.tenant, "giving a child to the garbage collector");
         let owners: Vec<_> =
             live.owner_references().iter().cloned().chain([reference(self.tenant, uid)]).collect();
-        let body = json!({"metadata": {
-            "uid": live.uid(), "resourceVersion": live.resource_version(), "ownerReferences": owners,
-        }});
-        let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
-        let patch = Patch::Merge(&body);
-        let patched = api.patch(&name, &parameters, &patch);
-        match within_deadline("give a child to the garbage collector", patched).await {
+        let given = json!({ "ownerReferences": owners });
+        match merge_metadata("give a child to the garbage collector", api, live, given).await {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
         }

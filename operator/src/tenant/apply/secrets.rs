@@ -4,7 +4,7 @@
 use super::ApplyError;
 use super::applier::Applier;
 use crate::api::{MANAGER, TENANT_UID_LABEL};
-use crate::calls::within_deadline;
+use crate::calls::{merge_metadata, within_deadline};
 use crate::tenant::belonging::other_owners;
 use crate::tenant::build::certificate::{
     Authority, build_authority_secret, make_authority, make_serving_secret, renew_authority,
@@ -62,13 +62,9 @@ impl Applier<'_> {
             let live = within_deadline("read a Secret", self.secrets().get_opt(name)).await?;
             let Some(live) = live else { continue };
             self.check_ours(&live, "Secret")?;
-            let body = json!({"metadata": {
-                "uid": live.uid(), "resourceVersion": live.resource_version(),
-                "labels": {TENANT_UID_LABEL: self.plan.uid}, "ownerReferences": other_owners(&live),
-            }});
-            let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
-            within_deadline("mark a Secret", self.secrets().patch(name, &parameters, &Patch::Merge(&body)))
-                .await?;
+            let labels = json!({ TENANT_UID_LABEL: self.plan.uid });
+            let marked = json!({ "labels": labels, "ownerReferences": other_owners(&live) });
+            merge_metadata("mark a Secret", &self.secrets(), &live, marked).await?;
         }
         Ok(())
     }

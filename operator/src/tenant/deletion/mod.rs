@@ -10,7 +10,8 @@
 //! [`decide`](decide::decide) and [`progress`] are pure. Under `Retain` the end Job takes this cluster out of the store's
 //! register and all data stays; under `Delete`, confirmed by the tenant's name in an annotation, it removes all that the
 //! tenant has in every region and lists again, which proves the store empty. The children are given to the garbage
-//! collector at the very end ([`let_children_go`]), however the tenant is deleted. Each step is found anew from the Jobs, so a restart of the operator loses nothing.
+//! collector at the very end ([`let_children_go`]), however the tenant is deleted. Each step is found anew from the Jobs,
+//! so a restart of the operator loses nothing.
 //!
 //! What can go wrong: the store is gone for good, or the Job can't start. Then a condition and an event say so, with
 //! the annotation that lets the tenant go all the same. A terminating namespace takes everything anyway, so there the
@@ -159,9 +160,7 @@ async fn open_requests(client: &Client, namespace: &str, tenant: &str) -> Result
 
 /// Pure: whether a request, as it is stored, is the tenant's and hasn't ended.
 fn is_open(request: &Value, tenant: &str) -> bool {
-    let phase = request.pointer("/status/phase").cloned().unwrap_or_default();
-    let ended = serde_json::from_value::<Phase>(phase).is_ok_and(Phase::is_terminal);
-    request["spec"]["tenant"] == tenant && !ended
+    request["spec"]["tenant"] == tenant && !Phase::has_ended(request)
 }
 
 /// Reports the end, when no core serves any more.
@@ -197,9 +196,9 @@ pub async fn announce(tenant: &VoicemailTenant, report: &Report, context: &Conte
 }
 
 async fn tell(tenant: &VoicemailTenant, type_: EventType, reason: &str, words: &str, context: &Context) {
-    let note = Some(words.chars().take(1000).collect());
+    let note = Some(words.to_owned());
     let event = Event { type_, reason: reason.into(), note, action: "Delete".into(), secondary: None };
-    context.publish(&event, &tenant.object_ref(&())).await;
+    context.publish(event, &tenant.object_ref(&())).await;
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(super) async fn advance(
     let facts = Box::pin(dereference(&context.client, tenant)).await?;
     let plan = match validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => plan,
-        Err(_) if !is_store_known(tenant) && (ending == Ending::Deregister || facts.keys.is_none()) => {
+        Err(_) if !tenant.has_known_store() && (ending == Ending::Deregister || facts.keys.is_none()) => {
             return Ok(Step::NeverStored);
         }
         Err(refusal) => {
@@ -63,10 +63,6 @@ pub(super) async fn advance(
     }
 }
 
-fn is_store_known(tenant: &VoicemailTenant) -> bool {
-    tenant.status.as_ref().is_some_and(|status| status.store_id.is_some())
-}
-
 /// Under Retain a tenant that never served leaves everything as it is anyway; under Delete its store may hold what an
 /// earlier tenant left, unless no pod can ever have mounted it.
 fn has_never_stored(tenant: &VoicemailTenant, facts: &Facts, plan: &Plan, ending: Ending) -> bool {
@@ -75,7 +71,7 @@ fn has_never_stored(tenant: &VoicemailTenant, facts: &Facts, plan: &Plan, ending
         StorageFacts::Volume { claim: None } => true,
         StorageFacts::ObjectStores { .. } => false,
     };
-    !is_store_known(tenant) && (ending == Ending::Deregister || plan.keys.make || unbound)
+    !tenant.has_known_store() && (ending == Ending::Deregister || plan.keys.make || unbound)
 }
 
 async fn step(
