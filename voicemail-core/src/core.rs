@@ -23,7 +23,7 @@ use crate::store::volume::{LockProbe, VolumeStore};
 use crate::store::{ErrorClass, Hindrance, Key, Store, StoreError};
 use crate::sweep::Sweeper;
 use crate::telemetry::{Metrics, StoreLabels};
-pub(crate) use claim::opening;
+pub use claim::opening;
 use claim::{open_master, register};
 pub use keys::TenantKeys;
 pub use places::RELEASE;
@@ -336,11 +336,10 @@ impl Core {
         let opening = opening(&config, self.context.key());
         let lost = match found {
             None => Some(("StoreGone", STORE_GONE.to_owned())),
-            Some(tenant) => tenant
-                .check(&opening)
-                .and_then(|()| tenant.check_holder(&opening))
-                .err()
-                .map(|error| (OpenError::from(error.clone()).reason(), error.to_string())),
+            Some(tenant) => tenant.check_serving(&opening).err().map(|error| {
+                let words = error.to_string();
+                (OpenError::from(error).reason(), words)
+            }),
         };
         if let Some((reason, message)) = &lost {
             tracing::error!(reason, message, "this core serves no more");

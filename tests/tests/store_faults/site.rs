@@ -11,9 +11,9 @@ use futures::future::BoxFuture;
 use object_store::{ObjectStore, ObjectStoreExt};
 use voicemail_core::clock::{Surroundings, World};
 use voicemail_core::config::{RegionConfig, StorageConfig, TenantConfig};
-use voicemail_core::core::{Core, RELEASE, TenantKeys};
+use voicemail_core::core::{Core, RELEASE, TenantKeys, opening};
 use voicemail_core::gdpr::ReceiptKey;
-use voicemail_core::model::{Opening, TenantDocument, TenantKey, Time};
+use voicemail_core::model::{TenantDocument, TenantKey, Time};
 use voicemail_core::store::documents::{Decision, Documents};
 use voicemail_core::store::object::{ObjectBackend, UploadBudget};
 use voicemail_core::store::retry::RetryStore;
@@ -156,20 +156,8 @@ fn configure(storage: &StorageConfig) -> TenantConfig {
 /// Puts the tenant document of a core that was here before: the races of a first start have tests of their own, and
 /// are some hundred requests.
 async fn open_before(store: &Arc<dyn Store>, config: &TenantConfig, world: &World) {
-    let opening = Opening {
-        tenant_id: &config.tenant_id,
-        key: &keys().tenant,
-        regions: vec![config.region.clone()],
-        master: &config.region,
-        number_region: &config.default_number_region,
-        prefixes: &config.number_prefixes,
-        withheld: &config.withheld_callers,
-        classes: &config.classes_of_service,
-        cluster: &config.cluster,
-        holder: config.holder.as_ref(),
-        region: &config.region,
-    };
-    let mut tenant = TenantDocument::new(&opening, "store-of-a-life".into());
+    let key = keys().tenant;
+    let mut tenant = TenantDocument::new(&opening(config, &key), "store-of-a-life".into());
     tenant.note_probed(&config.regions[0].storage.identity(), RELEASE, world.now());
     let documents = Documents::new(Arc::clone(store), world.clone());
     let put = |_: Option<TenantDocument>, _| Decision::Write(tenant.clone(), ());

@@ -28,8 +28,7 @@ pub(super) async fn open_master(
     let hindrance = try_writing(store.as_ref(), world).await?;
     match (known, hindrance) {
         (Some(tenant), Some(error)) => {
-            tenant.check(&opening(config, key))?;
-            tenant.check_holder(&opening(config, key))?;
+            tenant.check_serving(&opening(config, key))?;
             tracing::warn!(reason = error.reason(), %error, "the store takes no writes now: what is stored is served");
             Ok(tenant)
         }
@@ -71,8 +70,7 @@ async fn claim(
         }
     };
     let found = documents.update(&Key::tenant(), make).await?;
-    found.check(&opening(config, key))?;
-    found.check_holder(&opening(config, key))?;
+    found.check_serving(&opening(config, key))?;
     let trusted = !world.may_jump() || !ClockTrust::doubts_start(found.newest_heartbeat(), world.now());
     register(documents, config, key, trusted).await
 }
@@ -87,7 +85,7 @@ pub(super) async fn register(
     let register = |found: Option<TenantDocument>, now| {
         let mut tenant = found.unwrap_or_default();
         let opening = opening(config, key);
-        match tenant.check(&opening).and_then(|()| tenant.check_holder(&opening)) {
+        match tenant.check_serving(&opening) {
             Ok(()) => {
                 let known = tenant.newest_heartbeat().filter(|_| !trusted);
                 tenant.register(&opening, known.unwrap_or(now));
@@ -101,7 +99,8 @@ pub(super) async fn register(
     Ok(documents.update(&Key::tenant(), register).await??)
 }
 
-pub(crate) fn opening<'a>(config: &'a TenantConfig, key: &'a TenantKey) -> Opening<'a> {
+/// How the configuration asks for the tenant document.
+pub fn opening<'a>(config: &'a TenantConfig, key: &'a TenantKey) -> Opening<'a> {
     Opening {
         tenant_id: &config.tenant_id,
         key,

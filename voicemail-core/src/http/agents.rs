@@ -6,6 +6,7 @@ use super::converted::AudioQuery;
 use super::extract::{Agents, Caller, JsonBody, Lamps, Listeners, Name, Names, Parameters};
 use super::mailbox_access::{open_lamp, open_own, open_to_change};
 use super::range::knows;
+use super::times::check_limit;
 use super::{ApiError, App};
 use crate::mailbox::{ListedState, MessageFilter, MessagePage, MessageView, OwnMailbox};
 use crate::model::{AuditAction, AuditSubject, MailboxId, MessageChange, MessageId, MessageState, Mwi};
@@ -71,12 +72,9 @@ async fn list(
     Parameters(query): Parameters<ListQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let limit = query.limit.unwrap_or(LISTED);
-    if !(1..=MOST_LISTED).contains(&limit) {
-        return Err(ApiError::invalid("limit: write 1 to 1000"));
-    }
+    let limit = check_limit(query.limit, LISTED, MOST_LISTED)?;
     let core = open_own(&app, &caller, &mailbox).await?;
-    let filter = MessageFilter { state: query.state, limit: usize::from(limit), cursor: query.cursor };
+    let filter = MessageFilter { state: query.state, limit, cursor: query.cursor };
     let (page, tag) = core.mailboxes.list_tagged(&mailbox, filter).await?;
     Ok(unless_known(&headers, &tag, page))
 }

@@ -3,6 +3,7 @@
 
 use super::extract::{Caller, JsonBody, Name, Names, Parameters, Privacy};
 use super::privacy::link_receipt;
+use super::times::check_limit;
 use super::{ApiError, App, ProblemKind};
 use crate::auth::Identity;
 use crate::gdpr::{CaseFilter, GdprError, RegisterPart};
@@ -69,16 +70,13 @@ async fn list(
     _: Caller<Privacy>,
     Parameters(query): Parameters<CaseQuery>,
 ) -> Result<Json<CasePage>, ApiError> {
-    let limit = query.limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        return Err(ApiError::invalid("limit: write 1 to 200"));
-    }
+    let limit = check_limit(query.limit, USUAL, MOST)?;
     let filter = CaseFilter {
         state: query.state,
         from: read_time(query.from, "from")?,
         to: read_time(query.to, "to")?,
         cursor: query.cursor,
-        limit: usize::from(limit),
+        limit,
     };
     let mut page = app.core()?.gdpr.cases(&filter).await?;
     for case in &mut page.cases {

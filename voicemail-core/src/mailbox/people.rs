@@ -66,14 +66,19 @@ impl Directory {
                 Decision::Write(new.clone(), Some(new))
             };
             let changed = self.context().documents().update(&Key::user(user), change).await;
-            self.context().access().forget_all();
-            self.context().lamps().note(&Topic::User(user.clone()));
+            self.note_change(&Topic::User(user.clone()));
             if let Some(changed) = changed? {
                 return Ok(changed);
             }
             self.context().world().back_off(attempt).await;
         }
         Err(StoreError::Unavailable("others are changing the same user".into()).into())
+    }
+
+    /// Whatever came of a change: who may open what is read anew, and lamps follow.
+    fn note_change(&self, topic: &Topic) {
+        self.context().access().forget_all();
+        self.context().lamps().note(topic);
     }
 
     /// Checks a user, and says which mailboxes and groups are meant: those that there are now.
@@ -157,8 +162,7 @@ impl Directory {
     pub async fn delete_user(&self, user: &UserId) -> Result<(), MailboxError> {
         self.get_user(user).await?;
         let deleted = delete(self.context().store(), self.context().world(), &Key::user(user)).await;
-        self.context().access().forget_all();
-        self.context().lamps().note(&Topic::User(user.clone()));
+        self.note_change(&Topic::User(user.clone()));
         Ok(deleted?)
     }
 
@@ -195,8 +199,7 @@ impl Directory {
             Decision::Write(new.clone(), Some(new))
         };
         let changed = self.context().documents().update(&Key::group(group), change).await;
-        self.context().access().forget_all();
-        self.context().lamps().note(&Topic::Group(group.clone()));
+        self.note_change(&Topic::Group(group.clone()));
         changed?.ok_or(MailboxError::Changed)
     }
 
@@ -215,8 +218,7 @@ impl Directory {
     pub async fn delete_group(&self, group: &GroupId) -> Result<(), MailboxError> {
         self.get_group(group).await?;
         let deleted = delete(self.context().store(), self.context().world(), &Key::group(group)).await;
-        self.context().access().forget_all();
-        self.context().lamps().note(&Topic::Group(group.clone()));
+        self.note_change(&Topic::Group(group.clone()));
         Ok(deleted?)
     }
 }

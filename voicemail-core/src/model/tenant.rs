@@ -207,6 +207,15 @@ impl TenantDocument {
         }
     }
 
+    /// [`Self::check`] and [`Self::check_holder`]: whether a core may serve from the store.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub fn check_serving(&self, opening: &Opening<'_>) -> Result<(), IdentityError> {
+        self.check(opening)?;
+        self.check_holder(opening)
+    }
+
     /// The newest time that a core of any cluster wrote down.
     pub fn newest_heartbeat(&self) -> Option<Time> {
         self.clusters.values().map(|cluster| cluster.heartbeat).max()

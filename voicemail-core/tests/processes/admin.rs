@@ -3,46 +3,36 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use crate::served::{self, PROGRAM};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
-use tempfile::TempDir;
 use voicemail_core::clock::World;
 use voicemail_core::config::TenantConfig;
 use voicemail_core::core::{Core, TenantKeys};
 use voicemail_core::store::Store;
 use voicemail_core::store::volume::{LockProbe, VolumeStore};
 
-const EXAMPLE: &str = include_str!("../../../examples/standalone.yaml");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_voicemail");
-
+/// A configuration on a volume of its own, as text and as it is read.
 struct Setup {
-    folder: TempDir,
+    files: served::Setup,
     config: TenantConfig,
 }
 
 impl Setup {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        fs::create_dir_all(at("keys")).unwrap();
-        fs::create_dir_all(at("store")).unwrap();
-        fs::write(at("keys/tenant.key"), "0123456789abcdef0123456789abcdef0123456789abcdef\n").unwrap();
-        let receipt = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        fs::write(at("keys/receipt.key"), receipt.serialize_pem()).unwrap();
-        let text = EXAMPLE.replace("/var/lib/voicemail", folder.path().to_str().unwrap());
-        fs::write(at("config.yaml"), &text).unwrap();
-        Self { config: TenantConfig::parse(&text).unwrap(), folder }
+        let files = served::Setup::new();
+        Self { config: TenantConfig::parse(&files.example()).unwrap(), files }
     }
 
     /// A store with a tenant and a mailbox.
     async fn filled() -> Self {
         let setup = Self::new();
         let probe = LockProbe(vec![PROGRAM.into(), "probe-lock".into()]);
-        let mount = setup.folder.path().join("store");
+        let mount = setup.files.path().join("store");
         let store: Arc<dyn Store> = Arc::new(VolumeStore::new(&mount, &setup.config.tenant_id, probe));
         let keys = TenantKeys::read(&setup.config.keys_dir).unwrap();
         let regions = BTreeMap::from([("main".to_owned(), store)]);
@@ -52,13 +42,13 @@ impl Setup {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        let config = self.folder.path().join("config.yaml");
+        let config = self.files.path().join("config.yaml");
         let mut command = Command::new(PROGRAM);
         command.arg("admin").args(arguments).arg("--config").arg(config).output().unwrap()
     }
 
     fn tenant(&self) -> PathBuf {
-        self.folder.path().join("store/v1").join(&self.config.tenant_id)
+        self.files.path().join("store/v1").join(&self.config.tenant_id)
     }
 }
 

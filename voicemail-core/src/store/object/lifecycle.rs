@@ -92,15 +92,14 @@ impl Rule {
         self.filter.as_ref().and_then(Filter::prefix).or(self.prefix.as_deref()).unwrap_or_default()
     }
 
-    /// What it does to objects that mustn't be done to ours.
-    fn harm(&self) -> Option<&'static str> {
-        if self.status != "Enabled" {
-            return None;
-        }
-        let archives = || self.transition.iter().any(When::archives);
-        match self.expiration.as_ref().is_some_and(When::is_by_age) {
-            true => Some("expires"),
-            false => archives().then_some("archives"),
+    /// What it does to objects that mustn't be done to ours, and to which of ours it would.
+    fn harm(&self) -> Option<(&'static str, &'static str)> {
+        let expires = self.expiration.as_ref().is_some_and(When::is_by_age);
+        let archives = self.transition.iter().any(When::archives);
+        match self.status == "Enabled" {
+            true if expires => Some(("expires", "mailboxes, settings and cases")),
+            true if archives => Some(("archives", "recordings that must be played")),
+            _ => None,
         }
     }
 
@@ -128,18 +127,13 @@ fn judge_rules(body: &[u8], folder: &Path) -> Finding {
     let mut touching = configuration.rules.iter().filter(|rule| rule.touches(folder.as_ref()));
     match touching.find_map(|rule| Some((rule, rule.harm()?))) {
         None => Finding::holds(PROPERTY),
-        Some((rule, harm)) => Finding::fails(
+        Some((rule, (harms, ours))) => Finding::fails(
             PROPERTY,
             format!(
-                "lifecycle rule {:?} {harm} objects below {:?}, and so {} of this tenant: limit it to another prefix; \
+                "lifecycle rule {:?} {harms} objects below {:?}, and so {ours} of this tenant: limit it to another prefix; \
                  retention is the tenant's class of service",
                 rule.id,
                 rule.prefix(),
-                if harm == "expires" {
-                    "mailboxes, settings and cases"
-                } else {
-                    "recordings that must be played"
-                },
             ),
         ),
     }

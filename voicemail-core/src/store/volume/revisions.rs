@@ -6,7 +6,7 @@
 //! for the head, because the head is the highest number there is.
 
 use super::objects::is_missing;
-use super::publish::{file_system_time, link, remove_file, sync_folder, write_temporary};
+use super::publish::{file_system_time, link, sync_folder, write_temporary};
 use super::{REVISION_LIFE, unavailable, unclear};
 use crate::model::Time;
 use crate::store::{Key, Loaded, Revision, StoreError, Versioned};
@@ -255,12 +255,10 @@ pub(super) fn prune_folder(folder: &Path, superseded: Time, now: Time) -> Result
 /// Whether it was there. What has its name and stays, such as a folder that a copying tool made, keeps an erasure from being
 /// sure that nothing is left.
 fn remove_revision(file: &Path) -> Result<bool, StoreError> {
-    if remove_file(file)? {
-        return Ok(true);
-    }
-    match fs::symlink_metadata(file) {
+    match fs::remove_file(file) {
+        Ok(()) => Ok(true),
         Err(error) if is_missing(&error) => Ok(false),
-        _ => Err(StoreError::Unavailable("a superseded revision can't be removed: it is no file".into())),
+        Err(error) => Err(unclear("a superseded revision can't be removed")(error)),
     }
 }
 
