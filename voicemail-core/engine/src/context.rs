@@ -3,19 +3,18 @@
 //! Cheap to clone. The configuration is swapped as a whole when its file changes.
 
 mod clocks;
+mod memory;
 mod sights;
 
-use crate::audit::{Audit, Pending, Recent};
-use crate::gdpr::Writes;
-use crate::mailbox::{AccessCache, Indexes};
-use crate::mwi::Hub;
 use clocks::Clocks;
 pub use clocks::{GuardError, Witnesses};
+use memory::Memories;
+pub(crate) use memory::Memory;
 pub use sights::Sight;
 use sights::Sights;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use voicemail_api::config::{ClassOfService, TenantConfig};
 use voicemail_model::clock::World;
 use voicemail_model::{
@@ -25,12 +24,6 @@ use voicemail_store::documents::Documents;
 use voicemail_store::read_only::ReadOnlyStore;
 use voicemail_store::{Key, Store, StoreError};
 
-/// Retention days remembered as made; forgotten all at once when more.
-const MOST_RETAINED: usize = 100_000;
-
-/// Digests of PINs that are made at a time: each takes a core, and 19 MiB.
-const DIGESTS: usize = 2;
-
 /// Shared by all services of one tenant in one process.
 #[derive(Clone)]
 pub struct Context(Arc<Inner>);
@@ -39,22 +32,15 @@ struct Inner {
     store: Arc<dyn Store>,
     regions: BTreeMap<String, Arc<dyn Store>>,
     documents: Documents,
-    indexes: Indexes,
-    lamps: Arc<Hub>,
     world: World,
     key: TenantKey,
     identity: RwLock<Arc<Identity>>,
     config: RwLock<Arc<TenantConfig>>,
     clocks: Clocks,
     sights: Sights,
-    access: AccessCache,
     expected: Mutex<Option<Time>>,
     wake: Notify,
-    retained: Mutex<HashSet<(MailboxId, Time)>>,
-    digests: Arc<Semaphore>,
-    recent_acts: Recent,
-    pending_acts: Pending,
-    register_writes: Writes,
+    memories: Memories,
 }
 
 /// What the tenant document says about the store.
@@ -100,10 +86,7 @@ impl Context {
         world: World,
     ) -> Self {
         let documents = Documents::new(Arc::clone(&store), world.clone());
-        let lamps = Arc::new(Hub::new(&key));
         Self(Arc::new(Inner {
-            indexes: Indexes::new(documents.clone(), Arc::clone(&lamps)),
-            lamps,
             documents,
             store,
             regions,
@@ -113,14 +96,9 @@ impl Context {
             config: RwLock::new(Arc::new(config)),
             clocks: Clocks::default(),
             sights: Sights::default(),
-            access: AccessCache::default(),
             expected: Mutex::default(),
             wake: Notify::new(),
-            retained: Mutex::default(),
-            digests: Arc::new(Semaphore::new(DIGESTS)),
-            recent_acts: Recent::default(),
-            pending_acts: Pending::default(),
-            register_writes: Writes::default(),
+            memories: Memories::default(),
         }))
     }
 
@@ -169,36 +147,6 @@ impl Context {
         &self.0.sights
     }
 
-    /// Whose mailboxes are whose, as lately read.
-    pub(crate) fn access(&self) -> &AccessCache {
-        &self.0.access
-    }
-
-    /// The record of who did what.
-    pub fn audit(&self) -> Audit<'_> {
-        Audit::new(self)
-    }
-
-    /// Acts that were recorded lately.
-    pub(crate) fn recent_acts(&self) -> &Recent {
-        &self.0.recent_acts
-    }
-
-    /// Acts that the store couldn't take yet.
-    pub(crate) fn pending_acts(&self) -> &Pending {
-        &self.0.pending_acts
-    }
-
-    /// How often this process wrote to the register of requests.
-    pub(crate) fn register_writes(&self) -> &Writes {
-        &self.0.register_writes
-    }
-
-    /// Turns at making digests of PINs.
-    pub(crate) fn digests(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.0.digests)
-    }
-
     /// Tells this replica's sweeper that something is due then: it may be about to sleep for longer.
     pub(crate) fn expect_due(&self, at: Time) {
         let mut expected = self.0.expected.lock().unwrap_or_else(PoisonError::into_inner);
@@ -228,16 +176,6 @@ impl Context {
     /// The master region's documents.
     pub fn documents(&self) -> &Documents {
         &self.0.documents
-    }
-
-    /// Mailboxes' indexes, read and changed by all services alike.
-    pub fn indexes(&self) -> &Indexes {
-        &self.0.indexes
-    }
-
-    /// Lamps that somebody watches.
-    pub fn lamps(&self) -> &Arc<Hub> {
-        &self.0.lamps
     }
 
     /// Clock and randomness.
@@ -372,25 +310,5 @@ impl Context {
         let identity = self.identity();
         let rules = identity.rule_sets.iter().find(|rules| rules.id == by.rules && rules.is_known())?;
         Some(rules.reads_as(self.key(), given, callers))
-    }
-
-    /// Whether this replica has made the mailbox's retention item of that day already.
-    pub(crate) fn has_retained(&self, mailbox: &MailboxId, day: Time) -> bool {
-        let retained = self.0.retained.lock().unwrap_or_else(PoisonError::into_inner);
-        retained.contains(&(mailbox.clone(), day))
-    }
-
-    /// After a due item of the mailbox has been carried out.
-    pub(crate) fn forget_retained(&self, mailbox: &MailboxId) {
-        let mut retained = self.0.retained.lock().unwrap_or_else(PoisonError::into_inner);
-        retained.retain(|(known, _)| known != mailbox);
-    }
-
-    pub(crate) fn note_retained(&self, mailbox: &MailboxId, day: Time) {
-        let mut retained = self.0.retained.lock().unwrap_or_else(PoisonError::into_inner);
-        if retained.len() >= MOST_RETAINED {
-            retained.clear();
-        }
-        retained.insert((mailbox.clone(), day));
     }
 }

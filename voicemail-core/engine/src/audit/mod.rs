@@ -10,10 +10,11 @@
 mod pending;
 mod recent;
 
-pub(crate) use pending::Pending;
-pub(crate) use recent::Recent;
+use pending::Pending;
+use recent::Recent;
+use std::sync::Arc;
 
-use crate::context::Context;
+use crate::context::{Context, Memory};
 use crate::principal::Principal;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -32,6 +33,31 @@ const SAME: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy)]
 pub struct Audit<'a> {
     context: &'a Context,
+}
+
+/// Acts that this process recorded lately, and those that the store couldn't take yet.
+#[derive(Default)]
+pub(crate) struct Acts {
+    recent: Recent,
+    pub(crate) pending: Pending,
+}
+
+impl Memory for Acts {
+    fn begin(_: &Context) -> Self {
+        Self::default()
+    }
+}
+
+impl Context {
+    /// The record of who did what.
+    pub fn audit(&self) -> Audit<'_> {
+        Audit::new(self)
+    }
+
+    /// Acts that this process remembers.
+    pub(crate) fn acts(&self) -> Arc<Acts> {
+        self.memory()
+    }
 }
 
 /// Which events to read.
@@ -84,7 +110,7 @@ impl<'a> Audit<'a> {
         let (key, bytes) = (Key::audit(event.at, &world.random_hex()), Bytes::from(bytes));
         match ensure(self.context.store(), world, &key, &bytes).await {
             Err(error) if error.is_hindrance() && action == AuditAction::Listen => {
-                if self.context.pending_acts().keep(key, bytes) { Ok(()) } else { Err(error) }
+                if self.context.acts().pending.keep(key, bytes) { Ok(()) } else { Err(error) }
             }
             other => other,
         }
@@ -95,9 +121,9 @@ impl<'a> Audit<'a> {
     /// # Errors
     /// The store's: what is left stays.
     pub(crate) async fn write_pending(self) -> Result<(), StoreError> {
-        while let Some((key, bytes)) = self.context.pending_acts().first() {
+        while let Some((key, bytes)) = self.context.acts().pending.first() {
             ensure(self.context.store(), self.context.world(), &key, &bytes).await?;
-            self.context.pending_acts().forget(&key);
+            self.context.acts().pending.forget(&key);
         }
         Ok(())
     }
@@ -114,11 +140,11 @@ impl<'a> Audit<'a> {
     ) -> Result<(), StoreError> {
         let now = self.context.world().monotonic();
         let act = (actor.subject.clone(), action, subject.clone());
-        if self.context.recent_acts().holds(&act, now, SAME) {
+        if self.context.acts().recent.holds(&act, now, SAME) {
             return Ok(());
         }
         self.record(actor, action, subject).await?;
-        self.context.recent_acts().note(act, now, SAME);
+        self.context.acts().recent.note(act, now, SAME);
         Ok(())
     }
 

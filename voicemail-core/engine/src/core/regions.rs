@@ -108,12 +108,12 @@ async fn tend(context: &Context, before: &mut BTreeMap<String, Option<Hindrance>
 
 /// Writes who listened meanwhile, once the store takes writes.
 pub(crate) async fn write_pending(context: &Context) {
-    let count = context.pending_acts().count();
+    let count = context.acts().pending.count();
     if count == 0 || context.store().hindrance().is_some_and(|found| found.weight() > 1) {
         return;
     }
     if let Err(error) = context.audit().write_pending().await {
-        let left = context.pending_acts().count();
+        let left = context.acts().pending.count();
         tracing::warn!(left, reason = error.reason(), %error, "acts of listening aren't in the audit log yet");
     }
 }

@@ -7,13 +7,13 @@
 //! to look for. Another replica that wrote the first case has a mark of its own.
 
 use super::Gdpr;
-use crate::context::Context;
+use crate::context::{Context, Memory};
 use crate::telemetry::Measured;
 use futures::{StreamExt, TryStreamExt};
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use voicemail_api::gdpr::{MARK_OF_NO_CASE, RunState};
 use voicemail_model::{Run, Time};
 use voicemail_store::{Key, StoreError};
@@ -35,6 +35,19 @@ impl Facts {
 /// How often this process wrote to the register.
 #[derive(Debug, Default)]
 pub struct Writes(AtomicU64);
+
+impl Memory for Writes {
+    fn begin(_: &Context) -> Self {
+        Self::default()
+    }
+}
+
+impl Context {
+    /// How often this process wrote to the register of requests.
+    pub(crate) fn register_writes(&self) -> Arc<Writes> {
+        self.memory()
+    }
+}
 
 impl Writes {
     /// Once more.

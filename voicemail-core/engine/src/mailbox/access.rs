@@ -3,6 +3,7 @@
 //! A change made through this replica counts at once, one made through another within [`LIFE`].
 
 use super::membership::OwnedAs;
+use crate::context::{Context, Memory};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +52,19 @@ struct Known {
 /// Mailboxes by user, and which mailboxes there are.
 #[derive(Default)]
 pub(crate) struct AccessCache(Mutex<Known>);
+
+impl Memory for AccessCache {
+    fn begin(_: &Context) -> Self {
+        Self::default()
+    }
+}
+
+impl Context {
+    /// Whose mailboxes are whose, as lately read.
+    pub(super) fn access(&self) -> Arc<AccessCache> {
+        self.memory()
+    }
+}
 
 impl AccessCache {
     fn lock(&self) -> MutexGuard<'_, Known> {

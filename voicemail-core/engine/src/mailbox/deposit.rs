@@ -263,11 +263,11 @@ pub async fn ensure_retention(
     expires: Time,
 ) -> Result<(), StoreError> {
     let day = expires.end_of_day();
-    if context.has_retained(mailbox, day) {
+    if context.retained().has(mailbox, day) {
         return Ok(());
     }
     let item = Due::Retain { mailbox: mailbox.clone() }.at(day);
     ensure(context.store(), context.world(), &Key::due(&item), &encode(&item)?).await?;
-    context.note_retained(mailbox, day);
+    context.retained().note(mailbox, day);
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! at the mark again after it.
 
 use super::MailboxError;
+use crate::context::{Context, Memory};
 use crate::mwi::{Hub, Topic};
 use crate::telemetry::Metrics;
 use std::collections::HashMap;
@@ -52,6 +53,19 @@ pub struct Indexes {
 
 /// Queues nobody uses are dropped when there are more than this.
 const MOST_QUEUES: usize = 10_000;
+
+impl Memory for Indexes {
+    fn begin(context: &Context) -> Self {
+        Self::new(context.documents().clone(), context.lamps())
+    }
+}
+
+impl Context {
+    /// Mailboxes' indexes, read and changed by all services alike.
+    pub fn indexes(&self) -> Arc<Indexes> {
+        self.memory()
+    }
+}
 
 impl Indexes {
     /// Tells the hub of every change.

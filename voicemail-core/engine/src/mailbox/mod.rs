@@ -25,6 +25,7 @@ mod precondition;
 mod preferences;
 mod reception;
 mod remove;
+mod retained;
 mod retention;
 mod retrieve;
 mod settings;

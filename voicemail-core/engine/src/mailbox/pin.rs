@@ -8,11 +8,13 @@
 
 use super::settings::change_settings;
 use super::{Directory, MailboxError};
-use crate::context::Context;
+use crate::context::{Context, Memory};
 use crate::digests;
 use crate::principal::MailboxToken;
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 use voicemail_model::{MailboxId, MailboxSettings, Pin, PinAttempt, PinDigest, Time, check_new_pin};
 use voicemail_store::StoreError;
 
@@ -20,6 +22,18 @@ use voicemail_store::StoreError;
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const DIGEST: usize = 32;
+
+/// Digests of PINs that are made at a time: each takes a core, and 19 MiB.
+const AT_A_TIME: usize = 2;
+
+/// Turns at making digests.
+struct Digests(Arc<Semaphore>);
+
+impl Memory for Digests {
+    fn begin(_: &Context) -> Self {
+        Self(Arc::new(Semaphore::new(AT_A_TIME)))
+    }
+}
 
 impl Directory {
     /// Sets a mailbox's PIN; what failed before is forgotten.
@@ -115,7 +129,7 @@ impl Directory {
 /// The digest of a PIN as another was made, in hex.
 async fn digest(context: &Context, pin: &str, like: &PinDigest) -> Result<String, StoreError> {
     let closed = |_| StoreError::Unavailable("shutting down".into());
-    let turn = context.digests().acquire_owned().await.map_err(closed)?;
+    let turn = Arc::clone(&context.memory::<Digests>().0).acquire_owned().await.map_err(closed)?;
     let secret = context.key().derive("pin", b"");
     let (pin, like) = (pin.to_owned(), like.clone());
     let work = tokio::task::spawn_blocking(move || {

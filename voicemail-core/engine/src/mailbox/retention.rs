@@ -14,7 +14,7 @@ use voicemail_store::{Key, StoreError};
 /// Deletes a mailbox's expired messages and sees to the next look. Returns how many went.
 pub(crate) async fn expire_messages(context: &Context, mailbox: &MailboxId) -> Result<u32, StoreError> {
     // Its item goes when this is done: what was remembered of this day, and of days that a clock took for over, is nothing.
-    context.forget_retained(mailbox);
+    context.retained().forget(mailbox);
     let key = Key::index(mailbox);
     let load = || context.documents().load::<Index>(&key);
     let Some(index) = load().await? else { return Ok(0) };

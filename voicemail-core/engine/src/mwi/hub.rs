@@ -8,7 +8,7 @@ use super::backlog::Backlog;
 use super::hint::{Digest, HintKey};
 use super::watched::{Alarm, Cause, Lamp, Registry, Subscriber};
 use super::{peers, webhook};
-use crate::context::Context;
+use crate::context::{Context, Memory};
 use crate::telemetry::Metrics;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -53,6 +53,19 @@ pub struct Hub {
     deliveries: Backlog<MailboxId>,
     turn: Mutex<Option<String>>,
     metrics: OnceLock<Metrics>,
+}
+
+impl Memory for Hub {
+    fn begin(context: &Context) -> Self {
+        Self::new(context.key())
+    }
+}
+
+impl Context {
+    /// Lamps that somebody watches.
+    pub fn lamps(&self) -> Arc<Hub> {
+        self.memory()
+    }
 }
 
 impl Hub {
