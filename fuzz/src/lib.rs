@@ -21,7 +21,7 @@ use voicemail_server::http::{App, PREFIX, Stage, router};
 use voicemail_model::TenantKey;
 use voicemail_store::Store;
 use voicemail_store::memory::MemoryStore;
-use voicemail_engine::telemetry::Metrics;
+use voicemail_telemetry::Metrics;
 
 /// Made for these targets; they sign nothing else.
 const ISSUERS_KEY: &[u8] = include_bytes!("../keys/issuer.der");

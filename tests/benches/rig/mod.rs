@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use voicemail_api::config::TenantConfig;
-use voicemail_engine::audio::{Recording, RecordingInfo};
+use voicemail_audio::{Recording, RecordingInfo};
 use voicemail_engine::core::{Core, TenantKeys};
 use voicemail_engine::gdpr::ReceiptKey;
 use voicemail_engine::mailbox::DepositRequest;

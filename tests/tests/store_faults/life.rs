@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use voicemail_api::gdpr::{GdprBody, RunState};
-use voicemail_engine::audio::{AudioLimits, check_wav};
+use voicemail_audio::{AudioLimits, check_wav};
 use voicemail_engine::core::tool::{Access, open_on};
 use voicemail_engine::fsck::{Severity, check};
 use voicemail_engine::mailbox::{DepositRequest, MessageFilter};

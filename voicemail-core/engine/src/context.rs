@@ -17,9 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::Notify;
 use voicemail_api::config::{ClassOfService, TenantConfig};
 use voicemail_model::clock::World;
-use voicemail_model::{
-    ByRules, CallerHash, CallerId, KnownClass, MailboxId, RuleSet, TenantDocument, TenantKey, Time,
-};
+use voicemail_model::{ByRules, CallerHash, CallerId, KnownClass, RuleSet, TenantDocument, TenantKey, Time};
 use voicemail_store::documents::Documents;
 use voicemail_store::read_only::ReadOnlyStore;
 use voicemail_store::{Key, Store, StoreError};

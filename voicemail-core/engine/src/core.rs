@@ -16,7 +16,6 @@ use crate::gdpr::Gdpr;
 use crate::mailbox::{Directory, Mailboxes};
 use crate::principal::{MailboxToken, MailboxTokenError, Principal};
 use crate::sweep::Sweeper;
-use crate::telemetry::{MeasuredStore, Metrics, StoreLabels};
 pub use claim::opening;
 use claim::{open_master, register};
 pub use keys::TenantKeys;
@@ -31,6 +30,7 @@ use voicemail_api::config::{RegionConfig, StorageConfig, TenantConfig};
 use voicemail_model::clock::World;
 use voicemail_model::{IdentityError, TenantDocument};
 use voicemail_store::{ErrorClass, Hindrance, Key, Store, StoreError, make_store};
+use voicemail_telemetry::{MeasuredStore, Metrics, StoreLabels};
 
 /// How often a cluster says that it still uses the store.
 const HEARTBEAT: Duration = Duration::from_secs(900);

@@ -1,6 +1,5 @@
 //! The services of voicemail: mailboxes, message waiting indication and data-subject rights on the stores of one tenant.
 
-pub mod audio;
 pub mod audit;
 mod clock_trust;
 pub mod context;
@@ -14,10 +13,6 @@ pub mod principal;
 pub mod search;
 pub mod subscription;
 pub mod sweep;
-pub mod telemetry;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-
-#[cfg(test)]
-mod compatibility;

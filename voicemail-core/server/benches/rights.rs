@@ -24,7 +24,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use voicemail_api::config::TenantConfig;
 use voicemail_api::gdpr::{GdprBody, RunState};
-use voicemail_engine::audio::{Recording, RecordingInfo};
+use voicemail_audio::{Recording, RecordingInfo};
 use voicemail_engine::core::{Core, TenantKeys};
 use voicemail_engine::gdpr::ReceiptKey;
 use voicemail_engine::mailbox::DepositRequest;

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use voicemail_api::config::TenantConfig;
-use voicemail_engine::telemetry;
 use voicemail_server::admin::{Progress, Purpose, Retirement};
 use voicemail_server::server::Server;
 use voicemail_server::{admin, configuration, http};
 use voicemail_store::report::probe_regions;
 use voicemail_store::volume;
+use voicemail_telemetry;
 
 /// Where the configuration is in a pod that the operator runs.
 const POD_CONFIG: &str = "/etc/voicemail/config/config.yaml";
@@ -177,7 +177,7 @@ fn run(work: impl Future<Output = Outcome>) -> Outcome {
 }
 
 async fn serve(config: &Path) -> Outcome {
-    telemetry::start_logs();
+    voicemail_telemetry::start_logs();
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -29,7 +29,7 @@ pub(super) const LEDGER: &str = "ledger";
 /// Newest link of a chain.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct ChainHead {
+pub struct ChainHead {
     /// Its number; 0 when there is none.
     pub(crate) number: u64,
     /// Its hash, in hex; empty when there is none.

@@ -8,7 +8,6 @@
 
 use super::Gdpr;
 use crate::context::{Context, Memory};
-use crate::telemetry::Measured;
 use futures::{StreamExt, TryStreamExt};
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
@@ -17,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use voicemail_api::gdpr::{MARK_OF_NO_CASE, RunState};
 use voicemail_model::{Run, Time};
 use voicemail_store::{Key, StoreError};
+use voicemail_telemetry::Measured;
 
 /// What was last seen.
 #[derive(Default)]

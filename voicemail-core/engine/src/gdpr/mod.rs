@@ -46,7 +46,7 @@ pub use subject::SoughtCaller;
 pub use subject::find_caller;
 
 pub(crate) use cases::take_up;
-pub(crate) use chain::ChainHead;
+pub use chain::ChainHead;
 pub(crate) use due::move_run_on;
 pub(crate) use holds::end_release;
 pub(crate) use ledger::expire as expire_ledger;

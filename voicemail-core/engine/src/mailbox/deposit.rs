@@ -7,10 +7,10 @@
 
 use super::played::known_as_played;
 use super::{Finisher, Insertion, MailboxError, Mailboxes};
-use crate::audio::{Recording, RecordingInfo};
 use crate::context::{Context, FiledCaller, GuardError};
 use std::time::Duration;
 use voicemail_api::config::ClassOfService;
+use voicemail_audio::{Recording, RecordingInfo};
 use voicemail_model::{
     AudioKey, CallerId, CallerTag, Due, Envelope, Forwarding, Index, MailboxId, MailboxSettings, MessageId,
     Mwi, Quota, Room, Time,

@@ -12,11 +12,11 @@
 
 use super::deposit::{DepositRequest, Deposited, Left};
 use super::{MailboxError, Mailboxes};
-use crate::audio::{Recording, RecordingInfo};
 use crate::context::FiledCaller;
 use futures::{StreamExt, stream};
 use serde_json::Map;
 use std::sync::{Arc, OnceLock};
+use voicemail_audio::{Recording, RecordingInfo};
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{Entry, Forwarding, MailboxId, MessageId, MessageName, UserId};
 use voicemail_store::codec::decode_envelope;

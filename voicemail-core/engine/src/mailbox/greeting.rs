@@ -12,11 +12,11 @@ use super::deposit::ATTEMPT_LIFE;
 use super::played::{as_played, known_as_played};
 use super::settings::{change_settings, end_former, load_settings};
 use super::{Audio, Directory, MailboxError};
-use crate::audio::{Recording, RecordingInfo};
 use crate::context::{Context, GuardError};
 use serde_json::Map;
 use std::ops::Range;
 use std::time::Duration;
+use voicemail_audio::{Recording, RecordingInfo};
 use voicemail_model::{
     Due, Greeting, GreetingKey, GreetingPlace, GreetingStage, Index, MailboxGreeting, MailboxId,
     MailboxSettings, Schedule, TenantGreetings, Time,

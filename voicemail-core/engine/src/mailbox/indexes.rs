@@ -9,13 +9,13 @@
 use super::MailboxError;
 use crate::context::{Context, Memory};
 use crate::mwi::{Hub, Topic};
-use crate::telemetry::Metrics;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use voicemail_model::{Entry, Index, IndexOp, IndexOutcome, MailboxId, Mwi};
 use voicemail_store::documents::{Cache, Decision, Documents};
 use voicemail_store::{Key, Revision, StoreError};
+use voicemail_telemetry::Metrics;
 
 /// What became of an operation, and the counts and the message in the very revision that holds it.
 #[derive(Clone, Debug)]

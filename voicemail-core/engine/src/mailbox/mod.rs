@@ -45,13 +45,12 @@ pub use retrieve::{Audio, ListedState, MessageFilter, MessagePage};
 pub use views::shown;
 pub use views::{MessageView, ShownState};
 
-pub(crate) use access::{AccessCache, Membership};
+pub(crate) use access::Membership;
 pub use deposit::ensure_retention;
 pub(crate) use deposit_key::forget_deposit_key;
 pub(crate) use directory::empty_closed;
 pub(crate) use finish::{Finisher, Insertion};
 pub(crate) use greeting::{Standing, settle_greeting};
-pub(crate) use indexes::Indexes;
 pub(crate) use played::as_played;
 pub use remove::{Only, Remover};
 pub(crate) use retention::expire_messages;

@@ -3,12 +3,12 @@
 //! What is stored is never changed. The digest that clients see is of what they get, so that it is made anew, of what the
 //! store holds, for the few recordings of which some bytes are other ones.
 
-use crate::audio::RecordingInfo;
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use std::sync::OnceLock;
+use voicemail_audio::RecordingInfo;
 use voicemail_model::{AudioDigest, Mend};
 use voicemail_store::{Key, Store, StoreError};
 

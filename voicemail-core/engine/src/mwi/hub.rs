@@ -9,7 +9,6 @@ use super::hint::{Digest, HintKey};
 use super::watched::{Alarm, Cause, Lamp, Registry, Subscriber};
 use super::{peers, webhook};
 use crate::context::{Context, Memory};
-use crate::telemetry::Metrics;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::collections::BTreeSet;
@@ -18,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use voicemail_model::{GroupId, MailboxId, Mwi, TenantKey, UserId};
 use voicemail_store::StoreError;
+use voicemail_telemetry::Metrics;
 
 /// Event streams that one replica holds.
 const MOST_SUBSCRIBERS: usize = 10_000;

@@ -10,6 +10,7 @@
 mod clocked;
 mod pieces;
 mod switched;
+mod tree;
 
 use crate::context::Context;
 use crate::core::tool::{Access, open_on};
@@ -26,6 +27,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 pub use switched::{Broken, Switch, Switched};
+pub use tree::{Tree, is_document, load_tree};
 use voicemail_api::config::TenantConfig;
 use voicemail_model::clock::{Surroundings, World};
 use voicemail_model::{CallerId, Entry, Index, MessageId, Time};

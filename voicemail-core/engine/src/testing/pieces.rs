@@ -1,11 +1,11 @@
 //! Names, keys, a configuration and a recording for tests.
 
-use crate::audio::{Recording, RecordingInfo};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use std::sync::{Arc, OnceLock};
 use voicemail_api::config::{ClassOfService, ListenConfig, RegionConfig, StorageConfig, TenantConfig};
 use voicemail_api::gdpr::GdprBody;
+use voicemail_audio::{Recording, RecordingInfo};
 use voicemail_model::{AudioDigest, CallerHash, MailboxId, TenantKey};
 
 /// Made for these tests; signs nothing else.

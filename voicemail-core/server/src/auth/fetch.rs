@@ -6,8 +6,8 @@ use reqwest::{Certificate, Client, Url, header, redirect};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use voicemail_engine::telemetry::{Outgoing, TRACEPARENT};
 use voicemail_model::Time;
+use voicemail_telemetry::{Outgoing, TRACEPARENT};
 
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 const LARGEST: usize = 1024 * 1024;

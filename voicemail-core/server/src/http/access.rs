@@ -11,7 +11,7 @@ use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
-use voicemail_engine::telemetry::{AnsweredRequest, Place, TRACEPARENT};
+use voicemail_telemetry::{AnsweredRequest, Place, TRACEPARENT};
 
 /// How long a request that is neither upload nor download may take.
 const TIME_LIMIT: Duration = Duration::from_secs(30);

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use voicemail_api::config::TenantConfig;
 use voicemail_engine::core::Core;
-use voicemail_engine::telemetry::{Exports, Metrics};
 use voicemail_model::clock::World;
+use voicemail_telemetry::{Exports, Metrics};
 
 /// How far the process has come.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use std::ops::{Range, RangeInclusive};
-use voicemail_engine::audio::{AudioLimits, Codec, Converter, WavFormat, WavParser};
+use voicemail_audio::{AudioLimits, Codec, Converter, WavFormat, WavParser};
 use voicemail_engine::mailbox::Audio;
 use voicemail_store::StoreError;
 

@@ -20,14 +20,14 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use voicemail_engine::audio::{AudioLimits, check_wav};
+use voicemail_audio::{AudioLimits, check_wav};
 use voicemail_engine::core::Core;
 use voicemail_engine::mailbox::MailboxError;
-use voicemail_engine::telemetry::carry;
 use voicemail_model::{
     DateRange, Day, GreetingPlace, MailboxGreeting, MailboxId, Schedule, TenantGreeting, WeeklyWindow,
 };
 use voicemail_store::BodyStream;
+use voicemail_telemetry::carry;
 
 /// Longest greeting.
 const MOST_SECONDS: u32 = 300;

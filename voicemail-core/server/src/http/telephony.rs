@@ -14,13 +14,13 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use voicemail_engine::audio::Recording;
-use voicemail_engine::audio::{AudioLimits, check_wav};
+use voicemail_audio::Recording;
+use voicemail_audio::{AudioLimits, check_wav};
 use voicemail_engine::core::Core;
 use voicemail_engine::mailbox::{DepositRequest, Deposited, KeyUse, MailboxError};
-use voicemail_engine::telemetry::carry;
 use voicemail_model::{MailboxId, MessageId, Mwi, Time};
 use voicemail_store::{BodyStream, ErrorClass};
+use voicemail_telemetry::carry;
 
 pub(super) fn uploads() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(deposit))

@@ -4,8 +4,8 @@ use crate::auth::AuthSetupError;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use voicemail_api::config::ConfigError;
-use voicemail_engine::telemetry::ExportError;
 use voicemail_store::ErrorClass;
+use voicemail_telemetry::ExportError;
 
 /// Why a process can't start.
 #[derive(Debug, thiserror::Error)]

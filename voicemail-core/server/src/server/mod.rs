@@ -36,8 +36,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use voicemail_api::config::TenantConfig;
 use voicemail_engine::core::Core;
-use voicemail_engine::telemetry::Metrics;
 use voicemail_model::clock::World;
+use voicemail_telemetry::Metrics;
 
 /// How long the API port still takes connections while the cluster learns that this replica stops.
 const NOTICE: Duration = Duration::from_secs(3);

@@ -1,12 +1,12 @@
 //! A restore: the store is found to be behind and isn't served until what was erased since is erased again.
 
 use super::run;
-use crate::compatibility::fixture;
 use crate::core::{Core, OpenError, TenantKeys};
 use crate::fsck::{Severity, check};
 use crate::gdpr::ReceiptKey;
 use crate::testing::RECEIPT_KEY;
 use crate::testing::{CALLER, OTHER_CALLER, Site, hash, key};
+use crate::testing::{Tree, load_tree};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use voicemail_api::gdpr::{LedgerView, RunState};
@@ -30,9 +30,9 @@ async fn start() -> (Site, Arc<MemoryStore>) {
     (site, Arc::clone(kept.get().unwrap()))
 }
 
-async fn restore(backup: &fixture::Tree, now: Time) -> Site {
+async fn restore(backup: &Tree, now: Time) -> Site {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(voicemail_store::real_world()));
-    fixture::load(store.as_ref(), backup).await;
+    load_tree(store.as_ref(), backup).await;
     Site::open_at(now, |_| store).await
 }
 
@@ -194,7 +194,7 @@ async fn the_end_of_a_hold_looks_at_the_ledger_when_nothing_else_tells_of_the_er
 }
 
 /// The backup of a moment, and the same store as it was when the ledger was last kept.
-async fn restored_with(site: &Site, backup: &fixture::Tree) -> Site {
+async fn restored_with(site: &Site, backup: &Tree) -> Site {
     let ledger = site.core.gdpr.ledger(0).await.unwrap();
     let restored = restore(backup, site.now()).await;
     assert_eq!(open(&restored, &ledger).await.unwrap_err().reason(), "RestoreDetected");

@@ -2,7 +2,6 @@
 
 use super::address::is_allowed;
 use super::message::{Secrets, body};
-use crate::telemetry::{Outgoing, TRACEPARENT};
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, Url, redirect};
@@ -12,6 +11,7 @@ use std::time::Duration;
 use tokio::net::lookup_host;
 use voicemail_api::config::WebhookConfig;
 use voicemail_model::{MailboxId, Mwi, Time};
+use voicemail_telemetry::{Outgoing, TRACEPARENT};
 
 /// How long a delivery may take, answer included.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);

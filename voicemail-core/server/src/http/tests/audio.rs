@@ -4,8 +4,8 @@ use super::*;
 use aws_lc_rs::digest::{SHA256, digest};
 use voicemail_engine::mailbox::{MessagePage, MessageView};
 
-const GSM: &[u8] = include_bytes!("../../../../engine/tests/fixtures/audio/gsm.wav");
-const GSM_DECODED: &[u8] = include_bytes!("../../../../engine/tests/fixtures/audio/gsm.s16");
+const GSM: &[u8] = include_bytes!("../../../../audio/tests/fixtures/audio/gsm.wav");
+const GSM_DECODED: &[u8] = include_bytes!("../../../../audio/tests/fixtures/audio/gsm.s16");
 
 /// Two seconds as a recorder leaves them that writes into a pipe.
 fn of_a_pipe() -> Vec<u8> {

@@ -33,13 +33,13 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use voicemail_api::config::TenantConfig;
 use voicemail_api::gdpr::Problem;
-use voicemail_engine::audio::{Codec, WavFormat};
+use voicemail_audio::{Codec, WavFormat};
 use voicemail_engine::core::{Core, TenantKeys};
 use voicemail_engine::gdpr::ReceiptKey;
-use voicemail_engine::telemetry::Metrics;
 use voicemail_model::TenantKey;
 use voicemail_store::Store;
 use voicemail_store::memory::MemoryStore;
+use voicemail_telemetry::Metrics;
 
 /// One tenant's API.
 pub(super) struct Api {

@@ -240,11 +240,11 @@ fn wide_and_narrow_samples_are_measured() {
 #[test]
 fn coded_blocks_are_measured_by_their_samples() {
     let fixtures: [(&[u8], &str, u64); 5] = [
-        (include_bytes!("../../tests/fixtures/audio/gsm.wav"), "gsm610", 160),
-        (include_bytes!("../../tests/fixtures/audio/ima.wav"), "ima-adpcm", 160),
-        (include_bytes!("../../tests/fixtures/audio/ima-stereo.wav"), "ima-adpcm", 160),
-        (include_bytes!("../../tests/fixtures/audio/ms.wav"), "ms-adpcm", 160),
-        (include_bytes!("../../tests/fixtures/audio/ms-stereo.wav"), "ms-adpcm", 160),
+        (include_bytes!("../tests/fixtures/audio/gsm.wav"), "gsm610", 160),
+        (include_bytes!("../tests/fixtures/audio/ima.wav"), "ima-adpcm", 160),
+        (include_bytes!("../tests/fixtures/audio/ima-stereo.wav"), "ima-adpcm", 160),
+        (include_bytes!("../tests/fixtures/audio/ms.wav"), "ms-adpcm", 160),
+        (include_bytes!("../tests/fixtures/audio/ms-stereo.wav"), "ms-adpcm", 160),
     ];
     for (file, codec, ms) in fixtures {
         let info = check(file).1.unwrap();
@@ -252,7 +252,7 @@ fn coded_blocks_are_measured_by_their_samples() {
         assert!(info.mends.is_empty(), "{codec}: {:?}", info.mends);
     }
     // Without the number of samples the last block counts as full.
-    let mut file = include_bytes!("../../tests/fixtures/audio/ima.wav").to_vec();
+    let mut file = include_bytes!("../tests/fixtures/audio/ima.wav").to_vec();
     let fact = file.windows(4).position(|name| name == b"fact").unwrap();
     file[fact + 8..fact + 12].fill(0xFF);
     assert_eq!(check(&file).1.unwrap().duration_ms, 3 * 505 / 8);

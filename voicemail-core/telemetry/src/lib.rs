@@ -18,7 +18,7 @@ pub use measured::MeasuredStore;
 pub use metrics::Metrics;
 pub use open_runs::Measured;
 pub use span::{AnsweredRequest, Outgoing, note_store_call};
-pub(crate) use tenant::{Answered, StoreLabels};
+pub use tenant::{Answered, StoreLabels};
 pub use trace::{Place, TRACEPARENT, carry};
 
 use std::io::{IsTerminal, stdout};

@@ -24,7 +24,7 @@ pub struct MeasuredStore {
 
 impl MeasuredStore {
     /// Around that store.
-    pub(crate) fn new(inner: Arc<dyn Store>, metrics: Metrics, labels: StoreLabels) -> Self {
+    pub fn new(inner: Arc<dyn Store>, metrics: Metrics, labels: StoreLabels) -> Self {
         Self { inner, metrics, labels }
     }
 

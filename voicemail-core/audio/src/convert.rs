@@ -97,8 +97,8 @@ mod tests {
     macro_rules! vector {
         ($name:literal) => {
             (
-                include_bytes!(concat!("../../tests/fixtures/audio/", $name, ".wav")).as_slice(),
-                include_bytes!(concat!("../../tests/fixtures/audio/", $name, ".s16")).as_slice(),
+                include_bytes!(concat!("../tests/fixtures/audio/", $name, ".wav")).as_slice(),
+                include_bytes!(concat!("../tests/fixtures/audio/", $name, ".s16")).as_slice(),
             )
         };
     }

@@ -1,25 +1,20 @@
 //! Making, writing and reading the tree.
 
-use crate::testing::{CALLER, OTHER_CALLER, START, Site, body, mailbox};
-use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use voicemail_api::config::{ClassOfService, TenantConfig};
 use voicemail_api::gdpr::RunState;
+use voicemail_engine::testing::{CALLER, OTHER_CALLER, START, Site, Tree, body, mailbox};
 use voicemail_model::{Group, MessageChange, MessageId, MessageState, Time, User};
 use voicemail_store::memory::MemoryStore;
-use voicemail_store::{Key, Store};
 
 /// When the tree was left.
 pub(super) const END: Time = Time(START.0 + 3_600_000);
 pub(super) const ERASED: &str = "+442079460003";
 pub(super) const RESTORED: &str = "+442079460004";
 pub(super) const HIDDEN: &str = "+442079460005";
-
-pub(crate) type Tree = BTreeMap<String, Bytes>;
 
 pub(super) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -113,22 +108,6 @@ pub(super) fn read(folder: &Path) -> Tree {
     let mut tree = Tree::new();
     walk(folder, folder, &mut tree);
     tree
-}
-
-/// Documents have a header; all else are objects.
-pub(super) fn is_document(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(bytes).is_ok_and(|value| value.get("_").is_some())
-}
-
-pub(crate) async fn load(store: &dyn Store, tree: &Tree) {
-    for (key, bytes) in tree {
-        let key = Key::listed(key).unwrap();
-        if is_document(bytes) {
-            store.replace(&key, None, bytes.clone()).await.unwrap();
-        } else {
-            store.create(&key, bytes.clone()).await.unwrap();
-        }
-    }
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! The first schema's tree, opened by this version.
 
 use super::fixture::{self, END, ERASED, HIDDEN, RESTORED, folder};
-use crate::core::tool::Access;
-use crate::fsck::{Severity, check};
-use crate::mailbox::{MessageFilter, ShownState};
-use crate::testing::{CALLER, OTHER_CALLER, Site, body, hash, mailbox};
 use futures::TryStreamExt;
 use std::sync::Arc;
 use std::time::Duration;
 use voicemail_api::gdpr::{Operation, RunState};
+use voicemail_engine::core::tool::Access;
+use voicemail_engine::fsck::{Severity, check};
+use voicemail_engine::mailbox::{MessageFilter, ShownState};
+use voicemail_engine::testing::{CALLER, OTHER_CALLER, Site, body, hash, mailbox};
 use voicemail_model::{MailboxId, Mwi};
 use voicemail_store::Store;
 use voicemail_store::memory::MemoryStore;
@@ -20,7 +20,7 @@ async fn open(on_volume: Option<&std::path::Path>) -> Site {
         Some(folder) => Arc::new(VolumeStore::new(folder, "t", LockProbe(Vec::new()))),
         None => Arc::new(MemoryStore::new(voicemail_store::real_world())),
     };
-    fixture::load(store.as_ref(), &tree).await;
+    voicemail_engine::testing::load_tree(store.as_ref(), &tree).await;
     Site::open_at(END.plus(Duration::from_secs(600)), |_| store).await
 }
 
@@ -51,7 +51,7 @@ async fn traces(site: &Site, caller: &str) -> Vec<String> {
 async fn expect_clean(site: &Site) {
     let context = site.open(&site.config, Access::Read).await;
     let mut found = Vec::new();
-    let show = |finding: &crate::fsck::Finding| {
+    let show = |finding: &voicemail_engine::fsck::Finding| {
         if finding.severity != Severity::Note {
             found.push(finding.clone());
         }

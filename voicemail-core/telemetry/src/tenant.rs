@@ -50,7 +50,7 @@ struct ChangeLabels {
 
 /// How a call to a region's store went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answered {
+pub enum Answered {
     /// The store answered, be it with a conflict.
     Passed,
     /// It didn't, or refused: why, and whether it is away.
@@ -74,10 +74,13 @@ impl Answered {
 
 /// Which region's store, and under which name the vendor's dashboards know it.
 #[derive(Clone, Debug)]
-pub(crate) struct StoreLabels {
-    pub(crate) region: String,
-    pub(crate) account: String,
-    pub(crate) master: bool,
+pub struct StoreLabels {
+    /// The region.
+    pub region: String,
+    /// The storage account or bucket; on a volume the region again.
+    pub account: String,
+    /// Whether the region holds the metadata.
+    pub master: bool,
 }
 
 #[derive(Default)]

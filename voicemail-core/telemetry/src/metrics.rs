@@ -262,17 +262,17 @@ impl Metrics {
     }
 
     /// Counts a replacement of an index: by the operations that shared it, and how often it began anew.
-    pub(crate) fn count_commit(&self, operations: usize, conflicts: u64) {
+    pub fn count_commit(&self, operations: usize, conflicts: u64) {
         self.0.tenant.count_commit(operations, conflicts);
     }
 
     /// Shows what the last pass of the sweeper was like.
-    pub(crate) fn show_sweep(&self, lag: Duration, failed: u32) {
+    pub fn show_sweep(&self, lag: Duration, failed: u32) {
         self.0.tenant.show_sweep(lag, failed);
     }
 
     /// Counts messages that were `added` to a mailbox or `removed` for good.
-    pub(crate) fn count_messages(&self, change: &'static str, messages: u64, bytes: u64) {
+    pub fn count_messages(&self, change: &'static str, messages: u64, bytes: u64) {
         self.0.tenant.count_messages(change, messages, bytes);
     }
 
@@ -318,7 +318,7 @@ mod tests {
         let text = metrics.render();
         let shown: BTreeSet<&str> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-        let tables = include_str!("../../../../docs/metrics.md");
+        let tables = include_str!("../../../docs/metrics.md");
         let documented: BTreeSet<&str> =
             tables.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
         assert_eq!(shown, documented);

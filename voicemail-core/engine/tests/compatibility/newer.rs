@@ -1,14 +1,15 @@
 //! What a newer version writes beside this one: fields that aren't known survive every write of this version;
 //! a newer schema is read, never written, and named.
 
-use super::fixture::{is_document, make};
-use crate::gdpr::ChainHead;
-use crate::mailbox::MailboxError;
-use crate::testing::{CALLER, Site, hash, mailbox};
+use super::fixture::make;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use voicemail_engine::gdpr::ChainHead;
+use voicemail_engine::mailbox::MailboxError;
+use voicemail_engine::testing::is_document;
+use voicemail_engine::testing::{CALLER, Site, hash, mailbox};
 use voicemail_model::{
     Due, DueItem, Group, Index, MailboxSettings, Mark, RegisterEntry, Run, TenantDocument, Time, User,
 };
