@@ -12,7 +12,6 @@ use voicemail_server::server::Server;
 use voicemail_server::{admin, configuration, http};
 use voicemail_store::report::probe_regions;
 use voicemail_store::volume;
-use voicemail_telemetry;
 
 /// Where the configuration is in a pod that the operator runs.
 const POD_CONFIG: &str = "/etc/voicemail/config/config.yaml";

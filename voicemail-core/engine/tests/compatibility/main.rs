@@ -7,6 +7,8 @@
 //! own: `VOICEMAIL_WRITE_FIXTURE=store-schema-2 cargo test -p voicemail-engine --test compatibility`, which refuses to
 //! write over one that is there.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod fixture;
 mod newer;
 mod opens;
