@@ -170,7 +170,7 @@ impl Mailboxes {
     /// Messages whose audio is filed under that hour, in any region.
     async fn places_in(&self, hour: Time) -> Result<BTreeSet<Place>, MailboxError> {
         let mut places = BTreeSet::new();
-        let prefix = format!("au/{}/", hour.hour());
+        let prefix = Key::audio_of(hour);
         for (_, store) in self.context.regions() {
             let mut keys = store.list(&prefix);
             while let Some(key) = keys.try_next().await? {

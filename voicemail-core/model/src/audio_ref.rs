@@ -77,10 +77,13 @@ pub struct AudioParts {
 }
 
 impl AudioKey {
+    /// What all begin with.
+    pub const PREFIX: &'static str = "au/";
+
     /// The key for the attempt that begins then; `random` makes it the only one of its name.
     pub fn new(mailbox: &MailboxId, id: MessageId, caller: &CallerHash, begun: Time, random: &str) -> Self {
         let mailbox = mailbox.key();
-        Self(format!("au/{}/{mailbox}/{id}.{caller}.{:x}-{random}", id.time().hour(), begun.0))
+        Self(format!("{}{}/{mailbox}/{id}.{caller}.{:x}-{random}", Self::PREFIX, id.time().hour(), begun.0))
     }
 
     /// The key below the tenant's prefix.
@@ -95,7 +98,7 @@ impl AudioKey {
 
     /// Reads a listed key back. `None` for a name that isn't ours.
     pub fn parse(key: &str) -> Option<(Self, AudioParts)> {
-        let mut parts = key.strip_prefix("au/")?.split('/');
+        let mut parts = key.strip_prefix(Self::PREFIX)?.split('/');
         let (_, mailbox, name) = (parts.next()?, parts.next()?, parts.next()?);
         let mut fields = name.splitn(3, '.');
         let (id, caller, attempt) = (fields.next()?.parse().ok()?, fields.next()?, fields.next()?);

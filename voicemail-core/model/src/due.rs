@@ -118,6 +118,9 @@ fn first_schema() -> u32 {
 }
 
 impl DueItem {
+    /// What the keys of all begin with.
+    pub const PREFIX: &'static str = "due/";
+
     /// Version written now, but for what the first can't do.
     pub const SCHEMA: u32 = 1;
     /// Items that name messages: a core that doesn't know them would end the run without having looked.
@@ -127,7 +130,7 @@ impl DueItem {
 
     /// Key below the tenant's prefix.
     pub fn key(&self) -> String {
-        format!("due/{}/{}", self.at.minute(), self.due.name())
+        format!("{}{}/{}", Self::PREFIX, self.at.minute(), self.due.name())
     }
 }
 

@@ -90,13 +90,16 @@ impl GreetingPlace {
 pub struct GreetingKey(String);
 
 impl GreetingKey {
+    /// What all begin with.
+    pub const PREFIX: &'static str = "greeting/";
+
     /// The key for the attempt that begins then; `random` makes it the only one of its name.
     pub fn new(place: &GreetingPlace, begun: Time, random: &str) -> Self {
         let owner = match place {
             GreetingPlace::Mailbox(mailbox, _) => format!("mailbox/{}", mailbox.key()),
             GreetingPlace::Tenant(_) => "tenant".to_owned(),
         };
-        Self(format!("greeting/{owner}/{}.{:x}-{random}", place.kind(), begun.0))
+        Self(format!("{}{owner}/{}.{:x}-{random}", Self::PREFIX, place.kind(), begun.0))
     }
 
     /// The key below the tenant's prefix.

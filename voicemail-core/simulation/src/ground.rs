@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 use voicemail_model::Time;
 use voicemail_model::clock::Surroundings;
+use voicemail_store::Family;
 use voicemail_store::memory::MemoryStore;
 use voicemail_store::{
     BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
@@ -45,23 +46,6 @@ impl Ground for MemoryStore {
     }
 }
 
-const PREFIXES: [&str; 14] = [
-    "mb/",
-    "user/",
-    "group/",
-    "greeting/",
-    "ca/",
-    "mark/",
-    "deposit/",
-    "gdpr/",
-    "receipts/",
-    "ledger/",
-    "register/",
-    "due/",
-    "probe/",
-    "au/",
-];
-
 /// A real store, one call at a time.
 pub(super) struct RealGround {
     store: Arc<dyn Store>,
@@ -89,13 +73,13 @@ impl RealGround {
 impl Ground for RealGround {
     fn dump(&self) -> BTreeMap<String, Bytes> {
         let mut all = BTreeMap::new();
-        for prefix in PREFIXES {
-            let keys: Vec<String> = self.wait(self.store.list(prefix).try_collect()).unwrap();
+        for family in Family::ALL.into_iter().filter(|family| !family.is_single()) {
+            let keys: Vec<String> = self.wait(self.store.list(family.prefix()).try_collect()).unwrap();
             for text in keys {
                 let key = Key::listed(&text).unwrap();
                 // Whether a name is an object's or a document's only its reader knows.
-                let bytes = match prefix {
-                    "au/" => Some(Bytes::new()),
+                let bytes = match family {
+                    Family::Audio => Some(Bytes::new()),
                     _ => self.wait(self.store.get(&key)).unwrap(),
                 };
                 let document = || self.wait(self.store.load(&key)).unwrap().map(|found| found.bytes);

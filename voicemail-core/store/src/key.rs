@@ -3,6 +3,7 @@
 //! A key is an object's or a document's by its kind; a back end that files the two differently (a
 //! volume) tells them apart by the call that is made, and so never mixes them.
 
+use crate::layout::Family;
 use std::fmt;
 use voicemail_model::{
     AudioKey, CallerHash, DueItem, GreetingKey, GroupId, MailboxId, MessageId, MessageName, RunId, Time,
@@ -28,14 +29,19 @@ impl Key {
         text.split('/').all(good).then(|| Self(text.to_owned()))
     }
 
+    /// A key of a family.
+    fn below(family: Family, rest: fmt::Arguments<'_>) -> Self {
+        Self(format!("{}{rest}", family.prefix()))
+    }
+
     /// The tenant document.
     pub fn tenant() -> Self {
-        Self("tenant".into())
+        Self(Family::Tenant.segment().into())
     }
 
     /// Which store and region the folder of a region that isn't the master belongs to.
     pub fn region() -> Self {
-        Self("region".into())
+        Self(Family::Region.segment().into())
     }
 
     /// A mailbox's index.
@@ -50,37 +56,37 @@ impl Key {
 
     /// A user.
     pub fn user(user: &UserId) -> Self {
-        Self(format!("user/{user}"))
+        Self::below(Family::User, format_args!("{user}"))
     }
 
     /// A group.
     pub fn group(group: &GroupId) -> Self {
-        Self(format!("group/{group}"))
+        Self::below(Family::Group, format_args!("{group}"))
     }
 
     /// The envelope of a message.
     pub fn envelope(caller: &CallerHash, mailbox: &MailboxId, id: MessageId) -> Self {
-        Self(format!("ca/{}/{}/{id}", caller.path(), mailbox.key()))
+        Self::below(Family::Envelope, format_args!("{}/{}/{id}", caller.path(), mailbox.key()))
     }
 
     /// Below this are all envelopes of a caller.
     pub fn envelopes(caller: &CallerHash) -> String {
-        format!("ca/{}/", caller.path())
+        format!("{}{}/", Family::Envelope.prefix(), caller.path())
     }
 
     /// What an Idempotency-Key stands for.
     pub fn deposit_key(digest: &str) -> Self {
-        Self(format!("deposit/{digest}"))
+        Self::below(Family::DepositKey, format_args!("{digest}"))
     }
 
     /// A caller's mark.
     pub fn mark(caller: &CallerHash) -> Self {
-        Self(format!("mark/{}", caller.path()))
+        Self::below(Family::Mark, format_args!("{}", caller.path()))
     }
 
     /// The mark of one message, for callers who can't be found by number.
     pub fn message_mark(name: &MessageName) -> Self {
-        Self(format!("mark/message/{}", name.key()))
+        Self::below(Family::Mark, format_args!("message/{}", name.key()))
     }
 
     /// The head of a chain: its newest link.
@@ -95,22 +101,42 @@ impl Key {
 
     /// A run's entry in the register, by the month of the request's receipt.
     pub fn register(received: Time, run: &RunId) -> Self {
-        Self(format!("register/{}/{}", received.month(), run.flat()))
+        Self::below(Family::Register, format_args!("{}/{}", received.month(), run.flat()))
     }
 
     /// A GDPR run.
     pub fn run(run: &RunId) -> Self {
-        Self(format!("gdpr/{run}"))
+        Self::below(Family::Run, format_args!("{run}"))
+    }
+
+    /// Below this are a case's runs, with what is beside them.
+    pub fn runs_of(case: &str) -> String {
+        format!("{}{case}/", Family::Run.prefix())
+    }
+
+    /// The run of these names; `None` if they are none.
+    pub fn run_named(case: &str, operation: &str, number: &str) -> Option<Self> {
+        Self::listed(&format!("{}{operation}.{number}", Self::runs_of(case)))
+    }
+
+    /// Below this are the entries of a month's register.
+    pub fn registered_in(month: Time) -> String {
+        format!("{}{}/", Family::Register.prefix(), month.month())
+    }
+
+    /// Below this is the audio of messages that came in an hour.
+    pub fn audio_of(hour: Time) -> String {
+        format!("{}{}/", Family::Audio.prefix(), hour.hour())
     }
 
     /// A purge round's manifest.
     pub fn manifest(run: &RunId, round: u32) -> Self {
-        Self(format!("gdpr/{run}.manifest.{round}"))
+        Self::below(Family::Run, format_args!("{run}.manifest.{round}"))
     }
 
     /// A run's receipt.
     pub fn receipt(run: &RunId) -> Self {
-        Self(format!("gdpr/{run}.receipt"))
+        Self::below(Family::Run, format_args!("{run}.receipt"))
     }
 
     /// A due item.
@@ -130,17 +156,17 @@ impl Key {
 
     /// Which greetings of the tenant are in force.
     pub fn tenant_greetings() -> Self {
-        Self("greetings".into())
+        Self(Family::Greetings.segment().into())
     }
 
     /// Whose turn it is to deliver lamps.
     pub fn courier() -> Self {
-        Self("mwi/courier".into())
+        Self::below(Family::Delivery, format_args!("courier"))
     }
 
     /// What was delivered of a mailbox's lamp, and of a sixteenth of all.
     pub fn delivered(mailbox: &MailboxId) -> Self {
-        Self(format!("mwi/delivered/{:x}", hash(mailbox) >> 28))
+        Self::below(Family::Delivery, format_args!("delivered/{:x}", hash(mailbox) >> 28))
     }
 
     /// An act of the audit log.
@@ -150,24 +176,29 @@ impl Key {
 
     /// Below this are all acts of that hour.
     pub fn audits(hour: Time) -> String {
-        format!("audit/{}/", hour.hour())
+        format!("{}{}/", Family::Audit.prefix(), hour.hour())
+    }
+
+    /// An act's name among all acts, in their order: where a page goes on.
+    pub fn audit_name(key: &str) -> &str {
+        key.strip_prefix(Family::Audit.prefix()).unwrap_or(key)
     }
 
     /// When the act of a listed key was done.
     pub fn audited_at(key: &str) -> Option<Time> {
-        let (hour, name) = key.strip_prefix("audit/")?.split_once('/')?;
+        let (hour, name) = key.strip_prefix(Family::Audit.prefix())?.split_once('/')?;
         let at = Time(i64::from_str_radix(name.split_once('-')?.0, 16).ok()?);
         (at.hour() == hour).then_some(at)
     }
 
     /// A throw-away name for a probe that begins then; a crash may leave it to the sweeper.
     pub fn probe(begun: Time, random: &str) -> Self {
-        Self(format!("probe/{:x}-{random}", begun.0))
+        Self::below(Family::Probe, format_args!("{:x}-{random}", begun.0))
     }
 
     /// When the probe of a listed key began.
     pub fn probe_begun(key: &str) -> Option<Time> {
-        let (begun, _) = key.strip_prefix("probe/")?.split_once('-')?;
+        let (begun, _) = key.strip_prefix(Family::Probe.prefix())?.split_once('-')?;
         i64::from_str_radix(begun, 16).ok().map(Time)
     }
 }
@@ -177,19 +208,19 @@ impl Key {
 impl Key {
     /// Where the bytes of a key go that can't be decoded.
     pub fn quarantine(at: Time, key: &Self) -> Self {
-        Self(format!("quarantine/{}/{key}", at.minute()))
+        Self::below(Family::Quarantine, format_args!("{}/{key}", at.minute()))
     }
 
     /// The minute and the key that a quarantined object's name holds.
     pub fn quarantined(key: &str) -> Option<(&str, &str)> {
-        let (minute, original) = key.strip_prefix("quarantine/")?.split_once('/')?;
+        let (minute, original) = key.strip_prefix(Family::Quarantine.prefix())?.split_once('/')?;
         (minute.len() == 12 && minute.bytes().all(|b| b.is_ascii_digit())).then_some((minute, original))
     }
 }
 
 /// Mailboxes are spread over 256 folders by a hash of their name.
 fn mailbox_path(mailbox: &MailboxId) -> String {
-    format!("mb/{:02x}/{}", hash(mailbox) >> 24, mailbox.key())
+    format!("{}{:02x}/{}", Family::Mailbox.prefix(), hash(mailbox) >> 24, mailbox.key())
 }
 
 /// FNV-1a: stable, not secret.
@@ -206,7 +237,7 @@ impl fmt::Display for Key {
 
 /// The mailbox of a listed index's key.
 pub fn parse_index(key: &str) -> Option<MailboxId> {
-    let mut parts = key.strip_prefix("mb/")?.split('/');
+    let mut parts = key.strip_prefix(Family::Mailbox.prefix())?.split('/');
     let (_, mailbox, document) = (parts.next()?, MailboxId::of_key(parts.next()?)?, parts.next()?);
     (document == "index" && Key::index(&mailbox).as_str() == key).then_some(mailbox)
 }

@@ -12,6 +12,7 @@ pub mod documents;
 mod error;
 mod hindrance;
 mod key;
+mod layout;
 mod machine;
 mod make;
 pub mod memory;
@@ -28,6 +29,7 @@ pub use error::{ErrorClass, StoreError, WriteRefusal};
 pub use hindrance::Hindrance;
 pub use key::Key;
 pub use key::{parse_envelope, parse_index};
+pub use layout::{Family, Kind, Scope};
 pub use machine::real_world;
 pub use make::make_store;
 

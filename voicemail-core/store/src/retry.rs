@@ -98,6 +98,7 @@ impl Listing<'_> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Store for RetryStore {
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {

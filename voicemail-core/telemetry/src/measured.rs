@@ -60,6 +60,7 @@ fn judge(error: &StoreError) -> Answered {
     Answered::Failed { reason: error.reason(), code }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Store for MeasuredStore {
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {

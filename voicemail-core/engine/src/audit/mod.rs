@@ -13,6 +13,7 @@ mod recent;
 use pending::Pending;
 use recent::Recent;
 use std::sync::Arc;
+use voicemail_store::Family;
 
 use crate::context::{Context, Memory};
 use crate::principal::Principal;
@@ -164,7 +165,7 @@ impl<'a> Audit<'a> {
         }
         let next = (found.len() > query.limit).then(|| {
             found.truncate(query.limit);
-            found.last().map(|key: &Key| key.as_str().trim_start_matches("audit/").to_owned())
+            found.last().map(|key: &Key| Key::audit_name(key.as_str()).to_owned())
         });
         let events = stream::iter(found).map(|key| self.read(key)).buffered(AT_ONCE);
         let events: Vec<Option<AuditEvent>> = events.try_collect().await?;
@@ -180,10 +181,7 @@ impl<'a> Audit<'a> {
         let mut keys = self.context.store().list(&prefix);
         while let Some(key) = keys.try_next().await? {
             let (Some(at), Some(key)) = (Key::audited_at(&key), Key::listed(&key)) else { continue };
-            let after = query
-                .cursor
-                .as_deref()
-                .is_none_or(|cursor| key.as_str().trim_start_matches("audit/") > cursor);
+            let after = query.cursor.as_deref().is_none_or(|cursor| Key::audit_name(key.as_str()) > cursor);
             if after && at >= query.from && at <= query.to {
                 found.push(key);
             }
@@ -210,7 +208,7 @@ impl<'a> Audit<'a> {
     pub(crate) async fn remove_old(self) -> Result<(), StoreError> {
         let (world, store) = (self.context.world(), self.context.store());
         let horizon = world.now().minus(self.context.config().audit.retention);
-        let mut keys = store.list("audit/");
+        let mut keys = store.list(Family::Audit.prefix());
         while let Some(key) = keys.try_next().await? {
             let Some(at) = Key::audited_at(&key) else { continue };
             // They come in the order of time.

@@ -4,6 +4,7 @@ use super::read::{self, Read};
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use voicemail_model::{Due, DueItem, GreetingKey, MailboxId, MessageId, RunId, Time};
+use voicemail_store::Family;
 use voicemail_store::{Key, Store, StoreError};
 
 /// All due items in a few bytes for each mailbox and run.
@@ -24,7 +25,7 @@ pub(super) struct DueSummary {
 impl DueSummary {
     pub(super) async fn read(store: &dyn Store) -> Result<Self, StoreError> {
         let mut summary = Self::default();
-        let mut keys = store.list("due/");
+        let mut keys = store.list(Family::Due.prefix());
         while let Some(key) = keys.try_next().await? {
             let Some(key) = Key::listed(&key) else { continue };
             if let Read::Good(item) | Read::Newer(Some(item)) = read::object::<DueItem>(store, &key).await? {

@@ -27,7 +27,7 @@ fn parse(key: &str) -> Option<(Kind, Key)> {
         _ => return None,
     };
     let known = [Operation::ForgetMe, Operation::ExportMe].iter().any(|known| known.segment() == operation);
-    let run = Key::listed(&format!("gdpr/{case}/{operation}.{number}"))?;
+    let run = Key::run_named(case, operation, number)?;
     (known && is_number(number)).then_some((kind, run))
 }
 

@@ -33,36 +33,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use voicemail_model::{Index, MailboxId, Time};
-use voicemail_store::{Key, Store, StoreError};
+use voicemail_store::{Family, Key, Store, StoreError};
 
 /// What crashes leave is completed or removed within this time by running cores.
 const GRACE: Duration = Duration::from_secs(3_600);
 /// Audio that no envelope names is kept for a day by the cores, which look for it daily.
 const AUDIO_GRACE: Duration = Duration::from_secs(2 * 86_400);
-/// Prefixes of the master region; audio is in every region.
-pub const PREFIXES: [&str; 16] = [
-    "mb/",
-    "user/",
-    "group/",
-    "greeting/",
-    "ca/",
-    "mark/",
-    "deposit/",
-    "gdpr/",
-    "receipts/",
-    "ledger/",
-    "register/",
-    "due/",
-    "mwi/",
-    "audit/",
-    "probe/",
-    "quarantine/",
-];
-/// Documents that stand beside them.
-pub const DOCUMENTS: [&str; 2] = ["tenant", "greetings"];
-/// Where audio is.
-pub const AUDIO: &str = "au/";
-
 /// What was looked at and how it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -147,13 +123,13 @@ impl<'a> Checker<'a> {
         let mut suspects = Vec::new();
         let context = self.context;
         let master = context.config().master().map(|region| region.name.clone()).unwrap_or_default();
-        for key in DOCUMENTS {
-            self.visit(Place { region: master.clone(), key: key.into() }, summary, &mut suspects).await?;
+        for family in Family::in_region(true).filter(|family| family.is_single()) {
+            let key = family.prefix().into();
+            self.visit(Place { region: master.clone(), key }, summary, &mut suspects).await?;
         }
         for (region, store) in context.regions() {
-            let prefixes = if *region == master { PREFIXES.as_slice() } else { &[] };
-            for prefix in prefixes.iter().copied().chain([AUDIO]) {
-                let mut keys = store.list(prefix);
+            for family in Family::in_region(*region == master).filter(|family| !family.is_single()) {
+                let mut keys = store.list(family.prefix());
                 while let Some(key) = keys.try_next().await? {
                     self.visit(Place { region: region.clone(), key }, summary, &mut suspects).await?;
                 }
@@ -181,16 +157,30 @@ impl<'a> Checker<'a> {
         let Some(key) = Key::listed(&place.key) else {
             return Ok(vec![Finding::new(Code::ForeignKey, &place.key)]);
         };
-        match place.key.split('/').next().unwrap_or_default() {
-            "mb" => self.check_mailbox(&key).await,
-            "ca" => self.check_envelope(&key).await,
-            "au" => self.check_audio(&place.region, &key).await,
-            "mark" => self.check_mark(&key).await,
-            "gdpr" => self.check_gdpr(&key).await,
-            "due" => self.check_due(&key).await,
-            "greeting" => self.check_greeting(&key).await,
-            "greetings" => self.check_tenant_greetings(&key).await,
-            _ => self.check_other(&key).await,
+        match Family::of(&place.key) {
+            Some(Family::Mailbox) => self.check_mailbox(&key).await,
+            Some(Family::Envelope) => self.check_envelope(&key).await,
+            Some(Family::Audio) => self.check_audio(&place.region, &key).await,
+            Some(Family::Mark) => self.check_mark(&key).await,
+            Some(Family::Run) => self.check_gdpr(&key).await,
+            Some(Family::Due) => self.check_due(&key).await,
+            Some(Family::Greeting) => self.check_greeting(&key).await,
+            Some(Family::Greetings) => self.check_tenant_greetings(&key).await,
+            Some(
+                Family::Tenant
+                | Family::User
+                | Family::Group
+                | Family::DepositKey
+                | Family::Receipts
+                | Family::Ledger
+                | Family::Register
+                | Family::Delivery
+                | Family::Audit
+                | Family::Probe
+                | Family::Quarantine
+                | Family::Region,
+            )
+            | None => self.check_other(&key).await,
         }
     }
 

@@ -17,6 +17,7 @@ use voicemail_api::gdpr::{
     ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, Operation, RunState, RunView,
 };
 use voicemail_model::{Approver, CaseId, DecisionError, Denial, Door, Extension, Run, RunStage, Time};
+use voicemail_store::Family;
 use voicemail_store::{Key, StoreError};
 
 /// Which cases to list.
@@ -46,7 +47,7 @@ pub(super) async fn list(gdpr: &Gdpr, filter: &CaseFilter) -> Result<CasePage, G
     let context = &gdpr.context;
     let (now, master) = (context.world().now(), context.master());
     let (mut page, mut last) = (CasePage::default(), filter.cursor.clone());
-    let mut keys = context.store().list("gdpr/");
+    let mut keys = context.store().list(Family::Run.prefix());
     while let Some(key) = keys.try_next().await? {
         let Some(case) = key.split('/').nth(1).filter(|_| is_run(&key)) else { continue };
         if last.as_deref().is_some_and(|last| !follows(case, last)) {
@@ -75,7 +76,7 @@ fn follows(case: &str, other: &str) -> bool {
 }
 
 async fn list_runs_at(context: &Context, case: &str) -> Result<Vec<Run>, GdprError> {
-    let keys: Vec<String> = context.store().list(&format!("gdpr/{case}/")).try_collect().await?;
+    let keys: Vec<String> = context.store().list(&Key::runs_of(case)).try_collect().await?;
     let mut runs: Vec<Run> = Vec::new();
     for key in keys.iter().filter(|key| is_run(key)).filter_map(|key| Key::listed(key)) {
         // A damaged one must not hide the others; fsck finds it.

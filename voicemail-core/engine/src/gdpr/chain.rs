@@ -17,14 +17,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use voicemail_api::gdpr::RunState;
 use voicemail_model::RunId;
+use voicemail_store::Family;
 use voicemail_store::documents::Decision;
 use voicemail_store::patience::ensure;
 use voicemail_store::{Key, StoreError};
 
 /// The receipts' hashes.
-pub(super) const RECEIPTS: &str = "receipts";
+pub(super) const RECEIPTS: &str = Family::Receipts.segment();
 /// The ledger of erasures.
-pub(super) const LEDGER: &str = "ledger";
+pub(super) const LEDGER: &str = Family::Ledger.segment();
 
 /// Newest link of a chain.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -19,6 +19,7 @@ use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{
     CUTOFF_MARGIN, IndexOp, MailboxId, Manifest, MarkState, MessageName, Run, RunId, RunStage, Time,
 };
+use voicemail_store::Family;
 use voicemail_store::codec::encode;
 use voicemail_store::patience::{delete, ensure};
 use voicemail_store::{History, Key, StoreError};
@@ -174,7 +175,7 @@ async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<()
 
 /// What `fsck` moved away because it couldn't be decoded: its name still tells its caller, or its message.
 async fn erase_quarantined(context: &Context, target: &Target) -> Result<(), StoreError> {
-    let keys: Vec<String> = context.store().list("quarantine/").try_collect().await?;
+    let keys: Vec<String> = context.store().list(Family::Quarantine.prefix()).try_collect().await?;
     let is_theirs = |key: &&String| {
         let parts = key.split(['/', '.']).collect::<Vec<_>>();
         let by_caller =

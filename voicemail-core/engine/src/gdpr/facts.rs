@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use voicemail_api::gdpr::{MARK_OF_NO_CASE, RunState};
 use voicemail_model::{Run, Time};
+use voicemail_store::Family;
 use voicemail_store::{Key, StoreError};
 use voicemail_telemetry::Measured;
 
@@ -79,7 +80,7 @@ impl Gdpr {
     /// The store's.
     pub(crate) async fn look_for_cases(&self) -> Result<(), StoreError> {
         let mut found = false;
-        for prefix in ["register/", "ledger/"] {
+        for prefix in [Family::Register.prefix(), Family::Ledger.prefix()] {
             found = found || self.context.store().list(prefix).try_next().await?.is_some();
         }
         self.facts.began_without.store(!found, Ordering::Relaxed);
@@ -122,7 +123,7 @@ pub async fn find_open(context: &Context) -> Result<Vec<Run>, StoreError> {
 /// Every open run has a due item, whose name tells which it is: a run is found by it although the item can't be read.
 async fn look(context: &Context) -> Result<Looked, StoreError> {
     let (mut seen, mut looked) = (BTreeSet::new(), Looked::default());
-    let mut keys = context.store().list("due/");
+    let mut keys = context.store().list(Family::Due.prefix());
     while let Some(text) = keys.next().await {
         let Ok(text) = text else { continue };
         let name = text.rsplit('/').next().and_then(|name| name.strip_prefix("run."));
@@ -142,7 +143,7 @@ async fn look(context: &Context) -> Result<Looked, StoreError> {
 fn run_key(flat: &str) -> Option<Key> {
     let (rest, number) = flat.rsplit_once('.')?;
     let (case, operation) = rest.rsplit_once('.')?;
-    Key::listed(&format!("gdpr/{case}/{operation}.{number}"))
+    Key::run_named(case, operation, number)
 }
 
 /// An export that can be fetched has been answered.

@@ -22,6 +22,7 @@ use voicemail_model::{
     ByRules, CallerHash, CaseId, Entry, Forwarding, IndexOp, MARK_MINIMUM, MessageName, Run, RunId,
     TenantDocument, Time,
 };
+use voicemail_store::Family;
 use voicemail_store::documents::Decision;
 use voicemail_store::patience::delete;
 use voicemail_store::{History, Key, StoreError};
@@ -214,7 +215,7 @@ pub(super) async fn read(context: &Context, after: u64) -> Result<LedgerView, Gd
 }
 
 async fn list(context: &Context) -> Result<Vec<(u64, Key)>, StoreError> {
-    let keys: Vec<String> = context.store().list("ledger/").try_collect().await?;
+    let keys: Vec<String> = context.store().list(Family::Ledger.prefix()).try_collect().await?;
     let number = |key: &String| key.rsplit('/').next().and_then(|name| name.parse::<u64>().ok());
     Ok(keys.iter().filter_map(|key| Some((number(key)?, Key::listed(key)?))).collect())
 }

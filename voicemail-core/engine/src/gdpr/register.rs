@@ -46,8 +46,7 @@ pub(super) async fn read(context: &Context, from: Time, to: Time) -> Result<Regi
         if month >= to {
             break;
         }
-        let keys: Vec<String> =
-            context.store().list(&format!("register/{}/", month.month())).try_collect().await?;
+        let keys: Vec<String> = context.store().list(&Key::registered_in(month)).try_collect().await?;
         for key in keys.iter().filter_map(|key| Key::listed(key)) {
             match context.documents().load::<RegisterEntry>(&key).await {
                 Ok(found) => entries.extend(found),

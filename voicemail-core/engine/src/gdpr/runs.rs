@@ -18,7 +18,7 @@ use voicemail_store::{Key, StoreError};
 
 /// All runs of a case, oldest first.
 pub(super) async fn list_runs(context: &Context, case: &CaseId) -> Result<Vec<Run>, StoreError> {
-    let prefix = format!("gdpr/{}/", case.key());
+    let prefix = Key::runs_of(&case.key());
     let keys: Vec<String> = context.store().list(&prefix).try_collect().await?;
     let mut runs = Vec::new();
     for key in keys.iter().filter(|key| is_run(key)) {

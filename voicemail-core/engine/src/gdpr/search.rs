@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use voicemail_model::{
     CallerHash, Entry, Envelope, Forwarding, Index, MailboxId, MessageId, MessageName, MessageState, Time,
 };
+use voicemail_store::Family;
 use voicemail_store::codec::decode_envelope;
 use voicemail_store::{Key, StoreError, parse_envelope, parse_index};
 
@@ -189,7 +190,7 @@ async fn load_known(
     names: &[MessageName],
     search: &mut Search,
 ) -> Result<BTreeMap<MessageName, Known>, StoreError> {
-    let (mut known, mut keys) = (BTreeMap::new(), context.store().list("mb/"));
+    let (mut known, mut keys) = (BTreeMap::new(), context.store().list(Family::Mailbox.prefix()));
     let asked: BTreeSet<&MessageName> = names.iter().collect();
     while let Some(text) = keys.try_next().await? {
         let (Some(mailbox), Some(key)) = (parse_index(&text), Key::listed(&text)) else { continue };

@@ -4,6 +4,7 @@ use super::{Directory, MailboxError, MailboxView};
 use futures::TryStreamExt;
 use std::str::FromStr;
 use voicemail_model::{Group, GroupId, MailboxId, User, UserId};
+use voicemail_store::Family;
 use voicemail_store::{Key, StoreError, parse_index};
 
 /// Some of a list, and the name after which it goes on.
@@ -27,7 +28,7 @@ impl Directory {
     ) -> Result<Listed<MailboxView>, MailboxError> {
         let after = after.map(|mailbox| Key::index(mailbox).as_str().to_owned());
         let mut listed = Listed { items: Vec::new(), next: None };
-        let mut keys = self.context().store().list("mb/");
+        let mut keys = self.context().store().list(Family::Mailbox.prefix());
         while let Some(key) = keys.try_next().await? {
             let Some(mailbox) = parse_index(&key).filter(|_| after.as_ref().is_none_or(|after| key > *after))
             else {
@@ -60,7 +61,8 @@ impl Directory {
         after: Option<&UserId>,
         limit: usize,
     ) -> Result<Listed<(UserId, User)>, MailboxError> {
-        let (names, next) = self.names::<UserId>("user/", after.map(UserId::as_str), limit).await?;
+        let (names, next) =
+            self.names::<UserId>(Family::User.prefix(), after.map(UserId::as_str), limit).await?;
         let mut items = Vec::new();
         for name in names {
             if let Some(user) = legible(self.context().documents().load(&Key::user(&name)).await)? {
@@ -79,7 +81,8 @@ impl Directory {
         after: Option<&GroupId>,
         limit: usize,
     ) -> Result<Listed<(GroupId, Group)>, MailboxError> {
-        let (names, next) = self.names::<GroupId>("group/", after.map(GroupId::as_str), limit).await?;
+        let (names, next) =
+            self.names::<GroupId>(Family::Group.prefix(), after.map(GroupId::as_str), limit).await?;
         let mut items = Vec::new();
         for name in names {
             if let Some(group) = legible(self.context().documents().load(&Key::group(&name)).await)? {

@@ -67,7 +67,7 @@ async fn sweep_hours(
     let now = context.world().now();
     let start = now.plus(HOUR);
     for back in hours {
-        let prefix = format!("au/{}/", start.minus(HOUR * back).hour());
+        let prefix = Key::audio_of(start.minus(HOUR * back));
         let mut keys = context.region(region)?.list(&prefix);
         while let Some(key) = keys.try_next().await? {
             if let Some((audio, parts)) = AudioKey::parse(&key) {

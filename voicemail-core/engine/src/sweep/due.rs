@@ -10,6 +10,7 @@ use crate::mailbox::{Remover, Standing, empty_closed, expire_messages, forget_de
 use futures::StreamExt;
 use std::time::Duration;
 use voicemail_model::{Due, DueItem, GreetingKey, GreetingStage, MailboxId, MessageState, Time};
+use voicemail_store::Family;
 use voicemail_store::codec::{decode, require_known};
 use voicemail_store::patience::delete;
 use voicemail_store::{ErrorClass, Key, StoreError};
@@ -23,7 +24,7 @@ const DOUBT: Duration = Duration::from_secs(86_400);
 /// The store's, when the listing couldn't go on; what came before it was carried out.
 pub(super) async fn sweep(sweeper: &Sweeper, swept: &mut Swept) -> Result<(), StoreError> {
     let context = &sweeper.context;
-    let mut keys = context.store().list("due/");
+    let mut keys = context.store().list(Family::Due.prefix());
     let mut unlisted = Ok(());
     while let Some(key) = keys.next().await {
         let key = match key {

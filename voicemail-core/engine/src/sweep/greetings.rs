@@ -8,6 +8,7 @@ use crate::mailbox::{Standing, settle_greeting};
 use futures::TryStreamExt;
 use std::time::Duration;
 use voicemail_model::GreetingKey;
+use voicemail_store::Family;
 use voicemail_store::StoreError;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -19,7 +20,7 @@ const OLDEST: Duration = Duration::from_secs(9 * 86_400);
 /// Removes greetings that aren't in force, a day after their recording began.
 pub(super) async fn remove_orphans(context: &Context, swept: &mut Swept) -> Result<(), StoreError> {
     let now = context.world().now();
-    let mut keys = context.store().list("greeting/");
+    let mut keys = context.store().list(Family::Greeting.prefix());
     while let Some(key) = keys.try_next().await? {
         let Some((audio, _, begun)) = GreetingKey::parse(&key) else { continue };
         if !(GRACE..OLDEST).contains(&now.since(begun)) {

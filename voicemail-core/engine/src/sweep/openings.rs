@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use std::time::Duration;
 use voicemail_api::gdpr::RunState;
 use voicemail_model::Run;
+use voicemail_store::Family;
 use voicemail_store::documents::Decision;
 use voicemail_store::{Key, StoreError};
 
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// Ends every inert run that is older than an hour.
 pub(super) async fn drop_stale(context: &Context, swept: &mut Swept) -> Result<(), StoreError> {
-    let mut keys = context.store().list("gdpr/");
+    let mut keys = context.store().list(Family::Run.prefix());
     while let Some(key) = keys.try_next().await? {
         let Some(key) = Key::listed(&key).filter(|key| is_run(key.as_str())) else { continue };
         let end = |run: Option<Run>, now| match run {

@@ -4,6 +4,7 @@ use super::Swept;
 use crate::context::Context;
 use futures::TryStreamExt;
 use std::time::Duration;
+use voicemail_store::Family;
 use voicemail_store::patience::delete;
 use voicemail_store::{Key, Store, StoreError};
 
@@ -21,7 +22,7 @@ pub(super) async fn remove_stale(context: &Context, swept: &mut Swept) -> Result
 
 async fn remove_from(context: &Context, store: &dyn Store, swept: &mut Swept) -> Result<(), StoreError> {
     let world = context.world();
-    let mut keys = store.list("probe/");
+    let mut keys = store.list(Family::Probe.prefix());
     while let Some(key) = keys.try_next().await? {
         let stale = Key::probe_begun(&key).is_some_and(|begun| world.now().since(begun) > PATIENCE);
         let Some(key) = Key::listed(&key).filter(|_| stale) else { continue };

@@ -4,6 +4,7 @@ use super::Swept;
 use crate::context::Context;
 use futures::TryStreamExt;
 use std::time::Duration;
+use voicemail_store::Family;
 use voicemail_store::patience::delete;
 use voicemail_store::{Key, StoreError};
 
@@ -13,7 +14,7 @@ const KEPT: Duration = Duration::from_secs(30 * 86_400);
 pub(super) async fn remove_old(context: &Context, swept: &mut Swept) -> Result<(), StoreError> {
     let world = context.world();
     let horizon = world.now().minus(KEPT).minute();
-    let mut keys = context.store().list("quarantine/");
+    let mut keys = context.store().list(Family::Quarantine.prefix());
     while let Some(key) = keys.try_next().await? {
         let old = Key::quarantined(&key).is_some_and(|(minute, _)| minute < horizon.as_str());
         let Some(key) = Key::listed(&key).filter(|_| old) else { continue };

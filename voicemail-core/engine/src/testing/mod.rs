@@ -34,7 +34,7 @@ use voicemail_model::{CallerId, Entry, Index, MessageId, Time};
 use voicemail_store::documents::Documents;
 use voicemail_store::memory::MemoryStore;
 use voicemail_store::volume::{LockProbe, VolumeStore};
-use voicemail_store::{Key, Store};
+use voicemail_store::{Family, Key, Store};
 
 /// Where the test's clock starts: 2026-09-21T14:13:20Z.
 pub const START: Time = Time(1_790_000_000_000);
@@ -228,20 +228,7 @@ impl Site {
     pub async fn holders(&self, needle: &str) -> Vec<String> {
         use futures::TryStreamExt;
         let mut found = Vec::new();
-        for prefix in [
-            "mb/",
-            "ca/",
-            "au/",
-            "mark/",
-            "deposit/",
-            "gdpr/",
-            "receipts/",
-            "ledger/",
-            "register/",
-            "due/",
-            "mwi/",
-            "quarantine/",
-        ] {
+        for prefix in Family::ALL.map(Family::prefix) {
             let keys: Vec<String> = self.store.list(prefix).try_collect().await.unwrap();
             for text in keys {
                 let key = Key::listed(&text).unwrap();

@@ -15,6 +15,7 @@ use voicemail_api::config::ClassOfService;
 use voicemail_engine::context::{Context, GuardError};
 use voicemail_engine::mailbox::ensure_retention;
 use voicemail_model::{Entry, Index, IndexOp, MailboxId, MailboxSettings, MessageId, MessageState, Time};
+use voicemail_store::Family;
 use voicemail_store::{Key, StoreError, parse_index};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -67,7 +68,7 @@ pub async fn apply_retention(
     mut show: impl FnMut(&MailboxId, Result<&MailboxPlan, &StoreError>),
 ) -> Result<RetentionReport, GuardError> {
     let mut report = RetentionReport::default();
-    let mut keys = context.store().list("mb/");
+    let mut keys = context.store().list(Family::Mailbox.prefix());
     while let Some(key) = keys.try_next().await? {
         let Some(mailbox) = parse_index(&key) else { continue };
         if apply {

@@ -28,6 +28,7 @@ use super::{
     BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
     Versioned,
 };
+use crate::Family;
 use async_trait::async_trait;
 use bytes::Bytes;
 use errors::{contended, reading, writing};
@@ -47,8 +48,10 @@ use voicemail_api::config::{AzureBlobConfig, EtagQuoting, S3Config};
 use voicemail_model::clock::World;
 use voicemail_model::{CallerTag, Time};
 
-/// Families of documents that may name a caller, or a run's subject.
-const NAMING_CALLERS: [&str; 3] = ["mb", "gdpr", "mark"];
+/// Families whose superseded states may name a caller.
+fn naming_callers() -> impl Iterator<Item = &'static str> {
+    Family::ALL.into_iter().filter(|family| family.history_names_callers()).map(Family::segment)
+}
 
 /// How old an answer may be from which the store's clock is told: an idle sweeper asks more often than that. A
 /// request of its own is made when none is younger, or one has failed since.
@@ -446,7 +449,7 @@ impl Store for ObjectBackend {
         match of {
             History::Of(key) => self.service.prune_versions(&self.path(key)).await?,
             History::All => {
-                for family in NAMING_CALLERS {
+                for family in naming_callers() {
                     self.service.prune_all_versions(&self.path_of(family)).await?;
                 }
             }
@@ -456,7 +459,7 @@ impl Store for ObjectBackend {
 
     async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
         let mut unpruned = Vec::new();
-        for family in NAMING_CALLERS {
+        for family in naming_callers() {
             unpruned.extend(self.service.find_superseded(&self.path_of(family)).await?);
         }
         let root = format!("{}/", self.root);

@@ -10,15 +10,13 @@
 use super::publish::file_system_time;
 use super::revisions::{self, Heads, Pruned};
 use super::{REVISION_LIFE, unavailable};
-use crate::StoreError;
+use crate::{Family, Kind, StoreError};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use voicemail_model::Time;
 
-/// Families that hold objects alone.
-const OBJECTS: [&str; 9] = ["au", "audit", "ca", "deposit", "due", "greeting", "probe", "quarantine", "tmp"];
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long one tidying walks.
 const SLICE: Duration = Duration::from_millis(200);
@@ -108,11 +106,16 @@ fn is_document(folder: &Path) -> bool {
 /// Where the walk begins.
 fn families(root: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut folders = folders_in(root)?;
-    let of_objects = |folder: &PathBuf| {
-        folder.file_name().and_then(|name| name.to_str()).is_some_and(|name| OBJECTS.contains(&name))
-    };
+    let of_objects =
+        |folder: &PathBuf| folder.file_name().and_then(|name| name.to_str()).is_some_and(holds_objects_alone);
     folders.retain(|folder| !of_objects(folder));
     Ok(folders)
+}
+
+/// Families without documents, and the volume's own temporary files.
+fn holds_objects_alone(folder: &str) -> bool {
+    let of_family = |family: Family| family.segment() == folder && family.kind() == Kind::Objects;
+    folder == "tmp" || Family::ALL.into_iter().any(of_family)
 }
 
 fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use voicemail_api::config::WebhookConfig;
 use voicemail_model::{MailboxId, Mwi, Time};
+use voicemail_store::Family;
 use voicemail_store::{StoreError, parse_index};
 
 /// Mailboxes that are sent together; no two requests for one of them are under way at once.
@@ -144,7 +145,7 @@ impl Courier<'_> {
 
     /// Every mailbox waits; those whose state was delivered cost a read and no request.
     async fn add_all(&self) -> Result<(), StoreError> {
-        let mut keys = self.context.store().list("mb/");
+        let mut keys = self.context.store().list(Family::Mailbox.prefix());
         while let Some(key) = keys.try_next().await? {
             if let Some(mailbox) = parse_index(&key) {
                 self.hub.deliveries().add(&mailbox);

@@ -5,11 +5,10 @@ use futures::stream::{self, TryChunksError};
 use futures::{StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use voicemail_engine::context::Context;
-use voicemail_engine::fsck::DOCUMENTS;
 use voicemail_model::TenantDocument;
 use voicemail_store::documents::Decision;
 use voicemail_store::patience::delete;
-use voicemail_store::{Key, StoreError};
+use voicemail_store::{Family, Key, StoreError};
 
 /// Objects that are listed before they are deleted, and those that are at the same time.
 const BATCH: usize = 1_000;
@@ -66,7 +65,7 @@ pub(in crate::admin) async fn remove(
         return Ok(left);
     }
     // Last of all: until then the store says whose it is.
-    for key in DOCUMENTS.iter().rev().filter_map(|key| Key::listed(key)) {
+    for key in last().rev().filter_map(|family| Key::listed(family.prefix())) {
         delete(context.store(), context.world(), &key).await?;
     }
     for (_, store) in context.regions() {
@@ -75,9 +74,13 @@ pub(in crate::admin) async fn remove(
     count_left(context, |_, _| false).await
 }
 
-/// The documents of the master that go at the very end.
+/// The documents of the master that go at the very end, in reverse: they say whose the store is.
+fn last() -> impl DoubleEndedIterator<Item = Family> {
+    Family::ALL.into_iter().filter(|family| family.is_in(true) && family.is_single())
+}
+
 fn is_last(is_master: bool, key: &str) -> bool {
-    is_master && DOCUMENTS.contains(&key)
+    is_master && last().any(|family| family.prefix() == key)
 }
 
 /// Every region's bare root, the master's last.

@@ -4,9 +4,9 @@ use super::Purpose;
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
 use voicemail_engine::context::Context;
-use voicemail_engine::fsck::{AUDIO, PREFIXES};
 use voicemail_engine::gdpr::find_open;
 use voicemail_model::{Index, TenantDocument};
+use voicemail_store::Family;
 use voicemail_store::{Key, StoreError, parse_index};
 
 /// What stands in the way.
@@ -74,7 +74,7 @@ pub(in crate::admin) async fn examine(context: &Context) -> Result<Standing, Sto
 
 async fn count_held(context: &Context) -> Result<u64, StoreError> {
     let mut held = 0;
-    let mut keys = context.store().list("mb/");
+    let mut keys = context.store().list(Family::Mailbox.prefix());
     while let Some(key) = keys.try_next().await? {
         let Some(mailbox) = parse_index(&key) else { continue };
         let index: Option<Index> = context.documents().load(&Key::index(&mailbox)).await?;
@@ -103,10 +103,13 @@ pub(super) fn is_own(key: &str) -> bool {
     key.starts_with("tmp/")
 }
 
-/// Every prefix of every region, the master's last.
+/// Every folder of every region, the master's last.
 pub(super) fn places(context: &Context) -> Vec<(String, &'static str)> {
-    let master = context.config().master().map(|region| region.name.clone()).unwrap_or_default();
+    let master = context.master();
     let others = context.regions().map(|(name, _)| name.clone()).filter(|name| *name != master);
-    let audio = others.map(|name| (name, AUDIO)).chain([(master.clone(), AUDIO)]);
-    audio.chain(PREFIXES.iter().map(|prefix| (master.clone(), *prefix))).collect()
+    let folders = |name: String| {
+        let families = Family::in_region(name == master).filter(|family| !family.is_single());
+        families.map(move |family| (name.clone(), family.prefix()))
+    };
+    others.chain([master.clone()]).flat_map(folders).collect()
 }
