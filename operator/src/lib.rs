@@ -12,7 +12,9 @@
 pub mod answers;
 pub mod api;
 pub mod calls;
+pub mod child_names;
 pub mod controllers;
+pub mod core_client;
 pub mod crd_files;
 pub mod crd_reference;
 pub mod fence;
@@ -25,6 +27,7 @@ pub mod place;
 pub mod plugin;
 pub mod population;
 pub mod pre_delete;
+pub mod redact;
 pub mod runtime;
 pub mod settings;
 pub mod telemetry;

@@ -4,11 +4,11 @@
 //! counted; what was planned for it happens before it is answered. The server keeps the rules that matter here: a patch
 //! of another UID is a conflict, a deletion has preconditions.
 
-use super::core_client::Core;
+use crate::core_client::Core;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
-use crate::runtime::Context;
 use crate::settings::Settings;
+use crate::tenant::context::Context;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;

@@ -216,7 +216,7 @@ fn backups(run: &RunView) -> Option<Finding> {
         (false, None) => Finding::new(
             BACKUPS_CLEARED,
             ConditionStatus::Unknown,
-            "NobodyKnows",
+            "RetentionUnknown",
             format!("ask whoever runs the store: {}", kinds.join(", ")),
         ),
     })

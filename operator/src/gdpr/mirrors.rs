@@ -10,13 +10,15 @@
 //!
 //! What can go wrong: a core is silent, or of a version that has no mark. Then its cases are listed each time.
 
-use super::core_client::{Core, CoreError};
 use crate::api::{GdprOperation, GdprRequest, VoicemailTenant};
 use crate::calls::within_deadline;
+use crate::core_client::{Core, CoreError};
+use crate::runtime::jittered;
 use crate::runtime::streams::Guarded;
-use crate::runtime::{Context, jittered};
-use crate::tenant::observe::ask_core;
-use crate::tenant::status::serves;
+use crate::tenant::context::Context;
+use crate::tenant::memory::{TenantKey, TenantMemory};
+use crate::tenant::steps::observe::ask_core;
+use crate::tenant::steps::status::serves;
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt;
 use jiff::{Timestamp, ToSpan};
@@ -26,7 +28,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use voicemail_core::gdpr_api::{CaseView, MARK_OF_NO_CASE, Operation, RunView};
 
@@ -132,7 +134,7 @@ async fn look(
     while let Some((tenant, marks)) = answers.next().await {
         if let Err(error) = take_news(context, tenant, marks, waker, known).await {
             let (reason, name) = (error.reason(), tenant.name_any());
-            tracing::warn!(tenant = name, reason, "cases of other doors aren't shown now");
+            tracing::warn!(tenant = name, reason, "cases of the API and the gdpr command aren't shown now");
         }
     }
 }
@@ -148,7 +150,10 @@ async fn take_news(
     let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
     let uid = tenant.uid().unwrap_or_default();
     let news = are_news(marks.as_ref(), known.marks.get(&uid));
-    context.ledgers.note_marks(&namespace, &name, marks.is_some(), news);
+    let now = Instant::now();
+    context
+        .memories
+        .of(&TenantKey::of(tenant), |memory| memory.ledger.note_tokens(marks.is_some(), news, now));
     if !news {
         return Ok(());
     }
@@ -156,7 +161,7 @@ async fn take_news(
     let gone = known.gone.get(&uid).cloned().unwrap_or_default();
     show_cases(context, tenant, known.shown.entry(uid.clone()).or_default(), &gone).await?;
     known.marks.extend(marks.map(|marks| (uid, marks)));
-    context.children.wake(&namespace, &name);
+    context.memories.wake(&namespace, &name);
     // Nobody listens any more only when the operator ends.
     let _ = waker.unbounded_send(ObjectRef::new(&name).within(&namespace));
     Ok(())
@@ -176,11 +181,13 @@ fn are_news(marks: Option<&BTreeSet<String>>, known: Option<&BTreeSet<String>>) 
 async fn read_marks(context: &Context, tenant: &VoicemailTenant, waker: &Waker) -> Option<BTreeSet<String>> {
     let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
     let mut answers = Vec::new();
-    for address in context.children.addresses(&namespace, &name) {
+    for address in context.memories.addresses(&namespace, &name) {
         answers.push(ask_core(&context.http, address).await?);
     }
-    if context.looks.note_answers(tenant, &answers) {
-        context.children.wake(&namespace, &name);
+    let now = Instant::now();
+    let contradicted = |memory: &mut TenantMemory| memory.probes.note_answers(tenant, &answers, now);
+    if context.memories.of(&TenantKey::of(tenant), contradicted) {
+        context.memories.wake(&namespace, &name);
         let _ = waker.unbounded_send(ObjectRef::new(&name).within(&namespace));
     }
     let marks: Option<BTreeSet<String>> = answers.into_iter().map(|core| core.gdpr_mark).collect();
@@ -252,7 +259,7 @@ async fn create(context: &Context, mirror: &GdprRequest) -> Result<(), CoreError
     }
 }
 
-/// Pure: the objects that show a case's runs of other doors, each with its run.
+/// Pure: the objects that show a case's runs that the API or the `gdpr` command opened, each with its run.
 fn mirrors<'a>(
     tenant: &VoicemailTenant,
     case: &'a CaseView,

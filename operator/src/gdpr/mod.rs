@@ -8,7 +8,6 @@
 //! Secret for one call, and the core's answers are mirrored without them.
 
 pub mod consumers;
-pub mod core_client;
 pub mod decisions;
 pub mod deletions;
 pub mod dereference;
@@ -28,8 +27,8 @@ mod unreadable_tests;
 
 use crate::api::{GdprRequest, VoicemailTenant};
 use crate::calls::{CallError, Class, Classified, within_deadline};
-use crate::runtime::Context;
-use core_client::{Core, CoreError};
+use crate::core_client::{Core, CoreError};
+use crate::tenant::context::Context;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
@@ -104,7 +103,7 @@ async fn drive(
     match step {
         Step::Watch(id) => watch(request, id, core).await,
         Step::Follow(id) => match read_runs(request, core).await?.into_iter().find(|run| run.id == *id) {
-            Some(run) => obey(request, run, known_subject(request), core, context).await,
+            Some(run) => apply_decisions(request, run, known_subject(request), core, context).await,
             None => open(request, core, context).await,
         },
         Step::Open | Step::Rest => open(request, core, context).await,
@@ -115,7 +114,7 @@ fn known_subject(request: &GdprRequest) -> Subject {
     if plan::names_subject(request) { Subject::AsBefore } else { Subject::NotNamed }
 }
 
-/// Shows a run of another door, if it is what the object says.
+/// Shows a run that the API or the `gdpr` command opened, if it is what the object says.
 async fn watch(request: &GdprRequest, id: &str, core: &Core) -> Result<Seen, CoreError> {
     let missing = |reason: &str, message: String| Ok(Seen::Missing(reason.into(), message));
     match read_runs(request, core).await?.into_iter().find(|run| run.id == id) {
@@ -168,7 +167,7 @@ async fn open(request: &GdprRequest, core: &Core, context: &Context) -> Result<S
         other => other?,
     };
     let subject = if plan::names_subject(request) { Subject::Compared(secret) } else { Subject::NotNamed };
-    obey(request, run, subject, core, context).await
+    apply_decisions(request, run, subject, core, context).await
 }
 
 async fn read_runs(request: &GdprRequest, core: &Core) -> Result<Vec<RunView>, CoreError> {
@@ -205,7 +204,7 @@ fn show_unproven(request: &GdprRequest, run: RunView, subject: Subject) -> Seen 
 }
 
 /// Tells the core what people have decided meanwhile. What it refuses is shown, and the run goes on.
-async fn obey(
+async fn apply_decisions(
     request: &GdprRequest,
     mut run: RunView,
     subject: Subject,
@@ -213,9 +212,9 @@ async fn obey(
     context: &Context,
 ) -> Result<Seen, CoreError> {
     let mut refused = None;
-    for order in decisions::orders_to_tell(request, &run) {
+    for decision in decisions::decisions_to_tell(request, &run) {
         dereference::check_unchanged(&context.client, request, "tell the core of a decision").await?;
-        match core.tell(&request.spec.case_id, &order).await {
+        match core.tell(&request.spec.case_id, &decision).await {
             Ok(after) => run = after,
             Err(error) if error.class() == Class::Permanent => {
                 refused = Some((error.reason(), error.to_string()));

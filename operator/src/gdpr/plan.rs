@@ -27,9 +27,9 @@ use voicemail_core::gdpr_api::RunView;
 
 /// A run that is worked on is looked at that often.
 const WORKING: Duration = Duration::from_secs(2);
-/// A marked run: somebody may take it back through another door.
+/// A marked run: somebody may take it back through the API or the `gdpr` command.
 const MARKED: Duration = Duration::from_secs(60);
-/// Somebody may decide through another door.
+/// Somebody may decide through the API or the `gdpr` command.
 const DECIDING: Duration = Duration::from_secs(10);
 /// Something is missing that a person may add.
 const WAITING: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ pub enum Step {
     Open,
     /// Look at that run, and open it if it is lost.
     Follow(String),
-    /// Look at a run of another door.
+    /// Look at a run that the API or the `gdpr` command opened.
     Watch(String),
 }
 
@@ -73,7 +73,7 @@ pub enum Seen {
 /// How far it is known whom a run is about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
-    /// The request names nobody: an undo, or a run of another door.
+    /// The request names nobody: an undo, or a run that the API or the `gdpr` command opened.
     NotNamed,
     /// The core compared it; with the UID of the Secret that was read, if there is one.
     Compared(Option<String>),

@@ -9,7 +9,7 @@ use super::table::{age, count, render, time};
 use crate::api::gdpr_request::{GdprOperation, GdprRequest, Phase};
 use crate::api::voicemail_tenant::Role;
 use crate::calls::within_deadline;
-use crate::gdpr::core_client::encode_segment;
+use crate::core_client::encode_segment;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use std::fs::File;

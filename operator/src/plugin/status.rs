@@ -8,7 +8,7 @@ use crate::api::voicemail_tenant::VoicemailTenantStatus;
 use crate::api::{GdprRequest, VoicemailTenant};
 use crate::calls::within_deadline;
 use crate::population::state_of;
-use crate::tenant::storage::claim_name;
+use crate::tenant::facts::storage::claim_name;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;

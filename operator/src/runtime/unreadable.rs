@@ -5,11 +5,11 @@
 //! Only one condition is written, into the status as it is stored: nothing of it may be lost that this operator can't
 //! read. What the parser says is repeated without anything that looks like a telephone number.
 
-use super::Context;
+use super::Services;
 use crate::api::MANAGER;
 use crate::api::conditions::whole_seconds;
 use crate::calls::{CallError, within_deadline};
-use crate::gdpr::core_client::redact;
+use crate::redact::redact;
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -26,14 +26,14 @@ pub const UNREADABLE: &str = "Unreadable";
 ///
 /// # Errors
 /// The API server refuses or doesn't answer.
-pub async fn tell<K>(context: &Context, invalid: &InvalidObject, condition: &str) -> Result<(), CallError>
+pub async fn tell<K>(services: &Services, invalid: &InvalidObject, condition: &str) -> Result<(), CallError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     let (namespace, name) = (invalid.metadata.namespace.clone(), invalid.metadata.name.clone());
     let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
     let kind = ApiResource::erase::<K>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &namespace, &kind);
+    let api: Api<DynamicObject> = Api::namespaced_with(services.client.clone(), &namespace, &kind);
     let read = within_deadline("read an object that can't be decoded", api.get_opt(&name)).await?;
     let Some(object) = read.filter(|object| object.metadata.uid == invalid.metadata.uid) else {
         return Ok(());
@@ -46,7 +46,7 @@ where
     let patch = Patch::Merge(&patch);
     let call = api.patch_status(&name, &parameters, &patch);
     within_deadline("write the status of an object that can't be decoded", call).await?;
-    context.publish(event(&words), &reference::<K>(&object)).await;
+    services.publish(event(&words), &reference::<K>(&object)).await;
     Ok(())
 }
 

@@ -1,55 +1,31 @@
-//! The tenant controller: one reconcile is five steps, each a file.
+//! The tenant controller: what makes a `VoicemailTenant` a running service, and lets it go.
 //!
 //! ```text
 //!  dereference (reads) ─▶ validate (pure) ─▶ build (pure) ─▶ apply (writes) ─▶ observe (reads) ─▶ status (pure, one write)
+//!
+//!  steps/     one file a step of a reconcile        build/     the objects that should exist, pure
+//!  facts/     what a spec points at, as it was found deletion/  the way to a tenant's end
+//!  memory/    what is remembered between reconciles  context.rs what all of them share
 //! ```
 //!
-//! A reconcile of a tenant of which nothing is news asks nobody ([`children`]), and one of a tenant that is as it should
-//! be sends no mutating request. What a person must change becomes a condition; what a retry can mend becomes an error,
-//! and the work queue backs off.
+//! If no watched object changed since the last successful reconcile, no request is sent ([`memory`]); a reconcile of a
+//! tenant that is as it should be sends no mutating request. What a person must change becomes a condition; what a retry
+//! can mend becomes an error, and the work queue backs off.
 
-pub mod access;
-pub mod access_secrets;
 #[cfg(test)]
 mod access_tests;
-pub mod apply;
-pub mod belonging;
 pub mod build;
-#[cfg(test)]
-mod build_tests;
-pub mod certificate;
-pub mod children;
-#[cfg(test)]
-mod children_tests;
-pub mod core_config;
-pub mod credentials;
+pub mod context;
 pub mod deletion;
-pub mod dereference;
-pub mod drift;
-pub mod failures;
-pub mod foreign;
-pub mod kinds;
-pub mod ledger;
-pub mod looks;
-pub mod met;
+pub mod facts;
+pub mod memory;
 #[cfg(test)]
 mod object_store_tests;
-pub mod observe;
-pub mod orphans;
-pub mod reclaim;
 #[cfg(test)]
 mod reconcile_tests;
-pub mod refusal;
-pub mod rollout;
-pub mod status;
+pub mod steps;
 #[cfg(test)]
-mod status_tests;
-pub mod storage;
-pub mod storage_status;
-#[cfg(test)]
-mod tests;
-pub mod validate;
-pub mod words;
+pub(crate) mod tests;
 
 use crate::api::conditions::{
     ACCESS_READY, CONFIRMED_EARLY, Condition, ConditionStatus, MONITORING_READY, READY, RECONCILING,
@@ -57,22 +33,26 @@ use crate::api::conditions::{
 };
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
-use crate::runtime::{Context, jittered};
-use apply::{Applied, ApplyError};
+use crate::runtime::jittered;
 use build::BuildError;
-use children::Begun;
+use context::Context;
 use deletion::Course;
 use deletion::progress::Report;
+use facts::storage;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
-use observe::PodSeen;
-use rollout::Image;
-use status::{Outcome, Seen, compute_status, has_pods, is_settled, write_status};
+use memory::TenantKey;
+use memory::child_versions::Begun;
+use memory::rollout::Image;
+use memory::status_messages::differ_in_words_alone;
 use std::time::{Duration, Instant};
-use validate::Plan;
-use words::differ_in_words_alone;
+use steps::apply::{Applied, ApplyError};
+use steps::observe::PodSeen;
+use steps::status::{Outcome, Seen, compute_status, has_pods, is_settled, write_status};
+use steps::validate::Plan;
+use steps::{apply, dereference, ledger, observe, orphans, validate};
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
@@ -123,12 +103,12 @@ impl Classified for TenantError {
 /// # Errors
 /// [`TenantError`]; repeating helps.
 pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
-    if let Some(left) = context.children.rest(cached, Instant::now()) {
+    if let Some(left) = context.memories.requeue_if_unchanged(cached, Instant::now()) {
         return Ok(Action::requeue(left));
     }
     let api: Api<VoicemailTenant> =
         Api::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
-    let begun = context.children.begin(cached);
+    let begun = context.memories.begin(cached);
     let read = within_deadline("read the tenant", api.get_opt(&cached.name_any())).await?;
     let Some(tenant) = read else { return Ok(Action::await_change()) };
     let ours = tenant.finalizers().iter().any(|name| name == FINALIZER);
@@ -137,15 +117,14 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     {
         return Ok(Action::await_change());
     }
-    context.meet_tenant(&tenant);
-    context.metrics.set_paused(&tenant.uid().unwrap_or_default(), is_paused(&tenant));
+    context.memories.meet(&TenantKey::of(&tenant), is_paused(&tenant));
     if tenant.metadata.deletion_timestamp.is_some() && !ours {
         return Ok(Action::await_change());
     }
     // Boxed, as all that is large below: a worker's stack holds every future that it polls.
     let done = Box::pin(go_on(&tenant, begun, ours, context)).await;
     match &done {
-        Ok(_) => context.failures.settle(&tenant.uid().unwrap_or_default()),
+        Ok(_) => context.memories.of(&TenantKey::of(&tenant), |memory| memory.failures.settle()),
         Err(error) => Box::pin(tell_failure(&tenant, error, context)).await,
     }
     done
@@ -172,7 +151,7 @@ async fn go_on(
 async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
     match Box::pin(deletion::advance(tenant, context)).await? {
         Course::Gone => {
-            context.forget_tenant(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
+            context.memories.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
             return Ok(Action::await_change());
         }
         Course::Ending => {}
@@ -188,11 +167,10 @@ async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<A
 
 /// Says in the status why the reconcile must be repeated. What the API server answers to that can only be logged.
 async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &Context) {
-    let uid = tenant.uid().unwrap_or_default();
     if error.class() != Class::Conflict {
         context.give_place_back(tenant);
     }
-    if !context.failures.is_to_tell(&uid, error) {
+    if !context.memories.of(&TenantKey::of(tenant), |memory| memory.failures.is_to_tell(error)) {
         return;
     }
     // Without the store's id the keys' loss wouldn't be noticed, whatever else fails.
@@ -223,7 +201,7 @@ async fn settle(tenant: &VoicemailTenant, begun: Begun, context: &Context) -> Re
         Next::Soon(pause) => Ok(Action::requeue(jittered(pause))),
         Next::Rest(pause) => {
             let pause = jittered(pause);
-            context.children.end(tenant, begun, Instant::now() + pause);
+            context.memories.rest(tenant, begun, Instant::now() + pause);
             Ok(Action::requeue(pause))
         }
     }
@@ -298,7 +276,11 @@ async fn look_at_pods(
     applied: &Applied,
     context: &Context,
 ) -> Result<Option<Vec<PodSeen>>, CallError> {
-    if is_settled(applied) && !context.looks.is_due(tenant) {
+    let due = || {
+        let now = Instant::now();
+        context.memories.of(&TenantKey::of(tenant), |memory| memory.probes.is_due(tenant, now))
+    };
+    if is_settled(applied) && !due() {
         return Ok(None);
     }
     if !has_pods(applied.deployment()) {
@@ -342,14 +324,14 @@ async fn report(
     context: &Context,
 ) -> Result<Reported, CallError> {
     let status = compute_status(tenant, outcome, deletion, Timestamp::now());
-    let uid = tenant.uid().unwrap_or_default();
+    let (key, now) = (TenantKey::of(tenant), Instant::now());
     let only_words = tenant.status.as_ref().is_some_and(|before| differ_in_words_alone(before, &status));
-    if only_words && !context.words.may_change(&uid) {
+    if only_words && !context.memories.of(&key, |memory| memory.messages.may_change(now)) {
         return Ok(Reported { status, put_off: true });
     }
     if write_status(&context.client, tenant, &status).await? {
         if !only_words {
-            context.words.note_write(&uid);
+            context.memories.of(&key, |memory| memory.messages.note_write(now));
         }
         announce(tenant, &status, context).await;
         warn_of_early(tenant, &status, context).await;
@@ -359,7 +341,7 @@ async fn report(
     }
     // The status that was just written causes no reconcile of its own that would do it.
     let known = VoicemailTenant { status: Some(status.clone()), ..tenant.clone() };
-    context.rollouts.note_status(&known, &context.settings.image);
+    context.memories.rollouts.note_status(&known, &context.settings.image);
     Ok(Reported { status, put_off: false })
 }
 

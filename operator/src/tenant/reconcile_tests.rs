@@ -1,23 +1,14 @@
 //! A reconcile as a whole, on an API server of its own that refuses or takes everything: what is remembered and how large it is.
 
-use super::children::Children;
-use super::failures::Failures;
-use super::kinds::MissingKinds;
-use super::ledger::Ledgers;
-use super::looks::Looks;
-use super::met::Met;
-use super::orphans::Orphans;
+use super::memory::TenantKey;
 use super::reconcile;
-use super::rollout::RolloutBudget;
 use super::tests::{settings, tenant};
-use super::words::Words;
-use crate::gdpr::core_client::Cores;
+use crate::fence::Fence;
 use crate::metrics::Metrics;
-use crate::runtime::Context;
+use crate::tenant::context::Context;
 use http::Method;
 use kube::Client;
 use kube::client::Body;
-use kube::runtime::events::{Recorder, Reporter};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -64,24 +55,9 @@ fn context(answer: Answer) -> Context {
         Ok::<_, std::convert::Infallible>(http::Response::builder().status(code).body(body).unwrap())
     });
     let client = Client::new(serve, "voice");
-    Context {
-        recorder: Recorder::new(client.clone(), Reporter { controller: "test".into(), instance: None }),
-        http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap(),
-        client,
-        settings: settings(),
-        cluster: "cluster-1".into(),
-        metrics: Arc::new(Metrics::default()),
-        cores: Cores::default(),
-        kinds: MissingKinds::default(),
-        looks: Looks::default(),
-        ledgers: Ledgers::default(),
-        failures: Failures::default(),
-        met: Met::default(),
-        words: Words::default(),
-        children: Children::default(),
-        orphans: Orphans::default(),
-        rollouts: RolloutBudget::new(1),
-    }
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let metrics = Arc::new(Metrics::default());
+    Context::new(client, http, settings(), "cluster-1".into(), metrics, Fence::default())
 }
 
 #[tokio::test]
@@ -100,15 +76,13 @@ async fn of_a_tenant_that_went_or_lost_its_name_to_another_nothing_is_remembered
     let context = context(refuse);
     let paused =
         |context: &Context| context.metrics.render().lines().any(|line| line.ends_with("paused_tenants 1"));
-    let old = tenant(|_| {});
-    context.meet_tenant(&old);
-    context.metrics.set_paused("uid-1", true);
+    let key = |uid: &str| TenantKey { uid: uid.into(), ..TenantKey::of(&tenant(|_| {})) };
+    context.memories.meet(&key("uid-1"), true);
     assert!(paused(&context), "{}", context.metrics.render());
-    let new = tenant(|object| object["metadata"]["uid"] = json!("uid-2"));
-    context.meet_tenant(&new);
+    context.memories.meet(&key("uid-2"), false);
     assert!(!paused(&context), "another tenant has the name: the alert would fire until a restart");
-    context.metrics.set_paused("uid-2", true);
+    context.memories.meet(&key("uid-2"), true);
     // Without a finalizer, or with its namespace: all that is left is that it isn't there.
-    context.forget_tenant("voice", "acme");
-    assert!(!paused(&context));
+    context.memories.forget("voice", "acme");
+    assert!(!paused(&context) && context.memories.count() == 0);
 }

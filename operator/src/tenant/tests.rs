@@ -1,14 +1,14 @@
 //! From a spec and facts to a plan or a refusal, on real YAML; and what the tests of the other pure steps start from.
 
-use super::build::certificate::{Authority, make_authority};
-use super::certificate::Fault;
-use super::dereference::{ClaimFact, Facts, KeysFact, StorageFacts, TlsFact};
-use super::refusal::Refusal;
-use super::storage::{ClaimPlan, StoragePlan};
-use super::validate::{Plan, TlsPlan, validate};
 use crate::api::VoicemailTenant;
 use crate::calls::Classified;
 use crate::settings::Settings;
+use crate::tenant::build::certificate::{Authority, make_authority};
+use crate::tenant::facts::certificate::Fault;
+use crate::tenant::facts::storage::{ClaimPlan, StoragePlan};
+use crate::tenant::steps::dereference::{ClaimFact, Facts, KeysFact, StorageFacts, TlsFact};
+use crate::tenant::steps::refusal::Refusal;
+use crate::tenant::steps::validate::{Plan, TlsPlan, validate};
 use clap::Parser;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
@@ -20,12 +20,12 @@ struct TestArguments {
     settings: Settings,
 }
 
-pub(super) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     TestArguments::parse_from(["test", "--image", "core:1", "--namespace", "ops", "--service-account", "op"])
         .settings
 }
 
-pub(super) fn example() -> Value {
+pub(crate) fn example() -> Value {
     let text = include_str!("../../../examples/volume-tenant.yaml");
     let mut value: Value = serde_yaml::from_str(text).unwrap();
     value["metadata"]["namespace"] = json!("voice");
@@ -34,17 +34,17 @@ pub(super) fn example() -> Value {
     value
 }
 
-pub(super) fn tenant(change: impl FnOnce(&mut Value)) -> VoicemailTenant {
+pub(crate) fn tenant(change: impl FnOnce(&mut Value)) -> VoicemailTenant {
     let mut value = example();
     change(&mut value);
     serde_json::from_value(value).unwrap()
 }
 
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-11-23T10:00:00Z".parse().unwrap()
 }
 
-pub(super) fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     let storage = StorageFacts::Volume { claim: None };
     Facts {
         now: now(),
@@ -65,11 +65,11 @@ fn claim(modes: &[&str], phase: &str) -> StorageFacts {
     }
 }
 
-pub(super) fn plan_with(tenant: &VoicemailTenant, facts: &Facts) -> Result<Plan, Refusal> {
+pub(crate) fn plan_with(tenant: &VoicemailTenant, facts: &Facts) -> Result<Plan, Refusal> {
     validate(tenant, facts, &settings(), "cluster-1")
 }
 
-pub(super) fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     plan_with(&tenant(|_| {}), &facts()).unwrap()
 }
 

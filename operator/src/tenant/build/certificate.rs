@@ -7,8 +7,8 @@
 //!
 //! Times are absolute; the beginning lies an hour back, so that a clock somewhat behind accepts it.
 
-use super::super::validate::Plan;
-use super::names::{ca_name, child, child_name, headless_name};
+use crate::tenant::build::names::{ca_name, child, child_name, headless_name};
+use crate::tenant::steps::validate::Plan;
 use jiff::{Span, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -20,10 +20,10 @@ use rcgen::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use crate::child_names::CA_CERTIFICATE;
+
 /// Annotation with the time from which a certificate is made anew, RFC 3339.
 pub const RENEW_AT: &str = "voicemail.dev/renew-at";
-/// Key of the authority's certificate, in both Secrets.
-pub const CA_CERTIFICATE: &str = "ca.crt";
 /// Key of the authority's private key, in the Secret that no pod mounts.
 pub const CA_KEY: &str = "ca.key";
 /// Key of the serving certificate.

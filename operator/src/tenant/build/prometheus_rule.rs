@@ -3,9 +3,9 @@
 //!
 //! The rules are the chart's files, with each metric narrowed to what the tenant's PodMonitor scrapes.
 
-use super::super::validate::Plan;
-use super::names::child_name;
-use super::pod_monitor::chosen_by_labels;
+use crate::tenant::build::names::child_name;
+use crate::tenant::build::pod_monitor::chosen_by_labels;
+use crate::tenant::steps::validate::Plan;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};

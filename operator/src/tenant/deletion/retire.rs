@@ -1,17 +1,17 @@
 //! Lets go of the store by two Jobs, one step a reconcile: read what is there, do what comes next, say so.
 
-use super::decide::way_out;
-use super::progress::{JobSeen, Next, Report, Seen, describe_job, find_next};
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
-use crate::runtime::Context;
 use crate::tenant::TenantError;
-use crate::tenant::apply::Retirement;
 use crate::tenant::build::build;
 use crate::tenant::build::retire_job::{Ending, Stage};
-use crate::tenant::dereference::{ClaimFact, Facts, StorageFacts, dereference};
-use crate::tenant::observe::observe_job;
-use crate::tenant::validate::{Plan, validate};
+use crate::tenant::context::Context;
+use crate::tenant::deletion::decide::way_out;
+use crate::tenant::deletion::progress::{JobSeen, Next, Report, Seen, describe_job, find_next};
+use crate::tenant::steps::apply::Retirement;
+use crate::tenant::steps::dereference::{ClaimFact, Facts, StorageFacts, dereference};
+use crate::tenant::steps::observe::observe_job;
+use crate::tenant::steps::validate::{Plan, validate};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 
