@@ -33,7 +33,7 @@ pub fn ledger_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-ledger")
 }
 
-/// Name of the Secret with the serving certificate that the operator makes.
+/// Name of the Secret with the serving certificate that the operator makes, or copies.
 pub fn tls_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-tls")
 }
@@ -74,10 +74,23 @@ pub fn keys_secret(tenant: &VoicemailTenant) -> String {
     given.unwrap_or_else(|| keys_name(&tenant.name_any()))
 }
 
-/// The Secret with the serving certificate: the one that the spec names, or the one that the operator makes.
-pub fn tls_secret(tenant: &VoicemailTenant) -> String {
-    let given = tenant.spec.tls.as_ref().map(|tls| tls.secret.name.clone());
-    given.unwrap_or_else(|| tls_name(&tenant.name_any()))
+/// Name of the Secret with the copy of a brought certificate, where the brought one has the name of [`tls_name`].
+pub fn tls_copy_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail-tls-copy")
+}
+
+/// The Secret that the spec names for the serving certificate; none if the operator makes it.
+pub fn brought_tls_secret(tenant: &VoicemailTenant) -> Option<String> {
+    tenant.spec.tls.as_ref().map(|tls| tls.secret.name.clone())
+}
+
+/// The Secret with the certificate that the pods serve: the operator's own, into which it copies one that is brought.
+pub fn serving_secret(tenant: &VoicemailTenant) -> String {
+    let own = tls_name(&tenant.name_any());
+    match brought_tls_secret(tenant) {
+        Some(brought) if brought == own => tls_copy_name(&tenant.name_any()),
+        _ => own,
+    }
 }
 
 /// Labels of every child.

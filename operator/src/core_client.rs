@@ -12,7 +12,7 @@ use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::child_names::API_PORT;
 use crate::child_names::CA_CERTIFICATE;
-use crate::child_names::{child_name, tls_secret};
+use crate::child_names::{child_name, serving_secret};
 use crate::fence::{Fence, NotLeading};
 use crate::redact::redact;
 use crate::settings::Settings;
@@ -205,7 +205,8 @@ async fn connect(
 /// The authority's certificate. A brought certificate without one is checked against the machine's roots.
 async fn read_authority(client: &Client, tenant: &VoicemailTenant) -> Result<Option<Vec<u8>>, CoreError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
-    let secret = within_deadline("read the certificate's Secret", api.get_opt(&tls_secret(tenant))).await?;
+    let secret =
+        within_deadline("read the certificate's Secret", api.get_opt(&serving_secret(tenant))).await?;
     let secret = secret.ok_or(CoreError::NotThere("certificate"))?;
     Ok(secret.data.unwrap_or_default().remove(CA_CERTIFICATE).map(|bytes| bytes.0))
 }

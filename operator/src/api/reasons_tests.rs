@@ -8,9 +8,10 @@ const PAGE: &str = include_str!("../../../docs/conditions.md");
 const CONDITIONS: &str = include_str!("conditions.rs");
 
 /// Words of the sources that look like reasons and are names of kinds, values of fields, or others' reasons.
-const OTHERS: [&str; 67] = [
+const OTHERS: [&str; 68] = [
     "AlwaysAllow",
     "Authority",
+    "CertificateParts",
     "AzureChinaCloud",
     "AzurePublicCloud",
     "AzureUSGovernmentCloud",

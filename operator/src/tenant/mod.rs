@@ -15,9 +15,14 @@
 #[cfg(test)]
 mod access_tests;
 pub mod build;
+#[cfg(test)]
+mod certificate_tests;
 pub mod context;
 pub mod deletion;
 pub mod facts;
+#[cfg(test)]
+#[path = "fake_cluster_tests.rs"]
+mod fake_cluster;
 pub mod memory;
 #[cfg(test)]
 mod object_store_tests;
@@ -28,8 +33,8 @@ pub mod steps;
 pub(crate) mod tests;
 
 use crate::api::conditions::{
-    ACCESS_READY, CONFIRMED_EARLY, Condition, ConditionStatus, MONITORING_READY, READY, RECONCILING,
-    STORAGE_READY, find_condition,
+    ACCESS_READY, CERTIFICATE_READY, CONFIRMED_EARLY, Condition, ConditionStatus, MONITORING_READY, READY,
+    RECONCILING, STORAGE_READY, find_condition,
 };
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
@@ -38,6 +43,7 @@ use build::BuildError;
 use context::Context;
 use deletion::Course;
 use deletion::progress::Report;
+use facts::certificate::{Fault, Meanwhile};
 use facts::storage;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
@@ -49,9 +55,10 @@ use memory::rollout::Image;
 use memory::status_messages::differ_in_words_alone;
 use std::time::{Duration, Instant};
 use steps::apply::{Applied, ApplyError};
+use steps::dereference::Facts;
 use steps::observe::PodSeen;
 use steps::status::{Outcome, Seen, compute_status, has_pods, is_settled, write_status};
-use steps::validate::Plan;
+use steps::validate::{Plan, TlsPlan};
 use steps::{apply, dereference, ledger, observe, orphans, validate};
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
@@ -60,6 +67,8 @@ const RESYNC: Duration = Duration::from_secs(10 * 60);
 const PROGRESS: Duration = Duration::from_secs(10);
 /// A tenant with several regions: one that goes away changes no object of the cluster.
 const REGIONS: Duration = Duration::from_secs(60);
+/// A tenant whose certificate is brought: it is copied from a Secret that isn't watched.
+const BROUGHT: Duration = Duration::from_secs(5 * 60);
 /// A tenant that waits for its turn to get a newer image.
 const WAITING: Duration = Duration::from_secs(30);
 /// A refused tenant: what it lacks may appear without an event.
@@ -257,7 +266,7 @@ async fn converge(
         image: &image,
         reclaim: facts.reclaim.as_ref(),
         terminating: claim.as_deref().filter(|_| facts.is_claim_terminating()),
-        certificate: facts.tls.as_ref().map(|tls| (plan.tls_secret.as_str(), tls.fault.as_ref())),
+        certificate: describe_certificate(&facts, &plan),
         access: &facts.access,
     };
     let reported = report(tenant, &Outcome::Applied(seen), deletion, context).await?;
@@ -266,7 +275,29 @@ async fn converge(
         ledger::keep_ledger(tenant, &plan, context).await?;
     }
     let pause = next_look(&reported.status, &image);
+    let pause = if facts.brought.is_some() { pause.min(BROUGHT) } else { pause };
     Ok(Next::Rest(if reported.put_off { pause.min(PROGRESS) } else { pause }))
+}
+
+/// The certificate that the condition is about: the brought one, or the one that the operator made.
+fn describe_certificate<'a>(
+    facts: &'a Facts,
+    plan: &'a Plan,
+) -> Option<(&'a str, Option<&'a Fault>, Meanwhile<'a>)> {
+    let Some(brought) = &facts.brought else {
+        return facts
+            .tls
+            .as_ref()
+            .map(|tls| (plan.tls_secret.as_str(), tls.fault.as_ref(), Meanwhile::ServeIt));
+    };
+    let served = facts.tls.as_ref().and_then(|tls| tls.parts.as_ref()) == brought.parts.as_ref();
+    let meanwhile = match matches!(plan.tls, TlsPlan::Copy(..)) || served {
+        true => Meanwhile::ServeIt,
+        false => {
+            Meanwhile::ServeFrom(&plan.tls_secret, facts.tls.as_ref().and_then(|tls| tls.fault.as_ref()))
+        }
+    };
+    Some((&brought.secret, brought.fault.as_ref(), meanwhile))
 }
 
 /// None when all serve and it isn't time to ask them again.
@@ -297,7 +328,9 @@ fn next_look(status: &VoicemailTenantStatus, image: &Image) -> Duration {
     let stored = find(STORAGE_READY).is_some_and(|condition| condition.status != ConditionStatus::False);
     let unmonitored =
         find(MONITORING_READY).is_some_and(|condition| condition.status == ConditionStatus::False);
-    let lacking = find(ACCESS_READY).is_some_and(|condition| condition.status == ConditionStatus::False);
+    let lacking = [ACCESS_READY, CERTIFICATE_READY]
+        .into_iter()
+        .any(|type_| find(type_).is_some_and(|condition| condition.status == ConditionStatus::False));
     match (settled && stored && status.store_id.is_some(), status.regions.len()) {
         (false, _) => PROGRESS,
         // Secrets aren't watched.

@@ -5,9 +5,9 @@ use crate::tenant::steps::validate::Plan;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 pub use crate::child_names::{
-    NAME_LABEL, ca_name, check_job_name, child_name, headless_name, keys_name, keys_secret, labels,
-    ledger_name, peers_name, provider_class_name, retire_job_name, selector, selector_labels, selector_text,
-    tls_name, tls_secret,
+    NAME_LABEL, brought_tls_secret, ca_name, check_job_name, child_name, headless_name, keys_name,
+    keys_secret, labels, ledger_name, peers_name, provider_class_name, retire_job_name, selector,
+    selector_labels, selector_text, serving_secret, tls_copy_name, tls_name,
 };
 
 /// Metadata of a child. No child names its tenant as its owner: the garbage collector would take it at the beginning of

@@ -1,8 +1,9 @@
 //! Whether a serving certificate can be used: chain, key pair, dates and names. Pure.
 //!
-//! A core takes a new certificate only if certificate and key belong together, and keeps the last good one otherwise; what
-//! callers check, nobody would notice before they do. A certificate that the operator made is made anew when it is found
-//! broken; of a brought one the condition `CertificateReady` says what is wrong.
+//! A core takes a new certificate only if certificate and key belong together; what callers check, nobody would notice
+//! before they do. A certificate that the operator made is made anew when it is found broken. A brought one is copied into
+//! the Secret that the pods mount once it is found right, so that a broken one reaches no pod: the last good copy stays,
+//! and the condition `CertificateReady` says what is wrong.
 //!
 //! What can go wrong: a certificate of a public authority comes without that authority, so its chain is checked as far as it
 //! goes.
@@ -33,6 +34,56 @@ impl Fault {
     }
 }
 
+/// How good a certificate is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// Nothing is wrong with it.
+    Good,
+    /// A core can serve with it, but some callers refuse it.
+    Doubtful,
+    /// No core can serve with it.
+    Unusable,
+}
+
+/// The reason of a certificate that no core can serve with.
+const UNUSABLE: &str = "CertificateUnusable";
+
+impl Grade {
+    /// That of a certificate with this fault.
+    pub fn of(fault: Option<&Fault>) -> Self {
+        match fault {
+            None => Self::Good,
+            Some(fault) if fault.reason == UNUSABLE => Self::Unusable,
+            Some(_) => Self::Doubtful,
+        }
+    }
+}
+
+/// A serving certificate as it is copied, in PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CertificateParts {
+    /// `tls.crt`.
+    pub certificate: Vec<u8>,
+    /// `tls.key`.
+    pub key: Vec<u8>,
+    /// `ca.crt`, if it is there.
+    pub authority: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for CertificateParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CertificateParts").finish_non_exhaustive()
+    }
+}
+
+impl CertificateParts {
+    /// Finds what is wrong, the first thing. `name` is that by which the operator reaches the cores.
+    pub fn find_fault(&self, name: &str, now: Timestamp) -> Option<Fault> {
+        let Self { certificate, key, authority } = self;
+        find_fault(&Material { certificate, key, authority: authority.as_deref() }, name, now)
+    }
+}
+
 /// A certificate as its Secret holds it, in PEM.
 #[derive(Clone, Copy, Debug)]
 pub struct Material<'a> {
@@ -50,7 +101,7 @@ pub fn find_fault(material: &Material<'_>, name: &str, now: Timestamp) -> Option
 }
 
 fn check(material: &Material<'_>, name: &str, now: Timestamp) -> Result<(), Fault> {
-    let unusable = |words: String| Fault::new("CertificateUnusable", words);
+    let unusable = |words: String| Fault::new(UNUSABLE, words);
     let chain = read_chain(material.certificate, "tls.crt").map_err(unusable)?;
     let Some(leaf) = chain.first() else { return Err(unusable("tls.crt holds no certificate".into())) };
     let key = PrivateKeyDer::from_pem_slice(material.key)
@@ -107,21 +158,33 @@ fn check_chain(
     }
 }
 
-/// The condition. A certificate that the operator made is mended, so only brought ones are found broken for long.
-pub fn find_certificate(secret: &str, fault: Option<&Fault>) -> Finding {
-    match fault {
-        None => Finding::new(CERTIFICATE_READY, true, "CertificateValid", ""),
-        Some(fault) => Finding::new(
-            CERTIFICATE_READY,
-            false,
-            fault.reason,
+/// What the pods do about a certificate that has a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile<'a> {
+    /// They serve with it, since there is no better one.
+    ServeIt,
+    /// They serve with the copy that was made before, in this Secret; and what is wrong with that one by now.
+    ServeFrom(&'a str, Option<&'a Fault>),
+}
+
+/// The condition about the certificate of a Secret.
+pub fn find_certificate(secret: &str, fault: Option<&Fault>, meanwhile: Meanwhile<'_>) -> Finding {
+    let Some(fault) = fault else { return Finding::new(CERTIFICATE_READY, true, "CertificateValid", "") };
+    let meanwhile = match meanwhile {
+        Meanwhile::ServeIt => "The pods serve with it, since there is no better one".to_owned(),
+        Meanwhile::ServeFrom(kept, None) => {
+            format!("All pods serve with the last good one, of Secret {kept}")
+        }
+        Meanwhile::ServeFrom(kept, Some(fault)) => {
             format!(
-                "Secret {secret}: {}. Pods that run keep the last certificate that they could use; put a right one into \
-                 the Secret",
+                "All pods serve with that of Secret {kept}, of which it must be said by now: {}",
                 fault.message
-            ),
-        ),
-    }
+            )
+        }
+    };
+    let message =
+        format!("Secret {secret}: {}. {meanwhile}; put a right one into Secret {secret}", fault.message);
+    Finding::new(CERTIFICATE_READY, false, fault.reason, message)
 }
 
 #[cfg(test)]

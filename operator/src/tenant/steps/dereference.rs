@@ -8,14 +8,14 @@ use crate::api::voicemail_tenant::Region;
 use crate::api::{TENANT_LABEL, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::certificate::{
-    Authority, CA_CERTIFICATE, CA_KEY, RENEW_AT, TLS_CERTIFICATE, TLS_KEY,
+    Authority, CA_CERTIFICATE, CA_KEY, COPIED_FROM, RENEW_AT, TLS_CERTIFICATE, TLS_KEY,
 };
 use crate::tenant::build::keys::{RECEIPT_KEY, TENANT_KEY};
-use crate::tenant::build::names::{ca_name, child_name, keys_secret, tls_secret};
+use crate::tenant::build::names::{brought_tls_secret, ca_name, child_name, keys_secret, serving_secret};
 use crate::tenant::build::secret_provider_class::provider_class_resource;
 use crate::tenant::facts::access_secrets::{AccessFact, read_secrets};
 use crate::tenant::facts::belonging::{is_owned, is_unmarked};
-use crate::tenant::facts::certificate::{Fault, Material, find_fault};
+use crate::tenant::facts::certificate::{CertificateParts, Fault};
 use crate::tenant::facts::credentials::{Source, plan_source};
 use crate::tenant::facts::reclaim::{ReclaimFact, read_reclaim};
 use crate::tenant::facts::storage::claim_name;
@@ -34,8 +34,10 @@ pub struct Facts {
     pub storage: StorageFacts,
     /// The keys' Secret.
     pub keys: Option<KeysFact>,
-    /// The serving certificate's Secret.
+    /// The Secret with the certificate that the pods serve.
     pub tls: Option<TlsFact>,
+    /// The certificate that is brought; none if the operator makes it.
+    pub brought: Option<BroughtFact>,
     /// The authority that the operator made.
     pub authority: Option<Authority>,
     /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
@@ -124,16 +126,35 @@ impl KeysFact {
     }
 }
 
-/// A Secret with a serving certificate.
+/// The Secret with the certificate that the pods serve, which the operator writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFact {
-    /// It has a certificate and a key.
-    pub complete: bool,
+    /// Its certificate; none while one of certificate and key is missing.
+    pub parts: Option<CertificateParts>,
+    /// The Secret that it was copied from; none if the operator made it.
+    pub copied_from: Option<String>,
     /// From then on it is made anew.
     pub renew_at: Option<Timestamp>,
-    /// The authority's certificate beside it.
-    pub authority: Option<String>,
     /// What is wrong with a complete one.
+    pub fault: Option<Fault>,
+}
+
+impl TlsFact {
+    /// Whether its certificate came from that authority's.
+    pub fn is_beside(&self, authority: &str) -> bool {
+        let beside = self.parts.as_ref().and_then(|parts| parts.authority.as_deref());
+        beside == Some(authority.as_bytes())
+    }
+}
+
+/// A certificate that is brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BroughtFact {
+    /// The Secret that the spec names.
+    pub secret: String,
+    /// What it holds; none while it isn't there or incomplete.
+    pub parts: Option<CertificateParts>,
+    /// What is wrong with it.
     pub fault: Option<Fault>,
 }
 
@@ -145,14 +166,16 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
     let namespace = tenant.namespace().unwrap_or_default();
     let name = tenant.name_any();
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
-    let (keys, tls) = (keys_secret(tenant), tls_secret(tenant));
+    let (keys, tls) = (keys_secret(tenant), serving_secret(tenant));
     let authority = ca_name(&name);
-    let (storage, access, keys, tls, authority) = tokio::try_join!(
+    let (now, reached_by) = (Timestamp::now(), api_name(&name, &namespace));
+    let (storage, access, keys, tls, authority, brought) = tokio::try_join!(
         dereference_storage(client, tenant),
         read_secrets(client, tenant),
         within_deadline("read the keys' Secret", secrets.get_opt(&keys)),
         within_deadline("read the certificate's Secret", secrets.get_opt(&tls)),
         within_deadline("read the authority's Secret", secrets.get_opt(&authority)),
+        read_brought(&secrets, tenant, &reached_by, now),
     )?;
     let reclaim = match &storage {
         StorageFacts::Volume { claim: Some(ClaimFact { volume: Some(volume), .. }) } => {
@@ -161,7 +184,6 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
         _ => None,
     };
     let made = [&keys, &tls, &authority].into_iter().flatten().filter(|secret| is_unmarked(*secret, tenant));
-    let now = Timestamp::now();
     Ok(Facts {
         now,
         unmarked_secrets: made.map(ResourceExt::name_any).collect(),
@@ -169,7 +191,8 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
         reclaim,
         access,
         keys: keys.as_ref().map(read_keys),
-        tls: tls.as_ref().map(|secret| read_tls(secret, &api_name(&name, &namespace), now)),
+        tls: tls.as_ref().map(|secret| read_tls(secret, &reached_by, now)),
+        brought,
         authority: authority.as_ref().and_then(read_authority),
     })
 }
@@ -263,18 +286,40 @@ fn api_name(tenant: &str, namespace: &str) -> String {
     format!("{}.{namespace}.svc", child_name(tenant))
 }
 
+fn read_parts(secret: &Secret) -> Option<CertificateParts> {
+    Some(CertificateParts {
+        certificate: entry(secret, TLS_CERTIFICATE)?.to_vec(),
+        key: entry(secret, TLS_KEY)?.to_vec(),
+        authority: entry(secret, CA_CERTIFICATE).map(<[u8]>::to_vec),
+    })
+}
+
 fn read_tls(secret: &Secret, name: &str, now: Timestamp) -> TlsFact {
-    let pair = entry(secret, TLS_CERTIFICATE).zip(entry(secret, TLS_KEY));
-    let fault = pair.and_then(|(certificate, key)| {
-        let material = Material { certificate, key, authority: entry(secret, CA_CERTIFICATE) };
-        find_fault(&material, name, now)
-    });
+    let parts = read_parts(secret);
     TlsFact {
-        fault,
-        complete: entry(secret, TLS_CERTIFICATE).is_some() && entry(secret, TLS_KEY).is_some(),
+        fault: parts.as_ref().and_then(|parts| parts.find_fault(name, now)),
+        parts,
+        copied_from: secret.annotations().get(COPIED_FROM).cloned(),
         renew_at: renew_at(secret),
-        authority: text(secret, CA_CERTIFICATE),
     }
+}
+
+async fn read_brought(
+    api: &Api<Secret>,
+    tenant: &VoicemailTenant,
+    name: &str,
+    now: Timestamp,
+) -> Result<Option<BroughtFact>, CallError> {
+    let Some(secret) = brought_tls_secret(tenant) else { return Ok(None) };
+    let found = within_deadline("read the Secret of the brought certificate", api.get_opt(&secret)).await?;
+    let parts = found.as_ref().and_then(read_parts);
+    let lacking = |message: &str| Fault { reason: "TlsSecretInvalid", message: message.into() };
+    let fault = match (&found, &parts) {
+        (None, _) => Some(lacking("isn't there")),
+        (_, None) => Some(lacking("is incomplete")),
+        (_, Some(parts)) => parts.find_fault(name, now),
+    };
+    Ok(Some(BroughtFact { secret, parts, fault }))
 }
 
 fn read_authority(secret: &Secret) -> Option<Authority> {

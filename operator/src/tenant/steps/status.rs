@@ -14,7 +14,7 @@ use crate::tenant::build::names::selector_text;
 use crate::tenant::deletion::confirmation::find_early;
 use crate::tenant::deletion::progress::Report;
 use crate::tenant::facts::access_secrets::{AccessFact, find_access};
-use crate::tenant::facts::certificate::{Fault, find_certificate};
+use crate::tenant::facts::certificate::{Fault, Meanwhile, find_certificate};
 use crate::tenant::facts::reclaim::{ReclaimFact, find_data_kept};
 use crate::tenant::memory::rollout::Image;
 use crate::tenant::steps::apply::{Applied, MonitoringFact};
@@ -44,8 +44,8 @@ pub struct Seen<'a> {
     pub reclaim: Option<&'a ReclaimFact>,
     /// The claim with the messages, if somebody has deleted it.
     pub terminating: Option<&'a str>,
-    /// The certificate's Secret, and what is wrong with it; none before there is one.
-    pub certificate: Option<(&'a str, Option<&'a Fault>)>,
+    /// The certificate's Secret, what is wrong with it, and what the pods do then; none before there is one.
+    pub certificate: Option<(&'a str, Option<&'a Fault>, Meanwhile<'a>)>,
     /// The Secrets that say who may call.
     pub access: &'a [AccessFact],
 }
@@ -280,7 +280,9 @@ fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<F
     findings.push(storage);
     findings.extend(seen.reclaim.map(find_data_kept));
     findings.extend(find_access(seen.access));
-    findings.extend(seen.certificate.map(|(secret, fault)| find_certificate(secret, fault)));
+    findings.extend(
+        seen.certificate.map(|(secret, fault, meanwhile)| find_certificate(secret, fault, meanwhile)),
+    );
     findings.extend(find_update(seen.image));
     findings.extend(find_monitoring(applied.monitoring()));
     findings

@@ -10,10 +10,11 @@ use crate::settings::Settings;
 use crate::tenant::build::access::{AccessPlan, plan_access};
 use crate::tenant::build::certificate::Authority;
 use crate::tenant::build::core_config::plan_config;
-use crate::tenant::build::names::{keys_secret, tls_secret};
+use crate::tenant::build::names::{brought_tls_secret, keys_secret, serving_secret};
+use crate::tenant::facts::certificate::{CertificateParts, Fault, Grade};
 use crate::tenant::facts::storage::{StoragePlan, plan_storage};
 use crate::tenant::memory::TenantKey;
-use crate::tenant::steps::dereference::Facts;
+use crate::tenant::steps::dereference::{BroughtFact, Facts, TlsFact};
 use crate::tenant::steps::refusal::Refusal;
 use kube::ResourceExt;
 use voicemail_core::config::TenantConfig;
@@ -59,7 +60,9 @@ pub struct Plan {
     pub tls_secret: String,
     /// What to do about it.
     pub tls: TlsPlan,
-    /// A certificate was brought, and the one that was made before is still there.
+    /// The Secret that the certificate is brought in; none if the operator makes it.
+    pub brought_tls_secret: Option<String>,
+    /// A brought certificate is served, and what the one before was made by is still there.
     pub has_unused_certificate: bool,
     /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
     pub unmarked_secrets: Vec<String>,
@@ -92,6 +95,8 @@ pub enum TlsPlan {
     Prolong(Authority),
     /// Make an authority too.
     Start,
+    /// Copy the brought one: the Secret that it is from, and what that holds.
+    Copy(String, CertificateParts),
 }
 
 /// Makes the plan.
@@ -106,7 +111,7 @@ pub fn validate(
 ) -> Result<Plan, Refusal> {
     let name = tenant.name_any();
     let config = plan_config(tenant, settings, cluster)?;
-    let tls_secret = tls_secret(tenant);
+    let tls = plan_tls(tenant, facts)?;
     let storage = plan_storage(tenant, facts);
     if matches!(storage, Err(Refusal::ClaimGone { .. })) {
         // Without its keys a claim that is brought back helps nobody: they are asked for first.
@@ -128,9 +133,12 @@ pub fn validate(
         is_store_known: tenant.has_known_store(),
         keys: plan_keys(tenant, facts)?,
         access: plan_access(tenant),
-        tls: plan_tls(tenant, facts, &tls_secret)?,
-        tls_secret,
-        has_unused_certificate: tenant.spec.tls.is_some() && facts.authority.is_some(),
+        has_unused_certificate: tenant.spec.tls.is_some()
+            && facts.authority.is_some()
+            && serves_copy(facts, &tls),
+        tls,
+        tls_secret: serving_secret(tenant),
+        brought_tls_secret: brought_tls_secret(tenant),
         unmarked_secrets: facts.unmarked_secrets.clone(),
         config,
         name,
@@ -154,26 +162,63 @@ fn plan_keys(tenant: &VoicemailTenant, facts: &Facts) -> Result<KeysPlan, Refusa
     }
 }
 
-fn plan_tls(tenant: &VoicemailTenant, facts: &Facts, secret: &str) -> Result<TlsPlan, Refusal> {
-    let invalid = |fault: &str| Err(Refusal::TlsSecretInvalid { name: secret.into(), fault: fault.into() });
-    if tenant.spec.tls.is_some() {
-        return match &facts.tls {
-            None => invalid("isn't there"),
-            Some(tls) if !tls.complete => invalid("is incomplete"),
-            Some(_) => Ok(TlsPlan::Keep),
-        };
+fn plan_tls(tenant: &VoicemailTenant, facts: &Facts) -> Result<TlsPlan, Refusal> {
+    let Some(brought) = &facts.brought else { return Ok(plan_made(facts)) };
+    let served = facts.tls.as_ref().filter(|tls| tls.parts.is_some());
+    if let Some(parts) = brought.parts.as_ref().filter(|_| is_better(brought, served)) {
+        let current = served.is_some_and(|tls| {
+            tls.parts.as_ref() == Some(parts) && tls.copied_from.as_ref() == Some(&brought.secret)
+        });
+        return Ok(if current {
+            TlsPlan::Keep
+        } else {
+            TlsPlan::Copy(brought.secret.clone(), parts.clone())
+        });
     }
-    let Some(authority) = &facts.authority else { return Ok(TlsPlan::Start) };
+    match served {
+        // What was copied before stays, whichever Secret that was from.
+        Some(tls) if tls.copied_from.is_some() || facts.authority.is_none() => Ok(TlsPlan::Keep),
+        // What was made before stays, and is made anew when it is due.
+        _ if facts.authority.is_some() => Ok(plan_made(facts)),
+        _ => Err(refuse_tls(brought, tenant)),
+    }
+}
+
+/// Whether the brought certificate is to be served instead of the one that the pods have.
+fn is_better(brought: &BroughtFact, served: Option<&TlsFact>) -> bool {
+    let grade = Grade::of(brought.fault.as_ref());
+    let present = served.map_or(Grade::Unusable, |tls| Grade::of(tls.fault.as_ref()));
+    grade != Grade::Unusable && grade <= present
+}
+
+fn refuse_tls(brought: &BroughtFact, tenant: &VoicemailTenant) -> Refusal {
+    let words = |fault: &Fault| match brought.parts {
+        None => fault.message.clone(),
+        Some(_) => format!("can't be used ({})", fault.message),
+    };
+    let name = brought_tls_secret(tenant).unwrap_or_default();
+    Refusal::TlsSecretInvalid { name, fault: brought.fault.as_ref().map(words).unwrap_or_default() }
+}
+
+/// Whether the pods serve a copy of what was brought, now or once the plan is carried out.
+fn serves_copy(facts: &Facts, tls: &TlsPlan) -> bool {
+    let copied = facts.tls.as_ref().is_some_and(|tls| tls.copied_from.is_some());
+    matches!(tls, TlsPlan::Copy(..)) || (*tls == TlsPlan::Keep && copied)
+}
+
+fn plan_made(facts: &Facts) -> TlsPlan {
+    let Some(authority) = &facts.authority else { return TlsPlan::Start };
     if facts.now >= authority.renew_at {
-        return Ok(TlsPlan::Prolong(authority.clone()));
+        return TlsPlan::Prolong(authority.clone());
     }
     let good = facts.tls.as_ref().is_some_and(|tls| {
         let lasting = tls.renew_at.is_some_and(|due| facts.now < due);
         // What somebody broke is made anew.
-        tls.complete
+        tls.parts.is_some()
             && lasting
+            && tls.copied_from.is_none()
             && tls.fault.is_none()
-            && tls.authority.as_ref() == Some(&authority.certificate)
+            && tls.is_beside(&authority.certificate)
     });
-    Ok(if good { TlsPlan::Keep } else { TlsPlan::Renew(authority.clone()) })
+    if good { TlsPlan::Keep } else { TlsPlan::Renew(authority.clone()) }
 }

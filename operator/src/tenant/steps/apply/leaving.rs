@@ -10,7 +10,7 @@
 
 use crate::api::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, TENANT_UID_LABEL, VoicemailTenant};
 use crate::calls::{CallError, merge_metadata, within_deadline};
-use crate::tenant::build::names::{ca_name, child_name, headless_name, peers_name, tls_name};
+use crate::tenant::build::names::{ca_name, child_name, headless_name, peers_name, tls_copy_name, tls_name};
 use crate::tenant::build::pod_monitor::pod_monitor_resource;
 use crate::tenant::build::prometheus_rule::prometheus_rule_resource;
 use crate::tenant::build::secret_provider_class::provider_class_resource;
@@ -70,7 +70,7 @@ impl Leaving<'_> {
         for service in [name.clone(), headless_name(self.tenant), peers_name(self.tenant)] {
             self.give::<Service>(&service).await?;
         }
-        for secret in [tls_name(self.tenant), ca_name(self.tenant)] {
+        for secret in [tls_name(self.tenant), tls_copy_name(self.tenant), ca_name(self.tenant)] {
             self.give::<Secret>(&secret).await?;
         }
         self.give::<ConfigMap>(&name).await?;

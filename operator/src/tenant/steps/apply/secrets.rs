@@ -1,13 +1,14 @@
-//! Secrets that the operator makes: the keys, once; the authority and the serving certificate, when they are due; and
-//! taking away a certificate that was made, once another one was brought.
+//! Secrets that the operator makes: the keys, once; the authority and the serving certificate, when they are due; the copy
+//! of a certificate that is brought; and taking away what a certificate was made by, once another one was brought.
 
 use crate::api::{MANAGER, TENANT_UID_LABEL};
 use crate::calls::{merge_metadata, within_deadline};
 use crate::tenant::build::certificate::{
-    Authority, build_authority_secret, make_authority, make_serving_secret, renew_authority,
+    Authority, build_authority_secret, build_copy_secret, make_authority, make_serving_secret,
+    renew_authority,
 };
 use crate::tenant::build::keys::{build_keys_secret, generate_keys};
-use crate::tenant::build::names::{ca_name, tls_name};
+use crate::tenant::build::names::{ca_name, tls_copy_name, tls_name};
 use crate::tenant::facts::belonging::other_owners;
 use crate::tenant::steps::apply::ApplyError;
 use crate::tenant::steps::apply::applier::Applier;
@@ -31,13 +32,16 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Makes what is due of authority and serving certificate.
+    /// Makes what is due of authority and serving certificate, or copies the one that is brought.
     pub(super) async fn ensure_certificate(&self, now: Timestamp) -> Result<(), ApplyError> {
         let material = |error: crate::tenant::build::certificate::CertificateError| {
             ApplyError::Material(error.to_string())
         };
         let authority = match &self.plan.tls {
             TlsPlan::Keep => return Ok(()),
+            TlsPlan::Copy(source, parts) => {
+                return self.apply_secret(build_copy_secret(self.plan, source, parts)).await;
+            }
             TlsPlan::Renew(authority) => authority.clone(),
             // One whose key somebody broke can't be renewed.
             TlsPlan::Prolong(authority) => {
@@ -45,7 +49,10 @@ impl Applier<'_> {
                 let renewed = renewed.or_else(|_| make_authority(self.plan, now));
                 self.apply_authority(renewed.map_err(material)?).await?
             }
-            TlsPlan::Start => self.apply_authority(make_authority(self.plan, now).map_err(material)?).await?,
+            TlsPlan::Start => {
+                self.remove_copy().await?;
+                self.apply_authority(make_authority(self.plan, now).map_err(material)?).await?
+            }
         };
         self.apply_secret(make_serving_secret(self.plan, &authority, now).map_err(material)?).await
     }
@@ -86,14 +93,24 @@ impl Applier<'_> {
         Api::namespaced(self.context.client.clone(), &self.plan.namespace)
     }
 
-    /// Takes away the certificate that nothing mounts any more. The authority goes last: while it is there, this is
-    /// repeated.
+    /// A copy under a name of its own is left over once no certificate is brought any more.
+    async fn remove_copy(&self) -> Result<(), ApplyError> {
+        let name = tls_copy_name(&self.plan.name);
+        match name == self.plan.tls_secret {
+            true => Ok(()),
+            false => self.remove_named(&self.secrets(), "Secret", &name).await,
+        }
+    }
+
+    /// Takes away what the certificate was made by, and that one if nothing mounts it any more. The authority goes last:
+    /// while it is there, this is repeated.
     pub(super) async fn remove_unused_certificate(&self) -> Result<(), ApplyError> {
         if !self.plan.has_unused_certificate {
             return Ok(());
         }
         for name in [tls_name(&self.plan.name), ca_name(&self.plan.name)] {
-            if name != self.plan.tls_secret {
+            let brought = self.plan.brought_tls_secret.as_ref() == Some(&name);
+            if name != self.plan.tls_secret && !brought {
                 self.remove_named(&self.secrets(), "Secret", &name).await?;
             }
         }
