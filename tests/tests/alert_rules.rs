@@ -77,6 +77,7 @@ fn show_core() -> String {
 fn show_operator() -> String {
     let metrics = OperatorMetrics::default();
     metrics.set_leader(voicemail_operator::leader::LEASE, true);
+    metrics.add_census(|population, _| population.add_unreadable("GdprRequest"));
     metrics.end("voicemailtenant", Outcome::Error, std::time::Duration::from_millis(1));
     metrics.render()
 }

@@ -1,7 +1,7 @@
 //! `kubectl voicemail status TENANT`: all that one wants to know first, on one page.
 
 use super::PluginError;
-use super::place::Place;
+use super::place::{Place, Requests};
 use super::table::{age, render, time};
 use crate::api::conditions::Condition;
 use crate::api::voicemail_tenant::VoicemailTenantStatus;
@@ -19,7 +19,7 @@ struct Seen {
     pods: Vec<Pod>,
     claim: Option<PersistentVolumeClaim>,
     /// `None` for somebody who may not read them.
-    requests: Option<Vec<GdprRequest>>,
+    requests: Option<Requests>,
 }
 
 /// The page.
@@ -46,7 +46,7 @@ fn write(seen: &Seen, now: Timestamp) -> String {
         pods(&seen.pods, now),
         regions(&status),
         seen.claim.as_ref().map(claim).unwrap_or_default(),
-        requests(seen.requests.as_deref(), now),
+        requests(seen.requests.as_ref(), now),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
@@ -142,14 +142,14 @@ fn claim(claim: &PersistentVolumeClaim) -> String {
     render(&["CLAIM", "PHASE", "CAPACITY", "VOLUME", "CLASS"], &[row])
 }
 
-fn requests(requests: Option<&[GdprRequest]>, now: Timestamp) -> String {
+fn requests(requests: Option<&Requests>, now: Timestamp) -> String {
     let Some(requests) = requests else {
         return "Open requests: you may not read GdprRequests here\n".into();
     };
     let phase =
         |request: &GdprRequest| request.status.as_ref().map(|status| status.phase).unwrap_or_default();
-    let open: Vec<_> = requests.iter().filter(|request| !phase(request).is_terminal()).collect();
-    if open.is_empty() {
+    let open: Vec<_> = requests.readable.iter().filter(|request| !phase(request).is_terminal()).collect();
+    if open.is_empty() && requests.unreadable.is_empty() {
         return "Open requests: none\n".into();
     }
     let row = |request: &&GdprRequest| {
@@ -163,7 +163,7 @@ fn requests(requests: Option<&[GdprRequest]>, now: Timestamp) -> String {
         ]
     };
     let rows: Vec<_> = open.iter().map(row).collect();
-    render(&["OPEN REQUEST", "OPERATION", "PHASE", "DUE", "AGE"], &rows)
+    render(&["OPEN REQUEST", "OPERATION", "PHASE", "DUE", "AGE"], &rows) + &requests.warnings()
 }
 
 #[cfg(test)]
@@ -204,8 +204,12 @@ mod tests {
         let mut ended = forget.clone();
         ended.metadata.name = Some("ended".into());
         ended.status = serde_yaml::from_str("{phase: Completed}").unwrap();
-        let text = requests(Some(&[forget, ended]), Timestamp::UNIX_EPOCH);
+        let text = requests(
+            Some(&Requests { readable: vec![forget, ended], unreadable: vec!["x can't be read".into()] }),
+            Timestamp::UNIX_EPOCH,
+        );
         assert!(text.contains("case-123456789-forget") && !text.contains("ended"), "{text}");
+        assert!(text.ends_with("x can't be read\n"), "{text}");
     }
 
     #[test]

@@ -18,39 +18,39 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The namespace of all.
-pub(super) const NAMESPACE: &str = "voice";
+pub(crate) const NAMESPACE: &str = "voice";
 const TENANT: &str = "/apis/voicemail.dev/v1alpha1/namespaces/voice/voicemailtenants/acme";
 
 /// Stored objects by path, and the calls that changed something.
 #[derive(Default)]
-pub(super) struct Stored {
-    pub(super) objects: BTreeMap<String, Value>,
-    pub(super) writes: Vec<String>,
+pub(crate) struct Stored {
+    pub(crate) objects: BTreeMap<String, Value>,
+    pub(crate) writes: Vec<String>,
     version: u64,
 }
 
 /// An API server of one namespace.
 #[derive(Clone, Default)]
-pub(super) struct Cluster(Arc<Mutex<Stored>>);
+pub(crate) struct Cluster(Arc<Mutex<Stored>>);
 
 /// The path of an object of the core group.
-pub(super) fn core(plural: &str, name: &str) -> String {
+pub(crate) fn core(plural: &str, name: &str) -> String {
     format!("/api/v1/namespaces/{NAMESPACE}/{plural}/{name}")
 }
 
 /// The path of an object of another group.
-pub(super) fn of_group(group: &str, plural: &str, name: &str) -> String {
+pub(crate) fn of_group(group: &str, plural: &str, name: &str) -> String {
     format!("/apis/{group}/namespaces/{NAMESPACE}/{plural}/{name}")
 }
 
 /// The Deployment of the cores.
-pub(super) fn deployment() -> String {
+pub(crate) fn deployment() -> String {
     of_group("apps/v1", "deployments", "acme-voicemail")
 }
 
 impl Cluster {
     /// With the namespace and a tenant.
-    pub(super) fn start(tenant: &VoicemailTenant) -> (Self, Context) {
+    pub(crate) fn start(tenant: &VoicemailTenant) -> (Self, Context) {
         let cluster = Self::default();
         cluster.put("/api/v1/namespaces/voice", json!({"metadata": {"name": NAMESPACE}}));
         cluster.put(TENANT, serde_json::to_value(tenant).unwrap());
@@ -87,40 +87,40 @@ impl Cluster {
         Response::builder().status(code).body(body).unwrap()
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Stored> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Stored> {
         self.0.lock().unwrap()
     }
 
     /// Stores an object.
-    pub(super) fn put(&self, path: &str, object: Value) {
+    pub(crate) fn put(&self, path: &str, object: Value) {
         self.lock().store(path, object);
     }
 
     /// An object as it is stored.
-    pub(super) fn get(&self, path: &str) -> Option<Value> {
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
         self.lock().objects.get(path).cloned()
     }
 
     /// Changes an object.
-    pub(super) fn change(&self, path: &str, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn change(&self, path: &str, change: impl FnOnce(&mut Value)) {
         let mut object = self.get(path).unwrap();
         change(&mut object);
         self.put(path, object);
     }
 
     /// Changes the tenant.
-    pub(super) fn change_tenant(&self, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn change_tenant(&self, change: impl FnOnce(&mut Value)) {
         self.change(TENANT, change);
     }
 
     /// The tenant as it is stored.
-    pub(super) fn tenant(&self) -> Option<VoicemailTenant> {
+    pub(crate) fn tenant(&self) -> Option<VoicemailTenant> {
         self.get(TENANT).map(|tenant| serde_json::from_value(tenant).unwrap())
     }
 
     /// Deletes the tenant, as `kubectl delete --cascade=POLICY` does.
     #[allow(dead_code, reason = "of the tests of deletions")]
-    pub(super) fn delete_tenant(&self, policy: &str) {
+    pub(crate) fn delete_tenant(&self, policy: &str) {
         let mut state = self.lock();
         let body = json!({ "propagationPolicy": policy });
         state.delete(TENANT, &body);
@@ -128,7 +128,7 @@ impl Cluster {
     }
 
     /// Reconciles the tenant as it is stored.
-    pub(super) async fn reconcile(&self, context: &Context) -> Result<Action, TenantError> {
+    pub(crate) async fn reconcile(&self, context: &Context) -> Result<Action, TenantError> {
         let tenant = self.tenant().expect("there is a tenant");
         // Nothing is watched here, so that nothing tells of changes.
         context.memories.wake(NAMESPACE, "acme");
@@ -136,7 +136,7 @@ impl Cluster {
     }
 
     /// All pods of the Deployment serve with its template.
-    pub(super) fn let_pods_serve(&self) {
+    pub(crate) fn let_pods_serve(&self) {
         self.change(&deployment(), |deployment| {
             let (generation, replicas) =
                 (deployment["metadata"]["generation"].clone(), deployment["spec"]["replicas"].clone());
@@ -147,7 +147,7 @@ impl Cluster {
     }
 
     /// A condition's status, reason and message.
-    pub(super) fn condition(&self, type_: &str) -> Option<(String, String, String)> {
+    pub(crate) fn condition(&self, type_: &str) -> Option<(String, String, String)> {
         let tenant = self.tenant()?;
         let conditions = tenant.status?.conditions;
         let found = conditions.into_iter().find(|condition| condition.type_ == type_)?;

@@ -27,6 +27,8 @@ mod destroy;
 mod finalizer;
 pub mod progress;
 mod retire;
+#[cfg(test)]
+mod waiting_tests;
 
 pub use finalizer::add_finalizer;
 
