@@ -119,7 +119,6 @@ impl Cluster {
     }
 
     /// Deletes the tenant, as `kubectl delete --cascade=POLICY` does.
-    #[allow(dead_code, reason = "of the tests of deletions")]
     pub(crate) fn delete_tenant(&self, policy: &str) {
         let mut state = self.lock();
         let body = json!({ "propagationPolicy": policy });
