@@ -31,6 +31,8 @@ pub const PAUSED: &str = "Paused";
 pub const UPDATE_PENDING: &str = "UpdatePending";
 /// Whether the volume stays when its claim goes.
 pub const DATA_KEPT: &str = "DataKept";
+/// A data-subject request has ended, in whatever way.
+pub const FINISHED: &str = "Finished";
 /// A data-subject request is done.
 pub const COMPLETED: &str = "Completed";
 /// A data-subject request can't be done as written.

@@ -23,7 +23,7 @@ use voicemail_core::gdpr_api::{GdprAnswer, RunState, RunView};
 
 /// Paths of the API.
 pub(super) const REQUESTS: &str = "/apis/voicemail.dev/v1alpha1/namespaces/n/gdprrequests";
-const TENANTS: &str = "/apis/voicemail.dev/v1alpha1/namespaces/n/voicemailtenants";
+pub(super) const TENANTS: &str = "/apis/voicemail.dev/v1alpha1/namespaces/n/voicemailtenants";
 const SECRETS: &str = "/api/v1/namespaces/n/secrets";
 
 #[derive(Parser)]

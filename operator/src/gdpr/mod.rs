@@ -19,16 +19,20 @@ pub mod findings;
 pub mod mirror;
 pub mod mirrors;
 pub mod plan;
+pub mod progress;
 #[cfg(test)]
 mod recreation_tests;
 pub mod status;
 #[cfg(test)]
+mod tenantless_tests;
+#[cfg(test)]
 mod unreadable_tests;
 
-use crate::api::{GdprRequest, VoicemailTenant};
+use crate::api::{GdprOperation, GdprRequest, VoicemailTenant};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::core_client::{Core, CoreError};
 use crate::tenant::context::Context;
+use dereference::TenantRead;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
@@ -68,6 +72,9 @@ pub async fn reconcile(cached: &GdprRequest, context: &Context) -> Result<Action
         let conclusion = plan::decide(&request, &seen, Timestamp::now());
         status::write_status(context, &request, &conclusion.status).await?;
         (request.status, look_again) = (Some(conclusion.status), conclusion.look_again);
+    } else if let Some(status) = progress::add_progress(&request, Timestamp::now()) {
+        status::write_status(context, &request, &status).await?;
+        request.status = Some(status);
     }
     let at_end = ending::finish(context, &request, Timestamp::now()).await?;
     let soonest = look_again.into_iter().chain(at_end).min();
@@ -75,9 +82,10 @@ pub async fn reconcile(cached: &GdprRequest, context: &Context) -> Result<Action
 }
 
 async fn advance(request: &GdprRequest, step: &Step, context: &Context) -> Result<Seen, CallError> {
-    let Some(tenant) = dereference::read_tenant(&context.client, request).await? else {
-        let message = format!("there is no VoicemailTenant {} in this namespace", request.spec.tenant);
-        return Ok(Seen::Pending("TenantNotFound".into(), message));
+    let tenant = match dereference::read_tenant(&context.client, request).await? {
+        TenantRead::There(tenant) => tenant,
+        TenantRead::Missing => return Ok(without_tenant(request)),
+        TenantRead::Unreadable(words) => return Ok(Seen::Pending("TenantUnreadable".into(), words)),
     };
     let result = match context.cores.connect(&context.client, &context.settings, &tenant).await {
         Ok(core) => drive(request, step, &core, context).await,
@@ -91,6 +99,20 @@ async fn advance(request: &GdprRequest, step: &Step, context: &Context) -> Resul
             Ok(judge(&error, &tenant))
         }
     }
+}
+
+/// There is no core to be told of anything. What hasn't hidden anything can be cancelled without one.
+fn without_tenant(request: &GdprRequest) -> Seen {
+    let status = request.status.clone().unwrap_or_default();
+    let hides = request.spec.operation != GdprOperation::ExportMe && status.phase.has_hidden();
+    if request.spec.cancel.is_some() && !hides && !status.phase.is_terminal() {
+        return Seen::Withdrawn;
+    }
+    let message = format!(
+        "there is no VoicemailTenant {} in this namespace: create it, or write cancel",
+        request.spec.tenant
+    );
+    Seen::NoTenant(message)
 }
 
 /// A refusal counts as one only for opening: a lost case is opened again by its key.
