@@ -29,10 +29,10 @@ pub enum TenantRead {
 pub async fn read_tenant(client: &Client, request: &GdprRequest) -> Result<TenantRead, CallError> {
     let (namespace, name) = (request.namespace().unwrap_or_default(), &request.spec.tenant);
     let api: Api<DeserializeGuard<VoicemailTenant>> = Api::namespaced(client.clone(), &namespace);
-    Ok(match within_deadline("read the tenant", api.get_opt(name)).await?.map(|read| read.0) {
+    Ok(match within_deadline("read the tenant", api.get_opt(name)).await? {
         None => TenantRead::Missing,
-        Some(Ok(tenant)) => TenantRead::There(Box::new(tenant)),
-        Some(Err(invalid)) => {
+        Some(DeserializeGuard(Ok(tenant))) => TenantRead::There(Box::new(tenant)),
+        Some(DeserializeGuard(Err(invalid))) => {
             let why = redact(&invalid.error, "");
             TenantRead::Unreadable(format!("VoicemailTenant {name} can't be read by this version: {why}"))
         }

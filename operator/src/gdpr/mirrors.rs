@@ -10,7 +10,7 @@
 //!
 //! What can go wrong: a core is silent, or of a version that has no mark. Then its cases are listed each time.
 
-use crate::api::{GdprOperation, GdprRequest, VoicemailTenant};
+use crate::api::{GdprOperation, GdprRequest, MANAGER, VoicemailTenant};
 use crate::calls::within_deadline;
 use crate::core_client::{Core, CoreError};
 use crate::runtime::jittered;
@@ -252,7 +252,7 @@ fn runs_of(tenant: &str, requests: Vec<GdprRequest>) -> HashSet<String> {
 async fn create(context: &Context, mirror: &GdprRequest) -> Result<(), CoreError> {
     let api: Api<GdprRequest> =
         Api::namespaced(context.client.clone(), &mirror.namespace().unwrap_or_default());
-    let parameters = PostParams::default();
+    let parameters = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
     match within_deadline("create a mirror", api.create(&parameters, mirror)).await {
         Err(error) if error.is_conflict() => Ok(()),
         result => Ok(result.map(drop)?),

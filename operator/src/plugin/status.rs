@@ -57,6 +57,13 @@ fn head(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, now: Timestamp
         true => "",
         false => " (of an older spec: the operator hasn't looked at the present one)",
     };
+    let unseen = match tenant.status.is_none() && is_old(tenant, now) {
+        true => {
+            "\nNo operator has looked at this tenant: does one run, and does it watch this namespace (watchNamespaces of \
+             its chart)?"
+        }
+        false => "",
+    };
     format!(
         "Tenant:    {namespace}/{}\nState:     {}{looked}\nReplicas:  {} of {} serve\nImage:     {}\nStore:     {}\nAge:       {}\n",
         tenant.name_any(),
@@ -66,7 +73,13 @@ fn head(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, now: Timestamp
         status.image.as_deref().unwrap_or("-"),
         status.store_id.as_deref().unwrap_or("-"),
         age(tenant.metadata.creation_timestamp.as_ref(), now),
-    )
+    ) + unseen
+}
+
+/// Older than an operator needs to look at it.
+fn is_old(tenant: &VoicemailTenant, now: Timestamp) -> bool {
+    let created = tenant.metadata.creation_timestamp.as_ref();
+    created.is_some_and(|created| now.duration_since(created.0).as_secs() > 60)
 }
 
 pub(super) fn conditions(conditions: &[Condition], now: Timestamp) -> String {
@@ -195,6 +208,20 @@ mod tests {
         ] {
             assert!(page.contains(part), "{part:?} is not in\n{page}");
         }
+    }
+
+    #[test]
+    fn a_tenant_that_no_operator_looks_at_says_what_may_be_the_cause() {
+        let mut unseen = VoicemailTenant { status: None, ..tenant() };
+        unseen.metadata.creation_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
+        let page = |tenant: VoicemailTenant, now: &str| {
+            let seen = Seen { pods: Vec::new(), tenant, claim: None, requests: None };
+            write(&seen, now.parse().unwrap())
+        };
+        assert!(page(unseen.clone(), "1970-01-01T01:00:00Z").contains("watchNamespaces"));
+        assert!(!page(unseen, "1970-01-01T00:00:30Z").contains("watchNamespaces"), "it is new");
+        assert!(!page(tenant(), "2026-01-01T01:00:00Z").contains("watchNamespaces"));
     }
 
     #[test]

@@ -26,6 +26,12 @@ const TENANT: &str = "/apis/voicemail.dev/v1alpha1/namespaces/voice/voicemailten
 pub(crate) struct Stored {
     pub(crate) objects: BTreeMap<String, Value>,
     pub(crate) writes: Vec<String>,
+    /// Writes that didn't say who they are by.
+    pub(crate) unnamed: Vec<String>,
+    /// Reasons of the events, in their order.
+    pub(crate) events: Vec<String>,
+    /// How often something was asked for that the operator may not read.
+    pub(crate) forbidden: usize,
     version: u64,
 }
 
@@ -81,6 +87,13 @@ impl Cluster {
             state.writes.push(format!("{} {}", parts.method, parts.uri.path()));
         }
         let query = parts.uri.query().unwrap_or_default();
+        let written = [Method::POST, Method::PATCH].contains(&parts.method);
+        if written
+            && !parts.uri.path().contains("/events")
+            && !query.contains("fieldManager=voicemail-operator")
+        {
+            state.unnamed.push(format!("{} {}", parts.method, parts.uri.path()));
+        }
         let (code, value) = state.answer(&parts.method, parts.uri.path(), query, apply, body);
         state.collect_garbage();
         let body = Body::from(value.to_string().into_bytes());
@@ -163,6 +176,7 @@ fn refuse(code: u16, reason: &str) -> (u16, Value) {
 impl Stored {
     fn answer(&mut self, method: &Method, path: &str, query: &str, apply: bool, body: Value) -> (u16, Value) {
         if path.contains("/events") {
+            self.events.extend(body["reason"].as_str().map(str::to_owned));
             return (201, body);
         }
         match *method {
@@ -176,11 +190,15 @@ impl Stored {
                 Some(object) => (200, object.clone()),
                 None if path.rsplit('/').nth(1) == Some(NAMESPACE) => (200, self.list(path, query)),
                 // All namespaces: there is one.
-                None if !path.contains("/namespaces/") => {
+                None if path.ends_with("/voicemailtenants") => {
                     let within = path
                         .rsplit_once('/')
                         .map(|(group, plural)| format!("{group}/namespaces/{NAMESPACE}/{plural}"));
                     (200, self.list(&within.unwrap_or_default(), query))
+                }
+                None if path.contains("/persistentvolumes/") => {
+                    self.forbidden += 1;
+                    refuse(403, "Forbidden")
                 }
                 None => refuse(404, "NotFound"),
             },

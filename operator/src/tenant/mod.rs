@@ -58,6 +58,7 @@ use steps::apply::{Applied, ApplyError};
 use steps::dereference::Facts;
 use steps::observe::PodSeen;
 use steps::status::{Outcome, Seen, compute_status, has_pods, is_settled, write_status};
+use steps::storage_status::CLAIM_PENDING;
 use steps::validate::{Plan, TlsPlan};
 use steps::{apply, dereference, ledger, observe, orphans, validate};
 
@@ -67,6 +68,8 @@ const RESYNC: Duration = Duration::from_secs(10 * 60);
 const PROGRESS: Duration = Duration::from_secs(10);
 /// A tenant with several regions: one that goes away changes no object of the cluster.
 const REGIONS: Duration = Duration::from_secs(60);
+/// How long the claim of a new tenant may be pending before somebody is told.
+const CLAIM_GRACE: Duration = Duration::from_secs(120);
 /// A tenant whose certificate is brought: it is copied from a Secret that isn't watched.
 const BROUGHT: Duration = Duration::from_secs(5 * 60);
 /// A tenant that waits for its turn to get a newer image.
@@ -235,7 +238,7 @@ async fn converge(
     deletion: Option<&Report>,
     context: &Context,
 ) -> Result<Next, TenantError> {
-    let facts = Box::pin(dereference::dereference(&context.client, tenant)).await?;
+    let facts = Box::pin(dereference::dereference(context, tenant)).await?;
     let plan = match validate::validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => plan,
         Err(refusal) => {
@@ -362,6 +365,7 @@ async fn report(
     if only_words && !context.memories.of(&key, |memory| memory.messages.may_change(now)) {
         return Ok(Reported { status, put_off: true });
     }
+    Box::pin(announce_late(tenant, &status, context)).await;
     if write_status(&context.client, tenant, &status).await? {
         if !only_words {
             context.memories.of(&key, |memory| memory.messages.note_write(now));
@@ -394,7 +398,10 @@ async fn warn_of_early(tenant: &VoicemailTenant, status: &VoicemailTenantStatus,
 async fn announce(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
     let before = tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, READY));
     let Some(after) = find_condition(&status.conditions, READY) else { return };
-    let is_good = |reason: &str| ["Available", "RolloutInProgress"].contains(&reason);
+    let is_new = status.store_id.is_none();
+    let is_good = |reason: &str| {
+        ["Available", "RolloutInProgress"].contains(&reason) || (is_new && reason == CLAIM_PENDING)
+    };
     let was_good = before.is_none_or(|before| is_good(&before.reason));
     let good = is_good(&after.reason);
     if before.is_some_and(|before| before.reason == after.reason) || (good && was_good) {
@@ -402,6 +409,23 @@ async fn announce(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, cont
     }
     let type_ = if good { EventType::Normal } else { EventType::Warning };
     publish_condition(tenant, type_, after, context).await;
+}
+
+/// A claim of a new tenant is pending until its first pod has a node, or its provisioner has made a volume: that is told of
+/// only when it lasts.
+async fn announce_late(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
+    let Some(ready) = find_condition(&status.conditions, READY) else { return };
+    let pending = status.store_id.is_none() && ready.reason == CLAIM_PENDING;
+    let since = Timestamp::now().duration_since(ready.last_transition_time.0);
+    let lasts = pending && since.unsigned_abs() >= CLAIM_GRACE;
+    let tell = context.memories.of(&TenantKey::of(tenant), |memory| {
+        let tell = lasts && !memory.claim_told;
+        memory.claim_told = lasts;
+        tell
+    });
+    if tell {
+        publish_condition(tenant, EventType::Warning, ready, context).await;
+    }
 }
 
 /// An event that says what a condition says.

@@ -1,5 +1,6 @@
 //! A reconcile as a whole, on an API server of its own that refuses or takes everything: what is remembered and how large it is.
 
+use super::fake_cluster::{Cluster, core};
 use super::memory::TenantKey;
 use super::reconcile;
 use super::tests::{settings, tenant};
@@ -85,4 +86,48 @@ async fn of_a_tenant_that_went_or_lost_its_name_to_another_nothing_is_remembered
     // Without a finalizer, or with its namespace: all that is left is that it isn't there.
     context.memories.forget("voice", "acme");
     assert!(!paused(&context) && context.memories.count() == 0);
+}
+
+#[tokio::test]
+async fn a_claim_of_a_new_tenant_is_told_of_only_when_it_stays_pending() {
+    let (cluster, context) = Cluster::start(&tenant(|_| {}));
+    for _ in 0..3 {
+        cluster.reconcile(&context).await.unwrap();
+    }
+    assert_eq!(cluster.condition("Ready").unwrap().1, "ClaimPending");
+    assert_eq!(cluster.lock().events, [""; 0], "each healthy creation would have a warning");
+    cluster.change_tenant(|tenant| {
+        let conditions = tenant["status"]["conditions"].as_array_mut().unwrap();
+        conditions.iter_mut().for_each(|c| c["lastTransitionTime"] = json!("2026-01-31T10:00:00Z"));
+    });
+    for _ in 0..3 {
+        cluster.reconcile(&context).await.unwrap();
+    }
+    assert_eq!(cluster.lock().events, ["ClaimPending"], "once");
+    // One whose store is known has lost something.
+    let (cluster, context) = Cluster::start(&tenant(|tenant| tenant["status"] = json!({"storeId": "s"})));
+    let claim = json!({"metadata": {"name": "acme-voicemail", "labels": {"voicemail.dev/tenant": "acme"}},
+                       "spec": {"accessModes": ["ReadWriteMany"]}, "status": {"phase": "Pending"}});
+    cluster.put(&core("persistentvolumeclaims", "acme-voicemail"), claim);
+    let bytes = k8s_openapi::ByteString(vec![7; 32]);
+    let data = json!({"data": {"tenant.key": bytes, "receipt.key": bytes}, "metadata": {"name": "keys"}});
+    cluster.put(&core("secrets", "acme-voicemail-keys"), data);
+    cluster.reconcile(&context).await.unwrap();
+    assert_eq!(cluster.lock().events, ["ClaimPending"]);
+}
+
+#[tokio::test]
+async fn a_volume_that_may_not_be_read_is_asked_for_once() {
+    let (cluster, context) = Cluster::start(&tenant(|_| {}));
+    cluster.reconcile(&context).await.unwrap();
+    cluster.change(&core("persistentvolumeclaims", "acme-voicemail"), |claim| {
+        claim["spec"]["volumeName"] = json!("pv-1");
+        claim["status"] = json!({"phase": "Bound"});
+    });
+    for _ in 0..3 {
+        cluster.reconcile(&context).await.unwrap();
+    }
+    assert_eq!(cluster.condition("DataKept").unwrap().1, "ReclaimPolicyForbidden");
+    let asked = cluster.lock().forbidden;
+    assert_eq!(asked, 1, "each refusal is a line in the audit log");
 }

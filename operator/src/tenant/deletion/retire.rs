@@ -41,7 +41,7 @@ pub(super) async fn advance(
     if Retirement::is_done(&context.client, tenant, ending).await? {
         return Ok(Step::Done);
     }
-    let facts = Box::pin(dereference(&context.client, tenant)).await?;
+    let facts = Box::pin(dereference(context, tenant)).await?;
     let plan = match validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => plan,
         Err(_) if !tenant.has_known_store() && (ending == Ending::Deregister || facts.keys.is_none()) => {

@@ -246,6 +246,7 @@ async fn end(cluster: &Cluster, context: &Context, what: &str) {
         jobs.iter().for_each(|path| cluster.change(path, |job| job["status"] = json!({"succeeded": 1})));
     }
     assert!(cluster.tenant().is_none(), "{what}: the tenant stays");
+    assert_eq!(cluster.lock().unnamed, [""; 0], "{what}: the API server's record says `unknown`");
     let left: Vec<String> =
         cluster.lock().objects.keys().filter(|path| path.contains("acme-voicemail")).cloned().collect();
     assert_eq!(left, [""; 0], "{what}");

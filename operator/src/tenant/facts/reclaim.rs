@@ -6,8 +6,11 @@
 
 use crate::api::conditions::{ConditionStatus, DATA_KEPT, Finding};
 use crate::calls::{CallError, within_deadline};
+use crate::tenant::memory::kinds::MissingKinds;
+use k8s_openapi::Resource;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::{Api, Client};
+use std::time::Instant;
 
 /// What a volume's reclaim policy says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +27,23 @@ pub enum ReclaimFact {
 ///
 /// # Errors
 /// The API server doesn't answer. Not being allowed to look is a fact.
-pub async fn read_reclaim(client: &Client, volume: &str) -> Result<ReclaimFact, CallError> {
+pub async fn read_reclaim(
+    client: &Client,
+    kinds: &MissingKinds,
+    volume: &str,
+) -> Result<ReclaimFact, CallError> {
     let api: Api<PersistentVolume> = Api::all(client.clone());
-    let name = volume.to_owned();
+    let (name, now) = (volume.to_owned(), Instant::now());
+    if kinds.is_missing(PersistentVolume::KIND, now) {
+        return Ok(ReclaimFact::Unreadable(name));
+    }
     match within_deadline("read the volume's reclaim policy", api.get_opt(volume)).await {
         Ok(Some(found)) => Ok(judge(name, &found)),
         Ok(None) => Ok(ReclaimFact::Unreadable(name)),
-        Err(error) if error.is_forbidden() => Ok(ReclaimFact::Unreadable(name)),
+        Err(error) if error.is_forbidden() => {
+            kinds.note_forbidden(PersistentVolume::KIND, now);
+            Ok(ReclaimFact::Unreadable(name))
+        }
         Err(error) => Err(error),
     }
 }

@@ -81,6 +81,8 @@ pub struct TenantMemory {
     pub failures: FailureCount,
     /// How often its status may be written for a message alone.
     pub messages: StatusMessageLimiter,
+    /// An event has said that its claim has been pending for long.
+    pub claim_told: bool,
 }
 
 impl TenantMemory {

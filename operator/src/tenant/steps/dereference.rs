@@ -13,6 +13,7 @@ use crate::tenant::build::certificate::{
 use crate::tenant::build::keys::{RECEIPT_KEY, TENANT_KEY};
 use crate::tenant::build::names::{brought_tls_secret, ca_name, child_name, keys_secret, serving_secret};
 use crate::tenant::build::secret_provider_class::provider_class_resource;
+use crate::tenant::context::Context;
 use crate::tenant::facts::access_secrets::{AccessFact, read_secrets};
 use crate::tenant::facts::belonging::{is_owned, is_unmarked};
 use crate::tenant::facts::certificate::{CertificateParts, Fault};
@@ -162,7 +163,8 @@ pub struct BroughtFact {
 ///
 /// # Errors
 /// The API server refuses or doesn't answer. A missing object is a fact, not an error.
-pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Facts, CallError> {
+pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<Facts, CallError> {
+    let client = &context.client;
     let namespace = tenant.namespace().unwrap_or_default();
     let name = tenant.name_any();
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
@@ -179,7 +181,7 @@ pub async fn dereference(client: &Client, tenant: &VoicemailTenant) -> Result<Fa
     )?;
     let reclaim = match &storage {
         StorageFacts::Volume { claim: Some(ClaimFact { volume: Some(volume), .. }) } => {
-            Some(read_reclaim(client, volume).await?)
+            Some(read_reclaim(client, &context.kinds, volume).await?)
         }
         _ => None,
     };

@@ -22,6 +22,8 @@ pub const REGION_UNREACHABLE: &str = "RegionUnreachable";
 pub const RESTORE_DETECTED: &str = "RestoreDetected";
 const LONGEST_MESSAGE: usize = 1024;
 
+/// The claim has no volume yet.
+pub const CLAIM_PENDING: &str = "ClaimPending";
 /// Reason of StorageReady while the claim goes that somebody deleted.
 pub const CLAIM_TERMINATING: &str = "ClaimTerminating";
 /// Reason of StorageReady while the claim can't get the size that the spec asks for.
@@ -78,7 +80,7 @@ fn find_claim_fault(claim: &PersistentVolumeClaim) -> Option<Finding> {
         "Lost" => Some(no("ClaimLost", format!("PersistentVolumeClaim {name} has lost its volume"))),
         _ => {
             let hint = "is there a volume, or a provisioner, for its storage class, size and access mode?";
-            Some(no("ClaimPending", format!("PersistentVolumeClaim {name} is not bound yet: {hint}")))
+            Some(no(CLAIM_PENDING, format!("PersistentVolumeClaim {name} is not bound yet: {hint}")))
         }
     }
 }
