@@ -61,6 +61,8 @@ pub const DECISIONS_TAKEN: &str = "DecisionsTaken";
 /// The answer to a data subject is overdue, or soon will be.
 pub const DEADLINE_AT_RISK: &str = "DeadlineAtRisk";
 
+/// Reason of [`CERTIFICATE_READY`], which holds, in the last two weeks of a certificate.
+pub const CERTIFICATE_ENDS_SOON: &str = "CertificateEndsSoon";
 const LONGEST_MESSAGE: usize = 1024;
 
 /// One condition, with the meaning that Kubernetes gives it.

@@ -43,7 +43,7 @@ use build::BuildError;
 use context::Context;
 use deletion::Course;
 use deletion::progress::Report;
-use facts::certificate::{Fault, Meanwhile};
+use facts::certificate::{CertificateSeen, Meanwhile};
 use facts::storage;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
@@ -283,24 +283,24 @@ async fn converge(
 }
 
 /// The certificate that the condition is about: the brought one, or the one that the operator made.
-fn describe_certificate<'a>(
-    facts: &'a Facts,
-    plan: &'a Plan,
-) -> Option<(&'a str, Option<&'a Fault>, Meanwhile<'a>)> {
+fn describe_certificate<'a>(facts: &'a Facts, plan: &'a Plan) -> Option<CertificateSeen<'a>> {
+    let served = facts.tls.as_ref();
     let Some(brought) = &facts.brought else {
-        return facts
-            .tls
-            .as_ref()
-            .map(|tls| (plan.tls_secret.as_str(), tls.fault.as_ref(), Meanwhile::ServeIt));
+        let (secret, meanwhile) = (plan.tls_secret.as_str(), Meanwhile::ServeIt);
+        return served.map(|tls| CertificateSeen {
+            secret,
+            fault: tls.fault.as_ref(),
+            ends_soon: tls.ends_soon,
+            meanwhile,
+        });
     };
-    let served = facts.tls.as_ref().and_then(|tls| tls.parts.as_ref()) == brought.parts.as_ref();
-    let meanwhile = match matches!(plan.tls, TlsPlan::Copy(..)) || served {
+    let same = served.and_then(|tls| tls.parts.as_ref()) == brought.parts.as_ref();
+    let meanwhile = match matches!(plan.tls, TlsPlan::Copy(..)) || same {
         true => Meanwhile::ServeIt,
-        false => {
-            Meanwhile::ServeFrom(&plan.tls_secret, facts.tls.as_ref().and_then(|tls| tls.fault.as_ref()))
-        }
+        false => Meanwhile::ServeFrom(&plan.tls_secret, served.and_then(|tls| tls.fault.as_ref())),
     };
-    Some((&brought.secret, brought.fault.as_ref(), meanwhile))
+    let (secret, fault) = (brought.secret.as_str(), brought.fault.as_ref());
+    Some(CertificateSeen { secret, fault, ends_soon: brought.ends_soon, meanwhile })
 }
 
 /// None when all serve and it isn't time to ask them again.

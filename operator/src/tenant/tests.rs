@@ -131,11 +131,11 @@ fn a_brought_certificate_is_copied_when_it_is_no_worse_than_what_the_pods_have()
     let (old, new) = (made(), made());
     let fault = |reason: &'static str| Some(Fault { reason, message: "m".into() });
     let brought = |parts: &CertificateParts, fault: Option<Fault>| {
-        Some(BroughtFact { secret: "cert".into(), parts: Some(parts.clone()), fault })
+        Some(BroughtFact { secret: "cert".into(), parts: Some(parts.clone()), fault, ends_soon: false })
     };
     let served = |fault: Option<Fault>| {
         let (parts, copied_from) = (Some(old.clone()), Some("cert".into()));
-        Some(TlsFact { parts, copied_from, fault, renew_at: None })
+        Some(TlsFact { parts, copied_from, fault, ..TlsFact::default() })
     };
     let decide = |brought, tls| {
         let spec = tenant(|value| value["spec"]["tls"] = json!({"secret": {"name": "cert"}}));

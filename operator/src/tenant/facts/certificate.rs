@@ -8,8 +8,8 @@
 //! What can go wrong: a certificate of a public authority comes without that authority, so its chain is checked as far as it
 //! goes.
 
-use crate::api::conditions::{CERTIFICATE_READY, Finding};
-use jiff::Timestamp;
+use crate::api::conditions::{CERTIFICATE_ENDS_SOON, CERTIFICATE_READY, Finding};
+use jiff::{Timestamp, ToSpan};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -59,6 +59,8 @@ impl Grade {
     }
 }
 
+const SOON_HOURS: i64 = 14 * 24;
+
 /// A serving certificate as it is copied, in PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CertificateParts {
@@ -81,6 +83,12 @@ impl CertificateParts {
     pub fn find_fault(&self, name: &str, now: Timestamp) -> Option<Fault> {
         let Self { certificate, key, authority } = self;
         find_fault(&Material { certificate, key, authority: authority.as_deref() }, name, now)
+    }
+
+    /// Whether nothing is wrong now, and it will have ended in two weeks.
+    pub fn ends_soon(&self, name: &str, now: Timestamp) -> bool {
+        let later = now.checked_add(SOON_HOURS.hours()).unwrap_or(now);
+        self.find_fault(name, now).is_none() && self.find_fault(name, later).is_some()
     }
 }
 
@@ -167,10 +175,33 @@ pub enum Meanwhile<'a> {
     ServeFrom(&'a str, Option<&'a Fault>),
 }
 
-/// The condition about the certificate of a Secret.
-pub fn find_certificate(secret: &str, fault: Option<&Fault>, meanwhile: Meanwhile<'_>) -> Finding {
-    let Some(fault) = fault else { return Finding::new(CERTIFICATE_READY, true, "CertificateValid", "") };
-    let meanwhile = match meanwhile {
+/// The certificate that the condition is about.
+#[derive(Clone, Copy, Debug)]
+pub struct CertificateSeen<'a> {
+    /// Its Secret.
+    pub secret: &'a str,
+    /// What is wrong with it.
+    pub fault: Option<&'a Fault>,
+    /// It is right, and won't be in two weeks.
+    pub ends_soon: bool,
+    /// What the pods do if something is wrong with it.
+    pub meanwhile: Meanwhile<'a>,
+}
+
+/// The condition about a certificate.
+pub fn find_certificate(seen: &CertificateSeen<'_>) -> Finding {
+    let secret = seen.secret;
+    let Some(fault) = seen.fault else {
+        return match seen.ends_soon {
+            false => Finding::new(CERTIFICATE_READY, true, "CertificateValid", ""),
+            true => {
+                let message =
+                    format!("Secret {secret}: it ends within two weeks; put the next one into the Secret");
+                Finding::new(CERTIFICATE_READY, true, CERTIFICATE_ENDS_SOON, message)
+            }
+        };
+    };
+    let meanwhile = match seen.meanwhile {
         Meanwhile::ServeIt => "The pods serve with it, since there is no better one".to_owned(),
         Meanwhile::ServeFrom(kept, None) => {
             format!("All pods serve with the last good one, of Secret {kept}")
@@ -192,7 +223,6 @@ mod tests {
     use super::*;
     use crate::tenant::build::certificate::{make_authority, make_serving_secret, renew_authority};
     use crate::tenant::tests::{now, plan};
-    use jiff::ToSpan;
 
     const NAME: &str = "acme-voicemail.voice.svc";
 
@@ -248,5 +278,17 @@ mod tests {
             let [certificate, key] = ["tls.crt", "tls.key"].map(|part| data[part].0.clone());
             assert_eq!(reason(&[certificate, key, known.certificate.clone().into_bytes()], NAME, day), None);
         }
+    }
+
+    #[test]
+    fn the_last_two_weeks_of_a_certificate_are_told_while_it_holds() {
+        let [certificate, key, authority] = made();
+        let parts = CertificateParts { certificate, key, authority: Some(authority) };
+        let at = |days: i64| parts.ends_soon(NAME, now().checked_add((24 * days).hours()).unwrap());
+        assert_eq!([0, 70, 80, 89, 95].map(at), [false, false, true, true, false]);
+        let (secret, meanwhile) = ("cert", Meanwhile::ServeIt);
+        let found = find_certificate(&CertificateSeen { secret, fault: None, ends_soon: true, meanwhile });
+        assert_eq!(found.reason, CERTIFICATE_ENDS_SOON);
+        assert!(found.message.contains("Secret cert: it ends within two weeks"), "{}", found.message);
     }
 }

@@ -138,6 +138,8 @@ pub struct TlsFact {
     pub renew_at: Option<Timestamp>,
     /// What is wrong with a complete one.
     pub fault: Option<Fault>,
+    /// It is right, and won't be in two weeks.
+    pub ends_soon: bool,
 }
 
 impl TlsFact {
@@ -157,6 +159,8 @@ pub struct BroughtFact {
     pub parts: Option<CertificateParts>,
     /// What is wrong with it.
     pub fault: Option<Fault>,
+    /// It is right, and won't be in two weeks.
+    pub ends_soon: bool,
 }
 
 /// Reads everything.
@@ -300,6 +304,7 @@ fn read_tls(secret: &Secret, name: &str, now: Timestamp) -> TlsFact {
     let parts = read_parts(secret);
     TlsFact {
         fault: parts.as_ref().and_then(|parts| parts.find_fault(name, now)),
+        ends_soon: parts.as_ref().is_some_and(|parts| parts.ends_soon(name, now)),
         parts,
         copied_from: secret.annotations().get(COPIED_FROM).cloned(),
         renew_at: renew_at(secret),
@@ -321,7 +326,8 @@ async fn read_brought(
         (_, None) => Some(lacking("is incomplete")),
         (_, Some(parts)) => parts.find_fault(name, now),
     };
-    Ok(Some(BroughtFact { secret, parts, fault }))
+    let ends_soon = parts.as_ref().is_some_and(|parts| parts.ends_soon(name, now));
+    Ok(Some(BroughtFact { secret, parts, fault, ends_soon }))
 }
 
 fn read_authority(secret: &Secret) -> Option<Authority> {

@@ -14,7 +14,7 @@ use crate::tenant::build::names::selector_text;
 use crate::tenant::deletion::confirmation::find_early;
 use crate::tenant::deletion::progress::Report;
 use crate::tenant::facts::access_secrets::{AccessFact, find_access};
-use crate::tenant::facts::certificate::{Fault, Meanwhile, find_certificate};
+use crate::tenant::facts::certificate::{CertificateSeen, find_certificate};
 use crate::tenant::facts::reclaim::{ReclaimFact, find_data_kept};
 use crate::tenant::memory::rollout::Image;
 use crate::tenant::steps::apply::{Applied, MonitoringFact};
@@ -44,8 +44,8 @@ pub struct Seen<'a> {
     pub reclaim: Option<&'a ReclaimFact>,
     /// The claim with the messages, if somebody has deleted it.
     pub terminating: Option<&'a str>,
-    /// The certificate's Secret, what is wrong with it, and what the pods do then; none before there is one.
-    pub certificate: Option<(&'a str, Option<&'a Fault>, Meanwhile<'a>)>,
+    /// The certificate; none before there is one.
+    pub certificate: Option<CertificateSeen<'a>>,
     /// The Secrets that say who may call.
     pub access: &'a [AccessFact],
 }
@@ -280,9 +280,7 @@ fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<F
     findings.push(storage);
     findings.extend(seen.reclaim.map(find_data_kept));
     findings.extend(find_access(seen.access));
-    findings.extend(
-        seen.certificate.map(|(secret, fault, meanwhile)| find_certificate(secret, fault, meanwhile)),
-    );
+    findings.extend(seen.certificate.as_ref().map(find_certificate));
     findings.extend(find_update(seen.image));
     findings.extend(find_monitoring(applied.monitoring()));
     findings

@@ -46,6 +46,8 @@ pub struct Plan {
     pub monitoring: Monitoring,
     /// Whether that takes in alert rules: else they are installed for all tenants at once.
     pub tenant_rules: bool,
+    /// Folder of the runbooks that alerts link to.
+    pub runbooks: String,
     /// CPU and memory of each.
     pub resources: Option<Resources>,
     /// Where the messages are.
@@ -128,6 +130,7 @@ pub fn validate(
         scheduling: tenant.spec.scheduling.clone().unwrap_or_default(),
         monitoring: tenant.spec.monitoring.clone().unwrap_or_default(),
         tenant_rules: settings.tenant_rules,
+        runbooks: settings.runbooks.clone(),
         resources: tenant.spec.resources.clone(),
         storage: storage?,
         is_store_known: tenant.has_known_store(),
