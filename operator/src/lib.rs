@@ -6,7 +6,8 @@
 //!  GdprRequest     ──▶ gdpr:   dereference ▶ core client ▶ plan ▶ status            the tenant's core, HTTPS
 //! ```
 //!
-//! `runtime` drives both; `leader` lets one replica work at a time. Reading and writing happen at the ends
+//! `runtime` drives both and knows neither; `leader` lets one replica work at a time; `core_client` speaks to cores, and
+//! `child_names` is what all of them call a tenant's children by. Reading and writing happen at the ends
 //! of a reconcile only, the middle is pure. No phone number is ever written to an object, event, log or metric.
 
 pub mod answers;
@@ -21,6 +22,8 @@ pub mod fence;
 pub mod gdpr;
 pub mod health;
 pub mod import;
+#[cfg(test)]
+mod layers_tests;
 pub mod leader;
 pub mod metrics;
 pub mod place;

@@ -33,8 +33,8 @@ pub mod steps;
 pub(crate) mod tests;
 
 use crate::api::conditions::{
-    ACCESS_READY, CERTIFICATE_READY, CONFIRMED_EARLY, Condition, ConditionStatus, MONITORING_READY, READY,
-    RECONCILING, STORAGE_READY, find_condition,
+    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, MONITORING_READY, RECONCILING, STORAGE_READY,
+    find_condition,
 };
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
@@ -45,20 +45,17 @@ use deletion::Course;
 use deletion::progress::Report;
 use facts::certificate::{CertificateSeen, Meanwhile};
 use facts::storage;
-use jiff::Timestamp;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 use memory::TenantKey;
 use memory::child_versions::Begun;
 use memory::rollout::Image;
-use memory::status_messages::differ_in_words_alone;
 use std::time::{Duration, Instant};
 use steps::apply::{Applied, ApplyError};
 use steps::dereference::Facts;
 use steps::observe::PodSeen;
-use steps::status::{Outcome, Seen, compute_status, has_pods, is_settled, write_status};
-use steps::storage_status::CLAIM_PENDING;
+use steps::report::report;
+use steps::status::{Outcome, Seen, has_pods, is_settled};
 use steps::validate::{Plan, TlsPlan};
 use steps::{apply, dereference, ledger, observe, orphans, validate};
 
@@ -68,8 +65,6 @@ const RESYNC: Duration = Duration::from_secs(10 * 60);
 const PROGRESS: Duration = Duration::from_secs(10);
 /// A tenant with several regions: one that goes away changes no object of the cluster.
 const REGIONS: Duration = Duration::from_secs(60);
-/// How long the claim of a new tenant may be pending before somebody is told.
-const CLAIM_GRACE: Duration = Duration::from_secs(120);
 /// A tenant whose certificate is brought: it is copied from a Secret that isn't watched.
 const BROUGHT: Duration = Duration::from_secs(5 * 60);
 /// A tenant that waits for its turn to get a newer image.
@@ -344,98 +339,4 @@ fn next_look(status: &VoicemailTenantStatus, image: &Image) -> Duration {
         (true, 0 | 1) => RESYNC,
         (true, _) => REGIONS,
     }
-}
-
-/// What was reported.
-struct Reported {
-    status: VoicemailTenantStatus,
-    /// It is written later, because only its words differ.
-    put_off: bool,
-}
-
-async fn report(
-    tenant: &VoicemailTenant,
-    outcome: &Outcome<'_>,
-    deletion: Option<&Report>,
-    context: &Context,
-) -> Result<Reported, CallError> {
-    let status = compute_status(tenant, outcome, deletion, Timestamp::now());
-    let (key, now) = (TenantKey::of(tenant), Instant::now());
-    let only_words = tenant.status.as_ref().is_some_and(|before| differ_in_words_alone(before, &status));
-    if only_words && !context.memories.of(&key, |memory| memory.messages.may_change(now)) {
-        return Ok(Reported { status, put_off: true });
-    }
-    Box::pin(announce_late(tenant, &status, context)).await;
-    if write_status(&context.client, tenant, &status).await? {
-        if !only_words {
-            context.memories.of(&key, |memory| memory.messages.note_write(now));
-        }
-        announce(tenant, &status, context).await;
-        warn_of_early(tenant, &status, context).await;
-        if let Some(deletion) = deletion {
-            deletion::announce(tenant, deletion, context).await;
-        }
-    }
-    // The status that was just written causes no reconcile of its own that would do it.
-    let known = VoicemailTenant { status: Some(status.clone()), ..tenant.clone() };
-    context.memories.rollouts.note_status(&known, &context.settings.image);
-    Ok(Reported { status, put_off: false })
-}
-
-/// An event when a confirmation stands before there is a deletion.
-async fn warn_of_early(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
-    let before =
-        tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, CONFIRMED_EARLY));
-    let Some(after) = find_condition(&status.conditions, CONFIRMED_EARLY) else { return };
-    if before.is_none_or(|before| before.reason != after.reason) {
-        publish_condition(tenant, EventType::Warning, after, context).await;
-    }
-}
-
-/// An event when the reason of Ready changes for the worse, or gets well again. A tenant that becomes Ready as
-/// expected publishes none: its status says it, and a thousand new tenants are a thousand writes fewer. A lost
-/// event is no failure.
-async fn announce(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
-    let before = tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, READY));
-    let Some(after) = find_condition(&status.conditions, READY) else { return };
-    let is_new = status.store_id.is_none();
-    let is_good = |reason: &str| {
-        ["Available", "RolloutInProgress"].contains(&reason) || (is_new && reason == CLAIM_PENDING)
-    };
-    let was_good = before.is_none_or(|before| is_good(&before.reason));
-    let good = is_good(&after.reason);
-    if before.is_some_and(|before| before.reason == after.reason) || (good && was_good) {
-        return;
-    }
-    let type_ = if good { EventType::Normal } else { EventType::Warning };
-    publish_condition(tenant, type_, after, context).await;
-}
-
-/// A claim of a new tenant is pending until its first pod has a node, or its provisioner has made a volume: that is told of
-/// only when it lasts.
-async fn announce_late(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
-    let Some(ready) = find_condition(&status.conditions, READY) else { return };
-    let pending = status.store_id.is_none() && ready.reason == CLAIM_PENDING;
-    let since = Timestamp::now().duration_since(ready.last_transition_time.0);
-    let lasts = pending && since.unsigned_abs() >= CLAIM_GRACE;
-    let tell = context.memories.of(&TenantKey::of(tenant), |memory| {
-        let tell = lasts && !memory.claim_told;
-        memory.claim_told = lasts;
-        tell
-    });
-    if tell {
-        publish_condition(tenant, EventType::Warning, ready, context).await;
-    }
-}
-
-/// An event that says what a condition says.
-async fn publish_condition(
-    tenant: &VoicemailTenant,
-    type_: EventType,
-    condition: &Condition,
-    context: &Context,
-) {
-    let (reason, note) = (condition.reason.clone(), Some(condition.message.clone()));
-    let event = Event { type_, reason, note, action: "Reconcile".into(), secondary: None };
-    context.publish(event, &tenant.object_ref(&())).await;
 }

@@ -4,6 +4,7 @@
 //!  dereference ─▶ validate ─▶ (build) ─▶ apply ─▶ observe ─▶ status
 //!   reads          pure: a plan   pure      writes    reads      pure, and one write
 //!                  or a refusal                                  ├─ storage_status: what is said of the store
+//!                                                                ├─ report: the write, and the events
 //!                                                                └─ then orphans and ledger: what is done beside
 //! ```
 
@@ -13,6 +14,7 @@ pub mod ledger;
 pub mod observe;
 pub mod orphans;
 pub mod refusal;
+pub mod report;
 pub mod status;
 #[cfg(test)]
 pub(super) mod status_tests;
