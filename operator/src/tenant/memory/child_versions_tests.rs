@@ -33,6 +33,7 @@ fn deployment(change: impl FnOnce(&mut Value)) -> Version {
 /// A tenant of which one child is known, and which was left alone for a minute.
 fn resting() -> (Memories, VoicemailTenant, Instant) {
     let (children, acme, now) = (Memories::new(Arc::default(), 1), tenant(|_| {}), Instant::now());
+    children.meet(&key(), false);
     children.note_child(KIND, "voice", "acme", "acme-voicemail", version(5));
     children.found_right(KIND, &key(), "acme-voicemail", (version(5), "wanted".into()));
     let begun = children.begin(&acme);

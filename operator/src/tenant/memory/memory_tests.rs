@@ -55,7 +55,8 @@ fn of_a_tenant_that_is_gone_nothing_is_left_and_its_objects_are_known_until_they
         "it outlives its tenant"
     );
     assert!(is_fresh(&memories, &key("2")) && memories.orphans(&key("2")).is_empty());
-    memories.forget("voice", "acme");
+    fill(&memories, &key("1"));
+    assert!(is_fresh(&memories, &key("1")), "what is noted late of one that is gone goes nowhere");
     memories.note_child_gone("PersistentVolumeClaim", "voice", "acme", "acme-voicemail");
     memories.note_child_gone("NetworkPolicy", "voice", "acme", "acme-old");
     assert_eq!(memories.count(), 0);

@@ -10,7 +10,7 @@
 //! that ends a memory; a new kind of memory is a field of [`TenantMemory`] and needs no more. What the watches tell is of
 //! the cluster, not of the tenant: it stays as long as the objects do.
 //!
-//! What can go wrong: somebody still holds a tenant that lost its name to another. What is noted of it then goes nowhere.
+//! What can go wrong: somebody still holds a tenant that is gone, or lost its name to another. What is noted of it goes nowhere.
 //! What is noted by name before any tenant was read (a request that has ended) is of the tenant that is read first.
 
 pub mod child_versions;
@@ -24,6 +24,7 @@ pub mod ledger_schedule;
 mod memory_tests;
 pub mod orphan_candidates;
 pub mod rollout;
+pub mod shown_runs;
 pub mod status_messages;
 
 use crate::api::VoicemailTenant;
@@ -37,6 +38,7 @@ use kube::ResourceExt;
 use ledger_schedule::LedgerSchedule;
 use orphan_candidates::{OrphanCandidates, OrphanKind};
 use rollout::RolloutBudget;
+use shown_runs::ShownRuns;
 use status_messages::StatusMessageLimiter;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -83,6 +85,8 @@ pub struct TenantMemory {
     pub failures: FailureCount,
     /// How often its status may be written for a message alone.
     pub messages: StatusMessageLimiter,
+    /// Which runs of its cores objects show.
+    pub runs: ShownRuns,
     /// An event has said that its claim has been pending for long.
     pub claim_told: bool,
 }
@@ -171,7 +175,8 @@ impl Memories {
         }
     }
 
-    /// Works on the memory of a tenant; on one that is thrown away if another tenant has its name by now.
+    /// Works on the memory of a tenant; on one that is thrown away while it hasn't been met, or if it is gone, or another
+    /// tenant has its name by now.
     pub fn of<T>(&self, tenant: &TenantKey, work: impl FnOnce(&mut TenantMemory) -> T) -> T {
         self.with(tenant, |_, memory| work(memory))
     }
@@ -183,12 +188,13 @@ impl Memories {
 
     fn with<T>(&self, tenant: &TenantKey, work: impl FnOnce(&TenantChildren, &mut TenantMemory) -> T) -> T {
         self.change(&tenant.namespace, &tenant.name, |place| {
-            if place.tenant.as_ref().is_some_and(|known| known.is_of_another(&tenant.uid)) {
-                return work(&place.children, &mut TenantMemory::default());
+            match place.tenant.as_mut().filter(|known| !known.is_of_another(&tenant.uid)) {
+                Some(memory) => {
+                    memory.uid = Some(tenant.uid.clone());
+                    work(&place.children, memory)
+                }
+                None => work(&place.children, &mut TenantMemory::default()),
             }
-            let memory = place.tenant.get_or_insert_default();
-            memory.uid = Some(tenant.uid.clone());
-            work(&place.children, memory)
         })
     }
 
