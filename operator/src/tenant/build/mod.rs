@@ -1,4 +1,4 @@
-//! From a [`Plan`](crate::tenant::steps::validate::Plan) to the objects that should exist. Pure: no client, no clock, no chance.
+//! From a [`Plan`] to the objects that should exist. Pure: no client, no clock, no chance.
 //!
 //! Flow: one file per kind; [`build`] collects what server-side apply maintains. Secrets with made material
 //! are built here too, but from material that the caller made, and only when they are due.
