@@ -9,9 +9,10 @@ use crate::calls::CallError;
 use crate::place::{place, place_of};
 use crate::runtime::queue::Queue;
 use crate::runtime::streams::{Guarded, scoped, sibling, watch_changes, watch_labelled, watch_primary};
-use crate::runtime::{Context, Driver, Reconciler};
-use crate::tenant::children::Version;
-use crate::tenant::observe::note_of;
+use crate::runtime::{Driver, Reconciler};
+use crate::tenant::context::Context;
+use crate::tenant::memory::child_versions::Version;
+use crate::tenant::steps::observe::note_of;
 use crate::{gdpr, tenant};
 use futures::TryStreamExt;
 use futures::future::join_all;
@@ -31,13 +32,14 @@ use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 struct Tenants;
 
 impl Reconciler for Tenants {
     type Object = VoicemailTenant;
+    type Context = Context;
     type Error = tenant::TenantError;
     const NAME: &'static str = "voicemailtenant";
     const PATIENCE: Option<Duration> = None;
@@ -52,11 +54,11 @@ impl Reconciler for Tenants {
     }
 
     fn forget(&self, namespace: &str, name: &str, context: &Context) {
-        context.forget_tenant(namespace, name);
+        context.memories.forget(namespace, name);
     }
 
     async fn after_end(&self, namespace: &str, name: &str, context: &Context) -> Result<(), CallError> {
-        tenant::apply::sweep(&context.client, namespace, name).await
+        tenant::steps::apply::sweep(&context.client, namespace, name).await
     }
 }
 
@@ -64,6 +66,7 @@ struct Requests;
 
 impl Reconciler for Requests {
     type Object = GdprRequest;
+    type Context = Context;
     type Error = gdpr::GdprError;
     const NAME: &'static str = "gdprrequest";
     const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
@@ -82,8 +85,10 @@ impl Reconciler for Requests {
 /// Runs everything until `stop`, and until running reconciles have ended.
 pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let settings = &context.settings;
-    let tenants = Arc::new(Driver::new(Tenants, context.clone(), settings.tenant_concurrency, stop.clone()));
-    let requests = Arc::new(Driver::new(Requests, context.clone(), settings.gdpr_concurrency, stop.clone()));
+    let services = || context.services.clone();
+    let (both, stopping) = (|| context.clone(), || stop.clone());
+    let tenants = Arc::new(Driver::new(Tenants, both(), services(), settings.tenant_concurrency, stopping()));
+    let requests = Arc::new(Driver::new(Requests, both(), services(), settings.gdpr_concurrency, stopping()));
     let given = &settings.watch_namespaces.0;
     let namespaces: Vec<Option<String>> =
         if given.is_empty() { vec![None] } else { given.iter().cloned().map(Some).collect() };
@@ -163,8 +168,8 @@ fn watch_ended_requests(
         ended.then(|| {
             let tenant = &request.spec.tenant;
             let namespace = request.namespace().unwrap_or_default();
-            context.ledgers.note_end(&namespace, tenant);
-            context.children.wake(&namespace, tenant);
+            context.memories.at(&namespace, tenant, |memory| memory.ledger.note_end(Instant::now()));
+            context.memories.wake(&namespace, tenant);
             let woken = sibling::<_, VoicemailTenant>(request, tenant);
             noted(&queue, std::slice::from_ref(&woken));
             woken
@@ -221,16 +226,15 @@ fn note_versions<W: Resource>(
 ) -> impl Fn(&Event<W>) + Send + 'static {
     let (context, scope) = (context.clone(), scope.map(str::to_owned));
     move |event| match event {
-        Event::Init => context.children.begin_list(kind, scope.as_deref()),
-        Event::InitDone => context.children.end_list(kind, scope.as_deref()),
+        Event::Init => context.memories.begin_list(kind, scope.as_deref()),
+        Event::InitDone => context.memories.end_list(kind, scope.as_deref()),
         Event::Apply(child) | Event::InitApply(child) => {
             let Some((namespace, tenant)) = tenant_of(child) else { return };
-            context.orphans.note(kind, &namespace, &tenant, &child.name_any());
-            context.children.note(kind, &namespace, &tenant, &child.name_any(), version(child));
+            context.memories.note_child(kind, &namespace, &tenant, &child.name_any(), version(child));
         }
         Event::Delete(child) => {
             let Some((namespace, tenant)) = tenant_of(child) else { return };
-            context.children.note_gone(kind, &namespace, &tenant, &child.name_any());
+            context.memories.note_child_gone(kind, &namespace, &tenant, &child.name_any());
         }
     }
 }
@@ -239,15 +243,15 @@ fn note_versions<W: Resource>(
 fn note_pods(context: &Arc<Context>, scope: Option<&str>) -> impl Fn(&Event<Pod>) + Send + 'static {
     let (context, scope) = (context.clone(), scope.map(str::to_owned));
     move |event| match event {
-        Event::Init => context.children.begin_list(Pod::KIND, scope.as_deref()),
-        Event::InitDone => context.children.end_list(Pod::KIND, scope.as_deref()),
+        Event::Init => context.memories.begin_list(Pod::KIND, scope.as_deref()),
+        Event::InitDone => context.memories.end_list(Pod::KIND, scope.as_deref()),
         Event::Apply(pod) | Event::InitApply(pod) => {
             let Some((namespace, tenant)) = tenant_of(pod) else { return };
-            context.children.note_pod(&namespace, &tenant, &pod.name_any(), note_of(pod));
+            context.memories.note_pod(&namespace, &tenant, &pod.name_any(), note_of(pod));
         }
         Event::Delete(pod) => {
             let Some((namespace, tenant)) = tenant_of(pod) else { return };
-            context.children.note_pod_gone(&namespace, &tenant, &pod.name_any());
+            context.memories.note_pod_gone(&namespace, &tenant, &pod.name_any());
         }
     }
 }

@@ -7,6 +7,7 @@
 //! A lease is free when it has not changed for 15 s as seen here. A leader stops when its own last success
 //! began 10 s ago, hence before anybody may take over. It tries every 2 s, and lets go when it ends.
 
+use crate::api::MANAGER;
 use crate::calls::CallError;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
@@ -149,11 +150,11 @@ impl Candidate {
         let written = match self.elector.decide(began) {
             Decision::Wait => return Ok(()),
             Decision::Create => {
-                in_time("create the lease", self.api.create(&PostParams::default(), &self.build(None))).await
+                in_time("create the lease", self.api.create(&written_by_us(), &self.build(None))).await
             }
             Decision::Take => {
                 let lease = self.build(self.lease.as_ref());
-                in_time("replace the lease", self.api.replace(LEASE, &PostParams::default(), &lease)).await
+                in_time("replace the lease", self.api.replace(LEASE, &written_by_us(), &lease)).await
             }
         };
         match written {
@@ -209,7 +210,7 @@ impl Candidate {
         if let Some(spec) = &mut free.spec {
             spec.holder_identity = Some(String::new());
         }
-        match in_time("release the lease", self.api.replace(LEASE, &PostParams::default(), &free)).await {
+        match in_time("release the lease", self.api.replace(LEASE, &written_by_us(), &free)).await {
             Ok(_) => tracing::info!(lease = LEASE, "the lease is released"),
             Err(error) => tracing::warn!(%error, "the lease could not be released"),
         }
@@ -229,6 +230,11 @@ async fn in_time<T>(
         Ok(result) => result,
         Err(_) => Err(CallError::Deadline { what }),
     }
+}
+
+/// So that the API server's record of who wrote what names the operator.
+fn written_by_us() -> PostParams {
+    PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() }
 }
 
 #[cfg(test)]

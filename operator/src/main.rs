@@ -18,9 +18,9 @@ use voicemail_operator::calls::within_deadline;
 use voicemail_operator::fence::{Fence, FenceLayer};
 use voicemail_operator::health::{self, Health};
 use voicemail_operator::metrics::Metrics;
-use voicemail_operator::runtime::Context;
 use voicemail_operator::runtime::requests::CountLayer;
 use voicemail_operator::settings::{Namespaces, Settings, parse_namespaces};
+use voicemail_operator::tenant::context::Context;
 use voicemail_operator::{controllers, crd_files, import, leader, pre_delete, telemetry};
 
 /// Running reconciles may end within this time after a signal.

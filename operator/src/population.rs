@@ -1,6 +1,9 @@
 //! What objects there are, as metrics count them: tenants by state, data-subject requests that haven't ended. Pure.
 
-use crate::api::conditions::{ConditionStatus, PAUSED, READY, RECONCILING, STALLED, find_condition};
+use crate::api::conditions::{
+    ACCESS_READY, CERTIFICATE_ENDS_SOON, CERTIFICATE_READY, Condition, ConditionStatus, MONITORING_READY,
+    PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, find_condition,
+};
 use crate::api::{GdprRequest, VoicemailTenant};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -16,6 +19,8 @@ pub struct Population {
     pub oldest_seconds: i64,
     /// How many of them are past their deadline.
     pub overdue: i64,
+    /// Tenants with a problem, by condition and reason: a tenant counts for each condition that says one.
+    pub problems: BTreeMap<(&'static str, String), i64>,
     /// Objects that can't be read, by kind.
     pub unreadable: BTreeMap<&'static str, i64>,
 }
@@ -36,10 +41,28 @@ pub fn state_of(tenant: &VoicemailTenant) -> &'static str {
     }
 }
 
+/// Conditions that say a problem when they are false.
+const TOLD: [&str; 5] = [READY, STORAGE_READY, CERTIFICATE_READY, ACCESS_READY, MONITORING_READY];
+
+/// The problems of a tenant that isn't left alone on purpose and isn't going, as condition and reason.
+fn find_problems(tenant: &VoicemailTenant) -> Vec<(&'static str, String)> {
+    if ["paused", "deleting"].contains(&state_of(tenant)) {
+        return Vec::new();
+    }
+    let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let is_problem =
+        |found: &Condition| found.status == ConditionStatus::False || found.reason == CERTIFICATE_ENDS_SOON;
+    let told = TOLD.into_iter().filter_map(|type_| Some((type_, find_condition(conditions, type_)?)));
+    told.filter(|(_, found)| is_problem(found)).map(|(type_, found)| (type_, found.reason.clone())).collect()
+}
+
 impl Population {
     /// Counts a tenant.
     pub fn add_tenant(&mut self, tenant: &VoicemailTenant) {
         *self.tenants.entry(state_of(tenant)).or_default() += 1;
+        for problem in find_problems(tenant) {
+            *self.problems.entry(problem).or_default() += 1;
+        }
     }
 
     /// Counts an object that can't be read.
@@ -82,6 +105,28 @@ mod tests {
         assert_eq!(state_of(&tenant(&[READY])), "ready");
         assert_eq!(state_of(&tenant(&[READY, RECONCILING])), "reconciling");
         assert_eq!(state_of(&tenant(&[STALLED, PAUSED])), "paused");
+    }
+
+    #[test]
+    fn a_tenant_counts_for_each_problem_that_it_has_unless_it_is_left_alone() {
+        let with = |findings: Vec<Finding>| {
+            let mut tenant = tenant(&[]);
+            tenant.status.get_or_insert_default().conditions =
+                merge_conditions(&[], findings, None, Timestamp::UNIX_EPOCH);
+            tenant
+        };
+        let storage = || Finding::new(STORAGE_READY, false, "RestoreDetected", "");
+        let ends = || Finding::new(CERTIFICATE_READY, true, CERTIFICATE_ENDS_SOON, "");
+        let mut population = Population::default();
+        population.add_tenant(&with(vec![Finding::new(READY, true, "Available", ""), storage(), ends()]));
+        population.add_tenant(&with(vec![Finding::new(READY, false, "PodsRefused", ""), storage()]));
+        population.add_tenant(&with(vec![Finding::new(PAUSED, true, "PausedByAnnotation", ""), storage()]));
+        let expected = [
+            ((CERTIFICATE_READY, CERTIFICATE_ENDS_SOON.to_owned()), 1),
+            ((READY, "PodsRefused".to_owned()), 1),
+            ((STORAGE_READY, "RestoreDetected".to_owned()), 2),
+        ];
+        assert_eq!(population.problems, BTreeMap::from(expected));
     }
 
     #[test]

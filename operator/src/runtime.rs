@@ -16,32 +16,19 @@ pub mod streams;
 pub mod turns;
 pub mod unreadable;
 
-use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
-use crate::fence::Fence;
 use crate::metrics::{Metrics, Outcome};
 use crate::place::{place, place_of};
-use crate::settings::Settings;
-use crate::tenant::children::Children;
-use crate::tenant::failures::Failures;
-use crate::tenant::kinds::MissingKinds;
-use crate::tenant::ledger::Ledgers;
-use crate::tenant::looks::Looks;
-use crate::tenant::met::Met;
-use crate::tenant::orphans::Orphans;
-use crate::tenant::rollout::{Image, RolloutBudget};
-use crate::tenant::words::Words;
 use backoff::Backoffs;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::runtime::reflector::Store;
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, Resource};
 use queue::Queue;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -61,124 +48,21 @@ const LONGEST_NOTE: usize = 1000;
 /// Gathers the several events of one change.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// What reconcilers share.
-pub struct Context {
+/// What runs every controller, whatever it is about.
+#[derive(Clone)]
+pub struct Services {
     /// The API server.
     pub client: Client,
-    /// Plain HTTP to the pods' health ports.
-    pub http: reqwest::Client,
-    /// Flags.
-    pub settings: Settings,
-    /// Name of this cluster.
-    pub cluster: String,
-    /// Events.
-    pub recorder: Recorder,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Clients and tokens for the tenants' cores.
-    pub cores: crate::gdpr::core_client::Cores,
-    /// Kinds that this cluster doesn't know.
-    pub kinds: MissingKinds,
-    /// When each tenant's cores were asked last.
-    pub looks: Looks,
-    /// When each tenant's ledger of erasures was read last.
-    pub ledgers: Ledgers,
-    /// How often each tenant has failed in a row.
-    pub failures: Failures,
-    /// How often a status may be written for a message alone.
-    pub words: Words,
-    /// What is known of the tenants' children.
-    pub children: Children,
-    /// Children under names that no tenant wants.
-    pub orphans: Orphans,
-    /// Which tenants have been looked at.
-    pub met: Met,
-    /// Which tenants move to a newer image.
-    pub rollouts: RolloutBudget,
+    recorder: Recorder,
 }
 
-impl Context {
-    /// A context that knows nothing of any tenant yet. `http` reaches the pods' health ports; cores are told of changes
-    /// while the fence is open.
-    pub fn new(
-        client: Client,
-        http: reqwest::Client,
-        settings: Settings,
-        cluster: String,
-        metrics: Arc<Metrics>,
-        fence: Fence,
-    ) -> Self {
-        let reporter =
-            Reporter { controller: "voicemail-operator".into(), instance: Some(settings.replica()) };
-        Self {
-            recorder: Recorder::new(client.clone(), reporter),
-            cores: crate::gdpr::core_client::Cores::new(fence),
-            kinds: MissingKinds::default(),
-            looks: Looks::default(),
-            children: Children::default(),
-            orphans: Orphans::default(),
-            failures: Failures::default(),
-            words: Words::default(),
-            met: Met::default(),
-            ledgers: Ledgers::default(),
-            rollouts: RolloutBudget::new(settings.max_concurrent_rollouts),
-            client,
-            http,
-            settings,
-            cluster,
-            metrics,
-        }
-    }
-
-    /// Decides which image a tenant gets, after learning who is moving to the default one.
-    ///
-    /// # Errors
-    /// The tenants can't be listed.
-    pub async fn choose_image(&self, tenant: &VoicemailTenant) -> Result<Image, CallError> {
-        if !self.rollouts.is_known() {
-            let mut all = Vec::new();
-            for api in self.settings.watch_namespaces.apis::<DeserializeGuard<VoicemailTenant>>(&self.client)
-            {
-                let list = within_deadline("list the tenants", api.list(&ListParams::default())).await?;
-                // One that can't be read moves to no image.
-                all.extend(list.items.into_iter().filter_map(|tenant| tenant.0.ok()));
-            }
-            self.rollouts.learn(&all, &self.settings.image);
-        }
-        Ok(self.rollouts.choose(tenant, &self.settings.image))
-    }
-
-    /// The tenant isn't moved to a newer image now: others may be.
-    pub fn give_place_back(&self, tenant: &VoicemailTenant) {
-        self.rollouts.forget(&tenant.uid().unwrap_or_default());
-    }
-
-    /// The tenant in its place is looked at: what is remembered of another one that had its name is dropped.
-    pub fn meet_tenant(&self, tenant: &VoicemailTenant) {
-        let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
-        let uid = tenant.uid().unwrap_or_default();
-        if let Some(former) = self.met.meet(&namespace, &name, &uid) {
-            self.forget_uid(&former);
-            self.ledgers.forget(&namespace, &name);
-        }
-    }
-
-    /// Drops all that is remembered of a tenant that is gone.
-    pub fn forget_tenant(&self, namespace: &str, name: &str) {
-        if let Some(uid) = self.met.part(namespace, name) {
-            self.forget_uid(&uid);
-        }
-        self.ledgers.forget(namespace, name);
-        self.children.forget(namespace, name);
-        self.orphans.forget(namespace, name);
-    }
-
-    fn forget_uid(&self, uid: &str) {
-        self.looks.forget(uid);
-        self.words.forget(uid);
-        self.failures.settle(uid);
-        self.rollouts.forget(uid);
-        self.metrics.set_paused(uid, false);
+impl Services {
+    /// Events are published under the name of this replica.
+    pub fn new(client: Client, metrics: Arc<Metrics>, replica: String) -> Self {
+        let reporter = Reporter { controller: "voicemail-operator".into(), instance: Some(replica) };
+        Self { recorder: Recorder::new(client.clone(), reporter), client, metrics }
     }
 
     /// Publishes an event, its note cut to what the API server takes. A lost event is logged and no failure.
@@ -231,6 +115,8 @@ pub trait Reconciler: Send + Sync + 'static {
         + Send
         + Sync
         + 'static;
+    /// What its reconciles share.
+    type Context: Send + Sync + 'static;
     /// What can go wrong.
     type Error: Classified;
     /// Name in metrics and logs.
@@ -249,29 +135,31 @@ pub trait Reconciler: Send + Sync + 'static {
     fn reconcile(
         &self,
         object: &Self::Object,
-        context: &Context,
+        context: &Self::Context,
     ) -> impl Future<Output = Result<Action, Self::Error>> + Send;
 
     /// There is no object in that place any more: drops what is remembered of it.
-    fn forget(&self, _namespace: &str, _name: &str, _context: &Context) {}
+    fn forget(&self, _namespace: &str, _name: &str, _context: &Self::Context) {}
 
     /// There is no object in that place, though something pointed at one: it went, or something of it is left.
     fn after_end(
         &self,
         _namespace: &str,
         _name: &str,
-        _context: &Context,
+        _context: &Self::Context,
     ) -> impl Future<Output = Result<(), CallError>> + Send {
         async { Ok(()) }
     }
 }
 
 /// What a controller needs to run.
-pub struct Driver<R> {
+pub struct Driver<R: Reconciler> {
     /// Its own part.
     pub reconciler: R,
-    /// What all share.
-    pub context: Arc<Context>,
+    /// What its reconciles share.
+    pub context: Arc<R::Context>,
+    /// What runs every controller.
+    pub services: Services,
     /// Whose turn it is, over all namespaces.
     pub turns: Arc<Turns>,
     /// What waits, for the metrics.
@@ -281,11 +169,17 @@ pub struct Driver<R> {
 
 impl<R: Reconciler> Driver<R> {
     /// A driver that works on `concurrency` objects at a time.
-    pub fn new(reconciler: R, context: Arc<Context>, concurrency: u16, stop: CancellationToken) -> Self {
-        context.metrics.set_concurrency(R::NAME, concurrency);
+    pub fn new(
+        reconciler: R,
+        context: Arc<R::Context>,
+        services: Services,
+        concurrency: u16,
+        stop: CancellationToken,
+    ) -> Self {
+        services.metrics.set_concurrency(R::NAME, concurrency);
         let turns = Turns::new(concurrency, R::PATIENCE, stop);
-        let queue = Arc::new(Queue::new(R::NAME, context.metrics.clone()));
-        Self { reconciler, context, turns, queue, backoffs: Backoffs::default() }
+        let queue = Arc::new(Queue::new(R::NAME, services.metrics.clone()));
+        Self { reconciler, context, services, turns, queue, backoffs: Backoffs::default() }
     }
 
     /// Runs one controller until the token is cancelled and running reconciles have ended.
@@ -321,7 +215,7 @@ impl<R: Reconciler> Driver<R> {
     /// reconciles, and again a few times if it fails.
     fn forget(self: &Arc<Self>, namespace: String, name: String) {
         self.queue.forget(Some(&namespace), &name);
-        self.context.metrics.set_failing(R::NAME, self.backoffs.forget(&place(&namespace, &name)));
+        self.services.metrics.set_failing(R::NAME, self.backoffs.forget(&place(&namespace, &name)));
         self.reconciler.forget(&namespace, &name, &self.context);
         let driver = self.clone();
         tokio::spawn(async move {
@@ -356,7 +250,7 @@ impl<R: Reconciler> Driver<R> {
             Err(invalid) => return Ok(self.tell_unreadable(invalid).await),
         };
         let begin = Instant::now();
-        let active = self.context.metrics.begin(R::NAME);
+        let active = self.services.metrics.begin(R::NAME);
         let work = AssertUnwindSafe(self.reconciler.reconcile(object, &self.context).boxed()).catch_unwind();
         let result = match tokio::time::timeout(RECONCILE_DEADLINE, work).await {
             Err(_) => Err(Failure::timeout()),
@@ -366,9 +260,9 @@ impl<R: Reconciler> Driver<R> {
         };
         drop(active);
         let outcome = result.as_ref().map_or_else(|failure| failure.outcome, |_| Outcome::Success);
-        self.context.metrics.end(R::NAME, outcome, begin.elapsed());
+        self.services.metrics.end(R::NAME, outcome, begin.elapsed());
         if let Ok(action) = &result {
-            self.context.metrics.set_failing(R::NAME, self.backoffs.forget(&place_of(object)));
+            self.services.metrics.set_failing(R::NAME, self.backoffs.forget(&place_of(object)));
             if *action != Action::await_change() {
                 self.queue.put_off();
             }
@@ -381,7 +275,7 @@ impl<R: Reconciler> Driver<R> {
         let (namespace, name) = (invalid.metadata.namespace.as_deref(), invalid.metadata.name.as_deref());
         let message = unreadable::words_of(invalid);
         tracing::warn!(controller = R::NAME, namespace, name, message, "an object can't be read");
-        match unreadable::tell::<R::Object>(&self.context, invalid, R::UNREADABLE).await {
+        match unreadable::tell::<R::Object>(&self.services, invalid, R::UNREADABLE).await {
             Ok(()) => Action::await_change(),
             Err(error) => {
                 tracing::warn!(controller = R::NAME, namespace, name, %error, "its status can't be written");
@@ -396,7 +290,7 @@ impl<R: Reconciler> Driver<R> {
             Class::Conflict => jittered(Duration::from_millis(200)),
             _ => self.backoffs.next(&place_of(object), object.meta().uid.as_deref().unwrap_or_default()),
         };
-        self.context.metrics.set_failing(R::NAME, self.backoffs.count());
+        self.services.metrics.set_failing(R::NAME, self.backoffs.count());
         self.queue.put_off();
         let (reason, message) = (failure.reason, &failure.message);
         tracing::warn!(controller = R::NAME, namespace, name, reason, message, ?delay, "a reconcile failed");

@@ -4,6 +4,9 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use std::net::SocketAddr;
 
+/// Where the alert rules say that their runbooks are.
+pub const RUNBOOKS: &str = "https://github.com/voicemail-dev/voicemail/blob/main/docs/runbooks/";
+
 /// Settings of `voicemail-operator run`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Settings {
@@ -37,6 +40,9 @@ pub struct Settings {
     /// Whether each tenant gets alert rules of its own; false where rules for all tenants are installed.
     #[arg(long, env = "TENANT_RULES", default_value_t = true, action = clap::ArgAction::Set)]
     pub tenant_rules: bool,
+    /// Folder of the runbooks that alerts link to, with a slash at its end.
+    #[arg(long, env = "RUNBOOKS", default_value = RUNBOOKS)]
+    pub runbooks: String,
     /// Data-subject requests reconciled at a time.
     #[arg(long, env = "GDPR_CONCURRENCY", default_value_t = 2)]
     pub gdpr_concurrency: u16,

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use voicemail_operator::metrics::{Metrics as OperatorMetrics, Outcome};
+use voicemail_operator::settings::RUNBOOKS;
 use voicemail_telemetry::Metrics as CoreMetrics;
 use voicemail_tests::command::run;
 use voicemail_tests::debian::ensure_program;
 
 /// Each has a file of rules, and one of the same name with what they must do.
-const FILES: [&str; 3] = ["data-subject-rights.yaml", "operator.yaml", "storage.yaml"];
+const FILES: [&str; 4] = ["data-subject-rights.yaml", "operator.yaml", "storage.yaml", "tenants.yaml"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/voicemail-operator/alerts")
@@ -33,13 +34,14 @@ fn every_alert_is_played_and_says_what_to_do_in_a_runbook_that_is_there() {
             let lines = rules.lines().map(str::trim);
             lines.filter_map(|line| line.strip_prefix(key)).map(str::to_owned).collect::<Vec<_>>()
         };
-        let (alerts, runbooks) = (values("- alert: "), values("runbook: "));
+        let (alerts, runbooks) = (values("- alert: "), values("runbook_url: "));
         assert!(!alerts.is_empty() && alerts.len() == runbooks.len(), "{alerts:?} {runbooks:?}");
         for alert in &alerts {
             assert!(played.contains(&format!("alertname: {alert}\n")), "{alert} is never played");
         }
         for runbook in &runbooks {
-            let page = std::fs::read_to_string(folder().join("../../..").join(runbook));
+            let page = runbook.strip_prefix(RUNBOOKS).expect("where the pages are published");
+            let page = std::fs::read_to_string(folder().join("../../../docs/runbooks").join(page));
             assert!(page.is_ok_and(|page| alerts.iter().any(|alert| page.contains(alert))), "{runbook}");
         }
     }
@@ -77,6 +79,11 @@ fn show_core() -> String {
 fn show_operator() -> String {
     let metrics = OperatorMetrics::default();
     metrics.set_leader(voicemail_operator::leader::LEASE, true);
+    metrics.add_census(|population, _| {
+        population.add_unreadable("GdprRequest");
+        population.tenants.insert("stalled", 1);
+        population.problems.insert(("Ready", "PodsRefused".into()), 1);
+    });
     metrics.end("voicemailtenant", Outcome::Error, std::time::Duration::from_millis(1));
     metrics.render()
 }

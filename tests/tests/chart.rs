@@ -67,6 +67,50 @@ async fn every_profile_is_valid_for_every_supported_kubernetes() {
     }
 }
 
+/// Where the operator's pods run, and with what labels, the check before its removal runs too: on nodes that are all
+/// tainted it could run nowhere, and the removal would hang.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_before_removal_runs_where_the_operator_does_under_the_longest_name() {
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    let values = serde_json::json!({
+        "priorityClassName": "system-cluster-critical", "nodeSelector": {"pool": "operators"},
+        "tolerations": [{"key": "operators", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "pool", "operator": "Exists"}]}]}}},
+        "podLabels": {"team": "telephony"}, "podAnnotations": {"sidecar.istio.io/inject": "false"},
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (given, rendered) = (folder.path().join("values.yaml"), folder.path().join("rendered.yaml"));
+    std::fs::write(&given, values.to_string()).unwrap();
+    let release = "a".repeat(52) + "z";
+    let mut helm = cluster.helm();
+    helm.args(["template", &release]).arg(chart()).args(["--namespace", "ops"]).arg("--values").arg(&given);
+    let text = run(&mut helm).unwrap();
+    std::fs::write(&rendered, &text).unwrap();
+    for (version, _) in VERSIONS {
+        validate(version, &rendered, &FOREIGN).unwrap();
+    }
+    let objects: Vec<serde_json::Value> = text
+        .split("\n---\n")
+        .filter_map(|object| serde_yaml::from_str(object).ok())
+        .filter(|object: &serde_json::Value| object.is_object())
+        .collect();
+    let template = |kind: &str| {
+        let found = objects.iter().find(|object| object["kind"] == kind).unwrap();
+        (found["metadata"]["name"].as_str().unwrap().to_owned(), found["spec"]["template"].clone())
+    };
+    let ((_, deployment), (name, job)) = (template("Deployment"), template("Job"));
+    assert!(name.len() <= 63 && name.ends_with("-pre-delete"), "{name}");
+    for field in ["priorityClassName", "nodeSelector", "tolerations", "affinity"] {
+        assert_eq!(job["spec"][field], values[field], "{field}");
+        assert_eq!(deployment["spec"][field], values[field], "{field}");
+    }
+    assert_eq!(job["metadata"]["labels"]["team"], "telephony");
+    assert_eq!(job["metadata"]["annotations"], values["podAnnotations"]);
+    assert_ne!(job["metadata"]["labels"]["app.kubernetes.io/name"], "voicemail-operator");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_is_linted_without_a_warning_for_every_profile() {
     voicemail_tests::install_crypto();

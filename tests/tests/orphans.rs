@@ -177,7 +177,7 @@ fn check_rules(place: &TenantPlace, rule: &DynamicObject) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_was_made_goes_once_a_brought_one_serves_and_the_keys_never_go() {
+async fn an_authority_goes_once_a_brought_certificate_serves_and_the_keys_never_go() {
     let place = prepare_ready("brought").await;
     let secrets = place.namespace.api::<Secret>();
     let made = secrets.get("acme-voicemail-tls").await.unwrap();
@@ -188,8 +188,10 @@ async fn a_certificate_that_was_made_goes_once_a_brought_one_serves_and_the_keys
     place.cluster.kubectl().apply(&brought.to_string()).unwrap();
     let body = json!({"spec": {"tls": {"secret": {"name": "brought"}}}}).to_string();
     place.kubectl(&["patch", "vmt", "acme", "--type=merge", "-p", &body]).unwrap();
-    wait_gone(&secrets, "acme-voicemail-tls", Duration::from_secs(120)).await.unwrap();
-    wait_gone(&secrets, "acme-voicemail-ca", SOON).await.unwrap();
+    wait_gone(&secrets, "acme-voicemail-ca", Duration::from_secs(120)).await.unwrap();
+    let copy = secrets.get("acme-voicemail-tls").await.unwrap();
+    assert_eq!(copy.annotations()["voicemail.dev/copied-from"], "brought");
+    assert!(!copy.annotations().contains_key("voicemail.dev/renew-at"), "nothing is to be renewed");
     place.wait_ready("acme").await.unwrap();
     for kept in ["brought", "acme-voicemail-keys"] {
         assert!(secrets.get_opt(kept).await.unwrap().is_some(), "{kept} is gone");

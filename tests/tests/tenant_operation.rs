@@ -236,7 +236,7 @@ async fn a_claim_grows_where_its_class_allows_it() {
 async fn a_volume_that_would_go_with_its_claim_is_warned_of_beforehand() {
     let place = prepare_ready("reclaim", |_| {}).await;
     // With rights in some namespaces only, volumes can't be read, and the condition says that.
-    place.wait_condition("acme", DATA_KEPT, Unknown, "NotAllowedToLook").await.unwrap();
+    place.wait_condition("acme", DATA_KEPT, Unknown, "ReclaimPolicyForbidden").await.unwrap();
     let namespace = place.namespace.name().to_owned();
     let role = format!("{namespace}-volumes");
     let subject = format!("--serviceaccount={namespace}:voicemail-operator");

@@ -31,6 +31,8 @@ pub const PAUSED: &str = "Paused";
 pub const UPDATE_PENDING: &str = "UpdatePending";
 /// Whether the volume stays when its claim goes.
 pub const DATA_KEPT: &str = "DataKept";
+/// A data-subject request has ended, in whatever way.
+pub const FINISHED: &str = "Finished";
 /// A data-subject request is done.
 pub const COMPLETED: &str = "Completed";
 /// A data-subject request can't be done as written.
@@ -59,6 +61,8 @@ pub const DECISIONS_TAKEN: &str = "DecisionsTaken";
 /// The answer to a data subject is overdue, or soon will be.
 pub const DEADLINE_AT_RISK: &str = "DeadlineAtRisk";
 
+/// Reason of [`CERTIFICATE_READY`], which holds, in the last two weeks of a certificate.
+pub const CERTIFICATE_ENDS_SOON: &str = "CertificateEndsSoon";
 const LONGEST_MESSAGE: usize = 1024;
 
 /// One condition, with the meaning that Kubernetes gives it.

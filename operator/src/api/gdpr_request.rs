@@ -5,7 +5,7 @@
 //! number: neither in its name, spec nor status. Its spec can't be changed but for what people decide about it
 //! (`gdpr_decisions`), each once, so that history stays true.
 //!
-//! A request with `run` and nothing else is the mirror of a run that came through another door.
+//! A request with `run` and nothing else is the mirror of a run that the API or the `gdpr` command opened.
 
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
@@ -63,7 +63,7 @@ use serde::{Deserialize, Serialize};
         "self.operation == 'UndoForgetMe' ? !has(self.consumers) && !has(self.messages) \
          : [has(self.consumers), has(self.messages), has(self.run)].exists_one(given, given)"
     )
-    .message("consumers: name a Secret, or messages, or the run of another door; neither of the first two for UndoForgetMe, whose run knows them"),
+    .message("consumers: name a Secret, or messages, or a run that the API or the gdpr command opened; neither of the first two for UndoForgetMe, whose run knows them"),
     validation = Rule::new(
         "!has(self.run) || self.operation == 'UndoForgetMe' || !(has(self.undoWindow) || has(self.receivedAt) \
          || has(self.verification) || has(self.dryRun) || has(self.requireApproval))"
@@ -103,8 +103,8 @@ pub struct GdprRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100))]
     pub messages: Option<Vec<MessageName>>,
-    /// For UndoForgetMe: the run to take back; the case's latest marked one when absent. Otherwise the run of
-    /// another door, which this object shows.
+    /// For UndoForgetMe: the run to take back; the case's latest marked one when absent. Otherwise the run
+    /// that the API or the gdpr command opened, which this object shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub run: Option<String>,
@@ -146,7 +146,7 @@ pub struct GdprRequestSpec {
 }
 
 impl GdprRequestSpec {
-    /// Whether this only shows a run that came through another door.
+    /// Whether this only shows a run that the API or the `gdpr` command opened.
     pub fn is_mirror(&self) -> bool {
         self.run.is_some() && self.operation != GdprOperation::UndoForgetMe
     }

@@ -52,6 +52,20 @@ impl Phase {
         matches!(self, Self::Completed | Self::Undone | Self::Denied | Self::Cancelled | Self::Failed)
     }
 
+    /// Whether messages are hidden or erased, or may be.
+    pub fn has_hidden(self) -> bool {
+        !matches!(
+            self,
+            Self::Pending
+                | Self::Validating
+                | Self::AwaitingApproval
+                | Self::Blocked
+                | Self::Denied
+                | Self::Cancelled
+                | Self::Failed
+        )
+    }
+
     /// Whether a request has ended, as it is stored: one whose phase can't be read hasn't.
     pub fn has_ended(stored: &Value) -> bool {
         let phase = stored.pointer("/status/phase").cloned().unwrap_or_default();

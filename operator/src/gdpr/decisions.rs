@@ -1,24 +1,12 @@
 //! Which of the decisions in a request's spec the core has still to be told of. Pure.
 
 use crate::api::gdpr_request::{Decision, GdprOperation, GdprRequest};
+use crate::core_client::CoreDecision;
 use aws_lc_rs::digest::{SHA256, digest};
 use voicemail_api::gdpr::{ApproveBody, CancelBody, DenyBody, ExtendBody, RunState, RunView};
 
-/// Something to tell the core.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Order {
-    /// A second person says yes.
-    Approve(ApproveBody),
-    /// A second person says no.
-    Deny(DenyBody),
-    /// A later deadline.
-    Extend(ExtendBody),
-    /// Take it back before anything is hidden.
-    Cancel(CancelBody),
-}
-
 /// The decisions that the run doesn't show yet, in the order in which they are told.
-pub fn open_orders(request: &GdprRequest, run: &RunView) -> Vec<Order> {
+pub fn open_decisions(request: &GdprRequest, run: &RunView) -> Vec<CoreDecision> {
     if request.spec.operation == GdprOperation::UndoForgetMe || run.state == RunState::DryRun {
         return Vec::new();
     }
@@ -29,45 +17,45 @@ pub fn open_orders(request: &GdprRequest, run: &RunView) -> Vec<Order> {
 }
 
 /// The same, of a request that hasn't ended.
-pub fn orders_to_tell(request: &GdprRequest, run: &RunView) -> Vec<Order> {
+pub fn decisions_to_tell(request: &GdprRequest, run: &RunView) -> Vec<CoreDecision> {
     let ended = request.status.as_ref().is_some_and(|status| status.phase.is_terminal());
-    if ended { Vec::new() } else { open_orders(request, run) }
+    if ended { Vec::new() } else { open_decisions(request, run) }
 }
 
 /// Whether the request decides something that the run doesn't show yet.
 pub fn are_waiting(request: &GdprRequest, run: &RunView) -> bool {
-    !orders_to_tell(request, run).is_empty()
+    !decisions_to_tell(request, run).is_empty()
 }
 
-fn approval(request: &GdprRequest, run: &RunView) -> Option<Order> {
+fn approval(request: &GdprRequest, run: &RunView) -> Option<CoreDecision> {
     let approval = request.spec.approval.as_ref()?;
     let (named, by) = (Some(run.id.clone()), Some(person(&approval.by)));
     match (approval.decision, approval.ground) {
         (Decision::Approve, _) => (run.state == RunState::AwaitingApproval)
-            .then_some(Order::Approve(ApproveBody { run: named, on_behalf_of: by })),
+            .then_some(CoreDecision::Approve(ApproveBody { run: named, on_behalf_of: by })),
         (Decision::Deny, Some(ground)) => (run.state != RunState::Denied).then(|| {
             let text = approval.reason.clone();
-            Order::Deny(DenyBody { run: named, ground: ground.on_the_wire(), text, on_behalf_of: by })
+            CoreDecision::Deny(DenyBody { run: named, ground: ground.on_the_wire(), text, on_behalf_of: by })
         }),
         (Decision::Deny, None) => None,
     }
 }
 
-fn extension(request: &GdprRequest, run: &RunView) -> Option<Order> {
+fn extension(request: &GdprRequest, run: &RunView) -> Option<CoreDecision> {
     let extension = request.spec.extension.as_ref()?;
     let months = u8::try_from(extension.months).ok()?;
     let open = run.extension.as_ref().is_none_or(|known| known.months < months);
     open.then(|| {
         let (reason, by) = (extension.reason.clone(), extension.by.as_deref().map(person));
-        Order::Extend(ExtendBody { run: Some(run.id.clone()), months, reason, on_behalf_of: by })
+        CoreDecision::Extend(ExtendBody { run: Some(run.id.clone()), months, reason, on_behalf_of: by })
     })
 }
 
-fn cancellation(request: &GdprRequest, run: &RunView) -> Option<Order> {
+fn cancellation(request: &GdprRequest, run: &RunView) -> Option<CoreDecision> {
     let cancel = request.spec.cancel.as_ref()?;
     (run.state != RunState::Cancelled).then(|| {
         let (reason, by) = (Some(cancel.reason.clone()), cancel.by.as_deref().map(person));
-        Order::Cancel(CancelBody { run: Some(run.id.clone()), reason, on_behalf_of: by })
+        CoreDecision::Cancel(CancelBody { run: Some(run.id.clone()), reason, on_behalf_of: by })
     })
 }
 

@@ -4,8 +4,8 @@
 
 use crate::api::GdprRequest;
 use crate::api::gdpr_request::{GdprOperation, Phase};
-use crate::runtime::Context;
 use crate::runtime::streams::{Guarded, scoped};
+use crate::tenant::context::Context;
 use futures::{StreamExt, pin_mut};
 use kube::core::DeserializeGuard;
 use kube::runtime::events::{Event, EventType};

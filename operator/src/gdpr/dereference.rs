@@ -5,20 +5,38 @@ use super::decisions::person;
 use crate::api::gdpr_request::MessageName;
 use crate::api::{GdprRequest, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
+use crate::redact::redact;
 use k8s_openapi::api::core::v1::Secret;
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 use voicemail_api::gdpr::{GdprBody, MessageRef, Verification};
+
+/// The tenant that a request names.
+#[derive(Clone, Debug)]
+pub enum TenantRead {
+    /// As it is.
+    There(Box<VoicemailTenant>),
+    /// There is none.
+    Missing,
+    /// This version can't read it: why.
+    Unreadable(String),
+}
 
 /// The tenant that the request names.
 ///
 /// # Errors
 /// The API server refuses or doesn't answer.
-pub async fn read_tenant(
-    client: &Client,
-    request: &GdprRequest,
-) -> Result<Option<VoicemailTenant>, CallError> {
-    let api: Api<VoicemailTenant> = Api::namespaced(client.clone(), &request.namespace().unwrap_or_default());
-    within_deadline("read the tenant", api.get_opt(&request.spec.tenant)).await
+pub async fn read_tenant(client: &Client, request: &GdprRequest) -> Result<TenantRead, CallError> {
+    let (namespace, name) = (request.namespace().unwrap_or_default(), &request.spec.tenant);
+    let api: Api<DeserializeGuard<VoicemailTenant>> = Api::namespaced(client.clone(), &namespace);
+    Ok(match within_deadline("read the tenant", api.get_opt(name)).await? {
+        None => TenantRead::Missing,
+        Some(DeserializeGuard(Ok(tenant))) => TenantRead::There(Box::new(tenant)),
+        Some(DeserializeGuard(Err(invalid))) => {
+            let why = redact(&invalid.error, "");
+            TenantRead::Unreadable(format!("VoicemailTenant {name} can't be read by this version: {why}"))
+        }
+    })
 }
 
 /// Whether the request is still the one that was looked at: called before anything that can't be taken back.

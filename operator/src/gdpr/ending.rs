@@ -11,7 +11,7 @@ use crate::api::conditions::whole_seconds;
 use crate::api::gdpr_request::{GdprRequest, Phase};
 use crate::api::{CONSUMERS_LABEL, MANAGER};
 use crate::calls::{CallError, within_deadline};
-use crate::runtime::Context;
+use crate::tenant::context::Context;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -4,11 +4,11 @@
 //! counted; what was planned for it happens before it is answered. The server keeps the rules that matter here: a patch
 //! of another UID is a conflict, a deletion has preconditions.
 
-use super::core_client::Core;
+use crate::core_client::Core;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
-use crate::runtime::Context;
 use crate::settings::Settings;
+use crate::tenant::context::Context;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -23,7 +23,7 @@ use voicemail_api::gdpr::{GdprAnswer, RunState, RunView};
 
 /// Paths of the API.
 pub(super) const REQUESTS: &str = "/apis/voicemail.dev/v1alpha1/namespaces/n/gdprrequests";
-const TENANTS: &str = "/apis/voicemail.dev/v1alpha1/namespaces/n/voicemailtenants";
+pub(super) const TENANTS: &str = "/apis/voicemail.dev/v1alpha1/namespaces/n/voicemailtenants";
 const SECRETS: &str = "/api/v1/namespaces/n/secrets";
 
 #[derive(Parser)]

@@ -4,7 +4,8 @@
 //! needs no approval is never Approved.
 
 use super::mirror::is_erased;
-use super::plan::{Seen, Subject};
+use super::plan::{Seen, Subject, asks_nobody};
+use super::progress::{end_of, find_progress};
 use crate::api::conditions::{
     APPROVED, BACKUPS_CLEARED, COMPLETED, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN, ERASED, FAILED,
     FOUND, Finding, MARKED, REGIONS_READY, SUBJECT_VERIFIED, VALIDATED, VERIFIED,
@@ -25,17 +26,20 @@ pub fn find_all(
 ) -> Vec<Finding> {
     let mut findings = match seen {
         Seen::Run(run, subject, refused) => of_run(request, status, run, subject, refused.as_ref()),
+        Seen::NoTenant(message) => before(status, VALIDATED, "TenantNotFound", message),
         Seen::Missing(reason, message) | Seen::Pending(reason, message) => {
             before(status, VALIDATED, reason, message)
         }
         Seen::Blocked(reason, message) => before(status, REGIONS_READY, reason, message),
         Seen::Unreachable(reason, message) => trouble(status, reason, message),
         Seen::Refused(reason, message) => refusal(reason, message),
-        Seen::Withdrawn => {
-            vec![truth(COMPLETED, false, "Cancelled", "it was cancelled before it began"), not_failed()]
-        }
+        Seen::Withdrawn => vec![truth(COMPLETED, false, "Cancelled", withdrawn(status)), not_failed()],
     };
-    findings.push(deadline(status, now));
+    findings.push(match asks_nobody(status, seen) {
+        true => truth(DEADLINE_AT_RISK, false, "TenantNotFound", "no deadline runs while nobody is asked"),
+        false => deadline(status, now),
+    });
+    findings.extend(end_of(&findings).map(|end| find_progress(status.phase, end)).into_iter().flatten());
     findings
 }
 
@@ -47,6 +51,16 @@ fn not_failed() -> Finding {
     truth(FAILED, false, "NotFailed", "")
 }
 
+fn withdrawn(status: &GdprRequestStatus) -> String {
+    match &status.run {
+        None => "it was cancelled before it began".to_owned(),
+        Some(run) => format!(
+            "it was cancelled before anything was hidden, and the tenant is gone: if its store still has run {run}, cancel \
+             that through the API or the gdpr command of whoever serves the store"
+        ),
+    }
+}
+
 /// Nothing has been done yet.
 fn before(status: &GdprRequestStatus, type_: &'static str, reason: &str, message: &str) -> Vec<Finding> {
     let mut findings = trouble(status, reason, message);
@@ -55,9 +69,8 @@ fn before(status: &GdprRequestStatus, type_: &'static str, reason: &str, message
     findings
 }
 
-/// What is known stays known; only the end says what is in its way.
+/// What is known stays known; only an end that is still to come says what is in its way.
 fn trouble(status: &GdprRequestStatus, reason: &str, message: &str) -> Vec<Finding> {
-    let ours = [COMPLETED, FAILED, DEADLINE_AT_RISK];
     let kept = [
         VALIDATED,
         SUBJECT_VERIFIED,
@@ -69,14 +82,22 @@ fn trouble(status: &GdprRequestStatus, reason: &str, message: &str) -> Vec<Findi
         VERIFIED,
         DECISIONS_TAKEN,
         BACKUPS_CLEARED,
+        COMPLETED,
+        FAILED,
     ];
+    let ended = |type_: &str| type_ == COMPLETED || type_ == FAILED;
     let keep = |type_: &'static str| {
         let known = status.conditions.iter().find(|known| known.type_ == type_)?;
         Some(Finding::new(type_, known.status, known.reason.clone(), known.message.clone()))
     };
-    let mut findings: Vec<Finding> =
-        kept.into_iter().filter(|type_| !ours.contains(type_)).filter_map(keep).collect();
-    findings.extend([truth(COMPLETED, false, reason, message), not_failed()]);
+    let mut findings: Vec<Finding> = kept
+        .into_iter()
+        .filter(|type_| status.phase.is_terminal() || !ended(type_))
+        .filter_map(keep)
+        .collect();
+    if !status.phase.is_terminal() {
+        findings.extend([truth(COMPLETED, false, reason, message), not_failed()]);
+    }
     findings
 }
 
@@ -216,7 +237,7 @@ fn backups(run: &RunView) -> Option<Finding> {
         (false, None) => Finding::new(
             BACKUPS_CLEARED,
             ConditionStatus::Unknown,
-            "NobodyKnows",
+            "RetentionUnknown",
             format!("ask whoever runs the store: {}", kinds.join(", ")),
         ),
     })

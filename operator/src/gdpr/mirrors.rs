@@ -10,13 +10,15 @@
 //!
 //! What can go wrong: a core is silent, or of a version that has no mark. Then its cases are listed each time.
 
-use super::core_client::{Core, CoreError};
-use crate::api::{GdprOperation, GdprRequest, VoicemailTenant};
+use crate::api::{GdprOperation, GdprRequest, MANAGER, VoicemailTenant};
 use crate::calls::within_deadline;
+use crate::core_client::{Core, CoreError};
+use crate::runtime::jittered;
 use crate::runtime::streams::Guarded;
-use crate::runtime::{Context, jittered};
-use crate::tenant::observe::ask_core;
-use crate::tenant::status::serves;
+use crate::tenant::context::Context;
+use crate::tenant::memory::{TenantKey, TenantMemory};
+use crate::tenant::steps::observe::ask_core;
+use crate::tenant::steps::status::serves;
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt;
 use jiff::{Timestamp, ToSpan};
@@ -24,9 +26,9 @@ use kube::api::{ListParams, PostParams};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use voicemail_api::gdpr::{CaseView, MARK_OF_NO_CASE, Operation, RunView};
 
@@ -58,7 +60,6 @@ pub async fn keep_up(
     waker: Waker,
     stop: CancellationToken,
 ) {
-    let mut known = Known::default();
     loop {
         let many = u32::try_from(tenants.len()).unwrap_or(u32::MAX);
         tokio::select! {
@@ -67,46 +68,29 @@ pub async fn keep_up(
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = look(&context, &tenants, &requests, &waker, &mut known) => {}
+            () = look(&context, &tenants, &requests, &waker) => {}
         }
         context.cores.drop_old();
     }
 }
 
-/// What earlier looks found.
-#[derive(Default)]
-struct Known {
-    /// Runs that an object shows, by tenant UID.
-    shown: HashMap<String, HashSet<String>>,
-    /// Runs whose last object was deleted.
-    gone: HashMap<String, HashSet<String>>,
-    /// The cores' marks, by tenant UID.
-    marks: HashMap<String, BTreeSet<String>>,
+/// Namespace, tenant and run of everything that an object shows.
+type Shown<'a> = HashSet<(String, &'a str, &'a str)>;
+
+/// Notes which runs of these tenants no object shows any more.
+fn follow(context: &Context, tenants: &[&VoicemailTenant], shown: &Shown<'_>) {
+    for tenant in tenants {
+        let key = TenantKey::of(tenant);
+        context.memories.of(&key, |memory| memory.runs.follow(|run| is_shown(shown, &key, run)));
+    }
 }
 
-impl Known {
-    /// Lets go of tenants that are gone, and notes which runs no object shows any more. Their cases are news.
-    fn follow(&mut self, tenants: &[&VoicemailTenant], all: &[Arc<Guarded<GdprRequest>>]) {
-        let uids: HashSet<String> = tenants.iter().filter_map(|tenant| tenant.uid()).collect();
-        self.marks.retain(|uid, _| uids.contains(uid));
-        self.shown.retain(|uid, _| uids.contains(uid));
-        self.gone.retain(|uid, _| uids.contains(uid));
-        let there: HashSet<(String, &str, &str)> =
-            all.iter().filter_map(|request| request.0.as_ref().ok()).filter_map(shown_by).collect();
-        for tenant in tenants {
-            let (uid, name) = (tenant.uid().unwrap_or_default(), tenant.name_any());
-            let namespace = tenant.namespace().unwrap_or_default();
-            let Some(shown) = self.shown.get_mut(&uid) else { continue };
-            let is_there = |run: &String| there.contains(&(namespace.clone(), name.as_str(), run.as_str()));
-            let lost: Vec<String> = shown.iter().filter(|run| !is_there(run)).cloned().collect();
-            if lost.is_empty() {
-                continue;
-            }
-            shown.retain(|run| !lost.contains(run));
-            self.gone.entry(uid.clone()).or_default().extend(lost);
-            self.marks.remove(&uid);
-        }
-    }
+fn is_shown(shown: &Shown<'_>, tenant: &TenantKey, run: &str) -> bool {
+    shown.contains(&(tenant.namespace.clone(), tenant.name.as_str(), run))
+}
+
+fn list_all_shown(all: &[Arc<Guarded<GdprRequest>>]) -> Shown<'_> {
+    all.iter().filter_map(|request| request.0.as_ref().ok()).filter_map(shown_by).collect()
 }
 
 /// Namespace, tenant and run that an object shows.
@@ -120,19 +104,18 @@ async fn look(
     tenants: &Store<Guarded<VoicemailTenant>>,
     requests: &Store<Guarded<GdprRequest>>,
     waker: &Waker,
-    known: &mut Known,
 ) {
     let all = tenants.state();
     let ready: Vec<_> =
         all.iter().filter_map(|tenant| tenant.0.as_ref().ok()).filter(|tenant| serves(tenant)).collect();
-    known.follow(&ready, &requests.state());
+    follow(context, &ready, &list_all_shown(&requests.state()));
     let asked =
         ready.into_iter().map(|tenant| async move { (tenant, read_marks(context, tenant, waker).await) });
     let mut answers = futures::stream::iter(asked).buffer_unordered(AT_A_TIME);
     while let Some((tenant, marks)) = answers.next().await {
-        if let Err(error) = take_news(context, tenant, marks, waker, known).await {
+        if let Err(error) = take_news(context, tenant, marks, waker).await {
             let (reason, name) = (error.reason(), tenant.name_any());
-            tracing::warn!(tenant = name, reason, "cases of other doors aren't shown now");
+            tracing::warn!(tenant = name, reason, "cases of the API and the gdpr command aren't shown now");
         }
     }
 }
@@ -143,20 +126,24 @@ async fn take_news(
     tenant: &VoicemailTenant,
     marks: Option<BTreeSet<String>>,
     waker: &Waker,
-    known: &mut Known,
 ) -> Result<(), CoreError> {
-    let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
-    let uid = tenant.uid().unwrap_or_default();
-    let news = are_news(marks.as_ref(), known.marks.get(&uid));
-    context.ledgers.note_marks(&namespace, &name, marks.is_some(), news);
+    let key = TenantKey::of(tenant);
+    let runs = context.memories.of(&key, |memory| memory.runs.clone());
+    let news = are_news(marks.as_ref(), runs.tokens.as_ref());
+    let now = Instant::now();
+    context.memories.of(&key, |memory| memory.ledger.note_tokens(marks.is_some(), news, now));
     if !news {
         return Ok(());
     }
     tokio::time::sleep(BREATH).await;
-    let gone = known.gone.get(&uid).cloned().unwrap_or_default();
-    show_cases(context, tenant, known.shown.entry(uid.clone()).or_default(), &gone).await?;
-    known.marks.extend(marks.map(|marks| (uid, marks)));
-    context.children.wake(&namespace, &name);
+    let mut shown = runs.shown;
+    let done = show_cases(context, tenant, &mut shown, &runs.gone).await;
+    // What was shown before something failed is shown.
+    context.memories.of(&key, |memory| memory.runs.shown = shown);
+    done?;
+    context.memories.of(&key, |memory| memory.runs.tokens = marks.or(memory.runs.tokens.take()));
+    let TenantKey { namespace, name, .. } = key;
+    context.memories.wake(&namespace, &name);
     // Nobody listens any more only when the operator ends.
     let _ = waker.unbounded_send(ObjectRef::new(&name).within(&namespace));
     Ok(())
@@ -176,11 +163,13 @@ fn are_news(marks: Option<&BTreeSet<String>>, known: Option<&BTreeSet<String>>) 
 async fn read_marks(context: &Context, tenant: &VoicemailTenant, waker: &Waker) -> Option<BTreeSet<String>> {
     let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
     let mut answers = Vec::new();
-    for address in context.children.addresses(&namespace, &name) {
+    for address in context.memories.addresses(&namespace, &name) {
         answers.push(ask_core(&context.http, address).await?);
     }
-    if context.looks.note_answers(tenant, &answers) {
-        context.children.wake(&namespace, &name);
+    let now = Instant::now();
+    let contradicted = |memory: &mut TenantMemory| memory.probes.note_answers(tenant, &answers, now);
+    if context.memories.of(&TenantKey::of(tenant), contradicted) {
+        context.memories.wake(&namespace, &name);
         let _ = waker.unbounded_send(ObjectRef::new(&name).within(&namespace));
     }
     let marks: Option<BTreeSet<String>> = answers.into_iter().map(|core| core.gdpr_mark).collect();
@@ -245,14 +234,14 @@ fn runs_of(tenant: &str, requests: Vec<GdprRequest>) -> HashSet<String> {
 async fn create(context: &Context, mirror: &GdprRequest) -> Result<(), CoreError> {
     let api: Api<GdprRequest> =
         Api::namespaced(context.client.clone(), &mirror.namespace().unwrap_or_default());
-    let parameters = PostParams::default();
+    let parameters = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
     match within_deadline("create a mirror", api.create(&parameters, mirror)).await {
         Err(error) if error.is_conflict() => Ok(()),
         result => Ok(result.map(drop)?),
     }
 }
 
-/// Pure: the objects that show a case's runs of other doors, each with its run.
+/// Pure: the objects that show a case's runs that the API or the `gdpr` command opened, each with its run.
 fn mirrors<'a>(
     tenant: &VoicemailTenant,
     case: &'a CaseView,
@@ -301,6 +290,7 @@ fn mirror(tenant: &VoicemailTenant, namespace: &str, case: &str, run: &RunView) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenant::memory::shown_runs::ShownRuns;
 
     fn shown(caseid: &str, run: RunView) -> Vec<GdprRequest> {
         let tenant: VoicemailTenant =
@@ -331,27 +321,23 @@ mod tests {
                                   "spec": { "tenant": name, "operation": "ForgetMe", "caseId": "7", "run": run } });
             Arc::new(serde_json::from_value::<Guarded<GdprRequest>>(request).unwrap())
         };
-        let mut known = Known::default();
         let runs = ["7/forgetme.1", "7/forgetme.2"];
-        known.shown.insert("u".into(), runs.map(str::to_owned).into());
-        known.marks.insert("u".into(), BTreeSet::from(["m".into()]));
-        known.follow(&[&tenant], &runs.map(object));
-        assert!(known.marks.contains_key("u") && known.gone.is_empty(), "all are there");
-        known.follow(&[&tenant], &[object(runs[0])]);
-        assert!(!known.marks.contains_key("u"), "its cases are listed at this look");
-        assert_eq!(known.shown["u"], HashSet::from([runs[0].to_owned()]));
+        let key = TenantKey::of(&tenant);
+        let tokens = Some(BTreeSet::from(["m".into()]));
+        let mut known = ShownRuns { shown: runs.map(str::to_owned).into(), tokens, ..ShownRuns::default() };
+        let both = runs.map(object);
+        known.follow(|run| is_shown(&list_all_shown(&both), &key, run));
+        assert!(known.tokens.is_some() && known.gone.is_empty(), "all are there");
+        known.follow(|run| is_shown(&list_all_shown(&both[..1]), &key, run));
+        assert!(known.tokens.is_none(), "its cases are listed at this look");
+        assert_eq!(known.shown, HashSet::from([runs[0].to_owned()]));
         let run = |ended: Option<&str>| RunView {
             id: runs[1].into(),
             ended_at: ended.map(str::to_owned),
             ..RunView::default()
         };
-        assert!(!stays_deleted(&run(None), &known.gone["u"]));
-        assert!(stays_deleted(&run(Some("2026-01-31T10:00:00Z")), &known.gone["u"]));
-        known.follow(&[], &[]);
-        assert!(
-            known.shown.is_empty() && known.gone.is_empty(),
-            "nothing is remembered of a tenant that is gone"
-        );
+        assert!(!stays_deleted(&run(None), &known.gone));
+        assert!(stays_deleted(&run(Some("2026-01-31T10:00:00Z")), &known.gone));
     }
 
     #[test]

@@ -8,7 +8,6 @@
 //! Secret for one call, and the core's answers are mirrored without them.
 
 pub mod consumers;
-pub mod core_client;
 pub mod decisions;
 pub mod deletions;
 pub mod dereference;
@@ -20,16 +19,20 @@ pub mod findings;
 pub mod mirror;
 pub mod mirrors;
 pub mod plan;
+pub mod progress;
 #[cfg(test)]
 mod recreation_tests;
 pub mod status;
 #[cfg(test)]
+mod tenantless_tests;
+#[cfg(test)]
 mod unreadable_tests;
 
-use crate::api::{GdprRequest, VoicemailTenant};
+use crate::api::{GdprOperation, GdprRequest, VoicemailTenant};
 use crate::calls::{CallError, Class, Classified, within_deadline};
-use crate::runtime::Context;
-use core_client::{Core, CoreError};
+use crate::core_client::{Core, CoreError};
+use crate::tenant::context::Context;
+use dereference::TenantRead;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
@@ -69,6 +72,9 @@ pub async fn reconcile(cached: &GdprRequest, context: &Context) -> Result<Action
         let conclusion = plan::decide(&request, &seen, Timestamp::now());
         status::write_status(context, &request, &conclusion.status).await?;
         (request.status, look_again) = (Some(conclusion.status), conclusion.look_again);
+    } else if let Some(status) = progress::add_progress(&request, Timestamp::now()) {
+        status::write_status(context, &request, &status).await?;
+        request.status = Some(status);
     }
     let at_end = ending::finish(context, &request, Timestamp::now()).await?;
     let soonest = look_again.into_iter().chain(at_end).min();
@@ -76,9 +82,10 @@ pub async fn reconcile(cached: &GdprRequest, context: &Context) -> Result<Action
 }
 
 async fn advance(request: &GdprRequest, step: &Step, context: &Context) -> Result<Seen, CallError> {
-    let Some(tenant) = dereference::read_tenant(&context.client, request).await? else {
-        let message = format!("there is no VoicemailTenant {} in this namespace", request.spec.tenant);
-        return Ok(Seen::Pending("TenantNotFound".into(), message));
+    let tenant = match dereference::read_tenant(&context.client, request).await? {
+        TenantRead::There(tenant) => tenant,
+        TenantRead::Missing => return Ok(without_tenant(request)),
+        TenantRead::Unreadable(words) => return Ok(Seen::Pending("TenantUnreadable".into(), words)),
     };
     let result = match context.cores.connect(&context.client, &context.settings, &tenant).await {
         Ok(core) => drive(request, step, &core, context).await,
@@ -94,6 +101,20 @@ async fn advance(request: &GdprRequest, step: &Step, context: &Context) -> Resul
     }
 }
 
+/// There is no core to be told of anything. What hasn't hidden anything can be cancelled without one.
+fn without_tenant(request: &GdprRequest) -> Seen {
+    let status = request.status.clone().unwrap_or_default();
+    let hides = request.spec.operation != GdprOperation::ExportMe && status.phase.has_hidden();
+    if request.spec.cancel.is_some() && !hides && !status.phase.is_terminal() {
+        return Seen::Withdrawn;
+    }
+    let message = format!(
+        "there is no VoicemailTenant {} in this namespace: create it, or write cancel",
+        request.spec.tenant
+    );
+    Seen::NoTenant(message)
+}
+
 /// A refusal counts as one only for opening: a lost case is opened again by its key.
 async fn drive(
     request: &GdprRequest,
@@ -104,7 +125,7 @@ async fn drive(
     match step {
         Step::Watch(id) => watch(request, id, core).await,
         Step::Follow(id) => match read_runs(request, core).await?.into_iter().find(|run| run.id == *id) {
-            Some(run) => obey(request, run, known_subject(request), core, context).await,
+            Some(run) => apply_decisions(request, run, known_subject(request), core, context).await,
             None => open(request, core, context).await,
         },
         Step::Open | Step::Rest => open(request, core, context).await,
@@ -115,7 +136,7 @@ fn known_subject(request: &GdprRequest) -> Subject {
     if plan::names_subject(request) { Subject::AsBefore } else { Subject::NotNamed }
 }
 
-/// Shows a run of another door, if it is what the object says.
+/// Shows a run that the API or the `gdpr` command opened, if it is what the object says.
 async fn watch(request: &GdprRequest, id: &str, core: &Core) -> Result<Seen, CoreError> {
     let missing = |reason: &str, message: String| Ok(Seen::Missing(reason.into(), message));
     match read_runs(request, core).await?.into_iter().find(|run| run.id == id) {
@@ -168,7 +189,7 @@ async fn open(request: &GdprRequest, core: &Core, context: &Context) -> Result<S
         other => other?,
     };
     let subject = if plan::names_subject(request) { Subject::Compared(secret) } else { Subject::NotNamed };
-    obey(request, run, subject, core, context).await
+    apply_decisions(request, run, subject, core, context).await
 }
 
 async fn read_runs(request: &GdprRequest, core: &Core) -> Result<Vec<RunView>, CoreError> {
@@ -205,7 +226,7 @@ fn show_unproven(request: &GdprRequest, run: RunView, subject: Subject) -> Seen 
 }
 
 /// Tells the core what people have decided meanwhile. What it refuses is shown, and the run goes on.
-async fn obey(
+async fn apply_decisions(
     request: &GdprRequest,
     mut run: RunView,
     subject: Subject,
@@ -213,9 +234,9 @@ async fn obey(
     context: &Context,
 ) -> Result<Seen, CoreError> {
     let mut refused = None;
-    for order in decisions::orders_to_tell(request, &run) {
+    for decision in decisions::decisions_to_tell(request, &run) {
         dereference::check_unchanged(&context.client, request, "tell the core of a decision").await?;
-        match core.tell(&request.spec.case_id, &order).await {
+        match core.tell(&request.spec.case_id, &decision).await {
             Ok(after) => run = after,
             Err(error) if error.class() == Class::Permanent => {
                 refused = Some((error.reason(), error.to_string()));

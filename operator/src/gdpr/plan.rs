@@ -27,9 +27,9 @@ use voicemail_api::gdpr::RunView;
 
 /// A run that is worked on is looked at that often.
 const WORKING: Duration = Duration::from_secs(2);
-/// A marked run: somebody may take it back through another door.
+/// A marked run: somebody may take it back through the API or the `gdpr` command.
 const MARKED: Duration = Duration::from_secs(60);
-/// Somebody may decide through another door.
+/// Somebody may decide through the API or the `gdpr` command.
 const DECIDING: Duration = Duration::from_secs(10);
 /// Something is missing that a person may add.
 const WAITING: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ pub enum Step {
     Open,
     /// Look at that run, and open it if it is lost.
     Follow(String),
-    /// Look at a run of another door.
+    /// Look at a run that the API or the `gdpr` command opened.
     Watch(String),
 }
 
@@ -56,7 +56,9 @@ pub enum Step {
 pub enum Seen {
     /// The run, what was compared, and a decision that wasn't taken: (reason, message).
     Run(Box<RunView>, Subject, Option<(String, String)>),
-    /// The tenant isn't there: (reason, message).
+    /// The tenant isn't there: message.
+    NoTenant(String),
+    /// The tenant can't be read: (reason, message).
     Pending(String, String),
     /// Nothing has been done yet, since something is missing: (reason, message).
     Missing(String, String),
@@ -73,7 +75,7 @@ pub enum Seen {
 /// How far it is known whom a run is about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
-    /// The request names nobody: an undo, or a run of another door.
+    /// The request names nobody: an undo, or a run that the API or the `gdpr` command opened.
     NotNamed,
     /// The core compared it; with the UID of the Secret that was read, if there is one.
     Compared(Option<String>),
@@ -126,7 +128,8 @@ pub fn waits_for_backups(status: &GdprRequestStatus) -> bool {
 pub fn decide(request: &GdprRequest, seen: &Seen, now: Timestamp) -> Conclusion {
     let mut status = request.status.clone().unwrap_or_default();
     let before = status.phase;
-    status.due_at = status.due_at.take().or_else(|| due_at(request));
+    status.due_at =
+        if asks_nobody(&status, seen) { None } else { status.due_at.take().or_else(|| due_at(request)) };
     if !status.phase.is_terminal() {
         status.phase = phase_after(request, status.phase, status.run.is_some(), seen);
     }
@@ -146,6 +149,12 @@ pub fn decide(request: &GdprRequest, seen: &Seen, now: Timestamp) -> Conclusion 
     Conclusion { status, look_again }
 }
 
+/// Whether nobody was asked for anything yet, so that no deadline runs: there is no such tenant, and no run of it.
+pub fn asks_nobody(status: &GdprRequestStatus, seen: &Seen) -> bool {
+    let gone = matches!(seen, Seen::NoTenant(_)) || (*seen == Seen::Withdrawn && status.due_at.is_none());
+    gone && status.run.is_none()
+}
+
 /// When a run ended that had done so before this request was looked at for the first time.
 fn end_of(before: Phase, seen: &Seen) -> Option<Time> {
     match seen {
@@ -162,7 +171,7 @@ fn phase_after(request: &GdprRequest, phase: Phase, begun: bool, seen: &Seen) ->
         _ if begun => phase,
         Seen::Missing(..) => Phase::Validating,
         Seen::Blocked(..) => Phase::Blocked,
-        Seen::Pending(..) | Seen::Unreachable(..) => Phase::Pending,
+        Seen::NoTenant(_) | Seen::Pending(..) | Seen::Unreachable(..) => Phase::Pending,
     }
 }
 

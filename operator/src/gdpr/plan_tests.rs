@@ -3,7 +3,8 @@
 use super::*;
 use crate::api::conditions::{APPROVED, COMPLETED, DEADLINE_AT_RISK, FAILED, VALIDATED, VERIFIED};
 use crate::api::gdpr_request::GdprOperation;
-use crate::gdpr::decisions::{Order, open_orders, person};
+use crate::core_client::CoreDecision;
+use crate::gdpr::decisions::{open_decisions, person};
 use voicemail_api::gdpr::{ApprovalView, RunState};
 
 fn request(operation: &str, status: &str) -> GdprRequest {
@@ -137,16 +138,16 @@ fn decisions_are_told_once_and_by_whom() {
         request
     };
     let approval = decided("approval: {decision: Approve, by: 'bob@example.com'}");
-    let orders = open_orders(&approval, &run(RunState::AwaitingApproval));
-    let [Order::Approve(body)] = orders.as_slice() else { panic!("{orders:?}") };
+    let decisions = open_decisions(&approval, &run(RunState::AwaitingApproval));
+    let [CoreDecision::Approve(body)] = decisions.as_slice() else { panic!("{decisions:?}") };
     assert_eq!(body.on_behalf_of.as_deref(), Some(person("bob@example.com").as_str()));
     assert!(!person("bob@example.com").contains(|c: char| c == '@' || c.is_ascii_digit()));
-    assert_eq!(open_orders(&approval, &run(RunState::Marked)), []);
+    assert_eq!(open_decisions(&approval, &run(RunState::Marked)), []);
     let denial = decided(
         "approval: {decision: Deny, by: bob, ground: LegalClaims}, extension: {months: 2, reason: r}",
     );
-    assert_eq!(open_orders(&denial, &run(RunState::AwaitingApproval)).len(), 2);
-    assert_eq!(open_orders(&decided("cancel: {reason: r}"), &run(RunState::Cancelled)), []);
+    assert_eq!(open_decisions(&denial, &run(RunState::AwaitingApproval)).len(), 2);
+    assert_eq!(open_decisions(&decided("cancel: {reason: r}"), &run(RunState::Cancelled)), []);
     let given = ApprovalView { given: false, reason: "always".into(), by: None, at: None };
     let waiting = RunView { approval: Some(given), ..run(RunState::AwaitingApproval) };
     let seen = Seen::Run(

@@ -28,7 +28,7 @@ fn request(uid: &str, more: Value, status: Value) -> Value {
 }
 
 /// Reconciles the old object, which is made again during the nth call.
-async fn recreate(during: usize, old: Value, new: Value) -> (Cluster, crate::runtime::Context) {
+async fn recreate(during: usize, old: Value, new: Value) -> (Cluster, crate::tenant::context::Context) {
     let (cluster, context) = Cluster::start().await;
     cluster.put(&path(), old.clone());
     let event = move |state: &mut super::fake_cluster::Stored| drop(state.objects.insert(path(), new));
@@ -39,7 +39,7 @@ async fn recreate(during: usize, old: Value, new: Value) -> (Cluster, crate::run
     (cluster, context)
 }
 
-async fn reconcile_stored(cluster: &Cluster, context: &crate::runtime::Context) {
+async fn reconcile_stored(cluster: &Cluster, context: &crate::tenant::context::Context) {
     let stored: GdprRequest = serde_json::from_value(cluster.get(&path()).unwrap()).unwrap();
     reconcile(&stored, context).await.unwrap();
 }
@@ -142,7 +142,7 @@ async fn a_core_of_another_version_that_refuses_a_question_fails_no_request() {
             let phase = cluster.get(&path()).unwrap()["status"]["phase"].clone();
             let before = if status.is_null() { json!("Pending") } else { json!("Marked") };
             assert_eq!(phase, before, "{code}: the request has a new phase");
-            context.cores.keep("tenant", super::core_client::Core::at(cluster.serve_core().await));
+            context.cores.keep("tenant", crate::core_client::Core::at(cluster.serve_core().await));
         }
         // Of the same version again, it goes on.
         cluster.0.lock().unwrap().lookups = None;

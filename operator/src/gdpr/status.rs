@@ -4,7 +4,7 @@ use crate::api::MANAGER;
 use crate::api::conditions::{COMPLETED, find_condition};
 use crate::api::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
 use crate::calls::{CallError, within_deadline};
-use crate::runtime::Context;
+use crate::tenant::context::Context;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};

@@ -43,7 +43,7 @@ async fn it_says_so_itself_once() {
     let read: Guarded<GdprRequest> = serde_json::from_value(strange("c")).unwrap();
     let invalid = read.0.unwrap_err();
     for _ in 0..2 {
-        unreadable::tell::<GdprRequest>(&context, &invalid, "Validated").await.unwrap();
+        unreadable::tell::<GdprRequest>(&context.services, &invalid, "Validated").await.unwrap();
     }
     assert_eq!(patches(&cluster), 1);
     let condition = cluster.get(&path("strange")).unwrap()["status"]["conditions"][0].clone();
@@ -54,7 +54,7 @@ async fn it_says_so_itself_once() {
     let mut again = strange("c");
     again["metadata"]["uid"] = "again".into();
     cluster.put(&path("strange"), again);
-    unreadable::tell::<GdprRequest>(&context, &invalid, "Validated").await.unwrap();
+    unreadable::tell::<GdprRequest>(&context.services, &invalid, "Validated").await.unwrap();
     assert_eq!(patches(&cluster), 1);
 }
 

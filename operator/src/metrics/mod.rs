@@ -293,6 +293,7 @@ mod tests {
         metrics.add_census(|population, _| {
             population.tenants.insert("ready", 1);
             population.requests.insert("Marked".into(), 1);
+            population.problems.insert(("Ready", "PodsRefused".into()), 1);
         });
         let text = metrics.render();
         let shown: BTreeMap<&str, &str> =

@@ -24,6 +24,12 @@ struct ByKind {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByProblem {
+    condition: &'static str,
+    reason: String,
+}
+
 type Census = Box<dyn Fn(&mut Population, Timestamp) + Send + Sync>;
 
 /// What is known of the objects.
@@ -31,6 +37,7 @@ type Census = Box<dyn Fn(&mut Population, Timestamp) + Send + Sync>;
 pub(super) struct PopulationMetrics {
     tenants: Family<ByState, Gauge>,
     requests: Family<ByPhase, Gauge>,
+    problems: Family<ByProblem, Gauge>,
     oldest: Gauge,
     overdue: Gauge,
     unreadable: Family<ByKind, Gauge>,
@@ -46,6 +53,8 @@ impl fmt::Debug for PopulationMetrics {
 impl PopulationMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("tenants", "Tenants by state", self.tenants.clone());
+        let problems = "Tenants whose condition says a problem, by its reason";
+        registry.register("tenant_problems", problems, self.problems.clone());
         let open = "GdprRequests that haven't ended, by phase";
         registry.register("gdpr_open_requests", open, self.requests.clone());
         let oldest = "Age of the oldest GdprRequest that hasn't ended";
@@ -71,6 +80,11 @@ impl PopulationMetrics {
         self.tenants.clear();
         for (state, count) in &population.tenants {
             self.tenants.get_or_create(&ByState { state }).set(*count);
+        }
+        self.problems.clear();
+        for ((condition, reason), count) in &population.problems {
+            let problem = ByProblem { condition, reason: reason.clone() };
+            self.problems.get_or_create(&problem).set(*count);
         }
         self.requests.clear();
         for (phase, count) in &population.requests {

@@ -6,7 +6,7 @@ use super::place::Place;
 use super::reach::TenantApi;
 use super::table::render;
 use crate::api::voicemail_tenant::Role;
-use crate::gdpr::core_client::encode_segment;
+use crate::core_client::encode_segment;
 use serde::Deserialize;
 
 #[derive(Deserialize)]

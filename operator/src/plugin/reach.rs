@@ -11,7 +11,7 @@ use crate::api::VoicemailTenant;
 use crate::api::voicemail_tenant::Role;
 use crate::calls::within_deadline;
 use crate::tenant::build::certificate::CA_CERTIFICATE;
-use crate::tenant::build::names::{child_name, tls_secret};
+use crate::tenant::build::names::{brought_tls_secret, child_name, serving_secret};
 use crate::tenant::build::service::API_PORT;
 use crate::tokens::request_token;
 use k8s_openapi::api::core::v1::{Pod, Secret};
@@ -162,8 +162,15 @@ async fn read_authority(
         let fault = |error| PluginError::Local(format!("{}: {error}", file.display()));
         return std::fs::read(file).map(Some).map_err(fault);
     }
-    let (secrets, name) = (place.api::<Secret>(), tls_secret(tenant));
-    let secret = within_deadline("read the certificate's Secret (or give --ca)", secrets.get(&name)).await?;
+    let (secrets, name) = (place.api::<Secret>(), serving_secret(tenant));
+    let what = "read the certificate's Secret (or give --ca)";
+    let secret = match (within_deadline(what, secrets.get(&name)).await, brought_tls_secret(tenant)) {
+        // An operator of before copies nothing: the pods mount the brought Secret itself.
+        (Err(error), Some(brought)) if error.is_not_found() => {
+            within_deadline(what, secrets.get(&brought)).await?
+        }
+        (read, _) => read?,
+    };
     Ok(secret.data.unwrap_or_default().remove(CA_CERTIFICATE).map(|bytes| bytes.0))
 }
 

@@ -13,7 +13,7 @@
 use super::place::Place;
 use super::redact::{clean_object, clean_text};
 use super::{PluginError, status};
-use crate::api::{GdprRequest, TENANT_LABEL, VoicemailTenant};
+use crate::api::TENANT_LABEL;
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::deployment::CONTAINER;
 use crate::tenant::build::service::METRICS_PORT;
@@ -26,7 +26,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, S
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::{ListableResource, Metadata, NamespaceResourceScope};
-use kube::api::{ListParams, LogParams};
+use kube::api::{DynamicObject, ListParams, LogParams};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,7 +50,7 @@ pub(super) async fn write(
     output: Option<&Path>,
     operator_namespace: &str,
 ) -> Result<String, PluginError> {
-    let found = place.tenant(tenant).await?;
+    let found = place.raw_tenant(tenant).await?;
     let mut report = Report::default();
     report.add_version(place).await;
     match status::describe(place, tenant).await {
@@ -100,10 +100,10 @@ impl Report {
         }
     }
 
-    async fn add_objects(&mut self, place: &Place, tenant: &VoicemailTenant) {
+    async fn add_objects(&mut self, place: &Place, tenant: &DynamicObject) {
         let name = tenant.name_any();
         self.add_yaml("objects/voicemailtenant.yaml", serde_json::to_value(tenant).unwrap_or_default());
-        match place.requests(Some(&name)).await {
+        match place.raw_requests(Some(&name)).await {
             Ok(requests) => self.add_list("objects/gdprrequests.yaml", &requests),
             Err(error) => self.miss("objects/gdprrequests.yaml", &error),
         }
@@ -136,8 +136,8 @@ impl Report {
     /// Of the tenant, its requests and whatever is named after it.
     async fn add_events(&mut self, place: &Place, tenant: &str) {
         let (api, parameters) = (place.api::<Event>(), ListParams::default());
-        let requests: Vec<String> = match place.requests(Some(tenant)).await {
-            Ok(requests) => requests.iter().map(GdprRequest::name_any).collect(),
+        let requests: Vec<String> = match place.raw_requests(Some(tenant)).await {
+            Ok(requests) => requests.iter().map(ResourceExt::name_any).collect(),
             Err(_) => Vec::new(),
         };
         match within_deadline("list the events", api.list(&parameters)).await {

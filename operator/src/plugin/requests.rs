@@ -8,8 +8,7 @@ use super::status::conditions;
 use super::table::{age, count, render, time};
 use crate::api::gdpr_request::{GdprOperation, GdprRequest, Phase};
 use crate::api::voicemail_tenant::Role;
-use crate::calls::within_deadline;
-use crate::gdpr::core_client::encode_segment;
+use crate::core_client::encode_segment;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use std::fs::File;
@@ -20,10 +19,11 @@ use voicemail_api::proofs::{ProofError, verify_receipt};
 /// A line for each.
 pub(super) async fn list(place: &Place, tenant: Option<&str>) -> Result<String, PluginError> {
     let now = Timestamp::now();
-    let rows: Vec<_> = place.requests(tenant).await?.iter().map(|request| row(request, now)).collect();
+    let found = place.requests(tenant).await?;
+    let rows: Vec<_> = found.readable.iter().map(|request| row(request, now)).collect();
     let header =
         ["NAME", "TENANT", "OPERATION", "CASE", "PHASE", "MATCHED", "ERASED", "EXPORTED", "DUE", "AGE"];
-    Ok(render(&header, &rows))
+    Ok(render(&header, &rows) + &found.warnings())
 }
 
 fn row(request: &GdprRequest, now: Timestamp) -> Vec<String> {
@@ -42,16 +42,9 @@ fn row(request: &GdprRequest, now: Timestamp) -> Vec<String> {
     ]
 }
 
-async fn read(place: &Place, name: &str) -> Result<GdprRequest, PluginError> {
-    let found = within_deadline("read the request", place.api::<GdprRequest>().get_opt(name)).await?;
-    found.ok_or_else(|| {
-        PluginError::NotThere(format!("there is no GdprRequest {name} in {}", place.namespace))
-    })
-}
-
 /// One request with its times, counts, regions and conditions.
 pub(super) async fn show(place: &Place, name: &str) -> Result<String, PluginError> {
-    Ok(describe(&read(place, name).await?, Timestamp::now()))
+    Ok(describe(&place.request(name).await?, Timestamp::now()))
 }
 
 fn describe(request: &GdprRequest, now: Timestamp) -> String {
@@ -112,7 +105,7 @@ pub(super) async fn export(
     folder: &Path,
     reach: &Reach,
 ) -> Result<String, PluginError> {
-    let request = read(place, name).await?;
+    let request = place.request(name).await?;
     check_exported(&request)?;
     let tenant = place.tenant(&request.spec.tenant).await?;
     let api = TenantApi::open(place, &tenant, Role::Privacy, reach).await?;

@@ -1,14 +1,14 @@
 //! `kubectl voicemail status TENANT`: all that one wants to know first, on one page.
 
 use super::PluginError;
-use super::place::Place;
+use super::place::{Place, Requests};
 use super::table::{age, render, time};
 use crate::api::conditions::Condition;
 use crate::api::voicemail_tenant::VoicemailTenantStatus;
 use crate::api::{GdprRequest, VoicemailTenant};
 use crate::calls::within_deadline;
 use crate::population::state_of;
-use crate::tenant::storage::claim_name;
+use crate::tenant::facts::storage::claim_name;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
@@ -19,7 +19,7 @@ struct Seen {
     pods: Vec<Pod>,
     claim: Option<PersistentVolumeClaim>,
     /// `None` for somebody who may not read them.
-    requests: Option<Vec<GdprRequest>>,
+    requests: Option<Requests>,
 }
 
 /// The page.
@@ -46,7 +46,7 @@ fn write(seen: &Seen, now: Timestamp) -> String {
         pods(&seen.pods, now),
         regions(&status),
         seen.claim.as_ref().map(claim).unwrap_or_default(),
-        requests(seen.requests.as_deref(), now),
+        requests(seen.requests.as_ref(), now),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
@@ -57,6 +57,13 @@ fn head(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, now: Timestamp
         true => "",
         false => " (of an older spec: the operator hasn't looked at the present one)",
     };
+    let unseen = match tenant.status.is_none() && is_old(tenant, now) {
+        true => {
+            "\nNo operator has looked at this tenant: does one run, and does it watch this namespace (watchNamespaces of \
+             its chart)?"
+        }
+        false => "",
+    };
     format!(
         "Tenant:    {namespace}/{}\nState:     {}{looked}\nReplicas:  {} of {} serve\nImage:     {}\nStore:     {}\nAge:       {}\n",
         tenant.name_any(),
@@ -66,7 +73,13 @@ fn head(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, now: Timestamp
         status.image.as_deref().unwrap_or("-"),
         status.store_id.as_deref().unwrap_or("-"),
         age(tenant.metadata.creation_timestamp.as_ref(), now),
-    )
+    ) + unseen
+}
+
+/// Older than an operator needs to look at it.
+fn is_old(tenant: &VoicemailTenant, now: Timestamp) -> bool {
+    let created = tenant.metadata.creation_timestamp.as_ref();
+    created.is_some_and(|created| now.duration_since(created.0).as_secs() > 60)
 }
 
 pub(super) fn conditions(conditions: &[Condition], now: Timestamp) -> String {
@@ -142,14 +155,14 @@ fn claim(claim: &PersistentVolumeClaim) -> String {
     render(&["CLAIM", "PHASE", "CAPACITY", "VOLUME", "CLASS"], &[row])
 }
 
-fn requests(requests: Option<&[GdprRequest]>, now: Timestamp) -> String {
+fn requests(requests: Option<&Requests>, now: Timestamp) -> String {
     let Some(requests) = requests else {
         return "Open requests: you may not read GdprRequests here\n".into();
     };
     let phase =
         |request: &GdprRequest| request.status.as_ref().map(|status| status.phase).unwrap_or_default();
-    let open: Vec<_> = requests.iter().filter(|request| !phase(request).is_terminal()).collect();
-    if open.is_empty() {
+    let open: Vec<_> = requests.readable.iter().filter(|request| !phase(request).is_terminal()).collect();
+    if open.is_empty() && requests.unreadable.is_empty() {
         return "Open requests: none\n".into();
     }
     let row = |request: &&GdprRequest| {
@@ -163,7 +176,7 @@ fn requests(requests: Option<&[GdprRequest]>, now: Timestamp) -> String {
         ]
     };
     let rows: Vec<_> = open.iter().map(row).collect();
-    render(&["OPEN REQUEST", "OPERATION", "PHASE", "DUE", "AGE"], &rows)
+    render(&["OPEN REQUEST", "OPERATION", "PHASE", "DUE", "AGE"], &rows) + &requests.warnings()
 }
 
 #[cfg(test)]
@@ -198,14 +211,32 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_that_no_operator_looks_at_says_what_may_be_the_cause() {
+        let mut unseen = VoicemailTenant { status: None, ..tenant() };
+        unseen.metadata.creation_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
+        let page = |tenant: VoicemailTenant, now: &str| {
+            let seen = Seen { pods: Vec::new(), tenant, claim: None, requests: None };
+            write(&seen, now.parse().unwrap())
+        };
+        assert!(page(unseen.clone(), "1970-01-01T01:00:00Z").contains("watchNamespaces"));
+        assert!(!page(unseen, "1970-01-01T00:00:30Z").contains("watchNamespaces"), "it is new");
+        assert!(!page(tenant(), "2026-01-01T01:00:00Z").contains("watchNamespaces"));
+    }
+
+    #[test]
     fn only_open_requests_are_on_the_page() {
         let forget: GdprRequest =
             serde_yaml::from_str(include_str!("../../../examples/gdpr/forget.yaml")).unwrap();
         let mut ended = forget.clone();
         ended.metadata.name = Some("ended".into());
         ended.status = serde_yaml::from_str("{phase: Completed}").unwrap();
-        let text = requests(Some(&[forget, ended]), Timestamp::UNIX_EPOCH);
+        let text = requests(
+            Some(&Requests { readable: vec![forget, ended], unreadable: vec!["x can't be read".into()] }),
+            Timestamp::UNIX_EPOCH,
+        );
         assert!(text.contains("case-123456789-forget") && !text.contains("ended"), "{text}");
+        assert!(text.ends_with("x can't be read\n"), "{text}");
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //! a metric, and holds up no other object.
 //!
 //! The CRDs' patterns and bounds are as strict as the types, so that is an object of before them, or of another version.
-//! Only one condition is written, into the status as it is stored: nothing of it may be lost that this operator can't
+//! Only the conditions that say so are written, into the status as it is stored: nothing of it may be lost that this operator can't
 //! read. What the parser says is repeated without anything that looks like a telephone number.
 
-use super::Context;
+use super::Services;
 use crate::api::MANAGER;
-use crate::api::conditions::whole_seconds;
+use crate::api::conditions::{RECONCILING, STALLED, whole_seconds};
 use crate::calls::{CallError, within_deadline};
-use crate::gdpr::core_client::redact;
+use crate::redact::redact;
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -26,14 +26,14 @@ pub const UNREADABLE: &str = "Unreadable";
 ///
 /// # Errors
 /// The API server refuses or doesn't answer.
-pub async fn tell<K>(context: &Context, invalid: &InvalidObject, condition: &str) -> Result<(), CallError>
+pub async fn tell<K>(services: &Services, invalid: &InvalidObject, condition: &str) -> Result<(), CallError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     let (namespace, name) = (invalid.metadata.namespace.clone(), invalid.metadata.name.clone());
     let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
     let kind = ApiResource::erase::<K>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &namespace, &kind);
+    let api: Api<DynamicObject> = Api::namespaced_with(services.client.clone(), &namespace, &kind);
     let read = within_deadline("read an object that can't be decoded", api.get_opt(&name)).await?;
     let Some(object) = read.filter(|object| object.metadata.uid == invalid.metadata.uid) else {
         return Ok(());
@@ -46,7 +46,7 @@ where
     let patch = Patch::Merge(&patch);
     let call = api.patch_status(&name, &parameters, &patch);
     within_deadline("write the status of an object that can't be decoded", call).await?;
-    context.publish(event(&words), &reference::<K>(&object)).await;
+    services.publish(event(&words), &reference::<K>(&object)).await;
     Ok(())
 }
 
@@ -72,19 +72,23 @@ fn reference<K: Resource<DynamicType = ()>>(object: &DynamicObject) -> ObjectRef
     object.object_ref(&ApiResource::erase::<K>(&()))
 }
 
-/// Pure: the part of the status to write; none if it stands there.
+/// Pure: the part of the status to write; none if it stands there. Beside the kind's own condition what kstatus reads:
+/// nothing will happen until a person changes something.
 fn status_with(object: &DynamicObject, condition: &str, words: &str, now: Timestamp) -> Option<Value> {
+    let told = [(condition, "False"), (RECONCILING, "False"), (STALLED, "True")];
     let known = object.data.pointer("/status/conditions").and_then(Value::as_array);
     let mut conditions = known.cloned().unwrap_or_default();
-    let ours = |known: &Value| known["type"] == condition;
+    let ours = |known: &Value| told.iter().any(|(type_, _)| known["type"] == *type_);
     let says = |known: &Value| known["reason"] == UNREADABLE && known["message"] == words;
-    if conditions.iter().any(|known| ours(known) && says(known)) {
+    if conditions.iter().filter(|known| ours(known) && says(known)).count() == told.len() {
         return None;
     }
     conditions.retain(|known| !ours(known));
-    conditions.push(json!({
-        "type": condition, "status": "False", "reason": UNREADABLE, "message": words,
-        "observedGeneration": object.metadata.generation, "lastTransitionTime": whole_seconds(now).to_string(),
+    conditions.extend(told.map(|(type_, status)| {
+        json!({
+            "type": type_, "status": status, "reason": UNREADABLE, "message": words,
+            "observedGeneration": object.metadata.generation, "lastTransitionTime": whole_seconds(now).to_string(),
+        })
     }));
     Some(json!({ "conditions": conditions }))
 }
@@ -100,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn one_condition_is_written_once_and_all_else_stays_as_it_is_stored() {
+    fn what_says_so_is_written_once_and_all_else_stays_as_it_is_stored() {
         let other =
             json!({ "type": "Approved", "status": "True", "reason": "R", "lastTransitionTime": "strange" });
         let stored = object(json!({ "phase": "Marked", "conditions": [other] }));
@@ -108,6 +112,10 @@ mod tests {
         let status = status_with(&stored, "Validated", "w", at).unwrap();
         assert_eq!(status["conditions"][0], other);
         assert_eq!(status["conditions"][1]["lastTransitionTime"], "2026-01-31T10:00:00Z");
+        let told = status["conditions"].as_array().unwrap().iter().skip(1);
+        let told: Vec<_> = told.map(|told| (told["type"].as_str(), told["status"].as_str())).collect();
+        let expected = [("Validated", "False"), ("Reconciling", "False"), ("Stalled", "True")];
+        assert_eq!(told, expected.map(|(type_, status)| (Some(type_), Some(status))));
         assert_eq!(status["phase"], Value::Null, "what isn't named by a merge stays");
         assert_eq!(status_with(&object(status.clone()), "Validated", "w", at), None);
         assert!(status_with(&object(status), "Validated", "other words", at).is_some());

@@ -1,14 +1,14 @@
 //! Who may call and how much, from a spec to the configuration and the mounts.
 
-use super::access::plan_access;
-use super::access_secrets::{AccessFact, list_secrets};
-use super::apply::Applied;
-use super::build::build;
-use super::status::{Outcome, Seen, compute_status};
-use super::status_tests::{applied_outcome, bound, condition, deployment};
-use super::tests::{example, facts, now, plan_with};
 use crate::api::VoicemailTenant;
 use crate::api::conditions::ConditionStatus::{False, True};
+use crate::tenant::build::access::plan_access;
+use crate::tenant::build::build;
+use crate::tenant::facts::access_secrets::{AccessFact, list_secrets};
+use crate::tenant::steps::apply::Applied;
+use crate::tenant::steps::status::{Outcome, Seen, compute_status};
+use crate::tenant::steps::status_tests::{applied_outcome, bound, condition, deployment};
+use crate::tenant::tests::{example, facts, now, plan_with};
 use serde_json::{Value, json};
 
 fn tenant(change: impl FnOnce(&mut Value)) -> VoicemailTenant {

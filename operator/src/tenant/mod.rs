@@ -1,78 +1,63 @@
-//! The tenant controller: one reconcile is five steps, each a file.
+//! The tenant controller: what makes a `VoicemailTenant` a running service, and lets it go.
 //!
 //! ```text
 //!  dereference (reads) ─▶ validate (pure) ─▶ build (pure) ─▶ apply (writes) ─▶ observe (reads) ─▶ status (pure, one write)
+//!
+//!  steps/     one file a step of a reconcile        build/     the objects that should exist, pure
+//!  facts/     what a spec points at, as it was found deletion/  the way to a tenant's end
+//!  memory/    what is remembered between reconciles  context.rs what all of them share
 //! ```
 //!
-//! A reconcile of a tenant of which nothing is news asks nobody ([`children`]), and one of a tenant that is as it should
-//! be sends no mutating request. What a person must change becomes a condition; what a retry can mend becomes an error,
-//! and the work queue backs off.
+//! If no watched object changed since the last successful reconcile, no request is sent ([`memory`]); a reconcile of a
+//! tenant that is as it should be sends no mutating request. What a person must change becomes a condition; what a retry
+//! can mend becomes an error, and the work queue backs off.
 
-pub mod access;
-pub mod access_secrets;
 #[cfg(test)]
 mod access_tests;
-pub mod apply;
-pub mod belonging;
 pub mod build;
 #[cfg(test)]
-mod build_tests;
-pub mod certificate;
-pub mod children;
-#[cfg(test)]
-mod children_tests;
-pub mod core_config;
-pub mod credentials;
+mod certificate_tests;
+pub mod context;
 pub mod deletion;
-pub mod dereference;
-pub mod drift;
-pub mod failures;
-pub mod foreign;
-pub mod kinds;
-pub mod ledger;
-pub mod looks;
-pub mod met;
+pub mod facts;
+#[cfg(test)]
+#[path = "fake_cluster_tests.rs"]
+mod fake_cluster;
+pub mod memory;
 #[cfg(test)]
 mod object_store_tests;
-pub mod observe;
-pub mod orphans;
-pub mod reclaim;
 #[cfg(test)]
 mod reconcile_tests;
-pub mod refusal;
-pub mod rollout;
-pub mod status;
+pub mod steps;
 #[cfg(test)]
-mod status_tests;
-pub mod storage;
-pub mod storage_status;
-#[cfg(test)]
-mod tests;
-pub mod validate;
-pub mod words;
+pub(crate) mod tests;
 
 use crate::api::conditions::{
-    ACCESS_READY, CONFIRMED_EARLY, Condition, ConditionStatus, MONITORING_READY, READY, RECONCILING,
-    STORAGE_READY, find_condition,
+    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, MONITORING_READY, RECONCILING, STORAGE_READY,
+    find_condition,
 };
 use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
-use crate::runtime::{Context, jittered};
-use apply::{Applied, ApplyError};
+use crate::runtime::jittered;
 use build::BuildError;
-use children::Begun;
+use context::Context;
 use deletion::Course;
 use deletion::progress::Report;
-use jiff::Timestamp;
+use facts::certificate::{CertificateSeen, Meanwhile};
+use facts::storage;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType};
-use kube::{Api, Resource, ResourceExt};
-use observe::PodSeen;
-use rollout::Image;
-use status::{Outcome, Seen, compute_status, has_pods, is_settled, write_status};
+use kube::{Api, ResourceExt};
+use memory::TenantKey;
+use memory::child_versions::Begun;
+use memory::rollout::Image;
 use std::time::{Duration, Instant};
-use validate::Plan;
-use words::differ_in_words_alone;
+use steps::apply::{Applied, ApplyError};
+use steps::dereference::Facts;
+use steps::observe::PodSeen;
+use steps::report::report;
+use steps::status::{Outcome, Seen, has_pods, is_settled};
+use steps::validate::{Plan, TlsPlan};
+use steps::{apply, dereference, ledger, observe, orphans, validate};
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
@@ -80,6 +65,8 @@ const RESYNC: Duration = Duration::from_secs(10 * 60);
 const PROGRESS: Duration = Duration::from_secs(10);
 /// A tenant with several regions: one that goes away changes no object of the cluster.
 const REGIONS: Duration = Duration::from_secs(60);
+/// A tenant whose certificate is brought: it is copied from a Secret that isn't watched.
+const BROUGHT: Duration = Duration::from_secs(5 * 60);
 /// A tenant that waits for its turn to get a newer image.
 const WAITING: Duration = Duration::from_secs(30);
 /// A refused tenant: what it lacks may appear without an event.
@@ -123,12 +110,12 @@ impl Classified for TenantError {
 /// # Errors
 /// [`TenantError`]; repeating helps.
 pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
-    if let Some(left) = context.children.rest(cached, Instant::now()) {
+    if let Some(left) = context.memories.requeue_if_unchanged(cached, Instant::now()) {
         return Ok(Action::requeue(left));
     }
     let api: Api<VoicemailTenant> =
         Api::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
-    let begun = context.children.begin(cached);
+    let begun = context.memories.begin(cached);
     let read = within_deadline("read the tenant", api.get_opt(&cached.name_any())).await?;
     let Some(tenant) = read else { return Ok(Action::await_change()) };
     let ours = tenant.finalizers().iter().any(|name| name == FINALIZER);
@@ -137,15 +124,14 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     {
         return Ok(Action::await_change());
     }
-    context.meet_tenant(&tenant);
-    context.metrics.set_paused(&tenant.uid().unwrap_or_default(), is_paused(&tenant));
+    context.memories.meet(&TenantKey::of(&tenant), is_paused(&tenant));
     if tenant.metadata.deletion_timestamp.is_some() && !ours {
         return Ok(Action::await_change());
     }
     // Boxed, as all that is large below: a worker's stack holds every future that it polls.
     let done = Box::pin(go_on(&tenant, begun, ours, context)).await;
     match &done {
-        Ok(_) => context.failures.settle(&tenant.uid().unwrap_or_default()),
+        Ok(_) => context.memories.of(&TenantKey::of(&tenant), |memory| memory.failures.settle()),
         Err(error) => Box::pin(tell_failure(&tenant, error, context)).await,
     }
     done
@@ -172,7 +158,7 @@ async fn go_on(
 async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
     match Box::pin(deletion::advance(tenant, context)).await? {
         Course::Gone => {
-            context.forget_tenant(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
+            context.memories.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
             return Ok(Action::await_change());
         }
         Course::Ending => {}
@@ -188,11 +174,10 @@ async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<A
 
 /// Says in the status why the reconcile must be repeated. What the API server answers to that can only be logged.
 async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &Context) {
-    let uid = tenant.uid().unwrap_or_default();
     if error.class() != Class::Conflict {
         context.give_place_back(tenant);
     }
-    if !context.failures.is_to_tell(&uid, error) {
+    if !context.memories.of(&TenantKey::of(tenant), |memory| memory.failures.is_to_tell(error)) {
         return;
     }
     // Without the store's id the keys' loss wouldn't be noticed, whatever else fails.
@@ -223,7 +208,7 @@ async fn settle(tenant: &VoicemailTenant, begun: Begun, context: &Context) -> Re
         Next::Soon(pause) => Ok(Action::requeue(jittered(pause))),
         Next::Rest(pause) => {
             let pause = jittered(pause);
-            context.children.end(tenant, begun, Instant::now() + pause);
+            context.memories.rest(tenant, begun, Instant::now() + pause);
             Ok(Action::requeue(pause))
         }
     }
@@ -248,7 +233,7 @@ async fn converge(
     deletion: Option<&Report>,
     context: &Context,
 ) -> Result<Next, TenantError> {
-    let facts = Box::pin(dereference::dereference(&context.client, tenant)).await?;
+    let facts = Box::pin(dereference::dereference(context, tenant)).await?;
     let plan = match validate::validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => plan,
         Err(refusal) => {
@@ -279,7 +264,7 @@ async fn converge(
         image: &image,
         reclaim: facts.reclaim.as_ref(),
         terminating: claim.as_deref().filter(|_| facts.is_claim_terminating()),
-        certificate: facts.tls.as_ref().map(|tls| (plan.tls_secret.as_str(), tls.fault.as_ref())),
+        certificate: describe_certificate(&facts, &plan),
         access: &facts.access,
     };
     let reported = report(tenant, &Outcome::Applied(seen), deletion, context).await?;
@@ -288,7 +273,29 @@ async fn converge(
         ledger::keep_ledger(tenant, &plan, context).await?;
     }
     let pause = next_look(&reported.status, &image);
+    let pause = if facts.brought.is_some() { pause.min(BROUGHT) } else { pause };
     Ok(Next::Rest(if reported.put_off { pause.min(PROGRESS) } else { pause }))
+}
+
+/// The certificate that the condition is about: the brought one, or the one that the operator made.
+fn describe_certificate<'a>(facts: &'a Facts, plan: &'a Plan) -> Option<CertificateSeen<'a>> {
+    let served = facts.tls.as_ref();
+    let Some(brought) = &facts.brought else {
+        let (secret, meanwhile) = (plan.tls_secret.as_str(), Meanwhile::ServeIt);
+        return served.map(|tls| CertificateSeen {
+            secret,
+            fault: tls.fault.as_ref(),
+            ends_soon: tls.ends_soon,
+            meanwhile,
+        });
+    };
+    let same = served.and_then(|tls| tls.parts.as_ref()) == brought.parts.as_ref();
+    let meanwhile = match matches!(plan.tls, TlsPlan::Copy(..)) || same {
+        true => Meanwhile::ServeIt,
+        false => Meanwhile::ServeFrom(&plan.tls_secret, served.and_then(|tls| tls.fault.as_ref())),
+    };
+    let (secret, fault) = (brought.secret.as_str(), brought.fault.as_ref());
+    Some(CertificateSeen { secret, fault, ends_soon: brought.ends_soon, meanwhile })
 }
 
 /// None when all serve and it isn't time to ask them again.
@@ -298,7 +305,11 @@ async fn look_at_pods(
     applied: &Applied,
     context: &Context,
 ) -> Result<Option<Vec<PodSeen>>, CallError> {
-    if is_settled(applied) && !context.looks.is_due(tenant) {
+    let due = || {
+        let now = Instant::now();
+        context.memories.of(&TenantKey::of(tenant), |memory| memory.probes.is_due(tenant, now))
+    };
+    if is_settled(applied) && !due() {
         return Ok(None);
     }
     if !has_pods(applied.deployment()) {
@@ -315,7 +326,9 @@ fn next_look(status: &VoicemailTenantStatus, image: &Image) -> Duration {
     let stored = find(STORAGE_READY).is_some_and(|condition| condition.status != ConditionStatus::False);
     let unmonitored =
         find(MONITORING_READY).is_some_and(|condition| condition.status == ConditionStatus::False);
-    let lacking = find(ACCESS_READY).is_some_and(|condition| condition.status == ConditionStatus::False);
+    let lacking = [ACCESS_READY, CERTIFICATE_READY]
+        .into_iter()
+        .any(|type_| find(type_).is_some_and(|condition| condition.status == ConditionStatus::False));
     match (settled && stored && status.store_id.is_some(), status.regions.len()) {
         (false, _) => PROGRESS,
         // Secrets aren't watched.
@@ -326,77 +339,4 @@ fn next_look(status: &VoicemailTenantStatus, image: &Image) -> Duration {
         (true, 0 | 1) => RESYNC,
         (true, _) => REGIONS,
     }
-}
-
-/// What was reported.
-struct Reported {
-    status: VoicemailTenantStatus,
-    /// It is written later, because only its words differ.
-    put_off: bool,
-}
-
-async fn report(
-    tenant: &VoicemailTenant,
-    outcome: &Outcome<'_>,
-    deletion: Option<&Report>,
-    context: &Context,
-) -> Result<Reported, CallError> {
-    let status = compute_status(tenant, outcome, deletion, Timestamp::now());
-    let uid = tenant.uid().unwrap_or_default();
-    let only_words = tenant.status.as_ref().is_some_and(|before| differ_in_words_alone(before, &status));
-    if only_words && !context.words.may_change(&uid) {
-        return Ok(Reported { status, put_off: true });
-    }
-    if write_status(&context.client, tenant, &status).await? {
-        if !only_words {
-            context.words.note_write(&uid);
-        }
-        announce(tenant, &status, context).await;
-        warn_of_early(tenant, &status, context).await;
-        if let Some(deletion) = deletion {
-            deletion::announce(tenant, deletion, context).await;
-        }
-    }
-    // The status that was just written causes no reconcile of its own that would do it.
-    let known = VoicemailTenant { status: Some(status.clone()), ..tenant.clone() };
-    context.rollouts.note_status(&known, &context.settings.image);
-    Ok(Reported { status, put_off: false })
-}
-
-/// An event when a confirmation stands before there is a deletion.
-async fn warn_of_early(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
-    let before =
-        tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, CONFIRMED_EARLY));
-    let Some(after) = find_condition(&status.conditions, CONFIRMED_EARLY) else { return };
-    if before.is_none_or(|before| before.reason != after.reason) {
-        publish_condition(tenant, EventType::Warning, after, context).await;
-    }
-}
-
-/// An event when the reason of Ready changes for the worse, or gets well again. A tenant that becomes Ready as
-/// expected publishes none: its status says it, and a thousand new tenants are a thousand writes fewer. A lost
-/// event is no failure.
-async fn announce(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
-    let before = tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, READY));
-    let Some(after) = find_condition(&status.conditions, READY) else { return };
-    let is_good = |reason: &str| ["Available", "RolloutInProgress"].contains(&reason);
-    let was_good = before.is_none_or(|before| is_good(&before.reason));
-    let good = is_good(&after.reason);
-    if before.is_some_and(|before| before.reason == after.reason) || (good && was_good) {
-        return;
-    }
-    let type_ = if good { EventType::Normal } else { EventType::Warning };
-    publish_condition(tenant, type_, after, context).await;
-}
-
-/// An event that says what a condition says.
-async fn publish_condition(
-    tenant: &VoicemailTenant,
-    type_: EventType,
-    condition: &Condition,
-    context: &Context,
-) {
-    let (reason, note) = (condition.reason.clone(), Some(condition.message.clone()));
-    let event = Event { type_, reason, note, action: "Reconcile".into(), secondary: None };
-    context.publish(event, &tenant.object_ref(&())).await;
 }

@@ -1,19 +1,19 @@
 //! Tenants on object stores, through the same pure steps: what is refused, rendered and reported.
 
-use super::apply::{Applied, AppliedStorage};
-use super::build::{Built, BuiltStorage, build};
-use super::credentials::{RegionPlan, SecretKind, Source};
-use super::dereference::{Facts, StorageFacts};
-use super::observe::{CoreReadiness, PodSeen, RegionSeen};
-use super::refusal::Refusal;
-use super::status::{Outcome, compute_status};
-use super::status_tests::{applied_outcome, condition, deployment, unready_core};
-use super::tests::{example, facts, now, plan_with};
-use super::validate::Plan;
 use crate::api::conditions::ConditionStatus::{False, True};
 use crate::api::conditions::find_condition;
 use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{Class, Classified};
+use crate::tenant::build::{Built, BuiltStorage, build};
+use crate::tenant::facts::credentials::{RegionPlan, SecretKind, Source};
+use crate::tenant::steps::apply::{Applied, AppliedStorage};
+use crate::tenant::steps::dereference::{Facts, StorageFacts};
+use crate::tenant::steps::observe::{CoreReadiness, PodSeen, RegionSeen};
+use crate::tenant::steps::refusal::Refusal;
+use crate::tenant::steps::status::{Outcome, compute_status};
+use crate::tenant::steps::status_tests::{applied_outcome, condition, deployment, unready_core};
+use crate::tenant::steps::validate::Plan;
+use crate::tenant::tests::{example, facts, now, plan_with};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use voicemail_api::config::{AzureCredentials, CallerTagging, EtagQuoting, S3Credentials, StorageConfig};
@@ -269,7 +269,7 @@ fn another_secret_of_the_vault_rolls_the_pods() {
 
 #[test]
 fn a_class_that_no_region_uses_is_left_over() {
-    use super::storage::StoragePlan;
+    use crate::tenant::facts::storage::StoragePlan;
     let facts = with(&[("azure", &["accountKey"])], Some(&["acme-voicemail-eu-west"]));
     let unused = |credentials: Value| match plan_with(&on_azure(credentials), &facts).unwrap().storage {
         StoragePlan::ObjectStores { unused_classes, .. } => unused_classes,

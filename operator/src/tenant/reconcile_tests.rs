@@ -1,23 +1,15 @@
 //! A reconcile as a whole, on an API server of its own that refuses or takes everything: what is remembered and how large it is.
 
-use super::children::Children;
-use super::failures::Failures;
-use super::kinds::MissingKinds;
-use super::ledger::Ledgers;
-use super::looks::Looks;
-use super::met::Met;
-use super::orphans::Orphans;
+use super::fake_cluster::{Cluster, core};
+use super::memory::TenantKey;
 use super::reconcile;
-use super::rollout::RolloutBudget;
 use super::tests::{settings, tenant};
-use super::words::Words;
-use crate::gdpr::core_client::Cores;
+use crate::fence::Fence;
 use crate::metrics::Metrics;
-use crate::runtime::Context;
+use crate::tenant::context::Context;
 use http::Method;
 use kube::Client;
 use kube::client::Body;
-use kube::runtime::events::{Recorder, Reporter};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -64,24 +56,9 @@ fn context(answer: Answer) -> Context {
         Ok::<_, std::convert::Infallible>(http::Response::builder().status(code).body(body).unwrap())
     });
     let client = Client::new(serve, "voice");
-    Context {
-        recorder: Recorder::new(client.clone(), Reporter { controller: "test".into(), instance: None }),
-        http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap(),
-        client,
-        settings: settings(),
-        cluster: "cluster-1".into(),
-        metrics: Arc::new(Metrics::default()),
-        cores: Cores::default(),
-        kinds: MissingKinds::default(),
-        looks: Looks::default(),
-        ledgers: Ledgers::default(),
-        failures: Failures::default(),
-        met: Met::default(),
-        words: Words::default(),
-        children: Children::default(),
-        orphans: Orphans::default(),
-        rollouts: RolloutBudget::new(1),
-    }
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let metrics = Arc::new(Metrics::default());
+    Context::new(client, http, settings(), "cluster-1".into(), metrics, Fence::default())
 }
 
 #[tokio::test]
@@ -100,15 +77,57 @@ async fn of_a_tenant_that_went_or_lost_its_name_to_another_nothing_is_remembered
     let context = context(refuse);
     let paused =
         |context: &Context| context.metrics.render().lines().any(|line| line.ends_with("paused_tenants 1"));
-    let old = tenant(|_| {});
-    context.meet_tenant(&old);
-    context.metrics.set_paused("uid-1", true);
+    let key = |uid: &str| TenantKey { uid: uid.into(), ..TenantKey::of(&tenant(|_| {})) };
+    context.memories.meet(&key("uid-1"), true);
     assert!(paused(&context), "{}", context.metrics.render());
-    let new = tenant(|object| object["metadata"]["uid"] = json!("uid-2"));
-    context.meet_tenant(&new);
+    context.memories.meet(&key("uid-2"), false);
     assert!(!paused(&context), "another tenant has the name: the alert would fire until a restart");
-    context.metrics.set_paused("uid-2", true);
+    context.memories.meet(&key("uid-2"), true);
     // Without a finalizer, or with its namespace: all that is left is that it isn't there.
-    context.forget_tenant("voice", "acme");
-    assert!(!paused(&context));
+    context.memories.forget("voice", "acme");
+    assert!(!paused(&context) && context.memories.count() == 0);
+}
+
+#[tokio::test]
+async fn a_claim_of_a_new_tenant_is_told_of_only_when_it_stays_pending() {
+    let (cluster, context) = Cluster::start(&tenant(|_| {}));
+    for _ in 0..3 {
+        cluster.reconcile(&context).await.unwrap();
+    }
+    assert_eq!(cluster.condition("Ready").unwrap().1, "ClaimPending");
+    assert_eq!(cluster.lock().events, [""; 0], "each healthy creation would have a warning");
+    cluster.change_tenant(|tenant| {
+        let conditions = tenant["status"]["conditions"].as_array_mut().unwrap();
+        conditions.iter_mut().for_each(|c| c["lastTransitionTime"] = json!("2026-01-31T10:00:00Z"));
+    });
+    for _ in 0..3 {
+        cluster.reconcile(&context).await.unwrap();
+    }
+    assert_eq!(cluster.lock().events, ["ClaimPending"], "once");
+    // One whose store is known has lost something.
+    let (cluster, context) = Cluster::start(&tenant(|tenant| tenant["status"] = json!({"storeId": "s"})));
+    let claim = json!({"metadata": {"name": "acme-voicemail", "labels": {"voicemail.dev/tenant": "acme"}},
+                       "spec": {"accessModes": ["ReadWriteMany"]}, "status": {"phase": "Pending"}});
+    cluster.put(&core("persistentvolumeclaims", "acme-voicemail"), claim);
+    let bytes = k8s_openapi::ByteString(vec![7; 32]);
+    let data = json!({"data": {"tenant.key": bytes, "receipt.key": bytes}, "metadata": {"name": "keys"}});
+    cluster.put(&core("secrets", "acme-voicemail-keys"), data);
+    cluster.reconcile(&context).await.unwrap();
+    assert_eq!(cluster.lock().events, ["ClaimPending"]);
+}
+
+#[tokio::test]
+async fn a_volume_that_may_not_be_read_is_asked_for_once() {
+    let (cluster, context) = Cluster::start(&tenant(|_| {}));
+    cluster.reconcile(&context).await.unwrap();
+    cluster.change(&core("persistentvolumeclaims", "acme-voicemail"), |claim| {
+        claim["spec"]["volumeName"] = json!("pv-1");
+        claim["status"] = json!({"phase": "Bound"});
+    });
+    for _ in 0..3 {
+        cluster.reconcile(&context).await.unwrap();
+    }
+    assert_eq!(cluster.condition("DataKept").unwrap().1, "ReclaimPolicyForbidden");
+    let asked = cluster.lock().forbidden;
+    assert_eq!(asked, 1, "each refusal is a line in the audit log");
 }

@@ -1,14 +1,15 @@
 //! From a spec and facts to a plan or a refusal, on real YAML; and what the tests of the other pure steps start from.
 
-use super::build::certificate::{Authority, make_authority};
-use super::certificate::Fault;
-use super::dereference::{ClaimFact, Facts, KeysFact, StorageFacts, TlsFact};
-use super::refusal::Refusal;
-use super::storage::{ClaimPlan, StoragePlan};
-use super::validate::{Plan, TlsPlan, validate};
 use crate::api::VoicemailTenant;
 use crate::calls::Classified;
 use crate::settings::Settings;
+use crate::tenant::build::certificate::{Authority, make_authority, make_serving_secret};
+use crate::tenant::build::names::serving_secret;
+use crate::tenant::facts::certificate::{CertificateParts, Fault};
+use crate::tenant::facts::storage::{ClaimPlan, StoragePlan};
+use crate::tenant::steps::dereference::{BroughtFact, ClaimFact, Facts, KeysFact, StorageFacts, TlsFact};
+use crate::tenant::steps::refusal::Refusal;
+use crate::tenant::steps::validate::{Plan, TlsPlan, validate};
 use clap::Parser;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
@@ -20,12 +21,12 @@ struct TestArguments {
     settings: Settings,
 }
 
-pub(super) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     TestArguments::parse_from(["test", "--image", "core:1", "--namespace", "ops", "--service-account", "op"])
         .settings
 }
 
-pub(super) fn example() -> Value {
+pub(crate) fn example() -> Value {
     let text = include_str!("../../../examples/volume-tenant.yaml");
     let mut value: Value = serde_yaml::from_str(text).unwrap();
     value["metadata"]["namespace"] = json!("voice");
@@ -34,23 +35,24 @@ pub(super) fn example() -> Value {
     value
 }
 
-pub(super) fn tenant(change: impl FnOnce(&mut Value)) -> VoicemailTenant {
+pub(crate) fn tenant(change: impl FnOnce(&mut Value)) -> VoicemailTenant {
     let mut value = example();
     change(&mut value);
     serde_json::from_value(value).unwrap()
 }
 
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-11-23T10:00:00Z".parse().unwrap()
 }
 
-pub(super) fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     let storage = StorageFacts::Volume { claim: None };
     Facts {
         now: now(),
         storage,
         keys: None,
         tls: None,
+        brought: None,
         authority: None,
         unmarked_secrets: Vec::new(),
         reclaim: None,
@@ -65,11 +67,11 @@ fn claim(modes: &[&str], phase: &str) -> StorageFacts {
     }
 }
 
-pub(super) fn plan_with(tenant: &VoicemailTenant, facts: &Facts) -> Result<Plan, Refusal> {
+pub(crate) fn plan_with(tenant: &VoicemailTenant, facts: &Facts) -> Result<Plan, Refusal> {
     validate(tenant, facts, &settings(), "cluster-1")
 }
 
-pub(super) fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     plan_with(&tenant(|_| {}), &facts()).unwrap()
 }
 
@@ -116,23 +118,67 @@ fn an_existing_claim_must_be_there_and_shared() {
     assert_eq!(storage, StoragePlan::Volume(ClaimPlan::Existing("data".into())));
 }
 
+pub(crate) fn parts_of(secret: k8s_openapi::api::core::v1::Secret) -> CertificateParts {
+    let data = secret.data.unwrap();
+    let part = |key: &str| data[key].0.clone();
+    CertificateParts { certificate: part("tls.crt"), key: part("tls.key"), authority: Some(part("ca.crt")) }
+}
+
 #[test]
-fn a_brought_certificate_must_be_complete_and_is_kept() {
-    let brought = |value: &mut Value| value["spec"]["tls"] = json!({"secret": {"name": "cert"}});
-    assert_eq!(refusal(brought, &facts()), "TlsSecretInvalid");
-    let complete = Facts { tls: Some(TlsFact { complete: true, ..TlsFact::default() }), ..facts() };
-    let plan = plan_with(&tenant(brought), &complete).unwrap();
-    assert_eq!((plan.tls, plan.tls_secret.as_str()), (TlsPlan::Keep, "cert"));
+fn a_brought_certificate_is_copied_when_it_is_no_worse_than_what_the_pods_have() {
+    let authority = make_authority(&plan(), now()).unwrap();
+    let made = || parts_of(make_serving_secret(&plan(), &authority, now()).unwrap());
+    let (old, new) = (made(), made());
+    let fault = |reason: &'static str| Some(Fault { reason, message: "m".into() });
+    let brought = |parts: &CertificateParts, fault: Option<Fault>| {
+        Some(BroughtFact { secret: "cert".into(), parts: Some(parts.clone()), fault, ends_soon: false })
+    };
+    let served = |fault: Option<Fault>| {
+        let (parts, copied_from) = (Some(old.clone()), Some("cert".into()));
+        Some(TlsFact { parts, copied_from, fault, ..TlsFact::default() })
+    };
+    let decide = |brought, tls| {
+        let spec = tenant(|value| value["spec"]["tls"] = json!({"secret": {"name": "cert"}}));
+        plan_with(&spec, &Facts { brought, tls, ..facts() }).map(|plan| plan.tls)
+    };
+    let copy = |parts: &CertificateParts| TlsPlan::Copy("cert".into(), parts.clone());
+    assert_eq!(decide(brought(&new, None), None).unwrap(), copy(&new));
+    assert_eq!(decide(brought(&new, None), served(None)).unwrap(), copy(&new), "it was rotated");
+    assert_eq!(decide(brought(&old, None), served(None)).unwrap(), TlsPlan::Keep);
+    for broken in ["CertificateUnusable", "CertificateExpired", "CertificateNamesMissing"] {
+        assert_eq!(decide(brought(&new, fault(broken)), served(None)).unwrap(), TlsPlan::Keep, "{broken}");
+    }
+    let (names, expired) = (fault("CertificateNamesMissing"), fault("CertificateExpired"));
+    assert_eq!(
+        decide(brought(&new, names.clone()), served(expired.clone())).unwrap(),
+        copy(&new),
+        "neither is good"
+    );
+    assert_eq!(decide(brought(&new, names), None).unwrap(), copy(&new), "some callers take it");
+    assert_eq!(decide(brought(&new, fault("CertificateUnusable")), served(expired)).unwrap(), TlsPlan::Keep);
+    let refused = decide(brought(&new, fault("CertificateUnusable")), None).unwrap_err();
+    assert_eq!(refused.reason(), "TlsSecretInvalid");
+    assert!(refused.to_string().contains("Secret cert can't be used (m)"), "{refused}");
+}
+
+#[test]
+fn a_brought_certificate_under_the_name_of_the_copy_is_copied_beside_it() {
+    let named = |name: &str| tenant(|value| value["spec"]["tls"] = json!({"secret": {"name": name}}));
+    assert_eq!(serving_secret(&named("cert")), "acme-voicemail-tls");
+    assert_eq!(serving_secret(&named("acme-voicemail-tls")), "acme-voicemail-tls-copy");
 }
 
 #[test]
 fn a_made_certificate_is_kept_until_two_thirds_of_its_life() {
     let authority = make_authority(&plan(), now()).unwrap();
     let tls = |renew_at: Timestamp, beside: &str| TlsFact {
-        complete: true,
+        parts: Some(CertificateParts {
+            certificate: b"c".to_vec(),
+            key: b"k".to_vec(),
+            authority: Some(beside.into()),
+        }),
         renew_at: Some(renew_at),
-        authority: Some(beside.into()),
-        fault: None,
+        ..TlsFact::default()
     };
     let with = |tls| Facts { tls: Some(tls), authority: Some(authority.clone()), ..facts() };
     let decide = |facts: &Facts| plan_with(&tenant(|_| {}), facts).unwrap().tls;

@@ -114,6 +114,24 @@ async fn a_tenant_waits_for_the_certificate_that_is_brought_and_serves_with_it()
     let client = client.resolve(&host, (address, 8081).into()).build().unwrap();
     let answer = client.get(format!("https://{host}:8081/api/v1/me/mailboxes")).send().await.unwrap();
     assert_eq!(answer.status(), 401, "it serves with that certificate, and wants a token");
+    a_pod_that_starts_under_a_broken_certificate_serves_with_the_last_good_one(&place, &client, &host).await;
+}
+
+async fn a_pod_that_starts_under_a_broken_certificate_serves_with_the_last_good_one(
+    place: &TenantPlace,
+    client: &reqwest::Client,
+    host: &str,
+) {
+    let (other, _) = brought_certificate(place.namespace.name());
+    let key = json!({"data": {"tls.key": other.data.unwrap()["tls.key"]}}).to_string();
+    place.kubectl(&["patch", "secret", "acme-tls", "--type=merge", "-p", &key]).unwrap();
+    place.kubectl(&["annotate", "vmt", "acme", "--overwrite", "voicemail.dev/reconcile-at=broken"]).unwrap();
+    let no = ConditionStatus::False;
+    place.wait_condition("acme", "CertificateReady", no, "CertificateUnusable").await.unwrap();
+    place.kubectl(&["rollout", "restart", "deployment", CHILD]).unwrap();
+    place.kubectl(&["rollout", "status", "deployment", CHILD, "--timeout=120s"]).unwrap();
+    let answer = client.get(format!("https://{host}:8081/api/v1/me/mailboxes")).send().await.unwrap();
+    assert_eq!(answer.status(), 401, "the pods that have come since serve with it too");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,10 @@
 //! The HorizontalPodAutoscaler, for a tenant whose replicas follow the load.
 //!
-//! It alone sets the Deployment's replicas then: [`build_deployment`](super::deployment::build_deployment) leaves
+//! It alone sets the Deployment's replicas then: [`build_deployment`](crate::tenant::build::deployment::build_deployment) leaves
 //! them out. Growing is quick, since callers wait; shrinking takes five minutes of quiet.
 
-use super::super::validate::Plan;
-use super::names::{child, child_name};
+use crate::tenant::build::names::{child, child_name};
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::autoscaling::v2::{
     CrossVersionObjectReference, HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior,
     HorizontalPodAutoscalerSpec, MetricSpec, MetricTarget, ResourceMetricSource,

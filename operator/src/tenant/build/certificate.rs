@@ -1,4 +1,4 @@
-//! The serving certificate, made and rotated by the operator unless one is brought.
+//! The serving certificate, made and rotated by the operator, or the copy of one that is brought.
 //!
 //! Flow: a certificate authority per tenant lives in a Secret that no pod mounts; it signs a serving
 //! certificate for the names of the tenant's Services. Both carry an annotation that says when they are due:
@@ -7,8 +7,9 @@
 //!
 //! Times are absolute; the beginning lies an hour back, so that a clock somewhat behind accepts it.
 
-use super::super::validate::Plan;
-use super::names::{ca_name, child, child_name, headless_name};
+use crate::tenant::build::names::{ca_name, child, child_name, headless_name};
+use crate::tenant::facts::certificate::CertificateParts;
+use crate::tenant::steps::validate::Plan;
 use jiff::{Span, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -20,10 +21,12 @@ use rcgen::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use crate::child_names::CA_CERTIFICATE;
+
 /// Annotation with the time from which a certificate is made anew, RFC 3339.
 pub const RENEW_AT: &str = "voicemail.dev/renew-at";
-/// Key of the authority's certificate, in both Secrets.
-pub const CA_CERTIFICATE: &str = "ca.crt";
+/// Annotation with the name of the Secret that a brought certificate was copied from.
+pub const COPIED_FROM: &str = "voicemail.dev/copied-from";
 /// Key of the authority's private key, in the Secret that no pod mounts.
 pub const CA_KEY: &str = "ca.key";
 /// Key of the serving certificate.
@@ -105,6 +108,25 @@ pub fn make_serving_secret(
         [(CA_CERTIFICATE, &authority.certificate), (TLS_CERTIFICATE, &certificate), (TLS_KEY, &key)];
     let metadata = with_due(child(plan, plan.tls_secret.clone()), due(now, SERVING_HOURS));
     Ok(build_secret(metadata, "kubernetes.io/tls", &entries))
+}
+
+/// Builds the Secret with the copy of a brought certificate.
+pub fn build_copy_secret(plan: &Plan, source: &str, parts: &CertificateParts) -> Secret {
+    let mut metadata = child(plan, plan.tls_secret.clone());
+    metadata.annotations = Some(BTreeMap::from([(COPIED_FROM.to_owned(), source.to_owned())]));
+    let given = [
+        (TLS_CERTIFICATE, Some(&parts.certificate)),
+        (TLS_KEY, Some(&parts.key)),
+        (CA_CERTIFICATE, parts.authority.as_ref()),
+    ];
+    let data =
+        given.into_iter().filter_map(|(key, bytes)| Some((key.to_owned(), ByteString(bytes?.clone()))));
+    Secret {
+        metadata,
+        type_: Some("kubernetes.io/tls".into()),
+        data: Some(data.collect()),
+        ..Default::default()
+    }
 }
 
 /// The names under which the API is reached.

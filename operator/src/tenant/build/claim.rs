@@ -2,9 +2,9 @@
 //!
 //! It is never given to the garbage collector, which would take the messages with it.
 
-use super::super::validate::Plan;
-use super::names::{child, child_name};
 use crate::api::voicemail_tenant::{Claim, Selector, VolumeMode};
+use crate::tenant::build::names::{child, child_name};
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
 };

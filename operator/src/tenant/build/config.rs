@@ -1,8 +1,8 @@
 //! The ConfigMap with the core's configuration, key `config.yaml`, and beside it which tenant of the cluster the core serves
 //! for, key `holder.json`, which a core of a former release doesn't read.
 
-use super::super::validate::Plan;
-use super::names::{child, child_name};
+use crate::tenant::build::names::{child, child_name};
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -6,12 +6,12 @@
 //! The startup and liveness probes ask `/healthz`, the readiness probe `/readyz`: a core whose store isn't
 //! ready must stay alive to say why.
 
-use super::super::validate::Plan;
-use super::names::{child, child_name, labels, selector};
-use super::service::{API_PORT, METRICS_PORT};
-use super::service_account::{pod_annotations, pod_labels};
-use super::volumes::{CONFIG_DIR, build_mounts, build_volumes};
 use crate::api::voicemail_tenant::{Amounts, Scheduling};
+use crate::tenant::build::names::{child, child_name, labels, selector};
+use crate::tenant::build::service::{API_PORT, METRICS_PORT};
+use crate::tenant::build::service_account::{pod_annotations, pod_labels};
+use crate::tenant::build::volumes::{CONFIG_DIR, build_mounts, build_volumes};
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSecurityContext,
@@ -131,7 +131,7 @@ pub(super) fn build_container(plan: &Plan) -> Container {
         args: Some(vec![
             "serve".into(),
             "--config".into(),
-            format!("{CONFIG_DIR}/{}", super::config::CONFIG_FILE),
+            format!("{CONFIG_DIR}/{}", crate::tenant::build::config::CONFIG_FILE),
         ]),
         ports: Some(vec![build_port("api", API_PORT), build_port("metrics", METRICS_PORT)]),
         startup_probe: Some(Probe { failure_threshold: Some(60), ..build_probe("/healthz", 1) }),

@@ -1,7 +1,7 @@
 //! The PodDisruptionBudget: a drain takes one pod at a time.
 
-use super::super::validate::Plan;
-use super::names::{child, child_name, selector};
+use crate::tenant::build::names::{child, child_name, selector};
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 

@@ -3,8 +3,8 @@
 //! The tenant key makes caller hashes, the receipt key signs erasure receipts. A wrong tenant key would make
 //! an erasure find nothing and call it done; therefore this Secret is only ever created, never applied.
 
-use super::super::validate::Plan;
-use super::names::child;
+use crate::tenant::build::names::child;
+use crate::tenant::steps::validate::Plan;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

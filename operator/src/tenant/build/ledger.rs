@@ -4,8 +4,8 @@
 //! by what follows it: what a restored store says is refused ([`Refused`]), since it would wipe out the very thing
 //! that gives the restore away.
 
-use super::super::validate::Plan;
-use super::names::{child, ledger_name};
+use crate::tenant::build::names::{child, ledger_name};
+use crate::tenant::steps::validate::Plan;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;

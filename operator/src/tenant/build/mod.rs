@@ -1,14 +1,18 @@
-//! From a [`Plan`](super::validate::Plan) to the objects that should exist. Pure: no client, no clock, no chance.
+//! From a [`Plan`] to the objects that should exist. Pure: no client, no clock, no chance.
 //!
 //! Flow: one file per kind; [`build`] collects what server-side apply maintains. Secrets with made material
 //! are built here too, but from material that the caller made, and only when they are due.
 //!
 //! What can go wrong: only a [`BuildError`].
 
+pub mod access;
 pub mod autoscaler;
+#[cfg(test)]
+mod build_tests;
 pub mod certificate;
 pub mod claim;
 pub mod config;
+pub mod core_config;
 pub mod deployment;
 pub mod disruption_budget;
 pub mod keys;
@@ -23,10 +27,10 @@ pub mod service;
 pub mod service_account;
 pub mod volumes;
 
-use super::credentials::Source;
-use super::storage::{ClaimPlan, StoragePlan};
-use super::validate::Plan;
 use crate::calls::{Class, Classified};
+use crate::tenant::facts::credentials::Source;
+use crate::tenant::facts::storage::{ClaimPlan, StoragePlan};
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};

@@ -1,106 +1,18 @@
-//! Names and labels of a tenant's children: one rule for all of them.
+//! Metadata of a tenant's children; their names and labels are [`child_names`](crate::child_names).
 
-use super::super::validate::Plan;
-use crate::api::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, TENANT_UID_LABEL, VoicemailTenant};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use kube::ResourceExt;
-use std::collections::BTreeMap;
+use crate::api::TENANT_UID_LABEL;
+use crate::tenant::steps::validate::Plan;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// Label with the name of the program.
-pub const NAME_LABEL: &str = "app.kubernetes.io/name";
-const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
-const PROGRAM: &str = "voicemail";
-
-/// Name of every child that has no name of its own.
-pub fn child_name(tenant: &str) -> String {
-    format!("{tenant}-voicemail")
-}
-
-/// Name of the Secret with tenant key and receipt key that the operator makes.
-pub fn keys_name(tenant: &str) -> String {
-    format!("{tenant}-voicemail-keys")
-}
-
-/// Name of the Secret with the ledger of erasures, which is kept outside the store.
-pub fn ledger_name(tenant: &str) -> String {
-    format!("{tenant}-voicemail-ledger")
-}
-
-/// Name of the Secret with the serving certificate that the operator makes.
-pub fn tls_name(tenant: &str) -> String {
-    format!("{tenant}-voicemail-tls")
-}
-
-/// Name of the Secret with the certificate authority, which no pod sees.
-pub fn ca_name(tenant: &str) -> String {
-    format!("{tenant}-voicemail-ca")
-}
-
-/// Name of the Service that gives each pod a name.
-pub fn headless_name(tenant: &str) -> String {
-    format!("{tenant}-voicemail-headless")
-}
-
-/// Name of the Service by which replicas find one another.
-pub fn peers_name(tenant: &str) -> String {
-    format!("{tenant}-voicemail-peers")
-}
-
-/// Name of the Job that waits until nothing stands in the way of a deletion.
-pub fn check_job_name(tenant: &str) -> String {
-    format!("{tenant}-voicemail-retire-check")
-}
-
-/// Name of the Job that lets go of the store.
-pub fn retire_job_name(tenant: &str) -> String {
-    format!("{tenant}-voicemail-retire")
-}
-
-/// Name of the SecretProviderClass of a region.
-pub fn provider_class_name(tenant: &str, region: &str) -> String {
-    format!("{tenant}-voicemail-{region}")
-}
-
-/// The Secret with tenant key and receipt key: the one that the spec names, or the one that the operator makes.
-pub fn keys_secret(tenant: &VoicemailTenant) -> String {
-    let given = tenant.spec.keys.as_ref().map(|keys| keys.secret.name.clone());
-    given.unwrap_or_else(|| keys_name(&tenant.name_any()))
-}
-
-/// The Secret with the serving certificate: the one that the spec names, or the one that the operator makes.
-pub fn tls_secret(tenant: &VoicemailTenant) -> String {
-    let given = tenant.spec.tls.as_ref().map(|tls| tls.secret.name.clone());
-    given.unwrap_or_else(|| tls_name(&tenant.name_any()))
-}
-
-/// Labels of every child.
-pub fn labels(tenant: &str) -> BTreeMap<String, String> {
-    let mut labels = selector_labels(tenant);
-    labels.insert(INSTANCE_LABEL.into(), tenant.into());
-    labels.insert(MANAGED_BY_LABEL.into(), MANAGER.into());
-    labels
-}
-
-/// The labels that choose a tenant's pods. They can never change: a Deployment's selector is immutable.
-pub fn selector_labels(tenant: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([(NAME_LABEL.into(), PROGRAM.into()), (TENANT_LABEL.into(), tenant.into())])
-}
-
-/// The same as a selector.
-pub fn selector(tenant: &str) -> LabelSelector {
-    LabelSelector { match_labels: Some(selector_labels(tenant)), ..Default::default() }
-}
-
-/// The same as text, for autoscalers and list calls.
-pub fn selector_text(tenant: &str) -> String {
-    let pairs: Vec<String> =
-        selector_labels(tenant).iter().map(|(key, value)| format!("{key}={value}")).collect();
-    pairs.join(",")
-}
+pub use crate::child_names::{
+    NAME_LABEL, brought_tls_secret, ca_name, check_job_name, child_name, headless_name, keys_name,
+    keys_secret, labels, ledger_name, peers_name, provider_class_name, retire_job_name, selector,
+    selector_labels, selector_text, serving_secret, tls_copy_name, tls_name,
+};
 
 /// Metadata of a child. No child names its tenant as its owner: the garbage collector would take it at the beginning of
 /// a deletion in the foreground, while the tenant still waits and serves. Children that go with their tenant are given
-/// to the collector when it goes ([`let_children_go`](super::super::apply::let_children_go)).
+/// to the collector when it goes ([`let_children_go`](crate::tenant::steps::apply::let_children_go)).
 pub fn child(plan: &Plan, name: String) -> ObjectMeta {
     let mut labels = labels(&plan.name);
     labels.insert(TENANT_UID_LABEL.into(), plan.uid.clone());

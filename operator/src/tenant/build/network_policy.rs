@@ -3,10 +3,10 @@
 //! Hints are for the tenant's own pods. API and metrics are for everybody unless the tenant names who; the
 //! operator always reaches both. The kubelet's probes come from the node, which policies don't govern.
 
-use super::super::validate::Plan;
-use super::names::{child, child_name, selector};
-use super::service::{API_PORT, HINTS_PORT, METRICS_PORT};
 use crate::api::voicemail_tenant::Peer;
+use crate::tenant::build::names::{child, child_name, selector};
+use crate::tenant::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
 };

@@ -1,7 +1,7 @@
 //! The PodMonitor, by which Prometheus' operator finds the pods' metrics. Made where the cluster knows the kind.
 
-use super::super::validate::Plan;
-use super::names::{child, child_name, selector};
+use crate::tenant::build::names::{child, child_name, selector};
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};

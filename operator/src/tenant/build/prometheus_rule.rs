@@ -3,9 +3,10 @@
 //!
 //! The rules are the chart's files, with each metric narrowed to what the tenant's PodMonitor scrapes.
 
-use super::super::validate::Plan;
-use super::names::child_name;
-use super::pod_monitor::chosen_by_labels;
+use crate::settings::RUNBOOKS;
+use crate::tenant::build::names::child_name;
+use crate::tenant::build::pod_monitor::chosen_by_labels;
+use crate::tenant::steps::validate::Plan;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ pub fn build_prometheus_rule(plan: &Plan) -> Result<Option<DynamicObject>, serde
     rules.metadata = chosen_by_labels(plan);
     let mut spec = read_rules()?;
     narrow(&mut spec, &plan.namespace, &child_name(&plan.name));
+    link(&mut spec, &plan.runbooks);
     rules.data = json!({ "spec": spec });
     Ok(Some(rules))
 }
@@ -61,6 +63,20 @@ fn narrow(value: &mut Value, namespace: &str, name: &str) {
             _ => narrow(value, namespace, name),
         }),
         Value::Array(items) => items.iter_mut().for_each(|item| narrow(item, namespace, name)),
+        _ => {}
+    }
+}
+
+/// Links to runbooks in another folder than the files say.
+fn link(value: &mut Value, folder: &str) {
+    match value {
+        Value::String(text) => {
+            if let Some(page) = text.strip_prefix(RUNBOOKS) {
+                *text = format!("{folder}{page}");
+            }
+        }
+        Value::Object(fields) => fields.values_mut().for_each(|value| link(value, folder)),
+        Value::Array(items) => items.iter_mut().for_each(|item| link(item, folder)),
         _ => {}
     }
 }
@@ -94,6 +110,12 @@ mod tests {
             text.matches("{namespace=\"voice\",job=\"voice/acme-voicemail\"").count(),
         );
         assert!(metrics >= 7 && metrics == narrowed, "{text}");
+        link(&mut spec, "https://intranet/runbooks/");
+        let text = spec.to_string();
+        assert!(
+            text.contains("https://intranet/runbooks/storage-full.md") && !text.contains(RUNBOOKS),
+            "{text}"
+        );
     }
 
     #[test]

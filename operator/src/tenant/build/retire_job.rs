@@ -5,13 +5,13 @@
 //! and the tenant's label, so that the operator's watch of pods sees them. kubelet starts a failed one again with
 //! growing pauses, and the Job replaces one whose node is lost: so they survive restarts of whoever watches.
 
-use super::super::validate::Plan;
-use super::config::CONFIG_FILE;
-use super::deployment::{CONTAINER, build_container, build_pod};
-use super::names::{NAME_LABEL, check_job_name, child, retire_job_name};
-use super::service::METRICS_PORT;
-use super::service_account::{pod_annotations, pod_labels};
-use super::volumes::CONFIG_DIR;
+use crate::tenant::build::config::CONFIG_FILE;
+use crate::tenant::build::deployment::{CONTAINER, build_container, build_pod};
+use crate::tenant::build::names::{NAME_LABEL, check_job_name, child, retire_job_name};
+use crate::tenant::build::service::METRICS_PORT;
+use crate::tenant::build::service_account::{pod_annotations, pod_labels};
+use crate::tenant::build::volumes::CONFIG_DIR;
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

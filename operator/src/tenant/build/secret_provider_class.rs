@@ -4,9 +4,9 @@
 //! secret into the file that the core reads. The kind is the driver's own and may not exist in a cluster, so
 //! there is no Rust type for it here.
 
-use super::super::validate::Plan;
-use super::names::child;
 use crate::api::voicemail_tenant::{AzureCloud, KeyVault};
+use crate::tenant::build::names::child;
+use crate::tenant::steps::validate::Plan;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Map, Value, json};

@@ -1,15 +1,13 @@
 //! The Services: one address for the API, a headless one by which monitors find each pod, and one by which
 //! replicas do, to tell one another which mailboxes changed.
 
-use super::super::validate::Plan;
-use super::names::{child, child_name, headless_name, peers_name, selector_labels};
+use crate::tenant::build::names::{child, child_name, headless_name, peers_name, selector_labels};
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-/// Port of the HTTPS API.
-pub const API_PORT: u16 = 8081;
-/// Port of health and metrics, plain HTTP, inside the cluster only.
-pub const METRICS_PORT: u16 = 9090;
+pub use crate::child_names::{API_PORT, METRICS_PORT};
+
 /// UDP port of the hints that replicas send one another, inside the cluster only.
 pub const HINTS_PORT: u16 = 9091;
 

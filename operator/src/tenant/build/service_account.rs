@@ -4,10 +4,10 @@
 //! give each new pod a projected token and environment variables. Both read them when a pod is made, so what
 //! they name is also in the pods' template, by [`pod_annotations`].
 
-use super::super::credentials::Source;
-use super::super::validate::Plan;
-use super::names::{child, child_name};
-use crate::tenant::drift::hash;
+use crate::tenant::build::names::{child, child_name};
+use crate::tenant::facts::credentials::Source;
+use crate::tenant::steps::apply::drift::hash;
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -49,8 +49,9 @@ fn identity_annotations(plan: &Plan) -> BTreeMap<String, String> {
 
 /// Labels of the pods that the webhook of Azure asks for.
 pub fn pod_labels(plan: &Plan) -> BTreeMap<String, String> {
-    let federated =
-        |region: &super::super::credentials::RegionPlan| matches!(region.source, Source::WorkloadIdentity(_));
+    let federated = |region: &crate::tenant::facts::credentials::RegionPlan| {
+        matches!(region.source, Source::WorkloadIdentity(_))
+    };
     let any = plan.storage.regions().iter().any(federated);
     any.then(|| (AZURE_USE.to_owned(), "true".to_owned())).into_iter().collect()
 }

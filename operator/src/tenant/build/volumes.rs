@@ -3,16 +3,16 @@
 //! A region's Secret is mounted as optional with the keys that the core reads: a key that isn't there doesn't
 //! hold up the pod, and no other key gets into it. kubelet refreshes the files when the Secret changes.
 
-use super::super::access::{
+use crate::tenant::build::access::{
     AccessPlan, BASIC_DIR, CA_KEY, INTROSPECTION_DIR, INTROSPECTION_KEYS, TRUST_DIR, USERS_KEY,
 };
-use super::super::credentials::{RegionPlan, Source, folder};
-use super::super::storage::{ClaimPlan, StoragePlan};
-use super::super::validate::Plan;
-use super::certificate::{TLS_CERTIFICATE, TLS_KEY};
-use super::keys::{RECEIPT_KEY, TENANT_KEY};
-use super::names::{child_name, ledger_name};
-use super::secret_provider_class::DRIVER;
+use crate::tenant::build::certificate::{TLS_CERTIFICATE, TLS_KEY};
+use crate::tenant::build::keys::{RECEIPT_KEY, TENANT_KEY};
+use crate::tenant::build::names::{child_name, ledger_name};
+use crate::tenant::build::secret_provider_class::DRIVER;
+use crate::tenant::facts::credentials::{RegionPlan, Source, folder};
+use crate::tenant::facts::storage::{ClaimPlan, StoragePlan};
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::{
     CSIVolumeSource, ConfigMapVolumeSource, EmptyDirVolumeSource, KeyToPath,
     PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, SecretProjection, SecretVolumeSource, Volume,

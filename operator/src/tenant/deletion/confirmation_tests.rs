@@ -1,7 +1,7 @@
 //! What confirms a deletion, by when it was written.
 
-use super::confirmation::{Typed, find_early, read_typed};
 use crate::api::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
+use crate::tenant::deletion::confirmation::{Typed, find_early, read_typed};
 use crate::tenant::tests::tenant;
 use kube::ResourceExt;
 use serde_json::json;

@@ -1,9 +1,9 @@
 //! What is to be done about a tenant that is being deleted. Pure.
 
-use super::confirmation::{Typed, read_typed, take_away};
 use crate::api::voicemail_tenant::DeletionPolicy;
 use crate::api::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
 use crate::tenant::build::retire_job::Ending;
+use crate::tenant::deletion::confirmation::{Typed, read_typed, take_away};
 use kube::ResourceExt;
 
 /// What is to be done.
@@ -66,8 +66,8 @@ pub fn way_out(tenant: &VoicemailTenant) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::confirmation_tests::deleting as written;
     use super::*;
+    use crate::tenant::deletion::confirmation_tests::deleting as written;
     use serde_json::json;
 
     const LATER: &str = "2026-11-23T10:00:05Z";

@@ -6,10 +6,10 @@
 
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, within_deadline};
-use crate::tenant::apply::Child;
-use crate::tenant::belonging::is_made_for;
 use crate::tenant::build::names::{child_name, keys_name, ledger_name};
-use crate::tenant::storage::volume_of;
+use crate::tenant::facts::belonging::is_made_for;
+use crate::tenant::facts::storage::volume_of;
+use crate::tenant::steps::apply::Child;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Client, ResourceExt};

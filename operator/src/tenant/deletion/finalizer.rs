@@ -1,6 +1,6 @@
 //! The tenant's finalizer: while it is there, the tenant can't go.
 
-use crate::api::{FINALIZER, VoicemailTenant};
+use crate::api::{FINALIZER, MANAGER, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -28,6 +28,10 @@ pub(super) async fn remove_finalizer(client: &Client, tenant: &VoicemailTenant) 
     }
 }
 
+fn manager() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() }
+}
+
 /// Carries the resource version, so that another controller's finalizer is never lost.
 async fn write_finalizers(
     client: &Client,
@@ -38,6 +42,6 @@ async fn write_finalizers(
     let version = tenant.resource_version();
     let body =
         json!({"metadata": {"uid": tenant.uid(), "resourceVersion": version, "finalizers": finalizers}});
-    let (name, parameters, patch) = (tenant.name_any(), PatchParams::default(), Patch::Merge(&body));
+    let (name, parameters, patch) = (tenant.name_any(), manager(), Patch::Merge(&body));
     within_deadline("write the tenant's finalizers", api.patch(&name, &parameters, &patch)).await
 }

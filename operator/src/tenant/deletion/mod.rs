@@ -27,19 +27,21 @@ mod destroy;
 mod finalizer;
 pub mod progress;
 mod retire;
+#[cfg(test)]
+mod waiting_tests;
 
 pub use finalizer::add_finalizer;
 
-use super::TenantError;
-use super::apply::{Retirement, let_children_go};
-use super::build::retire_job::Ending;
-use super::status::write_status;
 use crate::api::conditions::{
     DELETION_BLOCKED, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
 };
 use crate::api::{FINALIZER, GdprRequest, Phase, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
-use crate::runtime::Context;
+use crate::tenant::TenantError;
+use crate::tenant::build::retire_job::Ending;
+use crate::tenant::context::Context;
+use crate::tenant::steps::apply::{Retirement, let_children_go};
+use crate::tenant::steps::status::write_status;
 use decide::{Decision, decide};
 use finalizer::remove_finalizer;
 use jiff::Timestamp;

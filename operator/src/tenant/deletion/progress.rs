@@ -1,10 +1,10 @@
 //! How far the Jobs of a deletion are, what comes next, and how to say it. Pure.
 
-use super::decide::way_out;
 use crate::api::VoicemailTenant;
 use crate::api::conditions::{DELETION_BLOCKED, Finding};
 use crate::tenant::build::retire_job::{Ending, Stage};
-use crate::tenant::observe::{CoreReadiness, PodSeen};
+use crate::tenant::deletion::decide::way_out;
+use crate::tenant::steps::observe::{CoreReadiness, PodSeen};
 use jiff::{SignedDuration, Timestamp};
 use voicemail_api::reasons::{ASKING_STORE, REMOVING_OBJECTS};
 

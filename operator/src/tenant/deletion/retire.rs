@@ -1,17 +1,17 @@
 //! Lets go of the store by two Jobs, one step a reconcile: read what is there, do what comes next, say so.
 
-use super::decide::way_out;
-use super::progress::{JobSeen, Next, Report, Seen, describe_job, find_next};
 use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
-use crate::runtime::Context;
 use crate::tenant::TenantError;
-use crate::tenant::apply::Retirement;
 use crate::tenant::build::build;
 use crate::tenant::build::retire_job::{Ending, Stage};
-use crate::tenant::dereference::{ClaimFact, Facts, StorageFacts, dereference};
-use crate::tenant::observe::observe_job;
-use crate::tenant::validate::{Plan, validate};
+use crate::tenant::context::Context;
+use crate::tenant::deletion::decide::way_out;
+use crate::tenant::deletion::progress::{JobSeen, Next, Report, Seen, describe_job, find_next};
+use crate::tenant::steps::apply::Retirement;
+use crate::tenant::steps::dereference::{ClaimFact, Facts, StorageFacts, dereference};
+use crate::tenant::steps::observe::observe_job;
+use crate::tenant::steps::validate::{Plan, validate};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 
@@ -41,7 +41,7 @@ pub(super) async fn advance(
     if Retirement::is_done(&context.client, tenant, ending).await? {
         return Ok(Step::Done);
     }
-    let facts = Box::pin(dereference(&context.client, tenant)).await?;
+    let facts = Box::pin(dereference(context, tenant)).await?;
     let plan = match validate(tenant, &facts, &context.settings, &context.cluster) {
         Ok(plan) => plan,
         Err(_) if !tenant.has_known_store() && (ending == Ending::Deregister || facts.keys.is_none()) => {
@@ -137,7 +137,8 @@ fn look_again() -> Report {
 pub(super) async fn is_still_wanted(tenant: &VoicemailTenant, context: &Context) -> Result<bool, CallError> {
     let api: Api<VoicemailTenant> =
         Api::namespaced(context.client.clone(), &tenant.namespace().unwrap_or_default());
-    let now = within_deadline("read the tenant again", api.get_opt(&tenant.name_any())).await?;
+    let now = within_deadline("read the tenant again", api.get_metadata_opt(&tenant.name_any())).await?;
+    // A changed spec has another generation, whether it can be read or not.
     Ok(now.is_some_and(|now| {
         let same = now.uid() == tenant.uid() && now.metadata.generation == tenant.metadata.generation;
         same && now.annotations() == tenant.annotations()

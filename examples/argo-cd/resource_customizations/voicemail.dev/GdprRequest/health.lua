@@ -1,5 +1,5 @@
--- Health of a GdprRequest, by its conditions: Completed is healthy, Failed is degraded, and so is one that is overdue;
--- one that waits for an approval is suspended.
+-- Health of a GdprRequest, by its conditions: one that has ended as people decided is healthy, one that needs another
+-- request is degraded, and so is one that is overdue; one that waits for an approval is suspended.
 local function find(kind)
   for _, condition in ipairs((obj.status or {}).conditions or {}) do
     if condition.type == kind then
@@ -9,16 +9,17 @@ local function find(kind)
   return {}
 end
 
-local completed, failed = find("Completed"), find("Failed")
-
+if find("Validated").reason == "Unreadable" then
+  return { status = "Degraded", message = find("Validated").message }
+end
 if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then
   return { status = "Progressing", message = "the operator has not looked at this generation yet" }
 end
-if failed.status == "True" then
-  return { status = "Degraded", message = failed.message }
+if find("Stalled").status == "True" then
+  return { status = "Degraded", message = find("Stalled").message }
 end
-if completed.status == "True" or obj.status.phase == "Undone" then
-  return { status = "Healthy", message = completed.message }
+if find("Finished").status == "True" then
+  return { status = "Healthy", message = find("Finished").message }
 end
 if find("DeadlineAtRisk").status == "True" then
   return { status = "Degraded", message = find("DeadlineAtRisk").message }
@@ -26,4 +27,4 @@ end
 if find("Approved").status == "False" then
   return { status = "Suspended", message = find("Approved").message }
 end
-return { status = "Progressing", message = completed.message or "waits for the operator" }
+return { status = "Progressing", message = find("Completed").message or "waits for the operator" }

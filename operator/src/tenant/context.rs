@@ -1,0 +1,94 @@
+//! What reconcilers of tenants and of their requests share.
+
+use crate::api::VoicemailTenant;
+use crate::calls::{CallError, within_deadline};
+use crate::core_client::Cores;
+use crate::fence::Fence;
+use crate::metrics::Metrics;
+use crate::runtime::Services;
+use crate::settings::Settings;
+use crate::tenant::memory::kinds::MissingKinds;
+use crate::tenant::memory::rollout::Image;
+use crate::tenant::memory::{Memories, TenantKey};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::runtime::events::Event;
+use std::sync::Arc;
+
+/// What reconcilers share.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Plain HTTP to the pods' health ports.
+    pub http: reqwest::Client,
+    /// Flags.
+    pub settings: Settings,
+    /// Name of this cluster.
+    pub cluster: String,
+    /// What the runtime needs of it.
+    pub services: Services,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Clients and tokens for the tenants' cores.
+    pub cores: Cores,
+    /// Kinds that this cluster doesn't know.
+    pub kinds: MissingKinds,
+    /// What is remembered of tenants.
+    pub memories: Memories,
+}
+
+impl Context {
+    /// A context that knows nothing of any tenant yet. `http` reaches the pods' health ports; cores are told of changes
+    /// while the fence is open.
+    pub fn new(
+        client: Client,
+        http: reqwest::Client,
+        settings: Settings,
+        cluster: String,
+        metrics: Arc<Metrics>,
+        fence: Fence,
+    ) -> Self {
+        Self {
+            services: Services::new(client.clone(), metrics.clone(), settings.replica()),
+            cores: Cores::new(fence),
+            kinds: MissingKinds::default(),
+            memories: Memories::new(metrics.clone(), settings.max_concurrent_rollouts),
+            client,
+            http,
+            settings,
+            cluster,
+            metrics,
+        }
+    }
+
+    /// Decides which image a tenant gets, after learning who is moving to the default one.
+    ///
+    /// # Errors
+    /// The tenants can't be listed.
+    pub async fn choose_image(&self, tenant: &VoicemailTenant) -> Result<Image, CallError> {
+        let rollouts = &self.memories.rollouts;
+        if !rollouts.is_known() {
+            let mut all = Vec::new();
+            for api in self.settings.watch_namespaces.apis::<DeserializeGuard<VoicemailTenant>>(&self.client)
+            {
+                let list = within_deadline("list the tenants", api.list(&ListParams::default())).await?;
+                // One that can't be read moves to no image.
+                all.extend(list.items.into_iter().filter_map(|tenant| tenant.0.ok()));
+            }
+            rollouts.learn(&all, &self.settings.image);
+        }
+        Ok(rollouts.choose(tenant, &self.settings.image))
+    }
+
+    /// The tenant isn't moved to a newer image now: others may be.
+    pub fn give_place_back(&self, tenant: &VoicemailTenant) {
+        self.memories.rollouts.forget(&TenantKey::of(tenant).uid);
+    }
+
+    /// Publishes an event. A lost one is logged and no failure.
+    pub async fn publish(&self, event: Event, about: &ObjectReference) {
+        self.services.publish(event, about).await;
+    }
+}

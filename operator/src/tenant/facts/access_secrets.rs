@@ -1,0 +1,163 @@
+//! Whether the Secrets that say who may call are there with the keys that the core reads.
+//!
+//! Flow: [`list_secrets`] names them from the spec, [`read_secrets`] looks which keys each has, and [`find_access`] makes
+//! the condition `AccessReady` of it. They are mounted as optional, so that a missing one keeps no pod from serving those
+//! who come another way: the condition is where it shows. Only names of keys leave this module, never their content.
+
+use crate::api::conditions::{ACCESS_READY, Finding};
+use crate::api::{SecretSource, VoicemailTenant};
+use crate::calls::{CallError, within_deadline};
+use crate::tenant::build::access::{CA_KEY, INTROSPECTION_KEYS, USERS_KEY};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, ResourceExt};
+
+/// A Secret that the spec names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessSecret {
+    /// Field of the spec that names it.
+    pub field: String,
+    /// Its name.
+    pub name: String,
+    /// What the core reads of it.
+    pub keys: &'static [&'static str],
+}
+
+/// What was found of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessFact {
+    /// Which one.
+    pub secret: AccessSecret,
+    /// Keys that it lacks or that are empty; none when there is no such Secret.
+    pub lacks: Option<Vec<&'static str>>,
+}
+
+/// The Secrets that a spec names, in the order of its fields.
+pub fn list_secrets(tenant: &VoicemailTenant) -> Vec<AccessSecret> {
+    let auth = &tenant.spec.auth;
+    let named = |field: String, name: &str, keys| AccessSecret { field, name: name.to_owned(), keys };
+    let authority = |field: String, ca: &SecretSource| named(field, &ca.secret.name, &[CA_KEY]);
+    let issuers = auth.issuers.iter().enumerate().filter_map(|(at, issuer)| {
+        issuer.ca.as_ref().map(|ca| authority(format!("auth.issuers[{at}].ca"), ca))
+    });
+    let mut secrets: Vec<AccessSecret> = issuers.collect();
+    if let Some(given) = &auth.introspection {
+        secrets.push(named("auth.introspection".into(), &given.secret.name, &INTROSPECTION_KEYS));
+        secrets.extend(given.ca.iter().map(|ca| authority("auth.introspection.ca".into(), ca)));
+    }
+    secrets
+        .extend(auth.basic.iter().map(|given| named("auth.basic".into(), &given.secret.name, &[USERS_KEY])));
+    secrets
+}
+
+/// Looks which keys they have.
+///
+/// # Errors
+/// The API server refuses or doesn't answer. A Secret that isn't there is a fact.
+pub async fn read_secrets(client: &Client, tenant: &VoicemailTenant) -> Result<Vec<AccessFact>, CallError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
+    let mut facts = Vec::new();
+    for secret in list_secrets(tenant) {
+        let found =
+            within_deadline("read a Secret that says who may call", api.get_opt(&secret.name)).await?;
+        let lacks = found.map(|found| find_lacking(&found, secret.keys));
+        facts.push(AccessFact { secret, lacks });
+    }
+    Ok(facts)
+}
+
+fn find_lacking(secret: &Secret, keys: &[&'static str]) -> Vec<&'static str> {
+    let has = |key: &str| {
+        secret.data.as_ref().and_then(|data| data.get(key)).is_some_and(|bytes| !bytes.0.is_empty())
+    };
+    keys.iter().copied().filter(|key| !has(key)).collect()
+}
+
+/// The condition; none for a tenant that names no Secret.
+pub fn find_access(facts: &[AccessFact]) -> Option<Finding> {
+    if facts.is_empty() {
+        return None;
+    }
+    let faults: Vec<(&'static str, String)> = facts.iter().filter_map(find_fault).collect();
+    let Some((reason, _)) = faults.first() else {
+        let message = "all Secrets that say who may call are there with their keys";
+        return Some(Finding::new(ACCESS_READY, true, "SecretsComplete", message));
+    };
+    let faults: Vec<&str> = faults.iter().map(|(_, fault)| fault.as_str()).collect();
+    let message = format!("{}; until then nobody who depends on it gets in", faults.join("; "));
+    Some(Finding::new(ACCESS_READY, false, *reason, message))
+}
+
+fn find_fault(fact: &AccessFact) -> Option<(&'static str, String)> {
+    let AccessSecret { field, name, keys } = &fact.secret;
+    match &fact.lacks {
+        None => Some((
+            "AccessSecretNotFound",
+            format!(
+                "spec.{field}: there is no Secret {name} in this namespace: create it with {}",
+                keys.join(" and ")
+            ),
+        )),
+        Some(lacks) if !lacks.is_empty() => Some((
+            "AccessSecretIncomplete",
+            format!("spec.{field}: Secret {name} has no {}: add it", lacks.join(" and no ")),
+        )),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::conditions::ConditionStatus;
+    use k8s_openapi::ByteString;
+
+    fn fact(field: &str, keys: &'static [&'static str], lacks: Option<&[&'static str]>) -> AccessFact {
+        let secret = AccessSecret { field: field.into(), name: format!("of-{field}"), keys };
+        AccessFact { secret, lacks: lacks.map(<[&str]>::to_vec) }
+    }
+
+    #[test]
+    fn a_tenant_that_names_no_secret_has_no_such_condition() {
+        assert_eq!(find_access(&[]), None);
+    }
+
+    #[test]
+    fn a_secret_that_is_not_there_is_named_with_the_keys_to_put_into_it() {
+        let facts = [
+            fact("auth.introspection", &INTROSPECTION_KEYS, None),
+            fact("auth.basic", &[USERS_KEY], Some(&[])),
+        ];
+        let found = find_access(&facts).unwrap();
+        assert_eq!((found.status, found.reason.as_str()), (ConditionStatus::False, "AccessSecretNotFound"));
+        for part in ["spec.auth.introspection", "of-auth.introspection", "clientId and clientSecret"] {
+            assert!(found.message.contains(part), "{}", found.message);
+        }
+        assert!(!found.message.contains("auth.basic"), "{}", found.message);
+    }
+
+    #[test]
+    fn keys_that_a_secret_lacks_are_named_and_all_faults_are_told_at_once() {
+        let facts = [
+            fact("auth.introspection", &INTROSPECTION_KEYS, Some(&["clientSecret"])),
+            fact("auth.basic", &[USERS_KEY], None),
+        ];
+        let found = find_access(&facts).unwrap();
+        assert_eq!(found.reason, "AccessSecretIncomplete");
+        assert!(found.message.contains("has no clientSecret") && found.message.contains("of-auth.basic"));
+    }
+
+    #[test]
+    fn what_is_complete_holds() {
+        let found = find_access(&[fact("auth.basic", &[USERS_KEY], Some(&[]))]).unwrap();
+        assert_eq!((found.status, found.reason.as_str()), (ConditionStatus::True, "SecretsComplete"));
+    }
+
+    #[test]
+    fn an_empty_key_is_none() {
+        let data = [("clientId", "id"), ("clientSecret", "")];
+        let data = data.map(|(key, value)| (key.to_owned(), ByteString(value.into())));
+        let secret = Secret { data: Some(data.into()), ..Secret::default() };
+        assert_eq!(find_lacking(&secret, &INTROSPECTION_KEYS), ["clientSecret"]);
+        assert_eq!(find_lacking(&Secret::default(), &[USERS_KEY]), [USERS_KEY]);
+    }
+}

@@ -1,0 +1,47 @@
+//! Which failures of reconciles are told in a tenant's status.
+//!
+//! What the API server has decided is told at once: a right that is lacking, a quota, an admission webhook. No answer, or
+//! one about itself, is told when it comes a second time in a row: else each restart of the API server would make every
+//! tenant unready for a second. A conflict is no failure.
+
+use crate::calls::{Class, Classified};
+
+/// Reasons that an API server which is being restarted gives rise to.
+const PASSING: [&str; 2] = ["ApiServerUnreachable", "ApiServerError"];
+
+/// How often a tenant has failed in a row.
+#[derive(Debug, Default)]
+pub struct FailureCount(u32);
+
+impl FailureCount {
+    /// Whether a failure is to be told; it counts.
+    pub fn is_to_tell(&mut self, error: &dyn Classified) -> bool {
+        if error.class() == Class::Conflict {
+            return false;
+        }
+        self.0 = self.0.saturating_add(1);
+        self.0 > 1 || !PASSING.contains(&error.reason())
+    }
+
+    /// The tenant's reconcile succeeded.
+    pub fn settle(&mut self) {
+        self.0 = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::{CallError, refused};
+
+    #[test]
+    fn a_refusal_is_told_at_once_and_a_silent_api_server_the_second_time() {
+        assert!(FailureCount::default().is_to_tell(&refused("Forbidden", 403)));
+        let (mut failures, silent) = (FailureCount::default(), CallError::Deadline { what: "read" });
+        assert!(!failures.is_to_tell(&silent));
+        assert!(failures.is_to_tell(&silent));
+        failures.settle();
+        assert!(!failures.is_to_tell(&refused("InternalError", 500)));
+        assert!(!FailureCount::default().is_to_tell(&refused("Conflict", 409)));
+    }
+}

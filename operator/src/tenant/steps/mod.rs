@@ -1,0 +1,22 @@
+//! The steps of one reconcile, each a file: reads, pure rules, writes, reads, and the status.
+//!
+//! ```text
+//!  dereference ─▶ validate ─▶ (build) ─▶ apply ─▶ observe ─▶ status
+//!   reads          pure: a plan   pure      writes    reads      pure, and one write
+//!                  or a refusal                                  ├─ storage_status: what is said of the store
+//!                                                                ├─ report: the write, and the events
+//!                                                                └─ then orphans and ledger: what is done beside
+//! ```
+
+pub mod apply;
+pub mod dereference;
+pub mod ledger;
+pub mod observe;
+pub mod orphans;
+pub mod refusal;
+pub mod report;
+pub mod status;
+#[cfg(test)]
+pub(super) mod status_tests;
+pub mod storage_status;
+pub mod validate;

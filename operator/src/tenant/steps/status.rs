@@ -1,0 +1,426 @@
+//! The tenant's status: pure conditions from what was applied and seen, and the one write, only on difference.
+//!
+//! Ready says whether all replicas serve. Reconciling and Stalled follow kstatus: Stalled means that nothing
+//! will happen until a person changes something, and the two are never true together.
+
+use crate::api::conditions::{
+    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY,
+    PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, find_condition, merge_conditions,
+};
+use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
+use crate::api::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
+use crate::calls::{CallError, Class, Classified, within_deadline};
+use crate::tenant::build::names::selector_text;
+use crate::tenant::deletion::confirmation::find_early;
+use crate::tenant::deletion::progress::Report;
+use crate::tenant::facts::access_secrets::{AccessFact, find_access};
+use crate::tenant::facts::certificate::{CertificateSeen, find_certificate};
+use crate::tenant::facts::reclaim::{ReclaimFact, find_data_kept};
+use crate::tenant::memory::rollout::Image;
+use crate::tenant::steps::apply::{Applied, MonitoringFact};
+use crate::tenant::steps::observe::PodSeen;
+use crate::tenant::steps::refusal::Refusal;
+use crate::tenant::steps::storage_status::{
+    CLAIM_NOT_EXPANDABLE, CLAIM_TERMINATING, REGION_UNREACHABLE, RESTORE_DETECTED, find_other_store,
+    find_storage, find_terminating, keep_regions, list_regions,
+};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+use voicemail_api::reasons::HINDRANCES;
+
+/// What a reconcile that applied everything saw.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// What exists now.
+    pub applied: &'a Applied,
+    /// The pods; none when nobody looked, because all of them serve and it isn't time to ask them again.
+    pub pods: Option<&'a [PodSeen]>,
+    /// The image, and whether a newer one waits.
+    pub image: &'a Image,
+    /// Whether the volume outlives its claim; none on object stores and for a claim without a volume.
+    pub reclaim: Option<&'a ReclaimFact>,
+    /// The claim with the messages, if somebody has deleted it.
+    pub terminating: Option<&'a str>,
+    /// The certificate; none before there is one.
+    pub certificate: Option<CertificateSeen<'a>>,
+    /// The Secrets that say who may call.
+    pub access: &'a [AccessFact],
+}
+
+/// How a reconcile went.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    /// Everything was applied.
+    Applied(Seen<'a>),
+    /// A person asked to leave everything as it is.
+    Paused,
+    /// Nothing was changed, for this reason.
+    Refused(&'a Refusal),
+    /// The API server refused an object, or a name is taken: as (reason, message).
+    Stopped(&'static str, String),
+    /// Something failed that is tried again, so that not everything was applied or seen.
+    Failing {
+        /// Stable word.
+        reason: &'static str,
+        /// In a sentence.
+        message: String,
+        /// The pods, if nothing is known of the store yet.
+        pods: &'a [PodSeen],
+    },
+}
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Obstacle {
+    reason: String,
+    message: String,
+    /// A person must act.
+    stalled: bool,
+}
+
+impl Obstacle {
+    fn new(reason: impl Into<String>, message: impl Into<String>, stalled: bool) -> Self {
+        Self { reason: reason.into(), message: message.into(), stalled }
+    }
+}
+
+/// Reasons of a reconcile that failed, whatever the pods do.
+const FAILURES: [&str; 9] = [
+    "QuotaExceeded",
+    "AdmissionFailed",
+    "AdmissionDenied",
+    "Forbidden",
+    "RefusedByApiServer",
+    "ApiServerError",
+    "ApiServerUnreachable",
+    "MaterialNotMade",
+    "NotEncodable",
+];
+/// Conditions that stay as they were when a reconcile fails.
+const KEPT: [&str; 6] =
+    [DATA_KEPT, ACCESS_READY, CERTIFICATE_READY, UPDATE_PENDING, MONITORING_READY, DELETION_BLOCKED];
+
+/// Reasons of the core that only a person can remove.
+const STALLING: [&str; 8] = [
+    "StoreHeldByAnother",
+    "StoreGone",
+    "KeyMismatch",
+    "StoreBelongsToAnother",
+    "StoreTooNew",
+    "ConfigInvalid",
+    RESTORE_DETECTED,
+    CLAIM_TERMINATING,
+];
+
+/// The status that follows.
+pub fn compute_status(
+    tenant: &VoicemailTenant,
+    outcome: &Outcome<'_>,
+    deletion: Option<&Report>,
+    now: Timestamp,
+) -> VoicemailTenantStatus {
+    let previous = tenant.status.clone().unwrap_or_default();
+    if matches!(outcome, Outcome::Paused) {
+        return pause(tenant, previous, deletion, now);
+    }
+    let mut findings = match outcome {
+        Outcome::Applied(seen) => find_from_cluster(seen, &previous),
+        Outcome::Paused => Vec::new(),
+        Outcome::Refused(refusal) => find_from_refusal(refusal, &previous),
+        Outcome::Stopped(reason, message) => {
+            let obstacle = Obstacle::new(*reason, message.clone(), true);
+            let mut findings = progress_findings(Some(&obstacle), false);
+            findings.push(kept_storage(&previous));
+            findings
+        }
+        Outcome::Failing { reason, message, .. } => find_from_failure(reason, message, &previous),
+    };
+    findings.extend(deletion.map(Report::finding));
+    findings.extend(find_early(tenant));
+    let (replicas, ready_replicas, store_id) = match outcome {
+        Outcome::Applied(seen) => counts(seen.applied, seen.pods.unwrap_or_default()),
+        Outcome::Failing { pods, .. } => (previous.replicas, previous.ready_replicas, find_store_id(pods)),
+        _ => (previous.replicas, previous.ready_replicas, None),
+    };
+    let findings = match (&previous.store_id, &store_id) {
+        (Some(known), Some(found)) if known != found => {
+            replace_storage(findings, find_other_store(known, found))
+        }
+        _ => findings,
+    };
+    let regions = match outcome {
+        Outcome::Applied(Seen { pods: Some(pods), .. }) => list_regions(tenant, pods),
+        _ => keep_regions(tenant, &previous.regions),
+    };
+    let image = match outcome {
+        Outcome::Applied(seen) => Some(seen.image.present().to_owned()),
+        _ => previous.image,
+    };
+    VoicemailTenantStatus {
+        conditions: merge_conditions(&previous.conditions, findings, tenant.metadata.generation, now),
+        observed_generation: tenant.metadata.generation,
+        store_id: previous.store_id.or(store_id),
+        replicas,
+        ready_replicas,
+        selector: Some(selector_text(&tenant.name_any())),
+        last_handled_reconcile_at: tenant.annotations().get(RECONCILE_AT).map(|value| shorten(value)),
+        image,
+        regions,
+    }
+}
+
+fn shorten(value: &str) -> String {
+    value.chars().take(256).collect()
+}
+
+/// Everything stays as it was last seen, and the status says why.
+fn pause(
+    tenant: &VoicemailTenant,
+    previous: VoicemailTenantStatus,
+    deletion: Option<&Report>,
+    now: Timestamp,
+) -> VoicemailTenantStatus {
+    let message = format!("annotation {PAUSED_ANNOTATION} is true: remove it, and the operator goes on");
+    let mut paused = vec![Finding::new(PAUSED, true, "PausedByAnnotation", message)];
+    paused.extend(deletion.map(Report::finding));
+    paused.extend(find_early(tenant));
+    let new = |type_: &str| paused.iter().any(|finding| finding.type_ == type_);
+    let others = previous.conditions.iter().filter(|condition| !new(&condition.type_)).cloned();
+    let mut conditions: Vec<_> = others.collect();
+    conditions.extend(merge_conditions(&previous.conditions, paused, tenant.metadata.generation, now));
+    VoicemailTenantStatus { conditions, ..previous }
+}
+
+fn replace_storage(mut findings: Vec<Finding>, storage: Finding) -> Vec<Finding> {
+    findings.retain(|finding| finding.type_ != STORAGE_READY);
+    findings.push(storage);
+    findings
+}
+
+fn counts(applied: &Applied, pods: &[PodSeen]) -> (i32, i32, Option<String>) {
+    let status = deployment_status(applied.deployment());
+    (status.replicas.unwrap_or(0), status.ready_replicas.unwrap_or(0), find_store_id(pods))
+}
+
+fn find_store_id(pods: &[PodSeen]) -> Option<String> {
+    let ready_core = pods.iter().filter_map(|pod| pod.core.as_ref()).find(|core| core.ready);
+    ready_core.and_then(|core| core.store_id.clone())
+}
+
+fn deployment_status(deployment: &Deployment) -> DeploymentStatus {
+    deployment.status.clone().unwrap_or_default()
+}
+
+/// Ready, Reconciling and Stalled when not everything serves, or nothing stands in the way.
+fn progress_findings(obstacle: Option<&Obstacle>, ready: bool) -> Vec<Finding> {
+    let reason = obstacle.map_or("Available", |o| o.reason.as_str());
+    let message = obstacle.map_or("all replicas serve", |o| o.message.as_str());
+    let stalled = obstacle.is_some_and(|o| o.stalled);
+    let reconciling = obstacle.is_some() && !stalled;
+    let (ready_reason, ready_message) =
+        if ready { ("Available", "all replicas serve") } else { (reason, message) };
+    let finding = |type_, holds: bool, quiet: &str| {
+        let (reason, message) = if holds { (reason, message) } else { (quiet, "") };
+        Finding::new(type_, holds, reason, message)
+    };
+    vec![
+        Finding::new(READY, ready, ready_reason, ready_message),
+        finding(RECONCILING, reconciling, if stalled { "Stalled" } else { "UpToDate" }),
+        finding(STALLED, stalled, "NotStalled"),
+    ]
+}
+
+fn find_from_refusal(refusal: &Refusal, previous: &VoicemailTenantStatus) -> Vec<Finding> {
+    let stalled = refusal.class() == Class::Permanent;
+    let obstacle = Obstacle::new(refusal.reason(), refusal.to_string(), stalled);
+    let mut findings = progress_findings(Some(&obstacle), false);
+    findings.push(if refusal.is_about_storage() {
+        Finding::new(STORAGE_READY, false, obstacle.reason, obstacle.message)
+    } else {
+        kept_storage(previous)
+    });
+    findings
+}
+
+/// Work goes on, so that nobody need act before the cause is gone; all that was known otherwise stays.
+fn find_from_failure(reason: &str, message: &str, previous: &VoicemailTenantStatus) -> Vec<Finding> {
+    let obstacle = Obstacle::new(reason, format!("{message}; it is tried again"), false);
+    let mut findings = progress_findings(Some(&obstacle), false);
+    findings.push(kept_storage(previous));
+    let known = previous.conditions.iter();
+    findings.extend(KEPT.iter().filter_map(|type_| {
+        let found = known.clone().find(|condition| condition.type_ == *type_)?;
+        Some(Finding::new(type_, found.status, found.reason.clone(), found.message.clone()))
+    }));
+    findings
+}
+
+/// What was known about the storage stays, when this reconcile learned nothing about it.
+fn kept_storage(previous: &VoicemailTenantStatus) -> Finding {
+    match find_condition(&previous.conditions, STORAGE_READY) {
+        Some(known) => Finding::new(STORAGE_READY, known.status, known.reason.clone(), known.message.clone()),
+        None => Finding::new(STORAGE_READY, ConditionStatus::Unknown, "NotLookedAt", ""),
+    }
+}
+
+fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<Finding> {
+    let (applied, pods) = (seen.applied, seen.pods.unwrap_or_default());
+    let storage = match seen.terminating {
+        Some(claim) => find_terminating(claim),
+        None => find_storage(applied, seen.pods).unwrap_or_else(|| kept_storage(previous)),
+    };
+    let desired = applied.deployment().spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
+    let serving = deployment_status(applied.deployment()).ready_replicas.unwrap_or(0);
+    let ready = desired > 0 && serving >= desired;
+    let obstacle = find_obstacle(applied, pods, &storage, desired, serving);
+    let mut findings = progress_findings(obstacle.as_ref(), ready);
+    findings.push(storage);
+    findings.extend(seen.reclaim.map(find_data_kept));
+    findings.extend(find_access(seen.access));
+    findings.extend(seen.certificate.as_ref().map(find_certificate));
+    findings.extend(find_update(seen.image));
+    findings.extend(find_monitoring(applied.monitoring()));
+    findings
+}
+
+/// Monitors and rules are no reason to stop anything; none where the spec wants none.
+fn find_monitoring(fact: &MonitoringFact) -> Option<Finding> {
+    Some(match fact {
+        MonitoringFact::Unwanted => return None,
+        MonitoringFact::Applied => Finding::new(MONITORING_READY, true, "MonitoringApplied", ""),
+        MonitoringFact::Unknown(kinds) => Finding::new(
+            MONITORING_READY,
+            ConditionStatus::Unknown,
+            "KindsNotServed",
+            format!("this cluster doesn't serve {}: Prometheus' operator isn't installed", kinds.join(", ")),
+        ),
+        MonitoringFact::Refused(words) => Finding::new(
+            MONITORING_READY,
+            false,
+            "MonitoringRefused",
+            format!("{words}. The tenant serves; it is tried again"),
+        ),
+    })
+}
+
+/// A newer image waits for its turn.
+fn find_update(image: &Image) -> Option<Finding> {
+    let Image::Waiting { present, next, holders } = image else { return None };
+    let others = if holders.is_empty() { "other tenants".to_owned() } else { holders.join(", ") };
+    let message = format!(
+        "{present} is replaced by {next} when it is this tenant's turn: {others} don't serve with it yet"
+    );
+    Some(Finding::new(UPDATE_PENDING, true, "WaitsForOtherTenants", message))
+}
+
+fn find_obstacle(
+    applied: &Applied,
+    pods: &[PodSeen],
+    storage: &Finding,
+    desired: i32,
+    serving: i32,
+) -> Option<Obstacle> {
+    if desired == 0 {
+        return Some(Obstacle::new("ScaledToZero", "spec.replicas is 0: nothing serves", true));
+    }
+    if has_settled(applied.deployment(), desired) {
+        return None;
+    }
+    let progress = format!("{serving} of {desired} replicas serve");
+    let with_progress = |cause: Obstacle| {
+        let message = format!("{progress}: {}", cause.message);
+        Obstacle { message, ..cause }
+    };
+    let cause = storage_obstacle(storage).or_else(|| pod_obstacle(pods)).or_else(|| refused_pods(applied));
+    Some(cause.map_or_else(|| Obstacle::new("RolloutInProgress", progress.clone(), false), with_progress))
+}
+
+/// Whether the tenant's status says that it serves. A reconcile that fails makes a tenant unready whose pods go on.
+pub fn serves(tenant: &VoicemailTenant) -> bool {
+    let Some(status) = &tenant.status else { return false };
+    let goes_on = |reason: &str| status.ready_replicas > 0 && FAILURES.contains(&reason);
+    find_condition(&status.conditions, READY)
+        .is_some_and(|ready| ready.status == ConditionStatus::True || goes_on(&ready.reason))
+}
+
+/// Whether all pods are of the newest template and serve, and their number is as wanted.
+pub fn is_settled(applied: &Applied) -> bool {
+    let desired = applied.deployment().spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
+    desired > 0 && has_settled(applied.deployment(), desired)
+}
+
+/// The same of a Deployment that wants so many.
+pub(crate) fn has_settled(deployment: &Deployment, desired: i32) -> bool {
+    let status = deployment_status(deployment);
+    let seen = status.observed_generation >= deployment.metadata.generation;
+    let all = |count: Option<i32>| count.unwrap_or(0) == desired;
+    seen && all(status.replicas) && all(status.updated_replicas) && all(status.ready_replicas)
+}
+
+/// Whether the controller of Deployments has made any pod.
+pub(crate) fn has_pods(deployment: &Deployment) -> bool {
+    deployment_status(deployment).replicas.is_some_and(|replicas| replicas > 0)
+}
+
+fn storage_obstacle(storage: &Finding) -> Option<Obstacle> {
+    let stalled = STALLING.contains(&storage.reason.as_str()) || storage.reason == "ClaimNotReadWriteMany";
+    // A region that is away keeps no replica from serving, and neither does a claim that can't grow, or a store that
+    // takes no new messages.
+    let reason = storage.reason.as_str();
+    let harmless =
+        [REGION_UNREACHABLE, CLAIM_NOT_EXPANDABLE].contains(&reason) || HINDRANCES.contains(&reason);
+    let bad = storage.status == ConditionStatus::False && !harmless;
+    bad.then(|| Obstacle::new(storage.reason.clone(), storage.message.clone(), stalled))
+}
+
+fn pod_obstacle(pods: &[PodSeen]) -> Option<Obstacle> {
+    let mut live = pods.iter().filter(|pod| !pod.terminating);
+    let stuck = live.clone().find_map(|pod| Some((pod, pod.cannot_start.as_ref()?)));
+    if let Some((pod, (reason, message))) = stuck {
+        return Some(Obstacle::new(
+            "ImageCannotStart",
+            format!("pod {}: {reason}: {message}", pod.name),
+            true,
+        ));
+    }
+    let (pod, words) = live.find_map(|pod| Some((pod, pod.unschedulable.as_ref()?)))?;
+    Some(Obstacle::new("PodsUnschedulable", format!("pod {}: {words}", pod.name), false))
+}
+
+/// A quota or a policy keeps the pods from being made.
+fn refused_pods(applied: &Applied) -> Option<Obstacle> {
+    let conditions = deployment_status(applied.deployment()).conditions.unwrap_or_default();
+    let failure = conditions.into_iter().find(|c| c.type_ == "ReplicaFailure" && c.status == "True")?;
+    Some(Obstacle::new("PodsRefused", failure.message.unwrap_or_default(), true))
+}
+
+/// Writes the status, if it differs. Returns whether it was written.
+///
+/// # Errors
+/// The API server refuses or doesn't answer.
+pub async fn write_status(
+    client: &Client,
+    tenant: &VoicemailTenant,
+    status: &VoicemailTenantStatus,
+) -> Result<bool, CallError> {
+    if tenant.status.as_ref() == Some(status) {
+        return Ok(false);
+    }
+    let api: Api<VoicemailTenant> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
+    // Of this tenant, and of no other one that has got its name meanwhile.
+    let body = json!({
+        "apiVersion": "voicemail.dev/v1alpha1", "kind": "VoicemailTenant", "metadata": {"uid": tenant.uid()},
+        "status": status,
+    });
+    let parameters = PatchParams::apply(MANAGER).force();
+    let name = tenant.name_any();
+    let patch = Patch::Apply(&body);
+    match within_deadline("write the tenant's status", api.patch_status(&name, &parameters, &patch)).await {
+        // Deleted meanwhile: there is nobody left to tell.
+        Err(error) if error.is_not_found() => Ok(false),
+        result => result.map(|_| true),
+    }
+}
