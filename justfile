@@ -1,0 +1,82 @@
+# The front door of development: `just` lists all recipes. Without just, `tools/install` prints a folder that has it.
+#
+# A crate is named by its package (voicemail-store), by the word behind the dash (store), or by a folder
+# (core is all of voicemail-core, operator, tests).
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Lists the recipes.
+default:
+    @just --list --unsorted
+
+# Formatting and clippy of everything, then each crate by itself: beside others it finds features it doesn't ask for.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    for package in $(tools/packages); do cargo check -p "$package" && cargo check -p "$package" --all-targets; done
+
+# `just test` is everything; `just test core --lib` a crate or folder; `just test end_to_end NAME` a suite of tests/tests.
+test what="" *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if [ -z "{{ what }}" ]; then exec cargo test --workspace; fi
+    if [ -e "tests/tests/{{ what }}.rs" ] || [ -e "tests/tests/{{ what }}/main.rs" ]; then
+      exec cargo test -p voicemail-tests --test "{{ what }}" {{ arguments }}
+    fi
+    packages=()
+    for package in $(tools/packages "{{ what }}"); do packages+=(-p "$package"); done
+    exec cargo test "${packages[@]}" {{ arguments }}
+
+# The whole story on a real Kubernetes; `just demo --context NAME` on a cluster that you have.
+demo *arguments:
+    cargo demo {{ arguments }}
+
+# The local Kubernetes: up, down, status, kubectl …, helm …
+cluster *arguments:
+    cargo cluster {{ arguments }}
+
+# Writes the CRDs (plain and in the chart) and their reference docs/crds.md from the operator's types.
+crds:
+    cargo crds
+
+# Writes every generated file: CRDs, the API's description, the plain manifests.
+generate: crds
+    cargo run --quiet --bin voicemail -- openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+    cargo cluster helm template voicemail-operator charts/voicemail-operator --namespace voicemail-system --no-hooks \
+      > deploy/voicemail-operator.yaml.new && mv deploy/voicemail-operator.yaml.new deploy/voicemail-operator.yaml
+
+# Checks Markdown, YAML, shell scripts, workflows and this file; under a minute.
+lint:
+    tools/lint
+
+# The documentation of the code, where every warning is an error; `just rustdoc --open` shows it.
+rustdoc *arguments:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps {{ arguments }}
+
+# Licences, bans, sources, and advisories where their database can be fetched.
+deny *what="check":
+    cargo deny {{ what }}
+
+# Seconds of each fuzz target.
+fuzz seconds="10":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cd fuzz
+    for target in $(cargo fuzz list); do
+      mkdir -p "corpus/$target"
+      cargo fuzz run --dev --sanitizer none "$target" "corpus/$target" "seeds/$target" -- -max_total_time={{ seconds }} -max_len=4096
+    done
+
+# Formats Rust and this file.
+format:
+    cargo fmt --all
+    cargo fmt --manifest-path fuzz/Cargo.toml
+    just --fmt --unstable
+
+# Checks what you commit before you do, by .githooks/pre-commit; `git commit --no-verify` skips it once.
+hooks:
+    git config core.hooksPath .githooks
+
+# Everything that CI runs, in its order; as root on Debian.
+ci:
+    .ci/run
