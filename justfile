@@ -13,7 +13,7 @@ default:
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    for package in $(tools/packages); do cargo check -p "$package" && cargo check -p "$package" --all-targets; done
+    packages=$(tools/packages); for package in $packages; do cargo check -p "$package" && cargo check -p "$package" --all-targets; done
 
 # `just test` is everything; `just test core --lib` a crate or folder; `just test end_to_end NAME` a suite of tests/tests.
 test what="" *arguments:
@@ -23,8 +23,9 @@ test what="" *arguments:
     if [ -e "tests/tests/{{ what }}.rs" ] || [ -e "tests/tests/{{ what }}/main.rs" ]; then
       exec cargo test -p voicemail-tests --test "{{ what }}" {{ arguments }}
     fi
+    found=$(tools/packages "{{ what }}")
     packages=()
-    for package in $(tools/packages "{{ what }}"); do packages+=(-p "$package"); done
+    for package in $found; do packages+=(-p "$package"); done
     exec cargo test "${packages[@]}" {{ arguments }}
 
 # The whole story on a real Kubernetes; `just demo --context NAME` on a cluster that you have.
@@ -62,7 +63,8 @@ fuzz seconds="10":
     #!/usr/bin/env bash
     set -euo pipefail
     cd fuzz
-    for target in $(cargo fuzz list); do
+    targets=$(cargo fuzz list)
+    for target in $targets; do
       mkdir -p "corpus/$target"
       cargo fuzz run --dev --sanitizer none "$target" "corpus/$target" "seeds/$target" -- -max_total_time={{ seconds }} -max_len=4096
     done
