@@ -40,11 +40,15 @@ cluster *arguments:
 crds:
     cargo crds
 
-# Writes every generated file: CRDs, the API's description, the plain manifests.
-generate: crds
+# Writes every generated file: CRDs, the API's description, the plain manifests, the tables of documents.
+generate: crds && documents
     cargo run --quiet --bin voicemail -- openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
     cargo cluster helm template voicemail-operator charts/voicemail-operator --namespace voicemail-system --no-hooks \
       > deploy/voicemail-operator.yaml.new && mv deploy/voicemail-operator.yaml.new deploy/voicemail-operator.yaml
+
+# Writes the generated parts of documents, such as the index of the decisions.
+documents:
+    WRITE_DOCUMENTS=1 cargo test -p voicemail-tests --test documents
 
 # Checks Markdown, YAML, shell scripts, workflows and this file; under a minute.
 lint:

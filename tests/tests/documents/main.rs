@@ -1,0 +1,7 @@
+//! The documents: their links, the form of decisions, and what is generated of them.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+
+mod decisions;
+mod links;
+mod pages;
