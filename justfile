@@ -58,6 +58,10 @@ lint:
 rustdoc *arguments:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps {{ arguments }}
 
+# The floors: which crate may know which, cycles of modules with the lines that make them, lines of each crate.
+cycles:
+    cargo test -p voicemail-tests --test floors
+
 # Licences, bans, sources, and advisories where their database can be fetched.
 deny *what="check":
     cargo deny {{ what }}
