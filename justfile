@@ -54,6 +54,10 @@ documents:
 lint:
     tools/lint
 
+# Builds the documentation site into target/site.
+docs:
+    tools/site
+
 # The documentation of the code, where every warning is an error; `just rustdoc --open` shows it.
 rustdoc *arguments:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps {{ arguments }}

@@ -21,15 +21,17 @@ decision that no longer holds stays and names the one that took its place. A new
 |---|---|---|
 ";
 
-struct Decision {
-    file: String,
-    number: u32,
-    title: String,
+/// A page of `docs/adr`.
+pub(crate) struct Decision {
+    pub file: String,
+    pub number: u32,
+    pub title: String,
     status: String,
     sections: Vec<String>,
 }
 
-fn decisions() -> Vec<Decision> {
+/// All of them, by number.
+pub(crate) fn decisions() -> Vec<Decision> {
     let named = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
     let numbered =
         pages_below("docs/adr").into_iter().filter(|path| named(path).starts_with(char::is_numeric));

@@ -1,7 +1,8 @@
-//! The documents: their links, the form of decisions, and what is generated of them.
+//! The documents: their links, the form of decisions, the site, and what is generated of them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
 mod decisions;
 mod links;
 mod pages;
+mod site;
