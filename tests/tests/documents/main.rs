@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
 mod decisions;
+mod fields;
 mod links;
 mod pages;
 mod site;

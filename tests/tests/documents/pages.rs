@@ -34,6 +34,21 @@ pub(crate) fn pages_below(folder: &str) -> Vec<PathBuf> {
     found
 }
 
+/// A page without its blocks of code.
+pub(crate) fn without_blocks(text: &str) -> String {
+    let mut in_block = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        let is_fence = line.trim_start().starts_with("```");
+        if !in_block && !is_fence {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        in_block ^= is_fence;
+    }
+    kept
+}
+
 /// The file holds this text; fails where it doesn't, or writes it where that is asked for.
 pub(crate) fn compare_or_write(path: &Path, expected: &str) {
     if std::env::var_os(WRITE).is_some_and(|value| value == "1") {
