@@ -77,11 +77,22 @@ fn all_blocks() -> Vec<Block> {
     let notes = std::fs::read_to_string(workspace_path(file)).unwrap();
     let manifest =
         notes.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).map(|(text, _)| text.to_owned());
+    found.extend(package_examples());
     found.push(Block {
         place: file.to_owned(),
         text: manifest.unwrap_or_else(|| panic!("{file} has no manifest")),
     });
     found
+}
+
+/// The examples that the chart's package shows of each kind.
+fn package_examples() -> Vec<Block> {
+    let place = "charts/voicemail-operator/Chart.yaml";
+    let chart: Value =
+        serde_yaml::from_str(&std::fs::read_to_string(workspace_path(place)).unwrap()).unwrap();
+    let examples = chart["annotations"]["artifacthub.io/crdsExamples"].as_str().unwrap();
+    let examples: Vec<Value> = serde_yaml::from_str(examples).unwrap();
+    examples.iter().map(|example| Block { place: place.to_owned(), text: example.to_string() }).collect()
 }
 
 /// The manifests of a block, each in this namespace if it names one.

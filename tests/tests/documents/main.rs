@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
+mod chart;
 mod decisions;
 mod fields;
 mod links;
