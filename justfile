@@ -81,6 +81,10 @@ fuzz seconds="10":
       cargo fuzz run --dev --sanitizer none "$target" "corpus/$target" "seeds/$target" -- -max_total_time={{ seconds }} -max_len=4096
     done
 
+# All artefacts of a release, in a folder; tools/release tells its options. Publishing is the release workflow's.
+release *arguments:
+    tools/release {{ arguments }}
+
 # Formats Rust and this file.
 format:
     cargo fmt --all
