@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
-use voicemail_core::model::{CallerId, RuleSet};
+use voicemail_model::{CallerId, RuleSet};
 
 static RULES: LazyLock<Vec<RuleSet>> = LazyLock::new(|| {
     ["GB", "US", "IT", "JP"].into_iter().map(|region| RuleSet::new(1, region, &[], &[])).collect()

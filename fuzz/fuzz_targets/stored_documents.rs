@@ -4,11 +4,11 @@
 use libfuzzer_sys::fuzz_target;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
-use voicemail_core::model::{
+use voicemail_model::{
     AudioKey, DueItem, Envelope, GreetingKey, Group, Index, MailboxSettings, Mark, Mwi, Run, TenantDocument,
     TenantGreetings, User,
 };
-use voicemail_core::store::Key;
+use voicemail_store::Key;
 
 fn read<T: DeserializeOwned + Serialize + PartialEq + Debug>(bytes: &[u8]) -> Option<T> {
     let value: T = serde_json::from_slice(bytes).ok()?;

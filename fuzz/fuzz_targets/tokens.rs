@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
-use voicemail_core::auth::MailboxToken;
-use voicemail_core::model::{TenantKey, Time};
+use voicemail_engine::principal::MailboxToken;
+use voicemail_model::{TenantKey, Time};
 use voicemail_fuzz::Api;
 
 thread_local! {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use voicemail_core::audio::{AudioLimits, WavParser};
+use voicemail_audio::{AudioLimits, WavParser};
 
 fn read(data: &[u8], piece: usize) -> Result<u64, String> {
     let mut parser = WavParser::new(AudioLimits::for_seconds(180));

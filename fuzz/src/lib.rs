@@ -12,16 +12,16 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tower::ServiceExt;
-use voicemail_core::auth::Authenticator;
-use voicemail_core::clock::World;
-use voicemail_core::config::TenantConfig;
-use voicemail_core::core::{Core, TenantKeys};
-use voicemail_core::gdpr::ReceiptKey;
-use voicemail_core::http::{App, PREFIX, Stage, router};
-use voicemail_core::model::TenantKey;
-use voicemail_core::store::Store;
-use voicemail_core::store::memory::MemoryStore;
-use voicemail_core::telemetry::Metrics;
+use voicemail_server::auth::Authenticator;
+use voicemail_model::clock::World;
+use voicemail_api::config::TenantConfig;
+use voicemail_engine::core::{Core, TenantKeys};
+use voicemail_engine::gdpr::ReceiptKey;
+use voicemail_server::http::{App, PREFIX, Stage, router};
+use voicemail_model::TenantKey;
+use voicemail_store::Store;
+use voicemail_store::memory::MemoryStore;
+use voicemail_telemetry::Metrics;
 
 /// Made for these targets; they sign nothing else.
 const ISSUERS_KEY: &[u8] = include_bytes!("../keys/issuer.der");
@@ -53,7 +53,7 @@ impl Api {
         let jwks = files.path().join("jwks.json");
         std::fs::write(&jwks, ISSUERS_JWKS).expect("a key set");
         let config = config(&jwks.display().to_string());
-        let world = World::real();
+        let world = voicemail_store::real_world();
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(world.clone()));
         let keys = TenantKeys {
             tenant: TenantKey::new(&[7; 32]).expect("a key"),

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use rig::{AUDIO, body, deposit, median, ms, open, open_mailbox, quantile, time};
 use std::sync::Arc;
-use voicemail_core::core::Core;
-use voicemail_core::model::MailboxId;
-use voicemail_core::store::volume::{LockProbe, VolumeStore};
-use voicemail_core::store::{Key, Store};
+use voicemail_engine::core::Core;
+use voicemail_model::MailboxId;
+use voicemail_store::volume::{LockProbe, VolumeStore};
+use voicemail_store::{Key, Store};
 use voicemail_tests::object_stores::ObjectPlace;
 use voicemail_tests::servers::{Minio, loopback};
 

@@ -15,11 +15,11 @@ use futures::future::try_join_all;
 use rig::{deposit, median, ms, open, open_mailbox, time};
 use std::sync::Arc;
 use std::time::Instant;
-use voicemail_core::core::Core;
-use voicemail_core::mailbox::MessageFilter;
-use voicemail_core::model::{MailboxId, MessageChange, MessageId, MessageState};
-use voicemail_core::store::volume::{LockProbe, VolumeStore};
-use voicemail_core::store::{Key, Store, StoreError};
+use voicemail_engine::core::Core;
+use voicemail_engine::mailbox::MessageFilter;
+use voicemail_model::{MailboxId, MessageChange, MessageId, MessageState};
+use voicemail_store::volume::{LockProbe, VolumeStore};
+use voicemail_store::{Key, Store, StoreError};
 use voicemail_tests::object_stores::ObjectPlace;
 use voicemail_tests::servers::{Minio, loopback};
 

@@ -8,7 +8,6 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::api::PostParams;
 use kube::{Api, Client};
-use voicemail_core::clock::World;
 
 const AT_A_TIME: usize = 16;
 const LOOKS: usize = 60;
@@ -85,7 +84,7 @@ pub fn questions(user: &str, namespace: &str, rules: &[PolicyRule]) -> Vec<Quest
 
 /// Waits until they may: a role and a binding count a moment after they were written.
 pub async fn wait_allowed(client: &Client, question: &Question) -> Result<()> {
-    let world = World::real();
+    let world = voicemail_store::real_world();
     for _ in 0..LOOKS {
         if may(client, question.clone()).await? {
             return Ok(());

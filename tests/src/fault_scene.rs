@@ -18,7 +18,6 @@ use crate::wait::wait_until;
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
-use voicemail_core::clock::World;
 use voicemail_operator::api::VoicemailTenant;
 use voicemail_operator::api::conditions::ConditionStatus;
 
@@ -140,7 +139,7 @@ impl Scene {
 
     /// There is a while without a write; what is still on its way may end first.
     async fn wait_quiet(&self, name: &str) -> Result<()> {
-        let (end, world) = (Instant::now() + PATIENT, World::real());
+        let (end, world) = (Instant::now() + PATIENT, voicemail_store::real_world());
         loop {
             let log = self.place.cluster.audit_log()?;
             world.sleep(QUIET).await;

@@ -122,14 +122,24 @@ pub fn build_programs(profile: Profile) -> Result<()> {
     compile(profile).map(drop)
 }
 
+/// Builds the workspace's programs beside the running one and returns the one of that name: for tests of a crate that isn't
+/// the program's own.
+pub fn build_program(name: &str) -> Result<PathBuf> {
+    find_artifact(&build_bins(Profile::current())?, name).map(|(_, path)| path)
+}
+
 /// Builds all programs as the surrounding cargo command does and returns those of the image.
 fn compile(profile: Profile) -> Result<Vec<Program>> {
+    let messages = build_bins(profile)?;
+    PROGRAMS.iter().map(|program| find_artifact(&messages, program)).collect()
+}
+
+fn build_bins(profile: Profile) -> Result<String> {
     let mut arguments = vec!["build", "--workspace", "--bins"];
     if profile == Profile::Release {
         arguments.push("--release");
     }
-    let messages = run_cargo(&arguments)?;
-    PROGRAMS.iter().map(|program| find_artifact(&messages, program)).collect()
+    run_cargo(&arguments)
 }
 
 /// Builds a test of a package, with the programs that it starts, and returns it.

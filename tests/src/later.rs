@@ -13,15 +13,15 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use voicemail_core::clock::{Surroundings, World};
-use voicemail_core::config::{StorageConfig, TenantConfig};
-use voicemail_core::core::{Core, TenantKeys};
-use voicemail_core::model::Time;
-use voicemail_core::store::volume::{LockProbe, VolumeStore};
-use voicemail_core::store::{
+use voicemail_api::config::{StorageConfig, TenantConfig};
+use voicemail_engine::core::{Core, TenantKeys};
+use voicemail_engine::sweep::{Sweeper, Swept};
+use voicemail_model::Time;
+use voicemail_model::clock::{Surroundings, World};
+use voicemail_store::volume::{LockProbe, VolumeStore};
+use voicemail_store::{
     BodyStream, History, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
 };
-use voicemail_core::sweep::{Sweeper, Swept};
 
 /// Sweeps a tenant's volume as if that much time had passed, until a pass finds nothing more to do.
 ///

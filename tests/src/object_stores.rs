@@ -1,15 +1,14 @@
-//! Stores of voicemail-core on the servers of the tests.
+//! The product's stores on the servers of the tests.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
 use tempfile::TempDir;
-use voicemail_core::clock::World;
-use voicemail_core::config::{AzureBlobConfig, AzureCredentials, S3Config, S3Credentials, StorageConfig};
-use voicemail_core::store::Store;
-use voicemail_core::store::object::{ObjectBackend, UploadBudget};
-use voicemail_core::store::retry::RetryStore;
+use voicemail_api::config::{AzureBlobConfig, AzureCredentials, S3Config, S3Credentials, StorageConfig};
+use voicemail_store::Store;
+use voicemail_store::object::{ObjectBackend, UploadBudget};
+use voicemail_store::retry::RetryStore;
 
 use crate::command::write_whole;
 use crate::servers::s3_admin::REGION;
@@ -77,7 +76,7 @@ impl ObjectPlace {
 
     /// The back end itself.
     pub fn open(&self) -> Result<ObjectBackend> {
-        let (world, budget) = (World::real(), UploadBudget::new(BUDGET_MIB));
+        let (world, budget) = (voicemail_store::real_world(), UploadBudget::new(BUDGET_MIB));
         Ok(match &self.storage {
             StorageConfig::S3(s3) => ObjectBackend::open_s3(s3, TENANT, budget, &world)?,
             StorageConfig::AzureBlob(azure) => ObjectBackend::open_azure(azure, TENANT, budget, &world)?,
@@ -87,7 +86,7 @@ impl ObjectPlace {
 
     /// The store as a core uses it: with time-outs and retries.
     pub fn open_patient(&self) -> Result<Arc<dyn Store>> {
-        Ok(Arc::new(RetryStore::new(Arc::new(self.open()?), World::real())))
+        Ok(Arc::new(RetryStore::new(Arc::new(self.open()?), voicemail_store::real_world())))
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::command::run;
 
 /// The crates whose programs are shipped.
-pub const SHIPPED: [&str; 2] = ["voicemail-operator", "voicemail-core"];
+pub const SHIPPED: [&str; 3] = ["voicemail-operator", "voicemail-server", "voicemail-gdpr"];
 
 /// The document for the workspace in that folder.
 pub fn describe_workspace(folder: &Path) -> Result<Value> {

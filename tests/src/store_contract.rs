@@ -1,6 +1,6 @@
 //! The contract of a store, as one suite that runs unchanged over every back end.
 //!
-//! Each function is one promise of [`voicemail_core::store::Store`], asserted on the store given. A back
+//! Each function is one promise of [`voicemail_store::Store`], asserted on the store given. A back
 //! end's test calls [`run_all`] with a store of its own; a failure names the promise by its function.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
-use voicemail_core::store::{BodyError, BodyStream, Key, Revision, Store, StoreError};
+use voicemail_store::{BodyError, BodyStream, Key, Revision, Store, StoreError};
 
 fn key(text: &str) -> Key {
     Key::listed(text).unwrap()
@@ -192,7 +192,7 @@ pub async fn a_name_can_be_used_again_after_its_deletion(store: &dyn Store) {
 
 /// The store's clock can be read, and on one machine it is ours.
 pub async fn the_clock_is_near_ours(store: &dyn Store) {
-    let ours = voicemail_core::clock::World::real().now();
+    let ours = voicemail_store::real_world().now();
     let theirs = store.clock().await.unwrap();
     let apart = ours.since(theirs).max(theirs.since(ours));
     assert!(apart.as_secs() <= 5, "{apart:?} apart");

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use voicemail_core::telemetry::Metrics as CoreMetrics;
 use voicemail_operator::metrics::{Metrics as OperatorMetrics, Outcome};
+use voicemail_telemetry::Metrics as CoreMetrics;
 use voicemail_tests::command::run;
 use voicemail_tests::debian::ensure_program;
 
@@ -67,8 +67,8 @@ fn every_metric_of_a_rule_is_one_that_a_core_or_an_operator_shows() {
 
 fn show_core() -> String {
     let shown = CoreMetrics::default();
-    let mut measured = voicemail_core::gdpr::Measured::default();
-    measured.deadline_used.insert(voicemail_core::gdpr_api::Operation::ForgetMe, 0.5);
+    let mut measured = voicemail_telemetry::Measured::default();
+    measured.deadline_used.insert(voicemail_api::gdpr::Operation::ForgetMe, 0.5);
     shown.show_open_runs(&measured);
     shown.show_hindrances(&[("main".into(), None)]);
     shown.render()

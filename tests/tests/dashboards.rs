@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use serde_json::Value;
-use voicemail_core::clock::World;
 use voicemail_operator::api::Phase;
 use voicemail_tests::cluster::Cluster;
 use voicemail_tests::command::run;
@@ -151,7 +150,7 @@ async fn find_targets(site: &Site, namespace: &str, name: &str, port: u16) -> Ve
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_of_every_panel_finds_something_in_a_live_scrape() {
     let scene = Scene::open().await;
-    let (world, start) = (World::real(), Instant::now());
+    let (world, start) = (voicemail_store::real_world(), Instant::now());
     let mut left: Vec<_> = FILES.iter().flat_map(|file| queries(file)).collect();
     assert!(left.len() > 60, "{}", left.len());
     while !left.is_empty() {

@@ -12,7 +12,6 @@ use http::{Method, StatusCode};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, EvictParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
-use voicemail_core::clock::World;
 use voicemail_operator::api::conditions::{READY, STORAGE_READY};
 use voicemail_tests::api_proxy::ApiProxy;
 use voicemail_tests::command::run;
@@ -47,7 +46,7 @@ async fn an_operator_outlives_death_cut_connections_and_storms_of_errors() {
     let fault = scene.begin("all watches cut off, no connection for 3 s").await.unwrap();
     way.faults.refuse_connections().await;
     scene.break_a_child().unwrap();
-    World::real().sleep(Duration::from_secs(3)).await;
+    voicemail_store::real_world().sleep(Duration::from_secs(3)).await;
     way.faults.accept_connections().await.unwrap();
     scene.end(fault).await.unwrap();
 
@@ -67,7 +66,7 @@ async fn an_operator_outlives_death_cut_connections_and_storms_of_errors() {
         let without_lease = |path: &str| !path.contains("/leases/");
         way.faults.push(Rule::new(fault).on(method).path_is(without_lease).forever());
         scene.break_a_child().unwrap();
-        World::real().sleep(STORM).await;
+        voicemail_store::real_world().sleep(STORM).await;
         way.faults.clear_rules();
         scene.end(begun).await.unwrap();
     }
@@ -187,7 +186,7 @@ impl OwnDisk {
 
     /// Busy while a file is open for writing, which none is for long.
     async fn remount(&self, mode: &str) {
-        let (end, world) = (Instant::now() + Duration::from_secs(20), World::real());
+        let (end, world) = (Instant::now() + Duration::from_secs(20), voicemail_store::real_world());
         while let Err(error) =
             run(Command::new("mount").args(["-o", &format!("remount,{mode}")]).arg(&self.0))
         {

@@ -76,7 +76,7 @@ impl Policy {
 
     /// A policy counts a moment after it was written.
     async fn wait_in_force(&self) {
-        let world = voicemail_core::clock::World::real();
+        let world = voicemail_store::real_world();
         for n in 0..60 {
             let made = self.create("anna", &format!("probe-{n}"), json!({ "requestedBy": "somebody" }));
             if made.is_err_and(|error| error.contains("your own user name")) {

@@ -10,12 +10,11 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use voicemail_core::clock::World;
-use voicemail_core::config::{EtagQuoting, StorageConfig};
-use voicemail_core::model::Time;
-use voicemail_core::store::probe::{Report, probe};
-use voicemail_core::store::retry::RetryStore;
-use voicemail_core::store::{BodyStream, Hindrance, History, Keeper, Key, Store, StoreError};
+use voicemail_api::config::{EtagQuoting, StorageConfig};
+use voicemail_model::Time;
+use voicemail_store::probe::{Report, probe};
+use voicemail_store::retry::RetryStore;
+use voicemail_store::{BodyStream, Hindrance, History, Keeper, Key, Store, StoreError};
 use voicemail_tests::object_stores::{FOLDER, ObjectPlace, TENANT, write_s3_keys};
 use voicemail_tests::servers::{
     AzureAccount, Azurite, Minio, Moto, Oddity, S3Endpoint, S3Keys, S3Proxy, S3sServer, Versitygw, loopback,
@@ -39,7 +38,7 @@ fn key(text: &str) -> Key {
 }
 
 async fn examine(place: &ObjectPlace) -> Report {
-    probe(place.open_patient().unwrap().as_ref(), &World::real()).await
+    probe(place.open_patient().unwrap().as_ref(), &voicemail_store::real_world()).await
 }
 
 fn detail(report: &Report, property: &str) -> (bool, String) {
@@ -372,8 +371,8 @@ async fn servers_that_decide_races_are_admitted_at_every_start_within_seconds_an
         ];
         for place in places {
             let (backend, began) = (Arc::new(place.open().unwrap()), std::time::Instant::now());
-            let store = RetryStore::new(backend.clone(), World::real());
-            let report = probe(&store, &World::real()).await;
+            let store = RetryStore::new(backend.clone(), voicemail_store::real_world());
+            let report = probe(&store, &voicemail_store::real_world()).await;
             println!("{}: {} requests, {:?}", place.storage.place(), backend.requests(), began.elapsed());
             assert!(report.failure().is_none(), "{}, start {start}: {report:#?}", place.storage.place());
             assert!(backend.requests() <= 2_000, "{} requests", backend.requests());
@@ -455,7 +454,11 @@ async fn a_server_thirty_milliseconds_away_is_probed_within_ten_seconds() {
     let far = S3Endpoint::new(far_away(&near.url).await, near.keys.clone());
     let place = ObjectPlace::in_bucket(&far, "far", FOLDER).unwrap();
     let (backend, began) = (Arc::new(place.open().unwrap()), std::time::Instant::now());
-    let report = probe(&RetryStore::new(backend.clone(), World::real()), &World::real()).await;
+    let report = probe(
+        &RetryStore::new(backend.clone(), voicemail_store::real_world()),
+        &voicemail_store::real_world(),
+    )
+    .await;
     assert!(report.failure().is_none(), "{report:#?}");
     println!("{} requests, {:?}", backend.requests(), began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use kube::Api as KubeApi;
 use serde_json::{Value, json};
-use voicemail_core::clock::World;
-use voicemail_core::model::MessageId;
+use voicemail_model::MessageId;
 use voicemail_operator::api::VoicemailTenant;
 use voicemail_operator::api::conditions::{ConditionStatus, READY, RECONCILING, STORAGE_READY};
 use voicemail_tests::cluster::layout::HOST_IP;
@@ -93,7 +92,7 @@ fn manifest(namespace: &str, regions: &[(&str, &str, &Minio)], served: &str) -> 
 /// Leaves one, by whichever pod answers; one that is about to go may still know an old address.
 async fn leave_message(people: &People) -> MessageId {
     people.provision(&["1001"]).await.unwrap();
-    let (world, start) = (World::real(), Instant::now());
+    let (world, start) = (voicemail_store::real_world(), Instant::now());
     let audio = Studio::open().unwrap().speak("are you still there", Coding::ALaw).unwrap();
     let deposit = Deposit::new("1001", "+441632960001", &audio);
     loop {
@@ -107,7 +106,7 @@ async fn leave_message(people: &People) -> MessageId {
 
 /// Lists and plays it, once the new pods answer.
 async fn assert_heard(agent: &Api, id: MessageId) {
-    let (world, start) = (World::real(), Instant::now());
+    let (world, start) = (voicemail_store::real_world(), Instant::now());
     while agent.list("1001").await.is_err() {
         assert!(start.elapsed() < PATIENCE, "nothing can be listed");
         world.sleep(Duration::from_millis(500)).await;

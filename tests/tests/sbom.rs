@@ -14,7 +14,7 @@ fn every_crate_that_is_shipped_is_named_with_licence_checksum_and_what_it_needs(
     let components = document["components"].as_array().unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let names: BTreeSet<String> = components.iter().map(|one| text(&one["name"])).collect();
-    for linked in ["kube", "object_store", "rustls", "axum", "voicemail-core", "voicemail-operator"] {
+    for linked in ["kube", "object_store", "rustls", "axum", "voicemail-server", "voicemail-operator"] {
         assert!(names.contains(linked), "{linked} is missing");
     }
     for foreign in ["proptest", "voicemail-tests", "s3s"] {

@@ -9,11 +9,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use voicemail_core::clock::World;
-use voicemail_core::store::memory::MemoryStore;
-use voicemail_core::store::probe::probe;
-use voicemail_core::store::volume::{LockProbe, VolumeStore};
-use voicemail_core::store::{History, Key, Store};
+use voicemail_store::memory::MemoryStore;
+use voicemail_store::probe::probe;
+use voicemail_store::volume::{LockProbe, VolumeStore};
+use voicemail_store::{History, Key, Store};
 use voicemail_tests::store_contract;
 
 const WRITER: &str = env!("CARGO_BIN_EXE_volume-writer");
@@ -28,7 +27,7 @@ fn key(text: &str) -> Key {
 
 #[tokio::test]
 async fn the_memory_store_keeps_the_contract() {
-    store_contract::run_all(Arc::new(MemoryStore::new(World::real()))).await;
+    store_contract::run_all(Arc::new(MemoryStore::new(voicemail_store::real_world()))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +39,7 @@ async fn a_volume_keeps_the_contract() {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_stores_pass_the_probe() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::real();
+    let world = voicemail_store::real_world();
     // The child of the lock probe is the util-linux program: -E names its exit status when it finds the lock.
     let child = ["flock", "-n", "-E", "3"].map(String::from).to_vec();
     let store = VolumeStore::new(folder.path(), "t", LockProbe(child_before(child)));
@@ -58,7 +57,7 @@ fn child_before(child: Vec<String>) -> Vec<String> {
 async fn a_lock_that_reaches_no_other_process_fails_the_probe_with_its_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let store = VolumeStore::new(folder.path(), "t", LockProbe(vec!["true".into()]));
-    let report = probe(&store, &World::real()).await;
+    let report = probe(&store, &voicemail_store::real_world()).await;
     let failure = report.failure().expect("the probe passed");
     assert_eq!(failure.property, "medium");
     assert!(failure.detail.contains("nolock"), "{}", failure.detail);
@@ -145,7 +144,7 @@ async fn a_writer_that_slept_past_the_pruning_of_its_basis_is_told() {
     }
     // Another process without any memory of the head: the stale number could be linked again.
     let refused = volume(folder.path()).replace(&name, Some(&stale), "x".into()).await;
-    assert!(refused.as_ref().is_err_and(voicemail_core::store::StoreError::may_be_applied), "{refused:?}");
+    assert!(refused.as_ref().is_err_and(voicemail_store::StoreError::may_be_applied), "{refused:?}");
     let head = volume(folder.path()).load(&name).await.unwrap().unwrap();
     assert_eq!((head.bytes, head.revision), ("4".into(), revision));
 }

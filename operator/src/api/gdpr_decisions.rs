@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use voicemail_core::gdpr_api::DenialGround;
+use voicemail_api::gdpr::DenialGround;
 
 /// How it was made sure that the request comes from the data subject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -186,8 +186,8 @@ pub enum GdprOperation {
 
 impl GdprOperation {
     /// The same operation in the core's API.
-    pub fn on_the_wire(self) -> voicemail_core::gdpr_api::Operation {
-        use voicemail_core::gdpr_api::Operation;
+    pub fn on_the_wire(self) -> voicemail_api::gdpr::Operation {
+        use voicemail_api::gdpr::Operation;
         match self {
             Self::ForgetMe => Operation::ForgetMe,
             Self::ExportMe => Operation::ExportMe,

@@ -83,13 +83,13 @@ const FILES: [&str; 10] = [
     "operator/src/calls.rs",
     "operator/src/runtime.rs",
     "operator/src/runtime/unreadable.rs",
-    "voicemail-core/src/core.rs",
-    "voicemail-core/src/reasons.rs",
-    "voicemail-core/src/server/mod.rs",
-    "voicemail-core/src/server/health.rs",
-    "voicemail-core/src/server/tls.rs",
-    "voicemail-core/src/admin/progress.rs",
-    "voicemail-core/src/admin/retire/standing.rs",
+    "voicemail-core/engine/src/core.rs",
+    "voicemail-core/api/src/reasons.rs",
+    "voicemail-core/server/src/server/mod.rs",
+    "voicemail-core/server/src/server/health.rs",
+    "voicemail-core/server/src/server/tls.rs",
+    "voicemail-core/server/src/admin/progress.rs",
+    "voicemail-core/server/src/admin/retire/standing.rs",
 ];
 
 fn root() -> PathBuf {

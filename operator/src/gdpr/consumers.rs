@@ -6,7 +6,7 @@
 use crate::api::CONSUMERS_LABEL;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use voicemail_core::gdpr_api::{GdprBody, read_input};
+use voicemail_api::gdpr::{GdprBody, read_input};
 
 /// Key of the Secret: the vendor's script's input file.
 pub const INPUT: &str = "input.json";

@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use voicemail_core::gdpr_api::{
+use voicemail_api::gdpr::{
     CasePage, CaseView, GdprAnswer, GdprBody, LedgerView, Operation, Problem, RunView,
 };
 

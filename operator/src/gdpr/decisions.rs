@@ -2,7 +2,7 @@
 
 use crate::api::gdpr_request::{Decision, GdprOperation, GdprRequest};
 use aws_lc_rs::digest::{SHA256, digest};
-use voicemail_core::gdpr_api::{ApproveBody, CancelBody, DenyBody, ExtendBody, RunState, RunView};
+use voicemail_api::gdpr::{ApproveBody, CancelBody, DenyBody, ExtendBody, RunState, RunView};
 
 /// Something to tell the core.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,7 @@ use crate::api::{GdprRequest, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
-use voicemail_core::gdpr_api::{GdprBody, MessageRef, Verification};
+use voicemail_api::gdpr::{GdprBody, MessageRef, Verification};
 
 /// The tenant that the request names.
 ///

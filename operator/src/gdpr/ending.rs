@@ -66,7 +66,7 @@ fn secret_to_delete(request: &GdprRequest) -> Option<(&str, &str)> {
 /// Pure: how long the object stays after everything was over; zero when its time is over, `None` for ever.
 fn time_left(request: &GdprRequest, finished: Option<&Time>, now: Timestamp) -> Option<Duration> {
     let ttl = request.spec.ttl_after_finished.as_deref()?;
-    let ttl = voicemail_core::config::parse_duration(ttl).ok()?;
+    let ttl = voicemail_api::config::parse_duration(ttl).ok()?;
     let gone = Duration::try_from(now.duration_since(finished?.0)).unwrap_or_default();
     Some(ttl.saturating_sub(gone))
 }

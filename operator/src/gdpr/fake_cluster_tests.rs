@@ -19,7 +19,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use voicemail_core::gdpr_api::{GdprAnswer, RunState, RunView};
+use voicemail_api::gdpr::{GdprAnswer, RunState, RunView};
 
 /// Paths of the API.
 pub(super) const REQUESTS: &str = "/apis/voicemail.dev/v1alpha1/namespaces/n/gdprrequests";

@@ -11,7 +11,7 @@ use crate::api::conditions::{
 };
 use crate::api::gdpr_request::{GdprOperation, GdprRequest, GdprRequestStatus, Phase};
 use jiff::Timestamp;
-use voicemail_core::gdpr_api::{RunState, RunView};
+use voicemail_api::gdpr::{RunState, RunView};
 
 /// Of the time until a deadline, how much may pass before it is at risk.
 const AT_RISK: f64 = 0.8;

@@ -3,7 +3,7 @@
 use crate::api::conditions::whole_seconds;
 use crate::api::gdpr_request::{GdprOperation, GdprRequestStatus, Phase, RegionProgress};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use voicemail_core::gdpr_api::{RegionView, RunState, RunView};
+use voicemail_api::gdpr::{RegionView, RunState, RunView};
 
 /// The phase that a run means for a request of that operation.
 pub fn phase_of(operation: GdprOperation, run: &RunView) -> Phase {

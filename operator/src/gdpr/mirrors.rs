@@ -28,7 +28,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use voicemail_core::gdpr_api::{CaseView, MARK_OF_NO_CASE, Operation, RunView};
+use voicemail_api::gdpr::{CaseView, MARK_OF_NO_CASE, Operation, RunView};
 
 /// Label of a mirror, with the door that its run came through.
 pub const ORIGIN_LABEL: &str = "voicemail.dev/origin";

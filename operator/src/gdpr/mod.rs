@@ -34,7 +34,7 @@ use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 use plan::{Seen, Step, Subject};
-use voicemail_core::gdpr_api::RunView;
+use voicemail_api::gdpr::RunView;
 
 /// Why a reconcile must be repeated.
 #[derive(Debug, thiserror::Error)]

@@ -23,7 +23,7 @@ use crate::api::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::time::Duration;
-use voicemail_core::gdpr_api::RunView;
+use voicemail_api::gdpr::RunView;
 
 /// A run that is worked on is looked at that often.
 const WORKING: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@ use super::*;
 use crate::api::conditions::{APPROVED, COMPLETED, DEADLINE_AT_RISK, FAILED, VALIDATED, VERIFIED};
 use crate::api::gdpr_request::GdprOperation;
 use crate::gdpr::decisions::{Order, open_orders, person};
-use voicemail_core::gdpr_api::{ApprovalView, RunState};
+use voicemail_api::gdpr::{ApprovalView, RunState};
 
 fn request(operation: &str, status: &str) -> GdprRequest {
     let consumers = if operation == "UndoForgetMe" { "" } else { ", consumers: {secret: {name: c}}" };
@@ -19,7 +19,7 @@ fn request(operation: &str, status: &str) -> GdprRequest {
 fn run(state: RunState) -> RunView {
     RunView {
         id: "1/forgetme.1".into(),
-        operation: voicemail_core::gdpr_api::Operation::ForgetMe,
+        operation: voicemail_api::gdpr::Operation::ForgetMe,
         state,
         created_at: "2026-01-31T10:00:00Z".into(),
         marked_at: Some("2026-01-31T10:00:01.5Z".into()),

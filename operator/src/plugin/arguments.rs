@@ -133,7 +133,7 @@ pub struct LogOptions {
 }
 
 fn parse_age(text: &str) -> Result<i64, String> {
-    let age = voicemail_core::config::parse_duration(text).map_err(|error| error.to_string())?;
+    let age = voicemail_api::config::parse_duration(text).map_err(|error| error.to_string())?;
     i64::try_from(age.as_secs()).map_err(|error| error.to_string())
 }
 

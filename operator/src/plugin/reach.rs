@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use voicemail_core::gdpr_api::Problem;
+use voicemail_api::gdpr::Problem;
 
 const TOKEN_SECONDS: i64 = 600;
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);

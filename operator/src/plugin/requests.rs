@@ -15,7 +15,7 @@ use kube::ResourceExt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use voicemail_core::proofs::{ProofError, verify_receipt};
+use voicemail_api::proofs::{ProofError, verify_receipt};
 
 /// A line for each.
 pub(super) async fn list(place: &Place, tenant: Option<&str>) -> Result<String, PluginError> {

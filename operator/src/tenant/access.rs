@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use voicemail_core::config::{
+use voicemail_api::config::{
     AddressRange, AuditConfig, AuthConfig, BasicConfig, IntrospectionConfig, IssuerConfig, KubernetesIssuer,
     LimitsConfig, Role, ServiceAccountRole, TokenAlgorithm, parse_duration,
 };

@@ -10,7 +10,7 @@ use super::validate::Plan;
 use crate::api::VoicemailTenant;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use serde_json::{Value, json};
-use voicemail_core::config::{Holder, TenantConfig};
+use voicemail_api::config::{Holder, TenantConfig};
 
 fn built() -> Built {
     build(&plan()).unwrap()

@@ -13,13 +13,13 @@ use crate::settings::Settings;
 use kube::ResourceExt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use voicemail_core::config::{
+use voicemail_api::config::{
     ApprovalConfig, ApprovalRule, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService,
     EtagQuoting, GdprConfig, KeepFree, ListenConfig, MwiConfig, NumberPrefix, OtlpConfig, PeersConfig,
     ReceptionConfig, RegionConfig, RegionDown, S3Config, S3Credentials, StorageConfig, TelemetryConfig,
     TenantConfig, TlsConfig, parse_duration,
 };
-use voicemail_core::gdpr_api::LEDGER_HEAD;
+use voicemail_api::gdpr::LEDGER_HEAD;
 
 /// MiB, as the core's own default.
 const DEFAULT_UPLOAD_BUFFER: u32 = 64;

@@ -21,7 +21,7 @@ use kube::{Api, ResourceExt};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use voicemail_core::gdpr_api::LedgerView;
+use voicemail_api::gdpr::LedgerView;
 
 const PAUSE: Duration = Duration::from_secs(9 * 60);
 

@@ -13,7 +13,7 @@ use kube::ResourceExt;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use voicemail_core::reasons::HINDRANCES;
+use voicemail_api::reasons::HINDRANCES;
 
 const SEVERAL_REGIONS: Duration = Duration::from_secs(50);
 const ONE_REGION: Duration = Duration::from_secs(9 * 60);

@@ -16,7 +16,7 @@ use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{Class, Classified};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use voicemail_core::config::{AzureCredentials, CallerTagging, EtagQuoting, S3Credentials, StorageConfig};
+use voicemail_api::config::{AzureCredentials, CallerTagging, EtagQuoting, S3Credentials, StorageConfig};
 
 const CLIENT: &str = "22222222-2222-2222-2222-222222222222";
 

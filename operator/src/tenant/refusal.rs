@@ -4,7 +4,7 @@
 //! themselves once the object that they name is there.
 
 use crate::calls::{Class, Classified};
-use voicemail_core::config::ConfigError;
+use voicemail_api::config::ConfigError;
 
 /// Why nothing is changed for now.
 #[derive(Debug, thiserror::Error)]

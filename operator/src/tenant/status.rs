@@ -29,7 +29,7 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
-use voicemail_core::reasons::HINDRANCES;
+use voicemail_api::reasons::HINDRANCES;
 
 /// What a reconcile that applied everything saw.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ use crate::api::conditions::{ConditionStatus, Finding, STORAGE_READY};
 use crate::api::voicemail_tenant::{Region, RegionStatus, VoicemailTenant};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
-use voicemail_core::reasons::{HINDRANCES, STORAGE_LOW};
+use voicemail_api::reasons::{HINDRANCES, STORAGE_LOW};
 
 /// Reason of StorageReady while a region beside the master is away.
 pub const REGION_UNREACHABLE: &str = "RegionUnreachable";

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use clap::Parser;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
-use voicemail_core::config::{ApprovalConfig, ApprovalRule, RegionDown};
+use voicemail_api::config::{ApprovalConfig, ApprovalRule, RegionDown};
 
 #[derive(clap::Parser)]
 struct TestArguments {

@@ -15,7 +15,7 @@ use crate::api::voicemail_tenant::{
 };
 use crate::settings::Settings;
 use kube::ResourceExt;
-use voicemail_core::config::TenantConfig;
+use voicemail_api::config::TenantConfig;
 
 /// All that building needs.
 #[derive(Clone, Debug)]

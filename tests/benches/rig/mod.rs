@@ -8,13 +8,13 @@ use futures::{StreamExt, stream};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use voicemail_core::clock::World;
-use voicemail_core::config::TenantConfig;
-use voicemail_core::core::{Core, TenantKeys};
-use voicemail_core::gdpr::ReceiptKey;
-use voicemail_core::mailbox::{DepositRequest, Recording, RecordingInfo};
-use voicemail_core::model::{AudioDigest, CallerId, MailboxId, MessageId, TenantKey};
-use voicemail_core::store::{BodyStream, Store};
+use voicemail_api::config::TenantConfig;
+use voicemail_audio::{Recording, RecordingInfo};
+use voicemail_engine::core::{Core, TenantKeys};
+use voicemail_engine::gdpr::ReceiptKey;
+use voicemail_engine::mailbox::DepositRequest;
+use voicemail_model::{AudioDigest, CallerId, MailboxId, MessageId, TenantKey};
+use voicemail_store::{BodyStream, Store};
 
 /// 30 s of G.711.
 pub(crate) const AUDIO: usize = 240_000;
@@ -28,7 +28,7 @@ pub(crate) async fn open(store: Arc<dyn Store>) -> Result<Core> {
     let receipt = ReceiptKey::from_pem(&receipt).map_err(anyhow::Error::msg)?;
     let region = config.region.clone();
     let keys = TenantKeys { tenant: key, receipt };
-    Ok(Core::open_on(&config, keys, BTreeMap::from([(region, store)]), World::real()).await?)
+    Ok(Core::open_on(&config, keys, BTreeMap::from([(region, store)]), voicemail_store::real_world()).await?)
 }
 
 /// Opens a mailbox.

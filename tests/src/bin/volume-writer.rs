@@ -4,10 +4,9 @@
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
-use voicemail_core::clock::World;
-use voicemail_core::store::documents::{Decision, Documents};
-use voicemail_core::store::volume::{LockProbe, VolumeStore};
-use voicemail_core::store::{Key, Store};
+use voicemail_store::documents::{Decision, Documents};
+use voicemail_store::volume::{LockProbe, VolumeStore};
+use voicemail_store::{Key, Store};
 
 #[derive(Clone, serde::Serialize, serde::Deserialize, Default)]
 struct Counter {
@@ -37,7 +36,7 @@ fn hold(file: &Path) -> Result<()> {
 async fn write(folder: &Path, name: &str, times: u32) -> Result<()> {
     let store: std::sync::Arc<dyn Store> =
         std::sync::Arc::new(VolumeStore::new(folder, "t", LockProbe(Vec::new())));
-    let documents = Documents::new(store, World::real());
+    let documents = Documents::new(store, voicemail_store::real_world());
     let key = Key::listed("mb/00/1/index").context("a key")?;
     for number in 0..times {
         let entry = format!("{name}-{number}");

@@ -29,7 +29,7 @@ const PASSED: &str = "guest: tests ended with 0";
 pub fn run_tests() -> Result<()> {
     let kernel = ensure_program("user-mode-linux", "linux.uml")?;
     ensure_packages(&[("mmdebstrap", "mmdebstrap")])?;
-    let tests = build_test("voicemail-core", "two_clients")?;
+    let tests = build_test("voicemail-server", "two_clients")?;
     let folder = cache_folder()?.join("guests");
     fs::create_dir_all(&folder)?;
     let root = prepare_root(&folder)?;

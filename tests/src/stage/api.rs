@@ -15,10 +15,10 @@ use reqwest::{Certificate, Client, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use voicemail_core::gdpr_api::{CaseView, GdprAnswer, GdprBody, Operation, Problem};
-use voicemail_core::http::{DepositAnswer, GroupBody, OwnMailboxes, UserBody};
-use voicemail_core::mailbox::{MailboxView, MessagePage, MessageView};
-use voicemail_core::model::{MessageId, Mwi};
+use voicemail_api::gdpr::{CaseView, GdprAnswer, GdprBody, Operation, Problem};
+use voicemail_engine::mailbox::{MailboxView, MessagePage, MessageView};
+use voicemail_model::{MessageId, Mwi};
+use voicemail_server::http::{DepositAnswer, GroupBody, OwnMailboxes, UserBody};
 
 use super::Endpoint;
 

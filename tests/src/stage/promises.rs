@@ -12,8 +12,7 @@ use anyhow::{Result, ensure};
 use bytes::Bytes;
 use futures::future::try_join_all;
 use tokio::task::JoinHandle;
-use voicemail_core::clock::World;
-use voicemail_core::model::MessageId;
+use voicemail_model::MessageId;
 
 use super::{Api, Deposit};
 
@@ -64,7 +63,7 @@ impl Deposits {
                     deposit_until_acknowledged(&caller, spoken, PATIENCE, &mut report).await?;
                     acknowledged.fetch_add(1, Ordering::SeqCst);
                     // As callers do: they don't all speak at once.
-                    World::real().back_off(9).await;
+                    voicemail_store::real_world().back_off(9).await;
                 }
                 Ok(report)
             })
@@ -79,7 +78,8 @@ impl Deposits {
 
     /// Waits until so many more have been acknowledged.
     pub async fn wait_for_more(&self, count: u32) -> Result<()> {
-        let (wanted, end, world) = (self.acknowledged() + count, Instant::now() + PATIENCE, World::real());
+        let (wanted, end, world) =
+            (self.acknowledged() + count, Instant::now() + PATIENCE, voicemail_store::real_world());
         while self.acknowledged() < wanted {
             ensure!(Instant::now() < end, "only {} of {wanted} messages in time", self.acknowledged());
             world.back_off(4).await;
@@ -114,7 +114,7 @@ pub async fn deposit_until_acknowledged(
     patience: Duration,
     report: &mut Report,
 ) -> Result<()> {
-    let (world, begin) = (World::real(), Instant::now());
+    let (world, begin) = (voicemail_store::real_world(), Instant::now());
     let id = MessageId::new(world.now(), &world.random());
     let deposit = Deposit { key: Some(id), ..message };
     let answer = loop {

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{PersistentVolume, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use voicemail_core::model::{CallerHash, CallerId, RuleSet, TenantKey};
+use voicemail_model::{CallerHash, CallerId, RuleSet, TenantKey};
 use voicemail_operator::api::conditions::{ConditionStatus, READY, find_condition};
 use voicemail_operator::api::{GdprRequest, VoicemailTenant};
 use voicemail_operator::tenant::build::certificate::CA_CERTIFICATE;

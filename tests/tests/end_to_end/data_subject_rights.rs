@@ -10,7 +10,7 @@ use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use voicemail_core::gdpr_api::{GdprBody, Operation, RunState};
+use voicemail_api::gdpr::{GdprBody, Operation, RunState};
 use voicemail_operator::api::{GdprRequest, Phase};
 use voicemail_tests::stage::{
     Api, ApiError, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Sought, Studio, Tenant,
@@ -334,7 +334,7 @@ async fn race(scene: &Scene, n: usize) -> bool {
     let id = scene.deposit("5000", &caller).await;
     let body = GdprBody { undo_window: Some("1s".into()), ..input_json(&case, &[&caller]) };
     scene.officer.exercise(Operation::ForgetMe, &body).await.unwrap();
-    let world = voicemail_core::clock::World::real();
+    let world = voicemail_store::real_world();
     world.sleep(Duration::from_millis(900)).await;
     let undos = (0..6).map(|k| {
         let (world, body) = (world.clone(), GdprBody { undo_window: None, ..body.clone() });
@@ -352,7 +352,7 @@ async fn race(scene: &Scene, n: usize) -> bool {
 
 /// The run's state once the purge has begun or the undo has ended.
 async fn settled_state(scene: &Scene, case: &str) -> RunState {
-    let world = voicemail_core::clock::World::real();
+    let world = voicemail_store::real_world();
     for _ in 0..200 {
         let state = scene.officer.case(case).await.unwrap().runs[0].state;
         if matches!(state, RunState::Undone | RunState::Purging | RunState::Purged) {

@@ -13,14 +13,13 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
 use object_store::ObjectStore;
 use serde_json::{Value, json};
-use voicemail_core::clock::World;
-use voicemail_core::config::{S3Credentials, StorageConfig, TenantConfig};
-use voicemail_core::core::Core;
-use voicemail_core::gdpr_api::{GdprBody, Operation};
-use voicemail_core::telemetry::Metrics;
+use voicemail_api::config::{S3Credentials, StorageConfig, TenantConfig};
+use voicemail_api::gdpr::{GdprBody, Operation};
+use voicemail_engine::core::Core;
 use voicemail_operator::api::conditions::{ConditionStatus, DELETION_BLOCKED};
 use voicemail_operator::api::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
 use voicemail_operator::api::{ABANDON_STORE, CONFIRM_DELETION};
+use voicemail_telemetry::Metrics;
 use voicemail_tests::object_stores::write_s3_keys;
 use voicemail_tests::operator_process::CLUSTER_NAME;
 use voicemail_tests::served_tenant::{MAILBOX, serve};
@@ -68,7 +67,7 @@ fn spoken() -> Bytes {
 }
 
 /// Leaves one message; returns its id.
-async fn leave_message(served: &People) -> voicemail_core::model::MessageId {
+async fn leave_message(served: &People) -> voicemail_model::MessageId {
     let deposits = Deposits::start(&served.media_server, MAILBOX, &spoken(), 1, 1);
     deposits.wait_for_more(1).await.unwrap();
     deposits.stop().await.unwrap().promises[0].id
@@ -125,7 +124,7 @@ async fn open_elsewhere(place: &TenantPlace, minio: &Minio, folder: &Path) -> Co
     config.gdpr.expected_head = None;
     let StorageConfig::S3(s3) = &mut config.regions[0].storage else { panic!("{config:?}") };
     s3.credentials = S3Credentials::Files { dir: folder.to_owned() };
-    Core::open(&config, World::real(), &Metrics::default()).await.unwrap()
+    Core::open(&config, voicemail_store::real_world(), &Metrics::default()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

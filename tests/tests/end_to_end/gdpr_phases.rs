@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, ListParams};
 use kube::runtime::watcher;
 use serde_json::{Value, json};
 use std::time::Duration;
-use voicemail_core::gdpr_api::{GdprBody, Operation};
+use voicemail_api::gdpr::{GdprBody, Operation};
 use voicemail_operator::api::conditions::{
     APPROVED, BACKUPS_CLEARED, COMPLETED, Condition, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN,
     ERASED, FAILED, FOUND, MARKED, VALIDATED, VERIFIED, find_condition,

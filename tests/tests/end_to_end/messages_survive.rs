@@ -14,12 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-use voicemail_core::clock::World;
-use voicemail_core::config::TenantConfig;
-use voicemail_core::model::{AudioKey, Index, MailboxId, MessageId, Time};
-use voicemail_core::store::documents::Documents;
-use voicemail_core::store::volume::{LockProbe, VolumeStore};
-use voicemail_core::store::{Key, Store};
+use voicemail_api::config::TenantConfig;
+use voicemail_model::{AudioKey, Index, MailboxId, MessageId, Time};
+use voicemail_store::documents::Documents;
+use voicemail_store::volume::{LockProbe, VolumeStore};
+use voicemail_store::{Key, Store};
 use voicemail_tests::later::sweep_later;
 use voicemail_tests::stage::{
     Api, Coding, Deposit, ExampleTenant, People, Promise, Report, Site, Studio, Tenant, TenantManifest,
@@ -86,7 +85,7 @@ async fn deposit_under_fire(caller: &Api, done: &Arc<AtomicU32>) -> Vec<Promise>
 /// Kills one core process after another, each once some more messages have been acknowledged.
 async fn kill_pods(site: Site, done: Arc<AtomicU32>, over: Arc<AtomicBool>) -> usize {
     let mut kills = 0;
-    let world = World::real();
+    let world = voicemail_store::real_world();
     let step = (CLIENTS * MESSAGES / (KILLS + 2)) as u32;
     while kills < KILLS && !over.load(Ordering::SeqCst) {
         if done.load(Ordering::SeqCst) < step * (kills as u32 + 1) {
@@ -136,7 +135,7 @@ async fn check_nothing_else_is_left(site: &Site, tenant: &Tenant) {
     let store: Arc<dyn Store> = Arc::new(VolumeStore::new(volume, &config.tenant_id, LockProbe(Vec::new())));
     let (audio, envelopes) = stored(store.as_ref()).await;
     let mut expected = (BTreeSet::new(), BTreeSet::new());
-    let documents = Documents::new(Arc::clone(&store), World::real());
+    let documents = Documents::new(Arc::clone(&store), voicemail_store::real_world());
     for mailbox in BOXES {
         let mailbox: MailboxId = mailbox.parse().unwrap();
         let index: Index = documents.load(&Key::index(&mailbox)).await.unwrap().unwrap();
@@ -197,7 +196,7 @@ async fn tenant_config(site: &Site) -> TenantConfig {
 
 #[test]
 fn ids_made_for_deposits_are_acceptable_now() {
-    let world = World::real();
+    let world = voicemail_store::real_world();
     let id = MessageId::new(world.now(), &world.random());
     assert!(id.is_acceptable(world.now()) && id.time() <= Time(world.now().0 + 1));
 }

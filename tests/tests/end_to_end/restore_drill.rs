@@ -12,9 +12,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api as KubeApi;
 use serde_json::Value;
 use tempfile::TempDir;
-use voicemail_core::clock::World;
-use voicemail_core::gdpr_api::{LedgerHead, RunState};
-use voicemail_core::model::MessageId;
+use voicemail_api::gdpr::{LedgerHead, RunState};
+use voicemail_model::MessageId;
 use voicemail_operator::api::conditions::{ConditionStatus, STORAGE_READY};
 use voicemail_operator::api::{Phase, VoicemailTenant};
 use voicemail_operator::tenant::build::names::{child_name, ledger_name};
@@ -138,7 +137,7 @@ fn snapshot(folder: &Path) -> TempDir {
 
 /// What the replay began ends when superseded revisions are gone from the volume.
 async fn wait_until_purged(officer: &Api) {
-    let (world, start) = (World::real(), Instant::now());
+    let (world, start) = (voicemail_store::real_world(), Instant::now());
     loop {
         let runs = officer.case(CASE).await.unwrap().runs;
         let states: Vec<RunState> = runs.iter().map(|run| run.state).collect();

@@ -1,7 +1,7 @@
 //! How many requests a store is asked for what users do all day.
 
 use http::Method;
-use voicemail_core::mailbox::MessageFilter;
+use voicemail_engine::mailbox::MessageFilter;
 use voicemail_tests::servers::{Oddity, S3sServer, loopback};
 
 use crate::life::{deposit, mailbox};

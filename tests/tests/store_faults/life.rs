@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
-use voicemail_core::admin::{Access, open_on};
-use voicemail_core::audio::{AudioLimits, check_wav};
-use voicemail_core::fsck::{Severity, check};
-use voicemail_core::gdpr_api::{GdprBody, RunState};
-use voicemail_core::mailbox::{DepositRequest, MessageFilter};
-use voicemail_core::model::{CallerId, CaseId, MailboxId, MessageChange, MessageId};
-use voicemail_core::store::ErrorClass;
-use voicemail_core::sweep::Sweeper;
+use voicemail_api::gdpr::{GdprBody, RunState};
+use voicemail_audio::{AudioLimits, check_wav};
+use voicemail_engine::core::tool::{Access, open_on};
+use voicemail_engine::fsck::{Severity, check};
+use voicemail_engine::mailbox::{DepositRequest, MessageFilter};
+use voicemail_engine::sweep::Sweeper;
+use voicemail_model::{CallerId, CaseId, MailboxId, MessageChange, MessageId};
+use voicemail_store::ErrorClass;
 
 use crate::site::{Site, keys};
 
@@ -28,13 +28,13 @@ trait Refusal: Display {
     fn is_final(&self) -> bool;
 }
 
-impl Refusal for voicemail_core::mailbox::MailboxError {
+impl Refusal for voicemail_engine::mailbox::MailboxError {
     fn is_final(&self) -> bool {
         self.class() == ErrorClass::Permanent
     }
 }
 
-impl Refusal for voicemail_core::gdpr::GdprError {
+impl Refusal for voicemail_engine::gdpr::GdprError {
     fn is_final(&self) -> bool {
         self.class() == ErrorClass::Permanent
     }
@@ -101,7 +101,7 @@ async fn expect_speech(site: &Site, id: MessageId, tone: u8) -> Result<(), Strin
     let heard = ask("playing", async || {
         let audio = site.core.mailboxes.audio(&mailbox(), id, None).await?;
         let parts: Vec<Bytes> = audio.bytes.try_collect().await?;
-        Ok::<_, voicemail_core::mailbox::MailboxError>(parts.concat())
+        Ok::<_, voicemail_engine::mailbox::MailboxError>(parts.concat())
     })
     .await?;
     require(heard == speech(tone), || format!("{} bytes were heard that nobody spoke", heard.len()))
@@ -145,7 +145,7 @@ pub(crate) async fn live(site: &Site) -> Result<(), String> {
     ask("a change", async || core.mailboxes.change(&name, first, heard, None).await).await?;
     ask("a deletion", async || match core.mailboxes.trash(&name, second).await {
         // An earlier attempt was carried out and its reply lost.
-        Err(voicemail_core::mailbox::MailboxError::UnknownMessage) => Ok(()),
+        Err(voicemail_engine::mailbox::MailboxError::UnknownMessage) => Ok(()),
         other => other.map(drop),
     })
     .await?;
@@ -170,7 +170,7 @@ async fn look_straight(site: &Site) -> Result<(), String> {
     let regions = [(site.config.region.clone(), site.straight.clone())].into();
     let context = open_on(&site.config, keys(), regions, Access::Read, &site.world).await.unwrap();
     let mut wrong = Vec::new();
-    let note = |finding: &voicemail_core::fsck::Finding| {
+    let note = |finding: &voicemail_engine::fsck::Finding| {
         if finding.severity != Severity::Note {
             wrong.push(format!("{finding:?}"));
         }

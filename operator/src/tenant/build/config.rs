@@ -6,7 +6,7 @@ use super::names::{child, child_name};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 use std::collections::BTreeMap;
-use voicemail_core::config::{ConfigError, HOLDER_FILE};
+use voicemail_api::config::{ConfigError, HOLDER_FILE};
 
 /// Key in the ConfigMap and name of the mounted file.
 pub const CONFIG_FILE: &str = "config.yaml";

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
-use voicemail_core::gdpr_api::{LEDGER_FILE, LEDGER_HEAD, LedgerText, LedgerView, unpack_ledger};
+use voicemail_api::gdpr::{LEDGER_FILE, LEDGER_HEAD, LedgerText, LedgerView, unpack_ledger};
 
 /// What the packed ledger may take in bytes: a Secret holds 1 MiB, the head and names included.
 pub const MOST_BYTES: usize = 1_000_000;
@@ -106,7 +106,7 @@ fn pack_within(ledger: &LedgerView, most: usize) -> io::Result<(Vec<u8>, usize)>
 mod tests {
     use super::*;
     use serde_json::json;
-    use voicemail_core::gdpr_api::{LedgerHead, ReceiptsHead};
+    use voicemail_api::gdpr::{LedgerHead, ReceiptsHead};
 
     const RETENTION: Duration = Duration::from_secs(35 * 86_400);
 

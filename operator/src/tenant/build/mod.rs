@@ -40,7 +40,7 @@ use kube::api::DynamicObject;
 pub enum BuildError {
     /// The configuration can't be written.
     #[error(transparent)]
-    Config(#[from] voicemail_core::config::ConfigError),
+    Config(#[from] voicemail_api::config::ConfigError),
     /// The alert rules that are part of this program can't be read: a fault of ours.
     #[error("the alert rules can't be read: {0}")]
     Rules(#[from] serde_yaml::Error),

@@ -15,7 +15,7 @@ use super::volumes::CONFIG_DIR;
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use voicemail_core::config::TenantConfig;
+use voicemail_api::config::TenantConfig;
 
 /// Value of the name label of the Jobs' pods.
 pub const PROGRAM: &str = "voicemail-retire";

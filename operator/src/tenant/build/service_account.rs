@@ -11,7 +11,7 @@ use crate::tenant::drift::hash;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::json;
 use std::collections::BTreeMap;
-use voicemail_core::config::{RegionConfig, StorageConfig};
+use voicemail_api::config::{RegionConfig, StorageConfig};
 
 const AZURE_CLIENT: &str = "azure.workload.identity/client-id";
 const AZURE_TENANT: &str = "azure.workload.identity/tenant-id";

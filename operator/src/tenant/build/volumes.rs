@@ -19,7 +19,7 @@ use k8s_openapi::api::core::v1::{
     VolumeMount, VolumeProjection,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use voicemail_core::gdpr_api::{LEDGER_FILE, LEDGER_HEAD};
+use voicemail_api::gdpr::{LEDGER_FILE, LEDGER_HEAD};
 
 /// Folder of the configuration.
 pub const CONFIG_DIR: &str = "/etc/voicemail/config";

@@ -6,7 +6,7 @@ use crate::api::conditions::{DELETION_BLOCKED, Finding};
 use crate::tenant::build::retire_job::{Ending, Stage};
 use crate::tenant::observe::{CoreReadiness, PodSeen};
 use jiff::{SignedDuration, Timestamp};
-use voicemail_core::reasons::{ASKING_STORE, REMOVING_OBJECTS};
+use voicemail_api::reasons::{ASKING_STORE, REMOVING_OBJECTS};
 
 /// How long a Job's pod may take to start before somebody is told.
 const START: SignedDuration = SignedDuration::from_secs(120);

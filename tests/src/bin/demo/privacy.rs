@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use voicemail_core::mailbox::MessageView;
+use voicemail_engine::mailbox::MessageView;
 use voicemail_operator::api::{GdprRequestStatus, Phase};
 use voicemail_tests::stage::{
     ApiError, Sought, Steps, Trace, Traces, apply_request, follow_request, sound_of, workspace_path,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use voicemail_core::mailbox::MessageView;
-use voicemail_core::model::{MessageId, Mwi};
+use voicemail_engine::mailbox::MessageView;
+use voicemail_model::{MessageId, Mwi};
 use voicemail_tests::stage::{Accounts, Api, Deposit, Steps};
 
 use crate::cast::{ALICE, BOB, Call, MAILBOXES, SUPPORT, make_calls, read_subject};

@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
-use voicemail_core::gdpr_api::MARK_OF_NO_CASE;
+use voicemail_api::gdpr::MARK_OF_NO_CASE;
 use voicemail_operator::tenant::build::certificate::{TLS_CERTIFICATE, TLS_KEY};
 use voicemail_operator::tenant::build::names::{child_name, tls_name};
 use voicemail_operator::tenant::build::service::{API_PORT, METRICS_PORT};

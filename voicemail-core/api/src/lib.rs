@@ -1,0 +1,17 @@
+//! The types that the parts of voicemail exchange: a core's configuration, data-subject requests and their answers, stable
+//! reasons, and the check of receipts.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | the configuration file of a core, and every default of it |
+//! | [`gdpr`] | data-subject requests, runs, the ledger's head |
+//! | [`reasons`] | stable names of what hinders a store |
+//! | `proofs` | the check of a receipt's signature (feature `proofs`) |
+//!
+//! Nothing here does IO but reading a configuration file.
+
+pub mod config;
+pub mod gdpr;
+#[cfg(feature = "proofs")]
+pub mod proofs;
+pub mod reasons;

@@ -1,0 +1,227 @@
+//! What people decide about a case, and the list of cases: approve, deny, extend, cancel.
+//!
+//! Each decision is one conditional change of the run's document (see [`Run`]'s machine). An approval goes on with
+//! the run at once; if that fails, the run stays approved, and a repetition or the sweeper takes it up.
+
+use super::export::let_go;
+use super::forget::{check_regions, proceed};
+use super::intake::statement;
+use super::runs::{change, is_run, list_runs, load_run, schedule};
+use super::target::Target;
+use super::{Gdpr, GdprError, receipt, register};
+use crate::context::Context;
+use futures::TryStreamExt;
+use serde_json::Map;
+use std::time::Duration;
+use voicemail_api::gdpr::{
+    ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, Operation, RunState, RunView,
+};
+use voicemail_model::{Approver, CaseId, DecisionError, Denial, Door, Extension, Run, RunStage, Time};
+use voicemail_store::{Key, StoreError};
+
+/// Which cases to list.
+#[derive(Clone, Debug, Default)]
+pub struct CaseFilter {
+    /// With a run in that state.
+    pub state: Option<RunState>,
+    /// Received from then on.
+    pub from: Option<Time>,
+    /// Received before then.
+    pub to: Option<Time>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+impl CaseFilter {
+    fn takes(&self, run: &Run, now: Time) -> bool {
+        self.state.is_none_or(|state| run.state_at(now) == state)
+            && self.from.is_none_or(|from| run.received_at() >= from)
+            && self.to.is_none_or(|to| run.received_at() < to)
+    }
+}
+
+pub(super) async fn list(gdpr: &Gdpr, filter: &CaseFilter) -> Result<CasePage, GdprError> {
+    let context = &gdpr.context;
+    let (now, master) = (context.world().now(), context.master());
+    let (mut page, mut last) = (CasePage::default(), filter.cursor.clone());
+    let mut keys = context.store().list("gdpr/");
+    while let Some(key) = keys.try_next().await? {
+        let Some(case) = key.split('/').nth(1).filter(|_| is_run(&key)) else { continue };
+        if last.as_deref().is_some_and(|last| !follows(case, last)) {
+            continue;
+        }
+        if page.cases.len() == filter.limit {
+            page.next = last;
+            break;
+        }
+        last = Some(case.to_owned());
+        let runs = list_runs_at(context, case).await?;
+        if runs.iter().any(|run| filter.takes(run, now)) {
+            let caseid = runs.first().map(|run| run.case.as_str().to_owned()).unwrap_or_default();
+            let runs = runs.iter().map(|run| run.view(now, &master)).collect();
+            page.cases.push(CaseView { caseid, runs });
+        }
+    }
+    Ok(page)
+}
+
+/// Whether a case comes after another one, as their runs' keys are listed: there a slash stands behind each name, which
+/// sorts behind a dash and a dot and before a digit.
+fn follows(case: &str, other: &str) -> bool {
+    let as_listed = |name: &str| format!("{name}/");
+    as_listed(case) > as_listed(other)
+}
+
+async fn list_runs_at(context: &Context, case: &str) -> Result<Vec<Run>, GdprError> {
+    let keys: Vec<String> = context.store().list(&format!("gdpr/{case}/")).try_collect().await?;
+    let mut runs: Vec<Run> = Vec::new();
+    for key in keys.iter().filter(|key| is_run(key)).filter_map(|key| Key::listed(key)) {
+        // A damaged one must not hide the others; fsck finds it.
+        match context.documents().load::<Run>(&key).await {
+            Err(error) if error.is_about_one() => {}
+            other => runs.extend(other?),
+        }
+    }
+    runs.sort_by_key(|run| (run.created_at, run.id.clone()));
+    Ok(runs)
+}
+
+/// The run that a decision is about: the one named, or the case's newest that is open, or the newest of all.
+async fn choose(context: &Context, case: &CaseId, named: Option<&str>) -> Result<Run, GdprError> {
+    let mut runs = list_runs(context, case).await?;
+    if runs.is_empty() {
+        return Err(GdprError::UnknownCase);
+    }
+    runs.retain(|run| named.is_none_or(|named| run.id.as_str() == named));
+    let open = runs.iter().rev().find(|run| !run.has_ended());
+    open.or(runs.last()).cloned().ok_or(GdprError::NothingToDecide)
+}
+
+/// Takes a decision; gives the run as it is then.
+async fn decide(
+    context: &Context,
+    run: &Run,
+    mut step: impl FnMut(&mut Run, Time) -> Result<bool, DecisionError> + Send,
+) -> Result<Run, GdprError> {
+    let decided = change(context, &run.id, |run, now| match step(run, now) {
+        Ok(changed) => (changed, Ok(())),
+        Err(error) => (false, Err(error)),
+    });
+    let (run, outcome) = decided.await?.ok_or(GdprError::NothingToDecide)?;
+    outcome?;
+    register::note(context, &run).await?;
+    Ok(run)
+}
+
+fn show(context: &Context, run: &Run) -> RunView {
+    run.view(context.world().now(), &context.master())
+}
+
+/// Who vouches for the name of whoever asked. Runs of before the clusters were recorded say only that an operator sent them.
+fn asked_through(context: &Context, run: &Run) -> Door {
+    let by_operator = |sender: &String| context.config().is_operator(sender);
+    let object = run.recorded_by.is_some() || run.handling.requester.as_ref().is_some_and(by_operator);
+    if object { Door::Object } else { Door::Token }
+}
+
+pub(super) async fn approve(
+    gdpr: &Gdpr,
+    case: &CaseId,
+    body: &ApproveBody,
+    by: &str,
+) -> Result<RunView, GdprError> {
+    let context = &gdpr.context;
+    let run = choose(context, case, body.run.as_deref()).await?;
+    let away = check_regions(context).await?;
+    context.guard_clock().await?;
+    // An operator passes on what others decide, and is nobody itself.
+    let passed_on = body.on_behalf_of.is_some() || context.config().is_operator(by);
+    let door = if passed_on { Door::Object } else { Door::Token };
+    let by = |run: &Run| Approver { name: by, door, asked_through: asked_through(context, run) };
+    let run = decide(context, &run, |run, now| run.approve(by(run), now)).await?;
+    proceed(context, &run, &away).await?;
+    let run = load_run(context, &run.id).await?.unwrap_or(run);
+    register::note(context, &run).await?;
+    Ok(show(context, &run))
+}
+
+pub(super) async fn deny(
+    gdpr: &Gdpr,
+    case: &CaseId,
+    body: &DenyBody,
+    by: &str,
+) -> Result<RunView, GdprError> {
+    let text = statement(body.text.as_deref(), "text")?;
+    if body.ground == voicemail_api::gdpr::DenialGround::Other && text.is_none() {
+        return Err(GdprError::InvalidField("text", "say the other ground in words".into()));
+    }
+    let run = choose(&gdpr.context, case, body.run.as_deref()).await?;
+    end(gdpr, &run, Some(body.ground), text, by).await
+}
+
+pub(super) async fn cancel(
+    gdpr: &Gdpr,
+    case: &CaseId,
+    body: &CancelBody,
+    by: &str,
+) -> Result<RunView, GdprError> {
+    let text = statement(body.reason.as_deref(), "reason")?;
+    let run = choose(&gdpr.context, case, body.run.as_deref()).await?;
+    end(gdpr, &run, None, text, by).await
+}
+
+/// Ends a run before anything was hidden, with a receipt. What its document held of the subject is pruned after.
+async fn end(
+    gdpr: &Gdpr,
+    run: &Run,
+    ground: Option<voicemail_api::gdpr::DenialGround>,
+    text: Option<String>,
+    by: &str,
+) -> Result<RunView, GdprError> {
+    let context = &gdpr.context;
+    let denial =
+        |now| Denial { ground, text: text.clone(), by: Some(by.to_owned()), at: now, unknown: Map::new() };
+    let before = run;
+    let run = decide(context, run, |run, now| run.deny(denial(now))).await?;
+    if run.operation == Operation::ExportMe {
+        // The run that has ended doesn't say any more whom it was about.
+        let_go(context, before).await?;
+    }
+    let at = context.world().now().plus(Duration::from_secs(60));
+    schedule(context, &run.id, RunStage::After(1), at, &Target::default(), run.created_at).await?;
+    let run = receipt::issue(gdpr, &run.id, run.state).await?.unwrap_or(run);
+    super::promise::keep_end(context, &run).await?;
+    register::note(context, &run).await?;
+    Ok(show(context, &run))
+}
+
+pub(super) async fn extend(
+    gdpr: &Gdpr,
+    case: &CaseId,
+    body: &ExtendBody,
+    by: &str,
+) -> Result<RunView, GdprError> {
+    let context = &gdpr.context;
+    if !(1..=2).contains(&body.months) {
+        return Err(GdprError::InvalidField("months", "write 1 or 2".into()));
+    }
+    let reason = statement(Some(&body.reason), "reason")?.unwrap_or_default();
+    let run = choose(context, case, body.run.as_deref()).await?;
+    let extension = |at| Extension {
+        months: body.months,
+        reason: reason.clone(),
+        by: Some(by.to_owned()),
+        at,
+        unknown: Map::new(),
+    };
+    let run = decide(context, &run, |run, now| run.extend(extension(now))).await?;
+    Ok(show(context, &run))
+}
+
+/// Approved runs whose worker died before it filed a due item: looked for once a day.
+pub(crate) async fn take_up(context: &Context, run: &Run) -> Result<(), StoreError> {
+    let now = context.world().now();
+    schedule(context, &run.id, RunStage::History(now.0), now, &Target::of(run), run.created_at).await
+}

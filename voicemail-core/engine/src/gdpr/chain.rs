@@ -1,0 +1,163 @@
+//! A chain of numbered, immutable links, each made with the hash of the one before: receipts, and the ledger.
+//!
+//! ```text
+//! <chain>/head  document: {number, hash, pending}      <chain>/00…07  object: link 7, never changed
+//! ```
+//!
+//! A link is decided by one conditional write of the head, which holds it as `pending` until its objects are
+//! written and, in the ledger, the run knows its number. Whoever finds something pending completes it first: so a
+//! crash or a lost reply leaves neither a gap nor a second link of a number, two workers of one erasure don't enter it
+//! twice, and the head's size doesn't grow with the chain.
+
+use super::runs::load_run;
+use super::{GdprError, ledger};
+use crate::context::Context;
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use voicemail_api::gdpr::RunState;
+use voicemail_model::RunId;
+use voicemail_store::documents::Decision;
+use voicemail_store::patience::ensure;
+use voicemail_store::{Key, StoreError};
+
+/// The receipts' hashes.
+pub(super) const RECEIPTS: &str = "receipts";
+/// The ledger of erasures.
+pub(super) const LEDGER: &str = "ledger";
+
+/// Newest link of a chain.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChainHead {
+    /// Its number; 0 when there is none.
+    pub(crate) number: u64,
+    /// Its hash, in hex; empty when there is none.
+    pub(crate) hash: String,
+    /// What it consists of, until that is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pending: Option<Pending>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub(crate) unknown: Map<String, Value>,
+}
+
+/// A link that may not be written yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    /// The link's text.
+    link: String,
+    /// Another object that goes with it: its key and its text.
+    beside: Option<(String, String)>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+/// A link as its maker describes it.
+#[derive(Clone)]
+pub(super) struct Link {
+    /// What the next one will refer to.
+    pub(super) hash: String,
+    /// The object in the chain.
+    pub(super) text: String,
+    /// Another object.
+    pub(super) beside: Option<(Key, String)>,
+}
+
+/// SHA-256 in hex.
+pub(super) fn hash(text: &str) -> String {
+    hex::encode(digest(&SHA256, text.as_bytes()))
+}
+
+/// The newest link, completed.
+pub(super) async fn read_head(context: &Context, chain: &str) -> Result<ChainHead, StoreError> {
+    let key = Key::chain_head(chain);
+    let Some(mut head) = context.documents().load::<ChainHead>(&key).await? else {
+        return Ok(ChainHead::default());
+    };
+    let Some(pending) = head.pending.take() else { return Ok(head) };
+    write(context, chain, head.number, &pending).await?;
+    if chain == LEDGER {
+        ledger::note_entered(context, head.number, &pending.link).await?;
+    }
+    let strip = |found: Option<ChainHead>, _| match found {
+        Some(mut found) if found.number == head.number && found.pending.is_some() => {
+            found.pending = None;
+            Decision::Write(found, ())
+        }
+        _ => Decision::Keep(()),
+    };
+    context.documents().update(&key, strip).await?;
+    Ok(head)
+}
+
+async fn write(context: &Context, chain: &str, number: u64, pending: &Pending) -> Result<(), StoreError> {
+    let (store, world) = (context.store(), context.world());
+    if let Some((key, text)) = &pending.beside {
+        let key = Key::listed(key).ok_or_else(|| StoreError::Refused("a chain names no key".into()))?;
+        ensure(store, world, &key, &text.clone().into()).await?;
+    }
+    ensure(store, world, &Key::chain_link(chain, number), &pending.link.clone().into()).await
+}
+
+/// What tells that a link was made before.
+pub(super) enum Once<'a> {
+    /// An object that goes with it.
+    Object(&'a Key),
+    /// The run knows its number, or is no more.
+    Entered(&'a RunId),
+    /// The run knows that it was entered in this state, or is no more.
+    Promised(&'a RunId, RunState),
+    /// Nothing: twice does no harm.
+    Never,
+}
+
+impl Once<'_> {
+    async fn is_done(&self, context: &Context) -> Result<bool, StoreError> {
+        Ok(match self {
+            Self::Object(key) => context.store().get(key).await?.is_some(),
+            Self::Never => false,
+            Self::Promised(run, state) => {
+                load_run(context, run).await?.is_none_or(|run| run.promised == Some(*state))
+            }
+            Self::Entered(run) => load_run(context, run).await?.is_none_or(|run| run.epoch.is_some()),
+        })
+    }
+}
+
+/// Adds a link unless it is there already, which is asked whenever the head has moved. Gives its number; `None` if
+/// it was there. `first` is the number before the first.
+pub(super) async fn append<F>(
+    context: &Context,
+    chain: &str,
+    first: u64,
+    once: Once<'_>,
+    make: F,
+) -> Result<Option<u64>, GdprError>
+where
+    F: Fn(u64, &str) -> Result<Link, StoreError> + Send + Sync,
+{
+    loop {
+        let head = read_head(context, chain).await?;
+        if once.is_done(context).await? {
+            return Ok(None);
+        }
+        let number = head.number.max(first) + 1;
+        let link = make(number, &head.hash)?;
+        let advance = |found: Option<ChainHead>, _| {
+            let mut found = found.unwrap_or_default();
+            if found.number != head.number || found.pending.is_some() {
+                return Decision::Keep(false);
+            }
+            let beside = link.beside.as_ref().map(|(key, text)| (key.as_str().to_owned(), text.clone()));
+            found.pending = Some(Pending { link: link.text.clone(), beside, unknown: Map::new() });
+            (found.number, found.hash) = (number, link.hash.clone());
+            Decision::Write(found, true)
+        };
+        if context.documents().update(&Key::chain_head(chain), advance).await? {
+            read_head(context, chain).await?;
+            return Ok(Some(number));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A dry run: finds and counts, and changes nothing, because what it holds can't: every call that writes is refused
+//! by its store handles.
+
+use super::forget::answer;
+use super::intake::Wanted;
+use super::search::{by_region, find};
+use super::subject::refresh_rules;
+use super::target::Target;
+use super::{Gdpr, GdprError};
+use crate::context::Context;
+use voicemail_api::gdpr::{GdprAnswer, RunState};
+use voicemail_model::{RequestName, Run, RunId, StartRun};
+use voicemail_store::Key;
+
+/// Carries the search of a request out.
+pub(super) async fn count(gdpr: &Gdpr, wanted: &Wanted) -> Result<GdprAnswer, GdprError> {
+    // The one handle that is used from here on.
+    let context = &gdpr.context.read_only();
+    refresh_rules(context).await?;
+    // A number that may mean two people is counted for both: the count shows whether it matters.
+    wanted.subject.require_somebody(context)?;
+    ask_regions(context).await?;
+    let run = imagine(context, wanted)?;
+    let found = find(context, &Target::of(&run), run.created_at).await?;
+    let mut answer = answer(context, wanted, &run, &found).await?;
+    answer.run.id = format!("{}/{}.dry-run", wanted.case.key(), wanted.operation.segment());
+    answer.run.state = RunState::DryRun;
+    answer.run.matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    (answer.run.received_at, answer.run.expires_at) = (None, None);
+    let mut counted = run;
+    counted.note_matched(&by_region(&found));
+    answer.run.regions = counted.region_views(&context.master());
+    Ok(answer)
+}
+
+/// The run that the request would make.
+fn imagine(context: &Context, wanted: &Wanted) -> Result<Run, GdprError> {
+    let Target { callers, doubtful, messages } = wanted.subject.target(context)?;
+    Ok(Run::start(StartRun {
+        id: RunId::new(&wanted.case, wanted.operation, 1),
+        case: wanted.case.clone(),
+        operation: wanted.operation,
+        now: context.world().now(),
+        window: wanted.window,
+        callers,
+        doubtful,
+        messages,
+        handling: wanted.handling.clone(),
+        subject: String::new(),
+        subject_digest: None,
+        sealed: String::new(),
+        name: RequestName::default(),
+    }))
+}
+
+/// Whether every region answers a read: a run would need them all.
+async fn ask_regions(context: &Context) -> Result<(), GdprError> {
+    for (name, store) in context.regions() {
+        if store.get(&Key::region()).await.is_err() {
+            return Err(GdprError::RegionDown { region: name.clone() });
+        }
+    }
+    Ok(())
+}

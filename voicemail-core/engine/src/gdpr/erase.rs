@@ -1,0 +1,273 @@
+//! Erasure (P1 to P7): manifest, entries out of sight, audio, envelopes, entries out; superseded states;
+//! search again; ledger and receipt.
+//!
+//! A manifest is written before the first deletion of a round, so that a crash resumes from it although
+//! the envelopes that led to the messages are gone. Identifiers leave the run before the wait for old
+//! revisions begins, so that nothing but the ledger holds the caller when the run ends.
+
+use super::round::erase_round;
+use super::runs::{change, list_runs, load_run, schedule};
+use super::search::{Boxes, Found, Indexes, exclude_copies, search, whole};
+use super::target::Target;
+use super::undo::{FIRST_PASS, keep_mark_until, set_mark};
+use super::{Gdpr, GdprError, copies, ledger, receipt, register};
+use crate::context::Context;
+use futures::TryStreamExt;
+use std::collections::BTreeMap;
+use voicemail_api::gdpr::{Operation, RunState};
+use voicemail_model::fault_injection::{self, Broken};
+use voicemail_model::{
+    CUTOFF_MARGIN, IndexOp, MailboxId, Manifest, MarkState, MessageName, Run, RunId, RunStage, Time,
+};
+use voicemail_store::codec::encode;
+use voicemail_store::patience::{delete, ensure};
+use voicemail_store::{History, Key, StoreError};
+
+/// What a purge is about; from the run's due item, because the run forgets its subject before its end.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub(super) run: &'a RunId,
+    pub(super) target: &'a Target,
+    pub(super) cutoff: Time,
+}
+
+/// Carries a purge out as far as it goes now. It may end waiting for old revisions, with a due item filed.
+pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError> {
+    let context = &gdpr.context;
+    context.guard_clock().await?;
+    let begun = change(context, scope.run, |run, now| run.begin_purge(now)).await?;
+    let Some((run, true)) = begun else { return Ok(()) };
+    // Before the first deletion: whatever is restored later, the erasure is known.
+    ledger::enter(context, &run, scope).await?;
+    for (key, _) in scope.target.marks() {
+        set_mark(context, &key, scope.run, MarkState::Purging, None).await?;
+    }
+    erase_rounds(context, scope).await?;
+    exclude_copies(context, &run.missing, scope.target).await?;
+    if let Some(later) = settle(context, scope).await? {
+        return look_again(context, scope, later).await;
+    }
+    // P6: anything that came while old revisions were waited for.
+    if erase_rounds(context, scope).await? > 0 {
+        // States that named these are superseded only now.
+        change(context, scope.run, |run, _| (run.settled_at.take().is_some(), ())).await?;
+        return look_again(context, scope, context.world().now()).await;
+    }
+    conclude(gdpr, scope).await
+}
+
+/// The item in hand goes when this returns, so the next one has a name of its own.
+async fn look_again(context: &Context, scope: Scope<'_>, at: Time) -> Result<(), GdprError> {
+    let stage = RunStage::History(context.world().now().0);
+    Ok(schedule(context, scope.run, stage, at, scope.target, scope.cutoff).await?)
+}
+
+/// Rounds of search and erasure until a search finds nothing but what legal holds keep. Returns how many went.
+pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>) -> Result<u64, GdprError> {
+    let mut erased = 0;
+    erase_quarantined(context, scope.target).await?;
+    loop {
+        let Some(run) = load_run(context, scope.run).await? else { return Ok(erased) };
+        if !matches!(run.state, RunState::Purging | RunState::Purged) {
+            return Ok(erased);
+        }
+        if run.round > run.round_done {
+            erased += erase_round(context, &run).await?;
+            continue;
+        }
+        let search = search(context, scope.target, scope.cutoff).await?;
+        let unreadable = search.unreadable.len();
+        let Split { going, kept, shown } = split_held(context, &run, search.found).await?;
+        note_kept(context, &run, kept).await?;
+        hide(context, &run, shown).await?;
+        if going.is_empty() {
+            // All that can be erased has been; a run that leaves something unread must not end.
+            return whole(unreadable).map(|()| erased);
+        }
+        begin_round(context, &run, &going).await?;
+    }
+}
+
+/// What a legal hold makes of the messages found.
+#[derive(Default)]
+struct Split {
+    /// Messages that can go.
+    going: Vec<Found>,
+    /// How many each hold keeps, by reason.
+    kept: BTreeMap<String, u64>,
+    /// Those of them that the mark didn't hide: their mailbox couldn't be read then.
+    shown: Boxes,
+}
+
+async fn split_held(context: &Context, run: &Run, found: Vec<Found>) -> Result<Split, StoreError> {
+    let (mut indexes, mut split) = (Indexes::default(), Split::default());
+    for message in found {
+        let index = match indexes.load(context, &message.mailbox).await {
+            // Its round says that it can't be read.
+            Err(error) if error.is_about_one() => {
+                split.going.push(message);
+                continue;
+            }
+            other => other?,
+        };
+        let entry = index.entries.get(&message.id).filter(|entry| entry.caller_hash == message.caller);
+        let Some((entry, hold)) = entry.and_then(|entry| Some((entry, entry.legal_hold.as_ref()?))) else {
+            split.going.push(message);
+            continue;
+        };
+        *split.kept.entry(hold.reason.clone()).or_default() += 1;
+        if !entry.forget.contains_key(&run.id) {
+            split.shown.entry(message.mailbox).or_default().insert(message.id, message.caller);
+        }
+    }
+    Ok(split)
+}
+
+/// What a hold keeps from an erasure is hidden nevertheless.
+async fn hide(context: &Context, run: &Run, shown: Boxes) -> Result<(), StoreError> {
+    let purge_at = run.purge_at.unwrap_or(context.world().now());
+    for (mailbox, messages) in shown {
+        let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages };
+        context.indexes().try_apply(&mailbox, op).await?;
+    }
+    Ok(())
+}
+
+async fn note_kept(context: &Context, run: &Run, kept: BTreeMap<String, u64>) -> Result<(), StoreError> {
+    if run.kept == kept {
+        return Ok(());
+    }
+    let note = |run: &mut Run, _| {
+        let changed = run.kept != kept;
+        run.kept.clone_from(&kept);
+        (changed, ())
+    };
+    change(context, &run.id, note).await.map(drop)
+}
+
+/// P1: the manifest, before the first deletion. Another worker's manifest of this round serves as well.
+async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<(), GdprError> {
+    let mut manifest = Manifest::default();
+    for Found { mailbox, id, caller, envelope } in found {
+        let item = envelope.purge_item(*id, caller.clone());
+        manifest.items.entry(mailbox.clone()).or_default().push(item);
+    }
+    if fault_injection::is(Broken::NoManifest) {
+        for (mailbox, items) in &manifest.items {
+            super::round::erase_objects(context, mailbox, items, &mut BTreeMap::new()).await?;
+            context.indexes().try_apply(mailbox, IndexOp::BeginPurge(items.clone())).await?;
+            context.indexes().try_apply(mailbox, IndexOp::FinishPurge(items.clone())).await?;
+        }
+        return Ok(());
+    }
+    let round = run.round + 1;
+    let key = Key::manifest(&run.id, round);
+    ensure(context.store(), context.world(), &key, &encode(&manifest)?).await?;
+    let advance = |run: &mut Run, _| {
+        let next = run.round + 1 == round;
+        run.round = run.round.max(round);
+        (next, ())
+    };
+    change(context, &run.id, advance).await?;
+    Ok(())
+}
+
+/// What `fsck` moved away because it couldn't be decoded: its name still tells its caller, or its message.
+async fn erase_quarantined(context: &Context, target: &Target) -> Result<(), StoreError> {
+    let keys: Vec<String> = context.store().list("quarantine/").try_collect().await?;
+    let is_theirs = |key: &&String| {
+        let parts = key.split(['/', '.']).collect::<Vec<_>>();
+        let by_caller =
+            target.callers.iter().any(|caller| !caller.is_withheld() && parts.contains(&caller.as_str()));
+        by_caller || target.messages.iter().any(|name| names(key, name))
+    };
+    for key in keys.iter().filter(is_theirs).filter_map(|key| Key::listed(key)) {
+        delete(context.store(), context.world(), &key).await?;
+    }
+    Ok(())
+}
+
+/// Keys name a message by its mailbox and its id, side by side; another mailbox may hold the same id.
+fn names(key: &str, message: &MessageName) -> bool {
+    let (mailbox, id) = (message.mailbox.key(), message.id);
+    let ways = [("/", "/"), ("/", "."), (".", "/"), (".", ".")];
+    ways.iter().any(|(before, between)| key.contains(&format!("{before}{mailbox}{between}{id}")))
+}
+
+/// Manifests name messages and callers: those of rounds that are done go with the end. A frozen worker
+/// may leave one of a round that never began: it goes with the last pass, when nobody can resume it.
+pub(super) async fn delete_manifests(context: &Context, run: &RunId, last: bool) -> Result<(), StoreError> {
+    let rounds = load_run(context, run).await?.map_or(0, |run| run.round_done);
+    for round in 1..=rounds.saturating_add(u32::from(last)) {
+        delete(context.store(), context.world(), &Key::manifest(run, round)).await?;
+    }
+    Ok(())
+}
+
+/// P5: the run forgets who it was about, then superseded states of all documents go that may have named them: of
+/// mailboxes that messages left long ago, too, and of writers that died before they pruned them. States that are
+/// superseded after that name nobody of the subject, so that a busy mailbox holds nothing up.
+async fn settle(context: &Context, scope: Scope<'_>) -> Result<Option<Time>, GdprError> {
+    let forget = |run: &mut Run, now| {
+        let held = run.remembers() | run.settled_at.is_none();
+        run.forget_subject();
+        run.settled_at.get_or_insert(now);
+        (held, ())
+    };
+    let Some((run, ())) = change(context, scope.run, forget).await? else { return Ok(None) };
+    end_exports(context, &run, scope).await?;
+    let settled = run.settled_at.unwrap_or_default().plus(CUTOFF_MARGIN);
+    Ok(context.store().prune_history(History::All, settled).await?)
+}
+
+/// Exports of the case that are about nobody else have nothing left to hand out, and forget their subject too.
+async fn end_exports(context: &Context, run: &Run, scope: Scope<'_>) -> Result<(), GdprError> {
+    for export in list_runs(context, &run.case).await? {
+        let ours = scope.target.covers(&Target::of(&export));
+        if export.operation == Operation::ExportMe && ours {
+            change(context, &export.id, |export, now| (export.cut_short(now), ())).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Superseded states of these runs and of the mailboxes touched. `Some`: when the rest can go.
+pub(super) async fn prune(
+    context: &Context,
+    runs: &[RunId],
+    boxes: &[MailboxId],
+) -> Result<Option<Time>, GdprError> {
+    let keys = boxes.iter().map(Key::index).chain(runs.iter().map(Key::run));
+    let (mut later, now) = (None, context.world().now());
+    for key in keys {
+        later = later.max(context.store().prune_history(History::Of(&key), now).await?);
+    }
+    Ok(later)
+}
+
+/// P7: ledger, receipt, end.
+async fn conclude(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError> {
+    let context = &gdpr.context;
+    let keep_until = keep_mark_until(context);
+    for (key, _) in scope.target.marks() {
+        set_mark(context, &key, scope.run, MarkState::Purged, Some(keep_until)).await?;
+    }
+    let residual = copies::find_residual(context).await;
+    let note = |run: &mut Run, now| {
+        let fresh = run.state == RunState::Purging && run.residual.is_none();
+        if fresh {
+            (run.residual, run.erased_at) = (Some(residual.clone()), Some(now));
+        }
+        (fresh, ())
+    };
+    change(context, scope.run, note).await?;
+    receipt::issue(gdpr, scope.run, RunState::Purged).await?;
+    delete_manifests(context, scope.run, false).await?;
+    let first_pass = context.world().now().plus(FIRST_PASS);
+    schedule(context, scope.run, RunStage::After(1), first_pass, scope.target, scope.cutoff).await?;
+    let ended = change(context, scope.run, |run, now| (run.finish_purge(now), ())).await?;
+    match ended {
+        Some((run, ())) => Ok(register::note(context, &run).await?),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,363 @@
+//! Forgetting (F0 to F5): create the run, open it, mark its callers, flag their messages.
+//!
+//! The order is the handshake with depositors: the mark is written before the envelopes are listed, so
+//! that a deposit is either found here or finds the mark itself. Whoever flags looks at the mark again
+//! afterwards, because an undo may have come between.
+
+use super::intake::Wanted;
+use super::narrow::narrow;
+use super::runs::{change, find_or_create, load_run, schedule};
+use super::search::{Boxes, Found, Search, by_mailbox, by_region, find, search, whole};
+use super::subject::{Subject, refresh_rules, target_of_phone};
+use super::target::Target;
+use super::{Gdpr, GdprError, dry_run, promise, register};
+use crate::context::Context;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use voicemail_api::config::RegionDown;
+use voicemail_api::gdpr::{GdprAnswer, GdprBody, MessageRef, Operation, RunState};
+use voicemail_model::fault_injection::{self, Broken};
+use voicemail_model::{
+    ByRules, Entry, Index, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time,
+};
+use voicemail_store::documents::Decision;
+use voicemail_store::{Key, StoreError};
+
+/// When a started run is looked at again: resumed, or marked once more.
+pub(super) const RESUME_AFTER: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_WINDOW: Duration = Duration::from_secs(30 * 86_400);
+
+pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, GdprError> {
+    let context = &gdpr.context;
+    let wanted = Wanted::read(context, &body, Operation::ForgetMe)?;
+    if body.dry_run {
+        return dry_run::count(gdpr, &wanted).await;
+    }
+    let away = check_regions(context).await?;
+    context.guard_clock().await?;
+    refresh_rules(context).await?;
+    wanted.subject.require_clear(context)?;
+    if fault_injection::is(Broken::DueBeforeRun) {
+        let (id, now) = (RunId::new(&wanted.case, Operation::ForgetMe, 1), context.world().now());
+        let target = Target { messages: Vec::new(), ..wanted.subject.target(context)? };
+        schedule(context, &id, RunStage::Resume, now.plus(RESUME_AFTER), &target, now).await?;
+    }
+    let run = find_or_create(gdpr, &wanted).await?;
+    let found = if run.has_ended() { Vec::new() } else { proceed(context, &run, &away).await? };
+    let run = load_run(context, &run.id).await?.unwrap_or(run);
+    answer(context, &wanted, &run, &found).await
+}
+
+/// F0: every region answers a write and a read, else the request is refused whole; or, where the tenant's rule is
+/// to go on, gives the regions that don't, as long as the master does.
+pub(super) async fn check_regions(context: &Context) -> Result<Vec<String>, GdprError> {
+    let goes_on = context.config().gdpr.region_down == RegionDown::MarkAndRetry;
+    let (master, mut away) = (context.master(), Vec::new());
+    for (name, store) in context.regions() {
+        let key = Key::probe(context.world().now(), &context.world().random_hex());
+        let written = store.create(&key, "region".into()).await;
+        let read = store.get(&key).await;
+        let removed = store.delete(&key).await;
+        if written.is_ok() && removed.is_ok() && matches!(read, Ok(Some(_))) {
+            continue;
+        }
+        if *name == master || !goes_on {
+            return Err(GdprError::RegionDown { region: name.clone() });
+        }
+        away.push(name.clone());
+    }
+    Ok(away)
+}
+
+/// As far as it goes now: a run that takes a second person is counted and waits for them.
+pub(super) async fn proceed(context: &Context, run: &Run, away: &[String]) -> Result<Vec<Found>, GdprError> {
+    if run.state == RunState::Opening && !run.handling.is_cleared() {
+        let found = find(context, &Target::of(run), context.world().now()).await?;
+        let matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+        // It is looked at daily, so that one that nobody approves isn't forgotten.
+        look_tomorrow(context, run).await?;
+        let asked = change(context, &run.id, |run, _| (run.await_approval(matched), ())).await?;
+        if let Some((run, ())) = asked.filter(|(run, ())| run.state == RunState::AwaitingApproval) {
+            promise::keep_run(context, &run).await?;
+            register::note(context, &run).await?;
+            return Ok(found);
+        }
+    }
+    let found = start(context, run).await?;
+    note_away(context, &run.id, away, &found).await?;
+    Ok(found)
+}
+
+/// Files the next look at a run that waits for a person.
+pub(super) async fn look_tomorrow(context: &Context, run: &Run) -> Result<(), StoreError> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let now = context.world().now();
+    schedule(context, &run.id, RunStage::History(now.0), now.plus(DAY), &Target::of(run), run.created_at)
+        .await
+}
+
+/// What waits in regions that didn't answer.
+async fn note_away(
+    context: &Context,
+    run: &RunId,
+    away: &[String],
+    found: &[Found],
+) -> Result<(), StoreError> {
+    if away.is_empty() {
+        return Ok(());
+    }
+    let matched = by_region(found);
+    let waiting = |region: &String| (matched.get(region).copied().unwrap_or_default(), "RegionDown");
+    let blocked: BTreeMap<String, (u64, &'static str)> =
+        away.iter().map(|region| (region.clone(), waiting(region))).collect();
+    let note = |run: &mut Run, _| {
+        let fresh = matches!(run.state, RunState::Marked | RunState::Marking);
+        if fresh {
+            run.note_blocked(&blocked);
+        }
+        (fresh, ())
+    };
+    change(context, run, note).await.map(drop)
+}
+
+/// F2 to F5 of a run in whatever state before `marked`; of a later one only the search.
+async fn start(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
+    if run.state == RunState::Opening && fault_injection::is(Broken::DueBeforeRun) {
+        open(context, &run.id).await?;
+    } else if run.state == RunState::Opening {
+        let at = context.world().now().plus(RESUME_AFTER);
+        schedule(context, &run.id, RunStage::Resume, at, &Target::of(run), run.created_at).await?;
+        open(context, &run.id).await?;
+    }
+    match load_run(context, &run.id).await? {
+        Some(run) if matches!(run.state, RunState::Marking | RunState::Marked) => mark(context, &run).await,
+        Some(run) => Ok(find(context, &Target::of(&run), run.cutoff.unwrap_or(run.created_at)).await?),
+        None => Err(GdprError::UnknownCase),
+    }
+}
+
+/// F2: sets the times, and files the deadline.
+pub(super) async fn open(context: &Context, run: &RunId) -> Result<(), GdprError> {
+    context.guard_clock().await?;
+    change(context, run, |run, now| (run.open(now), ())).await?;
+    Ok(())
+}
+
+/// F3 to F5. Run once more a minute later, and whenever the run is resumed. What can't be decoded keeps
+/// nothing else from being hidden, and is reported at the end: the run may go on, but not end.
+pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
+    let run = &widen(context, &narrow(context, run.clone()).await?).await?;
+    let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(Vec::new()) };
+    schedule(context, &run.id, RunStage::Deadline, purge_at, &Target::of(run), cutoff).await?;
+    let early = match fault_injection::is(Broken::MarkAfterList) {
+        true => Some(search(context, &Target::of(run), cutoff).await?),
+        false => None,
+    };
+    let (target, search, mut unreadable) = mark_and_search(context, run, cutoff, purge_at).await?;
+    let search = early.unwrap_or(search);
+    let boxes = choose_messages(context, &search, cutoff).await?;
+    unreadable += search.unreadable.len();
+    for (mailbox, messages) in &boxes {
+        let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages: messages.clone() };
+        unreadable += skip_one(context.indexes().try_apply(mailbox, op).await)?;
+    }
+    if !fault_injection::is(Broken::NoLookAfterFlagging) && is_undone(context, &run.id, &target).await? {
+        clear_flags(context, &run.id, boxes.keys()).await?;
+    }
+    let matched = u64::try_from(search.found.len()).unwrap_or(u64::MAX);
+    let regions = by_region(&search.found);
+    let missing: Vec<_> = search.missing.iter().cloned().collect();
+    let finish = |run: &mut Run, _| {
+        let changed = run.finish_marking(matched);
+        if changed {
+            run.note_matched(&regions);
+        }
+        let differs = run.state == RunState::Marked && run.missing != missing;
+        if differs {
+            run.missing.clone_from(&missing);
+        }
+        (changed || differs, ())
+    };
+    if let Some((marked, _)) = change(context, &run.id, finish).await?
+        && marked.state == RunState::Marked
+    {
+        promise::keep_run(context, &marked).await?;
+    }
+    whole(unreadable).map(|()| search.found)
+}
+
+/// F3 and the list of F4. A copy that comes to light gets a mark of its own before it is flagged, so that what is
+/// forwarded of it meanwhile is covered too.
+async fn mark_and_search(
+    context: &Context,
+    run: &Run,
+    cutoff: Time,
+    purge_at: Time,
+) -> Result<(Target, Search, usize), GdprError> {
+    let mut target = Target::of(run);
+    loop {
+        let mut unreadable = 0;
+        for (key, only) in target.marks() {
+            // Without their mark a caller's deposits are refused; others' messages must not wait for it.
+            unreadable +=
+                skip_one(add_mark(context, &key, &run.id, (cutoff, purge_at), only.as_ref()).await)?;
+        }
+        let search = search(context, &target, cutoff).await?;
+        let wider = Target::named(search.named.iter().cloned());
+        if target.covers(&wider) {
+            return Ok((target, search, unreadable));
+        }
+        target = target.with(&wider);
+        remember(context, &run.id, &target).await?;
+    }
+}
+
+/// The run knows all that it is about, as long as it is open.
+async fn remember(context: &Context, run: &RunId, target: &Target) -> Result<(), StoreError> {
+    let add = |run: &mut Run, _| {
+        let wider = Target::of(run).with(target);
+        let changed = !run.has_ended() && !Target::of(run).is_empty() && !Target::of(run).covers(&wider);
+        if changed {
+            (run.callers, run.messages) = (wider.callers, wider.messages);
+        }
+        (changed, ())
+    };
+    change(context, run, add).await.map(drop)
+}
+
+/// What to flag, by mailbox. Of messages whose envelopes nobody can read the index tells when they were
+/// received: they are hidden too.
+async fn choose_messages(context: &Context, search: &Search, cutoff: Time) -> Result<Boxes, GdprError> {
+    let mut boxes = by_mailbox(&search.found);
+    for (mailbox, id, caller) in &search.unreadable {
+        let index: Index = match context.documents().load(&Key::index(mailbox)).await {
+            Err(error) if error.is_about_one() => continue,
+            other => other?.unwrap_or_default(),
+        };
+        let ours = |entry: &&Entry| entry.caller_hash == *caller && entry.received <= cutoff;
+        if index.entries.get(id).filter(ours).is_some() {
+            boxes.entry(mailbox.clone()).or_default().insert(*id, caller.clone());
+        }
+    }
+    Ok(boxes)
+}
+
+/// 1 for a document that can't be read or written here: others must not wait for it.
+pub(super) fn skip_one<T>(result: Result<T, StoreError>) -> Result<usize, StoreError> {
+    match result {
+        Ok(_) => Ok(0),
+        Err(error) if error.is_about_one() => Ok(1),
+        Err(error) => Err(error),
+    }
+}
+
+/// A rule set may have come since the run was made: its subject is hashed again, under all there are now.
+async fn widen(context: &Context, run: &Run) -> Result<Run, GdprError> {
+    refresh_rules(context).await?;
+    let sealed = run.sealed.as_deref().unwrap_or_default();
+    let Some(subject) = Subject::open(context, &run.id, sealed) else { return Ok(run.clone()) };
+    let target = subject.target_of(context, run)?;
+    if Target::of(run).covers(&target) {
+        return Ok(run.clone());
+    }
+    let add = |run: &mut Run, _| {
+        let open = !run.has_ended() && run.sealed.is_some();
+        if open {
+            let wider = Target::of(run).with(&target);
+            (run.callers, run.doubtful) = (wider.callers, wider.doubtful);
+        }
+        (open, ())
+    };
+    let changed = change(context, &run.id, add).await?;
+    Ok(changed.map_or_else(|| run.clone(), |(run, ())| run))
+}
+
+pub(super) async fn add_mark(
+    context: &Context,
+    key: &Key,
+    run: &RunId,
+    (cutoff, purge_at): (Time, Time),
+    only: Option<&ByRules>,
+) -> Result<(), StoreError> {
+    let add = |mark: Option<Mark>, _| {
+        let mut mark = mark.unwrap_or_default();
+        if mark.add(run, cutoff, purge_at, only) { Decision::Write(mark, ()) } else { Decision::Keep(()) }
+    };
+    context.documents().update(key, add).await
+}
+
+/// A worker that was frozen before it flagged may find its run undone.
+async fn is_undone(context: &Context, run: &RunId, target: &Target) -> Result<bool, StoreError> {
+    for (key, _) in target.marks() {
+        let mark: Option<Mark> = match context.documents().load(&key).await {
+            Err(error) if error.is_about_one() => continue,
+            other => other?,
+        };
+        let state = mark.and_then(|mark| mark.runs.get(run).map(|marked| marked.state));
+        return Ok(state == Some(MarkState::Undone));
+    }
+    Ok(false)
+}
+
+pub(super) async fn clear_flags(
+    context: &Context,
+    run: &RunId,
+    boxes: impl IntoIterator<Item = &MailboxId>,
+) -> Result<(), GdprError> {
+    let mut unreadable = 0;
+    for mailbox in boxes {
+        let op = IndexOp::ClearFlags { run: run.clone() };
+        unreadable += skip_one(context.indexes().try_apply(mailbox, op).await)?;
+    }
+    whole(unreadable)
+}
+
+/// The answer: each phone as given, with the ids of its messages.
+pub(super) async fn answer(
+    context: &Context,
+    wanted: &Wanted,
+    run: &Run,
+    found: &[Found],
+) -> Result<GdprAnswer, GdprError> {
+    let mut consumers = Map::new();
+    for phone in &wanted.subject.phones {
+        let ids = of_phone(context, phone, run, found).await?;
+        let ids = ids.iter().map(|found| Value::String(found.id.to_string())).collect();
+        consumers.insert(phone.clone(), Value::Array(ids));
+    }
+    let show = |name: &voicemail_model::MessageName| MessageRef {
+        mailbox: name.mailbox.to_string(),
+        id: name.id.to_string(),
+    };
+    let named =
+        found.iter().filter(|found| !wanted.subject.messages.is_empty() && !is_of_phone(found, &consumers));
+    Ok(GdprAnswer {
+        caseid: wanted.case.as_str().to_owned(),
+        messages: named.map(|found| show(&found.name())).collect(),
+        consumers,
+        not_applicable: wanted.subject.not_applicable,
+        run: run.view(context.world().now(), &context.master()),
+    })
+}
+
+/// The messages that a phone's owner left.
+pub(super) async fn of_phone<'a>(
+    context: &Context,
+    phone: &str,
+    run: &Run,
+    found: &'a [Found],
+) -> Result<Vec<&'a Found>, StoreError> {
+    let (target, mut theirs) = (target_of_phone(context, phone, run)?, Vec::new());
+    for one in found {
+        if target.admits(context, &one.caller, one.envelope.caller.as_ref()).await? {
+            theirs.push(one);
+        }
+    }
+    Ok(theirs)
+}
+
+fn is_of_phone(found: &Found, consumers: &Map<String, Value>) -> bool {
+    let id = Value::String(found.id.to_string());
+    consumers.values().any(|ids| ids.as_array().is_some_and(|ids| ids.contains(&id)))
+}

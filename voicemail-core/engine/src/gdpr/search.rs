@@ -1,0 +1,266 @@
+//! Finding everything of a run's subject: the envelopes of its callers, listed by hash, which answers for every
+//! mailbox; and the messages that were named, with their copies, found by what each copy knows of its originals.
+
+use super::GdprError;
+use super::lineage::{Known, Lineage, follow};
+use super::target::Target;
+use crate::context::Context;
+use futures::TryStreamExt;
+use std::collections::{BTreeMap, BTreeSet};
+use voicemail_model::{
+    CallerHash, Entry, Envelope, Forwarding, Index, MailboxId, MessageId, MessageName, MessageState, Time,
+};
+use voicemail_store::codec::decode_envelope;
+use voicemail_store::{Key, StoreError, parse_envelope, parse_index};
+
+/// A message found by its caller.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) mailbox: MailboxId,
+    pub(super) id: MessageId,
+    pub(super) caller: CallerHash,
+    pub(super) envelope: Envelope,
+}
+
+impl Found {
+    pub(super) fn name(&self) -> MessageName {
+        MessageName::new(&self.mailbox, self.id)
+    }
+}
+
+/// What a search brought to light.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Search {
+    /// Messages received up to the cutoff.
+    pub(super) found: Vec<Found>,
+    /// Messages whose envelopes can't be decoded: whether they are covered isn't known.
+    pub(super) unreadable: Vec<(MailboxId, MessageId, CallerHash)>,
+    /// Messages that were named, and their copies, found or not.
+    pub(super) named: BTreeSet<MessageName>,
+    /// Those of them that are gone, with all that is known to belong to them.
+    pub(super) missing: BTreeSet<MessageName>,
+}
+
+impl Search {
+    /// All that was found, or that some couldn't be read.
+    pub(super) fn whole(self) -> Result<Vec<Found>, GdprError> {
+        whole(self.unreadable.len()).map(|()| self.found)
+    }
+
+    fn knows(&self, mailbox: &MailboxId, id: MessageId) -> bool {
+        self.found.iter().any(|found| found.id == id && found.mailbox == *mailbox)
+    }
+
+    fn take(
+        &mut self,
+        mailbox: MailboxId,
+        id: MessageId,
+        caller: CallerHash,
+        envelope: Envelope,
+        cutoff: Time,
+    ) {
+        if envelope.received <= cutoff {
+            self.found.push(Found { mailbox, id, caller, envelope });
+        }
+    }
+}
+
+/// Refuses to call something complete that isn't.
+pub(super) fn whole(unreadable: usize) -> Result<(), GdprError> {
+    if unreadable == 0 { Ok(()) } else { Err(GdprError::Unreadable { count: unreadable }) }
+}
+
+/// All messages of the subject received up to the cutoff.
+pub(super) async fn search(context: &Context, target: &Target, cutoff: Time) -> Result<Search, StoreError> {
+    let mut search = Search::default();
+    for caller in target.all_callers() {
+        for (mailbox, id, key) in list_envelopes(context, caller).await? {
+            let Some(bytes) = context.store().get(&key).await? else { continue };
+            match decode_envelope(&bytes) {
+                Ok(envelope) if target.admits(context, caller, envelope.caller.as_ref()).await? => {
+                    search.take(mailbox, id, caller.clone(), envelope, cutoff);
+                }
+                Err(_) if !is_known_stranger(context, target, caller, &mailbox, id).await? => {
+                    search.unreadable.push((mailbox, id, caller.clone()));
+                }
+                _ => {}
+            }
+        }
+    }
+    search_named(context, &target.messages, cutoff, &mut search).await?;
+    Ok(search)
+}
+
+/// All that is filed under a hash.
+pub(super) async fn list_envelopes(
+    context: &Context,
+    caller: &CallerHash,
+) -> Result<Vec<(MailboxId, MessageId, Key)>, StoreError> {
+    let keys: Vec<String> = context.store().list(&Key::envelopes(caller)).try_collect().await?;
+    let parse =
+        |key: &String| parse_envelope(key).and_then(|(mailbox, id)| Some((mailbox, id, Key::listed(key)?)));
+    Ok(keys.iter().filter_map(parse).collect())
+}
+
+/// Whether the index tells of a message without a legible envelope that somebody else left it.
+async fn is_known_stranger(
+    context: &Context,
+    target: &Target,
+    caller: &CallerHash,
+    mailbox: &MailboxId,
+    id: MessageId,
+) -> Result<bool, StoreError> {
+    if target.callers.contains(caller) {
+        return Ok(false);
+    }
+    let index: Option<Index> = match context.documents().load(&Key::index(mailbox)).await {
+        Err(error) if error.is_about_one() => return Ok(false),
+        other => other?,
+    };
+    let entry = index.and_then(|index| index.entries.get(&id).cloned());
+    match entry.filter(|entry| entry.caller_hash == *caller) {
+        Some(entry) => Ok(!target.admits(context, caller, entry.caller.as_ref()).await?),
+        None => Ok(false),
+    }
+}
+
+/// Messages by name, and what was forwarded of them, on and on.
+async fn search_named(
+    context: &Context,
+    names: &[MessageName],
+    cutoff: Time,
+    search: &mut Search,
+) -> Result<(), StoreError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let Lineage { named, missing, .. } = follow(&load_known(context, names, search).await?, names);
+    search.missing = missing;
+    let mut indexes = Indexes::default();
+    for MessageName { mailbox, id } in named {
+        search.named.insert(MessageName::new(&mailbox, id));
+        if search.knows(&mailbox, id) {
+            continue;
+        }
+        let index = match indexes.load(context, &mailbox).await {
+            Err(error) if error.is_about_one() => {
+                search.unreadable.push((mailbox, id, CallerHash::withheld()));
+                continue;
+            }
+            other => other?,
+        };
+        let entry = index.entries.get(&id);
+        let caller = entry.map_or_else(CallerHash::withheld, |entry| entry.caller_hash.clone());
+        let bytes = context.store().get(&Key::envelope(&caller, &mailbox, id)).await?;
+        match (bytes.map(|bytes| decode_envelope(&bytes)), entry) {
+            (Some(Ok(envelope)), _) => search.take(mailbox, id, caller, envelope, cutoff),
+            (Some(Err(_)), _) => search.unreadable.push((mailbox, id, caller)),
+            // Its envelope was lost: the message is there nevertheless.
+            (None, Some(entry)) if entry.state != MessageState::Deleting => {
+                let envelope = Envelope::of_entry(entry, None, 0, index.generation);
+                search.take(mailbox, id, caller, envelope, cutoff);
+            }
+            (None, _) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to call an erasure complete while messages may be copies of a named one that is gone.
+pub(super) async fn exclude_copies(
+    context: &Context,
+    missing: &[MessageName],
+    target: &Target,
+) -> Result<(), GdprError> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut search = Search::default();
+    let lineage = follow(&load_known(context, missing, &mut search).await?, missing);
+    whole(search.unreadable.len())?;
+    let undecided = lineage.undecided.iter().filter(|name| !target.messages.contains(name)).count();
+    if undecided == 0 { Ok(()) } else { Err(GdprError::CopiesUnknown { count: undecided }) }
+}
+
+/// Every message that is a copy or was copied, and those that were named: a walk over all mailboxes, because a copy
+/// may be anywhere. A mailbox that can't be read may hold one.
+async fn load_known(
+    context: &Context,
+    names: &[MessageName],
+    search: &mut Search,
+) -> Result<BTreeMap<MessageName, Known>, StoreError> {
+    let (mut known, mut keys) = (BTreeMap::new(), context.store().list("mb/"));
+    let asked: BTreeSet<&MessageName> = names.iter().collect();
+    while let Some(text) = keys.try_next().await? {
+        let (Some(mailbox), Some(key)) = (parse_index(&text), Key::listed(&text)) else { continue };
+        let index: Index = match context.documents().load(&key).await {
+            Err(error) if error.is_about_one() => {
+                let Some(name) = names.first() else { continue };
+                search.unreadable.push((mailbox, name.id, CallerHash::withheld()));
+                continue;
+            }
+            other => other?.unwrap_or_default(),
+        };
+        for (id, entry) in &index.entries {
+            let name = MessageName::new(&mailbox, *id);
+            let related = entry.forwarded_from.is_some() || !entry.forwarded_to.is_empty();
+            if related || asked.contains(&name) {
+                known.insert(name, describe(entry));
+            }
+        }
+    }
+    Ok(known)
+}
+
+fn describe(entry: &Entry) -> Known {
+    Known {
+        from: entry.forwarded_from.clone(),
+        to: entry.forwarded_to.iter().map(Forwarding::name).collect(),
+        received: entry.received,
+        digest: entry.digest.clone(),
+    }
+}
+
+/// Mailboxes' indexes, each read once.
+#[derive(Default)]
+pub(super) struct Indexes(BTreeMap<MailboxId, Index>);
+
+impl Indexes {
+    pub(super) async fn load(
+        &mut self,
+        context: &Context,
+        mailbox: &MailboxId,
+    ) -> Result<&Index, StoreError> {
+        if !self.0.contains_key(mailbox) {
+            let index = context.documents().load(&Key::index(mailbox)).await?;
+            self.0.insert(mailbox.clone(), index.unwrap_or_default());
+        }
+        Ok(self.0.entry(mailbox.clone()).or_default())
+    }
+}
+
+/// As [`search`], where nothing may be left out.
+pub(super) async fn find(context: &Context, target: &Target, cutoff: Time) -> Result<Vec<Found>, GdprError> {
+    search(context, target, cutoff).await?.whole()
+}
+
+/// Messages by mailbox, each with its caller.
+pub(super) type Boxes = BTreeMap<MailboxId, BTreeMap<MessageId, CallerHash>>;
+
+/// Sorts messages by mailbox.
+pub(super) fn by_mailbox(found: &[Found]) -> Boxes {
+    let mut boxes = Boxes::new();
+    for Found { mailbox, id, caller, .. } in found {
+        boxes.entry(mailbox.clone()).or_default().insert(*id, caller.clone());
+    }
+    boxes
+}
+
+/// Counts messages by the region of their audio.
+pub(super) fn by_region(found: &[Found]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for Found { envelope, .. } in found {
+        *counts.entry(envelope.region.clone()).or_default() += 1;
+    }
+    counts
+}

@@ -1,0 +1,248 @@
+//! Provisioning of mailboxes: made, changed, closed, made again.
+//!
+//! A mailbox is opened by its settings and its index, and closed by a tombstone in the index, after
+//! which its entries are deleted one by one, flagged ones when their run is decided. Opening it again
+//! raises its generation: it is another mailbox then, with people, settings and tokens of its own.
+
+use super::precondition::{Precondition, tag_of};
+use super::settings::{clear_settings, end_former, next_generation};
+use super::{MailboxError, Mailboxes, Remover};
+use crate::context::Context;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use voicemail_model::{Due, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, PurgeItem};
+use voicemail_store::codec::encode;
+use voicemail_store::documents::Decision;
+use voicemail_store::patience::{delete, ensure};
+use voicemail_store::{Key, StoreError};
+
+/// When the sweeper takes an unfinished closing up.
+const RESUME_AFTER: Duration = Duration::from_secs(300);
+const MAX_LABEL: usize = 100;
+/// How often others may be faster.
+const ATTEMPTS: u32 = 8;
+
+/// Provisioning of one tenant.
+#[derive(Clone)]
+pub struct Directory {
+    context: Context,
+}
+
+/// What a mailbox is to be.
+#[derive(Clone, Copy)]
+struct Making<'a> {
+    class: &'a String,
+    label: Option<&'a String>,
+    expected: &'a Precondition,
+}
+
+/// What became of one attempt to make a mailbox.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Put {
+    Done,
+    /// It isn't as the request expects.
+    Unexpected,
+    StillClosing,
+    /// It was opened or closed meanwhile.
+    Overtaken,
+}
+
+/// A mailbox as administrators see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MailboxView {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub mailbox: MailboxId,
+    /// Its class of service.
+    pub class_of_service: String,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Messages that count against its quota.
+    pub messages: u32,
+    /// Its quota.
+    pub max_messages: u32,
+}
+
+impl Directory {
+    /// Over a tenant's context.
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// Makes a mailbox, or changes its settings. A closed one is opened again once it is empty.
+    ///
+    /// # Errors
+    /// `Invalid` for an unknown class, `StillClosing`, or the store's.
+    pub async fn put_mailbox(
+        &self,
+        mailbox: &MailboxId,
+        class_of_service: Option<String>,
+        label: Option<String>,
+    ) -> Result<MailboxView, MailboxError> {
+        self.put_mailbox_if(mailbox, class_of_service, label, &Precondition::Always).await
+    }
+
+    /// As [`put_mailbox`](Self::put_mailbox), if the settings are as expected.
+    ///
+    /// # Errors
+    /// `Changed` when they aren't, and as those of `put_mailbox`.
+    pub async fn put_mailbox_if(
+        &self,
+        mailbox: &MailboxId,
+        class_of_service: Option<String>,
+        label: Option<String>,
+        expected: &Precondition,
+    ) -> Result<MailboxView, MailboxError> {
+        let class =
+            class_of_service.unwrap_or_else(|| voicemail_api::config::ClassOfService::STANDARD.into());
+        if self.context.config().class_of_service(&class).is_none() {
+            return Err(MailboxError::Invalid("classOfService: no class of that name is configured".into()));
+        }
+        if label.as_ref().is_some_and(|label| label.chars().count() > MAX_LABEL) {
+            return Err(MailboxError::Invalid(format!("label: use at most {MAX_LABEL} characters")));
+        }
+        for attempt in 0..ATTEMPTS {
+            let making = Making { class: &class, label: label.as_ref(), expected };
+            let put = self.try_put(mailbox, making).await;
+            // Who was in the mailbox that was here before isn't in this one.
+            self.context.access().forget_all();
+            match put? {
+                Put::Done => return self.get_mailbox(mailbox).await,
+                Put::Unexpected => return Err(MailboxError::Changed),
+                Put::StillClosing => return Err(MailboxError::StillClosing),
+                Put::Overtaken => self.context.world().back_off(attempt).await,
+            }
+        }
+        Err(StoreError::Unavailable("others are making and closing the same mailbox".into()).into())
+    }
+
+    /// The settings are written for a generation first, which the index takes over when it is opened.
+    async fn try_put(&self, mailbox: &MailboxId, making: Making<'_>) -> Result<Put, MailboxError> {
+        let context = &self.context;
+        let index = context.indexes().load(mailbox).await?;
+        if let Some(closed) = index.as_ref().filter(|index| index.closed) {
+            clear_settings(context, mailbox, closed.generation + 1).await?;
+        }
+        let open = index.as_ref().is_some_and(|index| !index.closed);
+        let known: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
+        let generation = next_generation(index.as_deref(), known.as_ref());
+        end_former(context, mailbox, generation).await?;
+        let change = |settings: Option<MailboxSettings>, _| {
+            let mut new = settings.unwrap_or_default();
+            if !making.expected.holds(open.then(|| self.tag_of_settings(mailbox, &new)).as_deref()) {
+                return Decision::Keep(Put::Unexpected);
+            }
+            if !new.is_of(generation) {
+                return Decision::Keep(Put::Overtaken);
+            }
+            (new.class_of_service, new.label) = (making.class.clone(), making.label.cloned());
+            new.generation = Some(generation);
+            Decision::Write(new, Put::Done)
+        };
+        let put = context.documents().update(&Key::settings(mailbox), change).await?;
+        if put != Put::Done {
+            return Ok(put);
+        }
+        Ok(match context.indexes().apply(mailbox, IndexOp::Open { generation }).await?.outcome {
+            IndexOutcome::StillClosing => Put::StillClosing,
+            IndexOutcome::Changed => Put::Overtaken,
+            _ => Put::Done,
+        })
+    }
+
+    /// A mailbox's settings and use.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, or the store's.
+    pub async fn get_mailbox(&self, mailbox: &MailboxId) -> Result<MailboxView, MailboxError> {
+        let index = self.open_index(mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
+        let settings: MailboxSettings =
+            self.context.documents().load(&Key::settings(mailbox)).await?.unwrap_or_default();
+        let class = Mailboxes::new(self.context.clone()).class_of(mailbox).await?;
+        Ok(MailboxView {
+            mailbox: mailbox.clone(),
+            class_of_service: settings.class_of_service,
+            label: settings.label,
+            messages: u32::try_from(index.listed()).unwrap_or(u32::MAX),
+            max_messages: class.max_messages,
+        })
+    }
+
+    /// The tag of a mailbox's settings as they are now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn mailbox_tag(&self, mailbox: &MailboxId) -> Result<String, MailboxError> {
+        let settings = self.context.documents().load(&Key::settings(mailbox)).await?;
+        Ok(self.tag_of_settings(mailbox, &settings.unwrap_or_default()))
+    }
+
+    fn tag_of_settings(&self, mailbox: &MailboxId, settings: &MailboxSettings) -> String {
+        let shown = (&settings.class_of_service, &settings.label);
+        tag_of(self.context.key(), &Key::settings(mailbox), &shown)
+    }
+
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The open mailbox's generation, for what is done to this one and to none that comes after it.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, also for a closed one; or the store's.
+    pub(super) async fn require_open(&self, mailbox: &MailboxId) -> Result<u32, MailboxError> {
+        let index = self.open_index(mailbox).await?;
+        index.map(|index| index.generation).ok_or(MailboxError::UnknownMailbox)
+    }
+
+    pub(super) async fn open_index(&self, mailbox: &MailboxId) -> Result<Option<Arc<Index>>, StoreError> {
+        let index = self.context.indexes().load(mailbox).await?;
+        Ok(index.filter(|index| !index.closed))
+    }
+
+    /// Closes a mailbox for good and deletes its messages; those of an open forget run when it is decided.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, or the store's; what is left is taken up by the sweeper.
+    pub async fn delete_mailbox(&self, mailbox: &MailboxId) -> Result<(), MailboxError> {
+        let index = self.open_index(mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
+        let item = Due::Close { mailbox: mailbox.clone(), generation: index.generation }.at(self
+            .context
+            .world()
+            .now()
+            .plus(RESUME_AFTER));
+        ensure(self.context.store(), self.context.world(), &Key::due(&item), &encode(&item)?).await?;
+        // Releases before bind a PIN to nothing: one that is opened again must not be opened by an old one.
+        self.remove_pin(mailbox).await?;
+        let closed =
+            self.context.indexes().apply(mailbox, IndexOp::Close { generation: index.generation }).await;
+        self.context.access().forget_all();
+        closed?;
+        if empty_closed(&self.context, mailbox, index.generation).await? {
+            delete(self.context.store(), self.context.world(), &Key::due(&item)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Deletes the entries of a closed mailbox, flagged ones left out. True when none is left, or the mailbox
+/// has been opened again.
+pub(crate) async fn empty_closed(
+    context: &Context,
+    mailbox: &MailboxId,
+    generation: u32,
+) -> Result<bool, StoreError> {
+    let key = Key::index(mailbox);
+    let load = || context.documents().load::<Index>(&key);
+    let is_ours = |index: &Index| index.closed && index.generation == generation;
+    let Some(index) = load().await?.filter(|index| is_ours(index)) else { return Ok(true) };
+    clear_settings(context, mailbox, generation + 1).await?;
+    for (id, entry) in index.entries.iter().filter(|(_, entry)| entry.forget.is_empty()) {
+        let remover = Remover::new(context);
+        remover.remove(mailbox, &PurgeItem::of_entry(*id, entry)).await?;
+    }
+    Ok(load().await?.is_none_or(|index| !is_ours(&index) || index.entries.is_empty()))
+}

@@ -1,0 +1,39 @@
+//! A mailbox's preferences: opt-out, language, time zone.
+
+use super::settings::{change_settings, load_settings};
+use super::{Directory, MailboxError};
+use voicemail_api::config::check_reception;
+use voicemail_api::config::{ConfigError, ReceptionConfig};
+use voicemail_model::{MailboxId, MailboxSettings, Preferences};
+
+impl Directory {
+    /// What a mailbox prefers to what is usual for the tenant.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, or the store's.
+    pub async fn preferences(&self, mailbox: &MailboxId) -> Result<Preferences, MailboxError> {
+        let generation = self.require_open(mailbox).await?;
+        Ok(load_settings(self.context(), mailbox, generation).await?.preferences)
+    }
+
+    /// Replaces a mailbox's preferences; what is absent is as usual for the tenant.
+    ///
+    /// # Errors
+    /// `Invalid`, `UnknownMailbox`, or the store's.
+    pub async fn set_preferences(&self, mailbox: &MailboxId, new: Preferences) -> Result<(), MailboxError> {
+        let Preferences { opt_out, language, time_zone, .. } = new.clone();
+        check_reception(&ReceptionConfig { opt_out, language, time_zone }).map_err(|error| match error {
+            ConfigError::Rule { field, rule } => {
+                MailboxError::Invalid(format!("{}: {rule}", field.trim_start_matches("reception.")))
+            }
+            other => MailboxError::Invalid(other.to_string()),
+        })?;
+        let generation = self.require_open(mailbox).await?;
+        let change = |settings: &mut MailboxSettings, _| {
+            let unknown = std::mem::take(&mut settings.preferences.unknown);
+            settings.preferences = Preferences { unknown, ..new.clone() };
+            (true, ())
+        };
+        change_settings(self.context(), mailbox, generation, change).await
+    }
+}

@@ -1,0 +1,48 @@
+//! Retention: what has expired is deleted at the end of its day, by the mailbox's due item of that day.
+//!
+//! The item names no message. It reads the index, deletes what has expired and is neither flagged nor
+//! held, and makes the item of the next day on which something may expire. So a message whose clock
+//! stood still, or that was held, is looked at again every day until it goes.
+
+use super::deposit::ensure_retention;
+use super::{Remover, remove::Only};
+use crate::context::Context;
+use std::time::Duration;
+use voicemail_model::{Index, MailboxId, PurgeItem, Time};
+use voicemail_store::{Key, StoreError};
+
+/// Deletes a mailbox's expired messages and sees to the next look. Returns how many went.
+pub(crate) async fn expire_messages(context: &Context, mailbox: &MailboxId) -> Result<u32, StoreError> {
+    // Its item goes when this is done: what was remembered of this day, and of days that a clock took for over, is nothing.
+    context.retained().forget(mailbox);
+    let key = Key::index(mailbox);
+    let load = || context.documents().load::<Index>(&key);
+    let Some(index) = load().await? else { return Ok(0) };
+    let now = context.world().now();
+    let mut gone = 0;
+    for (id, entry) in index.entries.iter().filter(|(_, entry)| entry.is_expired(now)) {
+        let only = Only { expired: true, visible: true };
+        let remover = Remover::new(context);
+        let removed = remover.remove_if(mailbox, &PurgeItem::of_entry(*id, entry), only).await?;
+        gone += u32::from(removed);
+    }
+    if let Some(index) = load().await? {
+        schedule_next(context, mailbox, &index, now).await?;
+    }
+    Ok(gone)
+}
+
+async fn schedule_next(
+    context: &Context,
+    mailbox: &MailboxId,
+    index: &Index,
+    now: Time,
+) -> Result<(), StoreError> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let tomorrow = now.plus(DAY);
+    let next = index.entries.values().map(|entry| entry.deadline().max(tomorrow)).min();
+    match next {
+        Some(next) => ensure_retention(context, mailbox, next).await,
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,25 @@
+//! Message waiting indication as reconciled state: what a lamp shows is always read from the store.
+//!
+//! ```text
+//! change here ──┐
+//! hint of a peer ┼─▶ mailbox is marked ─▶ hub reads its index (conditionally) ─▶ lamp differs? ─▶ subscribers
+//! timer ────────┘                                                                                 compare, tell
+//! ```
+//!
+//! Nothing carries counts but the mailbox's own index, so a change that is announced twice, late or never can't
+//! leave a lamp wrong for longer than the timer's period. Only mailboxes that somebody watches are read. A
+//! subscriber holds what its client was told and compares; nothing is queued for a slow one.
+
+mod backlog;
+mod event;
+mod hint;
+mod hub;
+mod peers;
+mod watched;
+mod webhook;
+
+pub use event::{Change, Lamps, state, steps};
+pub use event::{MwiEvent, MwiGone, MwiState};
+pub(crate) use hub::{Hub, Topic};
+pub use watched::{Alarm, Cause};
+pub(crate) use webhook::{Courier, Delivered};

@@ -1,0 +1,174 @@
+//! One client's view: the lamps of all mailboxes of a user, and what the client was told of them.
+//!
+//! Nothing is queued. When something changed, the lamps there are now are compared with those that the client
+//! knows; a client that reads slowly skips what lies between. Each step carries a tag of the whole state after
+//! it, so that a client that comes back, to whichever replica, is told nothing if nothing changed.
+
+use crate::context::Context;
+use crate::mailbox::{Directory, Membership, OwnedAs};
+use crate::mwi::{Alarm, Cause, Change, Lamps, MwiEvent, MwiGone, state, steps};
+use futures::{StreamExt, TryStreamExt, stream};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use voicemail_model::{MailboxId, Present, UserId};
+use voicemail_store::StoreError;
+
+/// Reads of one subscriber under way at once.
+const READS: usize = 8;
+
+/// A client's view of its user's lamps.
+pub struct Subscription {
+    context: Context,
+    user: UserId,
+    id: u64,
+    alarm: Arc<Alarm>,
+    boxes: BTreeSet<MailboxId>,
+    /// Which mailboxes of those names are theirs.
+    memberships: Vec<Membership>,
+    told: Lamps,
+    /// The tag that the client brought, until it was answered.
+    begin: Option<String>,
+}
+
+/// Why nobody can subscribe now.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// As many as can be are there already.
+    #[error("there are as many event streams as this replica can hold")]
+    TooMany,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Subscription {
+    /// Subscribes a user's client that may know the state which it names by its tag. The lamps are read from
+    /// the store before this returns.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn open(context: &Context, user: &UserId, known: Option<String>) -> Result<Self, Refused> {
+        let (id, alarm) = context.lamps().subscribe(user).ok_or(Refused::TooMany)?;
+        let mut new = Self {
+            context: context.clone(),
+            user: user.clone(),
+            id,
+            alarm,
+            boxes: BTreeSet::new(),
+            memberships: Vec::new(),
+            told: Lamps::new(),
+            begin: Some(known.unwrap_or_default()),
+        };
+        new.follow_membership().await?;
+        Ok(new)
+    }
+
+    /// What the client is to be told next, each with the tag of the state that it leads to. Waits until there
+    /// is something; may be dropped while it waits.
+    pub async fn next(&mut self) -> Vec<(Change, String)> {
+        loop {
+            // Boxed: a thousand streams that wait would each hold the room that this takes.
+            if self.alarm.take_stale()
+                && let Err(error) = Box::pin(self.follow_membership()).await
+            {
+                // What was theirs stays theirs until the timer asks again.
+                tracing::warn!(reason = error.reason(), %error, "a subscriber's mailboxes weren't compared");
+            }
+            let steps = self.advance();
+            if !steps.is_empty() {
+                return steps;
+            }
+            self.alarm.wake.notified().await;
+        }
+    }
+
+    /// Watches what is the user's now, and nothing else.
+    async fn follow_membership(&mut self) -> Result<(), StoreError> {
+        let memberships = Directory::new(self.context.clone()).memberships(&self.user).await?;
+        let groups = memberships.iter().filter_map(|membership| match &membership.owned_as {
+            OwnedAs::Group(group) => Some(group.clone()),
+            OwnedAs::Personal => None,
+        });
+        let hub = self.context.lamps();
+        hub.note_groups(self.id, groups);
+        let now: BTreeSet<MailboxId> =
+            memberships.iter().map(|membership| membership.mailbox.clone()).collect();
+        let new: Vec<MailboxId> = now.difference(&self.boxes).cloned().collect();
+        new.iter().for_each(|mailbox| hub.watch(self.id, mailbox));
+        self.boxes.difference(&now).for_each(|mailbox| hub.unwatch(self.id, mailbox));
+        (self.boxes, self.memberships) = (now, memberships);
+        let reads = new.into_iter().map(|mailbox| read(self.context.clone(), mailbox));
+        stream::iter(reads).buffer_unordered(READS).try_collect::<()>().await
+    }
+
+    /// Compares, and takes what it returns for told.
+    fn advance(&mut self) -> Vec<(Change, String)> {
+        let now = self.lamps();
+        if let Some(known) = self.begin.take() {
+            self.told = now;
+            let tag = self.tag();
+            let first = if known == tag { Change::Unchanged } else { Change::State(state(&self.told)) };
+            return vec![(first, tag)];
+        }
+        let steps = steps(&self.told, &now);
+        steps.into_iter().map(|(mailbox, counts)| self.tell(mailbox, counts)).collect()
+    }
+
+    fn tell(&mut self, mailbox: MailboxId, counts: Option<voicemail_model::Mwi>) -> (Change, String) {
+        let change = match counts {
+            Some(counts) => {
+                let event = MwiEvent::new(&mailbox, &counts);
+                self.told.insert(mailbox, counts);
+                Change::Lamp(event)
+            }
+            None => {
+                self.told.remove(&mailbox);
+                Change::Gone(MwiGone { mailbox })
+            }
+        };
+        (change, self.tag())
+    }
+
+    /// The lamps of the user's mailboxes; one of which nothing is known stays as the client knows it. One that was deleted
+    /// and made again isn't theirs until they are put into it anew.
+    fn lamps(&self) -> Lamps {
+        let hub = self.context.lamps();
+        let is_theirs = |mailbox: &MailboxId, present: &Present| {
+            let about = |membership: &&Membership| membership.mailbox == *mailbox;
+            self.memberships.iter().filter(about).any(|membership| membership.means(present))
+        };
+        let lamp = |mailbox: &MailboxId| match hub.lamp(mailbox) {
+            Some(Some((present, counts))) => is_theirs(mailbox, &present).then_some(counts),
+            Some(None) => None,
+            None => self.told.get(mailbox).copied(),
+        };
+        self.boxes.iter().filter_map(|mailbox| Some((mailbox.clone(), lamp(mailbox)?))).collect()
+    }
+
+    /// Keyed, since it goes through clients and their logs: it tells nothing but whether two states are the same.
+    fn tag(&self) -> String {
+        let mut text = format!("{}\n", self.user);
+        for (mailbox, counts) in &self.told {
+            let event = MwiEvent::new(mailbox, counts);
+            text.push_str(&format!("{mailbox} {}\n", event.voice_message));
+        }
+        self.context.key().tag("mwi-state", text.as_bytes())[..24].to_owned()
+    }
+}
+
+async fn read(context: Context, mailbox: MailboxId) -> Result<(), StoreError> {
+    match context.lamps().refresh(&context, &mailbox, Cause::Event).await {
+        // The others' lamps must not go out for one that can't be decoded.
+        Err(error) if error.is_about_one() => {
+            tracing::error!(reason = error.reason(), %error, "a lamp is left out of a stream");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.context.lamps().unsubscribe(self.id, &self.boxes);
+    }
+}

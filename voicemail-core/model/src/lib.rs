@@ -1,0 +1,63 @@
+//! Values and rules of the voicemail domain: no IO, no clock, no async.
+//!
+//! Everything that a store holds is a value here, and every change to it is a function of the value,
+//! an operation and the time. Services load a value, call such a function and write the result
+//! conditionally; that is what lets model, property and crash tests drive the protocol.
+
+mod audio_ref;
+mod audit;
+mod caller;
+pub mod clock;
+mod deposit_key;
+mod due;
+mod entries;
+pub mod fault_injection;
+mod greeting;
+mod ids;
+mod index;
+mod index_ops;
+mod known_class;
+mod mailbox_id;
+mod mark;
+mod mwi;
+mod numbers;
+mod pin;
+mod provisioning;
+mod register;
+mod run;
+mod schedule;
+mod statement;
+mod tenant;
+mod time;
+
+pub use audio_ref::{AudioDigest, AudioForm, AudioKey, AudioParts, Mend};
+pub use audit::{AuditAction, AuditEvent, AuditSubject};
+pub use caller::{ByRules, CallerHash, CallerId, CallerTag, TenantKey};
+pub use deposit_key::DepositKey;
+pub use due::{Due, DueItem, GreetingStage, RunStage};
+pub use entries::{Entries, Position};
+pub use greeting::{
+    Greeting, GreetingKey, GreetingPlace, MailboxGreeting, MailboxGreetings, TenantGreeting, TenantGreetings,
+};
+pub use ids::{CaseId, GroupId, InvalidId, MessageId, MessageName, RunId, UserId};
+pub use index::{
+    Claim, Entry, Envelope, Forwarding, Index, LegalHold, MessageState, Present, Quota, Room, Trash,
+};
+pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
+pub use known_class::KnownClass;
+pub use mailbox_id::MailboxId;
+pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
+pub use mwi::Mwi;
+pub use numbers::{PrefixRule, RuleSet, built_in_withheld, check_withheld_callers};
+pub use pin::{Pin, PinAttempt, PinDigest, check_new_pin};
+pub use provisioning::{Group, MailboxSettings, Preferences, User};
+pub use register::RegisterEntry;
+pub use run::CUTOFF_MARGIN;
+pub use run::{
+    Approval, ApprovalReason, Approver, CopyKeeper, DecisionError, Denial, Door, Extension, Handling,
+    Manifest, Receipt, RegionProgress, RequestName, Residual, Run, SignedReceipt, StartRun, Verified,
+};
+pub use schedule::{DateRange, Day, Schedule, WeeklyWindow};
+pub use statement::{StatementError, check_statement};
+pub use tenant::{IdentityError, Opening, Probed, Registration, TenantDocument};
+pub use time::Time;

@@ -1,0 +1,125 @@
+//! How far a run is: by region, and what keeps copies of what it erased.
+
+use crate::Time;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use voicemail_api::gdpr::ResidualCopy;
+
+/// How far a run is in one region.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RegionProgress {
+    /// Messages found whose audio is there.
+    pub matched: u64,
+    /// Of these, erased.
+    pub erased: u64,
+    /// Erased in the round that waits for another region; they count for good once it ends.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gone: u64,
+    /// Messages that wait there because it was away when it was last tried.
+    pub waiting: u64,
+    /// How many times it was tried in vain.
+    pub attempts: u32,
+    /// When the last of its messages went.
+    pub erased_at: Option<Time>,
+    /// Stable name of what was wrong.
+    pub last_error: Option<String>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// Something that keeps copies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CopyKeeper {
+    /// In which region's store.
+    pub region: String,
+    /// As the API names it.
+    pub kind: String,
+    /// For how many days, if that is known.
+    pub days: Option<u32>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl CopyKeeper {
+    /// A setting of a region's store, or the tenant's backups.
+    pub fn new(region: &str, kind: &str, days: Option<u32>) -> Self {
+        Self { region: region.into(), kind: kind.into(), days, unknown: Map::new() }
+    }
+
+    /// As the API shows it.
+    pub fn view(&self) -> ResidualCopy {
+        ResidualCopy { region: self.region.clone(), kind: self.kind.clone(), days: self.days }
+    }
+}
+
+/// What may still hold copies of what was erased.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Residual {
+    /// What keeps them.
+    pub copies: Vec<CopyKeeper>,
+    /// When the last is gone; none if nobody knows.
+    pub clear_after: Option<Time>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl super::Run {
+    /// What a search found, by region.
+    pub fn note_matched(&mut self, found: &BTreeMap<String, u64>) {
+        for (region, matched) in found {
+            let progress = self.regions.entry(region.clone()).or_default();
+            progress.matched = progress.matched.max(*matched);
+        }
+    }
+
+    /// What a round erased, by region.
+    pub fn note_erased(&mut self, erased: &BTreeMap<String, u64>, now: Time) {
+        for (region, count) in erased {
+            let progress = self.regions.entry(region.clone()).or_default();
+            progress.erased += count;
+            progress.gone = 0;
+            progress.matched = progress.matched.max(progress.erased);
+            progress.waiting = 0;
+            progress.last_error = None;
+            progress.erased_at = Some(now);
+        }
+    }
+
+    /// Regions that a round couldn't reach: why, and how many messages wait there.
+    pub fn note_blocked(&mut self, blocked: &BTreeMap<String, (u64, &'static str)>) {
+        for (region, (waiting, reason)) in blocked {
+            let progress = self.regions.entry(region.clone()).or_default();
+            progress.waiting = *waiting;
+            progress.attempts = progress.attempts.saturating_add(1);
+            progress.last_error = Some((*reason).to_owned());
+        }
+    }
+
+    /// What the round that waits for regions erased in the others. A repetition finds the same gone.
+    pub fn note_gone(&mut self, gone: &BTreeMap<String, u64>) {
+        for (region, count) in gone {
+            self.regions.entry(region.clone()).or_default().gone = *count;
+        }
+    }
+
+    /// Messages erased until now.
+    pub fn erased_so_far(&self) -> u64 {
+        self.erased + self.regions.values().map(|progress| progress.gone).sum::<u64>()
+    }
+
+    /// Regions that were away when they were last tried.
+    pub fn blocked(&self) -> BTreeSet<&str> {
+        let away = self.regions.iter().filter(|(_, progress)| progress.last_error.is_some());
+        away.map(|(region, _)| region.as_str()).collect()
+    }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}

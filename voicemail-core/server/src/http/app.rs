@@ -1,0 +1,112 @@
+//! What handlers share: the services once their store is open, the authenticator in force, the metrics.
+
+use super::rates::Rates;
+use super::senders::Senders;
+use super::{ApiError, ProblemKind};
+use crate::auth::Authenticator;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use voicemail_api::config::TenantConfig;
+use voicemail_engine::core::Core;
+use voicemail_model::clock::World;
+use voicemail_telemetry::{Exports, Metrics};
+
+/// How far the process has come.
+#[derive(Clone)]
+pub enum Stage {
+    /// The store isn't open yet.
+    Opening {
+        /// Why not, in one word.
+        reason: &'static str,
+        /// Why not, in a sentence.
+        message: String,
+    },
+    /// Serving.
+    Open(Arc<Core>),
+    /// Being shut down; requests under way are still served.
+    Stopping(Arc<Core>),
+}
+
+/// Shared by all handlers; cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    stage: watch::Receiver<Stage>,
+    authenticator: watch::Receiver<Arc<Authenticator>>,
+    config: watch::Receiver<Arc<TenantConfig>>,
+    world: World,
+    rates: Arc<Rates>,
+    senders: Arc<Senders>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Where spans go.
+    pub exports: Exports,
+    /// Deposits under way, which outlive their connections.
+    pub uploads: TaskTracker,
+}
+
+impl App {
+    /// An app that follows the stage, the authenticator and the configuration.
+    pub fn new(
+        stage: watch::Receiver<Stage>,
+        authenticator: watch::Receiver<Arc<Authenticator>>,
+        config: watch::Receiver<Arc<TenantConfig>>,
+        world: World,
+        metrics: Metrics,
+    ) -> Self {
+        let (rates, senders, uploads) = (Arc::default(), Arc::default(), TaskTracker::new());
+        let exports = Exports::default();
+        Self { stage, authenticator, config, world, rates, senders, metrics, exports, uploads }
+    }
+
+    /// The configuration in force.
+    pub(super) fn config(&self) -> Arc<TenantConfig> {
+        Arc::clone(&self.config.borrow())
+    }
+
+    /// What clients have taken.
+    pub(super) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// Which accounts name callers.
+    pub(super) fn senders(&self) -> &Senders {
+        &self.senders
+    }
+
+    /// For intervals within this process.
+    pub(super) fn monotonic(&self) -> Duration {
+        self.world.monotonic()
+    }
+
+    /// How far the process has come.
+    pub fn stage(&self) -> Stage {
+        self.stage.borrow().clone()
+    }
+
+    /// Returns once the process is being stopped.
+    pub(super) fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stage = self.stage.clone();
+        async move {
+            // The sender is gone only when the process is.
+            let _ = stage.wait_for(|stage| matches!(stage, Stage::Stopping(_))).await;
+        }
+    }
+
+    /// The authenticator in force.
+    pub(super) fn authenticator(&self) -> Arc<Authenticator> {
+        Arc::clone(&self.authenticator.borrow())
+    }
+
+    /// The services, or that they can't be had yet.
+    pub(super) fn core(&self) -> Result<Arc<Core>, ApiError> {
+        match self.stage() {
+            Stage::Open(core) | Stage::Stopping(core) => Ok(core),
+            Stage::Opening { reason, .. } => Err(ApiError::new(
+                ProblemKind::NotOpen,
+                format!("the store isn't open yet ({reason}): try again"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The record of who did what, for privacy officers. Administrators don't read it: it is about them, too.
+
+use super::agents::private;
+use super::extract::{Caller, Parameters, Privacy};
+use super::times::{check_limit, check_range, parse_time};
+use super::{ApiError, App};
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use voicemail_engine::audit::AuditQuery;
+use voicemail_model::{AuditAction, AuditEvent, AuditSubject};
+
+const DAY: Duration = Duration::from_secs(86_400);
+const LONGEST: Duration = Duration::from_secs(31 * 86_400);
+const LISTED: u16 = 100;
+const MOST_LISTED: u16 = 1_000;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// Which events to read.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// From then on, RFC 3339; a day before `to` when absent.
+    from: Option<String>,
+    /// Up to then, RFC 3339, at most 31 days later; now when absent.
+    to: Option<String>,
+    /// At most this many, 1 to 1000; 100 when absent.
+    limit: Option<u16>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Something that somebody did.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct AuditEventView {
+    /// When, RFC 3339.
+    at: String,
+    /// A service account's name, a digest of issuer and subject, or whom the operator decided for; `telephone` for the
+    /// holder of a PIN.
+    actor: String,
+    /// The user whose mailboxes they opened, if they act as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// What.
+    action: AuditAction,
+    /// To what.
+    subject: AuditSubject,
+}
+
+impl From<AuditEvent> for AuditEventView {
+    fn from(event: AuditEvent) -> Self {
+        let user = event.user.map(|user| user.to_string());
+        Self {
+            at: event.at.rfc3339(),
+            actor: event.actor,
+            user,
+            action: event.action,
+            subject: event.subject,
+        }
+    }
+}
+
+/// A page of the record.
+#[derive(Serialize, ToSchema)]
+struct AuditPage {
+    /// Oldest first.
+    events: Vec<AuditEventView>,
+    /// Gives the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Read who listened, searched, exported and erased
+///
+/// Oldest first. Reading it is recorded, too.
+#[utoipa::path(
+    get, path = "/audit", tag = "privacy", params(ListQuery),
+    responses((status = 200, description = "A page of events, without numbers", body = AuditPage)),
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Caller<Privacy>,
+    Parameters(query): Parameters<ListQuery>,
+) -> Result<Response, ApiError> {
+    let core = app.core()?;
+    let limit = check_limit(query.limit, LISTED, MOST_LISTED)?;
+    let to = query.to.as_deref().map(|text| parse_time("to", text)).transpose()?;
+    let to = to.unwrap_or_else(|| core.context.world().now());
+    let from = query.from.as_deref().map(|text| parse_time("from", text)).transpose()?;
+    let from = from.unwrap_or_else(|| to.minus(DAY));
+    check_range(from, to, LONGEST)?;
+    let page = core.context.audit().page(AuditQuery { from, to, cursor: query.cursor, limit }).await?;
+    core.context.audit().record_once(&caller.0, AuditAction::ReadAudit, AuditSubject::default()).await?;
+    Ok(private(AuditPage { events: page.events.into_iter().map(Into::into).collect(), next: page.next }))
+}

@@ -1,0 +1,331 @@
+//! What privacy officers decide and look up: cases, approvals, denials, deadlines, legal holds, the register, the
+//! ledger, and the keys that receipts are checked with.
+
+use super::extract::{Caller, JsonBody, Name, Names, Parameters, Privacy};
+use super::privacy::link_receipt;
+use super::times::check_limit;
+use super::{ApiError, App, ProblemKind};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use voicemail_api::gdpr::{
+    ApproveBody, CancelBody, CasePage, DenyBody, ExtendBody, HoldBody, HoldView, LedgerView, PublicKey,
+    RunState, RunView,
+};
+use voicemail_engine::gdpr::{CaseFilter, GdprError, RegisterPart};
+use voicemail_engine::principal::Principal;
+use voicemail_model::{AuditAction, AuditSubject, CaseId, MailboxId, MessageId, RegisterEntry, Time};
+
+const MOST: u16 = 200;
+const USUAL: u16 = 50;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(approve))
+        .routes(routes!(deny))
+        .routes(routes!(extend))
+        .routes(routes!(cancel))
+        .routes(routes!(put_hold, get_hold, end_hold))
+        .routes(routes!(register))
+        .routes(routes!(ledger))
+        .routes(routes!(keys))
+}
+
+/// Which cases to list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct CaseQuery {
+    /// With a run in that state.
+    state: Option<RunState>,
+    /// Received from then on, RFC 3339.
+    from: Option<String>,
+    /// Received before then, RFC 3339.
+    to: Option<String>,
+    /// At most this many, 1 to 200; 50 when absent.
+    limit: Option<u16>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+fn read_time(text: Option<String>, field: &'static str) -> Result<Option<Time>, ApiError> {
+    let invalid = || ApiError::invalid(format!("{field}: write a time such as 2026-01-31T12:00:00Z"));
+    text.map(|text| Time::from_rfc3339(&text).ok_or_else(invalid)).transpose()
+}
+
+/// List cases
+///
+/// In the order of their ids, each with all its runs.
+#[utoipa::path(
+    get, path = "/gdpr/cases", tag = "privacy", params(CaseQuery),
+    responses((status = 200, description = "A page of cases", body = CasePage)),
+)]
+async fn list(
+    State(app): State<App>,
+    _: Caller<Privacy>,
+    Parameters(query): Parameters<CaseQuery>,
+) -> Result<Json<CasePage>, ApiError> {
+    let limit = check_limit(query.limit, USUAL, MOST)?;
+    let filter = CaseFilter {
+        state: query.state,
+        from: read_time(query.from, "from")?,
+        to: read_time(query.to, "to")?,
+        cursor: query.cursor,
+        limit,
+    };
+    let mut page = app.core()?.gdpr.cases(&filter).await?;
+    for case in &mut page.cases {
+        case.runs.iter_mut().for_each(|run| link_receipt(&case.caseid, run));
+    }
+    Ok(Json(page))
+}
+
+type Decided = Result<Json<RunView>, ApiError>;
+
+/// Records a decision as that of who took it, and shows the run.
+async fn show(
+    app: &App,
+    by: &Principal,
+    action: AuditAction,
+    case: &CaseId,
+    result: Result<RunView, GdprError>,
+) -> Decided {
+    let mut run = result?;
+    app.core()?.context.audit().record(by, action, AuditSubject::run(&run.id)).await?;
+    link_receipt(case.as_str(), &mut run);
+    Ok(Json(run))
+}
+
+/// Who decides: the caller, or whom the operator says it writes for. The API server has authenticated them.
+fn decider(app: &App, caller: &Caller<Privacy>, said: Option<&str>) -> Result<Principal, ApiError> {
+    let Some(said) = said else { return Ok(caller.0.clone()) };
+    if app.config().is_operator(&caller.0.subject) {
+        return Ok(Principal { subject: said.to_owned(), ..caller.0.clone() });
+    }
+    Err(ApiError::new(ProblemKind::RoleMissing, "onBehalfOf: only the operator decides for others"))
+}
+
+/// Approve a run that waits for a second person
+///
+/// The approver is who the token says, and never who asked for it.
+#[utoipa::path(
+    post, path = "/gdpr/cases/{caseid}/approve", tag = "privacy", request_body = ApproveBody,
+    params(("caseid" = String, Path, description = "Case")),
+    responses((status = 200, description = "Approved and gone on with", body = RunView)),
+)]
+async fn approve(
+    State(app): State<App>,
+    caller: Caller<Privacy>,
+    Name(case): Name<CaseId>,
+    JsonBody(body): JsonBody<ApproveBody>,
+) -> Decided {
+    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    let result = app.core()?.gdpr.approve(&case, &body, &by.subject).await;
+    show(&app, &by, AuditAction::Approve, &case, result).await
+}
+
+/// Deny a request before anything was hidden
+#[utoipa::path(
+    post, path = "/gdpr/cases/{caseid}/deny", tag = "privacy", request_body = DenyBody,
+    params(("caseid" = String, Path, description = "Case")),
+    responses((status = 200, description = "Denied", body = RunView)),
+)]
+async fn deny(
+    State(app): State<App>,
+    caller: Caller<Privacy>,
+    Name(case): Name<CaseId>,
+    JsonBody(body): JsonBody<DenyBody>,
+) -> Decided {
+    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    let result = app.core()?.gdpr.deny(&case, &body, &by.subject).await;
+    show(&app, &by, AuditAction::Deny, &case, result).await
+}
+
+/// Extend a deadline by one or two months (Art. 12(3))
+#[utoipa::path(
+    post, path = "/gdpr/cases/{caseid}/extend", tag = "privacy", request_body = ExtendBody,
+    params(("caseid" = String, Path, description = "Case")),
+    responses((status = 200, description = "Extended", body = RunView)),
+)]
+async fn extend(
+    State(app): State<App>,
+    caller: Caller<Privacy>,
+    Name(case): Name<CaseId>,
+    JsonBody(body): JsonBody<ExtendBody>,
+) -> Decided {
+    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    let result = app.core()?.gdpr.extend(&case, &body, &by.subject).await;
+    show(&app, &by, AuditAction::Extend, &case, result).await
+}
+
+/// Cancel a request before anything was hidden
+#[utoipa::path(
+    post, path = "/gdpr/cases/{caseid}/cancel", tag = "privacy", request_body = CancelBody,
+    params(("caseid" = String, Path, description = "Case")),
+    responses((status = 200, description = "Cancelled", body = RunView)),
+)]
+async fn cancel(
+    State(app): State<App>,
+    caller: Caller<Privacy>,
+    Name(case): Name<CaseId>,
+    JsonBody(body): JsonBody<CancelBody>,
+) -> Decided {
+    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    let result = app.core()?.gdpr.cancel(&case, &body, &by.subject).await;
+    show(&app, &by, AuditAction::Cancel, &case, result).await
+}
+
+/// Put a message under a legal hold
+///
+/// It is kept until the hold is taken away, whatever deletes otherwise: retention, its owner, an erasure.
+#[utoipa::path(
+    put, path = "/mailboxes/{mailbox}/messages/{id}/hold", tag = "privacy", request_body = HoldBody,
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"),
+        ("id" = String, Path, description = "Message"),
+    ),
+    responses((status = 200, description = "Held", body = HoldView)),
+)]
+async fn put_hold(
+    State(app): State<App>,
+    caller: Caller<Privacy>,
+    Names(mailbox, id): Names<MailboxId, MessageId>,
+    JsonBody(body): JsonBody<HoldBody>,
+) -> Result<Json<HoldView>, ApiError> {
+    let core = app.core()?;
+    let hold = core.gdpr.hold(&mailbox, id, &body, &caller.0.subject).await?;
+    let subject = AuditSubject::message(&mailbox, id);
+    core.context.audit().record(&caller.0, AuditAction::PutHold, subject).await?;
+    Ok(Json(hold))
+}
+
+/// Get a message's legal hold
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/messages/{id}/hold", tag = "privacy",
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"),
+        ("id" = String, Path, description = "Message"),
+    ),
+    responses((status = 200, description = "The hold", body = HoldView)),
+)]
+async fn get_hold(
+    State(app): State<App>,
+    _: Caller<Privacy>,
+    Names(mailbox, id): Names<MailboxId, MessageId>,
+) -> Result<Json<HoldView>, ApiError> {
+    Ok(Json(app.core()?.gdpr.legal_hold(&mailbox, id).await?))
+}
+
+/// End a message's legal hold
+///
+/// If an erasure covered it meanwhile, the message goes now.
+#[utoipa::path(
+    delete, path = "/mailboxes/{mailbox}/messages/{id}/hold", tag = "privacy",
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"),
+        ("id" = String, Path, description = "Message"),
+    ),
+    responses((status = 204, description = "Ended")),
+)]
+async fn end_hold(
+    State(app): State<App>,
+    caller: Caller<Privacy>,
+    Names(mailbox, id): Names<MailboxId, MessageId>,
+) -> Result<StatusCode, ApiError> {
+    let core = app.core()?;
+    core.gdpr.release(&mailbox, id).await?;
+    let subject = AuditSubject::message(&mailbox, id);
+    core.context.audit().record(&caller.0, AuditAction::EndHold, subject).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which part of the register.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RegisterQuery {
+    /// Received from then on, RFC 3339.
+    from: String,
+    /// Received before then, RFC 3339; now when absent.
+    to: Option<String>,
+}
+
+/// A part of the register.
+#[derive(Serialize, ToSchema)]
+struct RegisterPage {
+    /// Oldest first.
+    entries: Vec<RegisterEntry>,
+    /// Entries of these months that can't be read and are left out: `voicemail admin fsck` names them.
+    #[serde(skip_serializing_if = "is_none_left_out")]
+    unreadable: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none_left_out(unreadable: &u64) -> bool {
+    *unreadable == 0
+}
+
+/// Get the register of requests
+///
+/// What is left of every request for ever, without personal data of the data subject.
+#[utoipa::path(
+    get, path = "/gdpr/register", tag = "privacy", params(RegisterQuery),
+    responses((status = 200, description = "Entries, oldest first", body = RegisterPage)),
+)]
+async fn register(
+    State(app): State<App>,
+    _: Caller<Privacy>,
+    Parameters(query): Parameters<RegisterQuery>,
+) -> Result<Json<RegisterPage>, ApiError> {
+    let core = app.core()?;
+    let from = read_time(Some(query.from), "from")?.unwrap_or_default();
+    let soon = core.context.world().now().plus(std::time::Duration::from_secs(600));
+    let to = read_time(query.to, "to")?.unwrap_or(soon);
+    let RegisterPart { entries, unreadable } = core.gdpr.register(from, to).await?;
+    Ok(Json(RegisterPage { entries, unreadable }))
+}
+
+/// From where to read the ledger.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct LedgerQuery {
+    /// Only erasures after that one.
+    after: Option<u64>,
+}
+
+/// Get the ledger of erasures
+///
+/// Keep it, or at least its head, outside the store: after a restore it tells what has to be erased again.
+#[utoipa::path(
+    get, path = "/gdpr/ledger", tag = "privacy", params(LedgerQuery),
+    responses((status = 200, description = "Its head, and entries as old as backups may be", body = LedgerView)),
+)]
+async fn ledger(
+    State(app): State<App>,
+    _: Caller<Privacy>,
+    Parameters(query): Parameters<LedgerQuery>,
+) -> Result<Json<LedgerView>, ApiError> {
+    Ok(Json(app.core()?.gdpr.ledger(query.after.unwrap_or(0)).await?))
+}
+
+/// The keys that receipts are checked with.
+#[derive(Serialize, ToSchema)]
+struct KeyList {
+    /// The signing one last.
+    keys: Vec<PublicKey>,
+}
+
+/// Get the public keys of receipts
+#[utoipa::path(
+    get, path = "/gdpr/keys", tag = "privacy",
+    responses((status = 200, description = "All that ever signed, the signing one last", body = KeyList)),
+)]
+async fn keys(State(app): State<App>, _: Caller<Privacy>) -> Result<Json<KeyList>, ApiError> {
+    Ok(Json(KeyList { keys: app.core()?.gdpr.public_keys() }))
+}

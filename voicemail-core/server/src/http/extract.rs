@@ -1,0 +1,288 @@
+//! What handlers take from a request: the caller with a role, names from the path, a JSON body.
+//!
+//! A body that doesn't parse is described by place, never by content, since it may hold numbers.
+
+use super::rates::{check_refusals, limit_caller, limit_verifications, note_refusal, peer_of};
+use super::{ApiError, App, ProblemKind};
+use crate::auth::ticket::{self, TicketPurpose};
+use crate::auth::{self, AuthError};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use voicemail_api::config::Role;
+use voicemail_engine::principal::{MailboxToken, Principal};
+use voicemail_model::{InvalidId, UserId};
+
+/// Which roles may call a handler; any one of them is enough.
+pub(super) trait Audience: Send + Sync {
+    const ROLES: &'static [Role];
+    /// What a ticket in the query must be for, where one will do.
+    const TICKETS: Tickets = Tickets::Refused;
+}
+
+/// Which tickets a handler takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tickets {
+    /// None.
+    Refused,
+    /// Those for the event stream.
+    Events,
+    /// Those for the audio of the message in the path.
+    Audio,
+}
+
+macro_rules! audience {
+    ($(#[$doc:meta])* $name:ident: $($role:ident),+ $(; $tickets:ident)?) => {
+        $(#[$doc])*
+        pub(super) struct $name;
+        impl Audience for $name {
+            const ROLES: &'static [Role] = &[$(Role::$role),+];
+            $(const TICKETS: Tickets = Tickets::$tickets;)?
+        }
+    };
+}
+
+audience!(
+    /// Media servers.
+    Telephony: Telephony
+);
+audience!(
+    /// Owners of mailboxes.
+    Agents: Agent
+);
+audience!(
+    /// Whoever sets PINs, greetings and preferences.
+    Owners: Agent, Admin
+);
+audience!(
+    /// Whoever fetches greetings.
+    Hearers: Telephony, Agent, Admin
+);
+audience!(
+    /// Owners of mailboxes who follow their lamps, perhaps from a browser.
+    Watchers: Agent; Events
+);
+audience!(
+    /// Owners of mailboxes who listen, perhaps from a browser.
+    Listeners: Agent; Audio
+);
+audience!(
+    /// Whoever shows lamps.
+    Lamps: Telephony, Agent
+);
+audience!(
+    /// Provisioning.
+    Admins: Admin
+);
+audience!(
+    /// Whoever looks for a message.
+    Searchers: Admin, Privacy
+);
+audience!(
+    /// Data-subject rights.
+    Privacy: Privacy
+);
+
+/// Name in a mailbox's history of somebody who opened it by its PIN.
+const TELEPHONE: &str = "telephone";
+
+/// Who is calling, in one of the roles that the handler is for.
+pub(super) struct Caller<A>(pub(super) Principal, PhantomData<A>);
+
+impl<A: Audience> Caller<A> {
+    /// The user whose mailboxes these are.
+    pub(super) fn user(&self) -> Result<&UserId, ApiError> {
+        self.0.user.as_ref().ok_or_else(|| {
+            ApiError::new(ProblemKind::RoleMissing, "the token names no user whose mailboxes could be opened")
+        })
+    }
+}
+
+impl<A: Audience> Caller<A> {
+    /// Whom a mailbox's history names: the user, or `telephone` for whoever knows the mailbox's PIN.
+    pub(super) fn actor(&self) -> Result<UserId, ApiError> {
+        match &self.0.mailbox {
+            Some(_) => Ok(TELEPHONE.parse()?),
+            None => self.user().cloned(),
+        }
+    }
+}
+
+impl<A: Audience> FromRequestParts<App> for Caller<A> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        if let Err(too_many_refusals) = check_refusals(app, &parts.extensions) {
+            if !is_signed(&parts.headers) {
+                return Err(too_many_refusals);
+            }
+            limit_verifications(app, &parts.extensions)?;
+        }
+        let identity = match identify(parts, app, A::TICKETS).await {
+            Err(error) if is_refusal(&error, &parts.headers) => {
+                // Whoever brought too many wrong ones is told so, whatever it was this time.
+                check_refusals(app, &parts.extensions)?;
+                note_refusal(app, &parts.extensions);
+                return Err(error);
+            }
+            other => other?,
+        };
+        limit_caller(app, &identity)?;
+        if identity.mailbox.is_some() || identity.has_any(&[Role::Telephony]) {
+            app.metrics.count_telephone_request();
+        }
+        if identity.has_any(A::ROLES) {
+            return Ok(Self(identity, PhantomData));
+        }
+        let roles: Vec<String> = A::ROLES.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
+        let detail = format!("this takes the role {}", roles.join(" or "));
+        Err(ApiError::new(ProblemKind::RoleMissing, detail))
+    }
+}
+
+/// Whether the credentials carry a signature, which is verified here: nobody is asked, and no password is digested.
+fn is_signed(headers: &HeaderMap) -> bool {
+    authorization(headers).is_some_and(|(scheme, credentials)| {
+        scheme.eq_ignore_ascii_case("bearer")
+            && (MailboxToken::is_one(credentials) || auth::is_signed(credentials))
+    })
+}
+
+fn is_refusal(error: &ApiError, headers: &HeaderMap) -> bool {
+    error.kind() == ProblemKind::Unauthenticated && headers.contains_key(header::AUTHORIZATION)
+}
+
+/// Who is calling, by the Authorization header, or by a ticket where there is none.
+async fn identify(parts: &mut Parts, app: &App, tickets: Tickets) -> Result<Principal, ApiError> {
+    if tickets == Tickets::Refused || parts.headers.contains_key(header::AUTHORIZATION) {
+        return authenticate(parts, app).await;
+    }
+    let query = Query::<TicketQuery>::from_request_parts(parts, app).await;
+    let ticket = query.ok().and_then(|Query(query)| query.ticket).ok_or(AuthError::Missing)?;
+    let purpose = match tickets {
+        Tickets::Audio => {
+            let Names(mailbox, message) = Names::from_request_parts(parts, app).await?;
+            TicketPurpose::Audio { mailbox, message }
+        }
+        _ => TicketPurpose::Events,
+    };
+    let core = app.core()?;
+    Ok(ticket::read(core.context.key(), &ticket, &purpose, core.context.world().now())?)
+}
+
+#[derive(serde::Deserialize)]
+struct TicketQuery {
+    ticket: Option<String>,
+}
+
+/// Who is calling, by what the Authorization header holds.
+async fn authenticate(parts: &Parts, app: &App) -> Result<Principal, ApiError> {
+    let (scheme, credentials) = authorization(&parts.headers).ok_or(AuthError::Missing)?;
+    if scheme.eq_ignore_ascii_case("basic") {
+        return Ok(app.authenticator().authenticate_basic(credentials, peer_of(&parts.extensions)).await?);
+    }
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(AuthError::Missing.into());
+    }
+    match MailboxToken::is_one(credentials) {
+        true => Ok(app.core()?.read_mailbox_token(credentials).map_err(AuthError::from)?),
+        false => Ok(app.authenticator().authenticate(credentials).await?),
+    }
+}
+
+fn authorization(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = value.split_once(' ')?;
+    Some((scheme, credentials.trim()))
+}
+
+/// One checked name from the path.
+pub(super) struct Name<T>(pub(super) T);
+
+/// Two checked names from the path.
+pub(super) struct Names<A, B>(pub(super) A, pub(super) B);
+
+fn not_a_path() -> ApiError {
+    ApiError::new(ProblemKind::InvalidName, "the path has a part that isn't valid UTF-8")
+}
+
+impl<T: FromStr<Err = InvalidId>> FromRequestParts<App> for Name<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Path(text) = Path::<String>::from_request_parts(parts, app).await.map_err(|_| not_a_path())?;
+        Ok(Self(text.parse()?))
+    }
+}
+
+impl<A: FromStr<Err = InvalidId>, B: FromStr<Err = InvalidId>> FromRequestParts<App> for Names<A, B> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, app).await;
+        let Path((first, second)) = path.map_err(|_| not_a_path())?;
+        Ok(Self(first.parse()?, second.parse()?))
+    }
+}
+
+/// Query parameters.
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Parameters<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let query = Query::<T>::from_request_parts(parts, app).await;
+        let detail = "a query parameter isn't one that is known, or has another form";
+        query.map(|Query(value)| Self(value)).map_err(|_| ApiError::invalid(detail))
+    }
+}
+
+/// A JSON body.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::new(ProblemKind::WrongType, "send application/json"));
+        }
+        let bytes =
+            Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    ApiError::new(ProblemKind::BodyTooLarge, "send at most 1 MiB")
+                }
+                _ => ApiError::new(ProblemKind::Interrupted, "the body stopped before its end"),
+            })?;
+        // A list of a struct's values without their names would do for serde.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(ApiError::new(ProblemKind::InvalidRequest, "send an object of named fields"));
+        }
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| describe(&error))
+    }
+}
+
+/// What a body says it is, in small letters and without parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = media_type(headers);
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+fn describe(error: &serde_json::Error) -> ApiError {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "a field is missing, unknown or of another form",
+        _ => "it isn't JSON",
+    };
+    let detail = format!("the body can't be read: {what} (line {}, column {})", error.line(), error.column());
+    ApiError::new(ProblemKind::InvalidRequest, detail)
+}

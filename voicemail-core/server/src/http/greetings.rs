@@ -1,0 +1,330 @@
+//! Greetings: recorded by a mailbox's owners and by administrators, fetched by media servers.
+
+use super::agents::private;
+use super::audio::{RawBytes, serve_audio};
+use super::converted::{AudioQuery, Wanted};
+use super::extract::{Admins, Caller, Hearers, JsonBody, Name, Names, Owners, Parameters};
+use super::mailbox_access::{open_as_owner, open_to_hear};
+use super::reception::GreetingView;
+use super::upload::raw_audio;
+use super::{ApiError, App, ProblemKind};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use voicemail_audio::{AudioLimits, check_wav};
+use voicemail_engine::core::Core;
+use voicemail_engine::mailbox::MailboxError;
+use voicemail_model::{
+    DateRange, Day, GreetingPlace, MailboxGreeting, MailboxId, Schedule, TenantGreeting, WeeklyWindow,
+};
+use voicemail_store::BodyStream;
+use voicemail_telemetry::carry;
+
+/// Longest greeting.
+const MOST_SECONDS: u32 = 300;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(remove)).routes(routes!(remove_tenants)).routes(routes!(
+        schedule,
+        set_schedule,
+        remove_schedule
+    ))
+}
+
+pub(super) fn streams() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(record, play)).routes(routes!(record_tenants, play_tenants))
+}
+
+/// Record a greeting
+///
+/// Replaces the one that there was, as a whole: callers hear the one or the other. At most 300 s.
+#[utoipa::path(
+    put, path = "/mailboxes/{mailbox}/greetings/{greeting}", tag = "agent",
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"),
+        ("greeting" = String, Path, description = "standard, alternate or name"),
+    ),
+    request_body(content = RawBytes, content_type = "audio/wav", description = "WAV: PCM, float, A-law, µ-law, GSM 6.10 or ADPCM"),
+    responses((status = 200, description = "In force", body = GreetingView)),
+)]
+async fn record(
+    State(app): State<App>,
+    caller: Caller<Owners>,
+    Names(mailbox, kind): Names<MailboxId, MailboxGreeting>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let core = open_as_owner(&app, &caller, &mailbox).await?;
+    store(&app, core, GreetingPlace::Mailbox(mailbox, kind), raw_audio(request)?).await
+}
+
+/// Record the tenant's default greeting or disclaimer
+///
+/// The disclaimer is played before any greeting, the default one in mailboxes without a greeting of their own.
+#[utoipa::path(
+    put, path = "/greetings/{greeting}", tag = "admin",
+    params(("greeting" = String, Path, description = "default or disclaimer")),
+    request_body(content = RawBytes, content_type = "audio/wav", description = "WAV: PCM, float, A-law, µ-law, GSM 6.10 or ADPCM"),
+    responses((status = 200, description = "In force", body = GreetingView)),
+)]
+async fn record_tenants(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(kind): Name<TenantGreeting>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let core = app.core()?;
+    store(&app, core, GreetingPlace::Tenant(kind), raw_audio(request)?).await
+}
+
+/// In a task of its own: whether a greeting comes into force must not depend on the connection's life.
+async fn store(
+    app: &App,
+    core: Arc<Core>,
+    place: GreetingPlace,
+    body: BodyStream,
+) -> Result<Response, ApiError> {
+    let recording = check_wav(body, AudioLimits::for_seconds(MOST_SECONDS));
+    let task = app.uploads.spawn(carry(async move {
+        let greeting = core.directory.put_greeting(&place, recording).await?;
+        Ok::<_, MailboxError>(GreetingView::new(&place, &greeting))
+    }));
+    let view = task.await.map_err(|error| {
+        ApiError::new(ProblemKind::Internal, "the recording stopped: repeat it").because(error)
+    })?;
+    Ok(private(view?))
+}
+
+/// Get a greeting's audio
+///
+/// As it was recorded, or in the form asked for. Serves one range of bytes, and an entity tag: the SHA-256 of the whole,
+/// or what stands for it in the form asked for.
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/greetings/{greeting}", tag = "telephony",
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"),
+        ("greeting" = String, Path, description = "standard, alternate or name"),
+        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent; Accept: audio/wav;codec=mulaw;rate=8000 asks so, too"),
+        ("rate" = Option<u32>, Query, description = "Samples a second of the converted audio, 8000 to 48000; as stored when absent"),
+        ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
+    ),
+    responses(
+        (status = 200, description = "The audio", content_type = "audio/wav", body = RawBytes),
+        (status = 206, description = "The range", content_type = "audio/wav", body = RawBytes),
+        (status = 304, description = "The client has it"),
+    ),
+)]
+async fn play(
+    State(app): State<App>,
+    caller: Caller<Hearers>,
+    Names(mailbox, kind): Names<MailboxId, MailboxGreeting>,
+    Parameters(form): Parameters<AudioQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let wanted = form.wanted(&headers)?;
+    let core = open_to_hear(&app, &caller, &mailbox).await?;
+    serve(&core, &GreetingPlace::Mailbox(mailbox, kind), wanted, &headers).await
+}
+
+/// Get the audio of the tenant's default greeting or disclaimer
+#[utoipa::path(
+    get, path = "/greetings/{greeting}", tag = "telephony",
+    params(
+        ("greeting" = String, Path, description = "default or disclaimer"),
+        ("codec" = Option<String>, Query, description = "pcm16, alaw or mulaw: converted to one channel, unless absent; Accept: audio/wav;codec=mulaw;rate=8000 asks so, too"),
+        ("rate" = Option<u32>, Query, description = "Samples a second of the converted audio, 8000 to 48000; as stored when absent"),
+        ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
+    ),
+    responses(
+        (status = 200, description = "The audio", content_type = "audio/wav", body = RawBytes),
+        (status = 206, description = "The range", content_type = "audio/wav", body = RawBytes),
+        (status = 304, description = "The client has it"),
+    ),
+)]
+async fn play_tenants(
+    State(app): State<App>,
+    _: Caller<Hearers>,
+    Name(kind): Name<TenantGreeting>,
+    Parameters(form): Parameters<AudioQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let wanted = form.wanted(&headers)?;
+    let core = app.core()?;
+    serve(&core, &GreetingPlace::Tenant(kind), wanted, &headers).await
+}
+
+async fn serve(
+    core: &Core,
+    place: &GreetingPlace,
+    wanted: Option<Wanted>,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let greeting = core.directory.greeting(place).await?;
+    let found = &greeting;
+    let open = move |range| async move { Ok(core.directory.greeting_audio(found, range).await?) }.boxed();
+    serve_audio(headers, &greeting.digest.0, greeting.size, wanted, open).await
+}
+
+/// Remove a greeting
+///
+/// Callers hear the standard one instead of the alternate one, and the tenant's default instead of the standard one.
+#[utoipa::path(
+    delete, path = "/mailboxes/{mailbox}/greetings/{greeting}", tag = "agent",
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"),
+        ("greeting" = String, Path, description = "standard, alternate or name"),
+    ),
+    responses((status = 204, description = "Removed, or there was none")),
+)]
+async fn remove(
+    State(app): State<App>,
+    caller: Caller<Owners>,
+    Names(mailbox, kind): Names<MailboxId, MailboxGreeting>,
+) -> Result<StatusCode, ApiError> {
+    let core = open_as_owner(&app, &caller, &mailbox).await?;
+    core.directory.remove_greeting(&GreetingPlace::Mailbox(mailbox, kind)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove the tenant's default greeting or disclaimer
+#[utoipa::path(
+    delete, path = "/greetings/{greeting}", tag = "admin",
+    params(("greeting" = String, Path, description = "default or disclaimer")),
+    responses((status = 204, description = "Removed, or there was none")),
+)]
+async fn remove_tenants(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Name(kind): Name<TenantGreeting>,
+) -> Result<StatusCode, ApiError> {
+    app.core()?.directory.remove_greeting(&GreetingPlace::Tenant(kind)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// When an alternate greeting is played, by the mailbox's own clock: in any of the windows or on any of the days.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ScheduleBody {
+    /// Windows of each week, at most 100.
+    #[serde(default)]
+    weekly: Vec<WindowBody>,
+    /// Whole days, such as holidays, at most 100 ranges.
+    #[serde(default)]
+    dates: Vec<DatesBody>,
+}
+
+/// From a time of these days to another; one that isn't later is the next day's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct WindowBody {
+    /// The days on which it begins.
+    #[schema(value_type = Vec<Day>)]
+    days: BTreeSet<Day>,
+    /// Its beginning.
+    #[schema(value_type = String, example = "18:00:00")]
+    from: jiff::civil::Time,
+    /// Its end, not counted.
+    #[schema(value_type = String, example = "08:00:00")]
+    to: jiff::civil::Time,
+}
+
+/// Days from one to another, both counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DatesBody {
+    /// First day.
+    #[schema(value_type = String, example = "2026-12-24")]
+    from: jiff::civil::Date,
+    /// Last day.
+    #[schema(value_type = String, example = "2026-12-26")]
+    to: jiff::civil::Date,
+}
+
+impl From<ScheduleBody> for Schedule {
+    fn from(body: ScheduleBody) -> Self {
+        let window = |WindowBody { days, from, to }| WeeklyWindow { days, from, to, unknown: Map::new() };
+        let range = |DatesBody { from, to }| DateRange { from, to, unknown: Map::new() };
+        Self {
+            weekly: body.weekly.into_iter().map(window).collect(),
+            dates: body.dates.into_iter().map(range).collect(),
+            unknown: Map::new(),
+        }
+    }
+}
+
+impl From<Schedule> for ScheduleBody {
+    fn from(schedule: Schedule) -> Self {
+        let window = |WeeklyWindow { days, from, to, .. }| WindowBody { days, from, to };
+        let range = |DateRange { from, to, .. }| DatesBody { from, to };
+        Self {
+            weekly: schedule.weekly.into_iter().map(window).collect(),
+            dates: schedule.dates.into_iter().map(range).collect(),
+        }
+    }
+}
+
+/// Get when the alternate greeting is played
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/greetings/alternate/schedule", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox")),
+    responses(
+        (status = 200, description = "The schedule", body = ScheduleBody),
+        (status = 204, description = "There is none: the alternate greeting is played as long as it is there"),
+    ),
+)]
+async fn schedule(
+    State(app): State<App>,
+    caller: Caller<Owners>,
+    Name(mailbox): Name<MailboxId>,
+) -> Result<Response, ApiError> {
+    let core = open_as_owner(&app, &caller, &mailbox).await?;
+    Ok(match core.directory.schedule(&mailbox).await? {
+        Some(schedule) => private(ScheduleBody::from(schedule)),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+/// Set when the alternate greeting is played
+///
+/// Times are those of the mailbox's time zone.
+#[utoipa::path(
+    put, path = "/mailboxes/{mailbox}/greetings/alternate/schedule", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox")), request_body = ScheduleBody,
+    responses((status = 200, description = "The schedule as it is now", body = ScheduleBody)),
+)]
+async fn set_schedule(
+    State(app): State<App>,
+    caller: Caller<Owners>,
+    Name(mailbox): Name<MailboxId>,
+    JsonBody(body): JsonBody<ScheduleBody>,
+) -> Result<Json<ScheduleBody>, ApiError> {
+    let core = open_as_owner(&app, &caller, &mailbox).await?;
+    core.directory.set_schedule(&mailbox, Some(body.clone().into())).await?;
+    Ok(Json(body))
+}
+
+/// Play the alternate greeting as long as it is there
+#[utoipa::path(
+    delete, path = "/mailboxes/{mailbox}/greetings/alternate/schedule", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox")),
+    responses((status = 204, description = "There is no schedule")),
+)]
+async fn remove_schedule(
+    State(app): State<App>,
+    caller: Caller<Owners>,
+    Name(mailbox): Name<MailboxId>,
+) -> Result<StatusCode, ApiError> {
+    let core = open_as_owner(&app, &caller, &mailbox).await?;
+    core.directory.set_schedule(&mailbox, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

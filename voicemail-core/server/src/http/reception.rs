@@ -1,0 +1,232 @@
+//! What a media server asks before it plays and records, and what a mailbox's owners prefer.
+
+use super::agents::private;
+use super::extract::{Caller, JsonBody, Lamps, Name, Owners};
+use super::mailbox_access::{open_as_owner, open_lamp};
+use super::{ApiError, App, PREFIX};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use voicemail_engine::mailbox::Reception;
+use voicemail_model::{Greeting, GreetingPlace, MailboxGreeting, MailboxId, Preferences, TenantGreeting};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(reception)).routes(routes!(preferences, set_preferences))
+}
+
+/// Codings that a recording may have.
+const FORMATS: [&str; 11] = [
+    "audio/wav;codec=pcm16",
+    "audio/wav;codec=alaw",
+    "audio/wav;codec=mulaw",
+    "audio/wav;codec=pcm8",
+    "audio/wav;codec=pcm24",
+    "audio/wav;codec=pcm32",
+    "audio/wav;codec=float32",
+    "audio/wav;codec=float64",
+    "audio/wav;codec=gsm610",
+    "audio/wav;codec=ima-adpcm",
+    "audio/wav;codec=ms-adpcm",
+];
+
+/// What a media server plays and allows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReceptionView {
+    /// The mailbox.
+    #[schema(value_type = String)]
+    mailbox: MailboxId,
+    /// Whether a deposit would be admitted now: neither full nor closed.
+    takes_messages: bool,
+    /// It holds as much as its class allows.
+    full: bool,
+    /// It was closed.
+    closed: bool,
+    /// Played first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disclaimer: Option<GreetingView>,
+    /// Played then; when absent the media server plays one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    greeting: Option<GreetingView>,
+    /// The owner's spoken name, for what the media server says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<GreetingView>,
+    /// What a recording may be.
+    limits: RecordingLimits,
+    /// Where a caller who presses the way out is connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opt_out: Option<String>,
+    /// Language of prompts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    /// The mailbox's time zone, by its IANA name.
+    time_zone: String,
+}
+
+/// What a recording may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RecordingLimits {
+    /// Longest, in seconds.
+    max_seconds: u32,
+    /// What is shorter is thrown away by the media server: the caller hung up.
+    min_seconds: u32,
+    /// Codings, at 8 to 48 kHz, mono or stereo.
+    formats: Vec<String>,
+    /// Messages until the mailbox is full.
+    messages_left: u32,
+}
+
+/// A greeting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GreetingView {
+    /// `standard`, `alternate`, `name`, `default` or `disclaimer`.
+    kind: String,
+    /// Path of its audio.
+    url: String,
+    /// Length in milliseconds.
+    duration_ms: u64,
+    /// Size in bytes.
+    size: u64,
+    /// SHA-256 of the audio, which is its entity tag too.
+    sha256: String,
+    /// How its samples are coded: `pcm16`, `alaw`, `mulaw` or another of the formats. Absent for what a former release
+    /// recorded. `codec` and `rate` of its audio's address ask for another form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    codec: Option<String>,
+    /// Samples a second and channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sample_rate: Option<u32>,
+    /// Channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channels: Option<u16>,
+    /// When it was recorded, RFC 3339.
+    recorded: String,
+}
+
+impl GreetingView {
+    pub(super) fn new(place: &GreetingPlace, greeting: &Greeting) -> Self {
+        let kind = place.kind();
+        let url = match place {
+            GreetingPlace::Mailbox(mailbox, _) => {
+                format!("{PREFIX}/mailboxes/{}/greetings/{kind}", mailbox.in_path())
+            }
+            GreetingPlace::Tenant(_) => format!("{PREFIX}/greetings/{kind}"),
+        };
+        let form = greeting.form.as_ref();
+        Self {
+            kind: kind.to_owned(),
+            url,
+            duration_ms: greeting.duration_ms,
+            size: greeting.size,
+            sha256: greeting.digest.0.clone(),
+            codec: form.map(|form| form.codec.trim_start_matches("g711-").to_owned()),
+            sample_rate: form.map(|form| form.sample_rate),
+            channels: form.map(|form| form.channels),
+            recorded: greeting.recorded.rfc3339(),
+        }
+    }
+}
+
+impl ReceptionView {
+    fn new(mailbox: MailboxId, reception: Reception) -> Self {
+        let Reception { class, preferences, .. } = reception;
+        let disclaimer = GreetingPlace::Tenant(TenantGreeting::Disclaimer);
+        let name = GreetingPlace::Mailbox(mailbox.clone(), MailboxGreeting::Name);
+        let view = |place: &GreetingPlace, greeting: &Greeting| GreetingView::new(place, greeting);
+        Self {
+            mailbox,
+            takes_messages: !reception.full && !reception.closed,
+            full: reception.full,
+            closed: reception.closed,
+            disclaimer: reception.disclaimer.map(|greeting| view(&disclaimer, &greeting)),
+            greeting: reception.greeting.map(|(place, greeting)| view(&place, &greeting)),
+            name: reception.name.map(|greeting| view(&name, &greeting)),
+            limits: RecordingLimits {
+                max_seconds: class.max_seconds,
+                min_seconds: class.min_seconds.min(class.max_seconds),
+                formats: FORMATS.map(str::to_owned).to_vec(),
+                messages_left: reception.left,
+            },
+            opt_out: preferences.opt_out,
+            language: preferences.language,
+            time_zone: preferences.time_zone.unwrap_or_else(|| "UTC".into()),
+        }
+    }
+}
+
+/// Ask what to play and what is allowed
+///
+/// For a media server before it records, and for owners who want to know what their callers hear. True at that moment:
+/// the deposit is admitted anew.
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/reception", tag = "telephony",
+    params(("mailbox" = String, Path, description = "Mailbox")),
+    responses((status = 200, description = "Greetings, limits, and where a caller may escape to", body = ReceptionView)),
+)]
+async fn reception(
+    State(app): State<App>,
+    caller: Caller<Lamps>,
+    Name(mailbox): Name<MailboxId>,
+) -> Result<Response, ApiError> {
+    let core = open_lamp(&app, &caller, &mailbox).await?;
+    let reception = core.mailboxes.reception(&mailbox).await?;
+    Ok(private(ReceptionView::new(mailbox, reception)))
+}
+
+/// How a mailbox receives callers; what is absent is as usual for the tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PreferencesBody {
+    /// Where a caller who doesn't want to leave a message may be connected to: a number or an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opt_out: Option<String>,
+    /// Language of prompts, such as `en-GB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    /// Time zone by its IANA name, such as `Europe/London`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+}
+
+/// Get a mailbox's preferences
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/preferences", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox")),
+    responses((status = 200, description = "What differs from the tenant's usual", body = PreferencesBody)),
+)]
+async fn preferences(
+    State(app): State<App>,
+    caller: Caller<Owners>,
+    Name(mailbox): Name<MailboxId>,
+) -> Result<Response, ApiError> {
+    let core = open_as_owner(&app, &caller, &mailbox).await?;
+    let Preferences { opt_out, language, time_zone, .. } = core.directory.preferences(&mailbox).await?;
+    Ok(private(PreferencesBody { opt_out, language, time_zone }))
+}
+
+/// Set a mailbox's preferences
+#[utoipa::path(
+    put, path = "/mailboxes/{mailbox}/preferences", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox")), request_body = PreferencesBody,
+    responses((status = 200, description = "The preferences as they are now", body = PreferencesBody)),
+)]
+async fn set_preferences(
+    State(app): State<App>,
+    caller: Caller<Owners>,
+    Name(mailbox): Name<MailboxId>,
+    JsonBody(body): JsonBody<PreferencesBody>,
+) -> Result<(StatusCode, Json<PreferencesBody>), ApiError> {
+    let core = open_as_owner(&app, &caller, &mailbox).await?;
+    let PreferencesBody { opt_out, language, time_zone } = body.clone();
+    let new = Preferences { opt_out, language, time_zone, unknown: Map::new() };
+    core.directory.set_preferences(&mailbox, new).await?;
+    Ok((StatusCode::OK, Json(body)))
+}

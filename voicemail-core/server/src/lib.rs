@@ -1,0 +1,7 @@
+//! The voicemail service as a process: HTTP, authentication, reload and drain, and administration of a tenant's stores.
+
+pub mod admin;
+pub mod auth;
+pub mod configuration;
+pub mod http;
+pub mod server;

@@ -1,0 +1,201 @@
+//! Documents: compare-and-swap that survives lost replies.
+//!
+//! Every write carries a random nonce, and a document keeps the nonces of all its writes of the last
+//! 60 s. A conflict or an unclear error may hide that our own write was applied, and another writer
+//! may have followed: so [`Documents::update`] reads back and looks for its nonces before it decides
+//! anew. A basis older than 10 s is abandoned, because superseded revisions are pruned after 30 s.
+//!
+//! Unknown fields are kept; a newer schema is read but never written.
+
+mod cache;
+mod nonces;
+
+pub use cache::Cache;
+pub use nonces::Body;
+
+use super::{Key, Loaded, Revision, Store, StoreError, Versioned};
+use cache::Known;
+use nonces::{decode, encode};
+use serde::{Serialize, de::DeserializeOwned};
+use std::sync::Arc;
+use std::time::Duration;
+use voicemail_model::Time;
+use voicemail_model::clock::World;
+
+/// How old the state that a write is based on may be.
+pub const BASIS_LIMIT: Duration = Duration::from_secs(10);
+
+/// How many times a write is tried before the caller is told to come back.
+const ATTEMPTS: u32 = 40;
+
+/// What a change decides about the document it is shown.
+pub enum Decision<D, T> {
+    /// Write this; answer that.
+    Write(D, T),
+    /// Write nothing; answer that.
+    Keep(T),
+}
+
+/// Typed, conditional access to documents.
+#[derive(Clone)]
+pub struct Documents {
+    store: Arc<dyn Store>,
+    world: World,
+}
+
+impl Documents {
+    /// Over that store, with that clock and randomness.
+    pub fn new(store: Arc<dyn Store>, world: World) -> Self {
+        Self { store, world }
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// The store's, or `Undecodable`.
+    pub async fn load<D: DeserializeOwned>(&self, key: &Key) -> Result<Option<D>, StoreError> {
+        match self.store.load(key).await? {
+            Some(found) => Ok(Some(decode::<D>(&found.bytes)?.body)),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a document, which isn't sent and decoded again if it is the one known, with its revision.
+    ///
+    /// # Errors
+    /// The store's, or `Undecodable`.
+    pub async fn load_known<D: DeserializeOwned>(
+        &self,
+        cache: &Cache<D>,
+        key: &Key,
+    ) -> Result<Option<(Arc<D>, Revision)>, StoreError> {
+        Ok(self.read(Some(cache), key).await?.map(|known| (known.body, known.revision)))
+    }
+
+    /// Shows the document to `change`, writes what it decides if nothing else was written meanwhile,
+    /// and otherwise shows it the newer state. `change` may run several times and must be idempotent.
+    ///
+    /// # Errors
+    /// The store's; `Unavailable` when too many others were faster; `NewerSchema`.
+    pub async fn update<D, T, F>(&self, key: &Key, change: F) -> Result<T, StoreError>
+    where
+        D: Serialize + DeserializeOwned + Clone + Send + Sync,
+        T: Clone + Send,
+        F: FnMut(Option<D>, Time) -> Decision<D, T> + Send,
+    {
+        self.update_in(None, key, change).await
+    }
+
+    /// As [`update`](Self::update), beginning from the document known if it is still the one in the store.
+    ///
+    /// # Errors
+    /// As those of `update`.
+    pub async fn update_known<D, T, F>(&self, cache: &Cache<D>, key: &Key, change: F) -> Result<T, StoreError>
+    where
+        D: Serialize + DeserializeOwned + Clone + Send + Sync,
+        T: Clone + Send,
+        F: FnMut(Option<D>, Time) -> Decision<D, T> + Send,
+    {
+        self.update_in(Some(cache), key, change).await
+    }
+
+    async fn update_in<D, T, F>(
+        &self,
+        cache: Option<&Cache<D>>,
+        key: &Key,
+        mut change: F,
+    ) -> Result<T, StoreError>
+    where
+        D: Serialize + DeserializeOwned + Clone + Send + Sync,
+        T: Clone + Send,
+        F: FnMut(Option<D>, Time) -> Decision<D, T> + Send,
+    {
+        let mut written: Vec<(String, T)> = Vec::new();
+        let mut last = StoreError::Conflict;
+        for attempt in 0..ATTEMPTS {
+            let basis = match self.read(cache, key).await {
+                Ok(found) => found,
+                Err(error) if error.class() == super::ErrorClass::Transient && !written.is_empty() => {
+                    last = error;
+                    self.world.back_off(attempt).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let read_at = self.world.monotonic();
+            if let Some(answer) = find_own(&written, basis.as_ref()) {
+                return Ok(answer);
+            }
+            let now = self.world.now();
+            let (revision, header, body) = match basis {
+                Some(Known { revision, header, body }) => (Some(revision), Some(header), Some(body)),
+                None => (None, None, None),
+            };
+            let (new, answer) = match change(body.map(Arc::unwrap_or_clone), now) {
+                Decision::Keep(answer) => return Ok(answer),
+                Decision::Write(new, answer) => (new, answer),
+            };
+            let nonce = self.world.random_hex();
+            let (bytes, header) = encode(&new, header, &nonce, now)?;
+            written.push((nonce, answer.clone()));
+            if self.world.monotonic().saturating_sub(read_at) > BASIS_LIMIT {
+                continue;
+            }
+            match self.store.replace(key, revision.as_ref(), bytes).await {
+                Ok(revision) => {
+                    if let Some(cache) = cache {
+                        cache.put(key, Known { revision, header, body: Arc::new(new) });
+                    }
+                    return Ok(answer);
+                }
+                Err(error) if error.may_be_applied() => last = error,
+                Err(error) => return Err(error),
+            }
+            self.world.back_off(attempt).await;
+        }
+        Err(StoreError::Unavailable(format!("gave up after {ATTEMPTS} attempts: {last}")))
+    }
+
+    async fn read<D: DeserializeOwned>(
+        &self,
+        cache: Option<&Cache<D>>,
+        key: &Key,
+    ) -> Result<Option<Known<D>>, StoreError> {
+        let Some((cache, known)) = cache.and_then(|cache| Some((cache, cache.get(key)?))) else {
+            return self.settle(cache, key, self.store.load(key).await?);
+        };
+        match self.store.load_unless(key, &known.revision).await? {
+            Loaded::Unchanged => Ok(Some(known)),
+            Loaded::Missing => self.settle(Some(cache), key, None),
+            Loaded::Changed(found) => {
+                // Not two of a large one at a time.
+                drop(known);
+                self.settle(Some(cache), key, Some(found))
+            }
+        }
+    }
+
+    /// Decodes what was read, and remembers it.
+    fn settle<D: DeserializeOwned>(
+        &self,
+        cache: Option<&Cache<D>>,
+        key: &Key,
+        found: Option<Versioned>,
+    ) -> Result<Option<Known<D>>, StoreError> {
+        if let Some(cache) = cache {
+            cache.forget(key);
+        }
+        let Some(found) = found else { return Ok(None) };
+        let stored = decode::<D>(&found.bytes)?;
+        let known = Known { revision: found.revision, header: stored.header, body: Arc::new(stored.body) };
+        if let Some(cache) = cache {
+            cache.put(key, known.clone());
+        }
+        Ok(Some(known))
+    }
+}
+
+fn find_own<D, T: Clone>(written: &[(String, T)], stored: Option<&Known<D>>) -> Option<T> {
+    let header = &stored?.header;
+    written.iter().find(|(nonce, _)| header.has_nonce(nonce)).map(|(_, answer)| answer.clone())
+}

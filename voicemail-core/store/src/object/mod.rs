@@ -1,0 +1,513 @@
+//! Object stores: S3 and Azure Blob behind one adapter.
+//!
+//! Flow: [`open`] connects by the configuration; [`ObjectBackend`] maps each call of [`Store`] to one request
+//! of the client library, and what only one kind has to its [`service`]. Conditional writes are sent once:
+//! the caller reads back what is unclear (see [`super::documents`]). Bodies and listings go through a second
+//! client that repeats by itself, since their names are used by one attempt alone.
+//!
+//! What can go wrong: credentials that are wrong or have expired (`Credentials`, cured by new files),
+//! answers that are lost (`Unclear`), servers that accept conditions and ignore them (the probe refuses
+//! them), settings of the bucket or account that keep what is deleted or delete what is kept (the probe
+//! says so).
+
+mod azure;
+mod budget;
+mod credentials;
+mod errors;
+mod lifecycle;
+mod observe;
+mod s3;
+mod service;
+mod signed;
+mod upload;
+
+pub use budget::UploadBudget;
+
+use super::probe::Finding;
+use super::{
+    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
+    Versioned,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use errors::{contended, reading, writing};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+use object_store::{
+    Certificate, ClientOptions, Error, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, PutResult, RetryConfig, TagSet, UpdateVersion,
+};
+use observe::Observed;
+use service::Service;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use voicemail_api::config::{AzureBlobConfig, EtagQuoting, S3Config};
+use voicemail_model::clock::World;
+use voicemail_model::{CallerTag, Time};
+
+/// Families of documents that may name a caller, or a run's subject.
+const NAMING_CALLERS: [&str; 3] = ["mb", "gdpr", "mark"];
+
+/// How old an answer may be from which the store's clock is told: an idle sweeper asks more often than that. A
+/// request of its own is made when none is younger, or one has failed since.
+const CLOCK_AGE: Duration = Duration::from_secs(130);
+
+/// A bucket or container, or a folder of one, rooted at the tenant's prefix.
+pub struct ObjectBackend {
+    small: Arc<dyn ObjectStore>,
+    bulk: Arc<dyn ObjectStore>,
+    service: Arc<dyn Service>,
+    observed: Arc<Observed>,
+    root: Path,
+    budget: UploadBudget,
+    world: World,
+    quoting: Option<EtagQuoting>,
+    bare_etags: AtomicBool,
+    tags: AtomicBool,
+    examined: AtomicBool,
+    hindrance: Mutex<Option<Hindrance>>,
+}
+
+/// The clients of one store.
+struct Clients {
+    /// For calls that the caller repeats.
+    small: Arc<dyn ObjectStore>,
+    /// For bodies and listings; repeats by itself.
+    bulk: Arc<dyn ObjectStore>,
+    service: Arc<dyn Service>,
+}
+
+/// How long a client waits, and how often it repeats.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// 5 s, once.
+    Call,
+    /// 60 s a request, three retries.
+    Transfer,
+}
+
+impl Patience {
+    fn timeout(self) -> Duration {
+        match self {
+            Self::Call => Duration::from_secs(5),
+            Self::Transfer => Duration::from_secs(60),
+        }
+    }
+
+    fn retries(self) -> RetryConfig {
+        let max_retries = match self {
+            Self::Call => 0,
+            Self::Transfer => 3,
+        };
+        RetryConfig { max_retries, retry_timeout: self.timeout(), ..RetryConfig::default() }
+    }
+}
+
+fn client_options(
+    folder: Option<&std::path::Path>,
+    endpoint: &str,
+    patience: Patience,
+) -> Result<ClientOptions, StoreError> {
+    let mut options = ClientOptions::new()
+        .with_timeout(patience.timeout())
+        .with_connect_timeout(Duration::from_secs(2))
+        .with_pool_max_idle_per_host(32)
+        .with_allow_http(endpoint.starts_with("http://"));
+    if let Some(folder) = folder {
+        let pem = credentials::read_entry(folder, "ca.crt").map_err(StoreError::Credentials)?;
+        for certificate in read_authorities(pem)? {
+            options = options.with_root_certificate(certificate);
+        }
+    }
+    Ok(options)
+}
+
+fn read_authorities(pem: Option<String>) -> Result<Vec<Certificate>, StoreError> {
+    let Some(pem) = pem else { return Ok(Vec::new()) };
+    let unreadable = |_| StoreError::Credentials("ca.crt holds no PEM certificates".into());
+    Certificate::from_pem_bundle(pem.as_bytes()).map_err(unreadable)
+}
+
+impl ObjectBackend {
+    /// Connects to a bucket; nothing is sent yet.
+    ///
+    /// # Errors
+    /// `Credentials` if the files can't be read, `Refused` for an endpoint that is no URL.
+    pub fn open_s3(
+        config: &S3Config,
+        tenant: &str,
+        budget: UploadBudget,
+        world: &World,
+    ) -> Result<Self, StoreError> {
+        let observed = Observed::new(world.clone());
+        let clients = s3::connect(config, world, &observed)?;
+        let quoting = config.etag_quoting;
+        Ok(Self::new(clients, observed, root(config.prefix.as_deref(), tenant), budget, world, quoting))
+    }
+
+    /// Connects to a container; nothing is sent yet.
+    ///
+    /// # Errors
+    /// As for [`open_s3`](Self::open_s3).
+    pub fn open_azure(
+        config: &AzureBlobConfig,
+        tenant: &str,
+        budget: UploadBudget,
+        world: &World,
+    ) -> Result<Self, StoreError> {
+        let observed = Observed::new(world.clone());
+        let clients = azure::connect(config, world, &observed)?;
+        let quoting = Some(EtagQuoting::Rfc);
+        Ok(Self::new(clients, observed, root(config.prefix.as_deref(), tenant), budget, world, quoting))
+    }
+
+    fn new(
+        clients: Clients,
+        observed: Arc<Observed>,
+        root: Path,
+        budget: UploadBudget,
+        world: &World,
+        quoting: Option<EtagQuoting>,
+    ) -> Self {
+        Self {
+            small: clients.small,
+            bulk: clients.bulk,
+            service: clients.service,
+            observed,
+            root,
+            budget,
+            world: world.clone(),
+            bare_etags: AtomicBool::new(quoting == Some(EtagQuoting::Bare)),
+            quoting,
+            tags: AtomicBool::new(false),
+            examined: AtomicBool::new(false),
+            hindrance: Mutex::default(),
+        }
+    }
+
+    /// Requests sent so far, those of retries too.
+    pub fn requests(&self) -> u64 {
+        self.observed.requests()
+    }
+
+    fn path(&self, key: &Key) -> Path {
+        self.root.parts().chain(Path::from(key.as_str()).parts()).collect()
+    }
+
+    fn path_of(&self, family: &str) -> Path {
+        self.root.parts().chain(Path::from(family).parts()).collect()
+    }
+
+    async fn write(&self, key: &Key, bytes: Bytes, options: PutOptions) -> object_store::Result<PutResult> {
+        let written = self.small.put_opts(&self.path(key), bytes.into(), options).await?;
+        if written.version.is_some() {
+            self.service.note_version();
+        }
+        Ok(written)
+    }
+
+    /// Remembers what a write tells about the next ones. One that failed for another reason tells nothing.
+    fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        let seen = match &outcome {
+            Ok(_) => Some(None),
+            Err(error) => Hindrance::of(error).map(Some),
+        };
+        if let Some(seen) = seen {
+            *self.hindrance.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        }
+        outcome
+    }
+
+    async fn create_with(&self, key: &Key, bytes: Bytes, tags: TagSet) -> Result<(), StoreError> {
+        self.note(self.try_create(key, bytes, tags).await)
+    }
+
+    async fn try_create(&self, key: &Key, bytes: Bytes, tags: TagSet) -> Result<(), StoreError> {
+        let options = PutOptions { mode: PutMode::Create, tags, ..PutOptions::default() };
+        match self.write(key, bytes, options).await {
+            Ok(_) => Ok(()),
+            Err(error @ (Error::AlreadyExists { .. } | Error::Precondition { .. })) => {
+                Err(contended(error, StoreError::Exists))
+            }
+            Err(error) => Err(writing(error)),
+        }
+    }
+
+    fn tag_set(&self, tag: &CallerTag) -> TagSet {
+        let mut tags = TagSet::default();
+        if self.tags.load(Ordering::Relaxed) {
+            tags.push(CallerTag::NAME, tag.reveal());
+        }
+        tags
+    }
+
+    fn mode(&self, basis: Option<&Revision>) -> PutMode {
+        match basis {
+            None => PutMode::Create,
+            Some(Revision(etag)) => {
+                let bare = etag.trim_matches('"');
+                let etag = if self.bare_etags.load(Ordering::Relaxed) {
+                    bare.to_owned()
+                } else {
+                    format!("\"{bare}\"")
+                };
+                PutMode::Update(UpdateVersion { e_tag: Some(etag), version: None })
+            }
+        }
+    }
+
+    /// A server for development that says so itself, such as moto's: it looks at a condition first and writes
+    /// afterwards, in one interpreter's thread at a time, so that races hardly ever show it.
+    fn find_simulator(&self) -> Option<Finding> {
+        let is_one = self.observed.server().is_some_and(|name| name.starts_with("Werkzeug/"));
+        is_one.then(|| {
+            let words = "the server is a simulator for tests (Werkzeug's development server): it looks at a condition \
+                         first and writes afterwards, and two replicas would lose messages; use another";
+            Finding::fails("no-simulator", words.into())
+        })
+    }
+
+    /// Ceph-style servers want ETags back without quotes: found by trying, on a throw-away name.
+    async fn find_quoting(&self) -> Result<Option<Finding>, StoreError> {
+        if self.quoting.is_some() {
+            return Ok(None);
+        }
+        let key = Key::probe(self.world.now(), &self.world.random_hex());
+        let first = self.replace(&key, None, Bytes::from_static(b"1")).await?;
+        let quoted = self.replace(&key, Some(&first), Bytes::from_static(b"2")).await;
+        let mut finding = None;
+        if quoted == Err(StoreError::Conflict) {
+            self.bare_etags.store(true, Ordering::Relaxed);
+            let bare = self.replace(&key, Some(&first), Bytes::from_static(b"3")).await;
+            self.bare_etags.store(bare.is_ok(), Ordering::Relaxed);
+            finding = bare.is_ok().then(|| {
+                Finding::note(
+                    "etag-quoting",
+                    "the server wants ETags without quotes, and gets them so".into(),
+                )
+            });
+        }
+        self.delete(&key).await?;
+        Ok(finding)
+    }
+
+    /// Tags are a help for operators: our own index finds a caller's messages without them.
+    async fn find_tags(&self) -> Result<Finding, StoreError> {
+        const PROPERTY: &str = "index-tags";
+        let key = Key::probe(self.world.now(), &self.world.random_hex());
+        let mut tags = TagSet::default();
+        tags.push(CallerTag::NAME, "probe");
+        let read = match self.create_with(&key, Bytes::from_static(b"tagged"), tags).await {
+            Ok(()) => self.service.read_tag(&self.path(&key)).await,
+            Err(error) => Err(error),
+        };
+        self.delete(&key).await?;
+        let works = read.as_ref().is_ok_and(|tag| tag.as_deref() == Some("probe"));
+        self.tags.store(works, Ordering::Relaxed);
+        let without = |why: String| {
+            format!("aren't used ({why}): messages carry no caller_id tag, and are found by our own index")
+        };
+        Ok(match read {
+            Ok(_) if works => Finding::holds(PROPERTY),
+            Ok(_) => Finding::note(PROPERTY, without("they aren't read back".into())),
+            Err(error) => Finding::note(PROPERTY, without(error.to_string())),
+        })
+    }
+}
+
+fn root(prefix: Option<&str>, tenant: &str) -> Path {
+    Path::from(format!("{}/v1/{tenant}", prefix.unwrap_or_default()))
+}
+
+async fn receive(found: GetResult) -> Result<Versioned, StoreError> {
+    let none = || StoreError::Refused("the server gives no ETag".into());
+    let revision = Revision(found.meta.e_tag.clone().ok_or_else(none)?);
+    Ok(Versioned { bytes: found.bytes().await.map_err(reading)?, revision })
+}
+
+/// A range that the server understands; `None` for an empty one, which none does.
+fn get_range(range: &Range<u64>) -> Option<GetRange> {
+    (range.start < range.end).then(|| GetRange::Bounded(range.clone()))
+}
+
+#[async_trait]
+impl Store for ObjectBackend {
+    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.load(key).await?.map(|found| found.bytes))
+    }
+
+    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<ObjectBody>, StoreError> {
+        let path = self.path(key);
+        let options = GetOptions { range: range.as_ref().and_then(get_range), ..GetOptions::default() };
+        if range.is_none() || options.range.is_some() {
+            match self.bulk.get_opts(&path, options).await {
+                Ok(found) => {
+                    let size = found.meta.size;
+                    return Ok(Some(ObjectBody {
+                        size,
+                        bytes: found.into_stream().map_err(reading).boxed(),
+                    }));
+                }
+                Err(Error::NotFound { .. }) => return Ok(None),
+                Err(error) if range.is_none() => return Err(reading(error)),
+                // A range that begins past the end is an error to the server, and empty to us.
+                Err(error) => match self.bulk.head(&path).await {
+                    Ok(meta) if range.is_some_and(|range| range.start >= meta.size) => {
+                        return Ok(Some(ObjectBody { size: meta.size, bytes: stream::empty().boxed() }));
+                    }
+                    _ => return Err(reading(error)),
+                },
+            }
+        }
+        match self.bulk.head(&path).await {
+            Ok(meta) => Ok(Some(ObjectBody { size: meta.size, bytes: stream::empty().boxed() })),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(reading(error)),
+        }
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        let found = match self.small.get(&self.path(key)).await {
+            Ok(found) => found,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(reading(error)),
+        };
+        receive(found).await.map(Some)
+    }
+
+    async fn load_unless(&self, key: &Key, known: &Revision) -> Result<Loaded, StoreError> {
+        let options = GetOptions { if_none_match: Some(known.0.clone()), ..GetOptions::default() };
+        match self.small.get_opts(&self.path(key), options).await {
+            Err(Error::NotModified { .. }) => Ok(Loaded::Unchanged),
+            Err(Error::NotFound { .. }) => Ok(Loaded::Missing),
+            Err(error) => Err(reading(error)),
+            Ok(found) => Ok(Loaded::Changed(receive(found).await?)),
+        }
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        let below: Path = self.root.parts().chain(Path::from(prefix).parts()).collect();
+        let root = format!("{}/", self.root);
+        let keys = self.bulk.list(Some(&below)).map(move |found| match found {
+            Ok(meta) => Ok(meta.location.as_ref().strip_prefix(&root).map(str::to_owned)),
+            Err(error) => Err(reading(error)),
+        });
+        keys.try_filter_map(|key| async move { Ok(key) }).boxed()
+    }
+
+    async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
+        self.create_with(key, bytes, TagSet::default()).await
+    }
+
+    async fn create_tagged(&self, key: &Key, bytes: Bytes, tag: &CallerTag) -> Result<(), StoreError> {
+        self.create_with(key, bytes, self.tag_set(tag)).await
+    }
+
+    async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
+        self.note(upload::send(&self.bulk, &self.path(key), body, TagSet::default(), &self.budget).await)
+    }
+
+    async fn put_tagged(&self, key: &Key, body: BodyStream, tag: &CallerTag) -> Result<u64, StoreError> {
+        self.note(upload::send(&self.bulk, &self.path(key), body, self.tag_set(tag), &self.budget).await)
+    }
+
+    async fn tag(&self, key: &Key) -> Result<Option<String>, StoreError> {
+        self.service.read_tag(&self.path(key)).await
+    }
+
+    async fn replace(
+        &self,
+        key: &Key,
+        basis: Option<&Revision>,
+        bytes: Bytes,
+    ) -> Result<Revision, StoreError> {
+        let options = PutOptions { mode: self.mode(basis), ..PutOptions::default() };
+        self.note(match self.write(key, bytes, options).await {
+            Ok(PutResult { e_tag: Some(etag), .. }) => Ok(Revision(etag)),
+            Ok(_) => Err(StoreError::Unclear("the server gives no ETag".into())),
+            Err(error @ (Error::AlreadyExists { .. } | Error::Precondition { .. })) => {
+                Err(contended(error, StoreError::Conflict))
+            }
+            // A condition on a name that isn't there: AWS and MinIO say 404.
+            Err(Error::NotFound { .. }) if basis.is_some() => Err(StoreError::Conflict),
+            Err(error) => Err(writing(error)),
+        })
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        let path = self.path(key);
+        self.service.delete(&path).await?;
+        self.service.erase_versions(&path).await
+    }
+
+    async fn prune_history(&self, of: History<'_>, _: Time) -> Result<Option<Time>, StoreError> {
+        match of {
+            History::Of(key) => self.service.prune_versions(&self.path(key)).await?,
+            History::All => {
+                for family in NAMING_CALLERS {
+                    self.service.prune_all_versions(&self.path_of(family)).await?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
+        let mut unpruned = Vec::new();
+        for family in NAMING_CALLERS {
+            unpruned.extend(self.service.find_superseded(&self.path_of(family)).await?);
+        }
+        let root = format!("{}/", self.root);
+        Ok(unpruned.iter().filter_map(|path| path.strip_prefix(&root)).map(str::to_owned).collect())
+    }
+
+    async fn clock(&self) -> Result<Time, StoreError> {
+        if let Some(time) = self.observed.clock(CLOCK_AGE) {
+            return Ok(time);
+        }
+        self.service.greet().await?;
+        let none = || StoreError::Refused("the server's answers carry no Date".into());
+        self.observed.clock(CLOCK_AGE).ok_or_else(none)
+    }
+
+    async fn greet(&self) -> Result<(), StoreError> {
+        self.service.greet().await
+    }
+
+    async fn examine(&self) -> Result<Vec<Finding>, StoreError> {
+        let mut findings: Vec<Finding> = self.find_simulator().into_iter().collect();
+        findings.extend(self.find_quoting().await?);
+        findings.push(self.find_tags().await?);
+        findings.extend(self.service.examine(&self.root).await);
+        self.examined.store(true, Ordering::Relaxed);
+        Ok(findings)
+    }
+
+    fn hindrance(&self) -> Option<Hindrance> {
+        self.hindrance.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Requests cost, so one is sent only while something hinders: its success says that nothing does any more. A
+    /// store that was opened while it refused writes is examined then.
+    async fn tend(&self) -> Result<(), StoreError> {
+        if self.hindrance().is_none() {
+            return Ok(());
+        }
+        let key = Key::probe(self.world.now(), &self.world.random_hex());
+        self.create(&key, Bytes::from_static(b"tend")).await?;
+        if !self.examined.load(Ordering::Relaxed) {
+            self.examine().await?;
+        }
+        self.delete(&key).await
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        self.service.keeps().await
+    }
+
+    fn is_metered(&self) -> bool {
+        true
+    }
+}

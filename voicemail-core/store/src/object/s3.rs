@@ -1,0 +1,446 @@
+//! S3, and servers that speak its protocol.
+//!
+//! Buckets are named by path. A bucket with versions keeps what is deleted: a deletion then also removes all
+//! versions and delete markers of the name, data first and markers last, so that a crash in between never
+//! lets an older version come to light.
+
+use super::super::probe::Finding;
+use super::super::{Keeper, StoreError};
+use super::credentials::{FileCredentials, read_aws};
+use super::lifecycle;
+use super::observe::{Observed, ObservingConnector};
+use super::service::Service;
+use super::signed::{Answer, build_request, send};
+use super::{Clients, Patience, client_options};
+use async_trait::async_trait;
+use http::Method;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer, AwsCredentialProvider};
+use object_store::client::HttpClient;
+use object_store::client::HttpConnector;
+use object_store::path::Path;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use voicemail_api::config::{S3Config, S3Credentials};
+use voicemail_model::CallerTag;
+use voicemail_model::clock::World;
+
+/// Connects to a bucket.
+pub(super) fn connect(
+    config: &S3Config,
+    world: &World,
+    observed: &Arc<Observed>,
+) -> Result<Clients, StoreError> {
+    let credentials = find_credentials(config, world)?;
+    let build = |patience| build_client(config, credentials.as_ref(), observed, patience);
+    let (small, bulk) = (build(Patience::Call)?, build(Patience::Transfer)?);
+    let connector = ObservingConnector(Arc::clone(observed));
+    let options = client_options(folder_of(config), &endpoint_of(config), Patience::Call)?;
+    let client = connector.connect(&options).map_err(super::errors::reading)?;
+    let service = S3Service {
+        bucket_url: format!("{}/{}", endpoint_of(config), config.bucket),
+        region: config.region.clone(),
+        credentials: Arc::clone(small.credentials()),
+        client,
+        versioned: AtomicBool::new(false),
+        held: AtomicBool::new(false),
+    };
+    Ok(Clients { small: Arc::new(small), bulk: Arc::new(bulk), service: Arc::new(service) })
+}
+
+fn find_credentials(config: &S3Config, world: &World) -> Result<Option<AwsCredentialProvider>, StoreError> {
+    match &config.credentials {
+        S3Credentials::Files { dir } => Ok(Some(FileCredentials::open(dir, read_aws, world)?)),
+        S3Credentials::WebIdentity {} => {
+            let given = |name: &str| std::env::var_os(name).is_some();
+            let irsa = given("AWS_WEB_IDENTITY_TOKEN_FILE") && given("AWS_ROLE_ARN");
+            if irsa || given("AWS_CONTAINER_CREDENTIALS_FULL_URI") {
+                return Ok(None);
+            }
+            Err(StoreError::Credentials(
+                "the pod has no web identity: AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN aren't set; \
+                 is the identity webhook installed, and the service account annotated?"
+                    .into(),
+            ))
+        }
+    }
+}
+
+fn build_client(
+    config: &S3Config,
+    credentials: Option<&AwsCredentialProvider>,
+    observed: &Arc<Observed>,
+    patience: Patience,
+) -> Result<AmazonS3, StoreError> {
+    let endpoint = endpoint_of(config);
+    let mut builder = match credentials {
+        Some(credentials) => AmazonS3Builder::new().with_credentials(Arc::clone(credentials)),
+        None => AmazonS3Builder::from_env(),
+    };
+    builder = builder
+        .with_bucket_name(&config.bucket)
+        .with_region(&config.region)
+        .with_virtual_hosted_style_request(false)
+        .with_endpoint(&endpoint)
+        .with_retry(patience.retries())
+        .with_client_options(client_options(folder_of(config), &endpoint, patience)?)
+        .with_http_connector(ObservingConnector(Arc::clone(observed)));
+    builder.build().map_err(super::errors::reading)
+}
+
+fn endpoint_of(config: &S3Config) -> String {
+    let aws = || format!("https://s3.{}.amazonaws.com", config.region);
+    config.endpoint.clone().unwrap_or_else(aws).trim_end_matches('/').to_owned()
+}
+
+fn folder_of(config: &S3Config) -> Option<&std::path::Path> {
+    match &config.credentials {
+        S3Credentials::Files { dir } => Some(dir),
+        S3Credentials::WebIdentity {} => None,
+    }
+}
+
+struct S3Service {
+    bucket_url: String,
+    region: String,
+    credentials: AwsCredentialProvider,
+    client: HttpClient,
+    versioned: AtomicBool,
+    /// A lock kept a version from being deleted.
+    held: AtomicBool,
+}
+
+/// One version of a name, or the mark of its deletion.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Version {
+    key: String,
+    version_id: String,
+    is_latest: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct VersionList {
+    #[serde(default)]
+    version: Vec<Version>,
+    #[serde(default)]
+    delete_marker: Vec<Version>,
+    #[serde(default)]
+    is_truncated: bool,
+    next_key_marker: Option<String>,
+    next_version_id_marker: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Versioning {
+    status: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tagging {
+    tag_set: TagSet,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TagSet {
+    #[serde(default)]
+    tag: Vec<Tag>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    key: String,
+    value: String,
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, StoreError> {
+    let unreadable = |_| StoreError::Unavailable("the server's answer isn't the XML that S3 answers".into());
+    quick_xml::de::from_reader(body).map_err(unreadable)
+}
+
+impl S3Service {
+    async fn send(&self, method: Method, path_and_query: &str) -> Result<Answer, StoreError> {
+        let mut request = build_request(method, &format!("{}{path_and_query}", self.bucket_url))?;
+        let credential = self.credentials.get_credential().await.map_err(super::errors::reading)?;
+        let authorizer = AwsAuthorizer::new(&credential, "s3", &self.region);
+        authorizer.try_authorize(&mut request, None).map_err(super::errors::reading)?;
+        send(&self.client, request).await
+    }
+
+    /// All versions and delete markers of exactly that name.
+    async fn list_versions(&self, path: &Path) -> Result<(Vec<Version>, Vec<Version>), StoreError> {
+        let (mut versions, mut markers) = (Vec::new(), Vec::new());
+        let mut from = String::new();
+        loop {
+            let query = format!("/?prefix={}&versions{from}", encode(path.as_ref()));
+            let body = self.send(Method::GET, &query).await?.found()?.unwrap_or_default();
+            let page: VersionList = parse(&body)?;
+            versions.extend(page.version.into_iter().filter(|found| found.key == path.as_ref()));
+            markers.extend(page.delete_marker.into_iter().filter(|found| found.key == path.as_ref()));
+            match (page.is_truncated, page.next_key_marker) {
+                // Names that only begin with ours come after all of ours.
+                (true, Some(key)) if key == path.as_ref() => {
+                    let version = page.next_version_id_marker.unwrap_or_default();
+                    from = format!("&key-marker={}&version-id-marker={}", encode(&key), encode(&version));
+                }
+                _ => return Ok((versions, markers)),
+            }
+        }
+    }
+
+    /// A page of all versions and delete markers below a folder, and where the next one begins.
+    async fn list_below(
+        &self,
+        folder: &Path,
+        from: &str,
+    ) -> Result<(Vec<Version>, Option<String>), StoreError> {
+        let query = format!("/?prefix={}&versions{from}", encode(&format!("{folder}/")));
+        let body = self.send(Method::GET, &query).await?.found()?.unwrap_or_default();
+        let page: VersionList = parse(&body)?;
+        let next = page.next_key_marker.filter(|_| page.is_truncated).map(|key| {
+            let version = page.next_version_id_marker.unwrap_or_default();
+            format!("&key-marker={}&version-id-marker={}", encode(&key), encode(&version))
+        });
+        let mut found = page.version;
+        found.extend(page.delete_marker);
+        Ok((found, next))
+    }
+
+    /// Deletes a version; false if a lock holds it.
+    async fn delete_version(&self, path: &Path, version: &Version) -> Result<bool, StoreError> {
+        let query = format!("/{}?versionId={}", path.as_ref(), encode(&version.version_id));
+        match self.send(Method::DELETE, &query).await?.found() {
+            Err(error @ (StoreError::Credentials(_) | StoreError::Refused(_))) => {
+                if !self.is_held(path, version).await? {
+                    return Err(error);
+                }
+                self.held.store(true, Ordering::Relaxed);
+                Ok(false)
+            }
+            answer => answer.map(|_| true),
+        }
+    }
+
+    /// Whether a retention or a legal hold of its own keeps a version.
+    async fn is_held(&self, path: &Path, version: &Version) -> Result<bool, StoreError> {
+        for (setting, held) in [("retention", "<Mode>"), ("legal-hold", "<Status>ON<")] {
+            let query = format!("/{}?{setting}&versionId={}", path.as_ref(), encode(&version.version_id));
+            let answer = self.send(Method::GET, &query).await?;
+            if answer.status.is_success() && String::from_utf8_lossy(&answer.body).contains(held) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn find_versioning(&self) -> Finding {
+        let status = match self.send(Method::GET, "/?versioning").await {
+            Ok(answer) => answer.found().and_then(|body| parse::<Versioning>(&body.unwrap_or_default())),
+            Err(error) => Err(error),
+        };
+        match status {
+            Ok(Versioning { status: Some(status) }) => {
+                self.versioned.store(true, Ordering::Relaxed);
+                let now = if status == "Enabled" { "keeps" } else { "has kept" };
+                Finding::note(
+                    "versions",
+                    format!(
+                        "the bucket {now} versions: deletions remove them too, at the cost of more requests"
+                    ),
+                )
+            }
+            Ok(Versioning { status: None }) => {
+                Finding::note("versions", "the bucket keeps no versions".into())
+            }
+            Err(error) => Finding::note(
+                "versions",
+                format!(
+                    "can't be read ({error}): allow s3:GetBucketVersioning, s3:ListBucketVersions and \
+                     s3:DeleteObjectVersion if the bucket keeps versions"
+                ),
+            ),
+        }
+    }
+
+    async fn find_lifecycle(&self, folder: &Path) -> Finding {
+        match self.send(Method::GET, "/?lifecycle").await {
+            Ok(answer) => lifecycle::judge(answer, folder),
+            Err(error) => lifecycle::unreadable(&error),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ObjectLock {
+    rule: Option<LockRule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LockRule {
+    default_retention: Option<LockRetention>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LockRetention {
+    days: Option<u32>,
+    years: Option<u32>,
+}
+
+impl S3Service {
+    /// A lock on new objects keeps their versions from being deleted.
+    async fn find_lock(&self) -> Result<Option<Keeper>, StoreError> {
+        let Some(body) = self.send(Method::GET, "/?object-lock").await?.setting()? else { return Ok(None) };
+        let rule = parse::<ObjectLock>(&body)?.rule.and_then(|rule| rule.default_retention);
+        let days = |lock: LockRetention| lock.days.or(lock.years.map(|years| years.saturating_mul(366)));
+        Ok(rule.map(|lock| Keeper { kind: "immutability", days: days(lock) }))
+    }
+
+    /// Deletions of versions are never replicated.
+    async fn find_replication(&self) -> Result<Option<Keeper>, StoreError> {
+        let body = self.send(Method::GET, "/?replication").await?.setting()?;
+        Ok(body.map(|_| Keeper { kind: "replication", days: None }))
+    }
+
+    /// Versions are removed with what they are of, if we may see whether there are any.
+    async fn find_versions(&self) -> Result<Option<Keeper>, StoreError> {
+        let body = self.send(Method::GET, "/?versioning").await?.setting()?;
+        if body
+            .map(|body| parse::<Versioning>(&body))
+            .transpose()?
+            .is_some_and(|found| found.status.is_some())
+        {
+            self.versioned.store(true, Ordering::Relaxed);
+        }
+        Ok(None)
+    }
+}
+
+/// A setting that we may not read may keep anything.
+fn or_unknown(found: Result<Option<Keeper>, StoreError>) -> Result<Option<Keeper>, StoreError> {
+    match found {
+        Err(StoreError::Credentials(_)) => Ok(Some(Keeper { kind: "unknown", days: None })),
+        other => other,
+    }
+}
+
+#[async_trait]
+impl Service for S3Service {
+    async fn greet(&self) -> Result<(), StoreError> {
+        self.send(Method::GET, "/?list-type=2&max-keys=1").await?.found().and_then(|found| {
+            found.map(drop).ok_or_else(|| StoreError::Refused("there is no such bucket".into()))
+        })
+    }
+
+    async fn delete(&self, path: &Path) -> Result<(), StoreError> {
+        self.send(Method::DELETE, &format!("/{}", path.as_ref())).await?.found().map(drop)
+    }
+
+    async fn read_tag(&self, path: &Path) -> Result<Option<String>, StoreError> {
+        let answer = self.send(Method::GET, &format!("/{}?tagging", path.as_ref())).await?;
+        let Some(body) = answer.found()? else { return Ok(None) };
+        let tags = parse::<Tagging>(&body)?.tag_set.tag;
+        Ok(tags.into_iter().find(|tag| tag.key == CallerTag::NAME).map(|tag| tag.value))
+    }
+
+    async fn erase_versions(&self, path: &Path) -> Result<(), StoreError> {
+        if !self.versioned.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (versions, markers) = self.list_versions(path).await?;
+        let mut gone = true;
+        for version in &versions {
+            gone &= self.delete_version(path, version).await?;
+        }
+        // What a lock holds would be there again without the mark of its deletion.
+        for marker in markers.iter().filter(|_| gone) {
+            self.delete_version(path, marker).await?;
+        }
+        Ok(())
+    }
+
+    async fn prune_versions(&self, path: &Path) -> Result<(), StoreError> {
+        if !self.versioned.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (versions, markers) = self.list_versions(path).await?;
+        for version in versions.iter().chain(&markers).filter(|version| !version.is_latest) {
+            self.delete_version(path, version).await?;
+        }
+        Ok(())
+    }
+
+    async fn prune_all_versions(&self, folder: &Path) -> Result<(), StoreError> {
+        if !self.versioned.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut from = Some(String::new());
+        while let Some(begin) = from.take() {
+            let (found, next) = self.list_below(folder, &begin).await?;
+            for version in found.iter().filter(|version| !version.is_latest) {
+                let path = Path::parse(&version.key).map_err(|_| strange_name())?;
+                self.delete_version(&path, version).await?;
+            }
+            from = next;
+        }
+        Ok(())
+    }
+
+    async fn find_superseded(&self, folder: &Path) -> Result<Vec<String>, StoreError> {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        if !self.versioned.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        let mut from = Some(String::new());
+        while let Some(begin) = from.take() {
+            let (found, next) = self.list_below(folder, &begin).await?;
+            for version in found.into_iter().filter(|version| !version.is_latest) {
+                *counts.entry(version.key).or_default() += 1;
+            }
+            from = next;
+        }
+        Ok(counts.into_iter().filter(|(_, count)| *count > 1).map(|(key, _)| key).collect())
+    }
+
+    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
+        let mut keepers = Vec::new();
+        let asked = [self.find_versions().await, self.find_lock().await, self.find_replication().await];
+        for found in asked {
+            keepers.extend(or_unknown(found)?);
+        }
+        // A rule of before, or a hold that somebody else has put.
+        if self.held.load(Ordering::Relaxed) && !keepers.iter().any(|keeper| keeper.kind == "immutability") {
+            keepers.push(Keeper { kind: "immutability", days: None });
+        }
+        keepers.dedup();
+        Ok(keepers)
+    }
+
+    fn note_version(&self) {
+        self.versioned.store(true, Ordering::Relaxed);
+    }
+
+    async fn examine(&self, folder: &Path) -> Vec<Finding> {
+        vec![self.find_versioning().await, self.find_lifecycle(folder).await]
+    }
+}
+
+/// Percent-encodes all but the unreserved characters of RFC 3986, as signatures want it.
+fn strange_name() -> StoreError {
+    StoreError::Unavailable("the server lists a name that can't be one".into())
+}
+
+fn encode(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    let encoded =
+        text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") });
+    encoded.collect()
+}
