@@ -1,30 +1,12 @@
-//! The documents: every link between them leads to a file, and to a heading of it.
-
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+//! Every link between the documents leads to a file, and to a heading of it.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use voicemail_tests::stage::workspace_path;
-
-fn pages() -> Vec<PathBuf> {
-    let mut found = vec![workspace_path("README.md"), workspace_path("CHANGELOG.md")];
-    let mut folders = vec![workspace_path("docs"), workspace_path("examples")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                found.push(path);
-            }
-        }
-    }
-    found
-}
+use crate::pages::pages;
 
 /// Where the links of a page lead, without those out of the project, and without code, which may look like one.
-fn links(text: &str) -> BTreeSet<String> {
+pub(crate) fn links(text: &str) -> BTreeSet<String> {
     let words: String = text.split('`').step_by(2).collect();
     let ends = words.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let ours = ends.filter(|link| !link.contains("://") && !link.contains(char::is_whitespace));

@@ -1,0 +1,209 @@
+//! What `tools/release` makes is enough to install the operator: its folder alone is used here, by Helm and by kustomize, and the
+//! image is built of the programs in it.
+//!
+//! The programs are those of the tests, of this machine's architecture; the release builds its own in the same way.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use serde_json::Value;
+use voicemail_tests::cluster::Cluster;
+use voicemail_tests::command::run;
+use voicemail_tests::foreign_operators::keep_out;
+use voicemail_tests::image::{Profile, build_from, build_programs};
+use voicemail_tests::namespace::TestNamespace;
+use voicemail_tests::operator_process::install_crds;
+use voicemail_tests::stage::workspace_path;
+
+const PROGRAMS: [&str; 4] = ["voicemail-operator", "voicemail", "gdpr", "kubectl-voicemail"];
+const RELEASE: &str = "adopted";
+/// Where the manifests say that the image is.
+const PUBLIC: &str = "ghcr.io/voicemail-dev/voicemail";
+
+/// A folder with all that a release publishes, made once for each test of this program.
+struct Artefacts {
+    folder: tempfile::TempDir,
+}
+
+impl Artefacts {
+    fn make(cluster: &Cluster) -> Self {
+        build_programs(Profile::current()).unwrap();
+        // Tests lie in `deps`, programs beside it.
+        let programs = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+        let folder = tempfile::tempdir().unwrap();
+        let mut release = Command::new(workspace_path("tools/release"));
+        release.args(["--dry-run", "--architectures", architecture(), "--into"]).arg(folder.path());
+        release.args(["--programs", &format!("{}={}", architecture(), programs.display())]);
+        run(release.env("HELM", cluster.helm().get_program())).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// The one file whose name begins and ends so.
+    fn find(&self, begin: &str, end: &str) -> PathBuf {
+        let names = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let fits = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with(begin) && name.ends_with(end)
+        };
+        let found: Vec<PathBuf> = names.filter(fits).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    }
+}
+
+/// As images and artefacts call it.
+fn architecture() -> &'static str {
+    if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" }
+}
+
+fn check_sums(folder: &Path) -> usize {
+    run(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(folder)).unwrap();
+    std::fs::read_to_string(folder.join("SHA256SUMS")).unwrap().lines().count()
+}
+
+fn check_archive(artefacts: &Artefacts) {
+    let unpacked = tempfile::tempdir().unwrap();
+    let archive = artefacts.find("voicemail-", &format!("linux-{}.tar.gz", architecture()));
+    run(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(unpacked.path())).unwrap();
+    for program in PROGRAMS {
+        let said = run(Command::new(unpacked.path().join(program)).arg("--version")).unwrap();
+        assert!(said.contains(env!("CARGO_PKG_VERSION")), "{program}: {said}");
+    }
+    for file in ["LICENSE", "THIRD-PARTY-NOTICES.md"] {
+        assert!(unpacked.path().join(file).exists(), "{file} is missing");
+    }
+}
+
+/// Each library of the SBOM that ends up in a program has its notice, and there is no notice without a text.
+fn check_notices(artefacts: &Artefacts) {
+    let notices = artefacts.text("THIRD-PARTY-NOTICES.md");
+    let rows = notices.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    let named: BTreeSet<&str> = rows.skip(1).collect();
+    let bom: Value = serde_json::from_str(&artefacts.text("voicemail.cdx.json")).unwrap();
+    let component =
+        |one: &Value| format!("{} {}", one["name"].as_str().unwrap(), one["version"].as_str().unwrap());
+    let components: BTreeSet<String> = bom["components"].as_array().unwrap().iter().map(component).collect();
+    let unknown: Vec<&&str> = named.iter().filter(|name| !components.contains(**name)).collect();
+    assert!(named.len() > 150 && unknown.is_empty(), "{} notices, not in the SBOM: {unknown:?}", named.len());
+    for library in ["kube", "rustls", "object_store", "aws-lc-sys", "axum", "serde"] {
+        assert!(named.iter().any(|name| name.starts_with(&format!("{library} "))), "{library} has no notice");
+    }
+    let mut lengths: BTreeMap<&str, usize> = BTreeMap::new();
+    for (names, text) in notices.split("\n## ").skip(1).filter_map(|section| section.split_once('\n')) {
+        names.split(", ").for_each(|name| *lengths.entry(name).or_default() += text.len());
+    }
+    let short: Vec<&&str> =
+        named.iter().filter(|name| lengths.get(**name).is_none_or(|length| *length < 500)).collect();
+    assert!(short.is_empty(), "without the text of a licence: {short:?}");
+}
+
+/// By kustomize, from a registry of one's own: tenants get the image from there, too.
+fn check_kustomization(artefacts: &Artefacts, cluster: &Cluster, namespace: &str) {
+    let file = artefacts.path("kustomization.yaml");
+    let own = format!(
+        "{}namespace: {namespace}\nimages:\n- {{name: {PUBLIC}, newName: registry.example.com/voicemail}}\n",
+        artefacts.text("kustomization.yaml")
+    );
+    std::fs::write(file, own).unwrap();
+    let rendered = cluster.run_kubectl(&["kustomize", artefacts.folder.path().to_str().unwrap()]).unwrap();
+    let tag = format!("registry.example.com/voicemail:{}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(rendered.matches(&tag).count(), 2, "image and VOICEMAIL_IMAGE");
+    assert!(!rendered.contains(PUBLIC));
+    for kind in ["CustomResourceDefinition", "Deployment", "ClusterRole", "ServiceAccount"] {
+        assert!(rendered.contains(&format!("\nkind: {kind}\n")), "{kind} is missing");
+    }
+    let mut apply = cluster.kubectl().command();
+    apply.args([
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "--validate=strict",
+        "-k",
+    ]);
+    run(apply.arg(artefacts.folder.path())).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_is_installed_from_the_folder_of_a_release_alone() {
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    let artefacts = Artefacts::make(&cluster);
+    assert!(check_sums(artefacts.folder.path()) >= 7);
+    assert!(check_sums(&artefacts.path("image")) >= 4);
+    assert!(!artefacts.text("RELEASE-NOTES.md").trim().is_empty());
+    check_archive(&artefacts);
+    check_notices(&artefacts);
+
+    install_crds(&cluster).unwrap();
+    let package = artefacts.find("voicemail-operator-", ".tgz");
+    let mut template = cluster.helm();
+    template.arg("template").arg("voicemail-operator").arg(&package);
+    let rendered = run(template.args(["--namespace", "voicemail-system", "--no-hooks"])).unwrap();
+    assert_eq!(
+        rendered,
+        artefacts.text("voicemail-operator.yaml"),
+        "the package and the plain manifests differ"
+    );
+    let namespace = TestNamespace::create(cluster.config().await.unwrap(), "release").await.unwrap();
+    keep_out(&cluster, namespace.name()).unwrap();
+    check_kustomization(&artefacts, &cluster, namespace.name());
+    install(&artefacts, &cluster, &namespace, &package).await;
+}
+
+/// By Helm, with an image of the folder's own programs.
+async fn install(artefacts: &Artefacts, cluster: &Cluster, namespace: &TestNamespace, package: &Path) {
+    let programs: Vec<(String, PathBuf)> = PROGRAMS[..3]
+        .iter()
+        .map(|name| ((*name).to_owned(), artefacts.path(&format!("image/{}/{name}", architecture()))))
+        .collect();
+    let image = build_from(cluster, "localhost/voicemail-release", &programs).unwrap();
+    let mut helm = cluster.helm();
+    helm.args(["install", RELEASE]).arg(package).args([
+        "--namespace",
+        namespace.name(),
+        "--wait",
+        "--timeout",
+        "2m",
+    ]);
+    helm.args(["--set", "crds.enabled=false,clusterName=release,roles.create=false,replicas=1"]);
+    helm.args(["--set", &format!("watchNamespaces={{{}}}", namespace.name())]);
+    helm.args(["--set", &format!("image.repository={},image.tag={}", image.repository(), image.tag())]);
+    run(&mut helm).unwrap();
+    let deployment = namespace.api::<Deployment>().get(RELEASE).await.unwrap();
+    assert_eq!(deployment.status.unwrap().ready_replicas, Some(1));
+    run(cluster.helm().args([
+        "uninstall",
+        RELEASE,
+        "--namespace",
+        namespace.name(),
+        "--wait",
+        "--timeout",
+        "2m",
+    ]))
+    .unwrap();
+}
+
+/// Both Containerfiles make the same image: what comes behind their last base is the same, but for where programs come from.
+#[test]
+fn both_containerfiles_end_in_the_same_image() {
+    let last_stage = |file: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(workspace_path(file)).unwrap();
+        let stage =
+            text.rsplit_once("FROM ${BASE}").unwrap_or_else(|| panic!("{file} isn't on BASE")).1.to_owned();
+        stage.lines().map(|line| line.replace("--from=build ", "").replace("/programs/", "")).collect()
+    };
+    assert_eq!(last_stage("Containerfile"), last_stage("Containerfile.build"));
+}
