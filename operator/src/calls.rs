@@ -3,13 +3,13 @@
 //! Flow: `within_deadline("what it does", api.get(..)).await`. kube sets no read time-out, so without this
 //! a silent connection would hold a reconcile for ever. Retrying is left to the work queue's back-off.
 
-use crate::api::MANAGER;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::time::Duration;
+use voicemail_resources::MANAGER;
 
 /// Longest time that one call to the API server may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(15);

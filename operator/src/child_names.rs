@@ -1,10 +1,10 @@
 //! How a tenant's children are found: their names, labels, ports and the keys of their Secrets. One rule for whoever makes
 //! them, reads them, or calls the tenant's core.
 
-use crate::api::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
 use std::collections::BTreeMap;
+use voicemail_resources::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant};
 
 /// Port of the HTTPS API.
 pub const API_PORT: u16 = 8081;

@@ -3,8 +3,6 @@
 //! Children lead back to their tenant by label, so that one rule covers owned and unowned ones. A tenant's
 //! change wakes its requests; an undo wakes the other requests of its case.
 
-use crate::api::conditions::{READY, VALIDATED};
-use crate::api::{GdprOperation, GdprRequest, MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant};
 use crate::calls::CallError;
 use crate::place::{place, place_of};
 use crate::runtime::queue::Queue;
@@ -34,6 +32,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use voicemail_resources::conditions::{READY, VALIDATED};
+use voicemail_resources::{
+    GdprOperation, GdprRequest, MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant,
+};
 
 struct Tenants;
 

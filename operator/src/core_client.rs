@@ -8,7 +8,6 @@
 //! looks like a phone number was taken out.
 
 use crate::answers::{AnswerError, LONGEST, LONGEST_LEDGER, read_at_most};
-use crate::api::VoicemailTenant;
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::child_names::API_PORT;
 use crate::child_names::CA_CERTIFICATE;
@@ -29,6 +28,7 @@ use voicemail_api::gdpr::{
     ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, GdprAnswer, GdprBody, LedgerView,
     Operation, Problem, RunView,
 };
+use voicemail_resources::VoicemailTenant;
 
 const TOKEN_SECONDS: i64 = 600;
 const KEPT: Duration = Duration::from_secs(300);

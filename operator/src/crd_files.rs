@@ -5,14 +5,14 @@
 //!
 //! Run by `cargo crds [--check]` from the top of the repository, and by a unit test.
 
-use crate::api::crds;
 use crate::crd_reference::write_reference;
 use std::path::{Path, PathBuf};
+use voicemail_resources::crds;
 
 const PLAIN: &str = "crds";
 const CHART: &str = "charts/voicemail-operator/templates/crds";
 const REFERENCE: &str = "docs/crds.md";
-const HEAD: &str = "# Generated from operator/src/api by `cargo crds`.\n";
+const HEAD: &str = "# Generated from operator/api by `cargo crds`.\n";
 /// Where the chart's annotations go: after the first line of the metadata.
 const METADATA: &str = "metadata:\n";
 const CHART_METADATA: &str = "metadata:

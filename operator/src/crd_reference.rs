@@ -2,12 +2,12 @@
 //!
 //! Written and checked together with the CRD files, so it says what the API server enforces.
 
-use crate::api::crds;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
 use std::fmt::Write;
+use voicemail_resources::crds;
 
-const HEAD: &str = "<!-- Generated from operator/src/api by `cargo crds`. -->\n\n# Resources\n\n\
+const HEAD: &str = "<!-- Generated from operator/api by `cargo crds`. -->\n\n# Resources\n\n\
 All fields of `voicemail.dev/v1alpha1` with what the API server enforces. `[]` is an item of a list, `{}` a value of a map.\n\
 Required fields are marked with *. The manifests in `examples/` show them in use, [conditions](conditions.md) what the\n\
 statuses say. A date-time is of RFC 3339 in capitals, in the years 0000 to 9989, with at most nine digits of a second and an offset of\n\

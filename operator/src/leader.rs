@@ -7,7 +7,6 @@
 //! A lease is free when it has not changed for 15 s as seen here. A leader stops when its own last success
 //! began 10 s ago, hence before anybody may take over. It tries every 2 s, and lets go when it ends.
 
-use crate::api::MANAGER;
 use crate::calls::CallError;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
@@ -19,6 +18,7 @@ use kube::{Api, Client, ResourceExt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use voicemail_resources::MANAGER;
 
 /// Name of the Lease.
 pub const LEASE: &str = "voicemail-operator";

@@ -10,8 +10,9 @@
 //! `child_names` is what all of them call a tenant's children by. Reading and writing happen at the ends
 //! of a reconcile only, the middle is pure. No phone number is ever written to an object, event, log or metric.
 
+#[cfg(test)]
+mod admitted_tests;
 pub mod answers;
-pub mod api;
 pub mod calls;
 pub mod child_names;
 pub mod controllers;
@@ -22,14 +23,13 @@ pub mod fence;
 pub mod gdpr;
 pub mod health;
 pub mod import;
-#[cfg(test)]
-mod layers_tests;
 pub mod leader;
 pub mod metrics;
 pub mod place;
-pub mod plugin;
 pub mod population;
 pub mod pre_delete;
+#[cfg(test)]
+mod reasons_tests;
 pub mod redact;
 pub mod runtime;
 pub mod settings;

@@ -1,12 +1,12 @@
 //! What objects there are, as metrics count them: tenants by state, data-subject requests that haven't ended. Pure.
 
-use crate::api::conditions::{
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use voicemail_resources::conditions::{
     ACCESS_READY, CERTIFICATE_ENDS_SOON, CERTIFICATE_READY, Condition, ConditionStatus, MONITORING_READY,
     PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, find_condition,
 };
-use crate::api::{GdprRequest, VoicemailTenant};
-use jiff::Timestamp;
-use std::collections::BTreeMap;
+use voicemail_resources::{GdprRequest, VoicemailTenant};
 
 /// The counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Population {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::conditions::{Finding, merge_conditions};
+    use voicemail_resources::conditions::{Finding, merge_conditions};
 
     fn tenant(holding: &[&'static str]) -> VoicemailTenant {
         let mut tenant: VoicemailTenant =

@@ -18,8 +18,8 @@ use crate::wait::wait_until;
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
-use voicemail_operator::api::VoicemailTenant;
-use voicemail_operator::api::conditions::ConditionStatus;
+use voicemail_resources::VoicemailTenant;
+use voicemail_resources::conditions::ConditionStatus;
 
 /// The child that is deleted to see the operator work.
 const BROKEN: &str = "acme-voicemail-headless";

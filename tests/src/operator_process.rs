@@ -114,7 +114,7 @@ impl OperatorIdentity {
 pub fn install_crds(cluster: &Cluster) -> Result<()> {
     let mut names = Vec::new();
     let mut manifests = String::new();
-    for (_, crd) in voicemail_operator::api::crds() {
+    for (_, crd) in voicemail_resources::crds() {
         manifests.push_str(&format!("---\n{}", serde_yaml::to_string(&crd)?));
         names.push(format!("crd/{}", crd.metadata.name.unwrap_or_default()));
     }

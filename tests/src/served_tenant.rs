@@ -1,7 +1,7 @@
 //! A tenant of a [`TenantPlace`] that people use: its accounts, a mailbox and the ways to its API.
 
 use anyhow::Result;
-use voicemail_operator::api::VoicemailTenant;
+use voicemail_resources::VoicemailTenant;
 
 use crate::stage::{People, Site, Tenant, TenantManifest};
 use crate::tenant_place::TenantPlace;

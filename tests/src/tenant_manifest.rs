@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use kube::Api;
-use voicemail_operator::api::VoicemailTenant;
-use voicemail_operator::api::conditions::{Condition, ConditionStatus, find_condition};
-use voicemail_operator::api::voicemail_tenant::{Claim, Volume};
+use voicemail_resources::VoicemailTenant;
+use voicemail_resources::conditions::{Condition, ConditionStatus, find_condition};
+use voicemail_resources::voicemail_tenant::{Claim, Volume};
 
 use crate::wait::wait_until;
 

@@ -16,8 +16,8 @@ use kube::api::PostParams;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
-use voicemail_operator::api::VoicemailTenant;
-use voicemail_operator::api::conditions::{ConditionStatus, READY};
+use voicemail_resources::VoicemailTenant;
+use voicemail_resources::conditions::{ConditionStatus, READY};
 
 use crate::cluster::{Cluster, HostVolume};
 use crate::foreign_operators::{install_policy, keep_out};

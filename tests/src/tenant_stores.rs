@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
-use voicemail_operator::api::VoicemailTenant;
+use voicemail_resources::VoicemailTenant;
 
 use crate::cluster::layout::HOST_IP;
 use crate::servers::azure_admin::{AzureAccount, AzureEndpoint};

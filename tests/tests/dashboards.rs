@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use serde_json::Value;
-use voicemail_operator::api::Phase;
+use voicemail_resources::Phase;
 use voicemail_tests::cluster::Cluster;
 use voicemail_tests::command::run;
 use voicemail_tests::servers::{Prometheus, Target};

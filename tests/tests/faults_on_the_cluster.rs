@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, EvictParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
-use voicemail_operator::api::conditions::{READY, STORAGE_READY};
+use voicemail_resources::conditions::{READY, STORAGE_READY};
 use voicemail_tests::api_proxy::ApiProxy;
 use voicemail_tests::command::run;
 use voicemail_tests::fault_proxy::{Fault, Rule};
@@ -119,7 +119,7 @@ async fn lose_and_restore(scene: &Scene, name: &str) {
     let secret = api.get(name).await.unwrap();
     api.delete(name, &DeleteParams::default()).await.unwrap();
     scene.place.kubectl(&["label", "vmt", "acme", "--overwrite", "look=lost"]).unwrap();
-    let lost = |tenant: &voicemail_operator::api::VoicemailTenant| {
+    let lost = |tenant: &voicemail_resources::VoicemailTenant| {
         condition(tenant, READY)
             .is_some_and(|ready| ["KeysSecretLost", "CredentialsMissing"].contains(&ready.reason.as_str()))
     };

@@ -10,9 +10,9 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::Api;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
-use voicemail_operator::api::CONFIRM_DELETION;
-use voicemail_operator::api::voicemail_tenant::DeletionPolicy;
 use voicemail_operator::leader::LEASE;
+use voicemail_resources::CONFIRM_DELETION;
+use voicemail_resources::voicemail_tenant::DeletionPolicy;
 use voicemail_tests::access_review::{Question, may, questions, unexpected};
 use voicemail_tests::chart_objects::ChartObjects;
 use voicemail_tests::cluster::AuditLog;
@@ -208,7 +208,7 @@ async fn live(place: &mut TenantPlace) {
     wait_gone(&scalers, "acme-voicemail", SOON).await.unwrap();
     // Something to say in an event, and something to begin again.
     place.tenants().delete("acme", &DeleteParams::default()).await.unwrap();
-    let blocked = voicemail_operator::api::conditions::ConditionStatus::True;
+    let blocked = voicemail_resources::conditions::ConditionStatus::True;
     place.wait_condition("acme", "DeletionBlocked", blocked, "ConfirmationMissing").await.unwrap();
     place.kubectl(&["annotate", "vmt", "acme", &format!("{CONFIRM_DELETION}=acme")]).unwrap();
     let jobs = place.namespace.api::<k8s_openapi::api::batch::v1::Job>();

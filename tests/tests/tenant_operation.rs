@@ -13,10 +13,10 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
-use voicemail_operator::api::conditions::{
+use voicemail_resources::conditions::{
     ConditionStatus, DATA_KEPT, PAUSED, READY, STORAGE_READY, UPDATE_PENDING,
 };
-use voicemail_operator::api::voicemail_tenant::VoicemailTenant;
+use voicemail_resources::voicemail_tenant::VoicemailTenant;
 use voicemail_tests::image::alias_image;
 use voicemail_tests::operator_audit::{mutations, settle};
 use voicemail_tests::tenant_manifest::{claim_mut, condition, tenant_on};

@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::ListParams;
-use voicemail_operator::api::{Phase, VoicemailTenant};
+use voicemail_resources::{Phase, VoicemailTenant};
 use voicemail_tests::command::run;
 use voicemail_tests::foreign_operators::keep_out;
 use voicemail_tests::image::{ImageRef, alias_image};

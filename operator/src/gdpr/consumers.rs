@@ -3,10 +3,10 @@
 //! They stay in memory for one call. No message here holds any part of them: even the parser's own words
 //! would quote the value that it stumbled over.
 
-use crate::api::CONSUMERS_LABEL;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use voicemail_api::gdpr::{GdprBody, read_input};
+use voicemail_resources::CONSUMERS_LABEL;
 
 /// Key of the Secret: the vendor's script's input file.
 pub const INPUT: &str = "input.json";

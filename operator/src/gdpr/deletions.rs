@@ -2,8 +2,6 @@
 //!
 //! Without a finalizer, since nothing is to be done but to say so: a deletion while no operator runs goes unsaid.
 
-use crate::api::GdprRequest;
-use crate::api::gdpr_request::{GdprOperation, Phase};
 use crate::runtime::streams::{Guarded, scoped};
 use crate::tenant::context::Context;
 use futures::{StreamExt, pin_mut};
@@ -13,6 +11,8 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use voicemail_resources::GdprRequest;
+use voicemail_resources::gdpr_request::{GdprOperation, Phase};
 
 /// Publishes an event about each, until `stop`.
 pub async fn announce(context: Arc<Context>, namespace: Option<String>, stop: CancellationToken) {

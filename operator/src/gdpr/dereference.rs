@@ -2,14 +2,14 @@
 
 use super::consumers::{Unusable, read_consumers};
 use super::decisions::person;
-use crate::api::gdpr_request::MessageName;
-use crate::api::{GdprRequest, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
 use crate::redact::redact;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 use voicemail_api::gdpr::{GdprBody, MessageRef, Verification};
+use voicemail_resources::gdpr_request::MessageName;
+use voicemail_resources::{GdprRequest, VoicemailTenant};
 
 /// The tenant that a request names.
 #[derive(Clone, Debug)]

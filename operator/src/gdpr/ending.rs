@@ -7,9 +7,6 @@
 
 use super::plan::{is_verified, waits_for_backups};
 use super::status::body_of;
-use crate::api::conditions::whole_seconds;
-use crate::api::gdpr_request::{GdprRequest, Phase};
-use crate::api::{CONSUMERS_LABEL, MANAGER};
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::context::Context;
 use jiff::Timestamp;
@@ -19,6 +16,9 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, Pat
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 use std::time::Duration;
+use voicemail_resources::conditions::whole_seconds;
+use voicemail_resources::gdpr_request::{GdprRequest, Phase};
+use voicemail_resources::{CONSUMERS_LABEL, MANAGER};
 
 /// Does what is due of it; gives when to look again.
 ///

@@ -6,13 +6,13 @@
 use super::mirror::is_erased;
 use super::plan::{Seen, Subject, asks_nobody};
 use super::progress::{end_of, find_progress};
-use crate::api::conditions::{
+use jiff::Timestamp;
+use voicemail_api::gdpr::{RunState, RunView};
+use voicemail_resources::conditions::{
     APPROVED, BACKUPS_CLEARED, COMPLETED, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN, ERASED, FAILED,
     FOUND, Finding, MARKED, REGIONS_READY, SUBJECT_VERIFIED, VALIDATED, VERIFIED,
 };
-use crate::api::gdpr_request::{GdprOperation, GdprRequest, GdprRequestStatus, Phase};
-use jiff::Timestamp;
-use voicemail_api::gdpr::{RunState, RunView};
+use voicemail_resources::gdpr_request::{GdprOperation, GdprRequest, GdprRequestStatus, Phase};
 
 /// Of the time until a deadline, how much may pass before it is at risk.
 const AT_RISK: f64 = 0.8;

@@ -1,9 +1,9 @@
 //! From a run to a request's status: phase, times, counts. Pure.
 
-use crate::api::conditions::whole_seconds;
-use crate::api::gdpr_request::{GdprOperation, GdprRequestStatus, Phase, RegionProgress};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use voicemail_api::gdpr::{RegionView, RunState, RunView};
+use voicemail_resources::conditions::whole_seconds;
+use voicemail_resources::gdpr_request::{GdprOperation, GdprRequestStatus, Phase, RegionProgress};
 
 /// The phase that a run means for a request of that operation.
 pub fn phase_of(operation: GdprOperation, run: &RunView) -> Phase {

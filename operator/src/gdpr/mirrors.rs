@@ -10,7 +10,6 @@
 //!
 //! What can go wrong: a core is silent, or of a version that has no mark. Then its cases are listed each time.
 
-use crate::api::{GdprOperation, GdprRequest, MANAGER, VoicemailTenant};
 use crate::calls::within_deadline;
 use crate::core_client::{Core, CoreError};
 use crate::runtime::jittered;
@@ -31,6 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use voicemail_api::gdpr::{CaseView, MARK_OF_NO_CASE, Operation, RunView};
+use voicemail_resources::{GdprOperation, GdprRequest, MANAGER, VoicemailTenant};
 
 /// Label of a mirror, with the door that its run came through.
 pub const ORIGIN_LABEL: &str = "voicemail.dev/origin";

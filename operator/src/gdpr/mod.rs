@@ -28,7 +28,6 @@ mod tenantless_tests;
 #[cfg(test)]
 mod unreadable_tests;
 
-use crate::api::{GdprOperation, GdprRequest, VoicemailTenant};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::core_client::{Core, CoreError};
 use crate::tenant::context::Context;
@@ -38,6 +37,7 @@ use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 use plan::{Seen, Step, Subject};
 use voicemail_api::gdpr::RunView;
+use voicemail_resources::{GdprOperation, GdprRequest, VoicemailTenant};
 
 /// Why a reconcile must be repeated.
 #[derive(Debug, thiserror::Error)]
@@ -254,7 +254,7 @@ fn judge(error: &CoreError, tenant: &VoicemailTenant) -> Seen {
     if error.reason() == "RegionDown" {
         return Seen::Blocked(error.reason(), error.to_string());
     }
-    use crate::api::conditions::{READY, find_condition};
+    use voicemail_resources::conditions::{READY, find_condition};
     let ready = tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, READY));
     let tenant_says = match ready {
         Some(ready) if ready.reason != "Available" => format!("; the tenant is not ready: {}", ready.message),

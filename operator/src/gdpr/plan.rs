@@ -15,15 +15,15 @@
 
 use super::findings::find_all;
 use super::mirror::{mirror, phase_of, time};
-use crate::api::conditions::{
-    BACKUPS_CLEARED, Condition, ConditionStatus, SUBJECT_VERIFIED, find_condition, merge_conditions,
-    whole_seconds,
-};
-use crate::api::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::time::Duration;
 use voicemail_api::gdpr::RunView;
+use voicemail_resources::conditions::{
+    BACKUPS_CLEARED, Condition, ConditionStatus, SUBJECT_VERIFIED, find_condition, merge_conditions,
+    whole_seconds,
+};
+use voicemail_resources::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
 
 /// A run that is worked on is looked at that often.
 const WORKING: Duration = Duration::from_secs(2);

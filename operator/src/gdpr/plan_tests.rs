@@ -1,11 +1,11 @@
 //! What each step and each status is, on runs and requests written down.
 
 use super::*;
-use crate::api::conditions::{APPROVED, COMPLETED, DEADLINE_AT_RISK, FAILED, VALIDATED, VERIFIED};
-use crate::api::gdpr_request::GdprOperation;
 use crate::core_client::CoreDecision;
 use crate::gdpr::decisions::{open_decisions, person};
 use voicemail_api::gdpr::{ApprovalView, RunState};
+use voicemail_resources::conditions::{APPROVED, COMPLETED, DEADLINE_AT_RISK, FAILED, VALIDATED, VERIFIED};
+use voicemail_resources::gdpr_request::GdprOperation;
 
 fn request(operation: &str, status: &str) -> GdprRequest {
     let consumers = if operation == "UndoForgetMe" { "" } else { ", consumers: {secret: {name: c}}" };

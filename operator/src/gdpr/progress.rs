@@ -12,12 +12,12 @@
 //!
 //! They follow from the phase and from what `Completed` says, so they stand on every request in every phase.
 
-use crate::api::conditions::{
+use jiff::Timestamp;
+use voicemail_resources::conditions::{
     COMPLETED, Condition, ConditionStatus, FINISHED, Finding, READY, RECONCILING, STALLED, find_condition,
     merge_conditions,
 };
-use crate::api::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
-use jiff::Timestamp;
+use voicemail_resources::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
 
 /// What `Completed` says: whether it holds, reason and message.
 pub type End<'a> = (ConditionStatus, &'a str, &'a str);

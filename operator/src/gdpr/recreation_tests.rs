@@ -3,8 +3,8 @@
 
 use super::fake_cluster::{Cluster, REQUESTS};
 use super::reconcile;
-use crate::api::GdprRequest;
 use serde_json::{Value, json};
+use voicemail_resources::GdprRequest;
 
 /// More calls than one reconcile has.
 const CALLS: usize = 16;

@@ -1,14 +1,14 @@
 //! Writes a request's status, only on difference, and an event when its phase changes.
 
-use crate::api::MANAGER;
-use crate::api::conditions::{COMPLETED, find_condition};
-use crate::api::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::context::Context;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
+use voicemail_resources::MANAGER;
+use voicemail_resources::conditions::{COMPLETED, find_condition};
+use voicemail_resources::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
 
 /// Writes the status if it differs.
 ///

@@ -3,9 +3,9 @@
 
 use super::fake_cluster::{Cluster, REQUESTS, TENANTS};
 use super::reconcile;
-use crate::api::GdprRequest;
 use crate::tenant::context::Context;
 use serde_json::{Value, json};
+use voicemail_resources::GdprRequest;
 
 fn path() -> String {
     format!("{REQUESTS}/r")

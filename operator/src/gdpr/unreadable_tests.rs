@@ -2,10 +2,10 @@
 
 use super::fake_cluster::{Cluster, REQUESTS};
 use super::reconcile;
-use crate::api::GdprRequest;
 use crate::runtime::streams::Guarded;
 use crate::runtime::unreadable;
 use serde_json::{Value, json};
+use voicemail_resources::GdprRequest;
 
 fn object(name: &str, spec: Value, status: Value) -> Value {
     let mut all = json!({ "tenant": "acme", "operation": "ForgetMe", "caseId": "1" });

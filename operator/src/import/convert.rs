@@ -2,9 +2,9 @@
 
 use super::vendor::{Envs, Tenant, Values};
 use super::{Arguments, ImportError};
-use crate::api::VoicemailTenant;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use voicemail_resources::VoicemailTenant;
 
 const LONGEST_NAME: usize = 40;
 

@@ -13,8 +13,8 @@ mod vendor;
 pub use convert::{Conversion, convert};
 pub use vendor::{Tenant, Values};
 
-use crate::api::VoicemailTenant;
 use std::path::PathBuf;
+use voicemail_resources::VoicemailTenant;
 
 /// What the vendor's files don't say.
 #[derive(Clone, Debug, clap::Args)]

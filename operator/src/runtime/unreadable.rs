@@ -6,8 +6,6 @@
 //! read. What the parser says is repeated without anything that looks like a telephone number.
 
 use super::Services;
-use crate::api::MANAGER;
-use crate::api::conditions::{RECONCILING, STALLED, whole_seconds};
 use crate::calls::{CallError, within_deadline};
 use crate::redact::redact;
 use jiff::Timestamp;
@@ -18,6 +16,8 @@ use kube::core::error_boundary::InvalidObject;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::{Value, json};
+use voicemail_resources::MANAGER;
+use voicemail_resources::conditions::{RECONCILING, STALLED, whole_seconds};
 
 /// The reason of its condition and of its event.
 pub const UNREADABLE: &str = "Unreadable";

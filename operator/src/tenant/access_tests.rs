@@ -1,7 +1,5 @@
 //! Who may call and how much, from a spec to the configuration and the mounts.
 
-use crate::api::VoicemailTenant;
-use crate::api::conditions::ConditionStatus::{False, True};
 use crate::tenant::build::access::plan_access;
 use crate::tenant::build::build;
 use crate::tenant::facts::access_secrets::{AccessFact, list_secrets};
@@ -10,6 +8,8 @@ use crate::tenant::steps::status::{Outcome, Seen, compute_status};
 use crate::tenant::steps::status_tests::{applied_outcome, bound, condition, deployment};
 use crate::tenant::tests::{example, facts, now, plan_with};
 use serde_json::{Value, json};
+use voicemail_resources::VoicemailTenant;
+use voicemail_resources::conditions::ConditionStatus::{False, True};
 
 fn tenant(change: impl FnOnce(&mut Value)) -> VoicemailTenant {
     let mut value = example();

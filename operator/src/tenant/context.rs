@@ -1,6 +1,5 @@
 //! What reconcilers of tenants and of their requests share.
 
-use crate::api::VoicemailTenant;
 use crate::calls::{CallError, within_deadline};
 use crate::core_client::Cores;
 use crate::fence::Fence;
@@ -16,6 +15,7 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::events::Event;
 use std::sync::Arc;
+use voicemail_resources::VoicemailTenant;
 
 /// What reconcilers share.
 pub struct Context {

@@ -6,7 +6,6 @@
 
 use super::context::Context;
 use super::{TenantError, reconcile};
-use crate::api::VoicemailTenant;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
 use http::{Method, Request, Response};
@@ -16,6 +15,7 @@ use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use voicemail_resources::VoicemailTenant;
 
 /// The namespace of all.
 pub(crate) const NAMESPACE: &str = "voice";

@@ -32,11 +32,6 @@ pub mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::api::conditions::{
-    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, MONITORING_READY, RECONCILING, STORAGE_READY,
-    find_condition,
-};
-use crate::api::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::runtime::jittered;
 use build::BuildError;
@@ -58,6 +53,11 @@ use steps::report::report;
 use steps::status::{Outcome, Seen, has_pods, is_settled};
 use steps::validate::{Plan, TlsPlan};
 use steps::{apply, dereference, ledger, observe, orphans, validate};
+use voicemail_resources::conditions::{
+    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, MONITORING_READY, RECONCILING, STORAGE_READY,
+    find_condition,
+};
+use voicemail_resources::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
 const RESYNC: Duration = Duration::from_secs(10 * 60);

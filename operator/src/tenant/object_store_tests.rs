@@ -1,8 +1,5 @@
 //! Tenants on object stores, through the same pure steps: what is refused, rendered and reported.
 
-use crate::api::conditions::ConditionStatus::{False, True};
-use crate::api::conditions::find_condition;
-use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::{Class, Classified};
 use crate::tenant::build::{Built, BuiltStorage, build};
 use crate::tenant::facts::credentials::{RegionPlan, SecretKind, Source};
@@ -17,6 +14,9 @@ use crate::tenant::tests::{example, facts, now, plan_with};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use voicemail_api::config::{AzureCredentials, CallerTagging, EtagQuoting, S3Credentials, StorageConfig};
+use voicemail_resources::conditions::ConditionStatus::{False, True};
+use voicemail_resources::conditions::find_condition;
+use voicemail_resources::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
 
 const CLIENT: &str = "22222222-2222-2222-2222-222222222222";
 

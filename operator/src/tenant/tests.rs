@@ -1,6 +1,5 @@
 //! From a spec and facts to a plan or a refusal, on real YAML; and what the tests of the other pure steps start from.
 
-use crate::api::VoicemailTenant;
 use crate::calls::Classified;
 use crate::settings::Settings;
 use crate::tenant::build::certificate::{Authority, make_authority, make_serving_secret};
@@ -14,6 +13,7 @@ use clap::Parser;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use voicemail_api::config::{ApprovalConfig, ApprovalRule, RegionDown};
+use voicemail_resources::VoicemailTenant;
 
 #[derive(clap::Parser)]
 struct TestArguments {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use kube::{Api, ResourceExt};
-use voicemail_operator::api::conditions::{FAILED, find_condition};
-use voicemail_operator::api::{GdprRequest, GdprRequestStatus, Phase};
+use voicemail_resources::conditions::{FAILED, find_condition};
+use voicemail_resources::{GdprRequest, GdprRequestStatus, Phase};
 
 use super::{Site, workspace_path};
 use crate::wait::wait_until;

@@ -13,11 +13,11 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use voicemail_model::{CallerHash, CallerId, RuleSet, TenantKey};
-use voicemail_operator::api::conditions::{ConditionStatus, READY, find_condition};
-use voicemail_operator::api::{GdprRequest, VoicemailTenant};
 use voicemail_operator::tenant::build::certificate::CA_CERTIFICATE;
 use voicemail_operator::tenant::build::keys::TENANT_KEY;
 use voicemail_operator::tenant::build::names::{child_name, keys_name, ledger_name, tls_name};
+use voicemail_resources::conditions::{ConditionStatus, READY, find_condition};
+use voicemail_resources::{GdprRequest, VoicemailTenant};
 
 use super::{Api as HttpApi, Endpoint, Site, own_namespace, workspace_path};
 use crate::cluster::HostVolume;

@@ -275,7 +275,7 @@ async fn times_that_nothing_reads_are_refused_and_the_strangest_that_are_read_ar
             let object = edited(&full_request(), &[(field, json!(time))]);
             let answer = place.try_create(Kind::Request, &object).await;
             complaints.extend(judge(format!("{field} {time}"), answer, refused_with));
-            let read = serde_json::from_value::<voicemail_operator::api::GdprRequest>(object);
+            let read = serde_json::from_value::<voicemail_resources::GdprRequest>(object);
             if refused_with.is_none() && read.is_err() {
                 complaints.push(format!("{field} {time} is taken, and not read"));
             }

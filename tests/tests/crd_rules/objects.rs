@@ -14,7 +14,7 @@ impl Kind {
     }
 
     pub(crate) fn schema(self) -> Value {
-        let found = voicemail_operator::api::crds().map(|(_, crd)| crd);
+        let found = voicemail_resources::crds().map(|(_, crd)| crd);
         let crd = found.into_iter().find(|crd| crd.spec.names.kind == self.name()).unwrap();
         let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
         serde_json::to_value(schema).unwrap()

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use voicemail_api::gdpr::{GdprBody, Operation, RunState};
-use voicemail_operator::api::{GdprRequest, Phase};
+use voicemail_resources::{GdprRequest, Phase};
 use voicemail_tests::stage::{
     Api, ApiError, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Sought, Studio, Tenant,
     Traces, apply_request, follow_request, workspace_path,

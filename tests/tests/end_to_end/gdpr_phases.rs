@@ -9,11 +9,11 @@ use kube::runtime::watcher;
 use serde_json::{Value, json};
 use std::time::Duration;
 use voicemail_api::gdpr::{GdprBody, Operation};
-use voicemail_operator::api::conditions::{
+use voicemail_resources::conditions::{
     APPROVED, BACKUPS_CLEARED, COMPLETED, Condition, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN,
     ERASED, FAILED, FOUND, MARKED, VALIDATED, VERIFIED, find_condition,
 };
-use voicemail_operator::api::{GdprRequest, GdprRequestStatus, Phase};
+use voicemail_resources::{GdprRequest, GdprRequestStatus, Phase};
 use voicemail_tests::stage::{
     Api, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Studio, Tenant, follow_request,
 };

@@ -8,11 +8,11 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use std::time::Duration;
-use voicemail_operator::api::conditions::{
+use voicemail_resources::conditions::{
     COMPLETED, ConditionStatus, DEADLINE_AT_RISK, REGIONS_READY, find_condition,
 };
-use voicemail_operator::api::voicemail_tenant::RegionDown;
-use voicemail_operator::api::{GdprRequest, GdprRequestStatus, Phase, SecretSource, VoicemailTenant};
+use voicemail_resources::voicemail_tenant::RegionDown;
+use voicemail_resources::{GdprRequest, GdprRequestStatus, Phase, SecretSource, VoicemailTenant};
 use voicemail_tests::served_tenant::{MAILBOX, serve};
 use voicemail_tests::servers::azure_admin::AzureEndpoint;
 use voicemail_tests::servers::azurite::Azurite;

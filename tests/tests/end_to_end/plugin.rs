@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use voicemail_operator::api::Phase;
+use voicemail_resources::Phase;
 use voicemail_tests::stage::{
     Api, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Studio, Tenant, apply_request,
     follow_request, workspace_path,

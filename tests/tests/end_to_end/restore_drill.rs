@@ -14,9 +14,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use voicemail_api::gdpr::{LedgerHead, RunState};
 use voicemail_model::MessageId;
-use voicemail_operator::api::conditions::{ConditionStatus, STORAGE_READY};
-use voicemail_operator::api::{Phase, VoicemailTenant};
 use voicemail_operator::tenant::build::names::{child_name, ledger_name};
+use voicemail_resources::conditions::{ConditionStatus, STORAGE_READY};
+use voicemail_resources::{Phase, VoicemailTenant};
 use voicemail_tests::command::run;
 use voicemail_tests::stage::{
     Api, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Sought, Studio, Tenant,

@@ -8,12 +8,12 @@ use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, ResourceQuot
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
-use voicemail_operator::api::SecretName;
-use voicemail_operator::api::access::Basic;
-use voicemail_operator::api::conditions::{
+use voicemail_resources::SecretName;
+use voicemail_resources::access::Basic;
+use voicemail_resources::conditions::{
     ACCESS_READY, ConditionStatus, READY, RECONCILING, STALLED, STORAGE_READY,
 };
-use voicemail_operator::api::voicemail_tenant::VoicemailTenant;
+use voicemail_resources::voicemail_tenant::VoicemailTenant;
 use voicemail_tests::cluster::STORAGE_CLASS;
 use voicemail_tests::tenant_manifest::{
     SIZE, condition, example_tenant, store_id, tenant_on, tenant_on_existing_claim,

@@ -16,11 +16,11 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use voicemail_operator::api::conditions::{
+use voicemail_resources::conditions::{
     ConditionStatus, DELETION_BLOCKED, RECONCILING, STALLED, STORAGE_READY,
 };
-use voicemail_operator::api::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
-use voicemail_operator::api::{CONFIRM_DELETION, FINALIZER, TENANT_LABEL, TENANT_UID_LABEL};
+use voicemail_resources::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
+use voicemail_resources::{CONFIRM_DELETION, FINALIZER, TENANT_LABEL, TENANT_UID_LABEL};
 use voicemail_tests::cluster::STORAGE_CLASS;
 use voicemail_tests::operator_audit::{mutations, settle};
 use voicemail_tests::tenant_manifest::{SIZE, condition, store_id, tenant_on};

@@ -10,9 +10,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy};
 use serde_json::json;
-use voicemail_operator::api::conditions::{ConditionStatus, DELETION_BLOCKED};
-use voicemail_operator::api::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
-use voicemail_operator::api::{CONFIRM_DELETION, FINALIZER, GdprRequest, Phase};
+use voicemail_resources::conditions::{ConditionStatus, DELETION_BLOCKED};
+use voicemail_resources::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
+use voicemail_resources::{CONFIRM_DELETION, FINALIZER, GdprRequest, Phase};
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
 use voicemail_tests::wait::{wait_for, wait_gone, wait_until};

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use voicemail_operator::api::conditions::{COMPLETED, find_condition};
-use voicemail_operator::api::{GdprRequest, Phase};
+use voicemail_resources::conditions::{COMPLETED, find_condition};
+use voicemail_resources::{GdprRequest, Phase};
 use voicemail_tests::stage::{
     Api, Coding, Deposit, ExampleTenant, People, Studio, apply_request, follow_request, workspace_path,
 };

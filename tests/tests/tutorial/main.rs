@@ -17,7 +17,7 @@ use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use voicemail_operator::api::VoicemailTenant;
+use voicemail_resources::VoicemailTenant;
 use voicemail_tests::cluster::{Cluster, HostVolume, STORAGE_CLASS};
 use voicemail_tests::foreign_operators::keep_out;
 use voicemail_tests::image::ImageRef;

@@ -6,8 +6,6 @@
 //! Secrets are mounted as optional: one that isn't there yet holds up no pod, and whoever needs it is told to try
 //! again until kubelet brings it.
 
-use crate::api::SecretSource;
-use crate::api::voicemail_tenant::{self as given, VoicemailTenant};
 use crate::settings::Settings;
 use crate::tenant::steps::refusal::Refusal;
 use kube::ResourceExt;
@@ -18,6 +16,8 @@ use voicemail_api::config::{
     AddressRange, AuditConfig, AuthConfig, BasicConfig, IntrospectionConfig, IssuerConfig, KubernetesIssuer,
     LimitsConfig, Role, ServiceAccountRole, TokenAlgorithm, parse_duration,
 };
+use voicemail_resources::SecretSource;
+use voicemail_resources::voicemail_tenant::{self as given, VoicemailTenant};
 
 const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Folder with a folder for each Secret with a CA.

@@ -1,6 +1,5 @@
 //! What is built from a plan, field by field.
 
-use crate::api::VoicemailTenant;
 use crate::tenant::build::certificate::{
     CA_CERTIFICATE, TLS_CERTIFICATE, TLS_KEY, make_authority, make_serving_secret, serving_names,
 };
@@ -11,6 +10,7 @@ use crate::tenant::tests::{facts, now, plan, plan_with, tenant};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use serde_json::{Value, json};
 use voicemail_api::config::{Holder, TenantConfig};
+use voicemail_resources::VoicemailTenant;
 
 fn built() -> Built {
     build(&plan()).unwrap()

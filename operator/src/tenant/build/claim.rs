@@ -2,7 +2,6 @@
 //!
 //! It is never given to the garbage collector, which would take the messages with it.
 
-use crate::api::voicemail_tenant::{Claim, Selector, VolumeMode};
 use crate::tenant::build::names::{child, child_name};
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::{
@@ -11,6 +10,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use std::collections::BTreeMap;
+use voicemail_resources::voicemail_tenant::{Claim, Selector, VolumeMode};
 
 /// The one access mode that several pods can share.
 pub const READ_WRITE_MANY: &str = "ReadWriteMany";

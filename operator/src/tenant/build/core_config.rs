@@ -2,7 +2,6 @@
 //!
 //! The paths are those at which the Deployment mounts things.
 
-use crate::api::voicemail_tenant::{self as given, Region, StorageKind, VoicemailTenant};
 use crate::settings::Settings;
 use crate::tenant::build::access::{ca_file, plan_audit, plan_auth, plan_limits};
 use crate::tenant::build::names::peers_name;
@@ -20,6 +19,7 @@ use voicemail_api::config::{
     TenantConfig, TlsConfig, parse_duration,
 };
 use voicemail_api::gdpr::LEDGER_HEAD;
+use voicemail_resources::voicemail_tenant::{self as given, Region, StorageKind, VoicemailTenant};
 
 /// MiB, as the core's own default.
 const DEFAULT_UPLOAD_BUFFER: u32 = 64;

@@ -6,7 +6,6 @@
 //! The startup and liveness probes ask `/healthz`, the readiness probe `/readyz`: a core whose store isn't
 //! ready must stay alive to say why.
 
-use crate::api::voicemail_tenant::{Amounts, Scheduling};
 use crate::tenant::build::names::{child, child_name, labels, selector};
 use crate::tenant::build::service::{API_PORT, METRICS_PORT};
 use crate::tenant::build::service_account::{pod_annotations, pod_labels};
@@ -22,6 +21,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
+use voicemail_resources::voicemail_tenant::{Amounts, Scheduling};
 
 /// Name of the core's container.
 pub const CONTAINER: &str = "voicemail";

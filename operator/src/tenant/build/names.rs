@@ -1,8 +1,8 @@
 //! Metadata of a tenant's children; their names and labels are [`child_names`](crate::child_names).
 
-use crate::api::TENANT_UID_LABEL;
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use voicemail_resources::TENANT_UID_LABEL;
 
 pub use crate::child_names::{
     NAME_LABEL, brought_tls_secret, ca_name, check_job_name, child_name, headless_name, keys_name,

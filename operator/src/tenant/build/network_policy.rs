@@ -3,7 +3,6 @@
 //! Hints are for the tenant's own pods. API and metrics are for everybody unless the tenant names who; the
 //! operator always reaches both. The kubelet's probes come from the node, which policies don't govern.
 
-use crate::api::voicemail_tenant::Peer;
 use crate::tenant::build::names::{child, child_name, selector};
 use crate::tenant::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
 use crate::tenant::steps::validate::Plan;
@@ -13,6 +12,7 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
+use voicemail_resources::voicemail_tenant::Peer;
 
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 

@@ -4,12 +4,12 @@
 //! secret into the file that the core reads. The kind is the driver's own and may not exist in a cluster, so
 //! there is no Rust type for it here.
 
-use crate::api::voicemail_tenant::{AzureCloud, KeyVault};
 use crate::tenant::build::names::child;
 use crate::tenant::steps::validate::Plan;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Map, Value, json};
+use voicemail_resources::voicemail_tenant::{AzureCloud, KeyVault};
 
 /// Name of the driver that mounts it.
 pub const DRIVER: &str = "secrets-store.csi.k8s.io";

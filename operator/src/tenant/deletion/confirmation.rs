@@ -6,10 +6,10 @@
 //! `ConfirmedEarly`, which is written as soon as the annotation is seen on a tenant that isn't being deleted, and stays
 //! until it is gone: a manager that changes another field afterwards makes the record look new.
 
-use crate::api::conditions::{CONFIRMED_EARLY, ConditionStatus, Finding, find_condition};
-use crate::api::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
+use voicemail_resources::conditions::{CONFIRMED_EARLY, ConditionStatus, Finding, find_condition};
+use voicemail_resources::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
 
 /// Reasons of the condition, by the annotations that stand.
 const EARLY: [(&str, &[&str]); 3] = [

@@ -1,10 +1,10 @@
 //! What confirms a deletion, by when it was written.
 
-use crate::api::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
 use crate::tenant::deletion::confirmation::{Typed, find_early, read_typed};
 use crate::tenant::tests::tenant;
 use kube::ResourceExt;
 use serde_json::json;
+use voicemail_resources::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
 
 const BEGUN: &str = "2026-11-23T10:00:00Z";
 
@@ -41,8 +41,12 @@ fn a_manifest_that_is_changed_later_makes_an_early_confirmation_no_younger() {
     let warning = find_early(&warned).unwrap();
     assert!(warning.message.contains("kubectl annotate vmt acme -n voice voicemail.dev/confirm-deletion-"));
     let mut later = deleting(CONFIRM_DELETION, "acme", "2026-11-23T11:00:00Z");
-    let known =
-        crate::api::conditions::merge_conditions(&[], vec![warning], None, crate::tenant::tests::now());
+    let known = voicemail_resources::conditions::merge_conditions(
+        &[],
+        vec![warning],
+        None,
+        crate::tenant::tests::now(),
+    );
     later.status.get_or_insert_default().conditions = known;
     assert_eq!(read_typed(&later, CONFIRM_DELETION), Typed::Early);
     assert_eq!(find_early(&later).unwrap().reason, "DeletionConfirmedEarly", "it is remembered");

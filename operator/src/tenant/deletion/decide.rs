@@ -1,10 +1,10 @@
 //! What is to be done about a tenant that is being deleted. Pure.
 
-use crate::api::voicemail_tenant::DeletionPolicy;
-use crate::api::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
 use crate::tenant::build::retire_job::Ending;
 use crate::tenant::deletion::confirmation::{Typed, read_typed, take_away};
 use kube::ResourceExt;
+use voicemail_resources::voicemail_tenant::DeletionPolicy;
+use voicemail_resources::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]

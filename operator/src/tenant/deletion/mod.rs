@@ -32,10 +32,6 @@ mod waiting_tests;
 
 pub use finalizer::add_finalizer;
 
-use crate::api::conditions::{
-    DELETION_BLOCKED, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
-};
-use crate::api::{FINALIZER, GdprRequest, Phase, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::TenantError;
 use crate::tenant::build::retire_job::Ending;
@@ -52,6 +48,10 @@ use kube::{Api, Client, Resource, ResourceExt};
 use progress::Report;
 use retire::Step;
 use serde_json::Value;
+use voicemail_resources::conditions::{
+    DELETION_BLOCKED, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
+};
+use voicemail_resources::{FINALIZER, GdprRequest, Phase, VoicemailTenant};
 
 /// How far a deletion is.
 #[derive(Clone, Debug, PartialEq, Eq)]

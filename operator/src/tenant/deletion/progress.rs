@@ -1,12 +1,12 @@
 //! How far the Jobs of a deletion are, what comes next, and how to say it. Pure.
 
-use crate::api::VoicemailTenant;
-use crate::api::conditions::{DELETION_BLOCKED, Finding};
 use crate::tenant::build::retire_job::{Ending, Stage};
 use crate::tenant::deletion::decide::way_out;
 use crate::tenant::steps::observe::{CoreReadiness, PodSeen};
 use jiff::{SignedDuration, Timestamp};
 use voicemail_api::reasons::{ASKING_STORE, REMOVING_OBJECTS};
+use voicemail_resources::VoicemailTenant;
+use voicemail_resources::conditions::{DELETION_BLOCKED, Finding};
 
 /// How long a Job's pod may take to start before somebody is told.
 const START: SignedDuration = SignedDuration::from_secs(120);

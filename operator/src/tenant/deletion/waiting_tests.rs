@@ -2,13 +2,13 @@
 //! maintained as any other, and goes once nothing holds it.
 
 use super::retire::is_still_wanted;
-use crate::api::conditions::DELETION_BLOCKED;
 use crate::tenant::context::Context;
 use crate::tenant::fake_cluster::{Cluster, core, of_group};
 use crate::tenant::steps::apply::sweep;
 use crate::tenant::tests::tenant;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use voicemail_resources::conditions::DELETION_BLOCKED;
 
 #[tokio::test]
 async fn a_tenant_that_cannot_be_read_is_there_and_is_compared_by_its_metadata() {

@@ -4,12 +4,12 @@
 //! the condition `AccessReady` of it. They are mounted as optional, so that a missing one keeps no pod from serving those
 //! who come another way: the condition is where it shows. Only names of keys leave this module, never their content.
 
-use crate::api::conditions::{ACCESS_READY, Finding};
-use crate::api::{SecretSource, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::access::{CA_KEY, INTROSPECTION_KEYS, USERS_KEY};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
+use voicemail_resources::conditions::{ACCESS_READY, Finding};
+use voicemail_resources::{SecretSource, VoicemailTenant};
 
 /// A Secret that the spec names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +108,8 @@ fn find_fault(fact: &AccessFact) -> Option<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::conditions::ConditionStatus;
     use k8s_openapi::ByteString;
+    use voicemail_resources::conditions::ConditionStatus;
 
     fn fact(field: &str, keys: &'static [&'static str], lacks: Option<&[&'static str]>) -> AccessFact {
         let secret = AccessSecret { field: field.into(), name: format!("of-{field}"), keys };

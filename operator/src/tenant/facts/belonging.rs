@@ -4,9 +4,9 @@
 //! as their owner, or, if they outlive it, bear the name alone. Labels of the name alone may have been copied, and a
 //! name may have been given again: what is removed is compared with the UID.
 
-use crate::api::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, TENANT_UID_LABEL, VoicemailTenant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
+use voicemail_resources::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, TENANT_UID_LABEL, VoicemailTenant};
 
 fn has_label<K: Resource>(live: &K, label: &str, value: &str) -> bool {
     live.labels().get(label).is_some_and(|found| found == value)

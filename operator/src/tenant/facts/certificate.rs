@@ -8,7 +8,6 @@
 //! What can go wrong: a certificate of a public authority comes without that authority, so its chain is checked as far as it
 //! goes.
 
-use crate::api::conditions::{CERTIFICATE_ENDS_SOON, CERTIFICATE_READY, Finding};
 use jiff::{Timestamp, ToSpan};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::CryptoProvider;
@@ -18,6 +17,7 @@ use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, Error, RootCertStore};
 use std::time::Duration;
+use voicemail_resources::conditions::{CERTIFICATE_ENDS_SOON, CERTIFICATE_READY, Finding};
 
 /// What is wrong with a certificate, as reason and sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]

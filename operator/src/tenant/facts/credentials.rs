@@ -4,14 +4,14 @@
 //! service account; dereference reads the Secrets' keys and [`SecretKind::missing`] names the one that lacks.
 //! Only names of keys are looked at here, never their content.
 
-use crate::api::voicemail_tenant::{
-    AzureCredentials, KeyVault, Region, S3Credentials, StorageKind, VoicemailTenant, WebIdentity,
-    WorkloadIdentity,
-};
 use crate::tenant::build::names::provider_class_name;
 use kube::ResourceExt;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use voicemail_resources::voicemail_tenant::{
+    AzureCredentials, KeyVault, Region, S3Credentials, StorageKind, VoicemailTenant, WebIdentity,
+    WorkloadIdentity,
+};
 
 /// Folder with a folder of credentials for each region.
 pub const REGIONS_DIR: &str = "/etc/voicemail/regions";

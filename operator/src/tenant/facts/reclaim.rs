@@ -4,13 +4,13 @@
 //! everything in it. What happens to the volume then is decided by its reclaim policy, so that the time to say it is
 //! before. Volumes are cluster-wide objects: an operator with rights in some namespaces only can't read them.
 
-use crate::api::conditions::{ConditionStatus, DATA_KEPT, Finding};
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::memory::kinds::MissingKinds;
 use k8s_openapi::Resource;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::{Api, Client};
 use std::time::Instant;
+use voicemail_resources::conditions::{ConditionStatus, DATA_KEPT, Finding};
 
 /// What a volume's reclaim policy says.
 #[derive(Clone, Debug, PartialEq, Eq)]

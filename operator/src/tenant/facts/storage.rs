@@ -3,12 +3,12 @@
 //! A tenant is on one volume or on object stores, never on both; each step of a reconcile has an enum of
 //! these two, so that no object-store tenant can be waiting for a claim and no volume for credentials.
 
-use crate::api::voicemail_tenant::{Claim, StorageKind, VoicemailTenant, Volume};
 use crate::tenant::build::names::child_name;
 use crate::tenant::facts::credentials::{RegionPlan, SecretKind, Source, plan_source};
 use crate::tenant::steps::dereference::{ClaimFact, Facts, StorageFacts};
 use crate::tenant::steps::refusal::Refusal;
 use kube::ResourceExt;
+use voicemail_resources::voicemail_tenant::{Claim, StorageKind, VoicemailTenant, Volume};
 
 /// What the pods need for their storage.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,6 @@
 //! news, or nothing yet, and the child is read as if nothing were known. While a watch lists anew, nothing is known of
 //! its kind.
 
-use crate::api::VoicemailTenant;
 use crate::tenant::steps::status::has_settled;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -19,6 +18,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+use voicemail_resources::VoicemailTenant;
 
 /// Written by the controller of Deployments.
 const REVISION: &str = "deployment.kubernetes.io/revision";

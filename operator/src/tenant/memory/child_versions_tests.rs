@@ -1,12 +1,12 @@
 use super::child_versions::{PodNote, Version};
 use super::{Memories, TenantKey};
-use crate::api::VoicemailTenant;
 use crate::tenant::tests::tenant;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use voicemail_resources::VoicemailTenant;
 
 const KIND: &str = "ConfigMap";
 const MINUTE: Duration = Duration::from_secs(60);

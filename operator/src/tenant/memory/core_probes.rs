@@ -5,12 +5,12 @@
 //! are always asked while something is wrong or unknown, every minute where there are several regions, and else
 //! every ten minutes, unless the look at their marks has heard meanwhile that all is as the status says.
 
-use crate::api::VoicemailTenant;
-use crate::api::conditions::{ConditionStatus, STORAGE_READY, find_condition};
 use crate::tenant::steps::observe::CoreReadiness;
 use crate::tenant::steps::storage_status::said_hindrance;
 use std::time::{Duration, Instant};
 use voicemail_api::reasons::HINDRANCES;
+use voicemail_resources::VoicemailTenant;
+use voicemail_resources::conditions::{ConditionStatus, STORAGE_READY, find_condition};
 
 const SEVERAL_REGIONS: Duration = Duration::from_secs(50);
 const ONE_REGION: Duration = Duration::from_secs(9 * 60);

@@ -27,7 +27,6 @@ pub mod rollout;
 pub mod shown_runs;
 pub mod status_messages;
 
-use crate::api::VoicemailTenant;
 use crate::metrics::Metrics;
 use child_versions::{Begun, ChildVersions, PodNote, TenantChildren, Version, fingerprint};
 use core_probes::CoreProbeSchedule;
@@ -44,6 +43,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use voicemail_resources::VoicemailTenant;
 
 /// Which tenant is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,14 +10,14 @@
 //! What the budget knows is rebuilt from the tenants' status when an operator begins to lead. A tenant that doesn't
 //! serve anyway needs no place: it has nothing to lose, and must hold up nobody.
 
-use crate::api::conditions::{READY, RECONCILING, find_condition};
-use crate::api::{VoicemailTenant, VoicemailTenantStatus};
 use crate::place::place_of;
 use crate::tenant::is_paused;
 use crate::tenant::steps::status::serves;
 use kube::ResourceExt;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use voicemail_resources::conditions::{READY, RECONCILING, find_condition};
+use voicemail_resources::{VoicemailTenant, VoicemailTenantStatus};
 
 /// How many of those that have a place are named to one that waits.
 const NAMED: usize = 5;
@@ -251,7 +251,7 @@ mod tests {
     fn who_is_paused_or_deleted_on_its_way_gives_its_place_back_and_who_waits_knows_the_holders() {
         let stuck = || tenant("stuck", Some("core:2"), false, "ImageCannotStart");
         let (mut paused, mut deleting) = (stuck(), stuck());
-        paused.annotations_mut().insert(crate::api::PAUSED.into(), "true".into());
+        paused.annotations_mut().insert(voicemail_resources::PAUSED.into(), "true".into());
         deleting.metadata.deletion_timestamp =
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
         for left_alone in [paused, deleting] {

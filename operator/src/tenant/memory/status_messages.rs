@@ -6,8 +6,8 @@
 //! right after another write it waits too. What changes a condition's status or reason, or any other field, is always
 //! written at once.
 
-use crate::api::VoicemailTenantStatus;
 use std::time::{Duration, Instant};
+use voicemail_resources::VoicemailTenantStatus;
 
 const AT_ONCE: u32 = 3;
 const REFILL: Duration = Duration::from_secs(10);

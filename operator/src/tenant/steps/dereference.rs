@@ -4,8 +4,6 @@
 //! Secrets are read by name at the moment of use, never listed or watched, and only facts about them leave
 //! this module, apart from the authority's key, which signs the serving certificate.
 
-use crate::api::voicemail_tenant::Region;
-use crate::api::{TENANT_LABEL, VoicemailTenant};
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::certificate::{
     Authority, CA_CERTIFICATE, CA_KEY, COPIED_FROM, RENEW_AT, TLS_CERTIFICATE, TLS_KEY,
@@ -25,6 +23,8 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeMap;
+use voicemail_resources::voicemail_tenant::Region;
+use voicemail_resources::{TENANT_LABEL, VoicemailTenant};
 
 /// What was read.
 #[derive(Clone, Debug)]

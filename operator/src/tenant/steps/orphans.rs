@@ -4,7 +4,6 @@
 //! Flow: the watches of children, which list them all when the operator starts, note names that
 //! are none of ours; the tenant's next reconcile looks at those alone, so that a tenant without orphans costs no call.
 
-use crate::api::VoicemailTenant;
 use crate::calls::CallError;
 use crate::tenant::context::Context;
 use crate::tenant::memory::TenantKey;
@@ -14,6 +13,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, ResourceExt};
+use voicemail_resources::VoicemailTenant;
 
 /// Removes the tenant's orphans.
 ///

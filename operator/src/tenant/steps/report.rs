@@ -4,8 +4,6 @@
 //!
 //! [`StatusMessageLimiter`]: crate::tenant::memory::status_messages::StatusMessageLimiter
 
-use crate::api::conditions::{CONFIRMED_EARLY, Condition, READY, find_condition};
-use crate::api::{VoicemailTenant, VoicemailTenantStatus};
 use crate::calls::CallError;
 use crate::tenant::context::Context;
 use crate::tenant::deletion;
@@ -18,6 +16,8 @@ use jiff::Timestamp;
 use kube::Resource;
 use kube::runtime::events::{Event, EventType};
 use std::time::{Duration, Instant};
+use voicemail_resources::conditions::{CONFIRMED_EARLY, Condition, READY, find_condition};
+use voicemail_resources::{VoicemailTenant, VoicemailTenantStatus};
 
 /// How long the claim of a new tenant may be pending before somebody is told.
 const CLAIM_GRACE: Duration = Duration::from_secs(120);

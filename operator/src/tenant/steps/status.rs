@@ -3,12 +3,6 @@
 //! Ready says whether all replicas serve. Reconciling and Stalled follow kstatus: Stalled means that nothing
 //! will happen until a person changes something, and the two are never true together.
 
-use crate::api::conditions::{
-    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY,
-    PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, find_condition, merge_conditions,
-};
-use crate::api::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
-use crate::api::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::tenant::build::names::selector_text;
 use crate::tenant::deletion::confirmation::find_early;
@@ -30,6 +24,12 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use voicemail_api::reasons::HINDRANCES;
+use voicemail_resources::conditions::{
+    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY,
+    PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, find_condition, merge_conditions,
+};
+use voicemail_resources::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
+use voicemail_resources::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
 
 /// What a reconcile that applied everything saw.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,5 @@
 //! The status that follows from what was applied and seen.
 
-use crate::api::conditions::{ConditionStatus, find_condition};
-use crate::api::{VoicemailTenant, VoicemailTenantStatus};
 use crate::tenant::deletion::progress::Report;
 use crate::tenant::memory::rollout::Image;
 use crate::tenant::steps::apply::{Applied, AppliedStorage};
@@ -13,6 +11,8 @@ use jiff::ToSpan;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 use std::sync::LazyLock;
+use voicemail_resources::conditions::{ConditionStatus, find_condition};
+use voicemail_resources::{VoicemailTenant, VoicemailTenantStatus};
 
 pub(crate) fn deployment(ready: i32, updated: i32, total: i32) -> Deployment {
     serde_json::from_value(json!({

@@ -5,8 +5,6 @@
 //! that is away makes StorageReady false while the tenant goes on serving all that needs no audio from there; so does a
 //! store that is full or refuses to write, while all that is stored can be listened to.
 
-use crate::api::conditions::{ConditionStatus, Finding, STORAGE_READY};
-use crate::api::voicemail_tenant::{Region, RegionStatus, VoicemailTenant};
 use crate::tenant::build::claim::READ_WRITE_MANY;
 use crate::tenant::facts::credentials::RegionPlan;
 use crate::tenant::steps::apply::{Applied, AppliedStorage};
@@ -15,6 +13,8 @@ use crate::tenant::steps::observe::{CoreReadiness, PodSeen, RegionSeen, STARTING
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use voicemail_api::reasons::{HINDRANCES, STORAGE_LOW};
+use voicemail_resources::conditions::{ConditionStatus, Finding, STORAGE_READY};
+use voicemail_resources::voicemail_tenant::{Region, RegionStatus, VoicemailTenant};
 
 /// Reason of StorageReady while a region beside the master is away.
 pub const REGION_UNREACHABLE: &str = "RegionUnreachable";

@@ -3,9 +3,6 @@
 //! The API server has enforced the CEL rules already; here is what needs facts (Secrets, claims) or the
 //! core's own rules ([`TenantConfig::check`]). A refusal changes nothing that runs: the pods stay as they are.
 
-use crate::api::voicemail_tenant::{
-    Autoscaling, Monitoring, NetworkAccess, Resources, Scheduling, VoicemailTenant,
-};
 use crate::settings::Settings;
 use crate::tenant::build::access::{AccessPlan, plan_access};
 use crate::tenant::build::certificate::Authority;
@@ -18,6 +15,9 @@ use crate::tenant::steps::dereference::{BroughtFact, Facts, TlsFact};
 use crate::tenant::steps::refusal::Refusal;
 use kube::ResourceExt;
 use voicemail_api::config::TenantConfig;
+use voicemail_resources::voicemail_tenant::{
+    Autoscaling, Monitoring, NetworkAccess, Resources, Scheduling, VoicemailTenant,
+};
 
 /// All that building needs.
 #[derive(Clone, Debug)]

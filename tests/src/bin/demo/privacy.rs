@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use voicemail_engine::mailbox::MessageView;
-use voicemail_operator::api::{GdprRequestStatus, Phase};
+use voicemail_resources::{GdprRequestStatus, Phase};
 use voicemail_tests::stage::{
     ApiError, Sought, Steps, Trace, Traces, apply_request, follow_request, sound_of, workspace_path,
 };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use voicemail_operator::api::{MANAGED_BY_LABEL, MANAGER};
+use voicemail_resources::{MANAGED_BY_LABEL, MANAGER};
 use voicemail_tests::command::run;
 use voicemail_tests::progress::say;
 

@@ -12,8 +12,8 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use voicemail_operator::api::VoicemailTenant;
-use voicemail_operator::api::conditions::{ConditionStatus, READY};
+use voicemail_resources::VoicemailTenant;
+use voicemail_resources::conditions::{ConditionStatus, READY};
 use voicemail_tests::tenant_manifest::{condition, named_example};
 use voicemail_tests::wait::wait_for_any;
 

@@ -1,6 +1,5 @@
 //! Brings one child to what it should be, or takes away one that isn't wanted: read, compare, write only if they differ.
 
-use crate::api::{MANAGER, TENANT_LABEL, VoicemailTenant};
 use crate::calls::{CallError, Class, Classified, merge_metadata, within_deadline};
 use crate::tenant::build::names::child_name;
 use crate::tenant::context::Context;
@@ -19,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
+use voicemail_resources::{MANAGER, TENANT_LABEL, VoicemailTenant};
 
 /// What every child's type can do.
 pub trait Live: Resource + Clone + Debug + Serialize + DeserializeOwned {}

@@ -1,8 +1,6 @@
 //! What a deletion makes, reads and takes away in the cluster: the two Jobs, what their pods mount, and the cores'
 //! Deployment, which serves first and has no pod at the end.
 
-use crate::api::MANAGER;
-use crate::api::voicemail_tenant::VoicemailTenant;
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::deployment::build_deployment;
 use crate::tenant::build::names::{check_job_name, child_name, retire_job_name, selector_text};
@@ -22,6 +20,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
+use voicemail_resources::MANAGER;
+use voicemail_resources::voicemail_tenant::VoicemailTenant;
 
 /// Annotation of a Job: what becomes of the store.
 const ENDING: &str = "voicemail.dev/ending";

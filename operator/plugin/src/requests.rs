@@ -6,15 +6,15 @@ use super::place::Place;
 use super::reach::TenantApi;
 use super::status::conditions;
 use super::table::{age, count, render, time};
-use crate::api::gdpr_request::{GdprOperation, GdprRequest, Phase};
-use crate::api::voicemail_tenant::Role;
-use crate::core_client::encode_segment;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use voicemail_api::proofs::{ProofError, verify_receipt};
+use voicemail_operator::core_client::encode_segment;
+use voicemail_resources::gdpr_request::{GdprOperation, GdprRequest, Phase};
+use voicemail_resources::voicemail_tenant::Role;
 
 /// A line for each.
 pub(super) async fn list(place: &Place, tenant: Option<&str>) -> Result<String, PluginError> {
@@ -50,7 +50,7 @@ pub(super) async fn show(place: &Place, name: &str) -> Result<String, PluginErro
 fn describe(request: &GdprRequest, now: Timestamp) -> String {
     let (spec, status) = (&request.spec, request.status.clone().unwrap_or_default());
     let mut lines = vec![
-        ("Request", crate::place::place_of(request)),
+        ("Request", voicemail_operator::place::place_of(request)),
         ("Tenant", spec.tenant.clone()),
         ("Operation", format!("{:?}", spec.operation)),
         ("Case", spec.case_id.clone()),

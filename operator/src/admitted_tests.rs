@@ -4,7 +4,6 @@
 //! The schema is taken as the API server takes it: a pattern and bounds count, and of a format only what it checks (a day
 //! that the month has). The CEL rules, which refuse more, are left out.
 
-use super::{GdprRequest, VoicemailTenant, crds};
 use crate::gdpr::plan::{Seen, decide, next_step};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -12,6 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::string::string_regex;
 use serde_json::{Map, Value, json};
+use voicemail_resources::{GdprRequest, VoicemailTenant, crds};
 
 /// The schema of one of the CRDs.
 fn schema(file: &str) -> Value {

@@ -5,9 +5,9 @@ use super::arguments::Reach;
 use super::place::Place;
 use super::reach::TenantApi;
 use super::table::render;
-use crate::api::voicemail_tenant::Role;
-use crate::core_client::encode_segment;
 use serde::Deserialize;
+use voicemail_operator::core_client::encode_segment;
+use voicemail_resources::voicemail_tenant::Role;
 
 #[derive(Deserialize)]
 struct Page {

@@ -1,7 +1,7 @@
 //! What can go wrong, with an exit code a script can branch on.
 
-use crate::calls::CallError;
 use voicemail_api::proofs::ProofError;
+use voicemail_operator::calls::CallError;
 
 /// Why the plugin didn't do what it was asked for.
 #[derive(Debug, thiserror::Error)]

@@ -8,16 +8,12 @@
 //! whole CRD is refused; every list, map and string that a rule can reach is therefore bounded.
 
 pub mod access;
-#[cfg(test)]
-mod admitted_tests;
 pub mod conditions;
 pub mod gdpr_decisions;
 pub mod gdpr_request;
 pub mod gdpr_status;
 pub mod numbers;
 pub mod operation;
-#[cfg(test)]
-mod reasons_tests;
 pub mod storage;
 pub mod telemetry;
 pub mod voicemail_tenant;

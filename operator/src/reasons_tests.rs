@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGE: &str = include_str!("../../../docs/conditions.md");
-const CONDITIONS: &str = include_str!("conditions.rs");
+const PAGE: &str = include_str!("../../docs/conditions.md");
+const CONDITIONS: &str = include_str!("../api/src/conditions.rs");
 
 /// Words of the sources that look like reasons and are names of kinds, values of fields, or others' reasons.
 const OTHERS: [&str; 68] = [

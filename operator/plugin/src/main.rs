@@ -1,4 +1,4 @@
-//! `kubectl voicemail`: see [`voicemail_operator::plugin`].
+//! `kubectl voicemail`: see [`kubectl_voicemail`].
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ fn main() -> ExitCode {
     // First of all: with two providers around, TLS would panic at its first use.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(voicemail_operator::plugin::run()),
+        Ok(runtime) => runtime.block_on(kubectl_voicemail::run()),
         Err(_) => ExitCode::FAILURE,
     }
 }

@@ -7,13 +7,6 @@
 use super::PluginError;
 use super::arguments::Reach;
 use super::place::Place;
-use crate::api::VoicemailTenant;
-use crate::api::voicemail_tenant::Role;
-use crate::calls::within_deadline;
-use crate::tenant::build::certificate::CA_CERTIFICATE;
-use crate::tenant::build::names::{brought_tls_secret, child_name, serving_secret};
-use crate::tenant::build::service::API_PORT;
-use crate::tokens::request_token;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{Api, ResourceExt};
 use reqwest::{Certificate, Response};
@@ -25,6 +18,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use voicemail_api::gdpr::Problem;
+use voicemail_operator::calls::within_deadline;
+use voicemail_operator::tenant::build::certificate::CA_CERTIFICATE;
+use voicemail_operator::tenant::build::names::{brought_tls_secret, child_name, serving_secret};
+use voicemail_operator::tenant::build::service::API_PORT;
+use voicemail_operator::tokens::request_token;
+use voicemail_resources::VoicemailTenant;
+use voicemail_resources::voicemail_tenant::Role;
 
 const TOKEN_SECONDS: i64 = 600;
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);

@@ -1,16 +1,16 @@
 //! The cluster and namespace that the plugin works in, with the rights of whoever calls it.
 
 use super::{Arguments, PluginError};
-use crate::api::{GdprRequest, VoicemailTenant};
-use crate::calls::within_deadline;
-use crate::redact::redact;
-use crate::tenant::build::names::selector_text;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use voicemail_operator::calls::within_deadline;
+use voicemail_operator::redact::redact;
+use voicemail_operator::tenant::build::names::selector_text;
+use voicemail_resources::{GdprRequest, VoicemailTenant};
 
 /// A namespace of a cluster.
 pub(super) struct Place {

@@ -3,13 +3,13 @@
 use super::arguments::LogOptions;
 use super::place::Place;
 use super::{PluginError, print as put};
-use crate::calls::CallError;
-use crate::tenant::build::deployment::CONTAINER;
 use futures::stream::{self, BoxStream, StreamExt};
 use futures::{AsyncBufReadExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::LogParams;
 use kube::{Api, ResourceExt};
+use voicemail_operator::calls::CallError;
+use voicemail_operator::tenant::build::deployment::CONTAINER;
 
 /// Prints them, the pods' lines mixed as they come.
 pub(super) async fn print(place: &Place, tenant: &str, options: &LogOptions) -> Result<(), PluginError> {

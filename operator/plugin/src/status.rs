@@ -3,15 +3,15 @@
 use super::PluginError;
 use super::place::{Place, Requests};
 use super::table::{age, render, time};
-use crate::api::conditions::Condition;
-use crate::api::voicemail_tenant::VoicemailTenantStatus;
-use crate::api::{GdprRequest, VoicemailTenant};
-use crate::calls::within_deadline;
-use crate::population::state_of;
-use crate::tenant::facts::storage::claim_name;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
+use voicemail_operator::calls::within_deadline;
+use voicemail_operator::population::state_of;
+use voicemail_operator::tenant::facts::storage::claim_name;
+use voicemail_resources::conditions::Condition;
+use voicemail_resources::voicemail_tenant::VoicemailTenantStatus;
+use voicemail_resources::{GdprRequest, VoicemailTenant};
 
 /// Everything that the page shows.
 struct Seen {

@@ -13,10 +13,6 @@
 use super::place::Place;
 use super::redact::{clean_object, clean_text};
 use super::{PluginError, status};
-use crate::api::TENANT_LABEL;
-use crate::calls::{CallError, within_deadline};
-use crate::tenant::build::deployment::CONTAINER;
-use crate::tenant::build::service::METRICS_PORT;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::Request;
@@ -36,6 +32,10 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use voicemail_operator::calls::{CallError, within_deadline};
+use voicemail_operator::tenant::build::deployment::CONTAINER;
+use voicemail_operator::tenant::build::service::METRICS_PORT;
+use voicemail_resources::TENANT_LABEL;
 
 const OPERATOR_LABEL: &str = "app.kubernetes.io/name=voicemail-operator";
 const OPERATOR_CONTAINER: &str = "operator";
