@@ -7,7 +7,6 @@
 //! What can go wrong: see [`CoreError`]. A problem document's words are passed on only after anything that
 //! looks like a phone number was taken out.
 
-use crate::answers::{AnswerError, LONGEST, LONGEST_LEDGER, read_at_most};
 use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::child_names::API_PORT;
 use crate::child_names::CA_CERTIFICATE;
@@ -18,22 +17,22 @@ use crate::settings::Settings;
 use crate::tokens::request_token;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::{Api, Client, ResourceExt};
-use reqwest::{Certificate, RequestBuilder};
-use serde::de::DeserializeOwned;
+use reqwest::Certificate;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use voicemail_api::gdpr::{
-    ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, GdprAnswer, GdprBody, LedgerView,
-    Operation, Problem, RunView,
-};
+use voicemail_api::gdpr::{CasePage, CaseView, GdprAnswer, GdprBody, LedgerView, Operation, RunView};
+use voicemail_client::ClientError;
+pub use voicemail_client::Decision as CoreDecision;
 use voicemail_resources::VoicemailTenant;
 
 const TOKEN_SECONDS: i64 = 600;
 const KEPT: Duration = Duration::from_secs(300);
 /// A thousand tenants' first looks come one after the other, and few tenants have an open request at a time.
 const MOST_KEPT: usize = 32;
+/// Cases that are asked for at a time.
+const CASES_A_PAGE: u32 = 50;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// A 403 that isn't about the token.
 const SECOND_PERSON: &str = "SecondPersonNeeded";
@@ -78,6 +77,21 @@ pub enum CoreError {
 }
 
 impl CoreError {
+    /// Why a request about a case failed: a problem's words are shown without what looks like a number, but for the case.
+    fn of(error: ClientError, case: &str) -> Self {
+        match error {
+            ClientError::Unreachable(words) => Self::Unreachable(words),
+            ClientError::Unreadable(status) => Self::Unreadable(status),
+            ClientError::TooLong(status) => Self::TooLong(status),
+            ClientError::Problem { status, problem } => Self::Problem {
+                status,
+                reason: camel_case(&problem.kind),
+                title: redact(&problem.title, case),
+                detail: redact(&problem.detail, case),
+            },
+        }
+    }
+
     /// Whether retrying can help: a refusal for good is a 4xx that isn't about the token, time or rate.
     pub fn class(&self) -> Class {
         match self {
@@ -101,19 +115,6 @@ impl CoreError {
             Self::Problem { reason, .. } => reason.clone(),
         }
     }
-}
-
-/// What people decided about a run, as the core is told.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CoreDecision {
-    /// A second person says yes.
-    Approve(ApproveBody),
-    /// A second person says no.
-    Deny(DenyBody),
-    /// A later deadline.
-    Extend(ExtendBody),
-    /// Take it back before anything is hidden.
-    Cancel(CancelBody),
 }
 
 /// Connections to the tenants' cores, by tenant UID: the newest few, since each costs some 50 KiB.
@@ -199,7 +200,8 @@ async fn connect(
         builder = builder.resolve(&host, SocketAddr::from((address, API_PORT)));
     }
     let http = builder.build().map_err(unusable)?;
-    Ok(Core { http, base: format!("https://{host}:{API_PORT}/api/v1/gdpr"), token, fence })
+    let base = format!("https://{host}:{API_PORT}/api/v1");
+    Ok(Core { client: voicemail_client::Client::new(http, base, format!("Bearer {token}")), fence })
 }
 
 /// The authority's certificate. A brought certificate without one is checked against the machine's roots.
@@ -232,9 +234,7 @@ async fn own_token(
 
 /// A connection to one tenant's core.
 pub struct Core {
-    http: reqwest::Client,
-    base: String,
-    token: String,
+    client: voicemail_client::Client,
     fence: Fence,
 }
 
@@ -246,7 +246,7 @@ impl Core {
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap_or_default();
         let fence = Fence::default();
         fence.open_until(Instant::now() + Duration::from_secs(3_600));
-        Self { http, base, token: "t".into(), fence }
+        Self { client: voicemail_client::Client::new(http, base, "Bearer t"), fence }
     }
 
     /// Asks for an operation; the same request key gets the same run for ever.
@@ -254,8 +254,8 @@ impl Core {
     /// # Errors
     /// [`CoreError`].
     pub async fn open(&self, operation: Operation, body: &GdprBody) -> Result<GdprAnswer, CoreError> {
-        let url = format!("{}/{}", self.base, operation.segment());
-        self.fence.within(self.send(self.http.post(url).json(body), &body.caseid)).await?
+        let answer = self.fence.within(self.traced().open(operation, body)).await?;
+        answer.map_err(|error| CoreError::of(error, &body.caseid))
     }
 
     /// All runs of a case.
@@ -263,8 +263,7 @@ impl Core {
     /// # Errors
     /// [`CoreError`].
     pub async fn read_case(&self, case: &str) -> Result<CaseView, CoreError> {
-        let url = format!("{}/cases/{}", self.base, encode_segment(case));
-        self.send(self.http.get(url), case).await
+        self.traced().read_case(case).await.map_err(|error| CoreError::of(error, case))
     }
 
     /// The ledger of erasures after that one.
@@ -272,8 +271,7 @@ impl Core {
     /// # Errors
     /// [`CoreError`].
     pub async fn read_ledger(&self, after: u64) -> Result<LedgerView, CoreError> {
-        let url = format!("{}/ledger?after={after}", self.base);
-        self.send_for(self.http.get(url), "", LONGEST_LEDGER).await
+        self.traced().read_ledger(after).await.map_err(|error| CoreError::of(error, ""))
     }
 
     /// Tells of what somebody decided about a case; gives the run as it is then.
@@ -281,14 +279,8 @@ impl Core {
     /// # Errors
     /// [`CoreError`].
     pub async fn tell(&self, case: &str, decision: &CoreDecision) -> Result<RunView, CoreError> {
-        let post = |verb| self.http.post(format!("{}/cases/{}/{verb}", self.base, encode_segment(case)));
-        let request = match decision {
-            CoreDecision::Approve(body) => post("approve").json(body),
-            CoreDecision::Deny(body) => post("deny").json(body),
-            CoreDecision::Extend(body) => post("extend").json(body),
-            CoreDecision::Cancel(body) => post("cancel").json(body),
-        };
-        self.fence.within(self.send(request, case)).await?
+        let answer = self.fence.within(self.traced().decide(case, decision)).await?;
+        answer.map_err(|error| CoreError::of(error, case))
     }
 
     /// A page of the cases received since then, for objects that show them.
@@ -296,45 +288,14 @@ impl Core {
     /// # Errors
     /// [`CoreError`].
     pub async fn list_cases(&self, from: &str, cursor: Option<&str>) -> Result<CasePage, CoreError> {
-        let request = self.http.get(format!("{}/cases", self.base)).query(&[("from", from), ("limit", "50")]);
-        let cursor = cursor.map(|cursor| [("cursor", cursor)]);
-        self.send(cursor.iter().fold(request, |request, cursor| request.query(cursor)), "").await
+        self.traced().list_cases(from, CASES_A_PAGE, cursor).await.map_err(|error| CoreError::of(error, ""))
     }
 
-    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder, case: &str) -> Result<T, CoreError> {
-        self.send_for(request, case, LONGEST).await
-    }
-
-    /// Sends it and reads an answer of at most that many bytes.
-    async fn send_for<T: DeserializeOwned>(
-        &self,
-        request: RequestBuilder,
-        case: &str,
-        most: usize,
-    ) -> Result<T, CoreError> {
-        let lost = |error: reqwest::Error| CoreError::Unreachable(root_cause(&error.without_url()));
+    /// The connection within a trace of one request: the core's lines about it have the same id.
+    fn traced(&self) -> voicemail_client::Client {
         let (trace, traceparent) = begin_trace();
-        let request = request.bearer_auth(&self.token).header("traceparent", traceparent);
-        let answer = request.send().await.map_err(lost)?;
-        let status = answer.status();
-        // The core's lines about this request have the same trace.
-        tracing::debug!(%trace, status = status.as_u16(), "the core answered");
-        let body = match read_at_most(answer, most).await {
-            Ok(body) => body,
-            Err(AnswerError::TooLong(_)) => return Err(CoreError::TooLong(status.as_u16())),
-            Err(AnswerError::Lost(error)) => return Err(lost(error)),
-        };
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|_| CoreError::Unreadable(status.as_u16()));
-        }
-        let problem: Problem =
-            serde_json::from_slice(&body).map_err(|_| CoreError::Unreadable(status.as_u16()))?;
-        Err(CoreError::Problem {
-            status: status.as_u16(),
-            reason: camel_case(&problem.kind),
-            title: redact(&problem.title, case),
-            detail: redact(&problem.detail, case),
-        })
+        tracing::debug!(%trace, "a request to the core");
+        self.client.within_trace(traceparent)
     }
 }
 
@@ -347,22 +308,6 @@ fn begin_trace() -> (String, String) {
     let (trace, span) = (hex::encode(&random[..16]), hex::encode(&random[16..]));
     let header = format!("00-{trace}-{span}-00");
     (trace, header)
-}
-
-/// The innermost words: "error sending request" says nothing.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
-
-/// Percent-encodes all but unreserved characters.
-pub fn encode_segment(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encode).collect()
 }
 
 /// `/problems/mailbox-full` becomes `MailboxFull`.
@@ -383,11 +328,6 @@ mod tests {
         assert_eq!(camel_case("/problems/mailbox-full"), "MailboxFull");
         assert_eq!(camel_case("about:blank"), "Blank");
         assert_eq!(camel_case(""), "Problem");
-    }
-
-    #[test]
-    fn case_ids_are_encoded_in_the_path() {
-        assert_eq!(encode_segment("a/b c#1"), "a%2Fb%20c%231");
     }
 
     #[test]

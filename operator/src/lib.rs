@@ -12,7 +12,6 @@
 
 #[cfg(test)]
 mod admitted_tests;
-pub mod answers;
 pub mod calls;
 pub mod child_names;
 pub mod controllers;

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use crate::command::run;
 
 /// The crates whose programs are shipped.
-pub const SHIPPED: [&str; 3] = ["voicemail-operator", "voicemail-server", "voicemail-gdpr"];
+pub const SHIPPED: [&str; 4] =
+    ["voicemail-operator", "voicemail-server", "voicemail-gdpr", "kubectl-voicemail"];
 
 /// The document for the workspace in that folder.
 pub fn describe_workspace(folder: &Path) -> Result<Value> {

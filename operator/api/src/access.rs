@@ -192,7 +192,7 @@ pub enum LookedUpRole {
 /// Web pages that may call the API.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Browser {
-    /// Their origins, such as https://desk.example.com.
+    /// Their origins, such as `https://desk.example.com`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 261), regex(pattern = r"^https?://[a-z0-9.:\[\]-]+$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -20,7 +20,7 @@ pub struct Telemetry {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Otlp {
-    /// Its base, such as http://collector.monitoring:4318; /v1/traces is put behind it.
+    /// Its base, such as `http://collector.monitoring:4318`; /v1/traces is put behind it.
     #[schemars(
         length(min = 1, max = 512),
         regex(pattern = r"^https?://[A-Za-z0-9._:\[\]-][A-Za-z0-9._:/\[\]-]*$")

@@ -199,12 +199,12 @@ async fn answer_as_core(
     body: axum::body::Bytes,
 ) -> (StatusCode, Json<Value>) {
     let mut state = cluster.0.lock().unwrap();
-    if let (true, Some(code)) = (uri.path().starts_with("/cases"), state.lookups) {
+    if let (true, Some(code)) = (uri.path().starts_with("/gdpr/cases"), state.lookups) {
         let problem =
             json!({ "type": "/problems/invalid-name", "title": "t", "status": code.as_u16(), "detail": "d" });
         return (code, Json(problem));
     }
-    if uri.path().starts_with("/cases") {
+    if uri.path().starts_with("/gdpr/cases") {
         return (StatusCode::OK, Json(json!({ "caseid": "1", "runs": state.runs })));
     }
     let body: Value = serde_json::from_slice(&body).unwrap();

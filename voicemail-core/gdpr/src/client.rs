@@ -2,61 +2,47 @@
 
 use super::credentials::sign_in;
 use super::{Arguments, Failure};
-use reqwest::{Certificate, Client, Response, Url, redirect};
+use reqwest::{Certificate, Client, Url, redirect};
 use serde_json::Value;
 use std::net::IpAddr;
 use std::time::Duration;
-use voicemail_api::gdpr::Problem;
+use voicemail_client::{ClientError, root_cause};
 
-/// A signed-in connection.
-pub(super) struct Tenant {
-    http: Client,
-    base: String,
-    authorization: String,
+/// Longest answer, in bytes: it names every message of every person of the case.
+const LONGEST: usize = 1 << 30;
+
+/// A signed-in connection to the tenant.
+pub(super) async fn connect(
+    arguments: &Arguments,
+    ccid: Option<&str>,
+) -> Result<voicemail_client::Client, Failure> {
+    let base = address(arguments, ccid)?;
+    let authorization = sign_in(arguments).await?;
+    let client =
+        voicemail_client::Client::new(plain_client(arguments)?, format!("{base}/api/v1"), authorization);
+    Ok(client.reading_up_to(LONGEST))
 }
 
-impl Tenant {
-    pub(super) async fn connect(arguments: &Arguments, ccid: Option<&str>) -> Result<Self, Failure> {
-        let base = address(arguments, ccid)?;
-        let authorization = sign_in(arguments).await?;
-        Ok(Self { http: plain_client(arguments)?, base: format!("{base}/api/v1/gdpr"), authorization })
-    }
-
-    pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
-        self.send(self.http.get(format!("{}/{path}", self.base)).query(query)).await
-    }
-
-    pub(super) async fn post(&self, path: &str, body: &impl serde::Serialize) -> Result<Response, Failure> {
-        self.send(self.http.post(format!("{}/{path}", self.base)).json(body)).await
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Failure> {
-        let answer = request.header("authorization", &self.authorization).send().await.map_err(lost)?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(answer);
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let words = error.to_string();
+        match error {
+            ClientError::Problem { status: 401 | 403, .. } | ClientError::Unreadable(401 | 403) => {
+                Self::NotSignedIn(words)
+            }
+            ClientError::Problem { status: 408 | 425 | 429 | 500..=599, .. }
+            | ClientError::Unreadable(408 | 425 | 429 | 500..=599)
+            | ClientError::Unreachable(_) => Self::TryAgain(words),
+            ClientError::Problem { .. } | ClientError::Unreadable(_) | ClientError::TooLong(_) => {
+                Self::Refused(words)
+            }
         }
-        let said = answer.json::<Problem>().await.ok();
-        let words = said.map_or_else(
-            || format!("the address answered {status} without a word: is it the tenant's API?"),
-            |said| format!("{}: {}", said.title, said.detail),
-        );
-        Err(match status.as_u16() {
-            401 | 403 => Failure::NotSignedIn(words),
-            408 | 425 | 429 | 500..=599 => Failure::TryAgain(words),
-            _ => Failure::Refused(words),
-        })
     }
 }
 
 /// Never with the address: it is the caller's to know.
 pub(super) fn lost(error: reqwest::Error) -> Failure {
-    let mut cause: &dyn std::error::Error = &error.without_url();
-    let mut words = cause.to_string();
-    while let Some(next) = cause.source() {
-        (cause, words) = (next, next.to_string());
-    }
-    Failure::TryAgain(words)
+    Failure::TryAgain(root_cause(&error.without_url()))
 }
 
 pub(super) fn plain_client(arguments: &Arguments) -> Result<Client, Failure> {

@@ -1,13 +1,14 @@
 //! The three operations, from the input to what is left in the output folder, and the look at a case.
 
-use super::client::{Tenant, lost};
+use super::client::{connect, lost};
 use super::files::{Output, read_input};
 use super::{Arguments, Failure};
 use futures::StreamExt;
 use serde_json::json;
 use std::io::Write;
 use std::time::{Duration, Instant};
-use voicemail_api::gdpr::{CaseView, GdprAnswer, Operation, RunState, RunView};
+use voicemail_api::gdpr::{GdprAnswer, Operation, RunState, RunView};
+use voicemail_client::Client;
 
 const POLL: Duration = Duration::from_secs(1);
 
@@ -36,9 +37,8 @@ async fn exercise(
     output: &mut Output,
 ) -> Result<(), Failure> {
     body.dry_run |= arguments.dry_run;
-    let tenant = Tenant::connect(arguments, body.ccid.as_deref()).await?;
-    let answer = tenant.post(operation.segment(), body).await?;
-    let mut answer: GdprAnswer = answer.json().await.map_err(lost)?;
+    let tenant = connect(arguments, body.ccid.as_deref()).await?;
+    let mut answer = tenant.open(operation, body).await?;
     tell_run(output, "accepted", &answer.run)?;
     if operation == Operation::ExportMe && !body.dry_run {
         output.claim(&answer.run.id, &digest_of_people(&answer))?;
@@ -88,7 +88,7 @@ fn ended(run: &RunView) -> Failure {
 }
 
 async fn follow(
-    tenant: &Tenant,
+    tenant: &Client,
     arguments: &Arguments,
     case: &str,
     mut run: RunView,
@@ -106,7 +106,7 @@ async fn follow(
             _ if Instant::now() >= end => return Err(Failure::NotInTime(run.id)),
             _ => tokio::time::sleep(POLL).await,
         }
-        let now = match look(tenant, case).await {
+        let now = match tenant.read_case(case).await.map_err(Failure::from) {
             // The run goes on by itself.
             Err(Failure::TryAgain(_)) => continue,
             other => other?.runs.into_iter().find(|found| found.id == run.id),
@@ -119,17 +119,8 @@ async fn follow(
     }
 }
 
-async fn look(tenant: &Tenant, case: &str) -> Result<CaseView, Failure> {
-    tenant.get(&format!("cases/{}", encode(case)), &[]).await?.json().await.map_err(lost)
-}
-
-fn encode(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-}
-
-async fn download(tenant: &Tenant, case: &str, output: &Output) -> Result<u64, Failure> {
-    let answer = tenant.get(&format!("cases/{}/export", encode(case)), &[]).await?;
+async fn download(tenant: &Client, case: &str, output: &Output) -> Result<u64, Failure> {
+    let answer = tenant.export(case).await?;
     let (mut archive, mut chunks) = (output.archive()?, answer.bytes_stream());
     while let Some(chunk) = chunks.next().await {
         archive.write_all(&chunk.map_err(lost)?).map_err(|error| Failure::Local(error.to_string()))?;
@@ -138,8 +129,8 @@ async fn download(tenant: &Tenant, case: &str, output: &Output) -> Result<u64, F
 }
 
 pub(super) async fn show_status(arguments: &Arguments, case: &str) -> Result<(), Failure> {
-    let tenant = Tenant::connect(arguments, None).await?;
-    let view = look(&tenant, case).await?;
+    let tenant = connect(arguments, None).await?;
+    let view = tenant.read_case(case).await?;
     let text = serde_json::to_string_pretty(&view).map_err(|error| Failure::Local(error.to_string()))?;
     writeln!(std::io::stdout(), "{text}").map_err(|error| Failure::Local(error.to_string()))
 }

@@ -1,7 +1,7 @@
 //! The register as a table: what was received, when it was due, extended and why, who approved, how it ended.
 
 use super::arguments::Format;
-use super::client::{Tenant, lost};
+use super::client::connect;
 use super::{Arguments, Failure};
 use serde_json::Value;
 use std::io::Write;
@@ -31,10 +31,10 @@ pub(super) async fn print(
     to: Option<&str>,
     format: Format,
 ) -> Result<(), Failure> {
-    let tenant = Tenant::connect(arguments, None).await?;
+    let tenant = connect(arguments, None).await?;
     let mut query = vec![("from", from)];
     query.extend(to.map(|to| ("to", to)));
-    let page: Value = tenant.get("register", &query).await?.json().await.map_err(lost)?;
+    let page: Value = tenant.get("gdpr/register", &query).await?;
     let text = match format {
         Format::Json => page["entries"].to_string() + "\n",
         Format::Csv => csv(page["entries"].as_array().map(Vec::as_slice).unwrap_or_default()),

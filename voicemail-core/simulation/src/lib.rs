@@ -1,13 +1,13 @@
 //! The protocol played by the real services over a store that can die, freeze and lie between any two calls.
 //!
-//! Flow: a seeded [`scheduler`] holds every operation as a future and lets one store call of one of them
+//! Flow: a seeded `scheduler` holds every operation as a future and lets one store call of one of them
 //! happen at a time; between any two it may kill the operation, freeze it for hours, drop the call, or
-//! apply it and lose the reply. Clocks are the scheduler's, each replica's a little wrong. [`play`] draws
-//! random operations; [`directed`] plays the schedules that random ones find rarely or never; [`check`]
+//! apply it and lose the reply. Clocks are the scheduler's, each replica's a little wrong. `play` draws
+//! random operations; `directed` plays the schedules that random ones find rarely or never; `check`
 //! holds the invariants. At the end only sweepers run.
 //!
 //! There are two regions, of which the one without metadata may be away; people hold messages, approve and cancel
-//! erasures, and export. [`restores`] puts an older state of both back under way.
+//! erasures, and export. `restores` puts an older state of both back under way.
 //!
 //! Which schedule catches which mistake of [`voicemail_model::fault_injection`]: directed schedules catch all twenty, in every
 //! run. In a survey of 150 seeds each, random schedules also caught mark after list, no look after the

@@ -1,6 +1,6 @@
 //! Object stores: S3 and Azure Blob behind one adapter.
 //!
-//! Flow: [`open`] connects by the configuration; [`ObjectBackend`] maps each call of [`Store`] to one request
+//! Flow: [`ObjectBackend::open_s3`] and [`ObjectBackend::open_azure`] connect by the configuration; [`ObjectBackend`] maps each call of [`Store`] to one request
 //! of the client library, and what only one kind has to its [`service`]. Conditional writes are sent once:
 //! the caller reads back what is unclear (see [`super::documents`]). Bodies and listings go through a second
 //! client that repeats by itself, since their names are used by one attempt alone.
