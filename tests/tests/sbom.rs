@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use voicemail_tests::sbom::{SHIPPED, describe_workspace};
+use voicemail_tests::sbom::describe_workspace;
 use voicemail_tests::stage::workspace_path;
 
 #[test]
@@ -28,7 +28,7 @@ fn every_crate_that_is_shipped_is_named_with_licence_checksum_and_what_it_needs(
         let checksum = text(&one["hashes"][0]["content"]);
         assert_eq!(
             lock.contains(&format!("checksum = \"{checksum}\"")),
-            !SHIPPED.contains(&name.as_str()),
+            !name.contains("voicemail"),
             "{name}"
         );
     }
