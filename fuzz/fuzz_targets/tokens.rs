@@ -4,8 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use voicemail_engine::principal::MailboxToken;
-use voicemail_model::{TenantKey, Time};
 use voicemail_fuzz::Api;
+use voicemail_model::{TenantKey, Time};
 
 thread_local! {
     static API: LazyLock<Api> = const { LazyLock::new(Api::open) };
