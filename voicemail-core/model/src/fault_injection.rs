@@ -54,6 +54,8 @@ pub enum Broken {
     NoQuotaAtInsertion,
     /// D3 takes an attempt that found no room before, when there is some.
     RefusedAttemptForgotten,
+    /// A user keeps a mailbox or group that was made again under its name.
+    FormerPeopleStay,
 }
 
 /// Whether that mistake is to be made: never in a real build.

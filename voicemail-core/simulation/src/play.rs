@@ -2,6 +2,7 @@
 
 use super::check::{self, Ledger, Verdict};
 use super::ground::Ground;
+use super::people::{self, Provisioning, UnderWay, class_of};
 use super::scheduler::{CRUEL, KIND, Scheduler};
 use super::tenant::{BOXES, CALLERS, Replica, Tenant, body, mailbox};
 use super::world::SimWorld;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use voicemail_api::gdpr::{ApproveBody, CancelBody, GdprBody, HoldBody, RunState};
 use voicemail_model::clock::Surroundings;
+use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{MessageId, Time};
 
 #[derive(Clone, Copy)]
@@ -27,6 +29,7 @@ pub(super) struct Play {
     pub(super) tenant: Tenant,
     pub(super) scheduler: Scheduler,
     pub(super) ledger: Rc<RefCell<Ledger>>,
+    pub(super) provisioning: Rc<RefCell<Provisioning>>,
     deposits: BTreeMap<MessageId, Attempt>,
     cases: usize,
     common: Replica,
@@ -57,6 +60,7 @@ impl Play {
             scheduler: Scheduler::new(tenant.world.clone()),
             common: tenant.replica(0),
             ledger: Rc::default(),
+            provisioning: Rc::default(),
             deposits: BTreeMap::new(),
             cases: 0,
             tenant,
@@ -88,6 +92,7 @@ impl Play {
             self.scheduler.step();
             if step % 7 == 0 {
                 check::visible(&self.tenant, &self.ledger.borrow())?;
+                people::check_quota(&self.tenant, self.cases)?;
             }
         }
         Ok(())
@@ -110,17 +115,21 @@ impl Play {
                 check::visible(&self.tenant, &self.ledger.borrow())?;
             }
         }
+        people::check(&self.tenant, &self.provisioning.borrow())?;
         check::quiet(&self.tenant, &self.ledger.borrow())
     }
 
     /// Mostly a process of its own; sometimes one that shares its writers with others.
-    fn replica(&self) -> Replica {
+    pub(super) fn replica(&self) -> Replica {
         let (own, skew) = self.draw(|dice| (dice.chance(0.7), dice.below(5_000) as i64 - 2_500));
         let region = self.draw(|dice| dice.pick(&["r", "r", "s"]));
         if own { self.tenant.replica_in(region, skew) } else { self.common.clone() }
     }
 
     fn begin_something(&mut self) {
+        if self.draw(|dice| dice.chance(0.06)) {
+            return self.begin_provisioning();
+        }
         let x = self.draw(super::world::Dice::unit);
         match x {
             x if x < 0.40 => self.begin_deposit(),
@@ -215,9 +224,11 @@ impl Play {
     fn begin_close(&mut self) {
         let name = self.draw(|dice| dice.pick(&BOXES));
         self.ledger.borrow_mut().closings.insert(name.into());
-        let replica = self.replica();
+        let (replica, closing) = (self.replica(), UnderWay::closing(&self.provisioning, name));
         self.scheduler.spawn(format!("close {name}"), async move {
-            let _ = replica.directory.delete_mailbox(&mailbox(name)).await;
+            if replica.directory.delete_mailbox(&mailbox(name)).await.is_ok() {
+                closing.done();
+            }
         });
     }
 
@@ -225,7 +236,7 @@ impl Play {
         let name = self.draw(|dice| dice.pick(&BOXES));
         let replica = self.replica();
         self.scheduler.spawn(format!("reopen {name}"), async move {
-            let _ = replica.directory.put_mailbox(&mailbox(name), None, None).await;
+            let _ = replica.directory.put_mailbox(&mailbox(name), class_of(name), None).await;
         });
     }
 
@@ -352,4 +363,24 @@ fn failures(seeds: std::ops::Range<u64>) -> Vec<(u64, String)> {
 fn every_invariant_holds_in_random_schedules() {
     let failed = failures(seeds(0..160));
     assert!(failed.is_empty(), "replay with SEED=n: {failed:#?}");
+}
+
+/// The first seed of these whose schedule shows that mistake.
+fn caught(mistake: Broken, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
+    fault_injection::switch(Some(mistake));
+    let found = seeds.into_iter().find_map(|seed| play(seed).err().map(|violation| (seed, violation)));
+    fault_injection::switch(None);
+    found
+}
+
+#[test]
+fn random_schedules_find_people_who_keep_a_mailbox_that_was_made_again() {
+    let found = caught(Broken::FormerPeopleStay, 0..60);
+    assert!(found.as_ref().is_some_and(|(_, violation)| violation.contains("was made again")), "{found:?}");
+}
+
+#[test]
+fn random_schedules_find_a_quota_that_is_not_asked_for_at_the_insertion() {
+    let found = caught(Broken::NoQuotaAtInsertion, 0..60);
+    assert!(found.as_ref().is_some_and(|(_, violation)| violation.contains("that takes 3")), "{found:?}");
 }

@@ -39,6 +39,7 @@ fn restore(play: &mut Play, (snapshot, known): &Backup) -> Result<u64, String> {
     let outside = read_ledger(play)?;
     let (promised, waiting) = (play.ledger.borrow().clone(), waiting(play));
     play.tenant.restore(snapshot);
+    play.provisioning.borrow_mut().restored = true;
     *play.ledger.borrow_mut() = known.clone();
     let asked = promised.cases.clone();
     keep_holds(play, known, promised);

@@ -1,6 +1,7 @@
 //! A tenant of the simulation: one shared store, replicas with clocks of their own, and short recordings.
 
 use super::ground::Ground;
+use super::people::{SMALL_CLASS, SMALL_QUOTA, class_of};
 use super::store::SimStore;
 use super::world::SimWorld;
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use voicemail_api::config::{RegionConfig, RegionDown, TenantConfig};
+use voicemail_api::config::{ClassOfService, RegionConfig, RegionDown, TenantConfig};
 use voicemail_engine::context::{Context, Identity};
 use voicemail_engine::gdpr::{Gdpr, ReceiptKey};
 use voicemail_engine::mailbox::{DepositRequest, Directory, ForwardRequest, KeyUse, MailboxError, Mailboxes};
@@ -49,6 +50,9 @@ fn two_regions(region: &str) -> TenantConfig {
     let mut config = config();
     let other = RegionConfig { name: "s".into(), master: false, ..config.regions[0].clone() };
     config.regions.push(other);
+    let standard = config.classes_of_service[0].clone();
+    let small = ClassOfService { name: SMALL_CLASS.into(), max_messages: SMALL_QUOTA, ..standard };
+    config.classes_of_service.push(small);
     config.gdpr.region_down = RegionDown::MarkAndRetry;
     TenantConfig { region: region.into(), ..config }
 }
@@ -75,7 +79,7 @@ impl Tenant {
         for name in BOXES {
             let directory = tenant.replica(0).directory;
             super::scheduler::complete(&tenant.world, async move {
-                directory.put_mailbox(&mailbox(name), None, None).await.unwrap();
+                directory.put_mailbox(&mailbox(name), class_of(name), None).await.unwrap();
             });
         }
         tenant
