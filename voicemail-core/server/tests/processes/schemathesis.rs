@@ -82,7 +82,7 @@ impl Site {
 }
 
 fn document() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json")
 }
 
 #[tokio::test(flavor = "multi_thread")]
