@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta};
 use object_store::ObjectStore;
 use serde_json::{Value, json};
 use voicemail_api::config::{S3Credentials, StorageConfig, TenantConfig};
@@ -18,14 +18,14 @@ use voicemail_api::gdpr::{GdprBody, Operation};
 use voicemail_engine::core::Core;
 use voicemail_resources::conditions::{ConditionStatus, DELETION_BLOCKED};
 use voicemail_resources::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
-use voicemail_resources::{ABANDON_STORE, CONFIRM_DELETION};
+use voicemail_resources::{ABANDON_STORE, CONFIRM_DELETION, TENANT_UID_LABEL};
 use voicemail_telemetry::Metrics;
 use voicemail_tests::object_stores::write_s3_keys;
 use voicemail_tests::operator_process::CLUSTER_NAME;
 use voicemail_tests::served_tenant::{MAILBOX, serve};
 use voicemail_tests::servers::minio::Minio;
 use voicemail_tests::stage::{Coding, Deposits, People, Studio};
-use voicemail_tests::tenant_manifest::{condition, tenant_on};
+use voicemail_tests::tenant_manifest::{condition, store_id, tenant_on};
 use voicemail_tests::tenant_place::TenantPlace;
 use voicemail_tests::tenant_stores::{BUCKET, minio_secret, start_minio, tenant_on_minio};
 use voicemail_tests::wait::{wait_for, wait_gone, wait_until};
@@ -190,6 +190,38 @@ async fn under_retain_this_cluster_leaves_the_register_of_the_store_and_all_data
     assert_eq!(lost, Vec::<&String>::new());
     assert!(place.namespace.api::<Secret>().get_opt(KEYS).await.unwrap().is_some());
     assert_event(&place, "StoreLetGo").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_moves_to_another_namespace_with_its_messages_by_the_documented_steps() {
+    let here = prepare("from").await;
+    let (minio, served) = serve_on_bucket(&here, DeletionPolicy::Retain).await;
+    let id = leave_message(&served).await;
+    let store = store_id(&here.tenants().get("acme").await.unwrap()).unwrap().to_owned();
+    delete(&here).await;
+    wait_gone(&here.tenants(), "acme", PATIENT).await.unwrap();
+
+    let there = prepare("to").await;
+    there.create(&minio_secret(&minio)).await.unwrap();
+    for name in [KEYS, "acme-voicemail-ledger"] {
+        let Some(kept) = here.namespace.api::<Secret>().get_opt(name).await.unwrap() else { continue };
+        there.create(&carried_over(kept)).await.unwrap();
+    }
+    let mut tenant = tenant_on_minio(&minio).unwrap();
+    tenant.spec.deletion_policy = DeletionPolicy::Retain;
+    let moved = serve(&there, tenant).await.unwrap();
+    let now = there.tenants().get("acme").await.unwrap();
+    assert_eq!(store_id(&now), Some(store.as_str()), "another store is served");
+    let heard = moved.agent.audio(MAILBOX, id).await.unwrap();
+    assert_eq!(heard, spoken(), "the message isn't the one that was left");
+}
+
+/// A Secret for another namespace: without what binds it to the one that it was in.
+fn carried_over(kept: Secret) -> Secret {
+    let mut labels = kept.metadata.labels.unwrap_or_default();
+    labels.remove(TENANT_UID_LABEL);
+    let metadata = ObjectMeta { name: kept.metadata.name, labels: Some(labels), ..ObjectMeta::default() };
+    Secret { metadata, data: kept.data, ..Secret::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -326,7 +326,10 @@ mod tests {
         let mut found = Vec::new();
         for file in sources(&root) {
             let name = file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
-            if own.contains(&name.as_str()) || name.contains("tests") || name.starts_with("simulation") {
+            // The client and the command name paths of the API, which begin alike.
+            let elsewhere =
+                ["simulation/", "client/", "gdpr/", "api/"].iter().any(|folder| name.starts_with(folder));
+            if own.contains(&name.as_str()) || name.contains("tests") || elsewhere {
                 continue;
             }
             let text = std::fs::read_to_string(&file).unwrap();
