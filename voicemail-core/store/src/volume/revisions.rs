@@ -209,7 +209,7 @@ pub(super) fn delete(root: &Path, heads: &Heads, key: &Key) -> Result<(), StoreE
 /// No revision is older than this program: 2020, in milliseconds.
 const IMPLAUSIBLE_MS: i64 = 1_577_836_800_000;
 
-/// What a pruning left.
+/// The outcome of a pruning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pruned {
     /// When the rest of what was superseded up to the time asked for can go.
