@@ -58,7 +58,7 @@ pub struct RegisterEntry {
 }
 
 impl RegisterEntry {
-    /// What the register says of a run.
+    /// The register's entry for a run.
     pub fn of(run: &Run, now: Time) -> Self {
         let handling = &run.handling;
         Self {

@@ -1,4 +1,5 @@
-//! What people asked and decided about a run: when it was received, by when it is due, who approved, why it was denied.
+//! People's requests and decisions about a run: when it was received, by when it is due, who approved, why it was
+//! denied.
 
 use crate::Time;
 use serde::{Deserialize, Serialize};
@@ -88,7 +89,7 @@ pub struct Approval {
 }
 
 impl Approval {
-    /// One that is still to be given, from that many matches on.
+    /// An approval that is still to be given, from that many matches on.
     pub fn needed(reason: ApprovalReason, from: u64) -> Self {
         Self { reason, from, waived: false, by: None, at: None, unknown: Map::new() }
     }

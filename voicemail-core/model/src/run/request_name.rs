@@ -7,7 +7,7 @@
 use super::Run;
 use voicemail_api::gdpr::Operation;
 
-/// What a sender calls its request.
+/// A sender's name for its request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestName {
     /// The sender's key, such as a resource's namespace and name; none for a request that is never found again.

@@ -25,7 +25,7 @@ pub(super) fn forms(rules: &RuleSet, text: &str) -> Vec<String> {
         match read(rules, first).into_iter().next() {
             Some(again) if again == *first => break,
             Some(again) => *first = again,
-            // What is left of the text stands for nobody, and would be asked for in vain.
+            // The rest of the text stands for nobody, and a search for it would find nothing.
             None => return Vec::new(),
         }
     }
