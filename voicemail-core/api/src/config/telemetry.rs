@@ -1,4 +1,4 @@
-//! What a process tells of itself beside logs and metrics, which need no configuration.
+//! Export of traces by OTLP. Logs and metrics need no configuration.
 
 use super::ConfigError;
 use super::check::rule;

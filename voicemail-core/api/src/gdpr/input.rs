@@ -28,7 +28,7 @@ pub enum InputError {
         line: usize,
         /// From 1.
         column: usize,
-        /// What should stand there, with a separator before it.
+        /// The expected form, with a separator before it.
         expected: String,
     },
 }

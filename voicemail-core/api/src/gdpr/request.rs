@@ -1,4 +1,4 @@
-//! What a caller sends: the body of the three operations, and the decisions that people take about a case.
+//! Request bodies: that of the three operations, and the decisions that people take about a case.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

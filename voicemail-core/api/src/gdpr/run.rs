@@ -132,7 +132,7 @@ pub struct RunView {
     /// When the last of them is gone; absent if nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backups_clear_after: Option<String>,
-    /// What keeps copies.
+    /// Keepers of copies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub residual_copies: Vec<ResidualCopy>,
     /// Path of the signed receipt once there is one.
