@@ -1,4 +1,4 @@
-//! What the command reads and leaves: the input, `output.json`, exported media, `execution.log`.
+//! The files of the command: the input, `output.json`, exported media, `execution.log`.
 
 use super::Failure;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub(super) fn read_input(given: &Path) -> Result<GdprBody, Failure> {
     gdpr::read_input(&text).map_err(|error| Failure::Local(format!("{} {error}", file.display())))
 }
 
-/// What stands here names people: nobody else on this machine may read it.
+/// The files hold names of people: nobody else on this machine may read them.
 fn create(path: &Path) -> Result<File, Failure> {
     let mut options = OpenOptions::new();
     let file =
