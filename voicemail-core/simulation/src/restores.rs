@@ -2,7 +2,7 @@
 //! back. What was erased in between is replayed by workers that die and whose calls are lost, until one has done it; only
 //! then does anything else go on, as a core that is `RestoreDetected` serves nobody.
 //!
-//! What clients were promised after the backup is lost with it, but for requests that wait and legal holds, which are kept
+//! Promises to clients of after the backup are lost with it, but for requests that wait and legal holds, which are kept
 //! outside the store. What was promised before isn't lost, and the erased stay erased: the invariants are those of any
 //! schedule.
 
