@@ -1,4 +1,4 @@
-//! What every service of a tenant holds: stores, documents, clock, keys, and the configuration in force.
+//! State shared by every service of a tenant: stores, documents, clock, keys, and the configuration in force.
 //!
 //! Cheap to clone. The configuration is swapped as a whole when its file changes.
 
@@ -41,7 +41,7 @@ struct Inner {
     memories: Memories,
 }
 
-/// What the tenant document says about the store.
+/// The store's identity according to the tenant document.
 #[derive(Clone, Debug, Default)]
 pub struct Identity {
     /// The store's id.
@@ -53,7 +53,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// What that document says.
+    /// Reads the identity from that document.
     pub fn of(tenant: TenantDocument) -> Self {
         let TenantDocument { store_id, rule_sets, classes, .. } = tenant;
         Self { store_id, rule_sets, classes }
@@ -140,7 +140,7 @@ impl Context {
         self.region(name)
     }
 
-    /// What was last seen of the regions.
+    /// The last status of the regions.
     pub(crate) fn sights(&self) -> &Sights {
         &self.0.sights
     }
@@ -186,7 +186,7 @@ impl Context {
         &self.0.key
     }
 
-    /// What the tenant document said when it was last read.
+    /// The identity according to the tenant document when it was last read.
     pub fn identity(&self) -> Arc<Identity> {
         Arc::clone(&self.0.identity.read().unwrap_or_else(PoisonError::into_inner))
     }

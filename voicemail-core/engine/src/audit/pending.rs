@@ -1,4 +1,4 @@
-//! Who listened while the store could be read and not written, kept until it can.
+//! Records of listening while the store can be read and not written, kept until it can.
 //!
 //! Bounded: what doesn't fit isn't kept, and then isn't answered. What a process keeps is lost if it is killed before the
 //! store takes writes again.

@@ -23,7 +23,7 @@ const WITNESS_PAUSE: Duration = Duration::from_secs(30);
 
 /// Machines whose clocks can be asked when ours has jumped.
 pub trait Witnesses: Send + Sync + 'static {
-    /// What time those say that the configuration names. One that doesn't answer says nothing.
+    /// The times of the machines that the configuration names. A machine that doesn't answer is left out.
     fn ask(&self, config: Arc<TenantConfig>) -> BoxFuture<'_, Vec<Time>>;
 }
 

@@ -1,5 +1,5 @@
-//! What each service remembers of a tenant in this process, kept here without knowing what it is: a service defines its own
-//! memory and how that begins, and finds it again by its type, from whichever clone of the context.
+//! Memory of each service for a tenant in this process, kept here without knowledge of its type: a service defines its
+//! own memory and how that begins, and finds it again by its type, from whichever clone of the context.
 
 use super::Context;
 use parking_lot::RwLock;

@@ -1,13 +1,13 @@
-//! What was last seen of each region's store.
+//! The last status of each region's store.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// What was last seen of each region; one that isn't named was opened and answers.
+/// The last status of each region; a region that isn't named was opened and answers.
 #[derive(Default)]
 pub(crate) struct Sights(Mutex<BTreeMap<String, Sight>>);
 
-/// What is wrong with a region.
+/// The fault of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sight {
     /// It wasn't opened yet: nothing may be written.
@@ -26,7 +26,7 @@ impl Sights {
         };
     }
 
-    /// What is wrong with a region.
+    /// The fault of a region.
     pub(crate) fn of(&self, region: &str) -> Option<Sight> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(region).cloned()
     }

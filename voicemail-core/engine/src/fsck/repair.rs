@@ -162,7 +162,8 @@ async fn hide(
     Ok(Some("hidden"))
 }
 
-/// D3 and D4 in the place of the replica that died; without audio there is nothing to complete.
+/// Inserts the entry and checks it against the erasure marker in the place of the replica that died; without audio
+/// there is nothing to complete.
 async fn end_deposit(context: &Context, key: &Key) -> Result<Option<&'static str>, StoreError> {
     let Some((caller, mailbox, id)) = parse(key) else { return Ok(None) };
     let read = read::object::<Envelope>(context.store(), key).await?;

@@ -1,5 +1,5 @@
-//! What may still hold copies of what an erasure removed: the backups that the tenant says it keeps, and whatever
-//! each region's store keeps of what is deleted, as far as its settings can be read.
+//! Copies of erased data that may still exist: in the backups that the tenant says it keeps, and in each region's
+//! store, as far as its settings can be read.
 
 use crate::context::Context;
 use std::time::Duration;

@@ -76,7 +76,7 @@ async fn load(context: &Context, message: &MessageName) -> Result<Option<Entry>,
     Ok(index.and_then(|index| index.entries.get(&message.id).cloned()))
 }
 
-/// What becomes of a message whose hold has ended. Held again, or in nobody's way, it stays.
+/// Ends the hold of a message, which is erased if an erasure covers it. Held again, or in nobody's way, it stays.
 pub(crate) async fn end_release(
     context: &Context,
     message: &MessageName,

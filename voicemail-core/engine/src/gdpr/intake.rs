@@ -19,7 +19,7 @@ const MOST_MESSAGES: usize = 1_000;
 /// A request may be said to be received a little later than now by this clock.
 const AHEAD: Duration = Duration::from_secs(300);
 
-/// What a request asks for, apart from the case's history.
+/// The content of a request, apart from the case's history.
 pub(super) struct Wanted {
     pub(super) case: CaseId,
     pub(super) operation: Operation,
@@ -52,7 +52,7 @@ impl Wanted {
 /// Longest key of a request: a namespace, a slash and a name fit.
 const LONGEST_KEY: usize = 512;
 
-/// What the sender calls any request.
+/// The sender's name for a request of any kind.
 pub(super) fn read_name(body: &GdprBody) -> Result<RequestName, GdprError> {
     let key = body.request_key.clone();
     if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > LONGEST_KEY) {

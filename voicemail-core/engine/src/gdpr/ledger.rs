@@ -280,7 +280,7 @@ pub(crate) async fn expire(context: &Context) -> Result<(), StoreError> {
 /// The chain of receipts goes on from the newest that is known outside the store: no number is given twice.
 pub(super) async fn adopt_receipts(context: &Context, newest: &LedgerHead) -> Result<(), StoreError> {
     let Some(receipts) = &newest.receipts else { return Ok(()) };
-    // What is pending is written first, under its own number.
+    // A pending entry is written first, under its own number.
     chain::read_head(context, RECEIPTS).await?;
     let adopt = |found: Option<chain::ChainHead>, _| {
         let mut head = found.unwrap_or_default();

@@ -75,7 +75,7 @@ fn find_by_name(context: &Context, all: &[Run], wanted: &Wanted) -> Result<Optio
     }
 }
 
-/// What everybody may see of a run's subject: a digest of that run alone.
+/// The public digest of a run's subject, which is of that run alone.
 fn shown_digest(context: &Context, id: &RunId, digest: &str) -> String {
     context.key().tag("subject of a run", format!("{id}\n{digest}").as_bytes())[..32].to_owned()
 }

@@ -15,7 +15,7 @@ const LIFE: Duration = Duration::from_secs(5);
 /// Users and mailboxes remembered; all are forgotten at once when there are more.
 const MOST: usize = 10_000;
 
-/// What somebody may do with a mailbox.
+/// A user's rights to a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rights {
     /// List and listen.
@@ -33,14 +33,14 @@ pub(crate) struct Membership {
     pub(crate) generation: Option<u32>,
     /// Why it is theirs.
     pub(crate) owned_as: OwnedAs,
-    /// What they may do.
+    /// The user's rights.
     pub(crate) rights: Rights,
 }
 
 /// A user's ways, personal ones first.
 pub(crate) type Memberships = Arc<Vec<Membership>>;
 
-/// What is remembered, and since when.
+/// Remembered memberships, and since when they are known.
 #[derive(Default)]
 struct Known {
     users: HashMap<UserId, (Memberships, Duration)>,
@@ -71,12 +71,12 @@ impl AccessCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a read that begins now is of.
+    /// The number of changes before a read that begins now; the read's result is kept only if none was added.
     pub(crate) fn changes(&self) -> u64 {
         self.lock().changes
     }
 
-    /// What was read of a user within the last seconds.
+    /// The memberships of a user that were read within the last seconds.
     pub(crate) fn get(&self, user: &UserId, now: Duration) -> Option<Memberships> {
         fresh(&self.lock().users, user, now)
     }

@@ -1,9 +1,9 @@
 //! Greetings: recorded, replaced as a whole, played, removed; and what crashes leave of them, cleared away.
 //!
-//! Flow of a recording: a due item says that this audio must be looked at (G0), the audio is stored under a name that
-//! this attempt alone uses (G1), a due item says so of the one it replaces (G2), the settings name the new one by a
-//! conditional write, only if they still name that one (G3), and the mailbox is looked at again, since it may have been
-//! closed meanwhile (G4). Whatever step a crash follows, callers hear the old greeting or the new one, and a due item
+//! Flow of a recording: a due item says that this audio must be looked at, the audio is stored under a name that
+//! this attempt alone uses, a due item says so of the one it replaces, the settings name the new one by a
+//! conditional write, only if they still name that one, and the mailbox is looked at again, since it may have been
+//! closed meanwhile. Whatever step a crash follows, callers hear the old greeting or the new one, and a due item
 //! deletes the other. Greetings are in the master region, whose store everything depends on anyway.
 //!
 //! What can go wrong: a [`MailboxError`]; a repetition is safe, and replaces the greeting by the same one.
@@ -40,7 +40,7 @@ pub(crate) enum Standing {
     InForce,
     /// It isn't, and was deleted.
     Deleted,
-    /// What would say so can't be found: nothing is deleted for that.
+    /// The document that would tell can't be found: nothing is deleted for that.
     Unknown,
 }
 
@@ -79,7 +79,7 @@ impl Directory {
             Standing::Deleted if self.require_place(place).await.is_err() => {
                 Err(MailboxError::UnknownMailbox)
             }
-            // What another recording has replaced already was in force for a moment.
+            // A greeting that another recording has replaced already was in force for a moment.
             _ => Ok(new),
         }
     }
@@ -187,7 +187,7 @@ async fn file(context: &Context, audio: &GreetingKey, stage: GreetingStage) -> R
     Ok(())
 }
 
-/// G1. After an error nothing is left, or at most audio that its due item deletes.
+/// Stores the audio. After an error nothing is left, or at most audio that its due item deletes.
 async fn store_audio(
     context: &Context,
     audio: &GreetingKey,
@@ -222,7 +222,7 @@ async fn load(
     })
 }
 
-/// What became of a replacement.
+/// The outcome of a replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Replaced {
     Done,
@@ -232,7 +232,8 @@ enum Replaced {
     OfBefore,
 }
 
-/// G2 and G3: only what has its due item is replaced, and only in the mailbox of that generation; `None`: in any.
+/// Replaces a greeting: only one that has its due item is replaced, and only in the mailbox of that generation; `None`:
+/// in any.
 async fn replace(
     context: &Context,
     place: &GreetingPlace,
@@ -255,7 +256,7 @@ async fn replace(
     Err(StoreError::Unavailable("others are changing the same greeting".into()))
 }
 
-/// What became of an exchange.
+/// The outcome of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Swap {
     Done,

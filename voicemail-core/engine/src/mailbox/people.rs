@@ -75,10 +75,10 @@ impl Directory {
         Err(StoreError::Unavailable("others are changing the same user".into()).into())
     }
 
-    /// Whatever came of a change: who may open what is read anew, and lamps follow.
+    /// After a change, whatever its outcome: memberships are read anew, and MWI follows.
     fn note_change(&self, topic: &Topic) {
         self.context().access().forget_all();
-        self.context().lamps().note(topic);
+        self.context().mwi().note(topic);
     }
 
     /// Checks a user, and says which mailboxes and groups are meant: those that there are now.
@@ -122,7 +122,7 @@ impl Directory {
             match self.open_index(mailbox).await {
                 Ok(Some(index)) if index.is_meant_by(meant) => {}
                 Ok(_) => drop(former.insert(mailbox.clone())),
-                // What can't be read may still be theirs.
+                // A mailbox that can't be read may still be theirs.
                 Err(error) if error.is_about_one() => {}
                 Err(error) => return Err(error),
             }

@@ -1,4 +1,4 @@
-//! What agents see of a message.
+//! An agent's view of a message.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

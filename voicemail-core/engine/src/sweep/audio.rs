@@ -127,7 +127,7 @@ impl Piece<'_> {
         Insertion { mailbox, id, caller, envelope }
     }
 
-    /// D3 and D4 in the place of the replica that died.
+    /// Inserts the entry and checks it against the erasure marker in the place of the replica that died.
     async fn complete(self, envelope: Envelope, swept: &mut Swept) -> Result<(), StoreError> {
         let context = self.context;
         require_known(envelope.schema)?;

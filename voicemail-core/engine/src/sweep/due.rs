@@ -57,7 +57,7 @@ pub(super) async fn sweep(sweeper: &Sweeper, swept: &mut Swept) -> Result<(), St
 async fn take_up(sweeper: &Sweeper, key: &Key, now: Time, swept: &mut Swept) -> Result<(), StoreError> {
     let context = &sweeper.context;
     let Some(bytes) = context.store().get(key).await? else { return Ok(()) };
-    // One that can't be read must not stand in the way of all that come after it.
+    // An item that can't be read must not stand in the way of all that come after it.
     let known = |item: DueItem| match (&item.due, item.schema) {
         (Due::Run { .. }, DueItem::NAMED | DueItem::DOUBTFUL) => Ok(item),
         (_, schema) => require_known(schema).map(|()| item),
@@ -137,7 +137,7 @@ async fn finish_closing(
     Ok(if done { Done::Yes } else { Done::NotYet })
 }
 
-/// X from its due item. An entry that isn't being deleted means that X1 never came: the deletion was
+/// Finishes a deletion from its due item. An entry that isn't `Deleting` means that the deletion never began: it was
 /// never acknowledged, but its maker may only be slow, so the item is dropped after a day.
 async fn finish_deletion(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> {
     let context = &sweeper.context;

@@ -29,7 +29,7 @@ use voicemail_store::StoreError;
 /// First and longest pause between two looks at what stands in the way.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-/// What is to become of the stores.
+/// The purpose of a retirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// This cluster goes, the data stays.
@@ -38,7 +38,7 @@ pub enum Purpose {
     Remove,
 }
 
-/// What `voicemail admin retire` is to do.
+/// The mode of `voicemail admin retire`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retirement {
     /// Say what is there and what stands in the way.
@@ -49,7 +49,7 @@ pub enum Retirement {
     Deregister {
         /// Which.
         cluster: String,
-        /// Not while something stands in the way.
+        /// Refuse while there are obstacles.
         unless_hindered: bool,
     },
     /// Remove everything of the tenant of this id, typed once more.
@@ -80,7 +80,7 @@ pub async fn run_retire(
             if *unless_hindered && is_hindered(&context, Purpose::Deregister, out).await? {
                 return Ok(1);
             }
-            // What a person names goes; a deletion lets go of its own tenant alone.
+            // A person's command removes the cluster's entry whichever tenant holds it; a deletion only that of its own tenant.
             let was_there = deregister(&context, cluster, !*unless_hindered).await?;
             let word = if was_there { "is registered no more" } else { "wasn't registered" };
             writeln!(out, "cluster {cluster} {word}; all data stays")?;

@@ -1,4 +1,4 @@
-//! What privacy officers decide and look up: cases, approvals, denials, deadlines, legal holds, the register, the
+//! Privacy officers' decisions and queries: cases, approvals, denials, deadlines, legal holds, the register, the
 //! ledger, and the keys that receipts are checked with.
 
 use super::extract::{Caller, JsonBody, Name, Names, Parameters, Privacy};
@@ -272,7 +272,7 @@ fn is_none_left_out(unreadable: &u64) -> bool {
 
 /// Get the register of requests
 ///
-/// What is left of every request for ever, without personal data of the data subject.
+/// The permanent record of every request, without personal data of the data subject.
 #[utoipa::path(
     get, path = "/gdpr/register", tag = "privacy", params(RegisterQuery),
     responses((status = 200, description = "Entries, oldest first", body = RegisterPage)),

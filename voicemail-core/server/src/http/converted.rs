@@ -28,7 +28,7 @@ pub(super) struct AudioQuery {
 
 /// Samples a second that are made.
 const RATES: RangeInclusive<u32> = 8_000..=48_000;
-/// What a file's beginning is looked for in, first and then.
+/// The sizes of the beginning of a file in which the header is looked for, first and then.
 const HEADS: [u64; 2] = [8 * 1024, 1024 * 1024];
 
 /// A form that was asked for; what is left open is as it is stored.
@@ -154,7 +154,7 @@ async fn find_audio<'a>(
         let mut parser = WavParser::new(AudioLimits { max_seconds: u32::MAX, max_bytes: u64::MAX });
         let mut head = open(Some(0..most.min(size))).await?.bytes;
         while let Some(chunk) = head.next().await {
-            // What can't be read on is told below, by what is missing.
+            // A header that can't be parsed further shows below: the format or the start of the audio is missing.
             if parser.push(&chunk?).is_err() {
                 break;
             }

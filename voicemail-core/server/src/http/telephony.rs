@@ -1,4 +1,4 @@
-//! What media servers call: the deposit.
+//! Media servers' operation: the deposit.
 
 use super::extract::{Caller, Name, Telephony};
 use super::form::Note;
@@ -56,7 +56,7 @@ pub struct DepositAnswer {
     pub created: bool,
     /// The mailbox's counts with the message.
     pub mwi: Mwi,
-    /// What of the fields was left out or changed, though the recording was stored.
+    /// Fields that were left out or changed, though the recording was stored.
     #[serde(default)]
     pub notes: Vec<Note>,
 }
@@ -108,7 +108,7 @@ async fn deposit(
         .into_response())
 }
 
-/// What the fields say.
+/// Reads the request from the fields.
 fn read_request(
     core: &Core,
     mailbox: MailboxId,
@@ -155,7 +155,7 @@ async fn admit_and_store(
     Ok((deposited, info.get().map_or(0, |info| info.size)))
 }
 
-/// What a client calls a request by, so that a repetition is one.
+/// A client's name for a request, by which a repetition is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum IdempotencyKey {
     /// An id of its own making.

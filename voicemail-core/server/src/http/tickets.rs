@@ -18,7 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(make))
 }
 
-/// What a ticket is for.
+/// The purpose of a ticket.
 #[derive(Deserialize, ToSchema)]
 #[serde(tag = "purpose", rename_all = "camelCase", deny_unknown_fields)]
 enum TicketBody {

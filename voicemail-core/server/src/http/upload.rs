@@ -9,7 +9,7 @@
 //! The body is read by the deposit's own task, so that it goes on when its connection ends: a body that was
 //! complete becomes a message, any other leaves nothing. Only the closing boundary makes a body complete.
 //!
-//! What goes wrong: fields that are larger than is read, or come too slowly, are 413; a body that stops is told so.
+//! What can go wrong: fields that are larger than is read, or come too slowly, are 413; a body that stops is told so.
 
 use super::converted::is_wav;
 use super::decoration::NoteCode;
@@ -36,7 +36,7 @@ const LONGEST: Duration = Duration::from_secs(900);
 const LONGEST_PAST: Duration = Duration::from_secs(30);
 /// No class of service allows more audio than this.
 const LARGEST: u64 = 768 * 1024 * 1024;
-/// What is kept of all fields before the audio.
+/// The most bytes kept of all fields before the audio.
 const MOST_KEPT: usize = 8 * 1024;
 
 /// A body whose fields have been read, and whose audio hasn't.
@@ -51,7 +51,7 @@ struct Source {
     audio: Option<Field<'static>>,
     grant: Arc<Grant>,
     notes: Arc<Shared<Notes>>,
-    /// What fields that aren't kept have taken.
+    /// The time that fields that aren't kept have taken.
     past: Duration,
     end: Instant,
 }
@@ -74,7 +74,7 @@ impl Upload {
         .boxed()
     }
 
-    /// What was left out or changed so far.
+    /// The fields left out or changed so far.
     pub(super) fn notes(&self) -> Vec<Note> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).list()
     }

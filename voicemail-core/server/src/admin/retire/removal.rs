@@ -111,7 +111,7 @@ async fn clear(
     Ok(())
 }
 
-/// What stands below each region's bare root, but for what a caller leaves out.
+/// Counts the objects below each region's bare root, but for those that `leaves_out` names.
 async fn count_left(
     context: &Context,
     leaves_out: impl Fn(bool, &str) -> bool,

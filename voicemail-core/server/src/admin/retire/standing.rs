@@ -1,4 +1,4 @@
-//! What is in a tenant's stores, and what stands in the way of letting them go.
+//! The contents of a tenant's stores, and the obstacles to letting them go.
 
 use super::Purpose;
 use futures::TryStreamExt;
@@ -9,7 +9,7 @@ use voicemail_model::{Index, TenantDocument};
 use voicemail_store::Family;
 use voicemail_store::{Key, StoreError, parse_index};
 
-/// What stands in the way.
+/// The obstacles to letting the stores go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::admin) struct Standing {
     /// Data-subject requests that haven't ended, by their ids. A purge that is due is one of them.
@@ -23,7 +23,7 @@ pub(in crate::admin) struct Standing {
 }
 
 impl Standing {
-    /// What stands in the way, as a stable word and a sentence each.
+    /// The obstacles, as a stable word and a sentence each.
     pub(in crate::admin) fn obstacles(&self, purpose: Purpose) -> Vec<(&'static str, String)> {
         let mut obstacles = Vec::new();
         if !self.open_runs.is_empty() {
@@ -98,7 +98,7 @@ pub(in crate::admin) async fn count_objects(context: &Context) -> Result<BTreeMa
     Ok(counts)
 }
 
-/// What a volume keeps for itself: temporary files, its clock, its reserve. It goes when all else has gone.
+/// A volume's own files: temporary files, its clock, its reserve. They go when all else has gone.
 pub(super) fn is_own(key: &str) -> bool {
     key.starts_with("tmp/")
 }

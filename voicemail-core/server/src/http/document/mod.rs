@@ -1,7 +1,7 @@
 //! The OpenAPI document, made from the routes themselves and checked in as `docs/openapi.json`.
 //!
-//! What all operations share is added here: how to say who one is, with the roles that each takes, and the problems that
-//! any may answer ([`problems`]); and what values may be ([`bounds`]).
+//! Parts common to all operations are added here: authentication, with the roles that each takes, and the problems that
+//! any may answer ([`problems`]); and the bounds of values ([`bounds`]).
 
 mod bounds;
 mod problems;

@@ -9,7 +9,6 @@ impl Api {
     }
 
     /// Actions on record, oldest first, without the reading of the record itself.
-    /// What is on record, oldest first, but for readings of the record.
     pub(super) async fn acts(&self) -> Vec<String> {
         let page: Value = self.get("/audit").await.is(StatusCode::OK).json();
         let events = page["events"].as_array().unwrap().clone();
