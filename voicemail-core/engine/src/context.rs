@@ -4,14 +4,14 @@
 
 mod clocks;
 mod memory;
-mod sights;
+mod region_status;
 
 use clocks::Clocks;
 pub use clocks::{GuardError, Witnesses};
 use memory::Memories;
 pub(crate) use memory::Memory;
-pub use sights::Sight;
-use sights::Sights;
+pub use region_status::RegionStatus;
+use region_status::RegionStatuses;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::Notify;
@@ -35,7 +35,7 @@ struct Inner {
     identity: RwLock<Arc<Identity>>,
     config: RwLock<Arc<TenantConfig>>,
     clocks: Clocks,
-    sights: Sights,
+    region_statuses: RegionStatuses,
     expected: Mutex<Option<Time>>,
     wake: Notify,
     memories: Memories,
@@ -93,7 +93,7 @@ impl Context {
             identity: RwLock::new(Arc::new(identity)),
             config: RwLock::new(Arc::new(config)),
             clocks: Clocks::default(),
-            sights: Sights::default(),
+            region_statuses: RegionStatuses::default(),
             expected: Mutex::default(),
             wake: Notify::new(),
             memories: Memories::default(),
@@ -134,15 +134,15 @@ impl Context {
     /// # Errors
     /// `Refused` for a region that isn't configured, `Unavailable` for one that wasn't opened yet.
     pub(crate) fn region_to_write(&self, name: &str) -> Result<&Arc<dyn Store>, StoreError> {
-        if let Some(Sight::Unopened(cause)) = self.0.sights.of(name) {
+        if let Some(RegionStatus::Unopened(cause)) = self.0.region_statuses.of(name) {
             return Err(StoreError::Unavailable(format!("region {name} isn't open: {cause}")));
         }
         self.region(name)
     }
 
     /// The last status of the regions.
-    pub(crate) fn sights(&self) -> &Sights {
-        &self.0.sights
+    pub(crate) fn region_statuses(&self) -> &RegionStatuses {
+        &self.0.region_statuses
     }
 
     /// Tells this replica's sweeper that something is due then: it may be about to sleep for longer.

@@ -11,7 +11,7 @@ mod regions;
 mod restore;
 pub mod tool;
 
-use crate::context::{Context, GuardError, Identity, Sight};
+use crate::context::{Context, GuardError, Identity, RegionStatus};
 use crate::gdpr::Gdpr;
 use crate::mailbox::{Directory, Mailboxes};
 use crate::principal::{MailboxToken, MailboxTokenError, Principal};
@@ -378,7 +378,7 @@ fn label(region: &RegionConfig) -> StoreLabels {
     StoreLabels { region: region.name.clone(), account, master: region.master }
 }
 
-/// Opens all regions but the master. One that is away doesn't keep the tenant from being served; one that is
+/// Opens all regions but the master. A region that is away doesn't keep the tenant from being served; one that is
 /// wrong does if this cluster puts its audio there.
 async fn open_others(context: &Context) -> Result<(), OpenError> {
     let store_id = context.identity().store_id.clone();
@@ -390,7 +390,7 @@ async fn open_others(context: &Context) -> Result<(), OpenError> {
             return Err(error);
         }
         tracing::warn!(region = name, reason = error.reason(), %error, "the region isn't open yet");
-        context.sights().note(name, Some(Sight::Unopened(error.to_string())));
+        context.region_statuses().note(name, Some(RegionStatus::Unopened(error.to_string())));
     }
     Ok(())
 }

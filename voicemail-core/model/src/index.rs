@@ -113,7 +113,7 @@ impl Trash {
     }
 }
 
-/// Who deals with a message of a shared mailbox, so that its caller isn't rung twice.
+/// The member who deals with a message of a shared mailbox, so that its caller isn't rung twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The member.
@@ -132,7 +132,7 @@ pub struct Forwarding {
     pub mailbox: MailboxId,
     /// The message's id there.
     pub id: MessageId,
-    /// Who sent it.
+    /// The user who sent it.
     pub by: UserId,
     /// When.
     pub at: Time,
@@ -162,7 +162,7 @@ impl Forwarding {
 pub struct LegalHold {
     /// Why, without personal data.
     pub reason: String,
-    /// Who put it there, as authenticated.
+    /// The person who placed the hold, as authenticated.
     pub by: Option<String>,
     /// Since when.
     pub since: Time,
@@ -205,10 +205,10 @@ pub struct Entry {
     /// Marked urgent by the caller or the owner.
     #[serde(default)]
     pub urgent: bool,
-    /// Who deals with it.
+    /// The member who deals with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
-    /// Who has listened to it, and when first.
+    /// The users who have listened to it, and when first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub heard: BTreeMap<UserId, Time>,
     /// The message that it is a copy of.
@@ -283,8 +283,8 @@ impl Entry {
 }
 
 impl Index {
-    /// Whether a reference that names this generation means the mailbox as it is now. One that names none was written
-    /// by a release that named none.
+    /// Whether a reference that names this generation means the mailbox as it is now. A reference that names none was
+    /// written by a release that named none.
     pub fn is_meant_by(&self, named: Option<u32>) -> bool {
         Present { generation: self.generation, bound: self.bound }.is_meant_by(named)
     }

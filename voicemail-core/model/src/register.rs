@@ -31,7 +31,7 @@ pub struct RegisterEntry {
     /// How the person was identified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_by: Option<String>,
-    /// Who approved it, as authenticated.
+    /// The person who approved it, as authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
     /// Ground of a denial.

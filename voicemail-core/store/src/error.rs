@@ -73,7 +73,7 @@ pub enum StoreError {
     /// There is no room for it, by space, inodes or quota; nothing was applied. Deleting makes room.
     #[error("the storage is full: {0}")]
     Full(String),
-    /// The store answers and refuses to write; nothing was applied. What stands in the way must be changed there.
+    /// The store answers and refuses to write; nothing was applied. The obstacle must be removed there.
     #[error("the store refuses to write: {text}: {}", cause.remedy())]
     WriteRefused {
         /// Which kind of refusal.

@@ -17,12 +17,12 @@ mod machine;
 mod make;
 pub mod memory;
 pub mod object;
-pub mod patience;
 pub mod probe;
 mod races;
 pub mod read_only;
 pub mod report;
 pub mod retry;
+pub mod retry_until_known;
 pub mod volume;
 
 pub use error::{ErrorClass, StoreError, WriteRefusal};
@@ -171,7 +171,7 @@ pub trait Store: Send + Sync + 'static {
     async fn delete(&self, key: &Key) -> Result<(), StoreError>;
 
     /// Removes what the store keeps of states that documents had, of those that were superseded up to then. `Some(time)`:
-    /// not all of these can go yet; the rest can then. What is superseded later holds nobody up.
+    /// not all of these can go yet; the rest can then. States superseded later hold nobody up.
     async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError>;
 
     /// Documents of which the store keeps more than one state that could have gone: nobody has pruned them.

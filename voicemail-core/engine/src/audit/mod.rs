@@ -21,7 +21,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::time::Duration;
 use voicemail_model::{AuditAction, AuditEvent, AuditSubject, Time};
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 const HOUR: Duration = Duration::from_secs(3_600);

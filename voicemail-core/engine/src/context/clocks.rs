@@ -1,7 +1,7 @@
 //! The guards of steps that go by the clock: the store's clock and other machines' are held against ours.
 //!
 //! Flow: whatever writes a time down asks [`Context::guard_clock`], and whatever destroys by the clock asks
-//! [`Context::guard_destruction`]. What is known of the clock is in [`ClockTrust`].
+//! [`Context::guard_destruction`]. The evidence about the clock is in [`ClockTrust`].
 //!
 //! What can go wrong: an answer of before a jump says nothing of the time after it, so a doubt asks the store anew.
 
@@ -66,7 +66,7 @@ pub enum GuardError {
 }
 
 impl Context {
-    /// Whom to ask about the time from now on; without, nobody is asked.
+    /// The machines to ask about the time from now on; without, nobody is asked.
     pub fn ask_about_time(&self, witnesses: impl Witnesses) {
         // A second call would bring the same machines.
         let _ = self.clocks().witnesses.set(Box::new(witnesses));

@@ -32,7 +32,7 @@ impl Memories {
 }
 
 impl Context {
-    /// A service's memory; begun when it is first asked for. What it begins with may ask for another's.
+    /// A service's memory; begun when it is first asked for. Its beginning may ask for another's.
     pub(crate) fn memory<M: Memory>(&self) -> Arc<M> {
         let memories = &self.0.memories;
         memories.find().unwrap_or_else(|| memories.keep(Arc::new(M::begin(self))))

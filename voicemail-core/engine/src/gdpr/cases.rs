@@ -174,7 +174,7 @@ pub(super) async fn cancel(
     end(gdpr, &run, None, text, by).await
 }
 
-/// Ends a run before anything was hidden, with a receipt. What its document held of the subject is pruned after.
+/// Ends a run before anything was hidden, with a receipt. The subject's data in its former states is pruned afterwards.
 async fn end(
     gdpr: &Gdpr,
     run: &Run,

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A link is decided by one conditional write of the head, which holds it as `pending` until its objects are
-//! written and, in the ledger, the run knows its number. Whoever finds something pending completes it first: so a
+//! written and, in the ledger, the run knows its number. A worker that finds a pending link completes it first: so a
 //! crash or a lost reply leaves neither a gap nor a second link of a number, two workers of one erasure don't enter it
 //! twice, and the head's size doesn't grow with the chain.
 
@@ -19,7 +19,7 @@ use voicemail_api::gdpr::RunState;
 use voicemail_model::RunId;
 use voicemail_store::Family;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::ensure;
+use voicemail_store::retry_until_known::ensure;
 use voicemail_store::{Key, StoreError};
 
 /// The receipts' hashes.

@@ -7,7 +7,7 @@ use voicemail_model::{CopyKeeper, Residual, Time};
 
 const DAY: u64 = 86_400;
 
-/// Looks at every region's settings now. One that can't be asked is `unknown`.
+/// Looks at every region's settings now. A region that can't be asked is `unknown`.
 pub(super) async fn find_residual(context: &Context) -> Residual {
     let mut copies = Vec::new();
     let backups = context.config().gdpr.backup_retention;

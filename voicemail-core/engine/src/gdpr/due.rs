@@ -5,8 +5,8 @@
 //! of a purged one erased), and its mark is dropped when its time is over.
 
 use super::erase::{Scope, delete_manifests, erase, erase_rounds, prune};
-use super::facts::find_open;
 use super::narrow::narrow;
+use super::open_runs::find_open;
 use super::runs::{change, load_run, schedule};
 use super::target::Target;
 use super::{Gdpr, GdprError, export, forget, ledger, promise, register, undo};
@@ -185,7 +185,7 @@ async fn drop_marks(context: &Context, scope: Scope<'_>) -> Result<(), GdprError
             None => Decision::Keep(true),
         };
         if context.documents().update(&key, expire).await? {
-            voicemail_store::patience::delete(context.store(), context.world(), &key).await?;
+            voicemail_store::retry_until_known::delete(context.store(), context.world(), &key).await?;
             if !fault_injection::is(Broken::LostMarkForgotten) {
                 mark_again(context, &key).await?;
             }

@@ -21,7 +21,7 @@ use voicemail_model::{
 };
 use voicemail_store::Family;
 use voicemail_store::codec::encode;
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{History, Key, StoreError};
 
 /// The scope of a purge; from the run's due item, because the run forgets its subject before its end.
@@ -96,7 +96,7 @@ struct Split {
     going: Vec<Found>,
     /// How many each hold keeps, by reason.
     kept: BTreeMap<String, u64>,
-    /// Those of them that the mark didn't hide: their mailbox couldn't be read then.
+    /// The messages among them that the mark didn't hide: their mailbox couldn't be read then.
     shown: Boxes,
 }
 

@@ -1,7 +1,7 @@
 //! Forgetting: check the regions, create the run, open it, mark its callers, flag their messages.
 //!
 //! The order is the handshake with depositors: the mark is written before the envelopes are listed, so
-//! that a deposit is either found here or finds the mark itself. Whoever flags looks at the mark again
+//! that a deposit is either found here or finds the mark itself. The flagging process looks at the mark again
 //! afterwards, because an undo may have come between.
 
 use super::intake::Wanted;

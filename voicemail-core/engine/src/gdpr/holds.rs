@@ -18,7 +18,7 @@ use voicemail_model::{
     MessageName, MessageState, PurgeItem, Run, RunId, RunStage,
 };
 use voicemail_store::codec::encode;
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 pub(super) async fn put(
@@ -196,7 +196,7 @@ impl Gdpr {
         get(self, &MessageName::new(mailbox, id)).await
     }
 
-    /// Ends a message's legal hold. What an erasure covered meanwhile goes now.
+    /// Ends a message's legal hold. A message that an erasure covered meanwhile is erased now.
     ///
     /// # Errors
     /// `UnknownMessage`, `ClockSkew`, or the store's: then the sweeper completes it.

@@ -41,7 +41,7 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// An erasure must not fall past its deadline. One that is late already may be erased at once.
+    /// An erasure must not fall past its deadline. A request that is late already may be erased at once.
     fn check_deadline(&self, now: Time) -> Result<(), GdprError> {
         let due = self.handling.received_at.unwrap_or(now).plus_months(1);
         let in_time = now.plus(self.window) <= due || self.window.is_zero();

@@ -24,7 +24,7 @@ use voicemail_model::{
 };
 use voicemail_store::Family;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{History, Key, StoreError};
 
 /// One erasure.
@@ -95,7 +95,7 @@ pub(super) async fn append(context: &Context, entry: LedgerEntry, once: Once<'_>
     chain::append(context, LEDGER, first, once, make).await.map(drop)
 }
 
-/// Whom a purge that has begun is about; nobody if it hasn't, or is older than the ledger reaches.
+/// The subject of a purge that has begun; nobody if it hasn't, or is older than the ledger reaches.
 pub(super) async fn read_target(context: &Context, run: &Run) -> Result<Target, GdprError> {
     let Some(epoch) = run.epoch else { return Ok(Target::default()) };
     match context.store().get(&Key::chain_link(LEDGER, epoch)).await? {
@@ -304,8 +304,13 @@ pub(super) async fn adopt(
 ) -> Result<(), StoreError> {
     for entry in entries {
         let key = Key::chain_link(LEDGER, entry.epoch);
-        voicemail_store::patience::ensure(context.store(), context.world(), &key, &entry.text.clone().into())
-            .await?;
+        voicemail_store::retry_until_known::ensure(
+            context.store(),
+            context.world(),
+            &key,
+            &entry.text.clone().into(),
+        )
+        .await?;
     }
     let adopt = |found: Option<chain::ChainHead>, _| {
         let mut head = found.unwrap_or_default();

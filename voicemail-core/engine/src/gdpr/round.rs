@@ -13,7 +13,7 @@ use voicemail_api::gdpr::RunState;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{Entry, IndexOp, IndexOutcome, MailboxId, Manifest, MessageState, PurgeItem, Run};
 use voicemail_store::codec::decode;
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{ErrorClass, Key, StoreError};
 
 /// Regions that don't answer: how many messages wait there, and why.

@@ -13,7 +13,7 @@ use voicemail_api::gdpr::Operation;
 use voicemail_model::{CaseId, Due, Run, RunId, RunStage, StartRun, Time};
 use voicemail_store::codec::encode;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::ensure;
+use voicemail_store::retry_until_known::ensure;
 use voicemail_store::{Key, StoreError};
 
 /// All runs of a case, oldest first.

@@ -38,7 +38,7 @@ pub(super) struct Search {
     pub(super) unreadable: Vec<(MailboxId, MessageId, CallerHash)>,
     /// Messages that were named, and their copies, found or not.
     pub(super) named: BTreeSet<MessageName>,
-    /// Those of them that are gone, with all that is known to belong to them.
+    /// The messages among them that are gone, with all that is known to belong to them.
     pub(super) missing: BTreeSet<MessageName>,
 }
 

@@ -1,4 +1,4 @@
-//! Whose mailboxes are whose, remembered for a few seconds, so that a list is one request to the store.
+//! Memberships of users in mailboxes, remembered for a few seconds, so that a list is one request to the store.
 //!
 //! A change made through this replica counts at once, one made through another within [`LIFE`].
 
@@ -40,7 +40,7 @@ pub(crate) struct Membership {
 /// A user's ways, personal ones first.
 pub(crate) type Memberships = Arc<Vec<Membership>>;
 
-/// Remembered memberships, and since when they are known.
+/// Remembered memberships and mailboxes, each with the time of its reading.
 #[derive(Default)]
 struct Known {
     users: HashMap<UserId, (Memberships, Duration)>,
@@ -60,7 +60,7 @@ impl Memory for AccessCache {
 }
 
 impl Context {
-    /// Whose mailboxes are whose, as lately read.
+    /// Memberships as lately read.
     pub(super) fn access(&self) -> Arc<AccessCache> {
         self.memory()
     }

@@ -16,7 +16,7 @@ use voicemail_model::{
     Mwi, Quota, Room, Time,
 };
 pub(super) use voicemail_store::codec::{decode_envelope, encode, require_known};
-use voicemail_store::patience::{Created, create_or_read, delete, ensure};
+use voicemail_store::retry_until_known::{Created, create_or_read, delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 /// How long an attempt may take from admission to the end of its audio.

@@ -13,7 +13,7 @@ use crate::context::Context;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{DepositKey, Due, MailboxId, MessageId, Time};
 use voicemail_store::codec::{decode, encode};
-use voicemail_store::patience::{Created, create_or_read, delete, ensure};
+use voicemail_store::retry_until_known::{Created, create_or_read, delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 /// One account's use of an Idempotency-Key of its own, for one purpose and one mailbox.

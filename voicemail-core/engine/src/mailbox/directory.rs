@@ -14,7 +14,7 @@ use std::time::Duration;
 use voicemail_model::{Due, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, PurgeItem};
 use voicemail_store::codec::encode;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 /// When the sweeper takes an unfinished closing up.

@@ -12,7 +12,7 @@ use voicemail_model::{
     CallerHash, Envelope, Forwarding, IndexOp, IndexOutcome, MailboxId, Mark, MarkState, MarkedRun,
     MessageId, MessageName, Mwi, NewEntry, Quota, RunId, Time,
 };
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{Key, StoreError};
 
 /// A message whose audio and envelope are stored.

@@ -33,7 +33,7 @@ pub struct ForwardRequest {
     pub to: MailboxId,
     /// One for each time that somebody forwards: the same key makes the same copy.
     pub key: MessageId,
-    /// Who forwards.
+    /// The user who forwards.
     pub by: UserId,
 }
 

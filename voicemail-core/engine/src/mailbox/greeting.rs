@@ -23,7 +23,7 @@ use voicemail_model::{
 };
 use voicemail_store::codec::encode;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 /// No recording is deleted sooner, unless by its own maker: a frozen one may still bring it into force.
@@ -35,7 +35,7 @@ const ATTEMPTS: u32 = 8;
 
 /// Whether a greeting's audio is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum GreetingStatus {
     /// It is.
     InForce,
     /// It isn't, and was deleted.
@@ -76,7 +76,7 @@ impl Directory {
             }
         }
         match settle_greeting(context, &new.audio).await? {
-            Standing::Deleted if self.require_place(place).await.is_err() => {
+            GreetingStatus::Deleted if self.require_place(place).await.is_err() => {
                 Err(MailboxError::UnknownMailbox)
             }
             // A greeting that another recording has replaced already was in force for a moment.
@@ -315,31 +315,34 @@ async fn swap(
 }
 
 /// Deletes a greeting's audio unless it is in force in an open mailbox.
-pub(crate) async fn settle_greeting(context: &Context, audio: &GreetingKey) -> Result<Standing, StoreError> {
-    let Some((_, place, _)) = GreetingKey::parse(audio.as_str()) else { return Ok(Standing::Unknown) };
+pub(crate) async fn settle_greeting(
+    context: &Context,
+    audio: &GreetingKey,
+) -> Result<GreetingStatus, StoreError> {
+    let Some((_, place, _)) = GreetingKey::parse(audio.as_str()) else { return Ok(GreetingStatus::Unknown) };
     let (found, closed) = match &place {
         GreetingPlace::Mailbox(mailbox, kind) => {
             let index: Option<Index> = context.documents().load(&Key::index(mailbox)).await?;
             let settings: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
-            let (Some(index), Some(settings)) = (index, settings) else { return Ok(Standing::Unknown) };
+            let (Some(index), Some(settings)) = (index, settings) else { return Ok(GreetingStatus::Unknown) };
             (settings.greetings.get(*kind).cloned(), index.closed || !settings.is_of(index.generation))
         }
         GreetingPlace::Tenant(kind) => {
             let found: Option<TenantGreetings> = context.documents().load(&Key::tenant_greetings()).await?;
-            let Some(greetings) = found else { return Ok(Standing::Unknown) };
+            let Some(greetings) = found else { return Ok(GreetingStatus::Unknown) };
             (greetings.get(*kind).cloned(), false)
         }
     };
     let named = found.is_some_and(|greeting| greeting.audio == *audio);
     if named && !closed {
-        return Ok(Standing::InForce);
+        return Ok(GreetingStatus::InForce);
     }
     // When it was replaced meanwhile that is as good.
     if named {
         swap(context, &place, Some(audio), None, None).await?;
     }
     delete(context.store(), context.world(), &Key::greeting(audio)).await?;
-    Ok(Standing::Deleted)
+    Ok(GreetingStatus::Deleted)
 }
 
 /// Takes all greetings of a closed mailbox out of force; due items delete their audio.

@@ -12,7 +12,7 @@ use serde_json::Map;
 use std::collections::BTreeSet;
 use voicemail_model::{Group, GroupId, MailboxId, User, UserId};
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{Key, StoreError};
 
 /// How often others may be faster.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{Due, DueItem, IndexOp, IndexOutcome, MailboxId, PurgeItem};
 use voicemail_store::codec::encode;
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 /// When the sweeper takes an unfinished deletion up.

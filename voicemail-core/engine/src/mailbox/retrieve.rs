@@ -135,7 +135,7 @@ impl Mailboxes {
         Ok(Audio { size: body.size, digest: entry.digest, bytes })
     }
 
-    /// Changes state or urgency. Who marks a message read or saved is remembered as having listened to it.
+    /// Changes state or urgency. A user who marks a message as read or saved counts as having listened to it.
     ///
     /// # Errors
     /// `UnknownMailbox`, `UnknownMessage`, or the store's.

@@ -15,9 +15,9 @@ use voicemail_store::{Key, StoreError};
 #[derive(Clone)]
 enum Met<T> {
     Changed(T),
-    /// Those of a mailbox that was there before.
+    /// The settings are of a former mailbox of that name.
     Former,
-    /// Those of one that comes after.
+    /// The settings are of a later mailbox of that name.
     Later,
 }
 

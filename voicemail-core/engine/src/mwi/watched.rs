@@ -29,7 +29,7 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Whose mailboxes the user's are must be read again.
+    /// The list of the user's mailboxes must be read again.
     pub(super) fn make_stale(&self) {
         self.stale.store(true, Ordering::SeqCst);
         self.wake.notify_one();
@@ -162,7 +162,7 @@ impl Registry {
         self.dirty.remove_entry(&mailbox)
     }
 
-    /// Those whose mailboxes may have become others.
+    /// The subscribers whose list of mailboxes may have changed.
     pub(super) fn alarms(&self, topic: Option<&Topic>) -> Vec<Arc<Alarm>> {
         let concerns = |subscriber: &&Subscriber| match topic {
             Some(Topic::User(user)) => subscriber.user == *user,

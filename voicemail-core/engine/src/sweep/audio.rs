@@ -13,7 +13,7 @@ use std::time::Duration;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{AudioKey, AudioParts, Envelope, Time};
 use voicemail_store::codec::{decode_envelope, require_known};
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{Key, StoreError};
 
 const HOUR: Duration = Duration::from_secs(3_600);

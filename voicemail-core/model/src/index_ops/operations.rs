@@ -119,7 +119,7 @@ pub enum IndexOp {
         id: MessageId,
         /// The change.
         change: MessageChange,
-        /// Whose wish it is: who marks a message read or saved has listened to it.
+        /// The user who asks for it: marking a message as read or saved counts as listening.
         by: Option<UserId>,
         /// Only if the message is still as it was seen.
         only_if: Option<Box<Entry>>,

@@ -26,7 +26,7 @@ pub(super) type Opening<'a> = BoxFuture<'a, Result<Audio, ApiError>>;
 /// Answers with what of a recording the request's headers ask for.
 ///
 /// # Errors
-/// Those of `open`, which gets the range that is wanted.
+/// The errors of `open`, which gets the range that is wanted.
 pub(super) async fn serve_audio<'a>(
     headers: &HeaderMap,
     sha256: &str,

@@ -101,7 +101,8 @@ async fn show(
     Ok(Json(run))
 }
 
-/// Who decides: the caller, or whom the operator says it writes for. The API server has authenticated them.
+/// The person who decides: the caller, or the person for whom the operator writes. The API server has authenticated
+/// them.
 fn decider(app: &App, caller: &Caller<Privacy>, said: Option<&str>) -> Result<Principal, ApiError> {
     let Some(said) = said else { return Ok(caller.0.clone()) };
     if app.config().is_operator(&caller.0.subject) {

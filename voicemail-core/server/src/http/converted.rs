@@ -111,7 +111,7 @@ struct Stored {
 /// Answers with what of the converted recording the request's headers ask for; `None` if it is stored in that form.
 ///
 /// # Errors
-/// Those of `open`, which gets the range of the stored file that is wanted.
+/// The errors of `open`, which gets the range of the stored file that is wanted.
 pub(super) async fn serve_converted<'a>(
     headers: &HeaderMap,
     sha256: &str,

@@ -29,9 +29,9 @@ pub(super) trait Audience: Send + Sync {
 pub(super) enum Tickets {
     /// None.
     Refused,
-    /// Those for the event stream.
+    /// Tickets for the event stream.
     Events,
-    /// Those for the audio of the message in the path.
+    /// Tickets for the audio of the message in the path.
     Audio,
 }
 
@@ -103,7 +103,7 @@ impl<A: Audience> Caller<A> {
 }
 
 impl<A: Audience> Caller<A> {
-    /// Whom a mailbox's history names: the user, or `telephone` for whoever knows the mailbox's PIN.
+    /// The name for a mailbox's history: the user's, or `telephone` for whoever knows the mailbox's PIN.
     pub(super) fn actor(&self) -> Result<UserId, ApiError> {
         match &self.0.mailbox {
             Some(_) => Ok(TELEPHONE.parse()?),

@@ -71,7 +71,7 @@ impl Grant {
     }
 }
 
-/// The body. One slice a poll: a parser that reads for as long as there is something would gather a whole recording
+/// The body, one slice a poll: the multipart parser drains its source, and would otherwise buffer the whole recording
 /// of a fast sender before it hands on the first byte.
 pub(super) struct Gate<S> {
     body: S,

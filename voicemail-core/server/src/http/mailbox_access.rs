@@ -1,4 +1,4 @@
-//! Who may open a mailbox: agents their own and their groups', nobody else's existence is shown to them.
+//! Access to mailboxes: agents open their own and their groups'; nobody else's existence is shown to them.
 
 use super::extract::{Agents, Audience, Caller, Hearers, MwiReaders, Owners};
 use super::{ApiError, App, ProblemKind};

@@ -169,7 +169,7 @@ impl Source {
         Ok(bytes.len())
     }
 
-    /// A chunk of a field that isn't the audio. What isn't kept takes from the time that there is for it.
+    /// A chunk of a field that isn't the audio. A field that isn't kept uses up the time for such fields.
     async fn next_chunk(&mut self, field: &mut Field<'static>, kept: bool) -> Result<Option<Bytes>, Failure> {
         let left = LONGEST_PAST.saturating_sub(self.past);
         let patience = if kept { SILENCE } else { SILENCE.min(left) };

@@ -5,7 +5,7 @@
 //!                what was last delivered? ─▶ POST ─▶ 2xx ─▶ remembered in the store ─▶ turn given back
 //! ```
 //!
-//! The queue holds mailboxes, not events: the newest state is read when it is sent. What was delivered is remembered
+//! The queue holds mailboxes, not events: the newest state is read when it is sent. The delivered state is remembered
 //! for each mailbox, so that a restart sends again only what differs. A crash between delivery and memory sends once
 //! more, with the same id.
 

@@ -18,7 +18,7 @@ pub(super) const CLAIM: Duration = Duration::from_secs(60);
 /// Mailboxes that a replica leaves behind; at the next start all are compared anyhow.
 const MOST_LEFT: usize = 10_000;
 
-/// Whose turn it is, `mwi/courier`.
+/// The replica whose turn it is, `mwi/courier`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Courier {

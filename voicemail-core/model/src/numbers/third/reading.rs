@@ -136,7 +136,7 @@ fn one_space(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `%2B` and its like, as URIs carry a plus (RFC 3986). What isn't one stays.
+/// `%2B` and its like, as URIs carry a plus (RFC 3986). Any other text stays.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -14,7 +14,7 @@ impl Api {
         let events = page["events"].as_array().unwrap().clone();
         let actions = events.iter().map(|event| event["action"].as_str().unwrap().to_owned());
         let mut acts: Vec<String> = actions.filter(|action| action != "readAudit").collect();
-        // Those of one millisecond are in no order.
+        // Acts of one millisecond are in no order.
         acts.sort();
         acts
     }

@@ -21,13 +21,13 @@ use voicemail_telemetry::Measured;
 
 /// The result of the last look for open runs.
 #[derive(Default)]
-pub(crate) struct Facts {
+pub(crate) struct OpenRuns {
     open: Mutex<Vec<Run>>,
     unreadable: AtomicU64,
     began_without: AtomicBool,
 }
 
-impl Facts {
+impl OpenRuns {
     fn open(&self) -> MutexGuard<'_, Vec<Run>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,11 +64,11 @@ impl Gdpr {
     /// The store's.
     pub(crate) async fn look_up_open_runs(&self) -> Result<(), StoreError> {
         let Looked { mut runs, unreadable } = look(&self.context).await?;
-        let mut open = self.facts.open();
+        let mut open = self.open_runs.open();
         // A run that can't be read now was open when it was read last.
         let known = open.iter().filter(|run| unreadable.contains(&run.id.flat())).cloned();
         runs.extend(known.collect::<Vec<_>>());
-        self.facts.unreadable.store(unreadable.len() as u64, Ordering::Relaxed);
+        self.open_runs.unreadable.store(unreadable.len() as u64, Ordering::Relaxed);
         *open = runs;
         Ok(())
     }
@@ -83,16 +83,16 @@ impl Gdpr {
         for prefix in [Family::Register.prefix(), Family::Ledger.prefix()] {
             found = found || self.context.store().list(prefix).try_next().await?.is_some();
         }
-        self.facts.began_without.store(!found, Ordering::Relaxed);
+        self.open_runs.began_without.store(!found, Ordering::Relaxed);
         Ok(())
     }
 
     /// Changes when a case did, as far as this replica knows, and with each start of it; says nothing else, unless there
     /// never was a case: then it is [`MARK_OF_NO_CASE`].
     pub fn mark(&self) -> String {
-        let runs = self.facts.open();
+        let runs = self.open_runs.open();
         let writes = self.context.register_writes().0.load(Ordering::Relaxed);
-        if self.facts.began_without.load(Ordering::Relaxed) && writes == 0 && runs.is_empty() {
+        if self.open_runs.began_without.load(Ordering::Relaxed) && writes == 0 && runs.is_empty() {
             return MARK_OF_NO_CASE.to_owned();
         }
         let open: Vec<_> = runs.iter().map(|run| (&run.id, run.state)).collect();
@@ -101,8 +101,8 @@ impl Gdpr {
 
     /// The values for the metrics.
     pub fn measure(&self) -> Measured {
-        let unreadable = self.facts.unreadable.load(Ordering::Relaxed);
-        let runs = self.facts.open();
+        let unreadable = self.open_runs.unreadable.load(Ordering::Relaxed);
+        let runs = self.open_runs.open();
         Measured { unreadable, ..measure(&runs, self.context.world().now()) }
     }
 }

@@ -11,7 +11,7 @@ use voicemail_store::{Key, StoreError, parse_index};
 
 /// The obstacles to letting the stores go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::admin) struct Standing {
+pub(in crate::admin) struct RetireBlockers {
     /// Data-subject requests that haven't ended, by their ids. A purge that is due is one of them.
     pub open_runs: Vec<String>,
     /// Messages under a legal hold.
@@ -22,7 +22,7 @@ pub(in crate::admin) struct Standing {
     pub other_tenant: Option<String>,
 }
 
-impl Standing {
+impl RetireBlockers {
     /// The obstacles, as a stable word and a sentence each.
     pub(in crate::admin) fn obstacles(&self, purpose: Purpose) -> Vec<(&'static str, String)> {
         let mut obstacles = Vec::new();
@@ -57,14 +57,14 @@ impl Standing {
 ///
 /// # Errors
 /// The store's.
-pub(in crate::admin) async fn examine(context: &Context) -> Result<Standing, StoreError> {
+pub(in crate::admin) async fn examine(context: &Context) -> Result<RetireBlockers, StoreError> {
     let own = context.config().cluster.clone();
     let tenant: Option<TenantDocument> = context.documents().load(&Key::tenant()).await?;
     let tenant = tenant.unwrap_or_default();
     let other_tenant = tenant.other_holder(&own, context.config().holder.as_ref()).map(ToString::to_string);
     let clusters = tenant.clusters;
     let runs = find_open(context).await?;
-    Ok(Standing {
+    Ok(RetireBlockers {
         open_runs: runs.iter().map(|run| run.id.to_string()).collect(),
         held: count_held(context).await?,
         others: clusters.into_keys().filter(|name| *name != own).collect(),
