@@ -239,7 +239,7 @@ impl Family {
     }
 
     /// Whether it may hold personal data of a caller (Art. 4(1) GDPR), in a key or in bytes: a number, its hash, a name, a
-    /// voice. What is erased about a caller is looked for in all of these.
+    /// voice. Erasures look for a caller in all of these.
     pub const fn may_hold_callers(self) -> bool {
         match self {
             Self::Mailbox

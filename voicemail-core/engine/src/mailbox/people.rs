@@ -2,8 +2,8 @@
 //!
 //! A user's document is the truth about boxes and groups. It says which generation of a mailbox and which group of a name it
 //! means, and a group says which generation of its mailbox: when one is deleted and made again, its people of before aren't
-//! its people until they are provisioned anew. What doesn't count any more is shown nowhere, so that whoever
-//! changes a user by what they were shown brings nobody back.
+//! its people until they are provisioned anew. A membership that doesn't count any more is shown nowhere, so that
+//! whoever changes a user by what they were shown brings nobody back.
 
 use super::precondition::{Precondition, tag_of};
 use super::{Directory, MailboxError};

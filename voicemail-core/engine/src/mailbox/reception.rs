@@ -1,6 +1,6 @@
 //! Reception: what a media server plays to a caller, and what it allows, before it records.
 //!
-//! One read each of the mailbox's index, its settings and the tenant's greetings. What was said is true at that moment
+//! One read each of the mailbox's index, its settings and the tenant's greetings. The answer is true at that moment
 //! only: the deposit is admitted anew.
 
 use super::{MailboxError, Mailboxes};

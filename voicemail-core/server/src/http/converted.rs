@@ -1,9 +1,9 @@
 //! Audio in the form that a client asks for, made while it is sent.
 //!
 //! A media server plays what its trunks carry, and a browser plays neither GSM nor ADPCM: `codec` and `rate` ask for one
-//! channel of 16 bits, A-law or µ-law, as does `Accept: audio/wav;codec=mulaw;rate=8000`. What is stored so already is served
-//! as it is. The size is known before, and a range of the converted file is a range of what
-//! the whole would be, so that both are served as those of a stored file. The entity tag names the recording and the form.
+//! channel of 16 bits, A-law or µ-law, as does `Accept: audio/wav;codec=mulaw;rate=8000`. A recording that is stored so
+//! already is served as it is. The size is known before, and a range of the converted file is a range of what the whole
+//! would be, so that both are served as those of a stored file. The entity tag names the recording and the form.
 
 use super::audio::{Opening, describe, describe_length, outside};
 use super::range::{Part, choose_part, knows};
@@ -68,8 +68,9 @@ fn codec_of(name: &str) -> Option<Codec> {
     }
 }
 
-/// The first form that a client accepts, such as `audio/wav;codec=mulaw;rate=8000`. Who takes any WAV file gets the stored
-/// one, and so does who asks for what isn't made: an answer of another type than was hoped for is better than none.
+/// The first form that a client accepts, such as `audio/wav;codec=mulaw;rate=8000`. A client that takes any WAV file
+/// gets the stored one, and so does who asks for what isn't made: an answer of another type than was hoped for is
+/// better than none.
 fn accepted(headers: &HeaderMap) -> Option<Wanted> {
     let ranges = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
     let mut ranges = ranges.flat_map(|value| value.split(',')).map(|range| range.split(';').map(str::trim));

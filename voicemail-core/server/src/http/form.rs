@@ -1,7 +1,7 @@
 //! A deposit's fields but its audio: which names they have, and what is made of them.
 //!
-//! Pure. A field is known by its name before a byte of it is kept. What identifies the caller, or says when the message was
-//! left, must be readable; whatever else can't be used is left out, and the answer tells so in [`Note`]s.
+//! Pure. A field is known by its name before a byte of it is kept. A field that identifies the caller, or says when the
+//! message was left, must be readable; whatever else can't be used is left out, and the answer tells so in [`Note`]s.
 //!
 //! What can go wrong: an [`ApiError`] that says which field to write how.
 

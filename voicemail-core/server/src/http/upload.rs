@@ -196,7 +196,7 @@ impl Source {
         }
     }
 
-    /// The audio's end is the body's end only behind the closing boundary. What decorates is too late there, and is
+    /// The audio's end is the body's end only behind the closing boundary. A decorating field is too late there, and is
     /// no reason to lose the recording; a caller is.
     async fn finish(&mut self) -> Result<(), BodyError> {
         self.audio = None;

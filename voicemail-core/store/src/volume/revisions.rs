@@ -252,8 +252,8 @@ pub(super) fn prune_folder(folder: &Path, superseded: Time, now: Time) -> Result
     Ok(pruned)
 }
 
-/// Whether it was there. What has its name and stays, such as a folder that a copying tool made, keeps an erasure from being
-/// sure that nothing is left.
+/// Whether it was there. An object of its name that stays, such as a folder that a copying tool made, keeps an erasure
+/// from being sure that nothing is left.
 fn remove_revision(file: &Path) -> Result<bool, StoreError> {
     match fs::remove_file(file) {
         Ok(()) => Ok(true),

@@ -1,8 +1,8 @@
 //! Algorithm 3: a caller's text becomes every form that it may mean, the one that it is filed under first.
 //!
 //! Flow: one form for characters ([`text`]); then what the text is ([`reading`]): nobody, a number, an address or other
-//! text; then what the number means in the tenant's plan and in others ([`plan`]). What is valid in no plan stays as
-//! it is written. It must never change once a release has written by it: erasures find messages by it.
+//! text; then what the number means in the tenant's plan and in others ([`plan`]). A number that is valid in no plan
+//! stays as it is written. It must never change once a release has written by it: erasures find messages by it.
 
 mod plan;
 mod reading;
