@@ -90,7 +90,7 @@ pub struct User {
     pub mailboxes: Vec<MailboxId>,
     /// Groups the user belongs to.
     pub groups: Vec<GroupId>,
-    /// Those of them whose mailbox the user may only look at and listen to.
+    /// The groups, out of these, whose mailbox the user may only look at and listen to.
     #[serde(rename = "readOnlyGroups", skip_serializing_if = "BTreeSet::is_empty")]
     pub read_only_groups: BTreeSet<GroupId>,
     /// Generations of the mailboxes that are meant.

@@ -108,7 +108,7 @@ pub struct UserBody {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub groups: Vec<GroupId>,
-    /// Those of the groups whose mailbox the user may only look at and listen to.
+    /// The groups, out of these, whose mailbox the user may only look at and listen to.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub read_only_groups: BTreeSet<GroupId>,

@@ -31,8 +31,9 @@ pub(super) fn uploads() -> OpenApiRouter<App> {
 #[schema(rename_all = "camelCase")]
 #[allow(dead_code, reason = "documentation only: the body is read as a stream")]
 struct DepositForm {
-    /// The caller's number or address, at most 2048 bytes and never cut; empty or absent when withheld. What isn't text
-    /// is kept as percent escapes. `callerId`, `caller_id`, `ani` and `from` mean the same; two that differ are refused.
+    /// The caller's number or address, at most 2048 bytes and never cut; empty or absent when withheld. Bytes that
+    /// aren't text are kept as percent escapes. `callerId`, `caller_id`, `ani` and `from` mean the same; two that
+    /// differ are refused.
     caller: Option<String>,
     /// The caller's display name, of which at most 256 bytes are kept.
     caller_name: Option<String>,

@@ -48,7 +48,7 @@ pub fn openapi() -> OpenApi {
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).build();
     components.add_security_scheme(BASIC, SecurityScheme::Http(basic));
-    let ticket = ApiKeyValue::with_description(TICKET, "What POST /tickets answered, for a minute");
+    let ticket = ApiKeyValue::with_description(TICKET, "The ticket from POST /tickets, valid for a minute");
     components.add_security_scheme(TICKET, SecurityScheme::ApiKey(ApiKey::Query(ticket)));
     components.schemas.insert("Problem".into(), Problem::schema());
     // Data of events, which the schema of an event holds as text.
