@@ -200,7 +200,7 @@ struct PreferencesBody {
 #[utoipa::path(
     get, path = "/mailboxes/{mailbox}/preferences", tag = "agent",
     params(("mailbox" = String, Path, description = "Mailbox")),
-    responses((status = 200, description = "The preferences that differ from the tenant's defaults", body = PreferencesBody)),
+    responses((status = 200, description = "Preferences beside the tenant's defaults", body = PreferencesBody)),
 )]
 async fn preferences(
     State(app): State<App>,
