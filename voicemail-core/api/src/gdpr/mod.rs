@@ -105,6 +105,6 @@ pub struct Problem {
     pub title: String,
     /// HTTP status.
     pub status: u16,
-    /// The event and its remedy.
+    /// The problem and its remedy.
     pub detail: String,
 }
