@@ -91,7 +91,7 @@ const FILES: [&str; 11] = [
     "voicemail-core/server/src/server/health.rs",
     "voicemail-core/server/src/server/tls.rs",
     "voicemail-core/server/src/admin/progress.rs",
-    "voicemail-core/server/src/admin/retire/standing.rs",
+    "voicemail-core/server/src/admin/retire/blockers.rs",
 ];
 
 fn root() -> PathBuf {

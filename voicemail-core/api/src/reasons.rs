@@ -16,6 +16,6 @@ pub const ENCRYPTION_DEMANDED: &str = "EncryptionDemanded";
 /// A lock or a policy of immutability keeps all as it is: no new messages.
 pub const STORAGE_LOCKED: &str = "StorageLocked";
 
-/// What hinders a store that answers. A core that says so serves all that is stored.
+/// Obstacles to writing of a store that answers. A core that says so serves all that is stored.
 pub const HINDRANCES: [&str; 5] =
     [STORAGE_LOW, STORAGE_FULL, WRITES_FORBIDDEN, ENCRYPTION_DEMANDED, STORAGE_LOCKED];

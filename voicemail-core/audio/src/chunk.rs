@@ -1,4 +1,4 @@
-//! What a file says before its audio, and where it says so.
+//! The header of a file before its audio, and where each field is.
 
 use super::WavFormat;
 
@@ -13,7 +13,7 @@ pub(super) enum Chunk {
     Ds64,
 }
 
-/// What stands before the audio; offsets are the file's.
+/// The header before the audio; offsets are the file's.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Head {
     pub(super) is_64: bool,
@@ -28,7 +28,7 @@ pub(super) struct Head {
     pub(super) ds64: Option<(u64, u64, u64)>,
     /// Where the audio's size stands; the audio follows.
     pub(super) data_field: Option<u64>,
-    /// What it says.
+    /// The header's size of the audio.
     pub(super) data: u32,
 }
 

@@ -32,7 +32,7 @@ pub enum Codec {
     MsAdpcm(u16),
 }
 
-/// What a `fmt ` chunk says of how samples are coded.
+/// The coding of samples that a `fmt ` chunk describes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coding {
     pub(super) tag: u16,

@@ -41,7 +41,7 @@ impl Converter {
         self.header().len() as u64 + self.wanted.frame().saturating_mul(self.total as u64)
     }
 
-    /// What of the file the next piece of audio makes.
+    /// The piece of the new file that the next piece of audio makes.
     pub fn push(&mut self, audio: &[u8]) -> Vec<u8> {
         let samples = self.decoder.push(audio);
         self.encode(&samples)

@@ -1,6 +1,6 @@
 //! Audio as it is stored, a piece at a time, as samples of 16 bits.
 //!
-//! Pure. What is cut off at the end of a file is left out.
+//! Pure. An incomplete block at the end of a file is left out.
 
 use super::adpcm::{ima_block, ms_block};
 use super::g711::{from_a_law, from_mu_law};

@@ -33,7 +33,7 @@ pub enum AudioError {
 }
 
 impl AudioError {
-    /// What to do about it: send something else.
+    /// The action that the error asks for: send something else.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Permanent
     }

@@ -30,7 +30,7 @@ const GAINS: [i16; 4] = [3_277, 11_469, 21_299, 32_767];
 /// Mantissas of a quarter's largest pulse (table 5.6, FAC).
 const MANTISSAS: [i16; 8] = [18_431, 20_479, 22_527, 24_575, 26_623, 28_671, 30_719, 32_767];
 
-/// What one frame leaves to the next.
+/// Decoder state between two frames.
 pub(super) struct Gsm {
     /// The last 120 samples of the excitation.
     history: [i16; LONGEST_LAG],

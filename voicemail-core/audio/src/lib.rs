@@ -8,8 +8,8 @@
 //! skipped. A size that no message can have, as writers leave it that can't seek back, means that the audio reaches to the
 //! end of the body. Nothing is decoded before somebody asks for another form ([`Converter`]).
 //!
-//! What goes wrong: an error item ends the stream, and so the write. [`BodyError::Invalid`] for what is
-//! empty, truncated or of another kind; [`BodyError::TooLong`] as soon as it is too long.
+//! What can go wrong: an error item ends the stream, and so the write. [`BodyError::Invalid`] for what is empty,
+//! truncated or of another kind; [`BodyError::TooLong`] as soon as it is too long.
 
 mod adpcm;
 mod chunk;
@@ -67,7 +67,7 @@ impl RecordingInfo {
     }
 }
 
-/// What a recording may measure at most.
+/// Upper limits of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioLimits {
     /// Seconds of audio.

@@ -1,4 +1,4 @@
-//! What a header should say, where a recorder left a size of a pipe or none.
+//! Repair of a header in which a recorder left the size of a pipe, or none.
 //!
 //! Pure. A recording is stored as it came; its size fields are put right on the way out, in place, so that players
 //! see its length and nothing moves.
@@ -7,7 +7,7 @@ use super::WavFormat;
 use super::chunk::Head;
 use voicemail_model::Mend;
 
-/// What a file measures.
+/// The sizes of a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     /// All of it, in bytes.

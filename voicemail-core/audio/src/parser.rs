@@ -16,7 +16,7 @@ use super::wav::{WavFormat, u32_at, u64_at};
 use super::{AudioError, AudioLimits};
 use voicemail_model::Mend;
 
-/// What a 64-bit file has in place of its 32-bit sizes.
+/// The value of a 64-bit file in place of its 32-bit sizes.
 const IN_DS64: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +37,14 @@ enum State {
     Rest,
 }
 
-/// What a whole file is.
+/// The properties of a whole file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WavFacts {
     /// How its samples are coded.
     pub format: WavFormat,
     /// Length in milliseconds.
     pub duration_ms: u64,
-    /// What its header should say instead.
+    /// The repairs of its header.
     pub mends: Vec<Mend>,
 }
 
@@ -261,7 +261,7 @@ impl WavParser {
         Ok(bytes)
     }
 
-    /// What a message of the class may measure, in its own format once that is known.
+    /// Checks the size against the limits of the message's class, in its own format once that is known.
     fn check_size(&self, bytes: u64) -> Result<(), AudioError> {
         let audio = self.head.format.map_or(0, |format| format.bytes_of(self.limits.max_seconds));
         let most = self.limits.max_bytes.max(audio.saturating_add(AudioLimits::HEADROOM));

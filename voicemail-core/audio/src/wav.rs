@@ -28,7 +28,7 @@ impl WavFormat {
     /// The format of a file, from as many of its first bytes as hold the `fmt ` chunk.
     pub fn of_file(first: &[u8]) -> Option<Self> {
         let mut parser = WavParser::new(AudioLimits { max_seconds: u32::MAX, max_bytes: u64::MAX });
-        // What follows the format may be cut off.
+        // Chunks after the format may be cut off.
         let _ = parser.push(first);
         parser.format()
     }

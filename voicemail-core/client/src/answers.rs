@@ -79,7 +79,7 @@ mod tests {
     async fn an_answer_without_an_end_costs_no_more_than_the_longest_one() {
         let (url, taken) = serve(usize::MAX).await;
         assert!(matches!(read(&url).await, Err(AnswerError::TooLong(LONGEST))));
-        // What is under way in sockets' buffers is a few MiB at most.
+        // Bytes under way in sockets' buffers are a few MiB at most.
         assert!(taken.load(Ordering::Relaxed) < 256, "{taken:?} chunks were taken");
     }
 

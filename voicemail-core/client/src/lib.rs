@@ -20,7 +20,7 @@ use voicemail_api::gdpr::{
     Operation, Problem, RunView,
 };
 
-/// What people decided about a run.
+/// A decision of people about a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
     /// A second person says yes.

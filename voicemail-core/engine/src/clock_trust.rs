@@ -20,7 +20,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(3_600);
 /// How far another machine's clock may be from ours and still agree: a header has whole seconds, and takes its time.
 const AGREEMENT: Duration = Duration::from_secs(30);
 
-/// What is known of the wall clock.
+/// Evidence about the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClockTrust {
     /// When it was last right, by both clocks.
@@ -58,7 +58,7 @@ impl ClockTrust {
         Self::begin(known, now, Duration::ZERO).doubt.is_some()
     }
 
-    /// What there is to doubt now.
+    /// The present doubt about the wall clock.
     pub(crate) fn judge(&mut self, now: Time, monotonic: Duration) -> Option<Doubt> {
         let Some((right, at)) = self.right else {
             if self.doubt.is_none() {

@@ -1,17 +1,17 @@
-//! What every service of a tenant holds: stores, documents, clock, keys, and the configuration in force.
+//! State shared by every service of a tenant: stores, documents, clock, keys, and the configuration in force.
 //!
 //! Cheap to clone. The configuration is swapped as a whole when its file changes.
 
 mod clocks;
 mod memory;
-mod sights;
+mod region_status;
 
 use clocks::Clocks;
 pub use clocks::{GuardError, Witnesses};
 use memory::Memories;
 pub(crate) use memory::Memory;
-pub use sights::Sight;
-use sights::Sights;
+pub use region_status::RegionStatus;
+use region_status::RegionStatuses;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::Notify;
@@ -35,13 +35,13 @@ struct Inner {
     identity: RwLock<Arc<Identity>>,
     config: RwLock<Arc<TenantConfig>>,
     clocks: Clocks,
-    sights: Sights,
+    region_statuses: RegionStatuses,
     expected: Mutex<Option<Time>>,
     wake: Notify,
     memories: Memories,
 }
 
-/// What the tenant document says about the store.
+/// The store's identity according to the tenant document.
 #[derive(Clone, Debug, Default)]
 pub struct Identity {
     /// The store's id.
@@ -53,7 +53,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// What that document says.
+    /// Reads the identity from that document.
     pub fn of(tenant: TenantDocument) -> Self {
         let TenantDocument { store_id, rule_sets, classes, .. } = tenant;
         Self { store_id, rule_sets, classes }
@@ -93,7 +93,7 @@ impl Context {
             identity: RwLock::new(Arc::new(identity)),
             config: RwLock::new(Arc::new(config)),
             clocks: Clocks::default(),
-            sights: Sights::default(),
+            region_statuses: RegionStatuses::default(),
             expected: Mutex::default(),
             wake: Notify::new(),
             memories: Memories::default(),
@@ -134,15 +134,15 @@ impl Context {
     /// # Errors
     /// `Refused` for a region that isn't configured, `Unavailable` for one that wasn't opened yet.
     pub(crate) fn region_to_write(&self, name: &str) -> Result<&Arc<dyn Store>, StoreError> {
-        if let Some(Sight::Unopened(cause)) = self.0.sights.of(name) {
+        if let Some(RegionStatus::Unopened(cause)) = self.0.region_statuses.of(name) {
             return Err(StoreError::Unavailable(format!("region {name} isn't open: {cause}")));
         }
         self.region(name)
     }
 
-    /// What was last seen of the regions.
-    pub(crate) fn sights(&self) -> &Sights {
-        &self.0.sights
+    /// The last status of the regions.
+    pub(crate) fn region_statuses(&self) -> &RegionStatuses {
+        &self.0.region_statuses
     }
 
     /// Tells this replica's sweeper that something is due then: it may be about to sleep for longer.
@@ -186,7 +186,7 @@ impl Context {
         &self.0.key
     }
 
-    /// What the tenant document said when it was last read.
+    /// The identity according to the tenant document when it was last read.
     pub fn identity(&self) -> Arc<Identity> {
         Arc::clone(&self.0.identity.read().unwrap_or_else(PoisonError::into_inner))
     }

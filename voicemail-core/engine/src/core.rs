@@ -11,7 +11,7 @@ mod regions;
 mod restore;
 pub mod tool;
 
-use crate::context::{Context, GuardError, Identity, Sight};
+use crate::context::{Context, GuardError, Identity, RegionStatus};
 use crate::gdpr::Gdpr;
 use crate::mailbox::{Directory, Mailboxes};
 use crate::principal::{MailboxToken, MailboxTokenError, Principal};
@@ -48,7 +48,7 @@ pub struct Core {
     pub directory: Directory,
     /// Data-subject rights.
     pub gdpr: Gdpr,
-    /// What the services share.
+    /// State shared by the services.
     pub context: Context,
     /// Why the store isn't this tenant's any more, if it isn't.
     lost: Mutex<Option<(&'static str, String)>>,
@@ -66,7 +66,7 @@ pub enum OpenError {
     StorageProbeFailed {
         /// Which.
         property: &'static str,
-        /// What was seen and what to do.
+        /// The observation and its remedy.
         detail: String,
     },
     /// The store isn't this tenant's.
@@ -104,7 +104,7 @@ impl OpenError {
         }
     }
 
-    /// What to do about it.
+    /// The action that the error asks for.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Store(error) => error.class(),
@@ -156,7 +156,7 @@ pub struct RegionHealth {
     pub name: String,
     /// Whether its store answered when it was last asked.
     pub reachable: bool,
-    /// What hinders its store although it answers: a stable name.
+    /// The obstacle to writing of a store that answers: a stable name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The same, or why it doesn't answer, for people.
@@ -230,7 +230,7 @@ impl Core {
         })
     }
 
-    /// Who holds a token that was given for a PIN.
+    /// The holder of a token that was given for a PIN.
     ///
     /// # Errors
     /// Why it isn't accepted.
@@ -262,7 +262,7 @@ impl Core {
         }
     }
 
-    /// Who listens goes on, whatever keeps new messages out: a replica that left the Service would help nobody.
+    /// Listening goes on, whatever keeps new messages out: a replica that left the Service would help nobody.
     fn serving(&self, hindrance: Option<Hindrance>) -> Readiness {
         Readiness {
             ready: true,
@@ -274,7 +274,7 @@ impl Core {
         }
     }
 
-    /// What hinders each region's store.
+    /// The obstacle to writing of each region's store.
     pub fn hindrances(&self) -> Vec<(String, Option<Hindrance>)> {
         self.context.regions().map(|(name, store)| (name.clone(), store.hindrance())).collect()
     }
@@ -297,17 +297,17 @@ impl Core {
         write_pending(&self.context).await;
     }
 
-    /// Keeps lamps right and announces them, until the future is dropped: as long as anything may change.
-    pub async fn run_lamps(&self) {
-        self.context.lamps().run(&self.context).await;
+    /// Keeps MWI states right and announces them, until the future is dropped: as long as anything may change.
+    pub async fn run_mwi(&self) {
+        self.context.mwi().run(&self.context).await;
     }
 
-    /// Leaves lamps that aren't delivered yet to other replicas, once nothing changes any more.
+    /// Leaves MWI states that aren't delivered yet to other replicas, once nothing changes any more.
     ///
     /// # Errors
     /// The store's; then a start or a change of the mailbox sends them.
-    pub async fn leave_lamps(&self) -> Result<(), StoreError> {
-        self.context.lamps().leave_deliveries(&self.context).await
+    pub async fn leave_mwi(&self) -> Result<(), StoreError> {
+        self.context.mwi().leave_deliveries(&self.context).await
     }
 
     async fn keep_registered(&self) {
@@ -378,7 +378,7 @@ fn label(region: &RegionConfig) -> StoreLabels {
     StoreLabels { region: region.name.clone(), account, master: region.master }
 }
 
-/// Opens all regions but the master. One that is away doesn't keep the tenant from being served; one that is
+/// Opens all regions but the master. A region that is away doesn't keep the tenant from being served; one that is
 /// wrong does if this cluster puts its audio there.
 async fn open_others(context: &Context) -> Result<(), OpenError> {
     let store_id = context.identity().store_id.clone();
@@ -390,7 +390,7 @@ async fn open_others(context: &Context) -> Result<(), OpenError> {
             return Err(error);
         }
         tracing::warn!(region = name, reason = error.reason(), %error, "the region isn't open yet");
-        context.sights().note(name, Some(Sight::Unopened(error.to_string())));
+        context.region_statuses().note(name, Some(RegionStatus::Unopened(error.to_string())));
     }
     Ok(())
 }

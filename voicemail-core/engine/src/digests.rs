@@ -5,7 +5,7 @@
 //! the largest digest needs and never beyond [`LARGEST_KIB`]; digests are made one after the other, each in some
 //! twenty milliseconds. Callers wait on a blocking thread.
 //!
-//! What can go wrong: a digest that would need more. Whoever reads it from a file or a store says so before.
+//! What can go wrong: a digest that would need more. Configuration and stored documents are checked before.
 
 use argon2::{Argon2, Block, Error};
 use std::sync::{Mutex, PoisonError};

@@ -14,7 +14,7 @@ use voicemail_store::{Key, parse_envelope};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// What to go by.
+/// The criterion of a search.
 #[derive(Clone, Debug)]
 pub enum SearchBy {
     /// The caller, wherever they may be filed.
@@ -31,7 +31,7 @@ pub enum SearchBy {
 /// Which messages to find.
 #[derive(Clone, Debug)]
 pub struct MessageSearch {
-    /// What to go by.
+    /// The criterion.
     pub by: SearchBy,
     /// In this mailbox alone.
     pub mailbox: Option<MailboxId>,

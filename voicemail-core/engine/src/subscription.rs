@@ -1,12 +1,12 @@
-//! One client's view: the lamps of all mailboxes of a user, and what the client was told of them.
+//! One client's view: the MWI states of all mailboxes of a user, and those that the client was told.
 //!
-//! Nothing is queued. When something changed, the lamps there are now are compared with those that the client
+//! Nothing is queued. When something changed, the present MWI states are compared with those that the client
 //! knows; a client that reads slowly skips what lies between. Each step carries a tag of the whole state after
 //! it, so that a client that comes back, to whichever replica, is told nothing if nothing changed.
 
 use crate::context::Context;
 use crate::mailbox::{Directory, Membership, OwnedAs};
-use crate::mwi::{Alarm, Cause, Change, Lamps, MwiEvent, MwiGone, state, steps};
+use crate::mwi::{Alarm, Cause, Change, MwiByMailbox, MwiEvent, MwiGone, state, steps};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use voicemail_store::StoreError;
 /// Reads of one subscriber under way at once.
 const READS: usize = 8;
 
-/// A client's view of its user's lamps.
+/// A client's view of its user's MWI states.
 pub struct Subscription {
     context: Context,
     user: UserId,
@@ -25,7 +25,7 @@ pub struct Subscription {
     boxes: BTreeSet<MailboxId>,
     /// Which mailboxes of those names are theirs.
     memberships: Vec<Membership>,
-    told: Lamps,
+    told: MwiByMailbox,
     /// The tag that the client brought, until it was answered.
     begin: Option<String>,
 }
@@ -42,13 +42,13 @@ pub enum Refused {
 }
 
 impl Subscription {
-    /// Subscribes a user's client that may know the state which it names by its tag. The lamps are read from
+    /// Subscribes a user's client that may know the state which it names by its tag. The states are read from
     /// the store before this returns.
     ///
     /// # Errors
     /// See [`Refused`].
     pub async fn open(context: &Context, user: &UserId, known: Option<String>) -> Result<Self, Refused> {
-        let (id, alarm) = context.lamps().subscribe(user).ok_or(Refused::TooMany)?;
+        let (id, alarm) = context.mwi().subscribe(user).ok_or(Refused::TooMany)?;
         let mut new = Self {
             context: context.clone(),
             user: user.clone(),
@@ -56,22 +56,22 @@ impl Subscription {
             alarm,
             boxes: BTreeSet::new(),
             memberships: Vec::new(),
-            told: Lamps::new(),
+            told: MwiByMailbox::new(),
             begin: Some(known.unwrap_or_default()),
         };
         new.follow_membership().await?;
         Ok(new)
     }
 
-    /// What the client is to be told next, each with the tag of the state that it leads to. Waits until there
-    /// is something; may be dropped while it waits.
+    /// The next changes for the client, each with the tag of the state that it leads to. Waits until there is
+    /// something; may be dropped while it waits.
     pub async fn next(&mut self) -> Vec<(Change, String)> {
         loop {
             // Boxed: a thousand streams that wait would each hold the room that this takes.
             if self.alarm.take_stale()
                 && let Err(error) = Box::pin(self.follow_membership()).await
             {
-                // What was theirs stays theirs until the timer asks again.
+                // The user's mailboxes stay the same until the timer asks again.
                 tracing::warn!(reason = error.reason(), %error, "a subscriber's mailboxes weren't compared");
             }
             let steps = self.advance();
@@ -89,7 +89,7 @@ impl Subscription {
             OwnedAs::Group(group) => Some(group.clone()),
             OwnedAs::Personal => None,
         });
-        let hub = self.context.lamps();
+        let hub = self.context.mwi();
         hub.note_groups(self.id, groups);
         let now: BTreeSet<MailboxId> =
             memberships.iter().map(|membership| membership.mailbox.clone()).collect();
@@ -103,7 +103,7 @@ impl Subscription {
 
     /// Compares, and takes what it returns for told.
     fn advance(&mut self) -> Vec<(Change, String)> {
-        let now = self.lamps();
+        let now = self.present();
         if let Some(known) = self.begin.take() {
             self.told = now;
             let tag = self.tag();
@@ -119,7 +119,7 @@ impl Subscription {
             Some(counts) => {
                 let event = MwiEvent::new(&mailbox, &counts);
                 self.told.insert(mailbox, counts);
-                Change::Lamp(event)
+                Change::Mwi(event)
             }
             None => {
                 self.told.remove(&mailbox);
@@ -129,20 +129,20 @@ impl Subscription {
         (change, self.tag())
     }
 
-    /// The lamps of the user's mailboxes; one of which nothing is known stays as the client knows it. One that was deleted
-    /// and made again isn't theirs until they are put into it anew.
-    fn lamps(&self) -> Lamps {
-        let hub = self.context.lamps();
+    /// The MWI states of the user's mailboxes; one of which nothing is known stays as the client knows it. One that was
+    /// deleted and made again isn't theirs until they are put into it anew.
+    fn present(&self) -> MwiByMailbox {
+        let hub = self.context.mwi();
         let is_theirs = |mailbox: &MailboxId, present: &Present| {
             let about = |membership: &&Membership| membership.mailbox == *mailbox;
             self.memberships.iter().filter(about).any(|membership| membership.means(present))
         };
-        let lamp = |mailbox: &MailboxId| match hub.lamp(mailbox) {
+        let counts = |mailbox: &MailboxId| match hub.reading(mailbox) {
             Some(Some((present, counts))) => is_theirs(mailbox, &present).then_some(counts),
             Some(None) => None,
             None => self.told.get(mailbox).copied(),
         };
-        self.boxes.iter().filter_map(|mailbox| Some((mailbox.clone(), lamp(mailbox)?))).collect()
+        self.boxes.iter().filter_map(|mailbox| Some((mailbox.clone(), counts(mailbox)?))).collect()
     }
 
     /// Keyed, since it goes through clients and their logs: it tells nothing but whether two states are the same.
@@ -157,10 +157,10 @@ impl Subscription {
 }
 
 async fn read(context: Context, mailbox: MailboxId) -> Result<(), StoreError> {
-    match context.lamps().refresh(&context, &mailbox, Cause::Event).await {
-        // The others' lamps must not go out for one that can't be decoded.
+    match context.mwi().refresh(&context, &mailbox, Cause::Event).await {
+        // One mailbox that can't be decoded must not end the MWI of the others.
         Err(error) if error.is_about_one() => {
-            tracing::error!(reason = error.reason(), %error, "a lamp is left out of a stream");
+            tracing::error!(reason = error.reason(), %error, "a mailbox is left out of an MWI stream");
             Ok(())
         }
         other => other,
@@ -169,6 +169,6 @@ async fn read(context: Context, mailbox: MailboxId) -> Result<(), StoreError> {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.context.lamps().unsubscribe(self.id, &self.boxes);
+        self.context.mwi().unsubscribe(self.id, &self.boxes);
     }
 }

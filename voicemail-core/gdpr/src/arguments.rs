@@ -34,7 +34,7 @@ pub struct Arguments {
         hide_env_values = true
     )]
     pub client: Option<String>,
-    /// What to do
+    /// The operation to carry out
     #[arg(short = 'p', long, value_enum)]
     pub operation: Option<Verb>,
     /// Find and count, and change nothing
@@ -58,12 +58,12 @@ pub struct Arguments {
     /// PEM file of a private authority
     #[arg(long, env = "GDPR_CA", value_name = "FILE", global = true)]
     pub ca: Option<PathBuf>,
-    /// What else to do
+    /// A further command
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What else to do.
+/// The further commands.
 #[derive(Subcommand)]
 pub enum Command {
     /// Show a case and its runs

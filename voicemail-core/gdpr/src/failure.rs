@@ -1,4 +1,4 @@
-//! What can go wrong, with an exit code a pipeline can branch on.
+//! The failures of the command, each with an exit code a pipeline can branch on.
 
 use voicemail_api::proofs::ProofError;
 

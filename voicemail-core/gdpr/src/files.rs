@@ -1,4 +1,4 @@
-//! What the command reads and leaves: the input, `output.json`, exported media, `execution.log`.
+//! The files of the command: the input, `output.json`, exported media, `execution.log`.
 
 use super::Failure;
 use serde_json::{Value, json};
@@ -13,14 +13,14 @@ fn fault(path: &Path) -> impl Fn(std::io::Error) -> Failure {
     move |error| Failure::Local(format!("{}: {error}", path.display()))
 }
 
-/// Reads the script's input. What is wrong with it is told by place, never by content.
+/// Reads the script's input. Faults are told by place, never by content.
 pub(super) fn read_input(given: &Path) -> Result<GdprBody, Failure> {
     let file = if given.is_dir() { given.join("input.json") } else { given.to_owned() };
     let text = fs::read(&file).map_err(fault(&file))?;
     gdpr::read_input(&text).map_err(|error| Failure::Local(format!("{} {error}", file.display())))
 }
 
-/// What stands here names people: nobody else on this machine may read it.
+/// The files hold names of people: nobody else on this machine may read them.
 fn create(path: &Path) -> Result<File, Failure> {
     let mut options = OpenOptions::new();
     let file =
@@ -70,7 +70,7 @@ impl Output {
         }
     }
 
-    /// Takes the folder for the recordings of a run. One that holds another person's would hand these out with the
+    /// Takes the folder for the recordings of a run. A folder that holds another person's would hand these out with the
     /// other's; a newer export about the same people takes the place of the one before.
     pub(super) fn claim(&self, run: &str, people: &str) -> Result<(), Failure> {
         let other = match self.owner()? {
@@ -95,7 +95,8 @@ impl Output {
         write!(create(&path)?, "{run}\n{people}\n").map_err(fault(&path))
     }
 
-    /// Whose recordings stand here, and about whom: as we wrote it, or as an archive of a former release says.
+    /// The run and the subject of the recordings in this folder: as we wrote it, or as an archive of a former release
+    /// says.
     fn owner(&self) -> Result<Option<(String, Option<String>)>, Failure> {
         let read = |name: &str| {
             let path = self.folder.join(name);

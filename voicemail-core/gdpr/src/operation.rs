@@ -73,7 +73,7 @@ fn tell_run(output: &mut Output, event: &str, run: &RunView) -> Result<(), Failu
                         "erased": run.erased, "exported": run.exported, "dueAt": run.due_at }))
 }
 
-/// What the exit code says of the run's state.
+/// Translates the run's state into a failure, which has an exit code.
 fn judge(run: &RunView) -> Result<(), Failure> {
     match run.state {
         RunState::AwaitingApproval => Err(Failure::AwaitingApproval(run.id.clone())),

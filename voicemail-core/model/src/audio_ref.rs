@@ -18,7 +18,7 @@ pub struct AudioDigest(pub String);
 pub struct Mend {
     /// Where in the file.
     pub at: u64,
-    /// What stands there when it is played, in hex.
+    /// The patched bytes as they are played, in hex.
     pub bytes: String,
 }
 
@@ -63,7 +63,7 @@ pub struct AudioForm {
 #[serde(transparent)]
 pub struct AudioKey(String);
 
-/// What an audio key says.
+/// The parts of an audio key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudioParts {
     /// Its mailbox.
@@ -77,7 +77,7 @@ pub struct AudioParts {
 }
 
 impl AudioKey {
-    /// What all begin with.
+    /// The prefix of all audio keys.
     pub const PREFIX: &'static str = "au/";
 
     /// The key for the attempt that begins then; `random` makes it the only one of its name.

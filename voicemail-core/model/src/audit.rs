@@ -1,4 +1,4 @@
-//! What is kept of who did what: an immutable object for each act, without a number, a name or what was said. Pure.
+//! The audit log: an immutable object for each act, without a number, a name or any content of a message. Pure.
 //!
 //! Filed as `audit/<yyyymmddHH>/<ms in hex>-<random>`, so that a listing is in the order of time.
 
@@ -19,7 +19,7 @@ pub struct AuditEvent {
     /// The user whose mailboxes they opened, if they act as one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
-    /// What.
+    /// The act.
     pub action: AuditAction,
     /// To what.
     #[serde(default)]
@@ -31,7 +31,7 @@ impl AuditEvent {
     pub const SCHEMA: u32 = 1;
 }
 
-/// What was done.
+/// The kind of an act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AuditAction {
@@ -71,7 +71,7 @@ pub enum AuditAction {
     ReadAudit,
 }
 
-/// What it was done to. Never a number.
+/// The object of an act. Never a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditSubject {
@@ -86,7 +86,7 @@ pub struct AuditSubject {
     /// The run of a case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// What a search went by: `caller` or `time`.
+    /// The criterion of a search: `caller` or `time`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// How many messages it was about.

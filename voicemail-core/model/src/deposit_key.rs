@@ -1,4 +1,5 @@
-//! What an Idempotency-Key of no form of ours stands for: `deposit/<digest>`. Written once, kept for seven days.
+//! The message id of an Idempotency-Key that isn't in our own form: `deposit/<digest>`. Written once, kept for seven
+//! days.
 
 use super::MessageId;
 use serde::{Deserialize, Serialize};

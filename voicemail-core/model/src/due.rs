@@ -14,12 +14,12 @@ pub struct DueItem {
     pub schema: u32,
     /// Exact time; the key only has the minute.
     pub at: Time,
-    /// What to do.
+    /// The work to do.
     #[serde(flatten)]
     pub due: Due,
 }
 
-/// What must happen.
+/// The kind of work of a due item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Due {
@@ -118,7 +118,7 @@ fn first_schema() -> u32 {
 }
 
 impl DueItem {
-    /// What the keys of all begin with.
+    /// The prefix of all due items' keys.
     pub const PREFIX: &'static str = "due/";
 
     /// Version written now, but for what the first can't do.

@@ -6,29 +6,29 @@
 /// A deliberately broken order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// F4's list before F3's mark.
+    /// A forget lists a caller's messages before it writes the mark.
     MarkAfterList,
-    /// D3 inserts without looking at the mark.
+    /// A deposit's entry is inserted without a look at the mark.
     NoFirstLook,
-    /// D4 doesn't look after the insertion.
+    /// A deposit doesn't look at the mark after the insertion.
     NoLookAfterInsertion,
-    /// Whoever flags doesn't look again.
+    /// After flagging a message nobody looks at the mark again.
     NoLookAfterFlagging,
-    /// D3 doesn't look among the ids that are gone.
+    /// The insertion doesn't look among the ids that are gone.
     NoPresenceCheck,
-    /// Who loses the race for an Idempotency-Key keeps the id of their own.
+    /// A deposit that loses the race for an Idempotency-Key keeps its own id.
     OwnIdAfterRace,
-    /// D3 asks whether the mailbox is closed before whether the id is there.
+    /// The insertion asks whether the mailbox is closed before whether the id is there.
     ClosedBeforePresent,
-    /// X4 before X2.
+    /// A deletion removes the entry before the audio.
     EntryBeforeAudio,
     /// A refused deposit removes its audio before its envelope.
     AudioBeforeEnvelope,
     /// A purge deletes without a manifest.
     NoManifest,
-    /// X takes any entry of the id.
+    /// A deletion takes any entry of the id.
     DeleteAnyEntry,
-    /// X1 refuses an entry that is being deleted.
+    /// The beginning of a deletion refuses an entry that is being deleted.
     RefuseDeleting,
     /// Two deletions of one message share a due item.
     SharedDueName,
@@ -48,11 +48,11 @@ pub enum Broken {
     HoldIgnored,
     /// A purge that is resumed believes its due item alone whom it is about.
     NarrowDueItem,
-    /// Whoever drops a mark doesn't look for runs that have lost theirs.
+    /// The removal of a mark doesn't look for runs that have lost theirs.
     LostMarkForgotten,
-    /// D3 doesn't ask whether there is room.
+    /// The insertion doesn't ask whether there is room.
     NoQuotaAtInsertion,
-    /// D3 takes an attempt that found no room before, when there is some.
+    /// The insertion takes an attempt that found no room before, when there is some.
     RefusedAttemptForgotten,
     /// A user keeps a mailbox or group that was made again under its name.
     FormerPeopleStay,

@@ -48,9 +48,9 @@ macro_rules! kinds {
 kinds! {
     /// A mailbox's own greetings.
     MailboxGreeting, "write standard, alternate or name":
-    /// What callers hear usually.
+    /// The greeting that callers usually hear.
     Standard = "standard",
-    /// What they hear instead, by a schedule.
+    /// The greeting that callers hear instead, by a schedule.
     Alternate = "alternate",
     /// The owner's name, spoken, for a sentence that the media server makes.
     Name = "name"
@@ -90,7 +90,7 @@ impl GreetingPlace {
 pub struct GreetingKey(String);
 
 impl GreetingKey {
-    /// What all begin with.
+    /// The prefix of all greetings' keys.
     pub const PREFIX: &'static str = "greeting/";
 
     /// The key for the attempt that begins then; `random` makes it the only one of its name.
@@ -159,10 +159,10 @@ pub struct Greeting {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MailboxGreetings {
-    /// What callers hear usually.
+    /// The greeting that callers usually hear.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard: Option<Greeting>,
-    /// What they hear while the schedule says so.
+    /// The greeting that callers hear while the schedule says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alternate: Option<Greeting>,
     /// The owner's name.

@@ -18,7 +18,7 @@ pub struct InvalidId {
 }
 
 impl InvalidId {
-    /// What was to be named, and what can be written.
+    /// Takes the kind of the name, and the rule that a name of that kind follows.
     pub(super) fn new(what: &'static str, rule: &'static str) -> Self {
         Self { what, rule }
     }

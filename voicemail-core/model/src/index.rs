@@ -39,7 +39,7 @@ pub struct Index {
     pub unknown: Map<String, Value>,
 }
 
-/// What a mailbox takes at most, trash not counted.
+/// Upper limits of a mailbox; messages in the trash don't count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Messages.
@@ -49,7 +49,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// What a mailbox of that class takes.
+    /// The limits of a mailbox of that class.
     pub fn of(class: &ClassOfService) -> Self {
         Self { messages: class.max_messages, seconds: class.quota_seconds }
     }
@@ -82,7 +82,7 @@ impl Present {
     }
 }
 
-/// What a message's owner did with it.
+/// The state in which its owner left a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageState {
@@ -113,7 +113,7 @@ impl Trash {
     }
 }
 
-/// Who deals with a message of a shared mailbox, so that its caller isn't rung twice.
+/// The member who deals with a message of a shared mailbox, so that its caller isn't rung twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The member.
@@ -132,12 +132,12 @@ pub struct Forwarding {
     pub mailbox: MailboxId,
     /// The message's id there.
     pub id: MessageId,
-    /// Who sent it.
+    /// The user who sent it.
     pub by: UserId,
     /// When.
     pub at: Time,
-    /// What the original was itself a copy of, the first original first: so a copy knows where it came from when all
-    /// that stood between is gone. Absent where it isn't known, as in copies of before it was kept.
+    /// The copies and the original that the message's own original was made from, the oldest first: so a copy knows its
+    /// origin when all between is gone. Absent where it isn't known, as in copies of before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<Vec<MessageName>>,
     /// Fields of newer versions.
@@ -162,7 +162,7 @@ impl Forwarding {
 pub struct LegalHold {
     /// Why, without personal data.
     pub reason: String,
-    /// Who put it there, as authenticated.
+    /// The person who placed the hold, as authenticated.
     pub by: Option<String>,
     /// Since when.
     pub since: Time,
@@ -197,7 +197,7 @@ pub struct Entry {
     /// Bytes that its recorder left wrong, as they are played.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mends: Vec<Mend>,
-    /// What the owner did with it.
+    /// The state in which its owner left it.
     pub state: MessageState,
     /// In the trash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -205,10 +205,10 @@ pub struct Entry {
     /// Marked urgent by the caller or the owner.
     #[serde(default)]
     pub urgent: bool,
-    /// Who deals with it.
+    /// The member who deals with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
-    /// Who has listened to it, and when first.
+    /// The users who have listened to it, and when first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub heard: BTreeMap<UserId, Time>,
     /// The message that it is a copy of.
@@ -283,8 +283,8 @@ impl Entry {
 }
 
 impl Index {
-    /// Whether a reference that names this generation means the mailbox as it is now. One that names none was written
-    /// by a release that named none.
+    /// Whether a reference that names this generation means the mailbox as it is now. A reference that names none was
+    /// written by a release that named none.
     pub fn is_meant_by(&self, named: Option<u32>) -> bool {
         Present { generation: self.generation, bound: self.bound }.is_meant_by(named)
     }
@@ -323,8 +323,8 @@ impl Index {
     }
 }
 
-/// What was deposited, filed by caller: `ca/<h2>/<H>/<mailbox>/<msgid>`. Written once. It is the
-/// message's metadata and the index by caller in one, and from it an entry can be made again.
+/// Metadata of a deposited message, filed by caller: `ca/<h2>/<H>/<mailbox>/<msgid>`. Written once. It is the message's
+/// metadata and the index by caller in one, and from it an entry can be made again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
     /// Version of this shape.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What else PBXs put into names of mailboxes (`1001@default`, `j.smith`, `+442079460123`, `*98`, `#1`), and the letter that
-/// stands for it in keys, behind a dot.
+/// Further characters that PBXs put into names of mailboxes (`1001@default`, `j.smith`, `+442079460123`, `*98`, `#1`),
+/// and the letter that stands for each in keys, behind a dot.
 const MAILBOX_SIGNS: [(u8, u8); 5] = [(b'.', b'd'), (b'@', b'a'), (b'+', b'p'), (b'*', b's'), (b'#', b'h')];
 
 fn is_mailbox(text: &str) -> bool {

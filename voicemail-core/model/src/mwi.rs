@@ -1,6 +1,6 @@
 //! Message waiting counts (RFC 3842): new and old, and of each the urgent ones.
 //!
-//! Always computed from one revision of a mailbox index, never kept apart, so that a lamp can't drift.
+//! Always computed from one revision of a mailbox index, never kept apart, so that an MWI state can't drift.
 
 use super::{Index, MessageState};
 use serde::{Deserialize, Serialize};
@@ -35,8 +35,8 @@ impl Mwi {
         counts
     }
 
-    /// Whether the lamp is lit.
-    pub fn is_lit(&self) -> bool {
+    /// Whether new messages wait: the message waiting indicator is on.
+    pub fn has_new(&self) -> bool {
         self.new > 0
     }
 }

@@ -14,7 +14,7 @@ const MOST_FAILURES: u32 = 4;
 const FIRST_LOCK: Duration = Duration::from_secs(600);
 const LONGEST_LOCK: Duration = Duration::from_secs(86_400);
 
-/// What is kept of a PIN: a salted, keyed digest and how it was made, in hex.
+/// The stored form of a PIN: a salted, keyed digest and how it was made, in hex.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PinDigest {
@@ -32,7 +32,7 @@ pub struct PinDigest {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pin {
-    /// What a PIN is compared with.
+    /// The digest that an entered PIN is compared with.
     pub digest: PinDigest,
     /// Attempts since the last right one or lock.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! What an administrator provisions: mailboxes' settings, users with their boxes, groups with theirs.
+//! Documents that an administrator provisions: mailboxes' settings, users with their boxes, groups with theirs.
 //!
 //! A user's document is the one truth about whose mailboxes they are and which groups they belong to;
 //! a group's document names its mailbox. So a change of membership is one conditional write.
@@ -18,15 +18,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct MailboxSettings {
     /// Class of service by name.
     pub class_of_service: String,
-    /// What people call the box; not a person's name where that can be avoided.
+    /// The box's display name; not a person's name where that can be avoided.
     pub label: Option<String>,
-    /// What opens the box by telephone.
+    /// The PIN that opens the box by telephone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
-    /// What callers hear.
+    /// The greetings that callers hear.
     #[serde(skip_serializing_if = "MailboxGreetings::is_empty")]
     pub greetings: MailboxGreetings,
-    /// What the box's owners prefer to the tenant's usual.
+    /// The owners' preferences, where they differ from the tenant's defaults.
     #[serde(skip_serializing_if = "Preferences::is_empty")]
     pub preferences: Preferences,
     /// The generation of the mailbox that this is of; any when absent, as in documents of before it was kept.
@@ -43,7 +43,7 @@ impl MailboxSettings {
         self.generation.is_none_or(|own| own == generation)
     }
 
-    /// What of this belongs to the people of that generation: all, or nothing but the class.
+    /// The settings that belong to the people of that generation: all, or nothing but the class.
     #[must_use]
     pub fn as_of(self, generation: u32) -> Self {
         if self.is_of(generation) { self } else { self.without_people() }
@@ -90,7 +90,7 @@ pub struct User {
     pub mailboxes: Vec<MailboxId>,
     /// Groups the user belongs to.
     pub groups: Vec<GroupId>,
-    /// Those of them whose mailbox the user may only look at and listen to.
+    /// The groups, out of these, whose mailbox the user may only look at and listen to.
     #[serde(rename = "readOnlyGroups", skip_serializing_if = "BTreeSet::is_empty")]
     pub read_only_groups: BTreeSet<GroupId>,
     /// Generations of the mailboxes that are meant.

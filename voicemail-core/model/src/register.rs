@@ -31,7 +31,7 @@ pub struct RegisterEntry {
     /// How the person was identified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_by: Option<String>,
-    /// Who approved it, as authenticated.
+    /// The person who approved it, as authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
     /// Ground of a denial.
@@ -58,7 +58,7 @@ pub struct RegisterEntry {
 }
 
 impl RegisterEntry {
-    /// What the register says of a run.
+    /// The register's entry for a run.
     pub fn of(run: &Run, now: Time) -> Self {
         let handling = &run.handling;
         Self {

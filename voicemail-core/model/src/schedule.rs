@@ -50,7 +50,7 @@ impl From<Weekday> for Day {
     }
 }
 
-/// From a time of these days to another; one that isn't later is the next day's.
+/// From a time of these days to another; an end that isn't later than the beginning is on the next day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WeeklyWindow {
     /// The days on which it begins.

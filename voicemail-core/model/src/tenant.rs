@@ -99,12 +99,12 @@ pub enum IdentityError {
     StoreBelongsToAnother {
         /// The store's id.
         store_id: String,
-        /// What differs.
+        /// The setting that differs.
         what: &'static str,
     },
 }
 
-/// What a core says about itself when it opens a store.
+/// A core's own identity and settings when it opens a store.
 pub struct Opening<'a> {
     /// Tenant.
     pub tenant_id: &'a str,
@@ -118,7 +118,7 @@ pub struct Opening<'a> {
     pub number_region: &'a str,
     /// The tenant's own prefixes.
     pub prefixes: &'a [NumberPrefix],
-    /// What its networks send for nobody, beside what is built in.
+    /// The tenant's own values for callers without a number, beside the built-in table.
     pub withheld: &'a [String],
     /// Classes of service as they are configured.
     pub classes: &'a [ClassOfService],
@@ -165,7 +165,7 @@ impl TenantDocument {
     /// Checks that the store is the one expected.
     ///
     /// # Errors
-    /// What doesn't match.
+    /// The first difference between the stored identity and the core's own.
     pub fn check(&self, opening: &Opening<'_>) -> Result<(), IdentityError> {
         let store_id = self.store_id.clone();
         let other = |what| IdentityError::StoreBelongsToAnother { store_id: store_id.clone(), what };

@@ -1,6 +1,6 @@
-//! What subscribers to lamps cost: `cargo bench -p voicemail-server --bench mwi`.
+//! The cost of MWI subscribers: `cargo bench -p voicemail-server --bench mwi`.
 //!
-//! One program on a volume; 1,000 members of one group follow their lamps, each on a connection of their own. Measured
+//! One program on a volume; 1,000 members of one group follow their MWI, each on a connection of their own. Measured
 //! are resident memory above that of the process with one subscriber, and how long after the acknowledgement of a deposit
 //! into the group's mailbox the last member was told. `SUBSCRIBERS=n` changes the number.
 
@@ -21,7 +21,7 @@ use tokio::time::sleep;
 
 const GROUP: &str = "5000";
 const ROUNDS: usize = 7;
-/// What is promised: the bench fails if either is passed.
+/// The promised limits: the bench fails if either is passed.
 const MOST_MB: f64 = 20.0;
 const MIB_IN_MB: f64 = 1.048_576;
 const MOST_TIME: Duration = Duration::from_secs(1);

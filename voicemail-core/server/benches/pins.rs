@@ -1,4 +1,4 @@
-//! What right PINs cost in memory: `cargo bench -p voicemail-server --bench pins`.
+//! The memory cost of right PINs: `cargo bench -p voicemail-server --bench pins`.
 //!
 //! The program serves; clients check PINs by HTTP, as many at a time as a busy media server does, 600 in all. Resident memory
 //! is read from `/proc`: its highest value, and again after a minute without a request. The bench fails above its bounds,

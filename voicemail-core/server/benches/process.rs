@@ -1,4 +1,4 @@
-//! What the program costs as a process: `cargo bench -p voicemail-server --bench process`.
+//! The cost of the program as a process: `cargo bench -p voicemail-server --bench process`.
 //!
 //! 1. Resident memory while 200 clients upload three minutes of G.711 each at the same time, above what the idle
 //!    process takes: on a volume, and on an S3 server with a budget for uploads.

@@ -1,4 +1,4 @@
-//! What data-subject rights cost: `cargo bench -p voicemail-server --bench rights`.
+//! The cost of data-subject rights: `cargo bench -p voicemail-server --bench rights`.
 //!
 //! 1. Forgetting and erasing one caller's 50 messages in a store of 10,000 and of 1,000,000 messages on a volume: store
 //!    calls, and time. `MESSAGES=n` sets the bigger one.

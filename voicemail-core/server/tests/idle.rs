@@ -1,4 +1,4 @@
-//! What an idle replica costs on a store whose requests are paid for: an hour of its life, in virtual time.
+//! The cost of an idle replica on a store whose requests are paid for: an hour of its life, in virtual time.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's failure is a panic")]
 
@@ -145,11 +145,11 @@ impl Store for Counted {
     }
 }
 
-/// With a webhook whose secret is in that file; it has been told of every lamp.
+/// With a webhook whose secret is in that file; it has been told of every MWI state.
 async fn open(world: &World, store: Arc<Counted>, secret: &Path) -> Core {
     let mut config = TenantConfig::parse(include_str!("../../../examples/standalone.yaml")).unwrap();
     config.mwi.webhook = Some(WebhookConfig {
-        url: "https://lamps.example/".into(),
+        url: "https://mwi.example/".into(),
         secret_file: secret.to_owned(),
         allowed_private_ranges: Vec::new(),
         ca_file: None,
@@ -189,9 +189,9 @@ async fn an_idle_replica_asks_its_store_at_most_a_hundred_times_an_hour() {
     }
     note_all_delivered(&store).await;
     store.take();
-    let lamps = tokio::spawn({
+    let mwi = tokio::spawn({
         let core = Arc::clone(&core);
-        async move { core.run_lamps().await }
+        async move { core.run_mwi().await }
     });
     let stop = CancellationToken::new();
     let sweeping = tokio::spawn({
@@ -211,7 +211,7 @@ async fn an_idle_replica_asks_its_store_at_most_a_hundred_times_an_hour() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     let start = store.take();
     let compared = start["load"] >= MAILBOXES + 16 && start["load"] < MAILBOXES + 100;
-    assert!(compared, "every lamp is compared once at the start: {start:?}");
+    assert!(compared, "every MWI state is compared once at the start: {start:?}");
     for hour in 0..26 {
         tokio::time::sleep(HOUR).await;
         let asked = store.take();
@@ -222,5 +222,5 @@ async fn an_idle_replica_asks_its_store_at_most_a_hundred_times_an_hour() {
     stop.cancel();
     sweeping.await.unwrap();
     probing.abort();
-    lamps.abort();
+    mwi.abort();
 }

@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
 const DEADLINE: Duration = Duration::from_secs(20);
-/// What the test's configuration grants for a header.
+/// The time that the test's configuration grants for a header.
 const HEADER_TIME: Duration = Duration::from_secs(2);
 
 struct Site {

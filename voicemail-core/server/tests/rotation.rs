@@ -84,7 +84,7 @@ fn publish(folder: &Path, keys: &[&SigningKey]) {
     put(folder, "jwks.json", &json!({ "keys": keys }).to_string());
 }
 
-/// What clients saw.
+/// The answers that clients saw.
 #[derive(Default)]
 struct Seen {
     answered: usize,

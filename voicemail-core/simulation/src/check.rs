@@ -9,7 +9,7 @@ use voicemail_engine::fsck::{Code, Finding, Severity};
 use voicemail_model::{AudioKey, Entry, Index, MessageId, MessageState, Run, Time};
 use voicemail_store::Key;
 
-/// What clients know: what was promised to them, and what they asked for.
+/// The clients' knowledge: the promises they got, and their requests.
 #[derive(Clone, Default)]
 pub(super) struct Ledger {
     /// Acknowledged messages: mailbox, caller, and when they were received at the latest.
@@ -91,13 +91,13 @@ pub(super) fn quiet(tenant: &Tenant, ledger: &Ledger) -> Verdict {
     check_store(tenant)
 }
 
-/// What `fsck` says of the store: a second opinion by code that shares nothing with the services.
+/// The verdict of `fsck` on the store: a second opinion by code that shares nothing with the services.
 fn check_store(tenant: &Tenant) -> Verdict {
     let context = tenant.plain_context();
     let mut found = Vec::new();
     let show = |finding: &Finding| {
         // A simulated tenant has no tenant document: its replicas are put together by hand.
-        // Nobody prunes there but who must: a purge has to find what writers left that died.
+        // Only mandatory pruning happens there: a purge has to find the states left by writers that died.
         let expected = matches!(finding.code, Code::UndecodableTenant | Code::Unpruned);
         if finding.severity != Severity::Note && !expected {
             found.push(finding.clone());

@@ -1,4 +1,4 @@
-//! What a simulation stands on: a store in memory, or a real one whose every call is carried out at once.
+//! The store under a simulation: one in memory, or a real one whose every call is carried out at once.
 //!
 //! The scheduler polls operations without a runtime, so a real store's calls block until they are done. Its
 //! clock is the simulation's, and superseded revisions of a volume count as gone when pruning was asked for:

@@ -67,7 +67,7 @@ impl Play {
         }
     }
 
-    /// What the common process remembered is gone.
+    /// Restarts the common process: its memory is gone.
     pub(super) fn renew_common(&mut self) {
         self.common = self.tenant.replica(0);
     }
@@ -214,7 +214,7 @@ impl Play {
         self.scheduler.spawn(format!("forward {id}"), async move {
             if let Ok(copy) = replica.forward(from, id, to, key).await {
                 let received = tenant.index(to).entries.get(&copy).map(|entry| entry.received);
-                // What was erased since was left before the cutoff.
+                // A copy that was erased since counts as left before any cutoff.
                 let known = (to.to_owned(), caller.to_owned(), received.unwrap_or(Time(0)));
                 ledger.borrow_mut().acknowledged.entry(copy).or_insert(known);
             }
@@ -307,7 +307,7 @@ impl Play {
         });
     }
 
-    /// Nobody approves any more, and every hold ends: what waits for people would wait for ever.
+    /// Ends approvals and holds: runs that wait for people would wait for ever.
     fn end_what_people_decide(&mut self) {
         self.ledger.borrow_mut().held.clear();
         for (id, attempt) in self.deposits.clone() {

@@ -1,10 +1,10 @@
 //! Random schedules with a restore: at some moment both regions are backed up, and later, whatever is under way, put
-//! back. What was erased in between is replayed by workers that die and whose calls are lost, until one has done it; only
+//! back. Erasures in between are replayed by workers that die and whose calls are lost, until one has done it; only
 //! then does anything else go on, as a core that is `RestoreDetected` serves nobody.
 //!
-//! What clients were promised after the backup is lost with it, but for requests that wait and legal holds, which are kept
-//! outside the store. What was promised before isn't lost, and the erased stay erased: the invariants are those of any
-//! schedule.
+//! Promises to clients of after the backup are lost with it, but for requests that wait and legal holds, which are kept
+//! outside the store. Promises of before the backup aren't lost, and the erased stay erased: the invariants are those
+//! of any schedule.
 
 use super::check::Ledger;
 use super::play::{Play, seeds};
@@ -33,7 +33,7 @@ fn play(seed: u64) -> Result<u64, String> {
 }
 
 fn restore(play: &mut Play, (snapshot, known): &Backup) -> Result<u64, String> {
-    // All cores are gone. What the operator keeps outside is as new as the last erasure.
+    // All cores are gone. The operator's copy outside is as new as the last erasure.
     play.scheduler.tasks.clear();
     play.tenant.set_outage(false);
     let outside = read_ledger(play)?;

@@ -7,7 +7,7 @@ use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// What happens to a store call.
+/// The fate of a store call.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fate {
     Apply,

@@ -90,7 +90,7 @@ impl Tenant {
         self.replica_in("r", skew_ms)
     }
 
-    /// One that serves that region.
+    /// A replica that serves that region.
     pub(super) fn replica_in(&self, region: &str, skew_ms: i64) -> Replica {
         let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.ground), Arc::default()));
         let other = SimStore(Arc::clone(&self.other) as Arc<dyn Ground>, Arc::clone(&self.outage));

@@ -33,7 +33,7 @@ struct Versioned {
     schema: u32,
 }
 
-/// What a newer version wrote is read as far as it is understood, but nothing is made of it here.
+/// Documents of a newer version are read as far as they are understood, but never written here.
 ///
 /// # Errors
 /// `NewerSchema`.

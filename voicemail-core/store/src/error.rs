@@ -1,9 +1,9 @@
-//! What a store call can answer, and what its caller can do about it.
+//! The errors of store calls, and the remedy for each.
 
 use super::BodyError;
 use voicemail_api::reasons::{ENCRYPTION_DEMANDED, STORAGE_LOCKED, WRITES_FORBIDDEN};
 
-/// What to do about an error.
+/// The action that an error asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
     /// Retrying can't help: something must be changed first.
@@ -35,7 +35,7 @@ impl WriteRefusal {
         }
     }
 
-    /// What to do, for people.
+    /// The remedy, for people.
     pub fn remedy(self) -> &'static str {
         match self {
             Self::Rights => {
@@ -73,12 +73,12 @@ pub enum StoreError {
     /// There is no room for it, by space, inodes or quota; nothing was applied. Deleting makes room.
     #[error("the storage is full: {0}")]
     Full(String),
-    /// The store answers and refuses to write; nothing was applied. What stands in the way must be changed there.
+    /// The store answers and refuses to write; nothing was applied. The obstacle must be removed there.
     #[error("the store refuses to write: {text}: {}", cause.remedy())]
     WriteRefused {
         /// Which kind of refusal.
         cause: WriteRefusal,
-        /// What it said.
+        /// The server's own words.
         text: String,
     },
     /// The store refuses, or holds something that can't be read.
@@ -87,7 +87,7 @@ pub enum StoreError {
     /// The body to be stored failed; nothing was stored.
     #[error("the body to be stored failed: {0}")]
     Body(#[from] BodyError),
-    /// What is stored isn't what was written: damage, or something foreign under our name.
+    /// The stored bytes aren't those that were written: damage, or something foreign under our name.
     #[error("{what} can't be decoded at column {column}: run voicemail admin fsck")]
     Undecodable {
         /// A document or an object.
@@ -111,7 +111,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What to do about it.
+    /// The action that the error asks for.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Exists | Self::Conflict => ErrorClass::Conflict,

@@ -1,4 +1,4 @@
-//! What keeps a store that answers from taking messages: no room, or a refusal to write.
+//! Reasons why a store that answers takes no messages: no room, or a refusal to write.
 //!
 //! Flow: a back end remembers what its last writes and measurements told; readiness, metrics and the tenant's
 //! conditions show it. A hindrance never keeps anybody from listening: what is stored can be read.
@@ -6,7 +6,7 @@
 use super::{StoreError, WriteRefusal};
 use voicemail_api::reasons::{STORAGE_FULL, STORAGE_LOW};
 
-/// What stands in the way of writing, as last seen.
+/// The obstacle to writing, as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hindrance {
     /// Nothing yet: room runs out soon.
@@ -27,7 +27,7 @@ impl Hindrance {
         }
     }
 
-    /// What is so and what to do, for people; the same words as long as nothing changes.
+    /// The state and its remedy, for people; the same words as long as nothing changes.
     pub fn message(&self) -> String {
         match self {
             Self::Low(text) => format!("space runs out: {text}"),
@@ -50,7 +50,7 @@ impl Hindrance {
         }
     }
 
-    /// What a failed write says about the writes to come; `None` if it says nothing.
+    /// The obstacle that a failed write announces for the writes to come; `None` if it announces none.
     pub fn of(error: &StoreError) -> Option<Self> {
         match error {
             StoreError::Full(text) => Some(Self::Full(text.clone())),

@@ -74,7 +74,7 @@ impl Key {
         format!("{}{}/", Family::Envelope.prefix(), caller.path())
     }
 
-    /// What an Idempotency-Key stands for.
+    /// The message id of an Idempotency-Key.
     pub fn deposit_key(digest: &str) -> Self {
         Self::below(Family::DepositKey, format_args!("{digest}"))
     }
@@ -159,12 +159,12 @@ impl Key {
         Self(Family::Greetings.segment().into())
     }
 
-    /// Whose turn it is to deliver lamps.
+    /// The replica whose turn it is to deliver MWI states.
     pub fn courier() -> Self {
         Self::below(Family::Delivery, format_args!("courier"))
     }
 
-    /// What was delivered of a mailbox's lamp, and of a sixteenth of all.
+    /// The MWI states delivered last, for the sixteenth of all mailboxes that this one belongs to.
     pub fn delivered(mailbox: &MailboxId) -> Self {
         Self::below(Family::Delivery, format_args!("delivered/{:x}", hash(mailbox) >> 28))
     }
@@ -203,7 +203,7 @@ impl Key {
     }
 }
 
-/// What can't be decoded is moved to `quarantine/<yyyymmddHHMM>/<key>`: a name tells when, and the caller's
+/// Documents that can't be decoded are moved to `quarantine/<yyyymmddHHMM>/<key>`: a name tells when, and the caller's
 /// hash where the key has one.
 impl Key {
     /// Where the bytes of a key go that can't be decoded.

@@ -1,8 +1,8 @@
 //! The one list of what stands below a tenant's prefix: families of keys, each with its scope, its kind and whom it may name.
 //!
-//! Whoever walks a whole store (the checker, the removal of a tenant, the simulation, the scan for leaks, the pruning of
-//! superseded states, the table of the protocol's page) takes the families from here. A new family is a variant: every
-//! property is an exhaustive match, so that the compiler asks for all of them.
+//! Every walk over a whole store (the checker, the removal of a tenant, the simulation, the scan for leaks, the pruning
+//! of superseded states, the table of the protocol's page) takes the families from here. A new family is a variant:
+//! every property is an exhaustive match, so that the compiler asks for all of them.
 
 use voicemail_model::{AudioKey, DueItem, GreetingKey};
 
@@ -33,17 +33,17 @@ pub enum Family {
     Receipts,
     /// The chain of erasures.
     Ledger,
-    /// What is left of runs.
+    /// The permanent register of runs.
     Register,
-    /// What must happen at a time.
+    /// Work to do at a given time.
     Due,
-    /// What was delivered of MWI.
+    /// MWI states delivered to the webhook.
     Delivery,
     /// Acts of the audit log.
     Audit,
     /// Probes' throw-away names.
     Probe,
-    /// What couldn't be decoded.
+    /// Objects that couldn't be decoded.
     Quarantine,
     /// Messages' audio.
     Audio,
@@ -123,7 +123,7 @@ impl Family {
         }
     }
 
-    /// What lists its keys: a folder, which ends in `/`; for a single document its key.
+    /// The prefix that lists its keys: a folder, which ends in `/`; for a single document its key.
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Tenant | Self::Greetings | Self::Region => self.segment(),
@@ -239,7 +239,7 @@ impl Family {
     }
 
     /// Whether it may hold personal data of a caller (Art. 4(1) GDPR), in a key or in bytes: a number, its hash, a name, a
-    /// voice. What is erased about a caller is looked for in all of these.
+    /// voice. Erasures look for a caller in all of these.
     pub const fn may_hold_callers(self) -> bool {
         match self {
             Self::Mailbox

@@ -17,12 +17,12 @@ mod machine;
 mod make;
 pub mod memory;
 pub mod object;
-pub mod patience;
 pub mod probe;
 mod races;
 pub mod read_only;
 pub mod report;
 pub mod retry;
+pub mod retry_until_known;
 pub mod volume;
 
 pub use error::{ErrorClass, StoreError, WriteRefusal};
@@ -52,7 +52,7 @@ pub struct Versioned {
     pub revision: Revision,
 }
 
-/// What became of a document that was known.
+/// The current state of a document that was read before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loaded {
     /// There is none.
@@ -96,7 +96,7 @@ pub type KeyStream<'a> = BoxStream<'a, Result<String, StoreError>>;
 pub enum History<'a> {
     /// One document's.
     Of(&'a Key),
-    /// All that may name a caller. A document keeps them wherever its writer died before it pruned them.
+    /// The states that may name a caller. A document keeps them wherever its writer died before it pruned them.
     All,
 }
 
@@ -171,7 +171,7 @@ pub trait Store: Send + Sync + 'static {
     async fn delete(&self, key: &Key) -> Result<(), StoreError>;
 
     /// Removes what the store keeps of states that documents had, of those that were superseded up to then. `Some(time)`:
-    /// not all of these can go yet; the rest can then. What is superseded later holds nobody up.
+    /// not all of these can go yet; the rest can then. States superseded later hold nobody up.
     async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError>;
 
     /// Documents of which the store keeps more than one state that could have gone: nobody has pruned them.
@@ -191,8 +191,9 @@ pub trait Store: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// What the store keeps of what is deleted, as far as its settings can be read and a deletion doesn't remove it.
-    /// Every store says it: one around another that forgot to ask it would hide copies from every receipt.
+    /// The mechanisms by which the store keeps deleted objects, as far as its settings can be read and a deletion
+    /// doesn't remove them. Every store says it: one around another that forgot to ask it would hide copies from every
+    /// receipt.
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError>;
 
     /// Whether every request costs money, so that an idle service should send few.
@@ -205,7 +206,7 @@ pub trait Store: Send + Sync + 'static {
         Ok(())
     }
 
-    /// What keeps the store from taking messages although it answers, as last seen.
+    /// The reason why the store takes no messages although it answers, as last seen.
     fn hindrance(&self) -> Option<Hindrance> {
         None
     }

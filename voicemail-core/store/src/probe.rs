@@ -21,7 +21,7 @@ pub struct Finding {
     pub property: &'static str,
     /// Whether it holds.
     pub holds: bool,
-    /// What was seen, and what to do if it doesn't hold.
+    /// The observation, and the remedy if the property doesn't hold.
     pub detail: String,
 }
 
@@ -50,7 +50,7 @@ impl Finding {
     }
 }
 
-/// What a probe found.
+/// The findings of a probe.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// In the order of the probe; it ends with the first failure.
@@ -94,7 +94,7 @@ pub async fn probe_known(store: &dyn Store, world: &World) -> Report {
     let name = || Key::probe(world.now(), &world.random_hex());
     let keys = [name(), name(), name()];
     let mut report = Report::default();
-    // A store that doesn't answer was written nothing to.
+    // Unreachable: nothing was written, so there is nothing to clean up.
     if !report.add("answers", store.greet().await.map_err(say)) {
         return report;
     }

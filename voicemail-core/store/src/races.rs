@@ -175,7 +175,7 @@ struct Tally {
     unclear: AtomicU64,
 }
 
-/// Who was told that it has won. An error is no win: whether it was applied isn't known.
+/// The racers that were told that they have won. An error is no win: whether it was applied isn't known.
 fn winners<T>(outcomes: &[Result<T, StoreError>]) -> Vec<usize> {
     outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_ok()).map(|(racer, _)| racer).collect()
 }

@@ -1,4 +1,4 @@
-//! What `voicemail probe` says about every region's store, as JSON for pipelines and as text for people.
+//! The report of `voicemail probe` about every region's store, as JSON for pipelines and as text for people.
 
 use super::probe::{Finding, probe};
 use crate::make_store;

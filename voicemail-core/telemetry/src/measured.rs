@@ -47,7 +47,7 @@ impl MeasuredStore {
     }
 }
 
-/// What is there already, and what the sender broke off, is no failure of the store.
+/// An object that exists already, or a sender that broke off, is no failure of the store.
 fn judge(error: &StoreError) -> Answered {
     let code = match error {
         StoreError::Unavailable(_) => 1,

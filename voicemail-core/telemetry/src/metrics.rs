@@ -1,4 +1,4 @@
-//! What the metrics port shows. Labels come from fixed sets: route templates, methods, reasons.
+//! The metrics port's contents. Labels come from fixed sets: route templates, methods, reasons.
 
 use super::open_runs::{Measured, OpenRuns};
 use super::tenant::{Answered, StoreLabels, TenantMetrics};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use voicemail_api::gdpr::Operation;
 use voicemail_store::Hindrance;
 
-/// From a lamp query to an upload of minutes.
+/// From an MWI query to an upload of minutes.
 const SECONDS: [f64; 13] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -146,11 +146,11 @@ impl Inner {
         registry.register("rejections", help, self.rejections.clone());
         registry.register("store_open", "1 once the store is open", self.open.clone());
         registry.register("mwi_subscribers", "Event streams that are open", self.mwi_subscribers.clone());
-        let help = "Lamps that a comparison with the store found changed without an event";
+        let help = "MWI states that a comparison with the store found changed without an event";
         registry.register("mwi_drift", help, self.mwi_drift.clone());
         let help = "Hints to and from other replicas, by outcome";
         registry.register("mwi_hints", help, self.mwi_hints.clone());
-        let help = "Lamps sent to the webhook, by outcome";
+        let help = "MWI states sent to the webhook, by outcome";
         registry.register("mwi_webhook_deliveries", help, self.mwi_deliveries.clone());
         self.runs.register(registry);
     }
@@ -226,7 +226,7 @@ impl Metrics {
         self.0.mwi_subscribers.set(i64::try_from(streams).unwrap_or(i64::MAX));
     }
 
-    /// Counts a lamp that no event had announced.
+    /// Counts an MWI state that no event had announced.
     pub fn count_drift(&self) {
         self.0.mwi_drift.inc();
     }
@@ -236,7 +236,7 @@ impl Metrics {
         self.0.mwi_hints.get_or_create(&HintLabels { direction, outcome }).inc();
     }
 
-    /// Counts a lamp for the webhook: `delivered`, `refused`, `unreachable`, `unusable` or `dropped`.
+    /// Counts an MWI state for the webhook: `delivered`, `refused`, `unreachable`, `unusable` or `dropped`.
     pub fn count_delivery(&self, outcome: &'static str) {
         self.0.mwi_deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
     }

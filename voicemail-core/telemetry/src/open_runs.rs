@@ -20,7 +20,8 @@ struct OperationLabels {
     operation: &'static str,
 }
 
-/// What open runs come to now. Seconds count from now; ratios are of the time from receipt to deadline.
+/// The measurements of open runs at this moment. Seconds count from now; ratios are of the time from receipt to
+/// deadline.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measured {
     /// Open runs by phase.
@@ -103,7 +104,7 @@ fn name(state: RunState) -> &'static str {
         RunState::Purging => "purging",
         RunState::PartiallyFailed => "partiallyFailed",
         RunState::Collecting => "collecting",
-        // What has ended isn't open.
+        // Unreachable: callers filter ended runs.
         _ => "ended",
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes a span: a request to us, what it asks of a store, and what it asks of others.
+//! The sources of spans: a request to us, our calls to a store, and our requests to other services.
 //!
 //! Each is made when it is over, for a place in a trace that is sampled; anywhere else these do nothing.
 

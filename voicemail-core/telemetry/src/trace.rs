@@ -1,7 +1,8 @@
 //! W3C trace context: who called us within which trace, and what we tell those whom we call.
 //!
 //! Flow: a request's `traceparent` is continued, or a trace begins with it; while it is handled, requests to others
-//! carry a `traceparent` of the same trace, and log lines its id. What no request causes begins a trace of its own.
+//! carry a `traceparent` of the same trace, and log lines its id. Work that no request causes begins a trace of its
+//! own.
 //! `tracestate` and baggage are other people's data and aren't passed on. Logs show the ids; spans are exported only
 //! where that is configured (see [`export`](super::export)) and the trace is sampled.
 

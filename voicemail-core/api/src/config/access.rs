@@ -1,4 +1,4 @@
-//! Who may call beside JWT issuers, from which web pages, how much, and how long it is remembered who did what.
+//! Access to the API beside JWT issuers: passwords, web origins, limits, and how long the audit log is kept.
 
 use super::{AddressRange, Role, duration};
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ fn default_introspection_cache() -> Duration {
     Duration::from_secs(60)
 }
 
-/// Who may call by name and password.
+/// Callers with name and password.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BasicConfig {
@@ -55,7 +55,7 @@ pub struct BasicConfig {
     pub users_file: PathBuf,
 }
 
-/// What one client may take of a replica.
+/// Limits of one client's use of a replica.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LimitsConfig {

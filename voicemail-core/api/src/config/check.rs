@@ -20,7 +20,7 @@ pub enum ConfigError {
     Rule {
         /// Path of the field.
         field: &'static str,
-        /// What to write.
+        /// The rule that the value must follow.
         rule: String,
     },
     /// Which tenant of its cluster the core serves for can't be read.

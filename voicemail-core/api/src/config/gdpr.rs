@@ -21,7 +21,7 @@ pub struct GdprConfig {
     /// Whether a second person must approve an erasure.
     #[serde(default)]
     pub approval: ApprovalConfig,
-    /// What becomes of an erasure while a region other than the master is away.
+    /// The course of an erasure while a region other than the master is away.
     #[serde(default)]
     pub region_down: RegionDown,
     /// File with the newest ledger head that is known outside the store, `{"epoch": 7, "hash": "…"}`: a store that
@@ -55,7 +55,7 @@ pub enum ApprovalRule {
     Always,
 }
 
-/// What becomes of an erasure while a region is away.
+/// The course of an erasure while a region is away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RegionDown {

@@ -59,7 +59,7 @@ pub struct TenantConfig {
     pub keys_dir: PathBuf,
     /// Where to listen.
     pub listen: ListenConfig,
-    /// Who may call, in which role.
+    /// Callers and their roles.
     #[serde(default)]
     pub auth: AuthConfig,
     /// Limits and retention by name; a mailbox names one. `standard` exists always.
@@ -70,11 +70,11 @@ pub struct TenantConfig {
     /// How this tenant's own prefixes are read, before the national plan; the first that fits applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub number_prefixes: Vec<NumberPrefix>,
-    /// What this tenant's networks send for a caller without a number, beside what is built in: a word such as `Amtsleitung`,
+    /// The tenant's own values for a caller without a number, beside the built-in ones: a word such as `Amtsleitung`,
     /// or digits that are in no numbering plan. At most 100, each of 1 to 64 bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld_callers: Vec<String>,
-    /// What the index tag `caller_id` of a message holds, on stores that have tags.
+    /// The value of the index tag `caller_id` of a message, on stores that have tags.
     #[serde(default)]
     pub caller_tag: CallerTagging,
     /// Memory for messages on their way into an object store, in MiB; more uploads wait. 16 to 4096.
@@ -86,16 +86,16 @@ pub struct TenantConfig {
     /// Message waiting indication.
     #[serde(default)]
     pub mwi: MwiConfig,
-    /// What is usual when mailboxes receive callers.
+    /// Defaults for mailboxes that receive callers.
     #[serde(default)]
     pub reception: ReceptionConfig,
-    /// The other replicas, which are told what changed; without, their lamps follow by the timer.
+    /// The other replicas, which are told what changed; without, their MWI follows by the timer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peers: Option<PeersConfig>,
     /// Web pages that may call the API from a browser, such as `https://desk.example.com`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub browser_origins: Vec<String>,
-    /// What one client may take of a replica.
+    /// Limits of one client's use of a replica.
     #[serde(default)]
     pub limits: LimitsConfig,
     /// The record of who listened, searched, exported and erased.
@@ -142,7 +142,7 @@ pub struct AuthConfig {
     /// Where opaque tokens are looked up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<IntrospectionConfig>,
-    /// Who may call by name and password.
+    /// Callers with name and password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<BasicConfig>,
 }
@@ -164,7 +164,7 @@ pub struct KubernetesIssuer {
     pub service_accounts: Vec<ServiceAccountRole>,
 }
 
-/// What one service account may do.
+/// The role of one service account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServiceAccountRole {
@@ -328,7 +328,7 @@ fn default_upload_buffer() -> u32 {
 pub struct NumberPrefix {
     /// Digits that the number begins with, such as `9`.
     pub prefix: String,
-    /// What stands in their place, such as nothing or `+4420794600`.
+    /// The digits that replace the prefix, such as none or `+4420794600`.
     #[serde(default)]
     pub replace_with: String,
     /// Only numbers of that many digits, the prefix counted.
@@ -336,7 +336,7 @@ pub struct NumberPrefix {
     pub digits: Option<u32>,
 }
 
-/// What an index tag holds.
+/// The value of an index tag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CallerTagging {

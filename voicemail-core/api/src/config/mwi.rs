@@ -1,4 +1,4 @@
-//! How lamps are kept right: event streams and how often they are compared with the store.
+//! How MWI states are kept right: event streams and how often they are compared with the store.
 
 use super::duration;
 use ipnet::IpNet;
@@ -14,11 +14,11 @@ pub struct MwiConfig {
     /// How long an event stream lives at most; the client then connects again (1 m to 24 h).
     #[serde(default = "default_stream_lifetime", with = "duration")]
     pub stream_lifetime: Duration,
-    /// How often the lamps that somebody watches are compared with the store (1 s to 1 h). When absent 30 s on
+    /// How often the MWI states that somebody watches are compared with the store (1 s to 1 h). When absent 30 s on
     /// a volume, and 5 m on a store whose requests cost money.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::optional")]
     pub reconcile_every: Option<Duration>,
-    /// Where lamps are sent for systems that can't hold a stream.
+    /// Where MWI states are sent for systems that can't hold a stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookConfig>,
 }

@@ -1,4 +1,4 @@
-//! What is usual for a tenant's mailboxes when they receive callers.
+//! A tenant's defaults for mailboxes that receive callers.
 
 use serde::{Deserialize, Serialize};
 

@@ -27,7 +27,7 @@ pub enum StorageConfig {
     Volume {
         /// The mount's path.
         path: PathBuf,
-        /// What recordings leave free, for listening, deleting and erasing.
+        /// Room that recordings leave free, for listening, deleting and erasing.
         #[serde(default, rename = "keepFree", skip_serializing_if = "KeepFree::is_usual")]
         keep_free: KeepFree,
     },
@@ -37,8 +37,8 @@ pub enum StorageConfig {
     S3(S3Config),
 }
 
-/// What stays free of a volume: the smaller of an amount and a share, by bytes and by inodes. Below it no recording is
-/// taken.
+/// Room that stays free of a volume: the smaller of an amount and a share, by bytes and by inodes. Below it no
+/// recording is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct KeepFree {

@@ -1,4 +1,4 @@
-//! What a process tells of itself beside logs and metrics, which need no configuration.
+//! Export of traces by OTLP. Logs and metrics need no configuration.
 
 use super::ConfigError;
 use super::check::rule;
@@ -32,7 +32,8 @@ pub struct OtlpConfig {
     /// PEM file of a private CA; the system's when absent. Read before the first spans are sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// How many of a hundred traces that begin here are exported. One that a caller began is if the caller samples it.
+    /// How many of a hundred traces that begin here are exported. A trace that a caller began is exported if the caller
+    /// samples it.
     #[serde(default = "default_sample_percent")]
     pub sample_percent: u8,
 }

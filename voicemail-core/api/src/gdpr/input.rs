@@ -1,5 +1,5 @@
 //! Reads `input.json` as people write it: UTF-8 with or without a byte order mark, or UTF-16 as some editors and shells
-//! save it. What is wrong is told by its place and by what was expected there, never by the content, which names people.
+//! save it. Faults are told by their place and by the expected form, never by the content, which names people.
 
 use super::GdprBody;
 
@@ -28,7 +28,7 @@ pub enum InputError {
         line: usize,
         /// From 1.
         column: usize,
-        /// What should stand there, with a separator before it.
+        /// The expected form, with a separator before it.
         expected: String,
     },
 }

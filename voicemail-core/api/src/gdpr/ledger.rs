@@ -65,7 +65,7 @@ pub struct LedgerText {
     pub text: String,
 }
 
-/// What those who keep a ledger must know of an entry.
+/// The facts about an entry that keepers of a ledger must know.
 #[derive(Debug, Deserialize)]
 pub struct LedgerLink {
     /// SHA-256 of the entry before.

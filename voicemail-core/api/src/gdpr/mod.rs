@@ -26,7 +26,7 @@ pub use run::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What `gdprMark` of a core's `/readyz` is while it knows of no case that its tenant ever had.
+/// The value of `gdprMark` in a core's `/readyz` while it knows of no case that its tenant ever had.
 pub const MARK_OF_NO_CASE: &str = "none";
 
 /// Which right is exercised.
@@ -105,6 +105,6 @@ pub struct Problem {
     pub title: String,
     /// HTTP status.
     pub status: u16,
-    /// What happened and what to do about it.
+    /// The problem and its remedy.
     pub detail: String,
 }

@@ -11,7 +11,7 @@ pub const LEDGER_HEAD: &str = "head.json";
 /// File beside it, and key of the same Secret, with the ledger: JSON, gzip.
 pub const LEDGER_FILE: &str = "ledger.json.gz";
 
-/// What a ledger may be unpacked to, in bytes.
+/// The largest size that a ledger may be unpacked to, in bytes.
 const MOST: u64 = 256 << 20;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 

@@ -1,4 +1,4 @@
-//! What a caller sends: the body of the three operations, and the decisions that people take about a case.
+//! Request bodies: that of the three operations, and the decisions that people take about a case.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -38,7 +38,7 @@ pub struct GdprBody {
     /// When the person's request was received, RFC 3339; now when absent. The deadline counts from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_at: Option<String>,
-    /// Who in the organisation asks for it; never the data subject. They can't approve it.
+    /// The requester in the organisation; never the data subject. They can't approve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
     /// How the person's identity was verified (Art. 12(6)).
@@ -47,7 +47,7 @@ pub struct GdprBody {
     /// A second person must approve an erasure, whatever the tenant's own rule is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub require_approval: bool,
-    /// Who sent it, as authenticated here; never read from the wire.
+    /// The sender, as authenticated here; never read from the wire.
     #[serde(skip)]
     pub requester: Option<String>,
     /// The cluster whose operator sent it, as authenticated here; never read from the wire.
@@ -83,7 +83,7 @@ pub struct MessageRef {
 pub struct Verification {
     /// Such as `callback` or `idDocument`; no personal data.
     pub method: String,
-    /// Who did it.
+    /// The person who did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verifier: Option<String>,
     /// When, RFC 3339.
@@ -99,7 +99,7 @@ pub struct ApproveBody {
     /// Which run; the case's open one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// Who decides, where the operator writes for them; refused from anybody else.
+    /// The person who decides, where the operator writes for them; refused from anybody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
 }
@@ -117,7 +117,7 @@ pub struct DenyBody {
     /// In words, without personal data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Who decides, where the operator writes for them; refused from anybody else.
+    /// The person who decides, where the operator writes for them; refused from anybody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
 }
@@ -161,7 +161,7 @@ pub struct ExtendBody {
     pub months: u8,
     /// Why, without personal data.
     pub reason: String,
-    /// Who decides, where the operator writes for them; refused from anybody else.
+    /// The person who decides, where the operator writes for them; refused from anybody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
 }
@@ -177,7 +177,7 @@ pub struct CancelBody {
     /// Why, without personal data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who decides, where the operator writes for them; refused from anybody else.
+    /// The person who decides, where the operator writes for them; refused from anybody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
 }
@@ -198,7 +198,7 @@ pub struct HoldBody {
 pub struct HoldView {
     /// Why.
     pub reason: String,
-    /// Who put it there, as authenticated.
+    /// The person who placed the hold, as authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Since when, RFC 3339.

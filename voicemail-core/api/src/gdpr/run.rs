@@ -111,7 +111,7 @@ pub struct RunView {
     /// and nothing about who they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_digest: Option<String>,
-    /// Who asked for it.
+    /// The requester.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
     /// How the person was identified.
@@ -132,7 +132,7 @@ pub struct RunView {
     /// When the last of them is gone; absent if nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backups_clear_after: Option<String>,
-    /// What keeps copies.
+    /// Keepers of copies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub residual_copies: Vec<ResidualCopy>,
     /// Path of the signed receipt once there is one.
@@ -187,7 +187,7 @@ pub struct ApprovalView {
     pub given: bool,
     /// Why it is needed: `always`, `large` or `requested`.
     pub reason: String,
-    /// Who gave it, as authenticated.
+    /// The person who gave it, as authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// When.

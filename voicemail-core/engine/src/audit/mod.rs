@@ -1,8 +1,8 @@
 //! The record of who listened, searched, exported and erased: written before the act is answered, read by privacy
 //! officers, removed when its own retention is over.
 //!
-//! Flow: [`Audit::record`] writes one object an act; an answer that was sent has its object. Whoever plays a message in
-//! pieces, as players do, is recorded once in ten minutes. [`Audit::page`] lists hour by hour.
+//! Flow: [`Audit::record`] writes one object an act; an answer that was sent has its object. A client that plays a
+//! message in pieces, as players do, is recorded once in ten minutes. [`Audit::page`] lists hour by hour.
 //!
 //! What can go wrong: the store is away; then what can't be recorded isn't answered. One that can be read and not
 //! written is the exception: listening goes on, and who listened is kept in memory ([`pending`]) until it is written.
@@ -21,7 +21,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::time::Duration;
 use voicemail_model::{AuditAction, AuditEvent, AuditSubject, Time};
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 const HOUR: Duration = Duration::from_secs(3_600);

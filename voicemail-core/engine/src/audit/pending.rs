@@ -1,7 +1,7 @@
-//! Who listened while the store could be read and not written, kept until it can.
+//! Records of listening while the store can be read and not written, kept until it can.
 //!
-//! Bounded: what doesn't fit isn't kept, and then isn't answered. What a process keeps is lost if it is killed before the
-//! store takes writes again.
+//! Bounded: what doesn't fit isn't kept, and then isn't answered. The kept records are lost if the process is killed
+//! before the store takes writes again.
 
 use bytes::Bytes;
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! The guards of steps that go by the clock: the store's clock and other machines' are held against ours.
 //!
 //! Flow: whatever writes a time down asks [`Context::guard_clock`], and whatever destroys by the clock asks
-//! [`Context::guard_destruction`]. What is known of the clock is in [`ClockTrust`].
+//! [`Context::guard_destruction`]. The evidence about the clock is in [`ClockTrust`].
 //!
 //! What can go wrong: an answer of before a jump says nothing of the time after it, so a doubt asks the store anew.
 
@@ -23,7 +23,7 @@ const WITNESS_PAUSE: Duration = Duration::from_secs(30);
 
 /// Machines whose clocks can be asked when ours has jumped.
 pub trait Witnesses: Send + Sync + 'static {
-    /// What time those say that the configuration names. One that doesn't answer says nothing.
+    /// The times of the machines that the configuration names. A machine that doesn't answer is left out.
     fn ask(&self, config: Arc<TenantConfig>) -> BoxFuture<'_, Vec<Time>>;
 }
 
@@ -66,7 +66,7 @@ pub enum GuardError {
 }
 
 impl Context {
-    /// Whom to ask about the time from now on; without, nobody is asked.
+    /// The machines to ask about the time from now on; without, nobody is asked.
     pub fn ask_about_time(&self, witnesses: impl Witnesses) {
         // A second call would bring the same machines.
         let _ = self.clocks().witnesses.set(Box::new(witnesses));

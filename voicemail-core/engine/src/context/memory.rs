@@ -1,5 +1,5 @@
-//! What each service remembers of a tenant in this process, kept here without knowing what it is: a service defines its own
-//! memory and how that begins, and finds it again by its type, from whichever clone of the context.
+//! Memory of each service for a tenant in this process, kept here without knowledge of its type: a service defines its
+//! own memory and how that begins, and finds it again by its type, from whichever clone of the context.
 
 use super::Context;
 use parking_lot::RwLock;
@@ -32,7 +32,7 @@ impl Memories {
 }
 
 impl Context {
-    /// A service's memory; begun when it is first asked for. What it begins with may ask for another's.
+    /// A service's memory; begun when it is first asked for. Its beginning may ask for another's.
     pub(crate) fn memory<M: Memory>(&self) -> Arc<M> {
         let memories = &self.0.memories;
         memories.find().unwrap_or_else(|| memories.keep(Arc::new(M::begin(self))))

@@ -49,7 +49,7 @@ async fn try_writing(store: &dyn Store, world: &World) -> Result<Option<StoreErr
             Ok(None)
         }
         Err(error) if error.is_hindrance() => Ok(Some(error)),
-        // What else is wrong is the probe's to find and to name.
+        // Any other fault is found and named by the probe.
         Err(_) => Ok(None),
     }
 }
@@ -89,7 +89,7 @@ pub(super) async fn register(
             Ok(()) => {
                 let known = tenant.newest_heartbeat().filter(|_| !trusted);
                 tenant.register(&opening, known.unwrap_or(now));
-                // Whoever registers has probed the master, at its start at the latest.
+                // A core that registers has probed the master, at its start at the latest.
                 tenant.note_probed(&master_place(config), RELEASE, now);
                 Decision::Write(tenant.clone(), Ok(tenant))
             }

@@ -11,14 +11,14 @@
 
 use super::places::{is_probed, note_probed, probe_store};
 use super::{OpenError, RegionHealth};
-use crate::context::{Context, Sight};
+use crate::context::{Context, RegionStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use voicemail_model::IdentityError;
 use voicemail_store::codec::{decode, encode};
-use voicemail_store::patience::{Created, create_or_read};
+use voicemail_store::retry_until_known::{Created, create_or_read};
 use voicemail_store::{Hindrance, Key, Store};
 
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -67,11 +67,11 @@ pub(crate) async fn watch(context: &Context) {
         write_pending(context).await;
         context.world().sleep(LOOK_EVERY).await;
         for (name, store) in context.regions().skip(1) {
-            let before = context.sights().of(name);
+            let before = context.region_statuses().of(name);
             let now = look(context, name, store.as_ref(), before.as_ref()).await;
             if now != before {
                 tell(name, now.as_ref());
-                context.sights().note(name, now);
+                context.region_statuses().note(name, now);
             }
         }
     }
@@ -80,7 +80,7 @@ pub(crate) async fn watch(context: &Context) {
 /// Lets every open region's store look whether it takes messages, and tells what has changed.
 async fn tend(context: &Context, before: &mut BTreeMap<String, Option<Hindrance>>) {
     for (name, store) in context.regions() {
-        if matches!(context.sights().of(name), Some(Sight::Unopened(_))) {
+        if matches!(context.region_statuses().of(name), Some(RegionStatus::Unopened(_))) {
             continue;
         }
         if let Err(error) = store.tend().await {
@@ -125,19 +125,24 @@ pub(crate) fn find_hindrance(context: &Context) -> Option<Hindrance> {
     concerned.filter_map(|(_, store)| store.hindrance()).max_by_key(Hindrance::weight)
 }
 
-async fn look(context: &Context, name: &str, store: &dyn Store, before: Option<&Sight>) -> Option<Sight> {
-    if matches!(before, Some(Sight::Unopened(_))) {
+async fn look(
+    context: &Context,
+    name: &str,
+    store: &dyn Store,
+    before: Option<&RegionStatus>,
+) -> Option<RegionStatus> {
+    if matches!(before, Some(RegionStatus::Unopened(_))) {
         let store_id = context.identity().store_id.clone();
         let opened = open_region(context, store, name, &store_id).await;
-        return opened.err().map(|error| Sight::Unopened(error.to_string()));
+        return opened.err().map(|error| RegionStatus::Unopened(error.to_string()));
     }
-    store.clock().await.err().map(|error| Sight::Silent(error.to_string()))
+    store.clock().await.err().map(|error| RegionStatus::Silent(error.to_string()))
 }
 
-fn tell(region: &str, sight: Option<&Sight>) {
-    match sight {
+fn tell(region: &str, status: Option<&RegionStatus>) {
+    match status {
         None => tracing::info!(region, "the region answers"),
-        Some(Sight::Unopened(cause) | Sight::Silent(cause)) => {
+        Some(RegionStatus::Unopened(cause) | RegionStatus::Silent(cause)) => {
             tracing::warn!(region, %cause, "the region can't be used");
         }
     }
@@ -146,8 +151,8 @@ fn tell(region: &str, sight: Option<&Sight>) {
 /// Every region as last seen, the master first.
 pub(crate) fn list_health(context: &Context) -> Vec<RegionHealth> {
     let health = |(name, store): (&String, &Arc<dyn Store>)| {
-        let away = context.sights().of(name).map(|sight| match sight {
-            Sight::Unopened(cause) | Sight::Silent(cause) => cause,
+        let away = context.region_statuses().of(name).map(|status| match status {
+            RegionStatus::Unopened(cause) | RegionStatus::Silent(cause) => cause,
         });
         let hindrance = store.hindrance().filter(|_| away.is_none());
         RegionHealth {

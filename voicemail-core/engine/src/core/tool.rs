@@ -11,7 +11,7 @@ use voicemail_store::documents::Documents;
 use voicemail_store::read_only::ReadOnlyStore;
 use voicemail_store::{Key, Store, StoreError, make_store};
 
-/// What a tool may do to the stores.
+/// A tool's access to the stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Only look: every writing call is refused.

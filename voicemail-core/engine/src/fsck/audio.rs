@@ -17,7 +17,7 @@ impl Checker<'_> {
             Read::Good(envelope) | Read::Newer(Some(envelope)) if envelope.audio == audio => {
                 (envelope.region != region).then_some(Code::AudioElsewhere)
             }
-            // What can't be read may name it.
+            // A document that can't be read may name it.
             Read::Undecodable | Read::Newer(None) => None,
             _ => {
                 let index = self.index(&parts.mailbox).await?;

@@ -1,4 +1,4 @@
-//! What a check can find: stable codes, how bad each is, and what to do.
+//! The findings of a check: stable codes, how bad each is, and its remedy.
 
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ macro_rules! codes {
                 match self { $(Self::$name => Severity::$severity,)* }
             }
 
-            /// What to do.
+            /// The remedy.
             pub fn remedy(self) -> &'static str {
                 match self { $(Self::$name => $remedy,)* }
             }
@@ -90,7 +90,7 @@ codes! {
     LeftOfRun = "left-of-run", Error, "a manifest or receipt of a request that doesn't exist: restore the request from a backup";
     Overdue = "overdue", Warning, "see that a core is running, and in its log why this fails";
     Misfiled = "misfiled", Error, "the object's name and contents disagree: restore it from a backup";
-    CountsDiffer = "counts-differ", Error, "the lamp's counts aren't those of the list: report this";
+    CountsDiffer = "counts-differ", Error, "the MWI counts aren't those of the list: report this";
     RuleSets = "rule-sets", Error, "rule sets share a number: restore the tenant document from a backup";
     Unpruned = "unpruned-document", Warning, "the store keeps states that this document had, and with them callers who may be erased: see that a core is running; --repair removes them";
     LeftoverProbe = "leftover-probe", Warning, "see that a core is running; --repair deletes it";
@@ -100,7 +100,7 @@ codes! {
 /// Something that isn't as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What.
+    /// The kind of finding.
     #[serde(serialize_with = "write_code")]
     pub code: Code,
     /// How bad.
@@ -113,7 +113,7 @@ pub struct Finding {
     /// Of a mailbox: which message, run or day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
-    /// What to do.
+    /// The remedy.
     pub remedy: &'static str,
 }
 

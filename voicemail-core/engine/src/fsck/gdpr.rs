@@ -8,7 +8,7 @@ use voicemail_api::gdpr::{Operation, RunState};
 use voicemail_model::{Manifest, Mark, MarkState, Run, SignedReceipt};
 use voicemail_store::{Key, StoreError};
 
-/// What a key below `gdpr/` is.
+/// The kind of a key below `gdpr/`.
 enum Kind {
     Run,
     Manifest,

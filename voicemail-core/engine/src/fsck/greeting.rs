@@ -15,7 +15,7 @@ impl Checker<'_> {
             return Ok(vec![Finding::new(Code::ForeignKey, key)]);
         };
         let is_ours = |named: Option<&Greeting>| named.is_some_and(|greeting| greeting.audio == audio);
-        // What can't be read, or was lost, may name it.
+        // Settings that can't be read, or were lost, may name it.
         let named = match &place {
             GreetingPlace::Mailbox(mailbox, kind) => {
                 match read::document::<MailboxSettings>(self.store(), &Key::settings(mailbox)).await? {

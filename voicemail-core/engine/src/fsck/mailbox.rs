@@ -63,7 +63,7 @@ impl Checker<'_> {
         })
     }
 
-    /// What concerns the mailbox as a whole.
+    /// Checks that concern the mailbox as a whole.
     async fn check_index(&self, mailbox: &mut Mailbox<'_>) -> Result<(), StoreError> {
         let index = mailbox.index;
         for id in index.gone.keys().filter(|id| index.entries.contains_key(id)) {
@@ -165,7 +165,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// All that may cover the message: its caller's mark, and its own if it was named.
+    /// The marks that may cover the message: its caller's mark, and its own if it was named.
     async fn effective_mark(
         &self,
         mailbox: &mut Mailbox<'_>,
@@ -229,7 +229,7 @@ fn differs(entry: &Entry, envelope: &Envelope) -> bool {
     of_envelope != (&entry.digest, &entry.audio, &entry.region, entry.received)
 }
 
-/// The lamp, counted once more: not hidden, not in the trash, not being deleted.
+/// The MWI counts, counted once more: not hidden, not in the trash, not being deleted.
 fn count(index: &Index) -> Mwi {
     let shown = |entry: &&Entry| {
         entry.forget.is_empty() && entry.trash.is_none() && entry.state != MessageState::Deleting

@@ -35,11 +35,11 @@ use std::time::Duration;
 use voicemail_model::{Index, MailboxId, Time};
 use voicemail_store::{Family, Key, Store, StoreError};
 
-/// What crashes leave is completed or removed within this time by running cores.
+/// Running cores complete or remove the remains of crashes within this time.
 const GRACE: Duration = Duration::from_secs(3_600);
 /// Audio that no envelope names is kept for a day by the cores, which look for it daily.
 const AUDIO_GRACE: Duration = Duration::from_secs(2 * 86_400);
-/// What was looked at and how it is.
+/// The number of objects checked and their state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {

@@ -7,12 +7,12 @@ use voicemail_store::{Key, Store, StoreError};
 /// Newest schema that this program knows.
 const KNOWN: u64 = 1;
 
-/// What stands under a key.
+/// The object under a key.
 #[derive(Clone, Debug)]
 pub(super) enum Read<T> {
     /// Nothing.
     Missing,
-    /// What should.
+    /// The expected document.
     Good(T),
     /// Of a newer version, which may mean more than is understood here.
     Newer(Option<T>),

@@ -12,7 +12,7 @@ use voicemail_model::{
     AudioKey, CallerHash, CallerTag, Entry, Envelope, IndexOp, IndexOutcome, MailboxId, MessageId,
 };
 use voicemail_store::codec::{decode_envelope, encode};
-use voicemail_store::patience::{Created, create_or_read};
+use voicemail_store::retry_until_known::{Created, create_or_read};
 use voicemail_store::{BodyError, Key, StoreError};
 
 /// A sweeper takes audio that was begun longer ago for a deposit that died.
@@ -89,8 +89,12 @@ async fn make_envelope(
         Created::Ours => Ok(ours),
         Created::Theirs(found) => {
             let region = context.region(&ours.region)?;
-            voicemail_store::patience::delete(region.as_ref(), context.world(), &Key::audio(&ours.audio))
-                .await?;
+            voicemail_store::retry_until_known::delete(
+                region.as_ref(),
+                context.world(),
+                &Key::audio(&ours.audio),
+            )
+            .await?;
             decode_envelope(&found)
         }
     }

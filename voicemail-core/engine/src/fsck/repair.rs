@@ -10,14 +10,14 @@ use super::finding::{Code, Finding};
 use super::read;
 use super::refile::refile;
 use crate::context::{Context, GuardError};
-use crate::mailbox::{Finisher, Insertion, MailboxError, Standing, ensure_retention, settle_greeting};
+use crate::mailbox::{Finisher, GreetingStatus, Insertion, MailboxError, ensure_retention, settle_greeting};
 use std::collections::BTreeMap;
 use voicemail_model::{
     AudioKey, CallerHash, CallerId, CallerTag, Due, Entry, Envelope, GreetingKey, Index, IndexOp, MailboxId,
     Mark, MarkState, MessageId, MessageState, Run, RunId, RunStage,
 };
 use voicemail_store::codec::encode;
-use voicemail_store::patience::{create_or_read, delete, ensure};
+use voicemail_store::retry_until_known::{create_or_read, delete, ensure};
 use voicemail_store::{ErrorClass, History, Key, StoreError, parse_index};
 
 /// Repairs what was found. `None`: it takes a person, because nothing may be done by itself, or because what
@@ -162,7 +162,8 @@ async fn hide(
     Ok(Some("hidden"))
 }
 
-/// D3 and D4 in the place of the replica that died; without audio there is nothing to complete.
+/// Inserts the entry and checks it against the erasure marker in the place of the replica that died; without audio
+/// there is nothing to complete.
 async fn end_deposit(context: &Context, key: &Key) -> Result<Option<&'static str>, StoreError> {
     let Some((caller, mailbox, id)) = parse(key) else { return Ok(None) };
     let read = read::object::<Envelope>(context.store(), key).await?;
@@ -204,7 +205,7 @@ async fn delete_audio(
 /// Looked at once more by the services, since it may have come into force.
 async fn delete_greeting(context: &Context, key: &Key) -> Result<Option<&'static str>, StoreError> {
     let Some((audio, ..)) = GreetingKey::parse(key.as_str()) else { return Ok(None) };
-    Ok((settle_greeting(context, &audio).await? == Standing::Deleted).then_some("deleted"))
+    Ok((settle_greeting(context, &audio).await? == GreetingStatus::Deleted).then_some("deleted"))
 }
 
 async fn quarantine_object(context: &Context, key: &Key) -> Result<Option<&'static str>, StoreError> {

@@ -267,7 +267,7 @@ fn codes(findings: &[Finding]) -> BTreeSet<Code> {
     findings.iter().map(|finding| finding.code).collect()
 }
 
-/// What else shows after a kind of damage, and whether a repair (and a sweep) leaves nothing of it.
+/// Further findings that a kind of damage leads to, and whether a repair (and a sweep) leaves none of them.
 fn expected(code: Code) -> (&'static [Code], bool) {
     match code {
         Code::UndecodableEnvelope

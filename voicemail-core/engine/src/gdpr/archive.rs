@@ -213,7 +213,7 @@ impl Names {
     }
 }
 
-/// What a row of the page is made of.
+/// The texts in a row of the page.
 struct Texts {
     file: String,
     received: String,

@@ -1,4 +1,4 @@
-//! What people decide about a case, and the list of cases: approve, deny, extend, cancel.
+//! Decisions of people about a case (approve, deny, extend, cancel), and the list of cases.
 //!
 //! Each decision is one conditional change of the run's document (see [`Run`]'s machine). An approval goes on with
 //! the run at once; if that fails, the run stays approved, and a repetition or the sweeper takes it up.
@@ -120,7 +120,8 @@ fn show(context: &Context, run: &Run) -> RunView {
     run.view(context.world().now(), &context.master())
 }
 
-/// Who vouches for the name of whoever asked. Runs of before the clusters were recorded say only that an operator sent them.
+/// The authority that vouches for the name of the person who asked. Runs of before the clusters were recorded say only
+/// that an operator sent them.
 fn asked_through(context: &Context, run: &Run) -> Door {
     let by_operator = |sender: &String| context.config().is_operator(sender);
     let object = run.recorded_by.is_some() || run.handling.requester.as_ref().is_some_and(by_operator);
@@ -173,7 +174,7 @@ pub(super) async fn cancel(
     end(gdpr, &run, None, text, by).await
 }
 
-/// Ends a run before anything was hidden, with a receipt. What its document held of the subject is pruned after.
+/// Ends a run before anything was hidden, with a receipt. The subject's data in its former states is pruned afterwards.
 async fn end(
     gdpr: &Gdpr,
     run: &Run,

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A link is decided by one conditional write of the head, which holds it as `pending` until its objects are
-//! written and, in the ledger, the run knows its number. Whoever finds something pending completes it first: so a
+//! written and, in the ledger, the run knows its number. A worker that finds a pending link completes it first: so a
 //! crash or a lost reply leaves neither a gap nor a second link of a number, two workers of one erasure don't enter it
 //! twice, and the head's size doesn't grow with the chain.
 
@@ -19,7 +19,7 @@ use voicemail_api::gdpr::RunState;
 use voicemail_model::RunId;
 use voicemail_store::Family;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::ensure;
+use voicemail_store::retry_until_known::ensure;
 use voicemail_store::{Key, StoreError};
 
 /// The receipts' hashes.
@@ -35,7 +35,7 @@ pub struct ChainHead {
     pub(crate) number: u64,
     /// Its hash, in hex; empty when there is none.
     pub(crate) hash: String,
-    /// What it consists of, until that is written.
+    /// The link's objects, until they are written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pending: Option<Pending>,
     /// Fields of newer versions.
@@ -58,7 +58,7 @@ pub(crate) struct Pending {
 /// A link as its maker describes it.
 #[derive(Clone)]
 pub(super) struct Link {
-    /// What the next one will refer to.
+    /// The hash that the next link will refer to.
     pub(super) hash: String,
     /// The object in the chain.
     pub(super) text: String,
@@ -102,7 +102,7 @@ async fn write(context: &Context, chain: &str, number: u64, pending: &Pending) -
     ensure(store, world, &Key::chain_link(chain, number), &pending.link.clone().into()).await
 }
 
-/// What tells that a link was made before.
+/// The evidence that a link was made before.
 pub(super) enum Once<'a> {
     /// An object that goes with it.
     Object(&'a Key),

@@ -1,5 +1,5 @@
-//! What may still hold copies of what an erasure removed: the backups that the tenant says it keeps, and whatever
-//! each region's store keeps of what is deleted, as far as its settings can be read.
+//! Copies of erased data that may still exist: in the backups that the tenant says it keeps, and in each region's
+//! store, as far as its settings can be read.
 
 use crate::context::Context;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use voicemail_model::{CopyKeeper, Residual, Time};
 
 const DAY: u64 = 86_400;
 
-/// Looks at every region's settings now. One that can't be asked is `unknown`.
+/// Looks at every region's settings now. A region that can't be asked is `unknown`.
 pub(super) async fn find_residual(context: &Context) -> Residual {
     let mut copies = Vec::new();
     let backups = context.config().gdpr.backup_retention;

@@ -1,12 +1,12 @@
-//! What a run's due item does when its time comes: by the run's state, not by the item's.
+//! The work of a run's due item when its time comes: chosen by the run's state, not by the item's.
 //!
 //! Items only say when to look. A run that died anywhere is moved on from where it stands; one that has
 //! ended is looked at again after 1 h, 1 d and 8 d (late flags of an undone run are cleared, late copies
 //! of a purged one erased), and its mark is dropped when its time is over.
 
 use super::erase::{Scope, delete_manifests, erase, erase_rounds, prune};
-use super::facts::find_open;
 use super::narrow::narrow;
+use super::open_runs::find_open;
 use super::runs::{change, load_run, schedule};
 use super::target::Target;
 use super::{Gdpr, GdprError, export, forget, ledger, promise, register, undo};
@@ -31,7 +31,7 @@ pub(crate) async fn move_run_on(gdpr: &Gdpr, scope_of: &voicemail_model::Due) ->
     let context = &gdpr.context;
     let Some(run) = load_run(context, id).await? else { return Ok(()) };
     let run = narrow(context, run).await?;
-    // Filed before F2 the item doesn't know the cutoff; the run does, once it is open.
+    // Filed before the run was opened the item doesn't know the cutoff; the run does, once it is open.
     // The run may have learnt of more forms of its subject than it had when the item was filed.
     let mut filed =
         Target { callers: callers.clone(), doubtful: doubtful.clone(), messages: messages.clone() };
@@ -71,7 +71,8 @@ async fn resume(gdpr: &Gdpr, run: Run, scope: Scope<'_>) -> Result<(), GdprError
             forget::open(context, &run.id).await?;
             let opened = load_run(context, &run.id).await?.unwrap_or(run);
             forget::mark(context, &opened).await?;
-            // The item in hand may be the deadline's: it goes after this, so the purge can't wait for it.
+            // The due item being processed may be the deadline's, and it is deleted on return: so a purge that is due
+            // runs now.
             if opened.purge_at.is_none_or(|at| now < at) {
                 return Ok(());
             }
@@ -106,7 +107,8 @@ async fn finish_export(gdpr: &Gdpr, run: &Run, now: Time) -> Result<(), GdprErro
 async fn prune_until(context: &Context, scope: Scope<'_>, then: Time) -> Result<(), GdprError> {
     let superseded = then.plus(CUTOFF_MARGIN);
     let Some(later) = context.store().prune_history(History::All, superseded).await? else { return Ok(()) };
-    // The item in hand goes when this returns: another minute may be the same one, so the name has to differ.
+    // The due item being processed is deleted on return: the next one may fall into the same minute, so its name must
+    // differ.
     let stage = RunStage::History(then.0.saturating_add(1));
     Ok(schedule(context, scope.run, stage, later, scope.target, scope.cutoff).await?)
 }
@@ -179,11 +181,11 @@ async fn drop_marks(context: &Context, scope: Scope<'_>) -> Result<(), GdprError
                 let empty = mark.runs.is_empty();
                 if changed { Decision::Write(mark, empty) } else { Decision::Keep(empty) }
             }
-            // Whoever removed it may have died before they looked for whom it is missing.
+            // The process that removed it may have died before it looked for the runs that miss it.
             None => Decision::Keep(true),
         };
         if context.documents().update(&key, expire).await? {
-            voicemail_store::patience::delete(context.store(), context.world(), &key).await?;
+            voicemail_store::retry_until_known::delete(context.store(), context.world(), &key).await?;
             if !fault_injection::is(Broken::LostMarkForgotten) {
                 mark_again(context, &key).await?;
             }

@@ -1,4 +1,4 @@
-//! Erasure (P1 to P7): manifest, entries out of sight, audio, envelopes, entries out; superseded states;
+//! Erasure: manifest, entries out of sight, audio, envelopes, entries out; superseded states;
 //! search again; ledger and receipt.
 //!
 //! A manifest is written before the first deletion of a round, so that a crash resumes from it although
@@ -21,10 +21,10 @@ use voicemail_model::{
 };
 use voicemail_store::Family;
 use voicemail_store::codec::encode;
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{History, Key, StoreError};
 
-/// What a purge is about; from the run's due item, because the run forgets its subject before its end.
+/// The scope of a purge; from the run's due item, because the run forgets its subject before its end.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub(super) run: &'a RunId,
@@ -48,7 +48,7 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
     if let Some(later) = settle(context, scope).await? {
         return look_again(context, scope, later).await;
     }
-    // P6: anything that came while old revisions were waited for.
+    // Search again: messages that came while old revisions were waited for.
     if erase_rounds(context, scope).await? > 0 {
         // States that named these are superseded only now.
         change(context, scope.run, |run, _| (run.settled_at.take().is_some(), ())).await?;
@@ -57,7 +57,7 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
     conclude(gdpr, scope).await
 }
 
-/// The item in hand goes when this returns, so the next one has a name of its own.
+/// Files another look. The due item being processed is deleted on return, so the next one has a name of its own.
 async fn look_again(context: &Context, scope: Scope<'_>, at: Time) -> Result<(), GdprError> {
     let stage = RunStage::History(context.world().now().0);
     Ok(schedule(context, scope.run, stage, at, scope.target, scope.cutoff).await?)
@@ -89,14 +89,14 @@ pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>) -> Result<
     }
 }
 
-/// What a legal hold makes of the messages found.
+/// The messages found, divided by whether a legal hold keeps them.
 #[derive(Default)]
 struct Split {
     /// Messages that can go.
     going: Vec<Found>,
     /// How many each hold keeps, by reason.
     kept: BTreeMap<String, u64>,
-    /// Those of them that the mark didn't hide: their mailbox couldn't be read then.
+    /// The messages among them that the mark didn't hide: their mailbox couldn't be read then.
     shown: Boxes,
 }
 
@@ -124,7 +124,7 @@ async fn split_held(context: &Context, run: &Run, found: Vec<Found>) -> Result<S
     Ok(split)
 }
 
-/// What a hold keeps from an erasure is hidden nevertheless.
+/// Messages that a hold keeps from an erasure are hidden nevertheless.
 async fn hide(context: &Context, run: &Run, shown: Boxes) -> Result<(), StoreError> {
     let purge_at = run.purge_at.unwrap_or(context.world().now());
     for (mailbox, messages) in shown {
@@ -146,7 +146,7 @@ async fn note_kept(context: &Context, run: &Run, kept: BTreeMap<String, u64>) ->
     change(context, &run.id, note).await.map(drop)
 }
 
-/// P1: the manifest, before the first deletion. Another worker's manifest of this round serves as well.
+/// Writes the manifest, before the first deletion. Another worker's manifest of this round serves as well.
 async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<(), GdprError> {
     let mut manifest = Manifest::default();
     for Found { mailbox, id, caller, envelope } in found {
@@ -173,7 +173,7 @@ async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<()
     Ok(())
 }
 
-/// What `fsck` moved away because it couldn't be decoded: its name still tells its caller, or its message.
+/// Erases objects that `fsck` moved away because they couldn't be decoded: their names still tell caller or message.
 async fn erase_quarantined(context: &Context, target: &Target) -> Result<(), StoreError> {
     let keys: Vec<String> = context.store().list(Family::Quarantine.prefix()).try_collect().await?;
     let is_theirs = |key: &&String| {
@@ -205,7 +205,7 @@ pub(super) async fn delete_manifests(context: &Context, run: &RunId, last: bool)
     Ok(())
 }
 
-/// P5: the run forgets who it was about, then superseded states of all documents go that may have named them: of
+/// The run forgets who it was about, then superseded states of all documents go that may have named them: of
 /// mailboxes that messages left long ago, too, and of writers that died before they pruned them. States that are
 /// superseded after that name nobody of the subject, so that a busy mailbox holds nothing up.
 async fn settle(context: &Context, scope: Scope<'_>) -> Result<Option<Time>, GdprError> {
@@ -246,7 +246,7 @@ pub(super) async fn prune(
     Ok(later)
 }
 
-/// P7: ledger, receipt, end.
+/// Concludes the erasure: ledger, receipt, end.
 async fn conclude(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError> {
     let context = &gdpr.context;
     let keep_until = keep_mark_until(context);

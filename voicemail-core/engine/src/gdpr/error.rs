@@ -1,4 +1,4 @@
-//! What a GDPR call can answer. Messages never hold an identifier.
+//! The errors of GDPR calls. Messages never hold an identifier.
 
 use crate::context::GuardError;
 use voicemail_store::{ErrorClass, StoreError};
@@ -132,7 +132,7 @@ impl GdprError {
         }
     }
 
-    /// What to do about it.
+    /// The action that the error asks for.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Store(error) => error.class(),

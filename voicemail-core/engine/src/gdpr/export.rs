@@ -22,7 +22,7 @@ pub(super) async fn export(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
     if body.dry_run {
         return dry_run::count(gdpr, &wanted).await;
     }
-    // What can't be read can't be handed out: an export never goes on without a region.
+    // Data that can't be read can't be exported: an export never goes on without a region.
     if let Some(region) = check_regions(context).await?.into_iter().next() {
         return Err(GdprError::RegionDown { region });
     }
@@ -52,7 +52,7 @@ pub(super) async fn collect(gdpr: &Gdpr, run: &Run) -> Result<Vec<Found>, GdprEr
             unreadable += skip_one(context.indexes().try_apply(&mailbox, op).await)?;
         }
     }
-    // What is held is held; but an export that misses something must not be handed out as the whole.
+    // Holds already placed stay; but an incomplete export must not be offered as the whole.
     whole(unreadable)?;
     let found = keep_visible(context, search.found).await?;
     let (exported, regions) = (u64::try_from(found.len()).unwrap_or(u64::MAX), by_region(&found));

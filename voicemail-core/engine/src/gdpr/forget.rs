@@ -1,7 +1,7 @@
-//! Forgetting (F0 to F5): create the run, open it, mark its callers, flag their messages.
+//! Forgetting: check the regions, create the run, open it, mark its callers, flag their messages.
 //!
 //! The order is the handshake with depositors: the mark is written before the envelopes are listed, so
-//! that a deposit is either found here or finds the mark itself. Whoever flags looks at the mark again
+//! that a deposit is either found here or finds the mark itself. The flagging process looks at the mark again
 //! afterwards, because an undo may have come between.
 
 use super::intake::Wanted;
@@ -49,8 +49,8 @@ pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
     answer(context, &wanted, &run, &found).await
 }
 
-/// F0: every region answers a write and a read, else the request is refused whole; or, where the tenant's rule is
-/// to go on, gives the regions that don't, as long as the master does.
+/// Checks the regions: every region answers a write and a read, else the request is refused whole; or, where the
+/// tenant's rule is to go on, gives the regions that don't, as long as the master does.
 pub(super) async fn check_regions(context: &Context) -> Result<Vec<String>, GdprError> {
     let goes_on = context.config().gdpr.region_down == RegionDown::MarkAndRetry;
     let (master, mut away) = (context.master(), Vec::new());
@@ -97,7 +97,7 @@ pub(super) async fn look_tomorrow(context: &Context, run: &Run) -> Result<(), St
         .await
 }
 
-/// What waits in regions that didn't answer.
+/// Notes the messages that wait in regions that didn't answer.
 async fn note_away(
     context: &Context,
     run: &RunId,
@@ -121,7 +121,8 @@ async fn note_away(
     change(context, run, note).await.map(drop)
 }
 
-/// F2 to F5 of a run in whatever state before `marked`; of a later one only the search.
+/// Opens the run, marks its callers and hides their messages, in whatever state before `marked`; in a later state only
+/// searches.
 async fn start(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
     if run.state == RunState::Opening && fault_injection::is(Broken::DueBeforeRun) {
         open(context, &run.id).await?;
@@ -137,15 +138,16 @@ async fn start(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
     }
 }
 
-/// F2: sets the times, and files the deadline.
+/// Opens the run: sets its times, and files the deadline.
 pub(super) async fn open(context: &Context, run: &RunId) -> Result<(), GdprError> {
     context.guard_clock().await?;
     change(context, run, |run, now| (run.open(now), ())).await?;
     Ok(())
 }
 
-/// F3 to F5. Run once more a minute later, and whenever the run is resumed. What can't be decoded keeps
-/// nothing else from being hidden, and is reported at the end: the run may go on, but not end.
+/// Marks the callers, hides their messages and notes that the run is `marked`. Run once more a minute later, and
+/// whenever the run is resumed. What can't be decoded keeps nothing else from being hidden, and is reported at the end:
+/// the run may go on, but not end.
 pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
     let run = &widen(context, &narrow(context, run.clone()).await?).await?;
     let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(Vec::new()) };
@@ -187,8 +189,8 @@ pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, Gdp
     whole(unreadable).map(|()| search.found)
 }
 
-/// F3 and the list of F4. A copy that comes to light gets a mark of its own before it is flagged, so that what is
-/// forwarded of it meanwhile is covered too.
+/// Writes the marks, then lists the messages. A copy that comes to light gets a mark of its own before it is flagged,
+/// so that what is forwarded of it meanwhile is covered too.
 async fn mark_and_search(
     context: &Context,
     run: &Run,
@@ -226,7 +228,7 @@ async fn remember(context: &Context, run: &RunId, target: &Target) -> Result<(),
     change(context, run, add).await.map(drop)
 }
 
-/// What to flag, by mailbox. Of messages whose envelopes nobody can read the index tells when they were
+/// The messages to flag, by mailbox. Of messages whose envelopes nobody can read the index tells when they were
 /// received: they are hidden too.
 async fn choose_messages(context: &Context, search: &Search, cutoff: Time) -> Result<Boxes, GdprError> {
     let mut boxes = by_mailbox(&search.found);

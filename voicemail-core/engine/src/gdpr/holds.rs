@@ -18,7 +18,7 @@ use voicemail_model::{
     MessageName, MessageState, PurgeItem, Run, RunId, RunStage,
 };
 use voicemail_store::codec::encode;
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 pub(super) async fn put(
@@ -76,7 +76,7 @@ async fn load(context: &Context, message: &MessageName) -> Result<Option<Entry>,
     Ok(index.and_then(|index| index.entries.get(&message.id).cloned()))
 }
 
-/// What becomes of a message whose hold has ended. Held again, or in nobody's way, it stays.
+/// Ends the hold of a message, which is erased if an erasure covers it. Held again, or in nobody's way, it stays.
 pub(crate) async fn end_release(
     context: &Context,
     message: &MessageName,
@@ -196,7 +196,7 @@ impl Gdpr {
         get(self, &MessageName::new(mailbox, id)).await
     }
 
-    /// Ends a message's legal hold. What an erasure covered meanwhile goes now.
+    /// Ends a message's legal hold. A message that an erasure covered meanwhile is erased now.
     ///
     /// # Errors
     /// `UnknownMessage`, `ClockSkew`, or the store's: then the sweeper completes it.

@@ -19,7 +19,7 @@ const MOST_MESSAGES: usize = 1_000;
 /// A request may be said to be received a little later than now by this clock.
 const AHEAD: Duration = Duration::from_secs(300);
 
-/// What a request asks for, apart from the case's history.
+/// The content of a request, apart from the case's history.
 pub(super) struct Wanted {
     pub(super) case: CaseId,
     pub(super) operation: Operation,
@@ -41,7 +41,7 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// An erasure must not fall past its deadline. One that is late already may be erased at once.
+    /// An erasure must not fall past its deadline. A request that is late already may be erased at once.
     fn check_deadline(&self, now: Time) -> Result<(), GdprError> {
         let due = self.handling.received_at.unwrap_or(now).plus_months(1);
         let in_time = now.plus(self.window) <= due || self.window.is_zero();
@@ -52,7 +52,7 @@ impl Wanted {
 /// Longest key of a request: a namespace, a slash and a name fit.
 const LONGEST_KEY: usize = 512;
 
-/// What the sender calls any request.
+/// The sender's name for a request of any kind.
 pub(super) fn read_name(body: &GdprBody) -> Result<RequestName, GdprError> {
     let key = body.request_key.clone();
     if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > LONGEST_KEY) {

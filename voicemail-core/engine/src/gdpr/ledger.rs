@@ -24,7 +24,7 @@ use voicemail_model::{
 };
 use voicemail_store::Family;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{History, Key, StoreError};
 
 /// One erasure.
@@ -95,7 +95,7 @@ pub(super) async fn append(context: &Context, entry: LedgerEntry, once: Once<'_>
     chain::append(context, LEDGER, first, once, make).await.map(drop)
 }
 
-/// Whom a purge that has begun is about; nobody if it hasn't, or is older than the ledger reaches.
+/// The subject of a purge that has begun; nobody if it hasn't, or is older than the ledger reaches.
 pub(super) async fn read_target(context: &Context, run: &Run) -> Result<Target, GdprError> {
     let Some(epoch) = run.epoch else { return Ok(Target::default()) };
     match context.store().get(&Key::chain_link(LEDGER, epoch)).await? {
@@ -280,7 +280,7 @@ pub(crate) async fn expire(context: &Context) -> Result<(), StoreError> {
 /// The chain of receipts goes on from the newest that is known outside the store: no number is given twice.
 pub(super) async fn adopt_receipts(context: &Context, newest: &LedgerHead) -> Result<(), StoreError> {
     let Some(receipts) = &newest.receipts else { return Ok(()) };
-    // What is pending is written first, under its own number.
+    // A pending entry is written first, under its own number.
     chain::read_head(context, RECEIPTS).await?;
     let adopt = |found: Option<chain::ChainHead>, _| {
         let mut head = found.unwrap_or_default();
@@ -304,8 +304,13 @@ pub(super) async fn adopt(
 ) -> Result<(), StoreError> {
     for entry in entries {
         let key = Key::chain_link(LEDGER, entry.epoch);
-        voicemail_store::patience::ensure(context.store(), context.world(), &key, &entry.text.clone().into())
-            .await?;
+        voicemail_store::retry_until_known::ensure(
+            context.store(),
+            context.world(),
+            &key,
+            &entry.text.clone().into(),
+        )
+        .await?;
     }
     let adopt = |found: Option<chain::ChainHead>, _| {
         let mut head = found.unwrap_or_default();

@@ -21,7 +21,7 @@ pub(super) struct Known {
     pub(super) digest: AudioDigest,
 }
 
-/// What a search by names leads to.
+/// The result of a search by names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lineage {
     /// The messages that were named and all their copies, there or not.
@@ -42,7 +42,7 @@ pub(super) fn follow(known: &BTreeMap<MessageName, Known>, names: &[MessageName]
     }
     let orphans: Vec<(&MessageName, &Known)> =
         known.iter().filter(|(name, _)| is_orphan(known, name)).collect();
-    // What belongs to a named message that is there has its recording to go by.
+    // Relatives of a named message that exists are recognised by its recording.
     let (mut lineage, mut told) = (Lineage::default(), BTreeSet::new());
     for name in names {
         let mut family = descend(known, &children, vec![name.clone()]);

@@ -16,13 +16,13 @@ mod due;
 mod erase;
 mod error;
 mod export;
-mod facts;
 mod forget;
 mod holds;
 mod intake;
 mod ledger;
 mod lineage;
 mod narrow;
+mod open_runs;
 mod page;
 mod promise;
 mod receipt;
@@ -37,8 +37,8 @@ mod undo;
 
 pub use cases::CaseFilter;
 pub use error::GdprError;
-pub use facts::{Writes, find_open};
 pub(crate) use ledger::find_restore;
+pub use open_runs::{Writes, find_open};
 pub use receipt::ReceiptKey;
 pub use register::RegisterPart;
 pub use replay::Replayed;
@@ -71,7 +71,7 @@ use voicemail_store::{Key, StoreError};
 pub struct Gdpr {
     context: Context,
     receipts: Arc<ReceiptKey>,
-    facts: Arc<facts::Facts>,
+    open_runs: Arc<open_runs::OpenRuns>,
     /// Of this process alone: nobody can tell from its marks what they stand for.
     salt: RandomState,
 }
@@ -79,7 +79,7 @@ pub struct Gdpr {
 impl Gdpr {
     /// Over a tenant's context; receipts are signed with that key.
     pub fn new(context: Context, receipts: Arc<ReceiptKey>) -> Self {
-        Self { context, receipts, facts: Arc::default(), salt: RandomState::new() }
+        Self { context, receipts, open_runs: Arc::default(), salt: RandomState::new() }
     }
 
     /// Art. 17: hides everything of the consumers now and erases it after the undo window.

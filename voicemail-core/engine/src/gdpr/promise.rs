@@ -1,4 +1,4 @@
-//! What was promised and isn't carried out yet: requests that wait, legal holds, and what ended either.
+//! Promises that aren't carried out yet: requests that wait, legal holds, and the end of either.
 //!
 //! Flow: each is entered in the ledger beside the erasures when it comes to be, so that it is kept outside the store too,
 //! and a restore that loses one is found out. [`replay`](super::replay) carries them out again: holds are put or ended
@@ -116,7 +116,7 @@ async fn enter(
         at: now,
     };
     ledger::append(context, entry, once).await?;
-    // Whoever keeps the ledger elsewhere looks again.
+    // The keeper of the ledger's copy looks again.
     context.register_writes().count();
     Ok(())
 }

@@ -17,7 +17,7 @@ use voicemail_model::Run;
 use voicemail_store::Key;
 use voicemail_store::documents::Decision;
 
-/// What a replay did.
+/// The outcome of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// Erasures that the store didn't know.

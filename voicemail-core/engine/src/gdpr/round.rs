@@ -1,4 +1,4 @@
-//! One round of a purge (P2 to P4), from its manifest: entries out of sight, audio, envelopes, entries out.
+//! One round of a purge, from its manifest: entries out of sight, audio, envelopes, entries out.
 //!
 //! A region that is away keeps its messages' entries and envelopes, which lead to their audio, and the round stays
 //! open for them; all else of the round goes at once. A message that came under a legal hold after the manifest was
@@ -13,13 +13,13 @@ use voicemail_api::gdpr::RunState;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{Entry, IndexOp, IndexOutcome, MailboxId, Manifest, MessageState, PurgeItem, Run};
 use voicemail_store::codec::decode;
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{ErrorClass, Key, StoreError};
 
 /// Regions that don't answer: how many messages wait there, and why.
 type Blocked = BTreeMap<String, (u64, &'static str)>;
 
-/// What a round did.
+/// The outcome of a round.
 #[derive(Default)]
 struct Tally {
     /// Entries that went now.
@@ -31,7 +31,7 @@ struct Tally {
     blocked: Blocked,
 }
 
-/// P2 to P4 from the manifest. Returns how many entries went.
+/// Erases the messages of the round's manifest. Returns how many entries went.
 pub(super) async fn erase_round(context: &Context, run: &Run) -> Result<u64, GdprError> {
     let missing = || StoreError::Refused(format!("the manifest of round {} is missing", run.round));
     let bytes = context.store().get(&Key::manifest(&run.id, run.round)).await?;
@@ -73,7 +73,7 @@ async fn report_blocked(context: &Context, run: &Run, tally: &Tally) -> Result<(
     Err(GdprError::RegionDown { region })
 }
 
-/// P2 to P4 of one mailbox.
+/// Erases the round's messages of one mailbox.
 async fn erase_in_mailbox(
     context: &Context,
     mailbox: &MailboxId,
@@ -112,7 +112,7 @@ async fn without_held(
     Ok(items.iter().filter(|item| !stays(item)).cloned().collect())
 }
 
-/// P3. Audio first, then the envelopes of all whose audio is gone; gives these.
+/// Deletes audio first, then the envelopes of all messages whose audio is gone; gives these messages.
 pub(super) async fn erase_objects(
     context: &Context,
     mailbox: &MailboxId,
@@ -122,7 +122,7 @@ pub(super) async fn erase_objects(
     let (world, master) = (context.world(), context.master());
     let mut gone = Vec::new();
     for item in items {
-        // One that didn't answer a moment ago isn't waited for again.
+        // A region that didn't answer a moment ago isn't waited for again.
         if let Some((waiting, _)) = blocked.get_mut(&item.region) {
             *waiting += 1;
             continue;

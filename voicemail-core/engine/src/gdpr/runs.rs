@@ -13,7 +13,7 @@ use voicemail_api::gdpr::Operation;
 use voicemail_model::{CaseId, Due, Run, RunId, RunStage, StartRun, Time};
 use voicemail_store::codec::encode;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::ensure;
+use voicemail_store::retry_until_known::ensure;
 use voicemail_store::{Key, StoreError};
 
 /// All runs of a case, oldest first.
@@ -75,7 +75,7 @@ fn find_by_name(context: &Context, all: &[Run], wanted: &Wanted) -> Result<Optio
     }
 }
 
-/// What everybody may see of a run's subject: a digest of that run alone.
+/// The public digest of a run's subject, which is of that run alone.
 fn shown_digest(context: &Context, id: &RunId, digest: &str) -> String {
     context.key().tag("subject of a run", format!("{id}\n{digest}").as_bytes())[..32].to_owned()
 }

@@ -29,7 +29,7 @@ impl Found {
     }
 }
 
-/// What a search brought to light.
+/// The result of a search.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Search {
     /// Messages received up to the cutoff.
@@ -38,12 +38,12 @@ pub(super) struct Search {
     pub(super) unreadable: Vec<(MailboxId, MessageId, CallerHash)>,
     /// Messages that were named, and their copies, found or not.
     pub(super) named: BTreeSet<MessageName>,
-    /// Those of them that are gone, with all that is known to belong to them.
+    /// The messages among them that are gone, with all that is known to belong to them.
     pub(super) missing: BTreeSet<MessageName>,
 }
 
 impl Search {
-    /// All that was found, or that some couldn't be read.
+    /// The messages found, or the error that some couldn't be read.
     pub(super) fn whole(self) -> Result<Vec<Found>, GdprError> {
         whole(self.unreadable.len()).map(|()| self.found)
     }
@@ -92,7 +92,7 @@ pub(super) async fn search(context: &Context, target: &Target, cutoff: Time) -> 
     Ok(search)
 }
 
-/// All that is filed under a hash.
+/// All envelopes that are filed under a hash.
 pub(super) async fn list_envelopes(
     context: &Context,
     caller: &CallerHash,

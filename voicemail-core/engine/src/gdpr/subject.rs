@@ -1,9 +1,9 @@
 //! Data subjects as a request names them, and the hashes under which their messages may be filed.
 //!
 //! Both of the vendor's nestings are read; only `phone` identifies a caller, everything else is counted
-//! as not applicable. Each identifier is echoed exactly as given. Who it is about is decided by the rule set in force:
-//! its form is a sure hash. Where rule sets of old filed the same person, in this or another spelling, is a doubtful
-//! hash, because they filed strangers there, too (see [`Target`]). While a run needs them the identifiers are
+//! as not applicable. Each identifier is echoed exactly as given. The callers it means are decided by the rule set in
+//! force: its form is a sure hash. Where rule sets of old filed the same person, in this or another spelling, is a
+//! doubtful hash, because they filed strangers there, too (see [`Target`]). While a run needs them the identifiers are
 //! sealed (AES-256-GCM) under a key derived from the tenant's.
 //!
 //! What can go wrong: an identifier that names nobody, or that may mean two people. Both are refused before anything
@@ -122,7 +122,7 @@ impl Subject {
         Some(self.positions.get(found).copied().unwrap_or_default())
     }
 
-    /// Whom it is about, by the rule set in force.
+    /// The callers it is about, by the rule set in force.
     pub(super) fn target(&self, context: &Context) -> Result<Target, StoreError> {
         let rules = context.rules_in_force()?;
         Ok(Target { messages: self.messages.clone(), ..callers(context, &rules, &self.phones) })
@@ -246,12 +246,12 @@ fn callers(context: &Context, rules: &RuleSet, phones: &[String]) -> Target {
     Target { callers: sure.into_iter().collect(), doubtful, messages: Vec::new() }
 }
 
-/// Whom one phone of a request or a run means.
+/// The callers that one phone of a request or a run means.
 pub(super) fn target_of_phone(context: &Context, phone: &str, run: &Run) -> Result<Target, StoreError> {
     Subject { phones: vec![phone.to_owned()], ..Subject::default() }.target_of(context, run)
 }
 
-/// Whom a number means that somebody asks for, by the rule sets as they are registered now.
+/// The callers that a requested number means, by the rule sets as they are registered now.
 ///
 /// # Errors
 /// `CallerWithheld`, `NewerRules`, or the store's.

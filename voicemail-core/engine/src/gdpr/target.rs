@@ -1,4 +1,4 @@
-//! Whom a run is about: callers by hash, and messages by name where a caller has none.
+//! The subject of a run: callers by hash, and messages by name where a caller has none.
 //!
 //! Under some hashes strangers are filed, too: another rule set read a number at home as theirs, or the number may mean
 //! two. Such a hash is doubtful: a message below it counts only if its caller as given is read as one of the run's by the

@@ -83,7 +83,7 @@ async fn take_back(gdpr: &Gdpr, run: Run, name: &RequestName) -> Result<(), Gdpr
     }
     context.guard_clock().await?;
     if matches!(run.state, RunState::Opening | RunState::Marking) {
-        // Whoever made it may have died before it filed anything, and so may we.
+        // The process that made it may have died before it filed anything, and so may we.
         let at = context.world().now().plus(super::forget::RESUME_AFTER);
         schedule(context, &run.id, RunStage::Resume, at, &Target::of(&run), run.created_at).await?;
         super::forget::open(context, &run.id).await?;

@@ -1,4 +1,4 @@
-//! Whose mailboxes are whose, remembered for a few seconds, so that a list is one request to the store.
+//! Memberships of users in mailboxes, remembered for a few seconds, so that a list is one request to the store.
 //!
 //! A change made through this replica counts at once, one made through another within [`LIFE`].
 
@@ -15,7 +15,7 @@ const LIFE: Duration = Duration::from_secs(5);
 /// Users and mailboxes remembered; all are forgotten at once when there are more.
 const MOST: usize = 10_000;
 
-/// What somebody may do with a mailbox.
+/// A user's rights to a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rights {
     /// List and listen.
@@ -33,14 +33,14 @@ pub(crate) struct Membership {
     pub(crate) generation: Option<u32>,
     /// Why it is theirs.
     pub(crate) owned_as: OwnedAs,
-    /// What they may do.
+    /// The user's rights.
     pub(crate) rights: Rights,
 }
 
 /// A user's ways, personal ones first.
 pub(crate) type Memberships = Arc<Vec<Membership>>;
 
-/// What is remembered, and since when.
+/// Remembered memberships and mailboxes, each with the time of its reading.
 #[derive(Default)]
 struct Known {
     users: HashMap<UserId, (Memberships, Duration)>,
@@ -60,7 +60,7 @@ impl Memory for AccessCache {
 }
 
 impl Context {
-    /// Whose mailboxes are whose, as lately read.
+    /// Memberships as lately read.
     pub(super) fn access(&self) -> Arc<AccessCache> {
         self.memory()
     }
@@ -71,12 +71,12 @@ impl AccessCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a read that begins now is of.
+    /// The number of changes before a read that begins now; the read's result is kept only if none was added.
     pub(crate) fn changes(&self) -> u64 {
         self.lock().changes
     }
 
-    /// What was read of a user within the last seconds.
+    /// The memberships of a user that were read within the last seconds.
     pub(crate) fn get(&self, user: &UserId, now: Duration) -> Option<Memberships> {
         fresh(&self.lock().users, user, now)
     }

@@ -1,9 +1,9 @@
-//! A deposit, from admission to acknowledgement (D0 to D5 of the protocol).
+//! A deposit, from admission to acknowledgement.
 //!
-//! D0 admits by the index; D1 streams the audio to a name that this attempt alone uses; D2 creates the
-//! envelope, and the first envelope of an id decides: retries converge on it; D3 to D5 are
-//! [`Finisher`]'s. Nothing is acknowledged earlier. Whatever step a crash follows, a retry or the
-//! sweeper completes or removes what is there.
+//! Flow: the index admits the message; the audio is streamed to a name that this attempt alone uses; the envelope is
+//! created, and the first envelope of an id decides: retries converge on it; the [`Finisher`] inserts the entry, checks
+//! it against the caller's erasure marker and acknowledges. Nothing is acknowledged earlier. Whatever step a crash
+//! follows, a retry or the sweeper completes or removes what is there.
 
 use super::played::known_as_played;
 use super::{Finisher, Insertion, MailboxError, Mailboxes};
@@ -16,13 +16,13 @@ use voicemail_model::{
     Mwi, Quota, Room, Time,
 };
 pub(super) use voicemail_store::codec::{decode_envelope, encode, require_known};
-use voicemail_store::patience::{Created, create_or_read, delete, ensure};
+use voicemail_store::retry_until_known::{Created, create_or_read, delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 /// How long an attempt may take from admission to the end of its audio.
 pub(crate) const ATTEMPT_LIFE: Duration = Duration::from_secs(900);
 
-/// What a caller leaves, before the audio.
+/// A caller's deposit, before the audio.
 #[derive(Clone, Debug)]
 pub struct DepositRequest {
     /// For whom.
@@ -88,7 +88,7 @@ impl Mailboxes {
         MessageId::new(world.now(), &world.random())
     }
 
-    /// D0: whether the mailbox takes this message, decided from the index before any audio is read.
+    /// Admission: whether the mailbox takes this message, decided from the index before any audio is read.
     ///
     /// # Errors
     /// `UnknownMailbox`, `IdOutOfTime`, `Invalid` for a time that isn't taken, `Full`, `FullOfSeconds`, `ClockSkew`, or
@@ -142,7 +142,7 @@ impl Mailboxes {
         }
     }
 
-    /// D1 to D5: stores the audio, makes the message, and acknowledges it.
+    /// After admission: stores the audio, makes the message, and acknowledges it.
     ///
     /// # Errors
     /// `Audio`, `TooSlow`, `IdReused`, `Gone`, `Full` or `FullOfSeconds` when others were faster, or the store's; with the
@@ -215,7 +215,8 @@ fn check_quota(index: &Index, quota: &Quota) -> Result<(), MailboxError> {
     }
 }
 
-/// D1. After an error nothing is left, or at most audio that no envelope names, which the sweeper removes.
+/// Stores the audio. After an error nothing is left, or at most audio that no envelope names, which the sweeper
+/// removes.
 async fn store_audio(
     context: &Context,
     region: &str,
@@ -237,7 +238,8 @@ async fn drop_audio(context: &Context, region: &str, audio: &AudioKey) -> Result
     delete(context.region(region)?.as_ref(), context.world(), &Key::audio(audio)).await
 }
 
-/// D2: the first envelope of an id decides. Ours, or theirs if it has our digest; our audio goes then.
+/// Creates the envelope: the first envelope of an id decides. Ours, or theirs if it has our digest; our audio goes
+/// then.
 async fn settle_envelope(
     context: &Context,
     key: Key,

@@ -13,13 +13,13 @@ use crate::context::Context;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{DepositKey, Due, MailboxId, MessageId, Time};
 use voicemail_store::codec::{decode, encode};
-use voicemail_store::patience::{Created, create_or_read, delete, ensure};
+use voicemail_store::retry_until_known::{Created, create_or_read, delete, ensure};
 use voicemail_store::{Key, StoreError};
 
-/// Who calls what by a key of their own.
+/// One account's use of an Idempotency-Key of its own, for one purpose and one mailbox.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyUse<'a> {
-    /// What the key is for: a key for a deposit and one for a forward are two.
+    /// The key's purpose: a key for a deposit and one for a forward are two.
     pub purpose: &'a str,
     /// The mailbox that is asked.
     pub mailbox: &'a MailboxId,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use voicemail_model::{Due, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, PurgeItem};
 use voicemail_store::codec::encode;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 /// When the sweeper takes an unfinished closing up.
@@ -29,7 +29,7 @@ pub struct Directory {
     context: Context,
 }
 
-/// What a mailbox is to be.
+/// The properties of a mailbox to be made.
 #[derive(Clone, Copy)]
 struct Making<'a> {
     class: &'a String,
@@ -37,7 +37,7 @@ struct Making<'a> {
     expected: &'a Precondition,
 }
 
-/// What became of one attempt to make a mailbox.
+/// The outcome of one attempt to make a mailbox.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Put {
     Done,
@@ -57,7 +57,7 @@ pub struct MailboxView {
     pub mailbox: MailboxId,
     /// Its class of service.
     pub class_of_service: String,
-    /// What people call it.
+    /// The mailbox's display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Messages that count against its quota.
@@ -107,7 +107,7 @@ impl Directory {
         for attempt in 0..ATTEMPTS {
             let making = Making { class: &class, label: label.as_ref(), expected };
             let put = self.try_put(mailbox, making).await;
-            // Who was in the mailbox that was here before isn't in this one.
+            // Members of the former mailbox of this name aren't members of this one.
             self.context.access().forget_all();
             match put? {
                 Put::Done => return self.get_mailbox(mailbox).await,

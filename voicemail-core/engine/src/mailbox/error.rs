@@ -1,4 +1,4 @@
-//! What a mailbox call can answer; the HTTP layer maps each to a problem document.
+//! The errors of mailbox calls; the HTTP layer maps each to a problem document.
 
 use voicemail_model::{Quota, Room, Time};
 use voicemail_store::{BodyError, ErrorClass, StoreError};
@@ -88,7 +88,7 @@ impl MailboxError {
         }
     }
 
-    /// What to do about it.
+    /// The action that the error asks for.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Store(error) => error.class(),

@@ -1,4 +1,4 @@
-//! D3 to D5: an envelope becomes an entry, under the eye of its caller's mark.
+//! The end of a deposit: an envelope becomes an entry, checked against the caller's erasure marker.
 //!
 //! Used by deposits, and by the sweeper for deposits whose replica died. The mark is looked at before
 //! the insertion (so that a covered message is never visible), after it (the handshake with a forget:
@@ -12,7 +12,7 @@ use voicemail_model::{
     CallerHash, Envelope, Forwarding, IndexOp, IndexOutcome, MailboxId, Mark, MarkState, MarkedRun,
     MessageId, MessageName, Mwi, NewEntry, Quota, RunId, Time,
 };
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{Key, StoreError};
 
 /// A message whose audio and envelope are stored.

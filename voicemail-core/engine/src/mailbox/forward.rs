@@ -33,7 +33,7 @@ pub struct ForwardRequest {
     pub to: MailboxId,
     /// One for each time that somebody forwards: the same key makes the same copy.
     pub key: MessageId,
-    /// Who forwards.
+    /// The user who forwards.
     pub by: UserId,
 }
 
@@ -81,7 +81,8 @@ impl Mailboxes {
         Ok(MessageId::new(key.time(), &random))
     }
 
-    /// What the original comes from. Copies of before it was kept are followed back as far as they are there.
+    /// The messages that the original was copied from. Copies of before it was kept are followed back as far as they
+    /// are there.
     async fn trace(&self, original: &Entry) -> Result<Option<Vec<MessageName>>, StoreError> {
         if fault_injection::is(Broken::CopyForgetsItsOrigin) {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What is on its way when a mailbox is closed and made again doesn't reach the new one.
+//! Acts under way when a mailbox is closed and made again don't reach the new one.
 
 use super::MailboxError;
 use super::settings::change_settings;
@@ -52,7 +52,7 @@ async fn what_a_closing_left_behind_goes_before_the_mailbox_is_made_again() {
     let directory = &site.core.directory;
     set_language(&site, 1).await.unwrap();
     directory.set_pin(&mailbox(BOX), "739154").await.unwrap();
-    // Whoever closed it died before anything else.
+    // The process that closed it died before anything else.
     let indexes = site.core.context.indexes();
     indexes.apply(&mailbox(BOX), IndexOp::Close { generation: 1 }).await.unwrap();
     make(&site).await;
@@ -93,7 +93,7 @@ async fn an_index_that_was_lost_is_made_again_for_its_people() {
     assert_eq!(site.index(BOX).await.generation, 3);
     assert_eq!(directory.preferences(&mailbox(BOX)).await.unwrap(), welsh());
     assert!(directory.rights(&ann, &mailbox(BOX)).await.unwrap().is_some());
-    // One that was closed isn't.
+    // A closed mailbox isn't.
     directory.delete_mailbox(&mailbox(BOX)).await.unwrap();
     site.store.delete(&Key::index(&mailbox(BOX))).await.unwrap();
     make(&site).await;

@@ -1,9 +1,9 @@
 //! Greetings: recorded, replaced as a whole, played, removed; and what crashes leave of them, cleared away.
 //!
-//! Flow of a recording: a due item says that this audio must be looked at (G0), the audio is stored under a name that
-//! this attempt alone uses (G1), a due item says so of the one it replaces (G2), the settings name the new one by a
-//! conditional write, only if they still name that one (G3), and the mailbox is looked at again, since it may have been
-//! closed meanwhile (G4). Whatever step a crash follows, callers hear the old greeting or the new one, and a due item
+//! Flow of a recording: a due item says that this audio must be looked at, the audio is stored under a name that
+//! this attempt alone uses, a due item says so of the one it replaces, the settings name the new one by a
+//! conditional write, only if they still name that one, and the mailbox is looked at again, since it may have been
+//! closed meanwhile. Whatever step a crash follows, callers hear the old greeting or the new one, and a due item
 //! deletes the other. Greetings are in the master region, whose store everything depends on anyway.
 //!
 //! What can go wrong: a [`MailboxError`]; a repetition is safe, and replaces the greeting by the same one.
@@ -23,7 +23,7 @@ use voicemail_model::{
 };
 use voicemail_store::codec::encode;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 /// No recording is deleted sooner, unless by its own maker: a frozen one may still bring it into force.
@@ -35,12 +35,12 @@ const ATTEMPTS: u32 = 8;
 
 /// Whether a greeting's audio is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum GreetingStatus {
     /// It is.
     InForce,
     /// It isn't, and was deleted.
     Deleted,
-    /// What would say so can't be found: nothing is deleted for that.
+    /// The document that would tell can't be found: nothing is deleted for that.
     Unknown,
 }
 
@@ -76,10 +76,10 @@ impl Directory {
             }
         }
         match settle_greeting(context, &new.audio).await? {
-            Standing::Deleted if self.require_place(place).await.is_err() => {
+            GreetingStatus::Deleted if self.require_place(place).await.is_err() => {
                 Err(MailboxError::UnknownMailbox)
             }
-            // What another recording has replaced already was in force for a moment.
+            // A greeting that another recording has replaced already was in force for a moment.
             _ => Ok(new),
         }
     }
@@ -187,7 +187,7 @@ async fn file(context: &Context, audio: &GreetingKey, stage: GreetingStage) -> R
     Ok(())
 }
 
-/// G1. After an error nothing is left, or at most audio that its due item deletes.
+/// Stores the audio. After an error nothing is left, or at most audio that its due item deletes.
 async fn store_audio(
     context: &Context,
     audio: &GreetingKey,
@@ -222,7 +222,7 @@ async fn load(
     })
 }
 
-/// What became of a replacement.
+/// The outcome of a replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Replaced {
     Done,
@@ -232,7 +232,8 @@ enum Replaced {
     OfBefore,
 }
 
-/// G2 and G3: only what has its due item is replaced, and only in the mailbox of that generation; `None`: in any.
+/// Replaces a greeting: only one that has its due item is replaced, and only in the mailbox of that generation; `None`:
+/// in any.
 async fn replace(
     context: &Context,
     place: &GreetingPlace,
@@ -255,7 +256,7 @@ async fn replace(
     Err(StoreError::Unavailable("others are changing the same greeting".into()))
 }
 
-/// What became of an exchange.
+/// The outcome of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Swap {
     Done,
@@ -314,31 +315,34 @@ async fn swap(
 }
 
 /// Deletes a greeting's audio unless it is in force in an open mailbox.
-pub(crate) async fn settle_greeting(context: &Context, audio: &GreetingKey) -> Result<Standing, StoreError> {
-    let Some((_, place, _)) = GreetingKey::parse(audio.as_str()) else { return Ok(Standing::Unknown) };
+pub(crate) async fn settle_greeting(
+    context: &Context,
+    audio: &GreetingKey,
+) -> Result<GreetingStatus, StoreError> {
+    let Some((_, place, _)) = GreetingKey::parse(audio.as_str()) else { return Ok(GreetingStatus::Unknown) };
     let (found, closed) = match &place {
         GreetingPlace::Mailbox(mailbox, kind) => {
             let index: Option<Index> = context.documents().load(&Key::index(mailbox)).await?;
             let settings: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
-            let (Some(index), Some(settings)) = (index, settings) else { return Ok(Standing::Unknown) };
+            let (Some(index), Some(settings)) = (index, settings) else { return Ok(GreetingStatus::Unknown) };
             (settings.greetings.get(*kind).cloned(), index.closed || !settings.is_of(index.generation))
         }
         GreetingPlace::Tenant(kind) => {
             let found: Option<TenantGreetings> = context.documents().load(&Key::tenant_greetings()).await?;
-            let Some(greetings) = found else { return Ok(Standing::Unknown) };
+            let Some(greetings) = found else { return Ok(GreetingStatus::Unknown) };
             (greetings.get(*kind).cloned(), false)
         }
     };
     let named = found.is_some_and(|greeting| greeting.audio == *audio);
     if named && !closed {
-        return Ok(Standing::InForce);
+        return Ok(GreetingStatus::InForce);
     }
     // When it was replaced meanwhile that is as good.
     if named {
         swap(context, &place, Some(audio), None, None).await?;
     }
     delete(context.store(), context.world(), &Key::greeting(audio)).await?;
-    Ok(Standing::Deleted)
+    Ok(GreetingStatus::Deleted)
 }
 
 /// Takes all greetings of a closed mailbox out of force; due items delete their audio.

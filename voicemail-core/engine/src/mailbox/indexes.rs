@@ -17,7 +17,7 @@ use voicemail_store::documents::{Cache, Decision, Documents};
 use voicemail_store::{Key, Revision, StoreError};
 use voicemail_telemetry::Metrics;
 
-/// What became of an operation, and the counts and the message in the very revision that holds it.
+/// The outcome of an operation, and the counts and the message in the very revision that holds it.
 #[derive(Clone, Debug)]
 pub struct Applied {
     pub(crate) outcome: IndexOutcome,
@@ -48,7 +48,7 @@ pub struct Indexes {
     documents: Documents,
     known: Cache<Index>,
     queues: Mutex<HashMap<MailboxId, Arc<Queue>>>,
-    lamps: Arc<Hub>,
+    mwi: Arc<Hub>,
 }
 
 /// Queues nobody uses are dropped when there are more than this.
@@ -56,7 +56,7 @@ const MOST_QUEUES: usize = 10_000;
 
 impl Memory for Indexes {
     fn begin(context: &Context) -> Self {
-        Self::new(context.documents().clone(), context.lamps())
+        Self::new(context.documents().clone(), context.mwi())
     }
 }
 
@@ -69,9 +69,9 @@ impl Context {
 
 impl Indexes {
     /// Tells the hub of every change.
-    pub(crate) fn new(documents: Documents, lamps: Arc<Hub>) -> Self {
+    pub(crate) fn new(documents: Documents, mwi: Arc<Hub>) -> Self {
         let weigh = |index: &Index| 1 + index.entries.len() + index.gone.len() / 8;
-        Self { documents, known: Cache::new(MOST_ENTRIES, weigh), queues: Mutex::default(), lamps }
+        Self { documents, known: Cache::new(MOST_ENTRIES, weigh), queues: Mutex::default(), mwi }
     }
 
     /// A mailbox's index as it is in the store now.
@@ -173,7 +173,7 @@ impl Indexes {
             if changed { Decision::Write(index, Some(applied)) } else { Decision::Keep(Some(applied)) }
         };
         let result = self.documents.update_known(&self.known, &Key::index(mailbox), change).await;
-        if let Some(metrics) = self.lamps.metrics().filter(|_| wrote_any) {
+        if let Some(metrics) = self.mwi.metrics().filter(|_| wrote_any) {
             metrics.count_commit(ops.len(), runs - 1);
             if result.is_ok() {
                 tally.count(metrics);
@@ -181,7 +181,7 @@ impl Indexes {
         }
         // After a failure, too: the write may have been applied.
         if wrote_any {
-            self.lamps.note(&Topic::Mailbox(mailbox.clone()));
+            self.mwi.note(&Topic::Mailbox(mailbox.clone()));
         }
         result
     }

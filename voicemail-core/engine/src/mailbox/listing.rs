@@ -115,7 +115,7 @@ impl Directory {
     }
 }
 
-/// One that can't be read doesn't take the others from a list; whoever asks for it is told.
+/// A message that can't be read doesn't hide the others of a list; a request for it alone gets the error.
 fn legible<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
     match found {
         Err(error) if error.is_about_one() => {

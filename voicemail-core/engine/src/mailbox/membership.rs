@@ -60,7 +60,7 @@ impl Directory {
                 Ok(index) => {
                     own.extend(index.and_then(|index| show(&membership.mailbox, &memberships, &index)))
                 }
-                // The others' lamps must not go out; whoever opens this one is told.
+                // One unreadable mailbox must not hide the MWI of the others; opening it reports the error.
                 Err(error) if error.is_about_one() => {
                     let mailbox = &membership.mailbox;
                     tracing::error!(%mailbox, reason = error.reason(), %error, "a mailbox is left out of a list");
@@ -71,7 +71,7 @@ impl Directory {
         Ok(own)
     }
 
-    /// What a user may do with a mailbox: nothing unless it is their own or that of a group of theirs.
+    /// A user's rights to a mailbox: none unless it is their own or that of a group of theirs.
     ///
     /// # Errors
     /// The store's.

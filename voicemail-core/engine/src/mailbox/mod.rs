@@ -50,7 +50,7 @@ pub use deposit::ensure_retention;
 pub(crate) use deposit_key::forget_deposit_key;
 pub(crate) use directory::empty_closed;
 pub(crate) use finish::{Finisher, Insertion};
-pub(crate) use greeting::{Standing, settle_greeting};
+pub(crate) use greeting::{GreetingStatus, settle_greeting};
 pub(crate) use played::as_played;
 pub use remove::{Only, Remover};
 pub(crate) use retention::expire_messages;

@@ -2,8 +2,8 @@
 //!
 //! A user's document is the truth about boxes and groups. It says which generation of a mailbox and which group of a name it
 //! means, and a group says which generation of its mailbox: when one is deleted and made again, its people of before aren't
-//! its people until they are provisioned anew. What doesn't count any more is shown nowhere, so that whoever
-//! changes a user by what they were shown brings nobody back.
+//! its people until they are provisioned anew. A membership that doesn't count any more is shown nowhere, so that
+//! whoever changes a user by what they were shown brings nobody back.
 
 use super::precondition::{Precondition, tag_of};
 use super::{Directory, MailboxError};
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{Group, GroupId, MailboxId, User, UserId};
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{Key, StoreError};
 
 /// How often others may be faster.
@@ -76,10 +76,10 @@ impl Directory {
         Err(StoreError::Unavailable("others are changing the same user".into()).into())
     }
 
-    /// Whatever came of a change: who may open what is read anew, and lamps follow.
+    /// After a change, whatever its outcome: memberships are read anew, and MWI follows.
     fn note_change(&self, topic: &Topic) {
         self.context().access().forget_all();
-        self.context().lamps().note(topic);
+        self.context().mwi().note(topic);
     }
 
     /// Checks a user, and says which mailboxes and groups are meant: those that there are now.
@@ -124,7 +124,7 @@ impl Directory {
                 Ok(Some(index))
                     if index.is_meant_by(meant) || fault_injection::is(Broken::FormerPeopleStay) => {}
                 Ok(_) => drop(former.insert(mailbox.clone())),
-                // What can't be read may still be theirs.
+                // A mailbox that can't be read may still be theirs.
                 Err(error) if error.is_about_one() => {}
                 Err(error) => return Err(error),
             }

@@ -1,7 +1,7 @@
 //! Recordings as they are played: as they are stored, but for the size fields that their recorders left wrong.
 //!
-//! What is stored is never changed. The digest that clients see is of what they get, so that it is made anew, of what the
-//! store holds, for the few recordings of which some bytes are other ones.
+//! Stored bytes are never changed. The digest that clients see is of what they get, so that it is made anew, of what
+//! the store holds, for the few recordings of which some bytes are other ones.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
@@ -37,7 +37,7 @@ fn mend(chunk: Bytes, at: u64, mends: &[Mend]) -> Bytes {
     bytes.into()
 }
 
-/// What is known of a recording that was just stored, with the digest of what is played.
+/// The facts about a recording that was just stored, with the digest of its audio as it is played.
 ///
 /// # Errors
 /// The store's; and `Refused` for a recording whose facts are missing.

@@ -1,4 +1,4 @@
-//! What must be true of something before it is changed (RFC 9110, 13.1): decided in the same step that writes. Pure.
+//! Preconditions of a change (RFC 9110, 13.1): decided in the same step that writes. Pure.
 
 use serde::Serialize;
 use voicemail_model::TenantKey;
@@ -32,7 +32,7 @@ impl Precondition {
 
 /// A tag that is the same for the same state; keyed, so that it tells nothing to who doesn't see the state.
 pub(super) fn tag_of<T: Serialize>(tenant: &TenantKey, key: &Key, state: &T) -> String {
-    // What is stored can be written as JSON; if it couldn't, the tag would match nothing but itself.
+    // A stored document can be written as JSON; if it couldn't, the tag would match nothing but itself.
     let state = serde_json::to_string(state).unwrap_or_default();
     tenant.tag("entity-tag", format!("{key} {state}").as_bytes())[..24].to_owned()
 }

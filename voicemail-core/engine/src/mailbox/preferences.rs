@@ -7,7 +7,7 @@ use voicemail_api::config::{ConfigError, ReceptionConfig};
 use voicemail_model::{MailboxId, MailboxSettings, Preferences};
 
 impl Directory {
-    /// What a mailbox prefers to what is usual for the tenant.
+    /// A mailbox's own preferences, where they differ from the tenant's defaults.
     ///
     /// # Errors
     /// `UnknownMailbox`, or the store's.

@@ -1,6 +1,6 @@
 //! Reception: what a media server plays to a caller, and what it allows, before it records.
 //!
-//! One read each of the mailbox's index, its settings and the tenant's greetings. What was said is true at that moment
+//! One read each of the mailbox's index, its settings and the tenant's greetings. The answer is true at that moment
 //! only: the deposit is admitted anew.
 
 use super::{MailboxError, Mailboxes};
@@ -12,7 +12,7 @@ use voicemail_model::{
 };
 use voicemail_store::Key;
 
-/// What a caller who is put through to a mailbox hears and may do.
+/// The greeting, choices and limits for a caller who is put through to a mailbox.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reception {
     /// Played first.
@@ -29,12 +29,12 @@ pub struct Reception {
     pub full: bool,
     /// It was closed.
     pub closed: bool,
-    /// What the mailbox prefers, filled up by what is usual for the tenant.
+    /// The mailbox's preferences, completed by the tenant's defaults.
     pub preferences: Preferences,
 }
 
 impl Mailboxes {
-    /// What a media server plays and allows now.
+    /// The media server's instructions for a call now.
     ///
     /// # Errors
     /// `UnknownMailbox`, or the store's.

@@ -1,4 +1,4 @@
-//! Deletion for good (X0 to X5): due item, entry out of sight, audio, envelope, entry out, due item.
+//! Permanent deletion in six steps: due item, entry out of sight, audio, envelope, entry out, due item.
 //!
 //! Any crash resumes from the due item. The entry goes last, so that an envelope without an entry
 //! always means an unfinished deposit, never an unfinished deletion.
@@ -8,7 +8,7 @@ use std::time::Duration;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{Due, DueItem, IndexOp, IndexOutcome, MailboxId, PurgeItem};
 use voicemail_store::codec::encode;
-use voicemail_store::patience::{delete, ensure};
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 /// When the sweeper takes an unfinished deletion up.
@@ -17,9 +17,9 @@ const RESUME_AFTER: Duration = Duration::from_secs(300);
 /// Which entries a deletion may take.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Only {
-    /// What has expired and is neither flagged nor held.
+    /// Only messages that have expired and are neither flagged nor held.
     pub expired: bool,
-    /// What its owner can see.
+    /// Only messages that their owner can see.
     pub visible: bool,
 }
 
@@ -83,7 +83,8 @@ impl<'a> Remover<'a> {
         due.at(world.now().plus(RESUME_AFTER))
     }
 
-    /// X2 to X5, from the due item. Items of other kinds have nothing to finish.
+    /// Audio, envelope, entry and due item of a deletion that the due item names. Items of other kinds have nothing to
+    /// finish.
     pub(crate) async fn finish(&self, item: &DueItem) -> Result<(), StoreError> {
         let Due::Delete { mailbox, id, caller, audio, region, .. } = &item.due else { return Ok(()) };
         let (store, world) = (self.context.store(), self.context.world());

@@ -1,4 +1,4 @@
-//! What agents do with messages: list, listen, mark, trash and restore.
+//! Agents' operations on messages: list, listen, mark, trash and restore.
 //!
 //! A list is one read of the index, newest first; a cursor names the last message shown, so that
 //! messages arriving meanwhile neither repeat nor hide others.
@@ -135,7 +135,7 @@ impl Mailboxes {
         Ok(Audio { size: body.size, digest: entry.digest, bytes })
     }
 
-    /// Changes state or urgency. Who marks a message read or saved is remembered as having listened to it.
+    /// Changes state or urgency. A user who marks a message as read or saved counts as having listened to it.
     ///
     /// # Errors
     /// `UnknownMailbox`, `UnknownMessage`, or the store's.
@@ -216,7 +216,7 @@ impl Mailboxes {
         let hours = self.class_of(mailbox).await?.trash_hours;
         let keep = Duration::from_secs(u64::from(hours) * 3_600);
         let now = self.context.world().now();
-        // What is held goes to the trash, out of sight, and stays there until the hold ends.
+        // A held message goes to the trash, out of sight, and stays there until the hold ends.
         if keep.is_zero() && !entry.is_held(now) {
             let only = Only { expired: false, visible: true };
             let remover = Remover::new(&self.context);
@@ -258,7 +258,7 @@ impl Mailboxes {
         entry.map(|entry| MessageView::new(mailbox, id, &entry)).ok_or(MailboxError::UnknownMessage)
     }
 
-    /// The counts that the lamp shows.
+    /// The counts of the mailbox's MWI state.
     ///
     /// # Errors
     /// `UnknownMailbox`, or the store's.

@@ -1,8 +1,8 @@
 //! A mailbox's settings belong to one generation of it: what its people set (PIN, preferences, greetings) goes with them, and
 //! nothing that was on its way then comes into force when the mailbox is made again.
 //!
-//! Whoever changes settings names the generation that they found open. Closing raises the generation of the settings, so that
-//! all of that is refused; making the mailbox again takes that generation for the index.
+//! A change of settings names the generation that its maker found open. Closing raises the generation of the settings,
+//! so that all of that is refused; making the mailbox again takes that generation for the index.
 
 use super::MailboxError;
 use super::greeting::drop_greetings;
@@ -11,13 +11,13 @@ use voicemail_model::{Index, MailboxId, MailboxSettings, Time};
 use voicemail_store::documents::Decision;
 use voicemail_store::{Key, StoreError};
 
-/// What an attempt to change settings met.
+/// The outcome of an attempt to change settings.
 #[derive(Clone)]
 enum Met<T> {
     Changed(T),
-    /// Those of a mailbox that was there before.
+    /// The settings are of a former mailbox of that name.
     Former,
-    /// Those of one that comes after.
+    /// The settings are of a later mailbox of that name.
     Later,
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn clear_settings(
     // Their audio is filed for deletion before nothing names it any more.
     drop_greetings(context, mailbox).await?;
     let clear = |found: Option<MailboxSettings>, _| match found.filter(is_former) {
-        // One that came into force just now is dropped in the next round.
+        // A greeting that came into force just now is dropped in the next round.
         Some(settings) if !settings.greetings.is_empty() => Decision::Keep(false),
         Some(settings) => {
             let cleared = MailboxSettings { generation: Some(generation), ..settings.without_people() };

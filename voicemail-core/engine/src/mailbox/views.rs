@@ -1,4 +1,4 @@
-//! What agents see of a message.
+//! An agent's view of a message.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub struct ForwardingView {
     /// The message's id there.
     #[schema(value_type = String)]
     pub id: MessageId,
-    /// Who sent it.
+    /// The user who sent it.
     #[schema(value_type = String)]
     pub by: UserId,
     /// When, RFC 3339.
@@ -77,7 +77,7 @@ pub struct MessageView {
     /// Since when, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_at: Option<String>,
-    /// Who has marked it read or saved, and when first, RFC 3339.
+    /// The users who have marked it read or saved, and when first, RFC 3339.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub heard_by: BTreeMap<UserId, String>,

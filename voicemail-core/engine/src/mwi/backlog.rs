@@ -1,4 +1,4 @@
-//! What is to be told to somebody, each thing once, and never more of it than fits.
+//! A bounded set of things that somebody is to be told, each thing once.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

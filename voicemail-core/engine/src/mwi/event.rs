@@ -1,20 +1,20 @@
-//! What a lamp looks like to those outside: the keys of the `gsipmwi` list that contact-centre desktops know.
+//! The public form of an MWI state: the keys of the `gsipmwi` list that contact-centre desktops know.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use voicemail_model::{MailboxId, Mwi};
 
-/// Lamps by mailbox, as one user sees them.
-pub type Lamps = BTreeMap<MailboxId, Mwi>;
+/// MWI counts by mailbox, as one user sees them.
+pub type MwiByMailbox = BTreeMap<MailboxId, Mwi>;
 
-/// One mailbox's lamp and counts.
+/// One mailbox's MWI state and counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MwiEvent {
     /// The mailbox.
     #[serde(rename = "Mailbox")]
     #[schema(value_type = String)]
     pub mailbox: MailboxId,
-    /// `True` when the lamp is lit, else `False`.
+    /// `True` when new messages wait, else `False`.
     #[serde(rename = "Messages-Waiting")]
     pub messages_waiting: String,
     /// Messages nobody has listened to.
@@ -34,7 +34,7 @@ impl MwiEvent {
         let Mwi { new, old, urgent_new, urgent_old } = counts;
         Self {
             mailbox: mailbox.clone(),
-            messages_waiting: if counts.is_lit() { "True" } else { "False" }.into(),
+            messages_waiting: if counts.has_new() { "True" } else { "False" }.into(),
             new_messages: *new,
             old_messages: *old,
             voice_message: format!("{new}/{old} ({urgent_new}/{urgent_old})"),
@@ -42,7 +42,7 @@ impl MwiEvent {
     }
 }
 
-/// The lamps of all mailboxes of a user; what isn't among them isn't theirs.
+/// The MWI states of all mailboxes of a user; a mailbox that isn't among them isn't theirs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MwiState {
     /// Every mailbox, by name.
@@ -59,26 +59,26 @@ pub struct MwiGone {
     pub mailbox: MailboxId,
 }
 
-/// What a subscriber is told next.
+/// The next message for a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Everything, at first.
     State(MwiState),
-    /// What the client has is right, at first.
+    /// The client's state is right, at first.
     Unchanged,
     /// One mailbox, new or changed.
-    Lamp(MwiEvent),
+    Mwi(MwiEvent),
     /// One mailbox less.
     Gone(MwiGone),
 }
 
-/// All of a user's lamps, for a client that knows nothing.
-pub fn state(lamps: &Lamps) -> MwiState {
-    MwiState { mailboxes: lamps.iter().map(|(mailbox, counts)| MwiEvent::new(mailbox, counts)).collect() }
+/// All of a user's MWI states, for a client that knows nothing.
+pub fn state(counts: &MwiByMailbox) -> MwiState {
+    MwiState { mailboxes: counts.iter().map(|(mailbox, counts)| MwiEvent::new(mailbox, counts)).collect() }
 }
 
-/// What leads from the lamps that a client knows to those there are, one step at a time.
-pub fn steps(known: &Lamps, now: &Lamps) -> Vec<(MailboxId, Option<Mwi>)> {
+/// The steps from the MWI states that a client knows to the present ones, one mailbox at a time.
+pub fn steps(known: &MwiByMailbox, now: &MwiByMailbox) -> Vec<(MailboxId, Option<Mwi>)> {
     let gone =
         known.keys().filter(|mailbox| !now.contains_key(*mailbox)).map(|mailbox| (mailbox.clone(), None));
     let new = now.iter().filter(|(mailbox, counts)| known.get(*mailbox) != Some(*counts));
@@ -90,14 +90,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn lamps() -> impl Strategy<Value = Lamps> {
+    fn mailboxes() -> impl Strategy<Value = MwiByMailbox> {
         let counts = (0u32..3, 0u32..3).prop_map(|(new, old)| Mwi { new, old, ..Mwi::default() });
         proptest::collection::btree_map("[a-d]".prop_map(|name| name.parse().unwrap()), counts, 0..4)
     }
 
     proptest! {
         #[test]
-        fn the_steps_lead_from_what_is_known_to_what_is(known in lamps(), now in lamps()) {
+        fn the_steps_lead_from_what_is_known_to_what_is(known in mailboxes(), now in mailboxes()) {
             let mut followed = known.clone();
             for (mailbox, counts) in steps(&known, &now) {
                 match counts {

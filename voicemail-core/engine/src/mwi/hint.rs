@@ -1,4 +1,4 @@
-//! What one replica tells the others: "look at these again". Pure.
+//! Hints from one replica to the others: "look at these again". Pure.
 //!
 //! A hint is one datagram: version, sender, sequence number, time, digests of what changed, and an HMAC over all
 //! of it by a key derived from the tenant's. It carries no name and no count; a digest says something only to who
@@ -105,7 +105,7 @@ impl Unheeded {
     }
 }
 
-/// What came from one sender: the highest number, and which of the 64 up to it.
+/// The numbers received from one sender: the highest, and which of the 64 up to it.
 struct Seen {
     highest: u64,
     bits: u64,
@@ -161,7 +161,7 @@ impl Inbox {
 
     fn is_new(&mut self, opened: &Opened<'_>, now: Time) -> bool {
         if self.seen.len() >= MOST_SENDERS {
-            // Whatever they sent before is too old by now to be accepted again.
+            // Their earlier hints are too old by now to be accepted again.
             self.seen.retain(|_, seen| now.since(seen.at) <= LIFE * 2);
         }
         if self.seen.len() >= MOST_SENDERS && !self.seen.contains_key(&opened.sender) {

@@ -1,12 +1,12 @@
-//! One hub a core: learns what changed, reads what somebody watches, and wakes those whose lamps differ.
+//! One hub a core: learns what changed, reads what somebody watches, and wakes subscribers whose MWI state differs.
 //!
 //! Reads of one mailbox follow one another, and whoever asks for one is served by any that began after they
-//! asked; so a lamp never goes back to an older state, and a thousand subscribers of one mailbox cost one read.
-//! A read that fails is tried again; the lamp stays as it was.
+//! asked; so an MWI state never goes back to an older state, and a thousand subscribers of one mailbox cost one read.
+//! A read that fails is tried again; the MWI state stays as it was.
 
 use super::backlog::Backlog;
 use super::hint::{Digest, HintKey};
-use super::watched::{Alarm, Cause, Lamp, Registry, Subscriber};
+use super::watched::{Alarm, Cause, Reading, Registry, Subscriber};
 use super::{peers, webhook};
 use crate::context::{Context, Memory};
 use futures::StreamExt;
@@ -29,11 +29,11 @@ const MOST_DELIVERIES: usize = 100_000;
 const MOST_READS: usize = 16;
 /// Pause before a read that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// How often lamps are compared with the store where that is free, and where it costs money.
+/// How often MWI states are compared with the store where that is free, and where it costs money.
 const FREE: Duration = Duration::from_secs(30);
 const METERED: Duration = Duration::from_secs(300);
 
-/// What may have changed.
+/// The subject of a possible change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Topic {
     /// A mailbox's messages.
@@ -44,7 +44,7 @@ pub(crate) enum Topic {
     Group(GroupId),
 }
 
-/// Lamps that somebody watches.
+/// MWI states that somebody watches.
 pub struct Hub {
     key: Option<HintKey>,
     registry: Mutex<Registry>,
@@ -62,8 +62,8 @@ impl Memory for Hub {
 }
 
 impl Context {
-    /// Lamps that somebody watches.
-    pub fn lamps(&self) -> Arc<Hub> {
+    /// The MWI hub of this core.
+    pub fn mwi(&self) -> Arc<Hub> {
         self.memory()
     }
 }
@@ -82,12 +82,12 @@ impl Hub {
         }
     }
 
-    /// What the other replicas are to be told.
+    /// The topics that the other replicas are to be told.
     pub(super) fn outgoing(&self) -> &Backlog<Topic> {
         &self.outgoing
     }
 
-    /// Mailboxes whose lamps the webhook's receiver may not know.
+    /// Mailboxes whose MWI state the webhook's receiver may not know.
     pub(super) fn deliveries(&self) -> &Backlog<MailboxId> {
         &self.deliveries
     }
@@ -113,12 +113,12 @@ impl Hub {
         self.key.as_ref().map(|key| key.digest(topic)).unwrap_or_default()
     }
 
-    /// Where to count from now on.
-    /// What is counted in, once a process serves.
+    /// The metrics to count in, once a process serves.
     pub(crate) fn metrics(&self) -> Option<&Metrics> {
         self.metrics.get()
     }
 
+    /// Sets the metrics to count in from now on.
     pub fn count_in(&self, metrics: &Metrics) {
         // A second call would bring the same counters.
         let _ = self.metrics.set(metrics.clone());
@@ -203,15 +203,15 @@ impl Hub {
         self.registry().unwatch(id, mailbox);
     }
 
-    /// What is known of a mailbox; `None` when nothing is.
-    pub fn lamp(&self, mailbox: &MailboxId) -> Option<Lamp> {
-        self.registry().lamp(mailbox)
+    /// The known MWI state of a mailbox; `None` when it wasn't read yet.
+    pub fn reading(&self, mailbox: &MailboxId) -> Option<Reading> {
+        self.registry().reading(mailbox)
     }
 
     /// Reads a watched mailbox, or waits for a read that began after this was called.
     ///
     /// # Errors
-    /// The store's; the lamp stays as it was.
+    /// The store's; the MWI state stays as it was.
     pub async fn refresh(
         &self,
         context: &Context,
@@ -231,7 +231,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Keeps lamps right and tells and hears the other replicas, until the future is dropped.
+    /// Keeps MWI states right and tells and hears the other replicas, until the future is dropped.
     pub async fn run(&self, context: &Context) {
         tokio::join!(self.read_changes(context), peers::run(self, context), webhook::run(self, context));
     }
@@ -269,7 +269,7 @@ impl Hub {
         self.registry().take_dirty()
     }
 
-    /// All lamps that are watched, and whose mailboxes are whose.
+    /// Marks all watched MWI states and all memberships as to be read again.
     fn mark_all(&self) {
         let mut registry = self.registry();
         registry.mark_all();
@@ -278,8 +278,8 @@ impl Hub {
 
     async fn refresh_or_retry(&self, context: &Context, mailbox: MailboxId, cause: Cause) {
         let Err(error) = self.refresh(context, &mailbox, cause).await else { return };
-        tracing::warn!(reason = error.reason(), %error, "a lamp couldn't be compared with the store");
-        // What can't be decoded is looked at when its turn comes; nothing is gained by asking again at once.
+        tracing::warn!(reason = error.reason(), %error, "an MWI state couldn't be compared with the store");
+        // A document that can't be decoded is read again when its turn comes; an immediate retry gains nothing.
         if !error.is_about_one() {
             context.world().sleep(AGAIN).await;
             self.registry().mark(&mailbox, cause);

@@ -1,13 +1,13 @@
-//! Message waiting indication as reconciled state: what a lamp shows is always read from the store.
+//! Message waiting indication as reconciled state: an MWI state is always read from the store.
 //!
 //! ```text
 //! change here ──┐
-//! hint of a peer ┼─▶ mailbox is marked ─▶ hub reads its index (conditionally) ─▶ lamp differs? ─▶ subscribers
+//! hint of a peer ┼─▶ mailbox is marked ─▶ hub reads its index (conditionally) ─▶ state differs? ─▶ subscribers
 //! timer ────────┘                                                                                 compare, tell
 //! ```
 //!
 //! Nothing carries counts but the mailbox's own index, so a change that is announced twice, late or never can't
-//! leave a lamp wrong for longer than the timer's period. Only mailboxes that somebody watches are read. A
+//! leave an MWI state wrong for longer than the timer's period. Only mailboxes that somebody watches are read. A
 //! subscriber holds what its client was told and compares; nothing is queued for a slow one.
 
 mod backlog;
@@ -18,7 +18,7 @@ mod peers;
 mod watched;
 mod webhook;
 
-pub use event::{Change, Lamps, state, steps};
+pub use event::{Change, MwiByMailbox, state, steps};
 pub use event::{MwiEvent, MwiGone, MwiState};
 pub(crate) use hub::{Hub, Topic};
 pub use watched::{Alarm, Cause};

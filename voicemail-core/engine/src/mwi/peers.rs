@@ -14,7 +14,7 @@ use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::timeout;
 use voicemail_api::config::PeersConfig;
 
-/// What changes within so long goes together.
+/// Changes within this time are sent together.
 const GATHER: Duration = Duration::from_millis(10);
 /// How long addresses are used before they are looked up again.
 const ADDRESS_LIFE: Duration = Duration::from_secs(5);

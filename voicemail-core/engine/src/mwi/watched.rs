@@ -17,8 +17,8 @@ pub enum Cause {
     Event,
 }
 
-/// What a read found: which mailbox of the name, and its counts; or no open mailbox.
-pub(super) type Lamp = Option<(Present, Mwi)>;
+/// The result of a read: the mailbox of that name, and its counts; or no open mailbox.
+pub(super) type Reading = Option<(Present, Mwi)>;
 
 /// Wakes one subscriber.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Whose mailboxes the user's are must be read again.
+    /// The list of the user's mailboxes must be read again.
     pub(super) fn make_stale(&self) {
         self.stale.store(true, Ordering::SeqCst);
         self.wake.notify_one();
@@ -59,7 +59,7 @@ impl Subscriber {
 struct Watched {
     digest: Option<Digest>,
     watchers: HashSet<u64>,
-    lamp: Option<Lamp>,
+    reading: Option<Reading>,
     begun: u64,
     done: u64,
     turn: Arc<Mutex<()>>,
@@ -126,8 +126,8 @@ impl Registry {
         }
     }
 
-    pub(super) fn lamp(&self, mailbox: &MailboxId) -> Option<Lamp> {
-        self.boxes.get(mailbox)?.lamp
+    pub(super) fn reading(&self, mailbox: &MailboxId) -> Option<Reading> {
+        self.boxes.get(mailbox)?.reading
     }
 
     /// Marks a mailbox to be read, if it is watched.
@@ -162,7 +162,7 @@ impl Registry {
         self.dirty.remove_entry(&mailbox)
     }
 
-    /// Those whose mailboxes may have become others.
+    /// The subscribers whose list of mailboxes may have changed.
     pub(super) fn alarms(&self, topic: Option<&Topic>) -> Vec<Arc<Alarm>> {
         let concerns = |subscriber: &&Subscriber| match topic {
             Some(Topic::User(user)) => subscriber.user == *user,
@@ -193,14 +193,14 @@ impl Registry {
         &mut self,
         mailbox: &MailboxId,
         read: &Read,
-        found: Lamp,
+        found: Reading,
         cause: Cause,
     ) -> (bool, Vec<Arc<Alarm>>) {
         let announced = cause == Cause::Event || self.dirty.get(mailbox) == Some(&Cause::Event);
         let ours = |watched: &&mut Watched| Arc::ptr_eq(&watched.turn, &read.turn);
         let Some(watched) = self.boxes.get_mut(mailbox).filter(ours) else { return (false, Vec::new()) };
         watched.done = read.number;
-        let known = watched.lamp.replace(found);
+        let known = watched.reading.replace(found);
         if known == Some(found) {
             return (false, Vec::new());
         }
@@ -213,7 +213,7 @@ impl Registry {
 mod tests {
     use super::*;
 
-    fn lit(new: u32) -> Lamp {
+    fn waiting(new: u32) -> Reading {
         Some((Present { generation: 1, bound: false }, Mwi { new, ..Mwi::default() }))
     }
 
@@ -229,7 +229,7 @@ mod tests {
         let wishes = [registry.wish(&mailbox).unwrap(), registry.wish(&mailbox).unwrap()];
         let read = registry.begin(&mailbox, &wishes[0]).unwrap();
         let late = registry.wish(&mailbox).unwrap();
-        registry.publish(&mailbox, &read, lit(1), Cause::Event);
+        registry.publish(&mailbox, &read, waiting(1), Cause::Event);
         assert!(registry.begin(&mailbox, &wishes[1]).is_none());
         assert!(registry.begin(&mailbox, &late).is_some());
     }
@@ -242,8 +242,8 @@ mod tests {
         registry.unwatch(1, &mailbox);
         assert!(registry.begin(&mailbox, &wish).is_none());
         registry.watch(2, &mailbox, [0; 17]);
-        registry.publish(&mailbox, &read, lit(1), Cause::Event);
-        assert_eq!(registry.lamp(&mailbox), None);
+        registry.publish(&mailbox, &read, waiting(1), Cause::Event);
+        assert_eq!(registry.reading(&mailbox), None);
     }
 
     #[test]
@@ -254,10 +254,10 @@ mod tests {
             let read = registry.begin(&mailbox, &wish).unwrap();
             registry.publish(&mailbox, &read, found, cause).0
         };
-        assert!(!find(&mut registry, lit(1), Cause::Timer), "the first look finds nothing unannounced");
-        assert!(!find(&mut registry, lit(1), Cause::Timer));
-        assert!(!find(&mut registry, lit(2), Cause::Event));
-        assert!(find(&mut registry, lit(3), Cause::Timer));
+        assert!(!find(&mut registry, waiting(1), Cause::Timer), "the first look finds nothing unannounced");
+        assert!(!find(&mut registry, waiting(1), Cause::Timer));
+        assert!(!find(&mut registry, waiting(2), Cause::Event));
+        assert!(find(&mut registry, waiting(3), Cause::Timer));
         registry.mark(&"1001".parse().unwrap(), Cause::Event);
         assert!(!find(&mut registry, None, Cause::Timer), "the event was on its way");
     }

@@ -48,7 +48,7 @@ impl MailboxToken {
         bearer.starts_with(PREFIX)
     }
 
-    /// Who holds it.
+    /// The token's holder.
     ///
     /// # Errors
     /// `Malformed`, `Signature` or `Expired`.

@@ -1,4 +1,5 @@
-//! Who acts, in which roles: what every door (HTTP today) makes of its caller before it asks the services.
+//! An authenticated principal and its roles: every interface (HTTP today) makes one of its caller before it calls the
+//! services.
 
 mod mailbox_token;
 
@@ -9,7 +10,7 @@ use std::fmt;
 use voicemail_api::config::Role;
 use voicemail_model::{MailboxId, Time, UserId};
 
-/// Who is calling.
+/// An authenticated caller.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Principal {
     /// Name for audit: a service account's, or for a person a digest of issuer and subject.
@@ -18,7 +19,7 @@ pub struct Principal {
     pub user: Option<UserId>,
     /// The one mailbox that a token given for a PIN opens.
     pub mailbox: Option<OneMailbox>,
-    /// What the caller may do.
+    /// The caller's roles.
     pub roles: BTreeSet<Role>,
     /// Until when the token is accepted.
     pub expires: Time,

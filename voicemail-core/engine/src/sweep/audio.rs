@@ -13,7 +13,7 @@ use std::time::Duration;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{AudioKey, AudioParts, Envelope, Time};
 use voicemail_store::codec::{decode_envelope, require_known};
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{Key, StoreError};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -127,7 +127,7 @@ impl Piece<'_> {
         Insertion { mailbox, id, caller, envelope }
     }
 
-    /// D3 and D4 in the place of the replica that died.
+    /// Inserts the entry and checks it against the erasure marker in the place of the replica that died.
     async fn complete(self, envelope: Envelope, swept: &mut Swept) -> Result<(), StoreError> {
         let context = self.context;
         require_known(envelope.schema)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 const DAY: Duration = Duration::from_secs(86_400);
 const AGAIN: Duration = Duration::from_secs(600);
 
-/// What is done once a day.
+/// A task that is done once a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Task {
     Openings,

@@ -6,13 +6,15 @@
 use super::{Sweeper, Swept};
 use crate::context::Context;
 use crate::gdpr::{GdprError, end_release, move_run_on};
-use crate::mailbox::{Remover, Standing, empty_closed, expire_messages, forget_deposit_key, settle_greeting};
+use crate::mailbox::{
+    GreetingStatus, Remover, empty_closed, expire_messages, forget_deposit_key, settle_greeting,
+};
 use futures::StreamExt;
 use std::time::Duration;
 use voicemail_model::{Due, DueItem, GreetingKey, GreetingStage, MailboxId, MessageState, Time};
 use voicemail_store::Family;
 use voicemail_store::codec::{decode, require_known};
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{ErrorClass, Key, StoreError};
 
 /// How long a deletion that never became visible is kept: its maker may only be slow.
@@ -57,7 +59,7 @@ pub(super) async fn sweep(sweeper: &Sweeper, swept: &mut Swept) -> Result<(), St
 async fn take_up(sweeper: &Sweeper, key: &Key, now: Time, swept: &mut Swept) -> Result<(), StoreError> {
     let context = &sweeper.context;
     let Some(bytes) = context.store().get(key).await? else { return Ok(()) };
-    // One that can't be read must not stand in the way of all that come after it.
+    // An item that can't be read must not stand in the way of all that come after it.
     let known = |item: DueItem| match (&item.due, item.schema) {
         (Due::Run { .. }, DueItem::NAMED | DueItem::DOUBTFUL) => Ok(item),
         (_, schema) => require_known(schema).map(|()| item),
@@ -119,8 +121,8 @@ async fn carry_out(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> 
     Ok(Done::Yes)
 }
 
-/// Empties a closed mailbox. One that isn't closed may be yet: whoever filed the item may only be slow, so that it is
-/// dropped after a day.
+/// Empties a closed mailbox. A mailbox that isn't closed may be yet: the process that filed the item may only be slow,
+/// so that it is dropped after a day.
 async fn finish_closing(
     sweeper: &Sweeper,
     item: &DueItem,
@@ -137,7 +139,7 @@ async fn finish_closing(
     Ok(if done { Done::Yes } else { Done::NotYet })
 }
 
-/// X from its due item. An entry that isn't being deleted means that X1 never came: the deletion was
+/// Finishes a deletion from its due item. An entry that isn't `Deleting` means that the deletion never began: it was
 /// never acknowledged, but its maker may only be slow, so the item is dropped after a day.
 async fn finish_deletion(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> {
     let context = &sweeper.context;
@@ -162,9 +164,9 @@ async fn look_at_greeting(
     stage: GreetingStage,
 ) -> Result<Done, DueError> {
     let doubtful = match settle_greeting(context, audio).await? {
-        Standing::Deleted => false,
-        Standing::InForce => stage == GreetingStage::Replaced,
-        Standing::Unknown => true,
+        GreetingStatus::Deleted => false,
+        GreetingStatus::InForce => stage == GreetingStage::Replaced,
+        GreetingStatus::Unknown => true,
     };
     let young = context.world().now().since(due) <= DOUBT;
     Ok(if doubtful && young { Done::NotYet } else { Done::Yes })

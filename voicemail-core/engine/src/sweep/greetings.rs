@@ -4,7 +4,7 @@
 
 use super::Swept;
 use crate::context::Context;
-use crate::mailbox::{Standing, settle_greeting};
+use crate::mailbox::{GreetingStatus, settle_greeting};
 use futures::TryStreamExt;
 use std::time::Duration;
 use voicemail_model::GreetingKey;
@@ -27,7 +27,7 @@ pub(super) async fn remove_orphans(context: &Context, swept: &mut Swept) -> Resu
             continue;
         }
         match settle_greeting(context, &audio).await {
-            Ok(Standing::Deleted) => swept.orphans += 1,
+            Ok(GreetingStatus::Deleted) => swept.orphans += 1,
             Ok(_) => {}
             // Settings that can't be read must not keep the others from being swept.
             Err(error) => swept.skip_one(context, "a greeting", error).await?,

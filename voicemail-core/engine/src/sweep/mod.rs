@@ -32,7 +32,7 @@ struct Pace {
 
 const FREE: Pace = Pace { pause: Duration::from_secs(5), audio: Duration::from_secs(60) };
 const METERED: Pace = Pace { pause: Duration::from_secs(120), audio: Duration::from_secs(900) };
-/// What one replica sweeps.
+/// The sweeper of one replica.
 pub struct Sweeper {
     pub(crate) context: Context,
     pub(crate) gdpr: Gdpr,
@@ -43,7 +43,7 @@ pub struct Sweeper {
     next: Option<Time>,
 }
 
-/// What a pass did.
+/// The outcome of a pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Due items carried out.
@@ -67,7 +67,7 @@ impl Swept {
         tracing::warn!(what, class = ?error.class(), reason = error.reason(), %error, "failed and will be tried again");
     }
 
-    /// What came of a part of the pass.
+    /// Counts the failure of a part of the pass, if it failed.
     fn note(&mut self, what: &'static str, outcome: Result<(), StoreError>) {
         if let Err(error) = outcome {
             self.skip(what, &error);
@@ -137,7 +137,7 @@ impl Sweeper {
         if outcome.is_ok() {
             self.last_pass = Some(now);
         }
-        if let Some(metrics) = self.context.lamps().metrics() {
+        if let Some(metrics) = self.context.mwi().metrics() {
             metrics.show_sweep(lag, failed);
         }
         outcome
@@ -147,7 +147,8 @@ impl Sweeper {
         // Deadlines are looked up whatever becomes of the rest: somebody must learn of one that isn't kept.
         let mut swept = Swept::default();
         self.look_up_facts(&mut swept).await;
-        // All that a sweep does by the clock destroys or hides: it stops while the clock can't be trusted.
+        // Every time-driven step of a sweep deletes or hides data, so the pass is skipped while the clock can't be
+        // trusted.
         match self.context.guard_destruction().await {
             Ok(()) => {}
             Err(GuardError::Store(error)) => return Err(error),
@@ -165,7 +166,7 @@ impl Sweeper {
         let tidied = self.context.store().tidy().await;
         swept.note("tidying the store", tidied);
         self.next = swept.next;
-        // What was carried out changes what is open.
+        // Due items that were carried out change the list of open runs.
         if swept.due > 0 {
             self.last_facts = None;
             self.look_up_facts(&mut swept).await;

@@ -39,7 +39,7 @@ pub(super) async fn drop_stale(context: &Context, swept: &mut Swept) -> Result<(
             Ok(Some(run)) => take_up(context, &run).await,
             other => other.map(drop),
         };
-        // One that can't be read must not stand in the way of all that come after it.
+        // A run that can't be read must not stand in the way of all that come after it.
         if let Err(error) = settled {
             swept.skip_one(context, "a request that was never opened", error).await?;
         }

@@ -5,7 +5,7 @@ use crate::context::Context;
 use futures::TryStreamExt;
 use std::time::Duration;
 use voicemail_store::Family;
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{Key, StoreError};
 
 const KEPT: Duration = Duration::from_secs(30 * 86_400);

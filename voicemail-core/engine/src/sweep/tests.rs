@@ -1,4 +1,4 @@
-//! What a pass still does while one thing fails for ever.
+//! The rest of a pass goes on while one thing fails for ever.
 
 use super::Sweeper;
 use crate::testing::{Broken, CALLER, OTHER_CALLER, Site, Switch, body, mailbox};

@@ -214,7 +214,7 @@ impl Site {
     pub async fn try_sweep_after(&self, seconds: u64) {
         self.pass_time(Duration::from_secs(seconds));
         let mut sweeper = Sweeper::new(self.core.context.clone(), self.core.gdpr.clone());
-        // What a pass can't do is left to the next.
+        // A step that a pass can't do is left to the next.
         let _ = sweeper.pass().await;
     }
 
@@ -224,7 +224,7 @@ impl Site {
         self.sweep().await;
     }
 
-    /// What stands below these prefixes and names the caller, in keys or contents.
+    /// The objects that name the caller, in keys or contents, of all families.
     pub async fn holders(&self, needle: &str) -> Vec<String> {
         use futures::TryStreamExt;
         let mut found = Vec::new();
@@ -294,7 +294,7 @@ impl Site {
         Core::open_on(&self.config, keys(), regions, self.world()).await.unwrap()
     }
 
-    /// What a tool opens, under another configuration perhaps.
+    /// The context that a tool opens, under another configuration perhaps.
     pub async fn open(&self, config: &TenantConfig, access: Access) -> Context {
         let regions = BTreeMap::from([("r".to_owned(), Arc::clone(&self.store))]);
         open_on(config, keys(), regions, access, &self.world()).await.unwrap()

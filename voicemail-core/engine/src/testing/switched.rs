@@ -23,7 +23,7 @@ pub struct Switch {
     elsewhere: Mutex<Option<Time>>,
 }
 
-/// What fails for ever while everything else works: a bad block, a stale handle, an archived object.
+/// A part that fails for ever while everything else works: a bad block, a stale handle, an archived object.
 #[derive(Clone, Debug)]
 pub enum Broken {
     /// The object or document can't be read.

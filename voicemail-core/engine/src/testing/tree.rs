@@ -1,4 +1,4 @@
-//! All that a store holds, as bytes by key.
+//! A store's whole contents, as bytes by key.
 
 use bytes::Bytes;
 use std::collections::BTreeMap;

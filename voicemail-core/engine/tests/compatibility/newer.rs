@@ -1,5 +1,5 @@
-//! What a newer version writes beside this one: fields that aren't known survive every write of this version;
-//! a newer schema is read, never written, and named.
+//! Documents of a newer version: fields that aren't known survive every write of this version; a newer schema is read,
+//! never written, and named.
 
 use super::fixture::make;
 use serde::{Serialize, de::DeserializeOwned};

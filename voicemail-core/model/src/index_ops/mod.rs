@@ -128,7 +128,7 @@ impl Index {
         (touched > 0, IndexOutcome::Touched(touched))
     }
 
-    /// One that an erasure covers under its old hash stays: the erasure is about it until it is taken back.
+    /// A message that an erasure covers under its old hash stays: the erasure is about it until it is taken back.
     fn refile(
         &mut self,
         id: MessageId,
@@ -159,7 +159,7 @@ impl Index {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| any || entry.is(caller, audio)) else {
             return (false, IndexOutcome::Done);
         };
-        // Our own reply may have been lost: finding it being deleted means go on.
+        // Already `Deleting`: an earlier attempt succeeded and its reply was lost; the deletion goes on.
         if entry.state == MessageState::Deleting {
             let refuse = fault_injection::is(Broken::RefuseDeleting);
             return (false, if refuse { IndexOutcome::NotFound } else { IndexOutcome::Done });
@@ -194,7 +194,7 @@ impl Index {
         let mut touched = 0;
         for item in items {
             match self.entries.get_mut(&item.id) {
-                // One that is under a legal hold stays as it is, and what it is made of too.
+                // A message under a legal hold stays as it is, and what it is made of too.
                 Some(entry) if entry.caller_hash == item.caller && entry.legal_hold.is_none() => {
                     touched += u32::from(entry.state != MessageState::Deleting);
                     entry.state = MessageState::Deleting;
@@ -257,7 +257,7 @@ impl Index {
         (touched > 0, IndexOutcome::Touched(touched))
     }
 
-    /// One that was opened again meanwhile is another mailbox.
+    /// A mailbox that was opened again meanwhile is another mailbox.
     fn close(&mut self, generation: u32) -> (bool, IndexOutcome) {
         if self.closed || self.generation != generation {
             return (false, IndexOutcome::Done);

@@ -1,4 +1,4 @@
-//! What can be asked of an index, and what becomes of it.
+//! The operations on a mailbox's index, and their outcomes.
 
 use crate::{
     AudioKey, CallerHash, Entry, Forwarding, LegalHold, MessageId, MessageState, Quota, Room, RunId, Time,
@@ -7,7 +7,7 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// What D3 inserts.
+/// The entry that a deposit inserts, once the message's audio and envelope are stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEntry {
     /// The message.
@@ -16,7 +16,7 @@ pub struct NewEntry {
     pub entry: Entry,
     /// The mailbox's generation that the envelope names.
     pub generation: u32,
-    /// What the mailbox takes at most; no limit for a message that is there already but for its entry.
+    /// The mailbox's upper limits; none for a message that is stored already and lacks only its entry.
     pub quota: Option<Quota>,
 }
 
@@ -53,9 +53,9 @@ pub struct MessageChange {
 /// Everything that can be done to an index.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IndexOp {
-    /// D3: a deposit arrives.
+    /// A deposit arrives.
     Insert(Box<NewEntry>),
-    /// F4 and D4: a forget run hides messages of a caller.
+    /// A forget run hides messages of a caller; the run itself does it, or a deposit that finds the run's mark.
     Flag {
         /// The run.
         run: RunId,
@@ -87,7 +87,7 @@ pub enum IndexOp {
         /// Where its audio is now.
         new_audio: AudioKey,
     },
-    /// X1: out of lists and counts.
+    /// A deletion begins: the entry leaves lists and counts.
     BeginDelete {
         /// The message.
         id: MessageId,
@@ -100,7 +100,7 @@ pub enum IndexOp {
         /// An owner deletes only what they can see.
         only_visible: bool,
     },
-    /// X4: the entry goes, the id is remembered.
+    /// A deletion ends: the entry goes, the id is remembered.
     FinishDelete {
         /// The message.
         id: MessageId,
@@ -109,17 +109,17 @@ pub enum IndexOp {
         /// … with this audio.
         audio: AudioKey,
     },
-    /// P2: entries of the manifest are being deleted; ids without entry are remembered.
+    /// A purge round begins: entries of the manifest are being deleted; ids without entry are remembered.
     BeginPurge(Vec<PurgeItem>),
-    /// P4: entries of the manifest go, all ids are remembered.
+    /// A purge round ends: entries of the manifest go, all ids are remembered.
     FinishPurge(Vec<PurgeItem>),
     /// State or urgency.
     Change {
         /// The message.
         id: MessageId,
-        /// What changes.
+        /// The change.
         change: MessageChange,
-        /// Whose wish it is: who marks a message read or saved has listened to it.
+        /// The user who asks for it: marking a message as read or saved counts as listening.
         by: Option<UserId>,
         /// Only if the message is still as it was seen.
         only_if: Option<Box<Entry>>,
@@ -188,23 +188,23 @@ pub enum IndexOp {
     },
     /// A closed and empty mailbox is opened, or a new one made.
     Open {
-        /// What it is from then on; later than any before.
+        /// The generation from then on; later than any before.
         generation: u32,
     },
 }
 
-/// What became of an operation.
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexOutcome {
     /// Done by this revision, or nothing was left to do.
     Done,
-    /// D3: our id is there already, with our caller and digest.
+    /// Insertion: our id is there already, with our caller and digest.
     AlreadyThere,
-    /// D3: our id is there with another caller or digest.
+    /// Insertion: our id is there with another caller or digest.
     OtherMessage,
-    /// D3: closed, of another generation, or deleted before.
+    /// Insertion: the mailbox is closed, of another generation, or deleted before.
     Refused,
-    /// D3: there is no room, or was none when this attempt came first.
+    /// Insertion: there is no room, or was none when this attempt came first.
     NoRoom(Room),
     /// No such (visible) message.
     NotFound,

@@ -1,4 +1,4 @@
-//! What several people do to the messages of one mailbox: marking, listening, claiming, forwarding.
+//! Operations of several people on the messages of one mailbox: marking, listening, claiming, forwarding.
 //!
 //! A claim is a note to the other members, not a lock: whoever opens the mailbox may still play, mark and delete the
 //! message. It stays until it is released or taken over, since nobody but a person knows whether a call was made.

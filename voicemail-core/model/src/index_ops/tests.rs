@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn the_lamp_counts_what_the_list_shows(ops in prop::collection::vec(operation(), 0..30)) {
+    fn mwi_counts_what_the_list_shows(ops in prop::collection::vec(operation(), 0..30)) {
         let mut index = open_index();
         for op in &ops {
             index.apply(op, Time(1));

@@ -33,7 +33,7 @@ pub struct RuleSet {
     /// The tenant's own prefixes; the first that fits applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<PrefixRule>,
-    /// What this tenant's networks send for nobody, beside what is built in.
+    /// The tenant's own values for callers without a number, beside the built-in table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<String>,
     /// Fields of newer versions.
@@ -47,7 +47,7 @@ pub struct RuleSet {
 pub struct PrefixRule {
     /// Digits that the number begins with.
     pub prefix: String,
-    /// What stands in their place.
+    /// The digits that replace the prefix.
     #[serde(default)]
     pub replace_with: String,
     /// Only numbers of that many digits.
@@ -148,7 +148,7 @@ pub fn check_withheld_callers(config: &TenantConfig) -> Result<(), ConfigError> 
     found.map_or(Ok(()), |at| Err(ConfigError::Rule { field: "withheldCallers", rule: rule(at) }))
 }
 
-/// What is built in, for the page that lists it: words, and numbers.
+/// The built-in table of values for callers without a number, for the page that lists it: words, and numbers.
 pub fn built_in_withheld() -> (&'static [&'static str], &'static [&'static str]) {
     (WORDS, NUMBERS)
 }

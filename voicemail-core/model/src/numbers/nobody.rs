@@ -1,4 +1,4 @@
-//! What networks, clouds and exchanges send when a caller gives no number: one table, which a tenant may add to.
+//! Values that networks, clouds and exchanges send when a caller gives no number: one table, which a tenant may add to.
 //!
 //! Words are compared without case, marks on letters and punctuation. Numbers here are in no numbering plan: with a plus
 //! they always mean nobody; without one they do unless the tenant's own plan has such a number. A number of zeros alone
@@ -352,7 +352,7 @@ pub(super) const NUMBERS: &[&str] = &[
 
 static TABLE: LazyLock<HashSet<String>> = LazyLock::new(|| WORDS.iter().map(|word| words(word)).collect());
 
-/// What a tenant adds to the table; each a text or a number as it is sent.
+/// A tenant's additions to the table; each a text or a number as it is sent.
 #[derive(Clone, Copy)]
 pub(super) struct Nobody<'a>(pub(super) &'a [String]);
 

@@ -24,7 +24,7 @@ fn form(rules: &RuleSet, text: &str) -> String {
     CallerId::named(text).and_then(|caller| rules.normalise(&caller)).unwrap_or_else(|| "withheld".into())
 }
 
-/// What a media server sends, and the form it is filed under, by default region.
+/// Callers as a media server sends them, and the form each is filed under, by default region.
 const CASES: [(&str, &str, &str); 78] = [
     // E.164 and its groupings
     ("GB", "+442079460123", "+442079460123"),
@@ -118,7 +118,7 @@ const CASES: [(&str, &str, &str); 78] = [
     ("GB", "\u{200b}", "withheld"),
 ];
 
-/// What the newest algorithm alone brings to one form.
+/// Spellings that only the newest algorithm brings to one form.
 const CASES_OF_THE_THIRD: [(&str, &str, &str); 97] = [
     // Mexico: mobiles had a 1 behind the country code, and their own prefixes at home
     ("MX", "+5215512345678", "+525512345678"),

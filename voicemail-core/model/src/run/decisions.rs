@@ -52,23 +52,23 @@ pub enum DecisionError {
 /// Months of Art. 12(3).
 const MONTHS: u32 = 1;
 
-/// Who vouches for the names of those who ask and decide.
+/// The authority that vouches for the names of people who ask and decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     /// The API server of a cluster, whose operator passes on what an object says.
     Object,
-    /// Whoever issues the tokens that the core accepts: the API, and the command.
+    /// The issuer of the tokens that the core accepts: requests by API and by command.
     Token,
 }
 
-/// Who approves.
+/// The person who approves.
 #[derive(Clone, Copy, Debug)]
 pub struct Approver<'a> {
     /// Their name.
     pub name: &'a str,
-    /// Who vouches for it.
+    /// The authority that vouches for it.
     pub door: Door,
-    /// Who vouches for the name of whoever asked.
+    /// The authority that vouches for the name of the person who asked.
     pub asked_through: Door,
 }
 

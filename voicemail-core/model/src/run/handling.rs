@@ -1,4 +1,5 @@
-//! What people asked and decided about a run: when it was received, by when it is due, who approved, why it was denied.
+//! People's requests and decisions about a run: when it was received, by when it is due, who approved, why it was
+//! denied.
 
 use crate::Time;
 use serde::{Deserialize, Serialize};
@@ -11,9 +12,9 @@ use voicemail_api::gdpr::DenialGround;
 pub struct Handling {
     /// When the person's request was received; as the run was created when absent.
     pub received_at: Option<Time>,
-    /// Who asked for it, as they said.
+    /// The requester, by their own words.
     pub requested_by: Option<String>,
-    /// Who sent it, as authenticated.
+    /// The sender, as authenticated.
     pub requester: Option<String>,
     /// How the person was identified.
     pub verification: Option<Verified>,
@@ -36,7 +37,7 @@ pub struct Handling {
 pub struct Verified {
     /// Method.
     pub method: String,
-    /// Who did it.
+    /// The person who did it.
     pub verifier: Option<String>,
     /// When.
     pub at: Option<Time>,
@@ -78,7 +79,7 @@ pub struct Approval {
     /// The search found fewer.
     #[serde(default)]
     pub waived: bool,
-    /// Who gave it, as authenticated.
+    /// The person who gave it, as authenticated.
     pub by: Option<String>,
     /// When.
     pub at: Option<Time>,
@@ -88,7 +89,7 @@ pub struct Approval {
 }
 
 impl Approval {
-    /// One that is still to be given, from that many matches on.
+    /// An approval that is still to be given, from that many matches on.
     pub fn needed(reason: ApprovalReason, from: u64) -> Self {
         Self { reason, from, waived: false, by: None, at: None, unknown: Map::new() }
     }

@@ -42,11 +42,11 @@ pub struct Run {
     pub created_at: Time,
     /// From the mark to the erasure.
     pub window: Duration,
-    /// Set by F2.
+    /// Set when the run is opened.
     pub marked_at: Option<Time>,
-    /// Messages received up to then are covered; set by F2.
+    /// Messages received up to then are covered; set when the run is opened.
     pub cutoff: Option<Time>,
-    /// From then on covered messages count as erased; set by F2.
+    /// From then on covered messages count as erased; set when the run is opened.
     pub purge_at: Option<Time>,
     /// All callers of the subject; emptied at the end.
     pub callers: Vec<CallerHash>,
@@ -107,7 +107,7 @@ pub struct Run {
     /// Messages were named.
     #[serde(default)]
     pub by_message: bool,
-    /// What people asked and decided.
+    /// People's requests and decisions.
     #[serde(default)]
     pub handling: Handling,
     /// How far each region is.
@@ -116,7 +116,7 @@ pub struct Run {
     /// How many messages legal holds keep, by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kept: BTreeMap<String, u64>,
-    /// What keeps copies of what was erased, as found at the end.
+    /// Keepers of copies of what was erased, as found at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<Residual>,
     /// Number of its receipt.
@@ -138,7 +138,7 @@ fn yes() -> bool {
     true
 }
 
-/// What a new run starts with.
+/// The initial values of a new run.
 #[derive(Clone, Debug)]
 pub struct StartRun {
     /// Its id.
@@ -157,7 +157,7 @@ pub struct StartRun {
     pub doubtful: Option<ByRules>,
     /// Messages that were named.
     pub messages: Vec<MessageName>,
-    /// What people asked.
+    /// People's requests.
     pub handling: Handling,
     /// Digest of the subject.
     pub subject: String,
@@ -165,7 +165,7 @@ pub struct StartRun {
     pub subject_digest: Option<String>,
     /// Identifiers, sealed.
     pub sealed: String,
-    /// What the sender calls the request.
+    /// The sender's name for the request.
     pub name: RequestName,
 }
 
@@ -222,7 +222,8 @@ impl Run {
         }
     }
 
-    /// F2: opening → marking; sets the times. False if it is past that already, or waits for a second person.
+    /// Opens the run: opening → marking; sets the times. False if it is past that already, or waits for a second
+    /// person.
     ///
     /// An approval may have taken long: the erasure is never put off beyond the deadline for it.
     pub fn open(&mut self, now: Time) -> bool {
@@ -237,7 +238,7 @@ impl Run {
         true
     }
 
-    /// F5: marking → marked.
+    /// Ends the marking: marking → marked.
     pub fn finish_marking(&mut self, matched: u64) -> bool {
         let marking = self.state == RunState::Marking;
         let grown = self.state == RunState::Marked && matched > self.matched;
@@ -352,7 +353,7 @@ impl Run {
     }
 }
 
-/// What a purge round removes, written before its first deletion: `gdpr/<run>.manifest.<round>`.
+/// The messages that a purge round removes, written before its first deletion: `gdpr/<run>.manifest.<round>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// By mailbox.

@@ -56,11 +56,11 @@ impl CopyKeeper {
     }
 }
 
-/// What may still hold copies of what was erased.
+/// Copies of erased data that may still exist.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Residual {
-    /// What keeps them.
+    /// Their keepers.
     pub copies: Vec<CopyKeeper>,
     /// When the last is gone; none if nobody knows.
     pub clear_after: Option<Time>,
@@ -70,7 +70,7 @@ pub struct Residual {
 }
 
 impl super::Run {
-    /// What a search found, by region.
+    /// Notes the messages that a search found, by region.
     pub fn note_matched(&mut self, found: &BTreeMap<String, u64>) {
         for (region, matched) in found {
             let progress = self.regions.entry(region.clone()).or_default();
@@ -78,7 +78,7 @@ impl super::Run {
         }
     }
 
-    /// What a round erased, by region.
+    /// Notes the messages that a round erased, by region.
     pub fn note_erased(&mut self, erased: &BTreeMap<String, u64>, now: Time) {
         for (region, count) in erased {
             let progress = self.regions.entry(region.clone()).or_default();
@@ -101,7 +101,8 @@ impl super::Run {
         }
     }
 
-    /// What the round that waits for regions erased in the others. A repetition finds the same gone.
+    /// Notes the messages that were erased in the other regions by the round that waits for absent ones. A repetition
+    /// finds the same gone.
     pub fn note_gone(&mut self, gone: &BTreeMap<String, u64>) {
         for (region, count) in gone {
             self.regions.entry(region.clone()).or_default().gone = *count;

@@ -4,7 +4,7 @@ use crate::RunId;
 use serde::{Deserialize, Serialize};
 use voicemail_api::gdpr::{DenialGround, KeptView, Operation, RegionView, ResidualCopy, RunState};
 
-/// What a receipt states: `gdpr/<run>.receipt`. Receipts form a chain: each holds the hash of the one before.
+/// A receipt's statements: `gdpr/<run>.receipt`. Receipts form a chain: each holds the hash of the one before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
@@ -65,7 +65,7 @@ pub struct Receipt {
     pub withheld_not_searched: bool,
     /// Whether messages were named.
     pub messages_named: bool,
-    /// What keeps copies, and for how long.
+    /// Keepers of copies, and for how long they keep them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub residual_copies: Vec<ResidualCopy>,
     /// When the last of them is gone, if that is known.

@@ -1,20 +1,20 @@
 //! The name under which a request finds its own run again: the key that its sender chose, and who that was.
 //!
-//! A key alone doesn't say what a request is about. Whoever finds a run by it compares the operation and the
+//! A key alone doesn't say what a request is about. A look-up of a run by its key compares the operation and the
 //! subject, too. Keys of an operator are apart from everybody else's, and one cluster's from another's, so that
 //! nobody can occupy one beforehand.
 
 use super::Run;
 use voicemail_api::gdpr::Operation;
 
-/// What a sender calls its request.
+/// A sender's name for its request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestName {
     /// The sender's key, such as a resource's namespace and name; none for a request that is never found again.
     pub key: Option<String>,
     /// The cluster whose operator sent it; none for any other sender.
     pub recorded_by: Option<String>,
-    /// Who sent it, as authenticated. Runs of before the clusters were recorded have nothing else.
+    /// The sender, as authenticated. Runs of before the clusters were recorded have nothing else.
     pub requester: Option<String>,
 }
 

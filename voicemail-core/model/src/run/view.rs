@@ -11,7 +11,7 @@ fn text(time: Option<Time>) -> Option<String> {
 }
 
 impl Run {
-    /// What the API shows now. `master` is the region that holds the metadata.
+    /// The run as the API shows it now. `master` is the region that holds the metadata.
     pub fn view(&self, now: Time, master: &str) -> RunView {
         let cleared = self.residual.as_ref().map(|residual| {
             residual.copies.is_empty() || residual.clear_after.is_some_and(|after| after <= now)

@@ -1,4 +1,4 @@
-//! What an administrator runs beside the cores: `voicemail admin …`.
+//! Administrators' commands beside the cores: `voicemail admin …`.
 //!
 //! Flow: [`open`](voicemail_engine::core::tool::open) reads keys, stores and tenant document without probing, registering or sweeping; over
 //! read-only stores unless something is to be changed. The work itself is one file a command; the checker

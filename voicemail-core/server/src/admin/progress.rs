@@ -1,5 +1,5 @@
-//! What a long command is at, for whoever runs it in a pod: `/readyz` answers 503 with a reason and a message, in the
-//! form in which a serving core says why it isn't ready.
+//! Progress of a long command in a pod: `/readyz` answers 503 with a reason and a message, in the form in which a
+//! serving core says why it isn't ready.
 //!
 //! Plain HTTP without a token, for the cluster alone; nothing here is personal.
 
@@ -14,12 +14,12 @@ use tokio::sync::watch;
 use voicemail_api::reasons::ASKING_STORE;
 use voicemail_engine::core::Readiness;
 
-/// What a command is at.
+/// The present step of a command.
 #[derive(Clone, Debug)]
 pub struct Progress(watch::Sender<Readiness>);
 
 impl Progress {
-    /// One that nobody asks.
+    /// A progress that nobody can ask for.
     pub fn silent() -> Self {
         let begun = "the store is being looked at".to_owned();
         Self(watch::Sender::new(Readiness::not(ASKING_STORE, begun)))
@@ -46,7 +46,7 @@ impl Progress {
         self.0.send_replace(Readiness::not(reason, message));
     }
 
-    /// What it says.
+    /// The published readiness.
     #[cfg(test)]
     pub(super) fn seen(&self) -> Readiness {
         self.0.borrow().clone()

@@ -40,7 +40,7 @@ pub struct RetentionCounts {
 pub struct MailboxPlan {
     /// Its class of service.
     pub class: String,
-    /// What changes.
+    /// The numbers of changes.
     pub counts: RetentionCounts,
     /// The class isn't configured, and its limits were never kept: the messages stay as they are.
     pub unknown: bool,
@@ -89,7 +89,7 @@ async fn restamp(context: &Context, mailbox: &MailboxId, apply: bool) -> Result<
     let settings: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
     let name = settings.unwrap_or_default().class_of_service;
     let index: Index = context.documents().load(&Key::index(mailbox)).await?.unwrap_or_default();
-    // What a class that nobody knows any more kept messages for can't be told: nothing is stamped by another's days.
+    // The retention of a class that isn't configured any more is unknown: no message gets the days of another class.
     let name = if name.is_empty() { ClassOfService::STANDARD.to_owned() } else { name };
     let Some(class) = context.known_class(&name) else {
         let counts = count(&index, &BTreeMap::new(), context.world().now());

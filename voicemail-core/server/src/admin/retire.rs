@@ -1,6 +1,6 @@
 //! `voicemail admin retire`: lets go of a tenant's stores, or removes all that the tenant has in them.
 //!
-//! Flow: [`standing`] counts what is there and finds what stands in the way: open requests, messages under a legal
+//! Flow: [`blockers`] counts what is there and finds what stands in the way: open requests, messages under a legal
 //! hold, other clusters that use the store. [`removal`] takes a cluster from the tenant document, or deletes region by
 //! region, the master last and in it the tenant document at the very end, so that a removal that was interrupted is
 //! still a store of this tenant, and goes on when it is repeated; then it lists again, which proves that nothing is
@@ -11,12 +11,12 @@
 //! cluster again. So the operator first waits beside serving cores until nothing stands in the way, then stops them,
 //! and then lets go, which looks once more.
 
+mod blockers;
 mod removal;
-mod standing;
 
 use super::{CommandResult, Progress};
+use blockers::{RetireBlockers, count_objects, examine};
 use removal::{deregister, remove};
-use standing::{Standing, count_objects, examine};
 use std::io::Write;
 use std::time::Duration;
 use voicemail_api::config::TenantConfig;
@@ -29,7 +29,7 @@ use voicemail_store::StoreError;
 /// First and longest pause between two looks at what stands in the way.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-/// What is to become of the stores.
+/// The purpose of a retirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// This cluster goes, the data stays.
@@ -38,7 +38,7 @@ pub enum Purpose {
     Remove,
 }
 
-/// What `voicemail admin retire` is to do.
+/// The mode of `voicemail admin retire`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retirement {
     /// Say what is there and what stands in the way.
@@ -49,7 +49,7 @@ pub enum Retirement {
     Deregister {
         /// Which.
         cluster: String,
-        /// Not while something stands in the way.
+        /// Refuse while there are obstacles.
         unless_hindered: bool,
     },
     /// Remove everything of the tenant of this id, typed once more.
@@ -80,7 +80,7 @@ pub async fn run_retire(
             if *unless_hindered && is_hindered(&context, Purpose::Deregister, out).await? {
                 return Ok(1);
             }
-            // What a person names goes; a deletion lets go of its own tenant alone.
+            // A person's command removes the cluster whichever tenant registered it; a deletion only its own tenant's entry.
             let was_there = deregister(&context, cluster, !*unless_hindered).await?;
             let word = if was_there { "is registered no more" } else { "wasn't registered" };
             writeln!(out, "cluster {cluster} {word}; all data stays")?;
@@ -95,16 +95,16 @@ pub async fn run_retire(
 }
 
 async fn look(context: &Context, out: &mut (dyn Write + Send)) -> CommandResult {
-    let standing = examine(context).await?;
+    let blockers = examine(context).await?;
     for (region, count) in count_objects(context).await? {
         writeln!(out, "region {region}: {count} objects and documents")?;
     }
-    report(&standing, Purpose::Remove, out)?;
-    Ok(u8::from(!standing.obstacles(Purpose::Remove).is_empty()))
+    report(&blockers, Purpose::Remove, out)?;
+    Ok(u8::from(!blockers.obstacles(Purpose::Remove).is_empty()))
 }
 
-fn report(standing: &Standing, purpose: Purpose, out: &mut (dyn Write + Send)) -> std::io::Result<()> {
-    standing.obstacles(purpose).iter().try_for_each(|(_, words)| writeln!(out, "in the way: {words}"))
+fn report(blockers: &RetireBlockers, purpose: Purpose, out: &mut (dyn Write + Send)) -> std::io::Result<()> {
+    blockers.obstacles(purpose).iter().try_for_each(|(_, words)| writeln!(out, "in the way: {words}"))
 }
 
 /// Looks again and again, at first often.
@@ -129,9 +129,9 @@ async fn is_hindered(
     purpose: Purpose,
     out: &mut (dyn Write + Send),
 ) -> Result<bool, Box<dyn std::error::Error>> {
-    let standing = examine(context).await?;
-    report(&standing, purpose, out)?;
-    let hindered = !standing.obstacles(purpose).is_empty();
+    let blockers = examine(context).await?;
+    report(&blockers, purpose, out)?;
+    let hindered = !blockers.obstacles(purpose).is_empty();
     if hindered {
         writeln!(out, "nothing was done")?;
     }
@@ -226,9 +226,9 @@ mod tests {
         let context = write(&site).await;
         let stray = Key::listed("of-a-newer-version/x").unwrap();
         site.store.create(&stray, "x".into()).await.unwrap();
-        let before: u64 = standing::count_objects(&context).await.unwrap().values().sum();
+        let before: u64 = blockers::count_objects(&context).await.unwrap().values().sum();
         site.store.delete(&stray).await.unwrap();
-        let after: u64 = standing::count_objects(&context).await.unwrap().values().sum();
+        let after: u64 = blockers::count_objects(&context).await.unwrap().values().sum();
         assert_eq!(before, after + 1);
     }
 
@@ -262,11 +262,11 @@ mod tests {
             Decision::Write(tenant, ())
         };
         context.documents().update(&Key::tenant(), add).await.unwrap();
-        let standing = examine(&context).await.unwrap();
-        assert_eq!((standing.held, standing.others.as_slice()), (1, ["elsewhere".to_owned()].as_slice()));
-        assert_eq!(standing.obstacles(Purpose::Remove).len(), 3, "{standing:?}");
+        let blockers = examine(&context).await.unwrap();
+        assert_eq!((blockers.held, blockers.others.as_slice()), (1, ["elsewhere".to_owned()].as_slice()));
+        assert_eq!(blockers.obstacles(Purpose::Remove).len(), 3, "{blockers:?}");
 
-        let words: Vec<_> = standing.obstacles(Purpose::Deregister).iter().map(|(word, _)| *word).collect();
+        let words: Vec<_> = blockers.obstacles(Purpose::Deregister).iter().map(|(word, _)| *word).collect();
         assert_eq!(words, ["OpenGdprRuns", "LegalHold"], "another cluster needs the data, not this one");
 
         assert!(deregister(&context, "elsewhere", false).await.unwrap());

@@ -12,7 +12,7 @@ use voicemail_model::MailboxId;
 use voicemail_model::clock::World;
 use voicemail_store::StoreError;
 
-/// What a command can end with.
+/// The result of a command: its exit code, or an error.
 pub type CommandResult = Result<u8, Box<dyn std::error::Error>>;
 
 /// `voicemail admin apply-retention`. 0: done; 1: some mailboxes were left as they are.

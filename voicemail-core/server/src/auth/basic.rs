@@ -73,7 +73,7 @@ impl Basic {
         }
     }
 
-    /// Who sends this name and password, in base64, from that address.
+    /// The identity for this name and password, in base64, from that address.
     pub(super) async fn authenticate(
         &self,
         encoded: &str,

@@ -72,7 +72,7 @@ impl From<MailboxTokenError> for AuthError {
 }
 
 impl AuthError {
-    /// What to do about it.
+    /// The action that the error asks for.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::KeysUnavailable(_)
@@ -97,7 +97,7 @@ pub enum AuthSetupError {
 }
 
 impl AuthSetupError {
-    /// What to do about it: change the configuration.
+    /// The action that the error asks for: change the configuration.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Permanent
     }

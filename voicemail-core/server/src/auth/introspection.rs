@@ -63,7 +63,7 @@ impl Introspection {
         })
     }
 
-    /// Who holds the token.
+    /// The identity of the token's holder.
     pub(super) async fn authenticate(&self, token: &str) -> Result<Principal, AuthError> {
         let plain = |b: u8| b.is_ascii_graphic();
         if token.is_empty() || token.len() > LONGEST_TOKEN || !token.bytes().all(plain) {

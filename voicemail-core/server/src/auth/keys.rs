@@ -45,7 +45,7 @@ impl Key {
     }
 }
 
-/// What was fetched.
+/// The fetched key set.
 pub(super) struct KeySet {
     pub(super) issuer: String,
     keys: Vec<Key>,
@@ -117,7 +117,7 @@ impl Origin {
         Ok(KeySet { issuer, keys: list.iter().filter_map(Key::read).collect(), fetched: now })
     }
 
-    /// What time its server says that it is.
+    /// The time by the clock of the server that the keys are fetched from.
     pub(super) async fn time(&self) -> Option<Time> {
         let url = self.keys.as_ref().or(self.discovery.as_ref())?;
         self.fetcher.time(url).await

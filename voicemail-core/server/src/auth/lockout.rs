@@ -12,7 +12,7 @@ use std::time::Duration;
 const FREE: u32 = 10;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(900);
-/// What lies so far back is forgotten.
+/// Attempts older than this are forgotten.
 const MEMORY: Duration = Duration::from_secs(1_800);
 const MOST: usize = 20_000;
 

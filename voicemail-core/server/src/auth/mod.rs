@@ -1,5 +1,5 @@
-//! Who is calling, and in which roles: signed tokens (JWT) checked against configured issuers, opaque ones looked up
-//! at their issuer, names and passwords compared with a file of hashes.
+//! Authentication: a caller's identity and roles: signed tokens (JWT) checked against configured issuers, opaque ones
+//! looked up at their issuer, names and passwords compared with a file of hashes.
 //!
 //! ```text
 //! JWT ─▶ header (asymmetric algorithms only) ─▶ issuer by `iss` ─▶ its keys (cached) ─▶ signature,
@@ -141,8 +141,8 @@ async fn by_cluster(
     claims::identity_of_account(&claims, cluster)
 }
 
-/// What time the machines say that keys are fetched from: the API server, and issuers that aren't files. Whoever doesn't
-/// answer says nothing.
+/// The times by the clocks of the machines that keys are fetched from: the API server, and issuers that aren't files.
+/// A machine that doesn't answer is left out.
 async fn ask_time(config: &AuthConfig) -> Vec<Time> {
     let cluster = config.kubernetes.iter().map(Origin::of_cluster);
     let issuers = config.issuers.iter().map(Origin::of_issuer);

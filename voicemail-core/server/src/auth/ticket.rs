@@ -20,11 +20,11 @@ const LIFE: Duration = Duration::from_secs(60);
 const PURPOSE: &str = "ticket";
 const LONGEST: usize = 1_024;
 
-/// What a ticket opens.
+/// The purpose of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum TicketPurpose {
-    /// The event stream of the user's lamps.
+    /// The event stream of the user's MWI states.
     Events,
     /// One message's audio.
     Audio {
@@ -81,7 +81,7 @@ pub(crate) fn issue(
     Ok((URL_SAFE_NO_PAD.encode(bytes), until))
 }
 
-/// Who holds a ticket for that purpose: an agent, whatever else they may be.
+/// The identity of the holder of a ticket for that purpose: an agent, whatever else they may be.
 ///
 /// # Errors
 /// `Malformed`, `Signature`, `Expired`, or `Audience` for another purpose.

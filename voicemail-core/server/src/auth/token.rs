@@ -31,7 +31,7 @@ const ACCEPTED: [Algorithm; 9] = [
     Algorithm::EdDSA,
 ];
 
-/// What a token must fulfil beside its signature.
+/// The conditions that a token must fulfil beside its signature.
 #[derive(Clone, Copy)]
 pub(super) struct Terms<'a> {
     /// One of these must be named.

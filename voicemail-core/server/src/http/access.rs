@@ -1,4 +1,4 @@
-//! What is recorded of every request: method, route template, status, time and a request id. Nothing else.
+//! The access log of every request: method, route template, status, time and a request id. Nothing else.
 
 use super::problem::FailureNote;
 use super::stall::{Progress, while_answering};

@@ -1,4 +1,4 @@
-//! What administrators call: provisioning of mailboxes, users and groups. Not listening.
+//! Administrators' operations: provisioning of mailboxes, users and groups. Not listening.
 
 use super::conditions::{read_precondition, tagged};
 use super::extract::{Admins, Caller, JsonBody, Name};
@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct MailboxBody {
     /// One of the tenant's; `standard` when absent.
     class_of_service: Option<String>,
-    /// What people call the box.
+    /// The box's display name.
     label: Option<String>,
 }
 
@@ -108,7 +108,7 @@ pub struct UserBody {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub groups: Vec<GroupId>,
-    /// Those of the groups whose mailbox the user may only look at and listen to.
+    /// The groups, out of these, whose mailbox the user may only look at and listen to.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub read_only_groups: BTreeSet<GroupId>,

@@ -1,10 +1,10 @@
-//! What agents call: lists, messages, audio, lamps, their own mailboxes.
+//! Agents' operations: lists, messages, audio, MWI, their own mailboxes.
 
 use super::audio::{RawBytes, serve_audio};
 use super::conditions::{read_precondition, tagged};
 use super::converted::AudioQuery;
-use super::extract::{Agents, Caller, JsonBody, Lamps, Listeners, Name, Names, Parameters};
-use super::mailbox_access::{open_lamp, open_own, open_to_change};
+use super::extract::{Agents, Caller, JsonBody, Listeners, MwiReaders, Name, Names, Parameters};
+use super::mailbox_access::{open_mwi, open_own, open_to_change};
 use super::range::knows;
 use super::times::check_limit;
 use super::{ApiError, App};
@@ -126,7 +126,7 @@ enum OwnState {
     Saved,
 }
 
-/// What to change; what is absent stays.
+/// The changes; absent fields stay.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangeBody {
@@ -258,11 +258,11 @@ async fn release(
 )]
 async fn mwi(
     State(app): State<App>,
-    caller: Caller<Lamps>,
+    caller: Caller<MwiReaders>,
     Name(mailbox): Name<MailboxId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let core = open_lamp(&app, &caller, &mailbox).await?;
+    let core = open_mwi(&app, &caller, &mailbox).await?;
     let (counts, tag) = core.mailboxes.mwi_tagged(&mailbox).await?;
     Ok(unless_known(&headers, &tag, counts))
 }

@@ -1,4 +1,4 @@
-//! What handlers share: the services once their store is open, the authenticator in force, the metrics.
+//! State shared by handlers: the services once their store is open, the authenticator in force, the metrics.
 
 use super::rates::Rates;
 use super::senders::Senders;
@@ -65,7 +65,7 @@ impl App {
         Arc::clone(&self.config.borrow())
     }
 
-    /// What clients have taken.
+    /// The clients' use of their limits.
     pub(super) fn rates(&self) -> &Rates {
         &self.rates
     }

@@ -1,7 +1,7 @@
 //! Audio as an answer: all of it or one range, with an entity tag that is the SHA-256 of the whole.
 //!
-//! The recording is opened only once it is known that and what of it is wanted. Who asks for another form than the stored
-//! one gets it from [`converted`](super::converted).
+//! The recording is opened only once it is known that and what of it is wanted. A client that asks for another form
+//! than the stored one gets it from [`converted`](super::converted).
 
 use super::converted::{Wanted, serve_converted};
 use super::problem::{ApiError, ProblemKind};
@@ -26,7 +26,7 @@ pub(super) type Opening<'a> = BoxFuture<'a, Result<Audio, ApiError>>;
 /// Answers with what of a recording the request's headers ask for.
 ///
 /// # Errors
-/// Those of `open`, which gets the range that is wanted.
+/// The errors of `open`, which gets the range that is wanted.
 pub(super) async fn serve_audio<'a>(
     headers: &HeaderMap,
     sha256: &str,

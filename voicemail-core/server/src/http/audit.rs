@@ -50,7 +50,7 @@ struct AuditEventView {
     /// The user whose mailboxes they opened, if they act as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
-    /// What.
+    /// The act.
     action: AuditAction,
     /// To what.
     subject: AuditSubject,

@@ -1,5 +1,5 @@
-//! What browsers need and are told: which web pages may read answers (CORS), and headers that keep answers from being
-//! framed, sniffed or kept.
+//! Headers for browsers: which web pages may read answers (CORS), and those that keep answers from being framed,
+//! sniffed or kept.
 
 use super::App;
 use axum::extract::{Request, State};

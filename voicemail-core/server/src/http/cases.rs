@@ -1,4 +1,4 @@
-//! What privacy officers decide and look up: cases, approvals, denials, deadlines, legal holds, the register, the
+//! Privacy officers' decisions and queries: cases, approvals, denials, deadlines, legal holds, the register, the
 //! ledger, and the keys that receipts are checked with.
 
 use super::extract::{Caller, JsonBody, Name, Names, Parameters, Privacy};
@@ -101,7 +101,8 @@ async fn show(
     Ok(Json(run))
 }
 
-/// Who decides: the caller, or whom the operator says it writes for. The API server has authenticated them.
+/// The person who decides: the caller, or the person for whom the operator writes. The API server has authenticated
+/// them.
 fn decider(app: &App, caller: &Caller<Privacy>, said: Option<&str>) -> Result<Principal, ApiError> {
     let Some(said) = said else { return Ok(caller.0.clone()) };
     if app.config().is_operator(&caller.0.subject) {
@@ -272,7 +273,7 @@ fn is_none_left_out(unreadable: &u64) -> bool {
 
 /// Get the register of requests
 ///
-/// What is left of every request for ever, without personal data of the data subject.
+/// The permanent record of every request, without personal data of the data subject.
 #[utoipa::path(
     get, path = "/gdpr/register", tag = "privacy", params(RegisterQuery),
     responses((status = 200, description = "Entries, oldest first", body = RegisterPage)),

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use voicemail_engine::mailbox::Precondition;
 
-/// What a request wants to be true before it changes anything.
+/// Reads the preconditions of a request.
 pub(super) fn read_precondition(headers: &HeaderMap) -> Result<Precondition, ApiError> {
     let text = |name: header::HeaderName| {
         headers.get(name).map(|value| value.to_str().unwrap_or("?").trim().to_owned())

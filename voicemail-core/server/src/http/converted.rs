@@ -1,9 +1,9 @@
 //! Audio in the form that a client asks for, made while it is sent.
 //!
 //! A media server plays what its trunks carry, and a browser plays neither GSM nor ADPCM: `codec` and `rate` ask for one
-//! channel of 16 bits, A-law or µ-law, as does `Accept: audio/wav;codec=mulaw;rate=8000`. What is stored so already is served
-//! as it is. The size is known before, and a range of the converted file is a range of what
-//! the whole would be, so that both are served as those of a stored file. The entity tag names the recording and the form.
+//! channel of 16 bits, A-law or µ-law, as does `Accept: audio/wav;codec=mulaw;rate=8000`. A recording that is stored so
+//! already is served as it is. The size is known before, and a range of the converted file is a range of what the whole
+//! would be, so that both are served as those of a stored file. The entity tag names the recording and the form.
 
 use super::audio::{Opening, describe, describe_length, outside};
 use super::range::{Part, choose_part, knows};
@@ -28,7 +28,7 @@ pub(super) struct AudioQuery {
 
 /// Samples a second that are made.
 const RATES: RangeInclusive<u32> = 8_000..=48_000;
-/// What a file's beginning is looked for in, first and then.
+/// The sizes of the beginning of a file in which the header is looked for, first and then.
 const HEADS: [u64; 2] = [8 * 1024, 1024 * 1024];
 
 /// A form that was asked for; what is left open is as it is stored.
@@ -68,8 +68,9 @@ fn codec_of(name: &str) -> Option<Codec> {
     }
 }
 
-/// The first form that a client accepts, such as `audio/wav;codec=mulaw;rate=8000`. Who takes any WAV file gets the stored
-/// one, and so does who asks for what isn't made: an answer of another type than was hoped for is better than none.
+/// The first form that a client accepts, such as `audio/wav;codec=mulaw;rate=8000`. A client that takes any WAV file
+/// gets the stored one, and so does who asks for what isn't made: an answer of another type than was hoped for is
+/// better than none.
 fn accepted(headers: &HeaderMap) -> Option<Wanted> {
     let ranges = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
     let mut ranges = ranges.flat_map(|value| value.split(',')).map(|range| range.split(';').map(str::trim));
@@ -111,7 +112,7 @@ struct Stored {
 /// Answers with what of the converted recording the request's headers ask for; `None` if it is stored in that form.
 ///
 /// # Errors
-/// Those of `open`, which gets the range of the stored file that is wanted.
+/// The errors of `open`, which gets the range of the stored file that is wanted.
 pub(super) async fn serve_converted<'a>(
     headers: &HeaderMap,
     sha256: &str,
@@ -154,7 +155,7 @@ async fn find_audio<'a>(
         let mut parser = WavParser::new(AudioLimits { max_seconds: u32::MAX, max_bytes: u64::MAX });
         let mut head = open(Some(0..most.min(size))).await?.bytes;
         while let Some(chunk) = head.next().await {
-            // What can't be read on is told below, by what is missing.
+            // A header that can't be parsed further shows below: the format or the start of the audio is missing.
             if parser.push(&chunk?).is_err() {
                 break;
             }

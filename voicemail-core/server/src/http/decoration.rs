@@ -10,7 +10,7 @@ use unicode_segmentation::UnicodeSegmentation;
 /// Longest display name that is stored, in bytes.
 pub(super) const LONGEST_NAME: usize = 256;
 
-/// What was done to a deposit's fields.
+/// A change that was made to a deposit's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NoteCode {
     CallerEscaped,
@@ -38,7 +38,7 @@ impl NoteCode {
         }
     }
 
-    /// What was done, and what would make it unnecessary. Never what was sent.
+    /// The change, and how the sender can make it unnecessary. Never what was sent.
     pub(super) fn detail(self) -> &'static str {
         match self {
             Self::CallerEscaped => "caller has bytes that aren't text: they are kept as percent escapes",
@@ -77,7 +77,7 @@ pub(super) fn display_name(
     (Some(cut.to_owned()).filter(|name| !name.is_empty()), notes)
 }
 
-/// What senders put around a text, such as the end of a C string.
+/// Characters that senders put around a text, such as the end of a C string.
 fn is_edge(character: char) -> bool {
     character.is_whitespace() || character.is_control()
 }

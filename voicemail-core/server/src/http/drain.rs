@@ -1,7 +1,7 @@
 //! Reads what is left of a refused request's body, for a moment, and drops it.
 //!
 //! A sender that is still writing when its connection closes sees a broken pipe and never the answer. So
-//! the answer waits until the body has ended, or two seconds at most. Who asked first whether to send at all
+//! the answer waits until the body has ended, or two seconds at most. A client that asked first whether to send at all
 //! (`Expect: 100-continue`) and wasn't told to is answered at once.
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody};

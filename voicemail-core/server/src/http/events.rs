@@ -1,4 +1,4 @@
-//! The lamps of the caller's mailboxes as server-sent events.
+//! The MWI states of the caller's mailboxes as server-sent events.
 //!
 //! A stream ends when its token does, after the longest life configured, and when this replica is being stopped.
 //! Clients then connect again, anywhere, and name the last event that they saw.
@@ -30,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(events))
 }
 
-/// Follow the lamps of own mailboxes
+/// Follow the MWI of own mailboxes
 ///
 /// Server-sent events. First `state` with all mailboxes (`MwiState`); then `mwi` for each that is new or has
 /// changed (`MwiEvent`), and `gone` for each that isn't the caller's any more (`MwiGone`). A client that comes
@@ -78,7 +78,7 @@ async fn events(
 struct MwiStreamed {
     /// `state`, `mwi` or `gone`.
     event: Option<String>,
-    /// What `Last-Event-ID` names when the client comes back.
+    /// The value that `Last-Event-ID` takes when the client comes back.
     id: Option<String>,
     /// JSON: an `MwiState`, an `MwiEvent` or an `MwiGone`.
     data: Option<String>,
@@ -151,7 +151,7 @@ fn fill(event: Event, change: &Change, tag: String) -> Result<Event, axum::Error
     match change {
         Change::Unchanged => Ok(event.comment("unchanged")),
         Change::State(state) => event.event("state").id(tag).json_data(state),
-        Change::Lamp(lamp) => event.event("mwi").id(tag).json_data(lamp),
+        Change::Mwi(mwi) => event.event("mwi").id(tag).json_data(mwi),
         Change::Gone(gone) => event.event("gone").id(tag).json_data(gone),
     }
 }

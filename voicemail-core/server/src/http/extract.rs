@@ -1,4 +1,4 @@
-//! What handlers take from a request: the caller with a role, names from the path, a JSON body.
+//! Extractors of handlers: the caller with a role, names from the path, a JSON body.
 //!
 //! A body that doesn't parse is described by place, never by content, since it may hold numbers.
 
@@ -20,7 +20,7 @@ use voicemail_model::{InvalidId, UserId};
 /// Which roles may call a handler; any one of them is enough.
 pub(super) trait Audience: Send + Sync {
     const ROLES: &'static [Role];
-    /// What a ticket in the query must be for, where one will do.
+    /// The purpose that a ticket in the query must have, where a ticket will do.
     const TICKETS: Tickets = Tickets::Refused;
 }
 
@@ -29,9 +29,9 @@ pub(super) trait Audience: Send + Sync {
 pub(super) enum Tickets {
     /// None.
     Refused,
-    /// Those for the event stream.
+    /// Tickets for the event stream.
     Events,
-    /// Those for the audio of the message in the path.
+    /// Tickets for the audio of the message in the path.
     Audio,
 }
 
@@ -55,15 +55,15 @@ audience!(
     Agents: Agent
 );
 audience!(
-    /// Whoever sets PINs, greetings and preferences.
+    /// Callers that set PINs, greetings and preferences.
     Owners: Agent, Admin
 );
 audience!(
-    /// Whoever fetches greetings.
+    /// Callers that fetch greetings.
     Hearers: Telephony, Agent, Admin
 );
 audience!(
-    /// Owners of mailboxes who follow their lamps, perhaps from a browser.
+    /// Owners of mailboxes who follow their MWI, perhaps from a browser.
     Watchers: Agent; Events
 );
 audience!(
@@ -71,15 +71,15 @@ audience!(
     Listeners: Agent; Audio
 );
 audience!(
-    /// Whoever shows lamps.
-    Lamps: Telephony, Agent
+    /// Systems and people that show MWI.
+    MwiReaders: Telephony, Agent
 );
 audience!(
     /// Provisioning.
     Admins: Admin
 );
 audience!(
-    /// Whoever looks for a message.
+    /// Callers that look for a message.
     Searchers: Admin, Privacy
 );
 audience!(
@@ -90,7 +90,7 @@ audience!(
 /// Name in a mailbox's history of somebody who opened it by its PIN.
 const TELEPHONE: &str = "telephone";
 
-/// Who is calling, in one of the roles that the handler is for.
+/// The authenticated caller, in one of the roles that the handler is for.
 pub(super) struct Caller<A>(pub(super) Principal, PhantomData<A>);
 
 impl<A: Audience> Caller<A> {
@@ -103,7 +103,7 @@ impl<A: Audience> Caller<A> {
 }
 
 impl<A: Audience> Caller<A> {
-    /// Whom a mailbox's history names: the user, or `telephone` for whoever knows the mailbox's PIN.
+    /// The name for a mailbox's history: the user's, or `telephone` for whoever knows the mailbox's PIN.
     pub(super) fn actor(&self) -> Result<UserId, ApiError> {
         match &self.0.mailbox {
             Some(_) => Ok(TELEPHONE.parse()?),
@@ -124,7 +124,7 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
         }
         let identity = match identify(parts, app, A::TICKETS).await {
             Err(error) if is_refusal(&error, &parts.headers) => {
-                // Whoever brought too many wrong ones is told so, whatever it was this time.
+                // A client with too many wrong attempts is told so, whatever this attempt was.
                 check_refusals(app, &parts.extensions)?;
                 note_refusal(app, &parts.extensions);
                 return Err(error);
@@ -156,7 +156,7 @@ fn is_refusal(error: &ApiError, headers: &HeaderMap) -> bool {
     error.kind() == ProblemKind::Unauthenticated && headers.contains_key(header::AUTHORIZATION)
 }
 
-/// Who is calling, by the Authorization header, or by a ticket where there is none.
+/// The caller's identity, by the Authorization header, or by a ticket where there is none.
 async fn identify(parts: &mut Parts, app: &App, tickets: Tickets) -> Result<Principal, ApiError> {
     if tickets == Tickets::Refused || parts.headers.contains_key(header::AUTHORIZATION) {
         return authenticate(parts, app).await;
@@ -179,7 +179,7 @@ struct TicketQuery {
     ticket: Option<String>,
 }
 
-/// Who is calling, by what the Authorization header holds.
+/// The caller's identity, by the value of the Authorization header.
 async fn authenticate(parts: &Parts, app: &App) -> Result<Principal, ApiError> {
     let (scheme, credentials) = authorization(&parts.headers).ok_or(AuthError::Missing)?;
     if scheme.eq_ignore_ascii_case("basic") {
@@ -267,7 +267,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     }
 }
 
-/// What a body says it is, in small letters and without parameters.
+/// The media type of a body, in small letters and without parameters.
 pub(super) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()

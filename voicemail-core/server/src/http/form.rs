@@ -1,9 +1,9 @@
 //! A deposit's fields but its audio: which names they have, and what is made of them.
 //!
-//! Pure. A field is known by its name before a byte of it is kept. What identifies the caller, or says when the message was
-//! left, must be readable; whatever else can't be used is left out, and the answer tells so in [`Note`]s.
+//! Pure. A field is known by its name before a byte of it is kept. A field that identifies the caller, or says when the
+//! message was left, must be readable; whatever else can't be used is left out, and the answer tells so in [`Note`]s.
 //!
-//! What goes wrong: an [`ApiError`] that says which field to write how.
+//! What can go wrong: an [`ApiError`] that says which field to write how.
 
 use super::ApiError;
 use super::decoration::{NoteCode, caller_text, display_name, read_urgent};
@@ -64,7 +64,7 @@ pub struct Note {
     pub detail: String,
 }
 
-/// What was done to a deposit's fields, each thing once.
+/// The changes made to a deposit's fields, each kind once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Notes(BTreeSet<NoteCode>);
 
@@ -90,7 +90,7 @@ pub(super) struct Value<'a> {
     pub(super) whole: bool,
 }
 
-/// What precedes the audio.
+/// The fields before the audio.
 #[derive(Default)]
 pub(super) struct Form {
     callers: Vec<CallerId>,

@@ -34,7 +34,7 @@ struct ForwardBody {
     to: Vec<MailboxId>,
 }
 
-/// What became of a forward.
+/// The outcome of a forward.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(super) struct ForwardAnswer {
     /// The copies that were made.
@@ -104,7 +104,8 @@ async fn forward(
     Ok(private(answer))
 }
 
-/// What a repetition may mend ends the request; what only this mailbox refuses doesn't.
+/// Forwards to one mailbox. An error that a repetition may mend ends the request; a refusal by this mailbox alone
+/// doesn't.
 async fn forward_one(
     core: &Core,
     request: ForwardRequest,

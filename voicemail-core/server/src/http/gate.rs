@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-/// What one poll gives at most while fields are read.
+/// The most bytes of one poll while fields are read.
 const SLICE: usize = 4 * 1024;
-/// What the fields around the audio may measure, all together.
+/// The most bytes of the fields around the audio, all together.
 pub(super) const MOST_FIELDS: u64 = 1024 * 1024;
-/// What may stand between two fields: the boundary and the header of the next one.
+/// The most bytes between two fields: the boundary and the header of the next one.
 pub(super) const MOST_HEADER: u64 = 8 * 1024;
 
 /// More than is granted.
@@ -22,7 +22,7 @@ pub(super) const MOST_HEADER: u64 = 8 * 1024;
 #[error("the fields are larger than is read")]
 pub(super) struct TooMuch;
 
-/// What the body may still give.
+/// The bytes that the body may still give.
 pub(super) struct Grant {
     /// The audio is being read: whole chunks, as many as come.
     open: AtomicBool,
@@ -71,7 +71,7 @@ impl Grant {
     }
 }
 
-/// The body. One slice a poll: a parser that reads for as long as there is something would gather a whole recording
+/// The body, one slice a poll: the multipart parser drains its source, and would otherwise buffer the whole recording
 /// of a fast sender before it hands on the first byte.
 pub(super) struct Gate<S> {
     body: S,

@@ -223,7 +223,7 @@ struct ScheduleBody {
     dates: Vec<DatesBody>,
 }
 
-/// From a time of these days to another; one that isn't later is the next day's.
+/// From a time of these days to another; an end that isn't later than the beginning is on the next day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WindowBody {

@@ -52,7 +52,7 @@ struct ListedUser {
     mailboxes: Vec<MailboxId>,
     /// Groups that the user belongs to.
     groups: Vec<GroupId>,
-    /// Those of the groups whose mailbox the user may only look at and listen to.
+    /// The groups, out of these, whose mailbox the user may only look at and listen to.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(value_type = Vec<GroupId>)]
     read_only_groups: BTreeSet<GroupId>,

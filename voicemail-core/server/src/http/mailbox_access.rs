@@ -1,6 +1,6 @@
-//! Who may open a mailbox: agents their own and their groups', nobody else's existence is shown to them.
+//! Access to mailboxes: agents open their own and their groups'; nobody else's existence is shown to them.
 
-use super::extract::{Agents, Audience, Caller, Hearers, Lamps, Owners};
+use super::extract::{Agents, Audience, Caller, Hearers, MwiReaders, Owners};
 use super::{ApiError, App, ProblemKind};
 use std::sync::Arc;
 use voicemail_api::config::Role;
@@ -19,10 +19,10 @@ pub(super) async fn open_own<A: Audience>(
     Ok(core)
 }
 
-/// The services, if the caller may see the mailbox's lamp: telephony every one, agents their own.
-pub(super) async fn open_lamp(
+/// The services, if the caller may see the mailbox's MWI state: telephony every one, agents their own.
+pub(super) async fn open_mwi(
     app: &App,
-    caller: &Caller<Lamps>,
+    caller: &Caller<MwiReaders>,
     mailbox: &MailboxId,
 ) -> Result<Arc<Core>, ApiError> {
     let core = app.core()?;

@@ -28,7 +28,7 @@ struct PinBody {
     pin: String,
 }
 
-/// What opens one mailbox for ten minutes.
+/// A token that opens one mailbox for ten minutes.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MailboxTokenAnswer {
@@ -40,7 +40,7 @@ struct MailboxTokenAnswer {
 
 /// Set a mailbox's PIN
 ///
-/// Not the mailbox's number, not a sequence, not a repetition. Failures before are forgotten.
+/// The PIN must not be the mailbox's number, a sequence or a repetition. Failures before are forgotten.
 #[utoipa::path(
     put, path = "/mailboxes/{mailbox}/pin", tag = "agent",
     params(("mailbox" = String, Path, description = "Mailbox")), request_body = PinBody,

@@ -1,4 +1,4 @@
-//! What privacy officers and the operator call: data-subject rights.
+//! Operations of privacy officers and the operator: data-subject rights.
 //!
 //! Answers to a POST repeat the identifiers that its sender gave; nothing else here holds one.
 

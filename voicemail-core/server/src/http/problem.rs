@@ -1,7 +1,7 @@
 //! The one place where errors become HTTP: RFC 9457 problem documents with a stable `type`.
 //!
-//! What a client sees names the rule and what to do; the store's own words go to the log alone, and
-//! nothing of what a caller sent is repeated.
+//! The client's answer names the rule and the remedy; the store's own words go to the log alone, and nothing of a
+//! caller's input is repeated.
 
 use crate::auth::AuthError;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -118,14 +118,14 @@ pub struct ApiError {
     wait: Option<Duration>,
 }
 
-/// What the access log and the metrics learn of a failure, as an extension of the response.
+/// The note of a failure for the access log and the metrics, as an extension of the response.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FailureNote {
     /// The kind of problem.
     pub(super) kind: Option<&'static str>,
     /// The store's reason, for the metric.
     pub(super) store: Option<&'static str>,
-    /// What happened in the server's own words, for the log.
+    /// The failure in the server's own words, for the log.
     pub(super) cause: Option<String>,
 }
 

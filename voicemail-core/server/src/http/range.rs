@@ -5,7 +5,7 @@
 use axum::http::{HeaderMap, header};
 use std::ops::Range;
 
-/// What to answer.
+/// The part to answer with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// The client has it already: 304.

@@ -1,7 +1,7 @@
 //! How many requests one client may send: by address before anybody is asked who it is, by caller afterwards, and
 //! how many refused credentials an address may bring before none of its is looked at.
 //!
-//! Each is a bucket that fills up at a steady rate (GCRA). What a refusal costs is known only after the check, so a
+//! Each is a bucket that fills up at a steady rate (GCRA). The cost of a refusal is known only after the check, so a
 //! bucket can be looked at without taking from it; and rates follow the configuration as it is reloaded. Counts are
 //! this replica's own.
 
@@ -108,7 +108,7 @@ pub(super) fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
     Some(client_of(extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip()))
 }
 
-/// Whose address it is: an IPv6 network of a customer (/64) is one client.
+/// The client by its address: an IPv6 network of a customer (/64) is one client.
 pub(crate) fn client_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),

@@ -1,8 +1,8 @@
-//! What a media server asks before it plays and records, and what a mailbox's owners prefer.
+//! The media server's instructions before it plays and records, and the preferences of a mailbox's owners.
 
 use super::agents::private;
-use super::extract::{Caller, JsonBody, Lamps, Name, Owners};
-use super::mailbox_access::{open_as_owner, open_lamp};
+use super::extract::{Caller, JsonBody, MwiReaders, Name, Owners};
+use super::mailbox_access::{open_as_owner, open_mwi};
 use super::{ApiError, App, PREFIX};
 use axum::Json;
 use axum::extract::State;
@@ -35,7 +35,7 @@ const FORMATS: [&str; 11] = [
     "audio/wav;codec=ms-adpcm",
 ];
 
-/// What a media server plays and allows.
+/// The media server's instructions: greeting, choices and limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReceptionView {
@@ -57,7 +57,7 @@ pub(super) struct ReceptionView {
     /// The owner's spoken name, for what the media server says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<GreetingView>,
-    /// What a recording may be.
+    /// Limits of a recording.
     limits: RecordingLimits,
     /// Where a caller who presses the way out is connected to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,13 +69,13 @@ pub(super) struct ReceptionView {
     time_zone: String,
 }
 
-/// What a recording may be.
+/// Limits of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct RecordingLimits {
     /// Longest, in seconds.
     max_seconds: u32,
-    /// What is shorter is thrown away by the media server: the caller hung up.
+    /// Shorter recordings are thrown away by the media server: the caller hung up.
     min_seconds: u32,
     /// Codings, at 8 to 48 kHz, mono or stereo.
     formats: Vec<String>,
@@ -173,10 +173,10 @@ impl ReceptionView {
 )]
 async fn reception(
     State(app): State<App>,
-    caller: Caller<Lamps>,
+    caller: Caller<MwiReaders>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<Response, ApiError> {
-    let core = open_lamp(&app, &caller, &mailbox).await?;
+    let core = open_mwi(&app, &caller, &mailbox).await?;
     let reception = core.mailboxes.reception(&mailbox).await?;
     Ok(private(ReceptionView::new(mailbox, reception)))
 }
@@ -200,7 +200,7 @@ struct PreferencesBody {
 #[utoipa::path(
     get, path = "/mailboxes/{mailbox}/preferences", tag = "agent",
     params(("mailbox" = String, Path, description = "Mailbox")),
-    responses((status = 200, description = "What differs from the tenant's usual", body = PreferencesBody)),
+    responses((status = 200, description = "Preferences beside the tenant's defaults", body = PreferencesBody)),
 )]
 async fn preferences(
     State(app): State<App>,

@@ -80,7 +80,7 @@ pub(super) async fn while_answering<T>(
             done = &mut work => return Ok(done),
             () = sleep_until(at) => {}
         }
-        // Whatever happened meanwhile made the moment a later one.
+        // Progress in the meantime has moved the deadline.
         if progress.suspicious_at() > Instant::now() {
             continue;
         }

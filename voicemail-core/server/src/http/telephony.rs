@@ -1,4 +1,4 @@
-//! What media servers call: the deposit.
+//! Media servers' operation: the deposit.
 
 use super::extract::{Caller, Name, Telephony};
 use super::form::Note;
@@ -31,8 +31,9 @@ pub(super) fn uploads() -> OpenApiRouter<App> {
 #[schema(rename_all = "camelCase")]
 #[allow(dead_code, reason = "documentation only: the body is read as a stream")]
 struct DepositForm {
-    /// The caller's number or address, at most 2048 bytes and never cut; empty or absent when withheld. What isn't text
-    /// is kept as percent escapes. `callerId`, `caller_id`, `ani` and `from` mean the same; two that differ are refused.
+    /// The caller's number or address, at most 2048 bytes and never cut; empty or absent when withheld. Bytes that
+    /// aren't text are kept as percent escapes. `callerId`, `caller_id`, `ani` and `from` mean the same; two that
+    /// differ are refused.
     caller: Option<String>,
     /// The caller's display name, of which at most 256 bytes are kept.
     caller_name: Option<String>,
@@ -56,7 +57,7 @@ pub struct DepositAnswer {
     pub created: bool,
     /// The mailbox's counts with the message.
     pub mwi: Mwi,
-    /// What of the fields was left out or changed, though the recording was stored.
+    /// Fields that were left out or changed, though the recording was stored.
     #[serde(default)]
     pub notes: Vec<Note>,
 }
@@ -108,7 +109,7 @@ async fn deposit(
         .into_response())
 }
 
-/// What the fields say.
+/// Reads the request from the fields.
 fn read_request(
     core: &Core,
     mailbox: MailboxId,
@@ -155,7 +156,7 @@ async fn admit_and_store(
     Ok((deposited, info.get().map_or(0, |info| info.size)))
 }
 
-/// What a client calls a request by, so that a repetition is one.
+/// A client's name for a request, by which a repetition is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum IdempotencyKey {
     /// An id of its own making.

@@ -18,7 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(make))
 }
 
-/// What a ticket is for.
+/// The purpose of a ticket.
 #[derive(Deserialize, ToSchema)]
 #[serde(tag = "purpose", rename_all = "camelCase", deny_unknown_fields)]
 enum TicketBody {
@@ -48,7 +48,7 @@ struct TicketAnswer {
 /// Make a ticket for a browser
 ///
 /// For a minute it opens, as `?ticket=…` and without a header, the caller's event stream or one message's audio, and
-/// nothing else. What was opened in time goes on afterwards.
+/// nothing else. A stream opened in time goes on afterwards.
 #[utoipa::path(
     post, path = "/tickets", tag = "agent", request_body = TicketBody,
     responses((status = 201, description = "A ticket", body = TicketAnswer)),

@@ -9,7 +9,7 @@
 //! The body is read by the deposit's own task, so that it goes on when its connection ends: a body that was
 //! complete becomes a message, any other leaves nothing. Only the closing boundary makes a body complete.
 //!
-//! What goes wrong: fields that are larger than is read, or come too slowly, are 413; a body that stops is told so.
+//! What can go wrong: fields that are larger than is read, or come too slowly, are 413; a body that stops is told so.
 
 use super::converted::is_wav;
 use super::decoration::NoteCode;
@@ -36,7 +36,7 @@ const LONGEST: Duration = Duration::from_secs(900);
 const LONGEST_PAST: Duration = Duration::from_secs(30);
 /// No class of service allows more audio than this.
 const LARGEST: u64 = 768 * 1024 * 1024;
-/// What is kept of all fields before the audio.
+/// The most bytes kept of all fields before the audio.
 const MOST_KEPT: usize = 8 * 1024;
 
 /// A body whose fields have been read, and whose audio hasn't.
@@ -51,7 +51,7 @@ struct Source {
     audio: Option<Field<'static>>,
     grant: Arc<Grant>,
     notes: Arc<Shared<Notes>>,
-    /// What fields that aren't kept have taken.
+    /// The time that fields that aren't kept have taken.
     past: Duration,
     end: Instant,
 }
@@ -74,7 +74,7 @@ impl Upload {
         .boxed()
     }
 
-    /// What was left out or changed so far.
+    /// The fields left out or changed so far.
     pub(super) fn notes(&self) -> Vec<Note> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).list()
     }
@@ -169,7 +169,7 @@ impl Source {
         Ok(bytes.len())
     }
 
-    /// A chunk of a field that isn't the audio. What isn't kept takes from the time that there is for it.
+    /// A chunk of a field that isn't the audio. A field that isn't kept uses up the time for such fields.
     async fn next_chunk(&mut self, field: &mut Field<'static>, kept: bool) -> Result<Option<Bytes>, Failure> {
         let left = LONGEST_PAST.saturating_sub(self.past);
         let patience = if kept { SILENCE } else { SILENCE.min(left) };
@@ -196,7 +196,7 @@ impl Source {
         }
     }
 
-    /// The audio's end is the body's end only behind the closing boundary. What decorates is too late there, and is
+    /// The audio's end is the body's end only behind the closing boundary. A decorating field is too late there, and is
     /// no reason to lose the recording; a caller is.
     async fn finish(&mut self) -> Result<(), BodyError> {
         self.audio = None;

@@ -39,7 +39,7 @@ pub enum ServeError {
 }
 
 impl ServeError {
-    /// What to do about it: change something, then start again.
+    /// The action that the error asks for: change something, then start again.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Permanent
     }

@@ -31,7 +31,7 @@ const MOST_PROBES: u32 = 128;
 const KEPT: u32 = 256;
 const FEW: u32 = 4;
 
-/// What a port is for.
+/// The purpose of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Port {
     /// The API.
@@ -186,7 +186,7 @@ impl<S: AsyncRead + Speaks + Unpin> AsyncRead for Watched<S> {
             let http1 = ready!(this.inner.poll_http1(context))?;
             this.fresh = false;
             if http1 {
-                // Reading nothing says that no preface comes; what is there is for HTTP/1 to read.
+                // A read of zero bytes ends hyper's detection of the HTTP/2 preface; the buffered bytes go to HTTP/1.
                 return Poll::Ready(Ok(()));
             }
         }

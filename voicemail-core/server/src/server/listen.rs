@@ -9,7 +9,7 @@ use axum_server::{Handle, Server};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-/// What a connection may hold of what it reads, in bytes; by default it grows to several times as much.
+/// Size of a connection's read buffer, in bytes; by default it grows to several times as much.
 const READ_BUFFER: usize = 16 * 1024;
 
 /// Requests under way on one HTTP/2 connection.

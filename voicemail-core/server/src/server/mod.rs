@@ -57,7 +57,7 @@ pub struct Server {
     metrics: Listener,
 }
 
-/// What the parts of the process share.
+/// State shared by the parts of the process.
 #[derive(Clone)]
 struct State {
     file: Arc<PathBuf>,
@@ -219,7 +219,7 @@ enum Ended {
     Restored(String),
 }
 
-/// Sweeps until told to stop, and keeps lamps right as long as requests may change them.
+/// Sweeps until told to stop, and keeps MWI states right as long as requests may change them.
 async fn run(core: &Core, stop: &CancellationToken, serving: impl Future<Output = ()>) -> Ended {
     let work = async {
         core.run_sweeper(stop.clone()).await;
@@ -227,11 +227,11 @@ async fn run(core: &Core, stop: &CancellationToken, serving: impl Future<Output 
     };
     tokio::select! {
         () = work => {}
-        () = core.run_lamps() => {}
+        () = core.run_mwi() => {}
         what = core.await_restore() => return Ended::Restored(what),
     }
-    if let Ok(Err(error)) = timeout(LAST_TASKS, core.leave_lamps()).await {
-        tracing::warn!(reason = error.reason(), %error, "lamps that weren't delivered wait for the next start");
+    if let Ok(Err(error)) = timeout(LAST_TASKS, core.leave_mwi()).await {
+        tracing::warn!(reason = error.reason(), %error, "MWI states that weren't delivered wait for the next start");
     }
     Ended::Stopped
 }

@@ -39,7 +39,7 @@ pub(super) async fn open(state: &State) -> Arc<Core> {
 fn announce(state: &State, core: Core) -> Arc<Core> {
     let core = Arc::new(core);
     core.context.ask_about_time(KeySources);
-    core.context.lamps().count_in(state.metrics());
+    core.context.mwi().count_in(state.metrics());
     state.announce(&core);
     // The file may have changed while the store was being opened.
     core.context.reload(state.config().as_ref().clone());

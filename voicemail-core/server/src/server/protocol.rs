@@ -1,7 +1,7 @@
 //! Which HTTP a connection's client speaks, found out before a byte of it is read.
 //!
 //! A server for both reads until it can tell HTTP/2's preface from a request, and hands what it read to HTTP/1, whose
-//! buffer then grows to twice its size for the life of the connection: 8 KiB for each subscriber to lamps. Over TLS the
+//! buffer then grows to twice its size for the life of the connection: 8 KiB for each subscriber to MWI. Over TLS the
 //! handshake has settled it; plain bytes can be looked at without being taken.
 
 use std::io;

@@ -1,4 +1,4 @@
-//! A page in a real browser, from another origin than the API: it gets a ticket and follows lamps, if its origin is
+//! A page in a real browser, from another origin than the API: it gets a ticket and follows MWI, if its origin is
 //! configured, and can't if it isn't.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -26,9 +26,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const PAGE: &str = r#"<!doctype html><script>
 const tell = text => fetch("/told", { method: "POST", body: text });
 const follow = (name, ticket) => new Promise(done => {
-  const lamps = new EventSource(`API/mwi/events?ticket=${ticket}`);
-  lamps.addEventListener("state", event => { lamps.close(); done(`${name} ${event.data}`); });
-  lamps.onerror = () => { lamps.close(); done(`${name} refused`); };
+  const stream = new EventSource(`API/mwi/events?ticket=${ticket}`);
+  stream.addEventListener("state", event => { stream.close(); done(`${name} ${event.data}`); });
+  stream.onerror = () => { stream.close(); done(`${name} refused`); };
 });
 (async () => {
   const headers = { "authorization": "Bearer TOKEN", "content-type": "application/json" };
@@ -110,7 +110,7 @@ async fn next(told: &mut UnboundedReceiver<String>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_a_configured_origin_follows_lamps_by_a_ticket_and_another_page_gets_nothing() {
+async fn a_page_of_a_configured_origin_follows_mwi_by_a_ticket_and_another_page_gets_nothing() {
     let program =
         tokio::task::spawn_blocking(|| ensure_program("chromium", "chromium")).await.unwrap().unwrap();
     let (known, unknown) = (Site::bind().await, Site::bind().await);

@@ -108,7 +108,7 @@ impl Scene {
         run
     }
 
-    /// What is found below a folder, but for the hash in the ledger.
+    /// The traces found below a folder, but for the hash in the ledger.
     fn found(&self, folder: &Path) -> BTreeSet<(Sought, String)> {
         let ledger = |file: &str| ["/mark/", "/ledger/", "/due/"].iter().any(|kept| file.contains(kept));
         let found = self.traces.scan(folder).unwrap().into_iter();

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const KEYS: &str = include_str!("../../../../examples/media-server/keys.yaml");
 const DIALOGUE: &str = include_str!("../../../../examples/media-server/dialogue.yaml");
 
-/// What a key does in a menu.
+/// The action of a key in a menu.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Key {

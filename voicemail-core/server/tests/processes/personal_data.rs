@@ -111,7 +111,7 @@ async fn live(rig: &mut Rig, token: &str) -> String {
     opened
 }
 
-/// What goes wrong names its rule, and not what was sent.
+/// Failing requests: the answers name the rule, and not the input.
 async fn err(rig: &mut Rig, token: &str, number: &str, word: &str) {
     let other = json!({ "caseid": "7", "consumers": [{ "phone": [number], "name": word }], word: number });
     rig.ask(Method::POST, "gdpr/forgetme", token, other.clone()).await;

@@ -1,4 +1,4 @@
-//! What the document promises, asked of a served core by schemathesis: made-up requests, valid and not, to every
+//! The API document's promises, asked of a served core by schemathesis: made-up requests, valid and not, to every
 //! operation, once as each role. No role is answered an operation that isn't its own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]

@@ -85,7 +85,7 @@ impl Core {
         messages.iter().map(|message| message["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    async fn lamp(&self) -> Value {
+    async fn mwi(&self) -> Value {
         self.get("mailboxes/1001/mwi").await.json().await.unwrap()
     }
 
@@ -98,7 +98,7 @@ impl Core {
         status
     }
 
-    /// What `/readyz` says of a region.
+    /// Whether `/readyz` says that a region answers.
     async fn sees(&self, name: &str) -> bool {
         let (status, readiness) = self.process.readiness().await;
         assert_eq!(status, StatusCode::OK, "{readiness}");
@@ -153,7 +153,7 @@ async fn audio_stays_in_the_region_of_its_deposit_and_one_that_is_away_takes_onl
     here.wait_until_sees("us", true).await;
     let last = there.deposit().await;
     assert_eq!((here.play(&far).await, here.play(&last).await), (StatusCode::OK, StatusCode::OK));
-    assert_eq!(here.lamp().await, json!({ "new": 4, "old": 0, "urgentNew": 0, "urgentOld": 0 }));
+    assert_eq!(here.mwi().await, json!({ "new": 4, "old": 0, "urgentNew": 0, "urgentOld": 0 }));
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn while_the_master_is_away_deposits_are_asked_to_come_back_and_nothing_is
 }
 
 #[tokio::test]
-async fn two_clusters_on_one_bucket_show_the_same_lists_and_lamps() {
+async fn two_clusters_on_one_bucket_show_the_same_lists_and_mwi() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let server = Minio::start(loopback()).await.unwrap();
     let place = ObjectPlace::in_new_bucket(&server.endpoint(), "shared").await.unwrap();
@@ -191,7 +191,7 @@ async fn two_clusters_on_one_bucket_show_the_same_lists_and_lamps() {
 }
 
 #[tokio::test]
-async fn two_clusters_on_one_volume_show_the_same_lists_and_lamps() {
+async fn two_clusters_on_one_volume_show_the_same_lists_and_mwi() {
     let folder = tempfile::tempdir().unwrap();
     let storage = json!({ "volume": { "path": folder.path() } });
     two_clusters_share(&json!([{ "name": "main", "master": true, "storage": storage }])).await;
@@ -210,14 +210,14 @@ async fn two_clusters_share(regions: &Value) {
     assert_eq!(acknowledged.len(), 48);
     for core in &cores {
         assert_eq!(core.list().await, acknowledged);
-        assert_eq!(core.lamp().await["new"], 48);
+        assert_eq!(core.mwi().await["new"], 48);
     }
     let some = acknowledged.first().unwrap();
     let path = cores[3].url(&format!("mailboxes/1001/messages/{some}"));
     let read = Client::new().patch(path).bearer_auth(&cores[3].token).json(&json!({ "state": "read" }));
     assert_eq!(read.send().await.unwrap().status(), StatusCode::OK);
     for core in &cores {
-        assert_eq!(core.lamp().await, json!({ "new": 47, "old": 1, "urgentNew": 0, "urgentOld": 0 }));
+        assert_eq!(core.mwi().await, json!({ "new": 47, "old": 1, "urgentNew": 0, "urgentOld": 0 }));
         assert_eq!(core.play(some).await, StatusCode::OK);
     }
 }

@@ -1,4 +1,4 @@
-//! What a process tells of itself: every metric is documented, and a trace goes through.
+//! Signals of a process: every metric is documented, and a trace goes through.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

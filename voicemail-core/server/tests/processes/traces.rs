@@ -31,7 +31,7 @@ const NAME: &str = "Ada Lovelace";
 const MAILBOX: &str = "northgate";
 const UNKNOWN: &str = "southgate";
 
-/// What a collector was sent.
+/// The spans that a collector was sent.
 #[derive(Clone)]
 struct Collector(Arc<watch::Sender<Vec<Bytes>>>);
 

@@ -1,4 +1,4 @@
-//! The webhook: processes on one volume that deliver lamps to an HTTPS receiver with a private CA.
+//! The webhook: processes on one volume that deliver MWI states to an HTTPS receiver with a private CA.
 //!
 //! A receiver on loopback is never delivered to, so this one is on an address of the machine's own network.
 
@@ -35,7 +35,7 @@ fn own_address() -> IpAddr {
     socket.local_addr().unwrap().ip()
 }
 
-/// What arrived, and what is answered.
+/// Requests that arrived, and the answers to give.
 #[derive(Clone)]
 struct Inbox(Arc<Mutex<Arrived>>);
 
@@ -98,7 +98,7 @@ impl Receiver {
     }
 
     /// The counts of each delivery of a mailbox, in the order in which they came.
-    fn lamps(&self, mailbox: &str) -> Vec<String> {
+    fn states(&self, mailbox: &str) -> Vec<String> {
         let inbox = self.inbox.0.lock().unwrap();
         let data = inbox.requests.iter().map(|(headers, body)| {
             check_signature(headers, body);
@@ -110,8 +110,8 @@ impl Receiver {
 
     async fn wait_for(&self, mailbox: &str, last: &str) {
         let end = Instant::now() + DEADLINE;
-        while self.lamps(mailbox).last().is_none_or(|found| found != last) {
-            assert!(Instant::now() < end, "{mailbox} isn't {last} but {:?}", self.lamps(mailbox));
+        while self.states(mailbox).last().is_none_or(|found| found != last) {
+            assert!(Instant::now() < end, "{mailbox} isn't {last} but {:?}", self.states(mailbox));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -151,8 +151,8 @@ async fn every_replicas_changes_are_delivered_signed_and_in_order() {
         replicas[n % 2].deposit("1001").await;
     }
     receiver.wait_for("1001", "6/0 (0/0)").await;
-    let lamps = receiver.lamps("1001");
-    assert!(lamps.is_sorted(), "{lamps:?}");
+    let states = receiver.states("1001");
+    assert!(states.is_sorted(), "{states:?}");
     let case = json!({ "caseid": "7", "consumers": [{ "phone": ["+442079460123"] }] });
     replicas[1].send(Method::POST, "gdpr/forgetme", case).await;
     receiver.wait_for("1001", "0/0 (0/0)").await;
@@ -181,18 +181,18 @@ async fn what_a_failing_receiver_missed_comes_after_a_restart_and_nothing_else_d
     wait_for_outcome(&core, "refused").await;
     core.process.child.kill().unwrap();
     drop(core);
-    let (before, of_other) = (receiver.lamps("1001").len(), receiver.lamps("2000").len());
+    let (before, of_other) = (receiver.states("1001").len(), receiver.states("2000").len());
     receiver.answer(StatusCode::OK);
     let again = start();
     let end = Instant::now() + DEADLINE * 3;
-    while receiver.lamps("1001").len() == before {
+    while receiver.states("1001").len() == before {
         assert!(Instant::now() < end, "nothing came after the restart");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(receiver.lamps("1001").last().unwrap(), "1/0 (0/0)");
+    assert_eq!(receiver.states("1001").last().unwrap(), "1/0 (0/0)");
     again.deposit("1001").await;
     receiver.wait_for("1001", "2/0 (0/0)").await;
-    assert_eq!(receiver.lamps("2000").len(), of_other, "a lamp that was delivered was sent again");
+    assert_eq!(receiver.states("2000").len(), of_other, "an MWI state that was delivered was sent again");
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ fn one_due_name_for_two_attempts_is_caught() {
     catches(Broken::SharedDueName, refused_deletion_beside_one_that_died);
 }
 
-/// Whoever closes a mailbox is frozen anywhere while sweepers look, goes on a little, and dies.
+/// The closing of a mailbox is frozen anywhere while sweepers look, goes on a little, and dies.
 #[test]
 fn a_closing_that_goes_on_late_and_dies_leaves_no_message_in_a_closed_mailbox() {
     for by in [1, 2, 3] {

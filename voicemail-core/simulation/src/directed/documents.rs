@@ -1,4 +1,4 @@
-//! What a document goes through: lost replies, other versions, newer schemas.
+//! Documents under lost replies, other versions and newer schemas.
 
 use super::{A, B, BOX, Case};
 use crate::tenant::mailbox;

@@ -12,7 +12,7 @@ use voicemail_store::Key;
 /// Calls that admit a deposit, so that it is received before what comes next.
 const ADMITTED: usize = 3;
 
-/// D1, D2, death, forget, purge, then roll-forward.
+/// Audio and envelope are stored, the replica dies, forget, purge, then the sweeper would complete the deposit.
 #[test]
 fn a_deposit_that_died_anywhere_is_erased_by_the_forget_that_follows() {
     let erased = at_every_step(|case, calls| {
@@ -148,7 +148,7 @@ fn forget_worker_frozen_across_an_undo() -> Outcome {
         let ended = early.is_some();
         case.expect_undo("c1")?;
         case.finish(early, &mut again);
-        // One that was frozen before it found the run is a new request, with a run of its own.
+        // A request that was frozen before it found the run is a new request, with a run of its own.
         let second = Key::listed("gdpr/c1/forgetme.2").and_then(|key| case.tenant.document::<Run>(&key));
         expect(second.is_some() || case.listed() == 1, "the message is hidden although undone")?;
         Ok(ended)

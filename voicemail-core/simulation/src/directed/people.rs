@@ -1,4 +1,4 @@
-//! What people of a mailbox, and who provisions it, were about to do when it was closed and made again.
+//! Acts of a mailbox's people, and of its provisioner, that were under way when it was closed and made again.
 
 use super::{BOX, Case, Outcome, at_every_step, expect};
 use crate::tenant::mailbox;
@@ -63,7 +63,7 @@ fn a_closing_that_sleeps_closes_no_mailbox_that_was_made_since() {
     assert_eq!(slept, Ok(()));
 }
 
-/// Whoever is put into a mailbox that is closed before they are in it isn't in the next one.
+/// A user who is put into a mailbox that is closed meanwhile isn't in the next mailbox of that name.
 fn user_put_across_a_closing() -> Outcome {
     at_every_step(|case, calls| {
         let (replica, ann): (_, UserId) = (case.tenant.replica(0), "ann".parse().unwrap());

@@ -28,7 +28,7 @@ pub const BASIS_LIMIT: Duration = Duration::from_secs(10);
 /// How many times a write is tried before the caller is told to come back.
 const ATTEMPTS: u32 = 40;
 
-/// What a change decides about the document it is shown.
+/// The decision of a change about the document it is shown.
 pub enum Decision<D, T> {
     /// Write this; answer that.
     Write(D, T),
@@ -168,7 +168,7 @@ impl Documents {
             Loaded::Unchanged => Ok(Some(known)),
             Loaded::Missing => self.settle(Some(cache), key, None),
             Loaded::Changed(found) => {
-                // Not two of a large one at a time.
+                // The cached copy goes before the new one is decoded, so that a large document isn't in memory twice.
                 drop(known);
                 self.settle(Some(cache), key, Some(found))
             }

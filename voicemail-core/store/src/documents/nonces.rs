@@ -65,7 +65,7 @@ pub(super) struct Stored<D> {
 
 pub(super) fn decode<D: DeserializeOwned>(bytes: &[u8]) -> Result<Stored<D>, StoreError> {
     let stored: Body<D> = serde_json::from_slice(bytes).map_err(|error| {
-        // What a newer version wrote may have a shape that isn't known here: that is no damage.
+        // A document of a newer version may have a shape that isn't known here: that is no damage.
         match serde_json::from_slice::<Headed>(bytes) {
             Ok(Headed { header }) if header.schema > SCHEMA => {
                 StoreError::NewerSchema { found: header.schema, known: SCHEMA }

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Permits are counted in KiB.
 const UNIT: usize = 1024;
-/// What an upload holds beside its part, from its connection's buffers to the parser's: as measured, in KiB.
+/// Memory that an upload holds beside its part, from its connection's buffers to the parser's: as measured, in KiB.
 const STANDING: usize = 160;
 
 /// The memory that all uploads share.

@@ -2,7 +2,7 @@
 //!
 //! Flow: the client asks before every request; the files are looked at once a second. Kubernetes swaps a
 //! folder behind the symbolic link `..data`, so all files of one reading are taken from the folder that the
-//! link named at its beginning. What doesn't parse (a torn, empty or missing file) changes nothing: the last
+//! link named at its beginning. A file that doesn't parse (a torn, empty or missing file) changes nothing: the last
 //! good value stays in use, and the log says so once.
 
 use super::super::StoreError;

@@ -71,8 +71,8 @@ pub(super) fn contended(error: Error, conflict: StoreError) -> StoreError {
     refusal(&error).unwrap_or(conflict)
 }
 
-/// What the server's code says about writing, where reading may go on. Codes of S3 and of Azure, and those of MinIO,
-/// Ceph and other servers that speak S3; where the code alone is ambiguous, the words beside it.
+/// The obstacle to writing that the server's code tells of, where reading may go on. Codes of S3 and of Azure, and
+/// those of MinIO, Ceph and other servers that speak S3; where the code alone is ambiguous, the words beside it.
 fn refusal(error: &Error) -> Option<StoreError> {
     let (code, said) = (code_of(error).unwrap_or_default(), error.to_string().to_ascii_lowercase());
     let has = |words: &[&str]| words.iter().any(|word| code.contains(word));
@@ -109,7 +109,7 @@ fn judge(error: &Error) -> StoreError {
     }
 }
 
-/// What a server's code means, whatever its status and whoever sent the request; none: the status decides.
+/// The meaning of a server's code, whatever its status and whoever sent the request; none: the status decides.
 pub(super) fn meaning(code: &str, text: &str) -> Option<StoreError> {
     let one_of = |codes: &[&str]| codes.contains(&code);
     let with = |remedy: &str| format!("{text}: {remedy}");

@@ -92,7 +92,7 @@ impl Rule {
         self.filter.as_ref().and_then(Filter::prefix).or(self.prefix.as_deref()).unwrap_or_default()
     }
 
-    /// What it does to objects that mustn't be done to ours, and to which of ours it would.
+    /// The rule's harmful action, and the objects of ours that it would reach.
     fn harm(&self) -> Option<(&'static str, &'static str)> {
         let expires = self.expiration.as_ref().is_some_and(When::is_by_age);
         let archives = self.transition.iter().any(When::archives);
@@ -111,7 +111,7 @@ impl Rule {
     }
 }
 
-/// What a bucket's answer to `?lifecycle` means for the folder.
+/// The finding that a bucket's answer to `?lifecycle` leads to, for the folder.
 pub(super) fn judge(answer: Answer, folder: &Path) -> Finding {
     match answer.found() {
         Ok(None) => Finding::holds(PROPERTY),

@@ -211,7 +211,7 @@ impl ObjectBackend {
         Ok(written)
     }
 
-    /// Remembers what a write tells about the next ones. One that failed for another reason tells nothing.
+    /// Remembers what a write tells about the next ones. A write that failed for another reason tells nothing.
     fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         let seen = match &outcome {
             Ok(_) => Some(None),

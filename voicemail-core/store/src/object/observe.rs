@@ -14,7 +14,7 @@ use std::time::Duration;
 use voicemail_model::Time;
 use voicemail_model::clock::World;
 
-/// What the answers have told.
+/// Facts that the answers have told.
 pub(super) struct Observed {
     world: World,
     date: Mutex<Option<(Time, Duration)>>,
@@ -39,7 +39,7 @@ impl Observed {
         (since <= age).then(|| date.plus(since))
     }
 
-    /// What the server called itself in its last answer.
+    /// The server's name for itself in its last answer.
     pub(super) fn server(&self) -> Option<String> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

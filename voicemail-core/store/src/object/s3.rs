@@ -360,7 +360,7 @@ impl Service for S3Service {
         for version in &versions {
             gone &= self.delete_version(path, version).await?;
         }
-        // What a lock holds would be there again without the mark of its deletion.
+        // The delete marker stays while object lock retains a version, or that version would become current again.
         for marker in markers.iter().filter(|_| gone) {
             self.delete_version(path, marker).await?;
         }

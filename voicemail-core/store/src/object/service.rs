@@ -1,4 +1,4 @@
-//! What only one kind of object store has: versions, tags, rules that delete by themselves.
+//! Abilities of one kind of object store alone: versions, tags, rules that delete by themselves.
 
 use super::super::probe::Finding;
 use super::super::{Keeper, StoreError};

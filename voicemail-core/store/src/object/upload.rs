@@ -1,7 +1,7 @@
 //! Streams a body into an object of a name that only this attempt uses.
 //!
 //! A body of one part is one request; a longer one is sent in parts, one in flight, and appears only with
-//! the last. What fails or is given up half-way is aborted, also when the caller goes away. A crash leaves
+//! the last. An upload that fails or is given up half-way is aborted, also when the caller goes away. A crash leaves
 //! invisible parts, which a lifecycle rule for unfinished uploads removes (Azure does by itself, in a week).
 
 use super::super::{BodyStream, StoreError};

@@ -2,8 +2,8 @@
 //! remembers them.
 //!
 //! A process walks all documents once after its start and once a day, a slice at each tidying, so that a start is as
-//! fast with a million messages as with none. Whoever must be sure that nothing is left, such as an erasure, walks
-//! them all at once. Families of objects have no revisions, and most of the files: they are left out.
+//! fast with a million messages as with none. A caller that must be sure that nothing is left, such as an erasure,
+//! walks them all at once. Families of objects have no revisions, and most of the files: they are left out.
 //!
 //! What can go wrong: a folder that can't be read. The others are pruned, and the walk says that it isn't whole.
 

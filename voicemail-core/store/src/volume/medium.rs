@@ -28,7 +28,7 @@ impl LockProbe {
     }
 }
 
-/// What the child does: tries to take the lock. The result is its exit status.
+/// The child process: tries to take the lock. The result is its exit status.
 pub fn hold_lock_probe(path: &Path) -> i32 {
     match File::options().write(true).open(path).map(|file| file.try_lock()) {
         Ok(Err(TryLockError::WouldBlock)) => LockProbe::BLOCKED,
@@ -37,7 +37,7 @@ pub fn hold_lock_probe(path: &Path) -> i32 {
     }
 }
 
-/// What the kernel says of this process's mounts.
+/// The kernel's list of this process's mounts.
 const MOUNTS: &str = "/proc/self/mountinfo";
 
 pub(super) fn probe(root: &Path, lock_probe: &LockProbe) -> Result<(), StoreError> {

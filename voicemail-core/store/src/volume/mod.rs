@@ -54,7 +54,7 @@ pub struct VolumeStore {
     walk: Arc<history::Walk>,
     lock_probe: LockProbe,
     reserve: Option<Arc<Reserve>>,
-    /// What the last write was refused for.
+    /// The reason why the last write was refused.
     refused: Arc<Mutex<Option<Hindrance>>>,
 }
 

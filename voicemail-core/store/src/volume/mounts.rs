@@ -27,7 +27,7 @@ impl Mount {
         self.options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// What must be changed before this may be a store.
+    /// The change that is needed before this may be a store.
     pub(super) fn fault(&self) -> Option<String> {
         match self.kind.as_str() {
             "nfs" | "nfs4" => self.nfs_fault(),

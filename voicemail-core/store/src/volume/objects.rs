@@ -160,7 +160,7 @@ pub(super) fn delete(root: &Path, key: &Key) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Folders of hours, minutes and callers go with their last file. One that fills again meanwhile stays:
+/// Folders of hours, minutes and callers go with their last file. A folder that fills again meanwhile stays:
 /// the operating system refuses to remove it.
 fn remove_empty_folders(root: &Path, folder: &Path) {
     for path in folder.ancestors().take_while(|path| path.parent() != Some(root) && *path != root) {

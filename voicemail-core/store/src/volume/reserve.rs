@@ -24,7 +24,7 @@ use voicemail_api::config::KeepFree;
 /// How long a measurement counts while bytes are written.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What a volume keeps free, and what it was like when it was last measured.
+/// The reserve that a volume keeps free, and its last measurement.
 pub(super) struct Reserve {
     keep: KeepFree,
     seen: Mutex<Option<Seen>>,
@@ -34,7 +34,7 @@ pub(super) struct Reserve {
 struct Seen {
     at: Instant,
     hindrance: Option<Hindrance>,
-    /// What may still be written on its strength.
+    /// The amount that may still be written on the strength of that measurement.
     allowance: Amount,
 }
 
@@ -47,7 +47,7 @@ impl Reserve {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What stands in the way, as last measured.
+    /// The obstacle to writing, as last measured.
     pub(super) fn last_seen(&self) -> Option<Hindrance> {
         self.seen().as_ref().and_then(|seen| seen.hindrance.clone())
     }

@@ -209,7 +209,7 @@ pub(super) fn delete(root: &Path, heads: &Heads, key: &Key) -> Result<(), StoreE
 /// No revision is older than this program: 2020, in milliseconds.
 const IMPLAUSIBLE_MS: i64 = 1_577_836_800_000;
 
-/// What a pruning left.
+/// The outcome of a pruning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pruned {
     /// When the rest of what was superseded up to the time asked for can go.
@@ -252,8 +252,8 @@ pub(super) fn prune_folder(folder: &Path, superseded: Time, now: Time) -> Result
     Ok(pruned)
 }
 
-/// Whether it was there. What has its name and stays, such as a folder that a copying tool made, keeps an erasure from being
-/// sure that nothing is left.
+/// Whether it was there. An object of its name that stays, such as a folder that a copying tool made, keeps an erasure
+/// from being sure that nothing is left.
 fn remove_revision(file: &Path) -> Result<bool, StoreError> {
     match fs::remove_file(file) {
         Ok(()) => Ok(true),

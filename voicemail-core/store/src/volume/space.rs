@@ -42,7 +42,7 @@ impl Amount {
     }
 }
 
-/// What the file system says of itself.
+/// The file system's sizes, as it tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Space {
     /// In all; no inodes where the file system has no limit of them.
@@ -66,9 +66,9 @@ impl Space {
 /// The bounds of one volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
-    /// What deposits leave.
+    /// Room that deposits leave free.
     pub(super) keep: Amount,
-    /// What is reserved beyond.
+    /// Room that is reserved beyond.
     pub(super) reserve: Amount,
     warning: Amount,
 }
@@ -95,7 +95,7 @@ impl Bounds {
         }
     }
 
-    /// What stands in the way of deposits, while that much of the reserve is there.
+    /// The obstacle to deposits, while that much of the reserve is there.
     pub(super) fn judge(&self, space: &Space, reserved: Amount) -> Option<Hindrance> {
         let room = space.free.minus(self.reserve.minus(reserved));
         if space.is_below(room, self.keep) {
@@ -127,7 +127,7 @@ impl Bounds {
         !space.is_below(space.free.minus(self.reserve.minus(reserved)), half)
     }
 
-    /// What one piece of the reserve holds.
+    /// The size of one piece of the reserve.
     pub(super) fn piece(&self) -> Amount {
         let part = |value: u64| value.div_ceil(PIECES);
         Amount { bytes: part(self.reserve.bytes), inodes: part(self.reserve.inodes) }

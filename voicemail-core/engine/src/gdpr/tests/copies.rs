@@ -1,4 +1,4 @@
-//! What may still hold copies after the end is said, with a date.
+//! Copies that may exist after the end are reported, with a date.
 
 use super::{DAY, run};
 use crate::testing::{CALLER, Site};

@@ -9,7 +9,7 @@ use voicemail_api::gdpr::{GdprBody, RunState};
 use voicemail_model::{MessageChange, MessageState};
 
 #[tokio::test]
-async fn the_lamp_is_right_at_once_when_hidden_when_erased_and_without_any_traffic() {
+async fn mwi_is_right_at_once_when_hidden_when_erased_and_without_any_traffic() {
     let site = Site::in_memory().await;
     site.deposit("1001", CALLER).await;
     site.deposit("1001", OTHER_CALLER).await;
@@ -144,7 +144,7 @@ async fn nothing_that_waits_to_be_sent_names_a_caller() {
     let site = Site::in_memory().await;
     let id = site.deposit("1001", CALLER).await;
     forward(&site, "1001", id, "1002").await;
-    site.core.leave_lamps().await.unwrap();
+    site.core.leave_mwi().await.unwrap();
     let waiting = site.holders("7946").await;
     assert!(waiting.iter().all(|key| key.starts_with("mb/") || key.starts_with("ca/")), "{waiting:?}");
     site.purge("c", CALLER).await;

@@ -1,4 +1,4 @@
-//! What an erasure finds of states that documents had.
+//! An erasure and the superseded states of documents.
 
 use super::state;
 use crate::testing::{CALLER, OTHER_CALLER, Site, body, mailbox};
@@ -19,7 +19,7 @@ async fn states_of_a_mailbox_that_the_message_left_long_ago_go_with_the_caller()
     site.sweep_after(40 * 86_400).await;
     assert!(!site.index("1001").await.entries.contains_key(&id), "it is deleted");
     site.deposit("1002", OTHER_CALLER).await;
-    // Whoever wrote these died, and nobody remembers them.
+    // The writers of these died, and nobody remembers them.
     assert_ne!(named(&memory.superseded()), Vec::<&String>::new());
     site.pass_time(Duration::from_secs(75));
     site.core.gdpr.forget(body("c", Some(CALLER), 0)).await.unwrap();

@@ -16,7 +16,7 @@ use voicemail_telemetry::{Outgoing, TRACEPARENT};
 /// How long a delivery may take, answer included.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// What is read of an answer, so that its connection can be used again.
+/// Bytes of an answer that are read, so that its connection can be used again.
 const MOST_ANSWER: usize = 64 * 1024;
 
 /// Why a delivery failed.
@@ -44,7 +44,7 @@ impl DeliveryError {
     }
 }
 
-/// What is delivered.
+/// A delivery to the receiver.
 pub(super) struct Delivery<'a> {
     /// The same for each attempt.
     pub(super) id: &'a str,

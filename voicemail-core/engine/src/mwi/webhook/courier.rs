@@ -1,7 +1,7 @@
 //! The loop that delivers: waits, takes its turn, sends what differs, gives the turn back.
 //!
 //! Idle it asks the store for nothing but, now and then, whether a replica that stopped left something. A failing
-//! receiver is tried again with growing pauses; meanwhile changes of one mailbox melt into one.
+//! receiver is tried again with growing pauses; meanwhile changes of one mailbox are coalesced.
 
 use super::client::{Delivery, DeliveryError, LIMIT, Sender};
 use super::record::{self, CLAIM, Last, Ledger};
@@ -66,7 +66,7 @@ pub(in crate::mwi) async fn run(hub: &Hub, context: &Context) {
     }
 }
 
-/// What still waits is left to the other replicas or to the next start, and a turn cut short is given back.
+/// Leaves waiting mailboxes to the other replicas or to the next start, and gives back a turn that is cut short.
 ///
 /// # Errors
 /// The store's; then only a start or a change sends it.
@@ -171,7 +171,7 @@ impl Courier<'_> {
             }
             Ok(Ended::NotOurs) => NOT_OUR_TURN,
             Err(error) => {
-                tracing::warn!(%error, "lamps wait to be delivered");
+                tracing::warn!(%error, "MWI states wait to be delivered");
                 self.failures += 1;
                 FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE)
             }
@@ -191,7 +191,7 @@ impl Courier<'_> {
             self.hub.deliveries().add(mailbox);
         });
         let ended = self.deliver_batches(&sender, begun).await;
-        // What others left was added to what waits here, and is delivered only when nothing does.
+        // Mailboxes that other replicas left joined the queue here: they are delivered only once the queue is empty.
         let done = match &ended {
             Ok(Ended::Done) => turn.left,
             _ => Default::default(),
@@ -238,8 +238,8 @@ impl Courier<'_> {
         }
     }
 
-    /// What is to be sent. Before it is, the store says that nobody knows what the receiver knows: a crash, or an
-    /// answer that never came, must not leave it with a state that is never corrected.
+    /// The deliveries of a batch. Before it is, the store says that nobody knows what the receiver knows: a crash, or
+    /// an answer that never came, must not leave it with a state that is never corrected.
     async fn prepare(&self, ledger: &mut Ledger, batch: &[MailboxId]) -> Result<Vec<Due>, StoreError> {
         let mut due = Vec::new();
         for mailbox in batch {
@@ -247,7 +247,7 @@ impl Courier<'_> {
                 Ok(found) => due.extend(found),
                 // The others must not wait for one that can't be decoded.
                 Err(error) if error.is_about_one() => {
-                    tracing::error!(reason = error.reason(), %error, "a lamp can't be delivered before a repair");
+                    tracing::error!(reason = error.reason(), %error, "an MWI state can't be delivered before a repair");
                 }
                 Err(error) => return Err(error),
             }
@@ -314,7 +314,7 @@ impl Courier<'_> {
     }
 }
 
-/// What is to be delivered.
+/// A delivery to be made.
 struct Due {
     mailbox: MailboxId,
     counts: Option<Mwi>,
@@ -327,7 +327,7 @@ impl Due {
     }
 }
 
-/// What became of a batch. Requests that were under way when it ended early count as not delivered.
+/// The outcome of a batch. Requests that were under way when it ended early count as not delivered.
 #[derive(Default)]
 struct Sent {
     delivered: BTreeSet<MailboxId>,

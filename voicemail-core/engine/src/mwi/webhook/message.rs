@@ -41,7 +41,7 @@ impl Secrets {
     }
 }
 
-/// What is delivered: a mailbox's counts, or that it is gone.
+/// The body of a delivery: a mailbox's counts, or that it is gone.
 pub(super) fn body(mailbox: &MailboxId, counts: Option<&Mwi>, now: Time) -> Vec<u8> {
     let timestamp = now.rfc3339();
     let body = match counts {

@@ -1,13 +1,13 @@
-//! Lamps for systems that can't hold a stream: signed HTTPS requests, at least once, in order for each mailbox.
+//! MWI for systems that can't hold a stream: signed HTTPS requests, at least once, in order for each mailbox.
 //!
 //! ```text
 //! change here ─▶ mailbox waits ─▶ this replica has its turn (one at a time a tenant) ─▶ state read ─▶ differs from
 //!                what was last delivered? ─▶ POST ─▶ 2xx ─▶ remembered in the store ─▶ turn given back
 //! ```
 //!
-//! What waits is a mailbox, not an event: the newest state is read when it is sent. What was delivered is
-//! remembered for each mailbox, so that a restart sends again only what differs. A crash between delivery and
-//! memory sends once more, with the same id.
+//! The queue holds mailboxes, not events: the newest state is read when it is sent. The delivered state is remembered
+//! for each mailbox, so that a restart sends again only what differs. A crash between delivery and memory sends once
+//! more, with the same id.
 
 mod address;
 mod client;

@@ -1,4 +1,5 @@
-//! What the store remembers of deliveries: whose turn it is, what waits since a stop, and what was delivered last.
+//! The stored record of deliveries: whose turn it is, the mailboxes that wait since a stop, and the states delivered
+//! last.
 //!
 //! A turn is a claim with an end, so that one replica at a time sends and mailboxes stay in order. What was
 //! delivered is spread over sixteen documents.
@@ -17,7 +18,7 @@ pub(super) const CLAIM: Duration = Duration::from_secs(60);
 /// Mailboxes that a replica leaves behind; at the next start all are compared anyhow.
 const MOST_LEFT: usize = 10_000;
 
-/// Whose turn it is, `mwi/courier`.
+/// The replica whose turn it is, `mwi/courier`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Courier {
@@ -57,7 +58,7 @@ impl Courier {
     }
 }
 
-/// What a receiver knows of a mailbox.
+/// A receiver's knowledge of a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Last {
     /// Nothing, or that it is gone.
@@ -69,13 +70,13 @@ pub(super) enum Last {
 }
 
 impl Last {
-    /// What a receiver knows that was told these counts, or that the mailbox is gone.
+    /// The knowledge of a receiver that was told these counts, or that the mailbox is gone.
     pub(super) fn of(counts: Option<Mwi>) -> Self {
         counts.map_or(Self::Nothing, Self::Counts)
     }
 }
 
-/// What was delivered last, by mailbox, `mwi/delivered/<1>`.
+/// The states delivered last, by mailbox, `mwi/delivered/<1>`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Delivered {
@@ -157,12 +158,12 @@ impl Delivered {
     }
 }
 
-/// What was delivered, as far as it was looked up in this turn. Only who has the turn writes it.
+/// The delivered states, as far as they were looked up in this turn. Only who has the turn writes it.
 #[derive(Default)]
 pub(super) struct Ledger(BTreeMap<Key, Delivered>);
 
 impl Ledger {
-    /// What the receiver knows of a mailbox.
+    /// The receiver's knowledge of a mailbox.
     pub(super) async fn last(&mut self, context: &Context, mailbox: &MailboxId) -> Result<Last, StoreError> {
         let key = Key::delivered(mailbox);
         if let Some(known) = self.0.get(&key) {

@@ -1,10 +1,10 @@
-//! What a caller's text is, before any plan: withheld, dialled digits, or an address. Part of algorithm 2, which never
-//! changes: its words for "withheld" don't either.
+//! The kind of a caller's text, before any plan: withheld, dialled digits, or an address. Part of algorithm 2, which
+//! never changes: its words for "withheld" don't either.
 //!
 //! Media servers send what the network gave them: numbers in many scripts and groupings, `tel:` and SIP
 //! URIs with or without display name and parameters, extensions, and words that say "withheld".
 
-/// What a text is.
+/// The kind of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::numbers) enum Reading {
     /// The caller gave no number.

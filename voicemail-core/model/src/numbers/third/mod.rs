@@ -1,8 +1,8 @@
 //! Algorithm 3: a caller's text becomes every form that it may mean, the one that it is filed under first.
 //!
 //! Flow: one form for characters ([`text`]); then what the text is ([`reading`]): nobody, a number, an address or other
-//! text; then what the number means in the tenant's plan and in others ([`plan`]). What is valid in no plan stays as
-//! it is written. It must never change once a release has written by it: erasures find messages by it.
+//! text; then what the number means in the tenant's plan and in others ([`plan`]). A number that is valid in no plan
+//! stays as it is written. It must never change once a release has written by it: erasures find messages by it.
 
 mod plan;
 mod reading;
@@ -25,7 +25,7 @@ pub(super) fn forms(rules: &RuleSet, text: &str) -> Vec<String> {
         match read(rules, first).into_iter().next() {
             Some(again) if again == *first => break,
             Some(again) => *first = again,
-            // What is left of the text stands for nobody, and would be asked for in vain.
+            // The rest of the text stands for nobody, and a search for it would find nothing.
             None => return Vec::new(),
         }
     }

@@ -1,5 +1,5 @@
-//! What a dialled number may mean: the tenant's own prefixes first, then its country's plan, then other countries' plans
-//! for a number whose plus was lost. Some countries write one number in several ways in E.164 itself.
+//! The meanings of a dialled number: the tenant's own prefixes first, then its country's plan, then other countries'
+//! plans for a number whose plus was lost. Some countries write one number in several ways in E.164 itself.
 //!
 //! Lengths are checked, assigned ranges only where there is a choice: the plans that are built in are older than the
 //! newest ranges, and a number must be one caller in all its spellings.
@@ -151,7 +151,8 @@ fn is_valid_otherwise(form: &str) -> bool {
     with_nine.is_some_and(|number| phonenumber::parse(None, number).is_ok_and(|number| number.is_valid()))
 }
 
-/// What is dialled at home before a number of these countries, and not in E.164. `None`: nothing.
+/// The international number for digits as they are dialled at home in these countries, whose home prefixes aren't part
+/// of E.164. `None`: another country, or digits of another form.
 fn dialled_there(region: Id, digits: &str) -> Option<String> {
     match region {
         Id::MX => mexican(digits).map(|number| format!("+52{number}")),

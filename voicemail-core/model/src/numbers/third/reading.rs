@@ -1,4 +1,4 @@
-//! What a caller's text is, before any plan: nobody, a number as dialled, an address, or other text.
+//! The kind of a caller's text, before any plan: nobody, a number as dialled, an address, or other text.
 //!
 //! Media servers send what the network gave them: numbers in many scripts and groupings, `tel:` and SIP URIs with or
 //! without display name and parameters (RFC 3261, RFC 3966), extensions, and words for nobody.
@@ -6,7 +6,7 @@
 use super::text::fold;
 use crate::numbers::nobody::Nobody;
 
-/// What a text is.
+/// The kind of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
     /// The caller gave no number.
@@ -136,7 +136,7 @@ fn one_space(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `%2B` and its like, as URIs carry a plus (RFC 3986). What isn't one stays.
+/// `%2B` and its like, as URIs carry a plus (RFC 3986). Any other text stays.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -174,7 +174,7 @@ fn read_number(text: &str) -> Option<Number> {
     (!plus_inside && extended).then_some(Number { digits, international })
 }
 
-/// Whatever people put between digits; but for signs with a meaning of their own.
+/// Characters that people put between digits; but for signs with a meaning of their own.
 fn is_separator(c: char) -> bool {
     (!c.is_alphanumeric() && !"+*#,;:@%=&?!<>\"$^{}\\".contains(c)) || c == '\u{30FC}'
 }

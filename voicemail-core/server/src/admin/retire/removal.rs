@@ -1,13 +1,13 @@
 //! Lets a cluster go, or removes everything. Both may be interrupted and repeated.
 
-use super::standing::{is_own, places};
+use super::blockers::{is_own, places};
 use futures::stream::{self, TryChunksError};
 use futures::{StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use voicemail_engine::context::Context;
 use voicemail_model::TenantDocument;
 use voicemail_store::documents::Decision;
-use voicemail_store::patience::delete;
+use voicemail_store::retry_until_known::delete;
 use voicemail_store::{Family, Key, StoreError};
 
 /// Objects that are listed before they are deleted, and those that are at the same time.
@@ -22,12 +22,12 @@ const AT_A_TIME: usize = 8;
 pub(in crate::admin) async fn deregister(
     context: &Context,
     cluster: &str,
-    whoever: bool,
+    any_tenant: bool,
 ) -> Result<bool, StoreError> {
     let config = context.config();
     let forget = |found: Option<TenantDocument>, _| {
         let mut tenant = found.unwrap_or_default();
-        if !whoever && tenant.other_holder(cluster, config.holder.as_ref()).is_some() {
+        if !any_tenant && tenant.other_holder(cluster, config.holder.as_ref()).is_some() {
             return Decision::Keep(false);
         }
         match tenant.clusters.remove(cluster) {
@@ -111,7 +111,7 @@ async fn clear(
     Ok(())
 }
 
-/// What stands below each region's bare root, but for what a caller leaves out.
+/// Counts the objects below each region's bare root, but for those that `leaves_out` names.
 async fn count_left(
     context: &Context,
     leaves_out: impl Fn(bool, &str) -> bool,

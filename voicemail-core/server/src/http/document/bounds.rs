@@ -1,4 +1,4 @@
-//! What values may be, for the document: names, ids, times and limits, by where they stand. Checked by the handlers.
+//! The bounds of values in the document: names, ids, times and limits, by where they stand. Checked by the handlers.
 //!
 //! The handlers' own types decide; here the same rules are told to whoever reads the document, and schemathesis
 //! compares the two.
@@ -8,7 +8,7 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems};
 use utoipa::openapi::{Object, OpenApi, RefOr, Schema, SchemaFormat};
 
-/// What a value may be.
+/// The bound of a value.
 #[derive(Clone, Copy)]
 enum Bound {
     /// A text of this form.

@@ -1,7 +1,7 @@
 //! The OpenAPI document, made from the routes themselves and checked in as `docs/openapi.json`.
 //!
-//! What all operations share is added here: how to say who one is, with the roles that each takes, and the problems that
-//! any may answer ([`problems`]); and what values may be ([`bounds`]).
+//! Parts common to all operations are added here: authentication, with the roles that each takes, and the problems that
+//! any may answer ([`problems`]); and the bounds of values ([`bounds`]).
 
 mod bounds;
 mod problems;
@@ -48,7 +48,7 @@ pub fn openapi() -> OpenApi {
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).build();
     components.add_security_scheme(BASIC, SecurityScheme::Http(basic));
-    let ticket = ApiKeyValue::with_description(TICKET, "What POST /tickets answered, for a minute");
+    let ticket = ApiKeyValue::with_description(TICKET, "The ticket from POST /tickets, valid for a minute");
     components.add_security_scheme(TICKET, SecurityScheme::ApiKey(ApiKey::Query(ticket)));
     components.schemas.insert("Problem".into(), Problem::schema());
     // Data of events, which the schema of an event holds as text.

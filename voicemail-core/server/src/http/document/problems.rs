@@ -78,7 +78,7 @@ fn problem(kind: ProblemKind) -> Response {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
     let content = content.example(Some(serde_json::json!({
         "type": format!("/problems/{}", kind.slug()), "title": kind.title(),
-        "status": kind.status().as_u16(), "detail": "What to do about it",
+        "status": kind.status().as_u16(), "detail": "The remedy",
     })));
     ResponseBuilder::new()
         .description(kind.title())

@@ -151,7 +151,7 @@ async fn members_share_their_groups_mailbox() {
 }
 
 #[tokio::test]
-async fn telephony_sees_every_lamp_but_no_message() {
+async fn telephony_sees_every_mwi_state_but_no_message() {
     let api = Api::start().await;
     let ask = async |path: &str| {
         let request = api.request_as(Method::GET, path, "media", &["telephony"]);

@@ -58,13 +58,13 @@ impl Listener {
         (serde_json::from_str::<MwiState>(&event.data).unwrap().mailboxes, event.id)
     }
 
-    /// Waits for a lamp of that kind, however many come before it.
-    pub(super) async fn lamp(&mut self, mailbox: &str, new: u32, old: u32) -> String {
+    /// Waits for an MWI event of that kind, however many come before it.
+    pub(super) async fn mwi(&mut self, mailbox: &str, new: u32, old: u32) -> String {
         loop {
             let event = self.next().await;
             assert_eq!(event.name, "mwi", "{event:?}");
-            let lamp: MwiEvent = serde_json::from_str(&event.data).unwrap();
-            if lamp == expected(mailbox, new, old) {
+            let mwi: MwiEvent = serde_json::from_str(&event.data).unwrap();
+            if mwi == expected(mailbox, new, old) {
                 return event.id;
             }
         }
@@ -79,7 +79,7 @@ impl Api {
     /// Starts what a core runs beside its routes.
     pub(super) fn run(&self) -> JoinHandle<()> {
         let core = self.app.core().unwrap();
-        tokio::spawn(async move { core.context.lamps().run(&core.context).await })
+        tokio::spawn(async move { core.context.mwi().run(&core.context).await })
     }
 
     pub(super) async fn listen(&self, user: &str, last: Option<&str>) -> Listener {
@@ -108,7 +108,7 @@ impl Api {
 }
 
 #[tokio::test]
-async fn a_stream_begins_with_all_lamps_and_follows_every_change() {
+async fn a_stream_begins_with_all_mwi_states_and_follows_every_change() {
     let api = Api::start().await;
     let _hub = api.run();
     api.leave_message("2000", "").await;
@@ -116,16 +116,16 @@ async fn a_stream_begins_with_all_lamps_and_follows_every_change() {
     assert_eq!(alice.status, StatusCode::OK);
     assert_eq!(alice.state().await.0, [expected("1001", 0, 0), expected("2000", 1, 0)]);
     let id = api.leave_message("1001", "+442079460123").await;
-    alice.lamp("1001", 1, 0).await;
+    alice.mwi("1001", 1, 0).await;
     let path = format!("/mailboxes/1001/messages/{id}");
     api.send_json(Method::PATCH, &path, json!({ "state": "read" })).await.is(StatusCode::OK);
-    alice.lamp("1001", 0, 1).await;
+    alice.mwi("1001", 0, 1).await;
     api.send_json(Method::PATCH, &path, json!({ "state": "new" })).await.is(StatusCode::OK);
-    alice.lamp("1001", 1, 0).await;
+    alice.mwi("1001", 1, 0).await;
     api.delete(&path).await.is(StatusCode::OK);
-    alice.lamp("1001", 0, 0).await;
+    alice.mwi("1001", 0, 0).await;
     api.post(&format!("{path}/restore"), json!({})).await.is(StatusCode::OK);
-    alice.lamp("1001", 1, 0).await;
+    alice.mwi("1001", 1, 0).await;
 }
 
 #[tokio::test]
@@ -153,9 +153,9 @@ async fn erasure_and_undo_reach_the_stream() {
     assert_eq!(alice.state().await.0[0], expected("1001", 1, 0));
     let body = json!({ "caseid": "7", "consumers": [{ "phone": ["+442079460123"] }] });
     api.post("/gdpr/forgetme", body.clone()).await.is(StatusCode::OK);
-    alice.lamp("1001", 0, 0).await;
+    alice.mwi("1001", 0, 0).await;
     api.post("/gdpr/undoforget", body).await.is(StatusCode::OK);
-    alice.lamp("1001", 1, 0).await;
+    alice.mwi("1001", 1, 0).await;
 }
 
 #[tokio::test]
@@ -168,13 +168,13 @@ async fn membership_and_closed_mailboxes_reach_the_stream() {
     let gone = alice.next().await;
     assert_eq!(gone.name, "gone");
     assert_eq!(serde_json::from_str::<MwiGone>(&gone.data).unwrap().mailbox.as_str(), "2000");
-    alice.lamp("1002", 0, 0).await;
+    alice.mwi("1002", 0, 0).await;
     api.put("/users/alice", json!({ "mailboxes": ["1002"], "groups": ["sales"] })).await.is(StatusCode::OK);
     assert_eq!(alice.next().await.name, "gone");
-    alice.lamp("2000", 0, 0).await;
+    alice.mwi("2000", 0, 0).await;
     api.put("/groups/sales", json!({ "mailbox": "1001" })).await.is(StatusCode::OK);
     assert_eq!(alice.next().await.name, "gone");
-    alice.lamp("1001", 0, 0).await;
+    alice.mwi("1001", 0, 0).await;
     api.delete("/mailboxes/1002").await.is(StatusCode::NO_CONTENT);
     let gone: MwiGone = serde_json::from_str(&alice.next().await.data).unwrap();
     assert_eq!(gone.mailbox.as_str(), "1002");
@@ -187,13 +187,13 @@ async fn a_client_that_comes_back_is_told_only_what_changed_meanwhile() {
     let mut first = api.listen("alice", None).await;
     let (_, start) = first.state().await;
     api.leave_message("1001", "").await;
-    let last = first.lamp("1001", 1, 0).await;
+    let last = first.mwi("1001", 1, 0).await;
     drop(first);
     let mut again = api.listen("alice", Some(&last)).await;
     let comment = timeout(DEADLINE, again.body.next()).await.unwrap().unwrap().unwrap();
     assert!(comment.ends_with(b": unchanged\n\n") && comment.starts_with(b"retry: "), "{comment:?}");
     api.leave_message("2000", "").await;
-    again.lamp("2000", 1, 0).await;
+    again.mwi("2000", 1, 0).await;
     let mut outdated = api.listen("alice", Some(&start)).await;
     assert_eq!(outdated.state().await.0, [expected("1001", 1, 0), expected("2000", 1, 0)]);
     // Another user's state with the same counts isn't the same state.
@@ -234,7 +234,7 @@ async fn a_stream_ends_with_its_token() {
 async fn a_stream_ends_when_the_replica_is_stopped_and_no_new_one_begins() {
     let api = Api::start().await;
     let core = api.app.core().unwrap();
-    core.context.lamps().count_in(&api.app.metrics);
+    core.context.mwi().count_in(&api.app.metrics);
     let mut alice = api.listen("alice", None).await;
     alice.state().await;
     assert_eq!(api.subscribers(), "voicemail_mwi_subscribers 1");
@@ -249,7 +249,7 @@ async fn a_stream_ends_when_the_replica_is_stopped_and_no_new_one_begins() {
 async fn what_no_event_announced_is_found_by_the_timer_and_counted() {
     let api = Api::start().await;
     let core = api.app.core().unwrap();
-    core.context.lamps().count_in(&api.app.metrics);
+    core.context.mwi().count_in(&api.app.metrics);
     let config = core.context.config();
     let mwi = voicemail_api::config::MwiConfig {
         reconcile_every: Some(Duration::from_millis(50)),
@@ -264,13 +264,13 @@ async fn what_no_event_announced_is_found_by_the_timer_and_counted() {
     let other = Core::open_on(&config, keys(), regions, voicemail_store::real_world()).await.unwrap();
     let mailbox = "1001".parse().unwrap();
     let id: MessageId = api.leave_message("1001", "").await.parse().unwrap();
-    alice.lamp("1001", 1, 0).await;
+    alice.mwi("1001", 1, 0).await;
     let drift = |api: &Api| api.app.metrics.render().contains("voicemail_mwi_drift_total 1\n");
     assert!(!drift(&api));
     let read =
         voicemail_model::MessageChange { state: Some(voicemail_model::MessageState::Read), urgent: None };
     other.mailboxes.change(&mailbox, id, read, None).await.unwrap();
-    alice.lamp("1001", 0, 1).await;
+    alice.mwi("1001", 0, 1).await;
     assert!(drift(&api), "{}", api.app.metrics.render());
     let user = voicemail_model::User { mailboxes: vec![mailbox], ..voicemail_model::User::default() };
     other.directory.put_user(&"alice".parse().unwrap(), user).await.unwrap();

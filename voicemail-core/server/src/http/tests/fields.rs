@@ -1,4 +1,4 @@
-//! What media servers send beside the audio, and how much of it is read.
+//! Fields that media servers send beside the audio, and how much of them is read.
 
 use super::*;
 use crate::http::upload::Upload;

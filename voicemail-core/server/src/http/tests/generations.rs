@@ -173,11 +173,11 @@ async fn a_stream_says_that_a_mailbox_is_gone_and_nothing_of_the_next_one() {
     api.put("/mailboxes/1001", json!({})).await.is(StatusCode::OK);
     api.leave_message("1001", CALLER).await;
     api.leave_message("2000", CALLER).await;
-    alice.lamp("2000", 1, 0).await;
+    alice.mwi("2000", 1, 0).await;
     let mut anew: Listener = api.listen("alice", None).await;
     assert_eq!(anew.state().await.0.len(), 1);
     let body = json!({ "mailboxes": ["1001"], "groups": ["sales"] });
     api.put("/users/alice", body).await.is(StatusCode::OK);
-    alice.lamp("1001", 1, 0).await;
+    alice.mwi("1001", 1, 0).await;
     running.abort();
 }

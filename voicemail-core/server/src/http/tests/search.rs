@@ -9,13 +9,12 @@ impl Api {
     }
 
     /// Actions on record, oldest first, without the reading of the record itself.
-    /// What is on record, oldest first, but for readings of the record.
     pub(super) async fn acts(&self) -> Vec<String> {
         let page: Value = self.get("/audit").await.is(StatusCode::OK).json();
         let events = page["events"].as_array().unwrap().clone();
         let actions = events.iter().map(|event| event["action"].as_str().unwrap().to_owned());
         let mut acts: Vec<String> = actions.filter(|action| action != "readAudit").collect();
-        // Those of one millisecond are in no order.
+        // Acts of one millisecond are in no order.
         acts.sort();
         acts
     }

@@ -1,10 +1,10 @@
-//! What the metrics say of open runs: looked up now and then by the sweeper, and counted against the clock whenever
-//! somebody asks, so that a sweeper that stands still makes no deadline look farther away.
+//! Metrics of open runs: looked up now and then by the sweeper, and counted against the clock whenever somebody asks,
+//! so that a sweeper that stands still makes no deadline look farther away.
 //!
-//! And a mark that tells whoever shows cases elsewhere when there may be something new, without a request to the store:
-//! it follows from what this replica wrote to the register and from the open runs that it last saw. Where the store held
-//! no case when this replica began, and none has come since as far as it knows, the mark says that: then there is nothing
-//! to look for. Another replica that wrote the first case has a mark of its own.
+//! And a change token for cases, by which a client that shows cases knows when to list them again, without a request to
+//! the store: it is made of this replica's writes to the register and of the open runs that it last saw. The token is
+//! `none` while the store has never had a case as far as this replica knows; then there is nothing to list. The replica
+//! that writes the first case has another token.
 
 use super::Gdpr;
 use crate::context::{Context, Memory};
@@ -19,15 +19,15 @@ use voicemail_store::Family;
 use voicemail_store::{Key, StoreError};
 use voicemail_telemetry::Measured;
 
-/// What was last seen.
+/// The result of the last look for open runs.
 #[derive(Default)]
-pub(crate) struct Facts {
+pub(crate) struct OpenRuns {
     open: Mutex<Vec<Run>>,
     unreadable: AtomicU64,
     began_without: AtomicBool,
 }
 
-impl Facts {
+impl OpenRuns {
     fn open(&self) -> MutexGuard<'_, Vec<Run>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,11 +64,11 @@ impl Gdpr {
     /// The store's.
     pub(crate) async fn look_up_open_runs(&self) -> Result<(), StoreError> {
         let Looked { mut runs, unreadable } = look(&self.context).await?;
-        let mut open = self.facts.open();
-        // One that can't be read now was open when it was read last.
+        let mut open = self.open_runs.open();
+        // A run that can't be read now was open when it was read last.
         let known = open.iter().filter(|run| unreadable.contains(&run.id.flat())).cloned();
         runs.extend(known.collect::<Vec<_>>());
-        self.facts.unreadable.store(unreadable.len() as u64, Ordering::Relaxed);
+        self.open_runs.unreadable.store(unreadable.len() as u64, Ordering::Relaxed);
         *open = runs;
         Ok(())
     }
@@ -83,31 +83,31 @@ impl Gdpr {
         for prefix in [Family::Register.prefix(), Family::Ledger.prefix()] {
             found = found || self.context.store().list(prefix).try_next().await?.is_some();
         }
-        self.facts.began_without.store(!found, Ordering::Relaxed);
+        self.open_runs.began_without.store(!found, Ordering::Relaxed);
         Ok(())
     }
 
     /// Changes when a case did, as far as this replica knows, and with each start of it; says nothing else, unless there
     /// never was a case: then it is [`MARK_OF_NO_CASE`].
     pub fn mark(&self) -> String {
-        let runs = self.facts.open();
+        let runs = self.open_runs.open();
         let writes = self.context.register_writes().0.load(Ordering::Relaxed);
-        if self.facts.began_without.load(Ordering::Relaxed) && writes == 0 && runs.is_empty() {
+        if self.open_runs.began_without.load(Ordering::Relaxed) && writes == 0 && runs.is_empty() {
             return MARK_OF_NO_CASE.to_owned();
         }
         let open: Vec<_> = runs.iter().map(|run| (&run.id, run.state)).collect();
         format!("{:016x}", self.salt.hash_one((writes, open)))
     }
 
-    /// What the metrics show.
+    /// The values for the metrics.
     pub fn measure(&self) -> Measured {
-        let unreadable = self.facts.unreadable.load(Ordering::Relaxed);
-        let runs = self.facts.open();
+        let unreadable = self.open_runs.unreadable.load(Ordering::Relaxed);
+        let runs = self.open_runs.open();
         Measured { unreadable, ..measure(&runs, self.context.world().now()) }
     }
 }
 
-/// What a look for open runs found.
+/// The result of a look for open runs.
 #[derive(Default)]
 struct Looked {
     runs: Vec<Run>,

@@ -9,7 +9,7 @@ use voicemail_model::clock::World;
 
 const ATTEMPTS: u32 = 8;
 
-/// Whose object stands under a name.
+/// The object that stands under a name, by its writer.
 pub enum Created {
     /// The one that we wrote.
     Ours,

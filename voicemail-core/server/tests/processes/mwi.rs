@@ -1,4 +1,4 @@
-//! Lamps across replicas: processes on one volume, clients on event streams, and hints that come or don't.
+//! MWI across replicas: processes on one volume, clients on event streams, and hints that come or don't.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -58,8 +58,8 @@ impl Stream {
         event
     }
 
-    /// Waits for a lamp to show that.
-    async fn lamp(&mut self, mailbox: &str, counts: &str) -> String {
+    /// Waits until the mailbox's MWI state is `counts`.
+    async fn mwi(&mut self, mailbox: &str, counts: &str) -> String {
         loop {
             let event = self.next("mwi").await;
             if event.data["Mailbox"] == mailbox && event.data["Voice-Message"] == counts {
@@ -100,15 +100,15 @@ async fn a_change_on_one_replica_is_seen_on_the_other_within_a_second() {
     let begun = Instant::now();
     here.deposit("1001").await;
     let acknowledged = begun.elapsed();
-    stream.lamp("1001", "1/0 (0/0)").await;
+    stream.mwi("1001", "1/0 (0/0)").await;
     let after = begun.elapsed() - acknowledged;
-    println!("the lamp was lit {after:?} after the acknowledgement");
+    println!("the MWI state came {after:?} after the acknowledgement");
     assert!(after < Duration::from_secs(1), "{after:?}");
 
     here.send(Method::PUT, "users/alice", json!({ "mailboxes": ["1001"], "groups": ["sales"] })).await;
-    stream.lamp("2000", "0/0 (0/0)").await;
+    stream.mwi("2000", "0/0 (0/0)").await;
     here.deposit("2000").await;
-    stream.lamp("2000", "1/0 (0/0)").await;
+    stream.mwi("2000", "1/0 (0/0)").await;
     let case = json!({ "caseid": "7", "consumers": [{ "phone": [CALLER] }] });
     here.send(Method::POST, "gdpr/forgetme", case.clone()).await;
     let dark = [stream.next("mwi").await, stream.next("mwi").await];
@@ -124,7 +124,7 @@ async fn a_change_on_one_replica_is_seen_on_the_other_within_a_second() {
 }
 
 #[tokio::test]
-async fn when_every_hint_is_lost_the_timer_makes_the_lamp_right() {
+async fn when_every_hint_is_lost_the_timer_makes_mwi_right() {
     let volume = tempfile::tempdir().unwrap();
     let hole = UdpSocket::bind("127.0.0.1:0").unwrap();
     hole.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -144,7 +144,7 @@ async fn when_every_hint_is_lost_the_timer_makes_the_lamp_right() {
     let mut stream = listen(&there, None).await;
     stream.next("state").await;
     here.deposit("1001").await;
-    stream.lamp("1001", "1/0 (0/0)").await;
+    stream.mwi("1001", "1/0 (0/0)").await;
     assert_eq!(there.metric("voicemail_mwi_drift_total").await, 1.0);
     assert_eq!(there.metric("voicemail_mwi_hints_total{direction=\"in\",outcome=\"heeded\"}").await, 0.0);
     here.send(Method::PUT, "users/alice", json!({ "mailboxes": [] })).await;
@@ -161,7 +161,7 @@ async fn a_client_of_a_replica_that_stops_goes_on_at_another_without_being_told_
     let mut stream = listen(&here, None).await;
     stream.next("state").await;
     there.deposit("1001").await;
-    let last = stream.lamp("1001", "1/0 (0/0)").await;
+    let last = stream.mwi("1001", "1/0 (0/0)").await;
     let Replica { process, setup, .. } = here;
     process.stop();
     assert!(stream.try_next().await.is_none());
@@ -169,6 +169,6 @@ async fn a_client_of_a_replica_that_stops_goes_on_at_another_without_being_told_
     let comment = timeout(DEADLINE, stream.chunks.next()).await.unwrap().unwrap().unwrap();
     assert!(comment.ends_with(b": unchanged\n\n"), "{comment:?}");
     there.deposit("1001").await;
-    stream.lamp("1001", "2/0 (0/0)").await;
+    stream.mwi("1001", "2/0 (0/0)").await;
     drop(setup);
 }

@@ -1,4 +1,4 @@
-//! What is in a tenant's stores, and what stands in the way of letting them go.
+//! The contents of a tenant's stores, and the obstacles to letting them go.
 
 use super::Purpose;
 use futures::TryStreamExt;
@@ -9,9 +9,9 @@ use voicemail_model::{Index, TenantDocument};
 use voicemail_store::Family;
 use voicemail_store::{Key, StoreError, parse_index};
 
-/// What stands in the way.
+/// The obstacles to letting the stores go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::admin) struct Standing {
+pub(in crate::admin) struct RetireBlockers {
     /// Data-subject requests that haven't ended, by their ids. A purge that is due is one of them.
     pub open_runs: Vec<String>,
     /// Messages under a legal hold.
@@ -22,8 +22,8 @@ pub(in crate::admin) struct Standing {
     pub other_tenant: Option<String>,
 }
 
-impl Standing {
-    /// What stands in the way, as a stable word and a sentence each.
+impl RetireBlockers {
+    /// The obstacles, as a stable word and a sentence each.
     pub(in crate::admin) fn obstacles(&self, purpose: Purpose) -> Vec<(&'static str, String)> {
         let mut obstacles = Vec::new();
         if !self.open_runs.is_empty() {
@@ -57,14 +57,14 @@ impl Standing {
 ///
 /// # Errors
 /// The store's.
-pub(in crate::admin) async fn examine(context: &Context) -> Result<Standing, StoreError> {
+pub(in crate::admin) async fn examine(context: &Context) -> Result<RetireBlockers, StoreError> {
     let own = context.config().cluster.clone();
     let tenant: Option<TenantDocument> = context.documents().load(&Key::tenant()).await?;
     let tenant = tenant.unwrap_or_default();
     let other_tenant = tenant.other_holder(&own, context.config().holder.as_ref()).map(ToString::to_string);
     let clusters = tenant.clusters;
     let runs = find_open(context).await?;
-    Ok(Standing {
+    Ok(RetireBlockers {
         open_runs: runs.iter().map(|run| run.id.to_string()).collect(),
         held: count_held(context).await?,
         others: clusters.into_keys().filter(|name| *name != own).collect(),
@@ -98,7 +98,7 @@ pub(in crate::admin) async fn count_objects(context: &Context) -> Result<BTreeMa
     Ok(counts)
 }
 
-/// What a volume keeps for itself: temporary files, its clock, its reserve. It goes when all else has gone.
+/// A volume's own files: temporary files, its clock, its reserve. They go when all else has gone.
 pub(super) fn is_own(key: &str) -> bool {
     key.starts_with("tmp/")
 }
