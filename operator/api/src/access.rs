@@ -139,7 +139,7 @@ fn default_scope_claim() -> String {
     "scope".into()
 }
 
-/// What one service account may do.
+/// The rights of one service account.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -199,7 +199,7 @@ pub struct Browser {
     pub origins: Vec<String>,
 }
 
-/// What one client may take of a pod.
+/// The limits of one client at a pod.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

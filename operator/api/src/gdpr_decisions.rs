@@ -1,4 +1,4 @@
-//! What people decide about a data-subject request, in its resource: approval, extension, cancellation, and how the
+//! Decisions of people about a data-subject request, in its resource: approval, extension, cancellation, and how the
 //! data subject was identified.
 //!
 //! Each is written once. Who decides is `by`: the chart's admission policy makes sure that it is who writes it.
@@ -29,7 +29,7 @@ pub struct Verification {
     pub at: Option<Time>,
 }
 
-/// What a second person decides.
+/// The decision of a second person.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
     validation = Rule::new("(self.decision == 'Deny') == has(self.ground)")

@@ -16,7 +16,7 @@ pub enum Phase {
     /// Its tenant isn't there or can't be reached yet.
     #[default]
     Pending,
-    /// What it needs is being read, or is missing.
+    /// The Secrets and the tenant that it names are being read, or one is missing.
     Validating,
     /// A second person must approve before anything is hidden.
     AwaitingApproval,

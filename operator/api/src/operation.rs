@@ -115,7 +115,7 @@ pub struct Toleration {
     pub effect: Option<TaintEffect>,
 }
 
-/// What a taint does.
+/// The effect of a taint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TaintEffect {
     /// No new pods.
@@ -126,7 +126,7 @@ pub enum TaintEffect {
     NoExecute,
 }
 
-/// What Prometheus' operator is given, where the cluster knows its kinds.
+/// Objects for the Prometheus operator, made where the cluster serves its kinds.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Monitoring {

@@ -1,4 +1,4 @@
-//! What a tenant's pods tell of themselves beside logs and metrics.
+//! Export of traces from a tenant's pods, by OTLP.
 
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]

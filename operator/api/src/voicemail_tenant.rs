@@ -27,7 +27,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a tenant's voicemail should be.
+/// The desired state of a tenant's voicemail.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "voicemail.dev",
@@ -107,7 +107,7 @@ pub struct VoicemailTenantSpec {
     /// Where the pods may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduling: Option<Scheduling>,
-    /// What Prometheus' operator is given, where the cluster knows its kinds.
+    /// Objects for the Prometheus operator, made where the cluster serves its kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
     /// Image of the core; the operator's default when absent.
@@ -124,7 +124,7 @@ pub struct VoicemailTenantSpec {
     pub classes_of_service: Vec<ClassOfService>,
     /// How phone numbers are read.
     pub numbers: Numbers,
-    /// What is usual when mailboxes receive callers.
+    /// Defaults of mailboxes that receive callers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reception: Option<Reception>,
     /// Who may call, in which role.
@@ -133,7 +133,7 @@ pub struct VoicemailTenantSpec {
     /// Web pages that may call the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub browser: Option<Browser>,
-    /// What one client may take of a pod.
+    /// The limits of one client at a pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
     /// The record of who listened, searched, exported and erased.
@@ -148,7 +148,7 @@ pub struct VoicemailTenantSpec {
     /// The data-subject rights: times, approvals, and regions that are away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gdpr: Option<Gdpr>,
-    /// What becomes of the stored data, the claim and the keys when the tenant is deleted. Delete needs the annotation
+    /// Whether the stored data, the claim and the keys are kept or deleted with the tenant. Delete needs the annotation
     /// voicemail.dev/confirm-deletion with the tenant's name as its value.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -162,10 +162,10 @@ fn default_replicas() -> i32 {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
-    /// What is reserved.
+    /// The reserved CPU and memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Amounts>,
-    /// What is allowed.
+    /// The highest CPU and memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Amounts>,
     /// Memory of each pod for messages on their way into a region's object store; more uploads wait. 64 when
@@ -283,7 +283,7 @@ pub struct Gdpr {
     /// Whether a second person must approve an erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// What becomes of an erasure while a region other than the master is away. refuse when absent.
+    /// Whether an erasure waits or is refused while a region other than the master is unavailable. refuse when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_down: Option<RegionDown>,
 }
@@ -314,7 +314,7 @@ pub enum ApprovalRule {
     Always,
 }
 
-/// What becomes of an erasure while a region is away.
+/// How an erasure treats a region that is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RegionDown {
@@ -324,7 +324,7 @@ pub enum RegionDown {
     MarkAndRetry,
 }
 
-/// What becomes of a deleted tenant's claim and keys.
+/// Whether a deleted tenant's data, claim and keys are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// They stay.
@@ -341,7 +341,7 @@ impl VoicemailTenant {
     }
 }
 
-/// What was seen.
+/// The observed state of a tenant.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VoicemailTenantStatus {

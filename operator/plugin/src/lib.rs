@@ -2,7 +2,7 @@
 //! whoever helps.
 //!
 //! ```text
-//!  status, gdpr list, gdpr show, logs, report ─▶ API server, with the rights of whoever calls
+//!  status, gdpr list, gdpr show, logs, report ─▶ API server, with the rights of the calling user
 //!  mailboxes, gdpr export                     ─▶ port-forward to a pod, HTTPS, token of a service account of the tenant's
 //!  gdpr verify                                ─▶ no connection
 //! ```

@@ -69,13 +69,13 @@ impl TenantApi {
         Ok(Self { http, base: format!("https://{host}:{}/api/v1", address.port()), token, forward })
     }
 
-    /// What is there, as JSON.
+    /// Reads a resource of the API, from JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, PluginError> {
         let answer = self.send(path).await?;
         answer.json().await.map_err(|error| PluginError::Unreachable(root_cause(error)))
     }
 
-    /// What is there, into a file that nobody else reads.
+    /// Writes a resource of the API into a file that nobody else reads.
     pub(super) async fn download(&self, path: &str, file: &Path) -> Result<(), PluginError> {
         let mut answer = self.send(path).await?;
         super::report::write_private(file, &[])?;

@@ -1,4 +1,4 @@
-//! What follows a request's end: the Secret with the consumers goes, and after its time the object itself.
+//! Follow-up of a request's end: the Secret with the consumers is deleted, and after its time the object itself.
 //!
 //! The status is written first: a request that has ended needs its Secret no more. A Secret stays while another open
 //! request names it, when any request that names it says `keep`, when it isn't labelled (any more), when it isn't the one

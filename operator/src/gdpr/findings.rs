@@ -17,7 +17,7 @@ use voicemail_resources::gdpr_request::{GdprOperation, GdprRequest, GdprRequestS
 /// Of the time until a deadline, how much may pass before it is at risk.
 const AT_RISK: f64 = 0.8;
 
-/// What is found, in the order in which a request goes its way.
+/// All findings, in the order in which a request passes through its conditions.
 pub fn find_all(
     request: &GdprRequest,
     status: &GdprRequestStatus,
@@ -69,7 +69,7 @@ fn before(status: &GdprRequestStatus, type_: &'static str, reason: &str, message
     findings
 }
 
-/// What is known stays known; only an end that is still to come says what is in its way.
+/// A condition that is true stays so; only the end that is still to come reports the failure.
 fn trouble(status: &GdprRequestStatus, reason: &str, message: &str) -> Vec<Finding> {
     let kept = [
         VALIDATED,

@@ -27,7 +27,7 @@ const PACKAGES: [Package; 14] = [
     ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
 ];
 
-/// What to do instead of a local cluster.
+/// The alternative to a local cluster.
 pub const ALTERNATIVE: &str = "Or use a cluster that you have: `cargo demo --context NAME` takes any context of \
                                your kubeconfig and needs neither root nor Go.";
 

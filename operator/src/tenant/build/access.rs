@@ -39,7 +39,7 @@ const LONGEST_CACHE: Duration = Duration::from_secs(60);
 /// The Secrets that are mounted for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessPlan {
-    /// What the introspection endpoint is asked by.
+    /// Secret with the client credentials for the introspection endpoint.
     pub introspection: Option<String>,
     /// Users with passwords.
     pub basic: Option<String>,

@@ -20,7 +20,7 @@ use voicemail_api::config::TenantConfig;
 /// Value of the name label of the Jobs' pods.
 pub const PROGRAM: &str = "voicemail-retire";
 
-/// What becomes of the store.
+/// Whether the Job keeps or removes the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// This cluster is registered in it no more; all data stays.

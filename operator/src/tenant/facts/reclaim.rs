@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use std::time::Instant;
 use voicemail_resources::conditions::{ConditionStatus, DATA_KEPT, Finding};
 
-/// What a volume's reclaim policy says.
+/// The reclaim policy of a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReclaimFact {
     /// The volume stays: its name.
