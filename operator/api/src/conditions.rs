@@ -91,11 +91,11 @@ pub struct Condition {
 /// Whether a condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionStatus {
-    /// It holds.
+    /// The condition holds.
     True,
-    /// It doesn't.
+    /// The condition doesn't hold.
     False,
-    /// It can't be told.
+    /// The operator can't tell whether it holds.
     Unknown,
 }
 

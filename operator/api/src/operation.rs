@@ -37,15 +37,15 @@ fn default_target() -> i32 {
     70
 }
 
-/// Who may open connections to the pods, where the cluster enforces NetworkPolicies. The operator always may.
+/// Clients that may open connections to the pods, where the cluster enforces NetworkPolicies. The operator always may.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkAccess {
-    /// Who reaches the API; everybody when absent or empty.
+    /// Clients that reach the API; everybody when absent or empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub api_from: Vec<Peer>,
-    /// Who reaches metrics; everybody when absent or empty.
+    /// Clients that reach metrics; everybody when absent or empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub metrics_from: Vec<Peer>,

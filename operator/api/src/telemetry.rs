@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Telemetry {
-    /// Where spans go.
+    /// The collector of spans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otlp: Option<Otlp>,
 }

@@ -101,7 +101,7 @@ pub struct VoicemailTenantSpec {
     /// Replicas by load; then replicas is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
-    /// Who may open connections to the pods; hints between replicas are always for replicas alone.
+    /// Clients that may open connections to the pods; hints between replicas are always for replicas alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_access: Option<NetworkAccess>,
     /// Where the pods may run.
@@ -127,7 +127,7 @@ pub struct VoicemailTenantSpec {
     /// Defaults of mailboxes that receive callers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reception: Option<Reception>,
-    /// Who may call, in which role.
+    /// Clients that may use the API, and their roles.
     #[serde(default)]
     pub auth: Auth,
     /// Web pages that may call the API.
@@ -139,13 +139,13 @@ pub struct VoicemailTenantSpec {
     /// The record of who listened, searched, exported and erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Audit>,
-    /// Where the pods' spans go; nowhere when absent.
+    /// The collector for the pods' spans; none are exported when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
     /// A serving certificate, brought instead of made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SecretSource>,
-    /// The data-subject rights: times, approvals, and regions that are away.
+    /// The data-subject rights: deadlines, approvals, and unavailable regions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gdpr: Option<Gdpr>,
     /// Whether the stored data, the claim and the keys are kept or deleted with the tenant. Delete needs the annotation
@@ -292,10 +292,10 @@ pub struct Gdpr {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
-    /// When.
+    /// Which erasures need approval.
     #[serde(default)]
     pub required: ApprovalRule,
-    /// How many matches are many; a switchboard has them. 100 when absent.
+    /// Number of matches from which on a search counts as large, as that of a switchboard does. 100 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub large_matches: Option<i32>,
@@ -310,7 +310,7 @@ pub enum ApprovalRule {
     Never,
     /// If the search finds many messages.
     Large,
-    /// Always.
+    /// Every erasure.
     Always,
 }
 
@@ -327,10 +327,10 @@ pub enum RegionDown {
 /// Whether a deleted tenant's data, claim and keys are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// They stay.
+    /// Data, claim and keys are kept.
     #[default]
     Retain,
-    /// They go, once confirmed.
+    /// Data, claim and keys are deleted, once confirmed.
     Delete,
 }
 

@@ -54,7 +54,7 @@ pub enum Command {
         #[command(flatten)]
         options: LogOptions,
     },
-    /// Write a tenant's objects, events, logs and metrics into an archive for whoever helps; no Secret, token or number
+    /// Write a tenant's objects, events, logs and metrics into an archive for support; no Secret, token or number
     Report {
         /// The tenant
         tenant: String,

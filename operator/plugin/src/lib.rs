@@ -1,5 +1,5 @@
 //! `kubectl voicemail`, a plugin: how a tenant is, its data-subject requests, its mailboxes, its logs, and a report for
-//! whoever helps.
+//! support.
 //!
 //! ```text
 //!  status, gdpr list, gdpr show, logs, report ─▶ API server, with the rights of the calling user

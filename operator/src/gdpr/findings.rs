@@ -56,7 +56,7 @@ fn withdrawn(status: &GdprRequestStatus) -> String {
         None => "it was cancelled before it began".to_owned(),
         Some(run) => format!(
             "it was cancelled before anything was hidden, and the tenant is gone: if its store still has run {run}, cancel \
-             that through the API or the gdpr command of whoever serves the store"
+             that through the API or the gdpr command of the cluster that serves the store"
         ),
     }
 }
@@ -238,7 +238,7 @@ fn backups(run: &RunView) -> Option<Finding> {
             BACKUPS_CLEARED,
             ConditionStatus::Unknown,
             "RetentionUnknown",
-            format!("ask whoever runs the store: {}", kinds.join(", ")),
+            format!("ask the administrator of the store: {}", kinds.join(", ")),
         ),
     })
 }

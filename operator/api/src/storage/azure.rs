@@ -111,9 +111,9 @@ impl KeyVaultEntry {
 pub enum AzureCloud {
     /// The public one.
     AzurePublicCloud,
-    /// That of the United States' government.
+    /// The cloud of the United States' government.
     AzureUSGovernmentCloud,
-    /// That in China.
+    /// The cloud in China.
     AzureChinaCloud,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Their pods carry another name label than the cores', so that no Service, budget or policy takes them for cores,
 //! and the tenant's label, so that the operator's watch of pods sees them. kubelet starts a failed one again with
-//! growing pauses, and the Job replaces one whose node is lost: so they survive restarts of whoever watches.
+//! growing pauses, and the Job replaces one whose node is lost: so they survive restarts of the operator.
 
 use crate::tenant::build::config::CONFIG_FILE;
 use crate::tenant::build::deployment::{CONTAINER, build_container, build_pod};

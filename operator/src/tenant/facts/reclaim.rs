@@ -68,7 +68,7 @@ pub fn find_data_kept(fact: &ReclaimFact) -> Finding {
             false,
             "VolumeGoesWithClaim",
             format!(
-                "whoever deletes the claim or the namespace deletes all messages, since PersistentVolume {name} \
+                "deleting the claim or the namespace deletes all messages, since PersistentVolume {name} \
                  isn't retained: kubectl patch pv {name} -p \
                  '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'"
             ),
