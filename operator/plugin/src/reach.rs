@@ -2,7 +2,7 @@
 //! Service's name, and a ten-minute token of one of the tenant's service accounts.
 //!
 //! Rights that it takes: `create` of `pods/portforward`, `create` of `serviceaccounts/token` for that account (or a token
-//! that is given), `get` of the Secret with the certificate (or `--ca`). Whoever has them could do the same by hand.
+//! that is given), `get` of the Secret with the certificate (or `--ca`). A user with these could do the same by hand.
 
 use super::PluginError;
 use super::arguments::Reach;

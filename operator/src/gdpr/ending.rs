@@ -50,8 +50,8 @@ pub async fn finish(
     Ok(Some(left))
 }
 
-/// Pure: name and UID of the Secret that the request leaves behind. One that wasn't read isn't this request's: whoever
-/// wrote it may still need it.
+/// Pure: name and UID of the Secret that the request leaves behind. A Secret that wasn't read isn't this
+/// request's: its writer may still need it.
 fn secret_to_delete(request: &GdprRequest) -> Option<(&str, &str)> {
     let consumers = request.spec.consumers.as_ref()?;
     let status = request.status.as_ref()?;

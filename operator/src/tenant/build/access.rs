@@ -3,8 +3,8 @@
 //! The operator's own service account is added with the roles that it needs, but only for tokens whose audience is
 //! this tenant's UID: a token captured in one tenant opens no other.
 //!
-//! Secrets are mounted as optional: one that isn't there yet holds up no pod, and whoever needs it is told to try
-//! again until kubelet brings it.
+//! Secrets are mounted as optional: a missing one holds up no pod, and a client that needs it is told to try again
+//! until kubelet brings it.
 
 use crate::settings::Settings;
 use crate::tenant::steps::refusal::Refusal;
