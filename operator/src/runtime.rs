@@ -117,7 +117,7 @@ pub trait Reconciler: Send + Sync + 'static {
         + 'static;
     /// State that its reconciles share.
     type Context: Send + Sync + 'static;
-    /// What can go wrong.
+    /// Errors of a reconcile.
     type Error: Classified;
     /// Name in metrics and logs.
     const NAME: &'static str;
