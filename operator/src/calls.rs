@@ -54,13 +54,13 @@ pub enum CallError {
     /// No answer in time.
     #[error("could not {what}: no answer from the API server within {} s", CALL_DEADLINE.as_secs())]
     Deadline {
-        /// What was attempted.
+        /// The attempted call.
         what: &'static str,
     },
     /// The API server refused or could not be reached.
     #[error("could not {what}: {}", describe(source))]
     Refused {
-        /// What was attempted.
+        /// The attempted call.
         what: &'static str,
         /// The answer.
         source: Box<kube::Error>,

@@ -1,5 +1,5 @@
-//! How a tenant's children are found: their names, labels, ports and the keys of their Secrets. One rule for whoever makes
-//! them, reads them, or calls the tenant's core.
+//! How a tenant's children are found: their names, labels, ports and the keys of their Secrets. One rule for the code
+//! that makes them, reads them, or calls the tenant's core.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;

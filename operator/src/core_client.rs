@@ -44,7 +44,7 @@ pub enum CoreError {
     /// A call to the API server failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// This replica has lost the lease: whether the core was told isn't known, and whoever leads now asks.
+    /// This replica has lost the lease: whether the core was told isn't known; the replica that leads now asks.
     #[error(transparent)]
     NotLeading(#[from] NotLeading),
     /// The tenant has no Service or certificate yet.
@@ -71,7 +71,7 @@ pub enum CoreError {
         reason: String,
         /// The kind of problem.
         title: String,
-        /// What happened.
+        /// The failure.
         detail: String,
     },
 }

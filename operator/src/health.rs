@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const SIGN_EVERY: Duration = Duration::from_secs(5);
 const SILENT_FOR: u64 = 60;
 
-/// What the probes look at.
+/// State that the probes answer from.
 pub struct Health {
     start: Instant,
     last_sign: AtomicU64,

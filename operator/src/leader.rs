@@ -28,7 +28,7 @@ const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(5);
 
-/// What matters of a Lease.
+/// The fields of a Lease that decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// Changes with every write.
@@ -37,7 +37,7 @@ pub struct Seen {
     pub holder: String,
 }
 
-/// What to do now.
+/// The next act of the election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// There is no Lease: create it.

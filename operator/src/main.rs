@@ -118,7 +118,7 @@ async fn connect(fence: &Fence, metrics: &Arc<Metrics>) -> anyhow::Result<(Clien
     Ok((ClientBuilder::try_from(config)?.with_layer(&counted).build(), fenced))
 }
 
-/// What the election works with.
+/// Inputs of the leader election.
 struct Election {
     client: Client,
     fence: Fence,

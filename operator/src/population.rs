@@ -1,4 +1,4 @@
-//! What objects there are, as metrics count them: tenants by state, data-subject requests that haven't ended. Pure.
+//! Objects as the metrics count them: tenants by state, data-subject requests that haven't ended. Pure.
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;

@@ -48,7 +48,7 @@ const LONGEST_NOTE: usize = 1000;
 /// Gathers the several events of one change.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// What runs every controller, whatever it is about.
+/// Services that every controller uses, whatever its resource.
 #[derive(Clone)]
 pub struct Services {
     /// The API server.
@@ -115,9 +115,9 @@ pub trait Reconciler: Send + Sync + 'static {
         + Send
         + Sync
         + 'static;
-    /// What its reconciles share.
+    /// State that its reconciles share.
     type Context: Send + Sync + 'static;
-    /// What can go wrong.
+    /// Errors of a reconcile.
     type Error: Classified;
     /// Name in metrics and logs.
     const NAME: &'static str;
@@ -152,17 +152,17 @@ pub trait Reconciler: Send + Sync + 'static {
     }
 }
 
-/// What a controller needs to run.
+/// Everything a controller needs to run.
 pub struct Driver<R: Reconciler> {
     /// Its own part.
     pub reconciler: R,
-    /// What its reconciles share.
+    /// State that its reconciles share.
     pub context: Arc<R::Context>,
-    /// What runs every controller.
+    /// Services that every controller uses.
     pub services: Services,
     /// Whose turn it is, over all namespaces.
     pub turns: Arc<Turns>,
-    /// What waits, for the metrics.
+    /// Waiting work, for the metrics.
     pub queue: Arc<Queue>,
     backoffs: Backoffs,
 }
@@ -190,7 +190,7 @@ impl<R: Reconciler> Driver<R> {
         concurrency: u16,
     ) {
         let unready = stopped_before_ready(controller.store(), stop.clone());
-        // Where turns may go on beside the places, kube's own limit (0: none) mustn't hold up whoever is next.
+        // Where turns may go on beside the places, kube's own limit (0: none) mustn't hold up the next object.
         let limit = R::PATIENCE.map_or(concurrency, |_| 0);
         let driver = self.clone();
         controller

@@ -1,4 +1,4 @@
-//! What the operator is told when it starts: flags, each with an environment variable for the chart.
+//! Settings of the operator at its start: flags, each with an environment variable for the chart.
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};

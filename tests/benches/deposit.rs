@@ -1,4 +1,4 @@
-//! What a deposit of a 30 s message costs over the bare store: `cargo bench -p voicemail-tests --bench deposit`.
+//! The cost of a deposit of a 30 s message over the bare store: `cargo bench -p voicemail-tests --bench deposit`.
 //!
 //! On a volume (fsync on) and on an S3 server. Both sides write to the same store in turn, pair by pair, so
 //! that a noisy machine bends both alike: the services' deposit, and the store calls that it is made of (audio,

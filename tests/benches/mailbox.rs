@@ -1,4 +1,4 @@
-//! What a mailbox costs as it grows, and under many writers: `cargo bench -p voicemail-tests --bench mailbox`.
+//! The cost of a mailbox as it grows, and under many writers: `cargo bench -p voicemail-tests --bench mailbox`.
 //!
 //! 1. A page of 10 messages, which all have, a list of up to 100, and a deposit, in mailboxes of 10, 100 and 1,000
 //!    messages, in turn, so that a noisy machine bends all alike. Page and deposit are to be flat within a factor of two;

@@ -18,7 +18,7 @@ use crate::operator_process::OperatorIdentity;
 
 /// The way of one operator to the API server; it ends with this value.
 pub struct ApiProxy {
-    /// What goes wrong on it.
+    /// The faults on it.
     pub faults: FaultProxy,
     signing: Child,
 }

@@ -34,7 +34,7 @@ const QUIET: Duration = Duration::from_secs(8);
 pub struct Scene {
     /// Who uses it.
     pub served: People,
-    /// What is deposited.
+    /// The deposited recording.
     pub audio: Bytes,
     /// All messages that were acknowledged.
     pub promises: Vec<Promise>,

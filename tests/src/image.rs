@@ -148,7 +148,7 @@ pub fn build_test(package: &str, test: &str) -> Result<PathBuf> {
     find_artifact(&messages, test).map(|(_, path)| path)
 }
 
-/// What cargo says of all that it built.
+/// Messages of cargo about everything that it built.
 fn run_cargo(arguments: &[&str]) -> Result<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

@@ -1,4 +1,4 @@
-//! What the tests, benches and the demo share: a real Kubernetes on this machine, the image under test, and
+//! Shared parts of the tests, the benches and the demo: a real Kubernetes on this machine, the image under test, and
 //! ways to wait.
 //!
 //! Flow of a test: [`install_crypto`], then [`cluster::Cluster::ensure`] finds or starts the cluster,

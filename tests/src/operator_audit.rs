@@ -1,4 +1,4 @@
-//! What the operator asked of the API server, from the audit log.
+//! The operator's requests to the API server, from the audit log.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ const DEFAULT_BUDGET: u16 = 5;
 /// Name of the cluster that the operator is told.
 pub const CLUSTER_NAME: &str = "test";
 
-/// What an operator looks after.
+/// The namespaces that an operator watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     OwnNamespace,

@@ -48,7 +48,7 @@ pub async fn run_all(store: Arc<dyn Store>) {
     the_clock_is_near_ours(store).await;
 }
 
-/// What was created is read, whole and as a stream; what wasn't is `None`.
+/// An object that was created is read, whole and as a stream; one that wasn't is `None`.
 pub async fn objects_are_read_back(store: &dyn Store) {
     store.create(&key("contract/read/one"), "hello".into()).await.unwrap();
     assert_eq!(store.get(&key("contract/read/one")).await.unwrap(), Some("hello".into()));

@@ -1,4 +1,4 @@
-//! What Argo CD makes of both kinds: the health scripts on their cases, in a real Lua 5.1 without its standard
+//! Argo CD's view of both kinds: the health scripts on their cases, in a real Lua 5.1 without its standard
 //! libraries, as Argo CD runs them; and that nothing is fought over, neither by server-side nor client-side apply.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]

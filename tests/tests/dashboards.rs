@@ -177,7 +177,7 @@ async fn every_query_of_every_panel_finds_something_in_a_live_scrape() {
     scene.close().await;
 }
 
-/// What is left out of the asking is in the programs' tables, which their own tests compare with what they show.
+/// Series that these lists leave out are in the programs' tables, which their own tests compare with their output.
 #[test]
 fn metrics_of_faults_are_in_the_tables() {
     let tables = ["docs/metrics.md", "docs/operator-metrics.md"]
@@ -197,7 +197,7 @@ fn a_query_for_a_metric_that_nobody_has_would_be_found() {
     assert!(metrics_of("vector(0)").is_empty());
 }
 
-/// What isn't on a dashboard must at least be known to be left out.
+/// A series that is on no dashboard must at least be listed as left out.
 #[test]
 fn every_metric_of_both_tables_is_on_a_dashboard() {
     let shown: BTreeSet<String> =

@@ -141,7 +141,7 @@ async fn a_storage_server_that_is_away_and_lost_credentials_lose_no_message() {
 
     let fault = scene.begin("storage server killed and started again").await.unwrap();
     minio.kill().unwrap();
-    // Whoever calls finds it out. A core that nobody calls asks a store that costs money every two minutes only.
+    // The first client's call finds it out. A core without calls asks a store that costs money every two minutes only.
     let refused = scene.deposit_in_vain(STORAGE_READY, "StorageUnavailable").await.unwrap();
     minio.start_again().await.unwrap();
     scene.keep(refused, 1).await.unwrap();

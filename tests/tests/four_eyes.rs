@@ -203,7 +203,7 @@ async fn whoever_cancels_or_extends_says_who_they_are() {
         refused(policy.patch("anna", "case", &json!({ field: decision })), "your own user name");
         refused(policy.patch("anna", "case", &by("bert")), "your own user name");
         policy.patch("anna", "case", &by("anna")).unwrap();
-        // What stands already isn't written by whoever changes something else.
+        // A user who changes another field doesn't count as the writer of a decision that is there already.
         let label = json!({ "metadata": { "labels": { "seen": field } } });
         policy.patch("bert", "case", &label).unwrap();
     }

@@ -17,7 +17,7 @@ use voicemail_tests::stage::workspace_path;
 use voicemail_tests::tenant_manifest::example_tenant;
 
 const KINDS: &str = include_str!("manifests_in_documents.yaml");
-/// What `helm install` prints; its manifest stands between these lines.
+/// Output of `helm install` around its manifest, which stands between these lines.
 const NOTES: (&str, &str, &str) =
     ("charts/voicemail-operator/templates/NOTES.txt", "<<'MANIFEST'\n", "\nMANIFEST");
 

@@ -221,7 +221,7 @@ async fn live(place: &mut TenantPlace) {
     wait_gone(&place.tenants(), "acme", Duration::from_secs(180)).await.unwrap();
 }
 
-/// What a user asked for and got, and what was forbidden, as `verb resource`.
+/// The requests of a user, those that succeeded and those that were forbidden, as `verb resource`.
 fn asked(log: &AuditLog, username: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut used, mut forbidden) = (BTreeSet::new(), BTreeSet::new());
     for record in log.records().unwrap().iter().filter(|record| record["user"]["username"] == username) {

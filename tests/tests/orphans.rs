@@ -1,5 +1,5 @@
-//! What a tenant no longer wants goes: by the names that it has, and by label under any other name; what isn't the
-//! tenant's own stays, whatever its labels say, and so does everything in other namespaces.
+//! Children that a tenant no longer wants are deleted: by the names that it gives, and by label under any other name.
+//! Objects that aren't the tenant's own stay, whatever their labels say, and so does everything in other namespaces.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 

@@ -1,4 +1,4 @@
-//! What people may do with the cluster's own roles and the chart's, asked of the real API server: tenants are for those who
+//! Rights of people by the cluster's own roles and the chart's, asked of the real API server: tenants are for those who
 //! view, edit and administer a namespace, data-subject requests for privacy officers and approvers alone.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]

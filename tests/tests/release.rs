@@ -1,5 +1,5 @@
-//! What `tools/release` makes is enough to install the operator: its folder alone is used here, by Helm and by kustomize, and the
-//! image is built of the programs in it.
+//! The output of `tools/release` is enough to install the operator: its folder alone is used here, by Helm and by
+//! kustomize, and the image is built of the programs in it.
 //!
 //! The programs are those of the tests, of this machine's architecture; the release builds its own in the same way.
 

@@ -280,7 +280,7 @@ async fn a_newer_default_image_reaches_one_tenant_after_the_other_and_stops_at_t
     };
     let old = json!(place.image.as_str());
 
-    // One that can't start: whoever goes first stays where it is, and the other one is held back.
+    // An image that can't start: the first tenant keeps its place, and the other one is held back.
     place.operator.set_image("localhost/no-such-voicemail:2").set_budget(1);
     place.operator.restart().await.unwrap();
     let stuck = |tenant: &VoicemailTenant| {

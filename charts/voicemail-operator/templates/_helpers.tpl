@@ -44,7 +44,7 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* What the operator may do in a namespace with tenants. Secrets: by name, never list or watch. */}}
+{{/* Rights of the operator in a namespace with tenants. Secrets: by name, never list or watch. */}}
 {{- define "operator.rules" -}}
 - apiGroups: [voicemail.dev]
   resources: [voicemailtenants]

@@ -24,15 +24,15 @@ pub struct Auth {
     #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["namespace".into(), "name".into()]))]
     pub service_accounts: Vec<ServiceAccount>,
-    /// Where opaque tokens are looked up.
+    /// The introspection endpoint for opaque tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<Introspection>,
-    /// Who may call by name and password.
+    /// Clients that authenticate by name and password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,
 }
 
-/// Where opaque tokens are looked up (RFC 7662).
+/// The introspection endpoint for opaque tokens (RFC 7662).
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Introspection {
@@ -64,7 +64,7 @@ pub struct Introspection {
     pub cache: Option<String>,
 }
 
-/// Who may call by name and password.
+/// Clients that authenticate by name and password.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Basic {
     /// Secret with the key users: a line USER:HASH:ROLES or USER:HASH:ROLES:ACTS-AS for each, with argon2id or bcrypt
@@ -139,7 +139,7 @@ fn default_scope_claim() -> String {
     "scope".into()
 }
 
-/// What one service account may do.
+/// The rights of one service account.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -199,7 +199,7 @@ pub struct Browser {
     pub origins: Vec<String>,
 }
 
-/// What one client may take of a pod.
+/// The limits of one client at a pod.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -38,7 +38,7 @@ pub const COMPLETED: &str = "Completed";
 /// A data-subject request can't be done as written.
 pub const FAILED: &str = "Failed";
 
-/// What a data-subject request needs is there and can be used.
+/// Everything that a data-subject request needs is there and can be used.
 pub const VALIDATED: &str = "Validated";
 /// All regions answer a data-subject request.
 pub const REGIONS_READY: &str = "RegionsReady";
@@ -56,7 +56,7 @@ pub const ERASED: &str = "Erased";
 pub const VERIFIED: &str = "Verified";
 /// No backup or deleted copy can hold the messages any more.
 pub const BACKUPS_CLEARED: &str = "BackupsCleared";
-/// What people decided in the spec was carried out.
+/// The decisions in the spec were carried out.
 pub const DECISIONS_TAKEN: &str = "DecisionsTaken";
 /// The answer to a data subject is overdue, or soon will be.
 pub const DEADLINE_AT_RISK: &str = "DeadlineAtRisk";
@@ -91,11 +91,11 @@ pub struct Condition {
 /// Whether a condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionStatus {
-    /// It holds.
+    /// The condition holds.
     True,
-    /// It doesn't.
+    /// The condition doesn't hold.
     False,
-    /// It can't be told.
+    /// The operator can't tell whether it holds.
     Unknown,
 }
 
@@ -105,7 +105,7 @@ impl From<bool> for ConditionStatus {
     }
 }
 
-/// What is known about a condition, without its history.
+/// A condition's type, status, reason and message, without its history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// Which condition.

@@ -1,4 +1,4 @@
-//! What people decide about a data-subject request, in its resource: approval, extension, cancellation, and how the
+//! Decisions of people about a data-subject request, in its resource: approval, extension, cancellation, and how the
 //! data subject was identified.
 //!
 //! Each is written once. Who decides is `by`: the chart's admission policy makes sure that it is who writes it.
@@ -20,16 +20,16 @@ pub struct Verification {
     /// Such as callback or idDocument; no personal data.
     #[schemars(length(min = 1, max = 256))]
     pub method: String,
-    /// Who did it.
+    /// The person who did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub verifier: Option<String>,
-    /// When.
+    /// Time of the act.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
 }
 
-/// What a second person decides.
+/// The decision of a second person.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
     validation = Rule::new("(self.decision == 'Deny') == has(self.ground)")
@@ -38,7 +38,7 @@ pub struct Verification {
 pub struct Approval {
     /// Yes or no.
     pub decision: Decision,
-    /// Who decides, and never who asked for it.
+    /// The person who decides; never the one who made the request.
     #[schemars(length(min = 1, max = 253))]
     pub by: String,
     /// For a denial: on which ground.
@@ -53,9 +53,9 @@ pub struct Approval {
 /// Yes or no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Decision {
-    /// It may be carried out.
+    /// The request may be carried out.
     Approve,
-    /// It may not, on a ground.
+    /// The request is denied, on a ground.
     Deny,
 }
 
@@ -111,7 +111,7 @@ pub struct Extension {
     /// Why, without personal data: the person is told.
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
-    /// Who decides.
+    /// The person who decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub by: Option<String>,
@@ -123,7 +123,7 @@ pub struct Cancellation {
     /// Why, without personal data.
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
-    /// Who decides.
+    /// The person who decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub by: Option<String>,

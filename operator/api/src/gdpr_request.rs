@@ -134,7 +134,7 @@ pub struct GdprRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
     pub ttl_after_finished: Option<String>,
-    /// What a second person decides.
+    /// The decision of a second person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
     /// A later deadline (Art. 12(3)).

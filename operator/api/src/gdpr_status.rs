@@ -10,33 +10,33 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Where a request stands.
+/// The phase of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
     /// Its tenant isn't there or can't be reached yet.
     #[default]
     Pending,
-    /// What it needs is being read, or is missing.
+    /// The Secrets and the tenant that it names are being read, or one is missing.
     Validating,
     /// A second person must approve before anything is hidden.
     AwaitingApproval,
     /// Messages are being found and marked.
     Searching,
-    /// Hidden everywhere; can be undone until the deadline.
+    /// The messages are hidden everywhere; the request can be undone until the deadline.
     Marked,
-    /// An erasure is being taken back.
+    /// An erasure is being undone.
     Undoing,
     /// Being erased.
     Erasing,
-    /// All that was found is erased; the search is repeated and old revisions go.
+    /// Everything that was found is erased; the search is repeated and old revisions are deleted.
     Verifying,
-    /// A region is away, and nothing has changed: it is tried again.
+    /// A region is unavailable, and nothing was changed: the operator tries again.
     Blocked,
-    /// Past the deadline with a region away: all else is erased, and that region is still tried.
+    /// The deadline has passed while a region is unavailable: the others are erased, and that region is tried again.
     PartiallyFailed,
     /// Done.
     Completed,
-    /// The erasure was taken back.
+    /// The erasure was undone.
     Undone,
     /// Refused, with a ground.
     Denied,
@@ -86,7 +86,7 @@ pub struct RegionProgress {
     pub matched: i64,
     /// Of these, erased.
     pub erased: i64,
-    /// It was away when it was last tried.
+    /// The region was unavailable at the last attempt.
     pub blocked: bool,
     /// How many times it was tried in vain.
     pub attempts: i64,
@@ -103,7 +103,7 @@ pub struct RegionProgress {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GdprRequestStatus {
-    /// Where the request stands.
+    /// The phase of the request.
     #[serde(default)]
     pub phase: Phase,
     /// Validated, SubjectVerified, RegionsReady, Approved, Found, Marked, Erased, Verified, BackupsCleared, DecisionsTaken,

@@ -23,7 +23,7 @@ pub struct Numbers {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 64)))]
     pub withheld: Vec<String>,
-    /// What the index tag caller_id of a message holds, on stores that have tags.
+    /// Content of the index tag caller_id of a message, on stores that have tags.
     #[serde(default)]
     pub caller_tag: CallerTag,
 }
@@ -35,7 +35,7 @@ pub struct NumberPrefix {
     /// Digits that the number begins with, such as 9.
     #[schemars(length(max = 15), regex(pattern = r"^[0-9]{1,15}$"))]
     pub prefix: String,
-    /// What stands in their place, such as nothing or +4420794600.
+    /// The replacement, such as nothing or +4420794600.
     #[serde(default)]
     #[schemars(length(max = 16), regex(pattern = r"^\+?[0-9]{0,15}$"))]
     pub replace_with: String,
@@ -45,7 +45,7 @@ pub struct NumberPrefix {
     pub digits: Option<i32>,
 }
 
-/// What an index tag holds.
+/// Content of an index tag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CallerTag {
     /// The number in E.164, and the hash for what a tag can't hold.

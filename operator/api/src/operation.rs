@@ -37,15 +37,15 @@ fn default_target() -> i32 {
     70
 }
 
-/// Who may open connections to the pods, where the cluster enforces NetworkPolicies. The operator always may.
+/// Clients that may open connections to the pods, where the cluster enforces NetworkPolicies. The operator always may.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkAccess {
-    /// Who reaches the API; everybody when absent or empty.
+    /// Clients that reach the API; everybody when absent or empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub api_from: Vec<Peer>,
-    /// Who reaches metrics; everybody when absent or empty.
+    /// Clients that reach metrics; everybody when absent or empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub metrics_from: Vec<Peer>,
@@ -115,7 +115,7 @@ pub struct Toleration {
     pub effect: Option<TaintEffect>,
 }
 
-/// What a taint does.
+/// The effect of a taint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TaintEffect {
     /// No new pods.
@@ -126,7 +126,7 @@ pub enum TaintEffect {
     NoExecute,
 }
 
-/// What Prometheus' operator is given, where the cluster knows its kinds.
+/// Objects for the Prometheus operator, made where the cluster serves its kinds.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Monitoring {

@@ -1,4 +1,4 @@
-//! What a tenant's pods tell of themselves beside logs and metrics.
+//! Export of traces from a tenant's pods, by OTLP.
 
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Telemetry {
-    /// Where spans go.
+    /// The collector of spans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otlp: Option<Otlp>,
 }

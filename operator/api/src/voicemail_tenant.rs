@@ -27,7 +27,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a tenant's voicemail should be.
+/// The desired state of a tenant's voicemail.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "voicemail.dev",
@@ -101,13 +101,13 @@ pub struct VoicemailTenantSpec {
     /// Replicas by load; then replicas is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
-    /// Who may open connections to the pods; hints between replicas are always for replicas alone.
+    /// Clients that may open connections to the pods; hints between replicas are always for replicas alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_access: Option<NetworkAccess>,
     /// Where the pods may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduling: Option<Scheduling>,
-    /// What Prometheus' operator is given, where the cluster knows its kinds.
+    /// Objects for the Prometheus operator, made where the cluster serves its kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
     /// Image of the core; the operator's default when absent.
@@ -124,31 +124,31 @@ pub struct VoicemailTenantSpec {
     pub classes_of_service: Vec<ClassOfService>,
     /// How phone numbers are read.
     pub numbers: Numbers,
-    /// What is usual when mailboxes receive callers.
+    /// Defaults of mailboxes that receive callers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reception: Option<Reception>,
-    /// Who may call, in which role.
+    /// Clients that may use the API, and their roles.
     #[serde(default)]
     pub auth: Auth,
     /// Web pages that may call the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub browser: Option<Browser>,
-    /// What one client may take of a pod.
+    /// The limits of one client at a pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
     /// The record of who listened, searched, exported and erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Audit>,
-    /// Where the pods' spans go; nowhere when absent.
+    /// The collector for the pods' spans; none are exported when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
     /// A serving certificate, brought instead of made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SecretSource>,
-    /// The data-subject rights: times, approvals, and regions that are away.
+    /// The data-subject rights: deadlines, approvals, and unavailable regions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gdpr: Option<Gdpr>,
-    /// What becomes of the stored data, the claim and the keys when the tenant is deleted. Delete needs the annotation
+    /// Whether the stored data, the claim and the keys are kept or deleted with the tenant. Delete needs the annotation
     /// voicemail.dev/confirm-deletion with the tenant's name as its value.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -162,10 +162,10 @@ fn default_replicas() -> i32 {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
-    /// What is reserved.
+    /// The reserved CPU and memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Amounts>,
-    /// What is allowed.
+    /// The highest CPU and memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Amounts>,
     /// Memory of each pod for messages on their way into a region's object store; more uploads wait. 64 when
@@ -283,7 +283,7 @@ pub struct Gdpr {
     /// Whether a second person must approve an erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// What becomes of an erasure while a region other than the master is away. refuse when absent.
+    /// Whether an erasure waits or is refused while a region other than the master is unavailable. refuse when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_down: Option<RegionDown>,
 }
@@ -292,10 +292,10 @@ pub struct Gdpr {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
-    /// When.
+    /// Which erasures need approval.
     #[serde(default)]
     pub required: ApprovalRule,
-    /// How many matches are many; a switchboard has them. 100 when absent.
+    /// Number of matches from which on a search counts as large, as that of a switchboard does. 100 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub large_matches: Option<i32>,
@@ -310,11 +310,11 @@ pub enum ApprovalRule {
     Never,
     /// If the search finds many messages.
     Large,
-    /// Always.
+    /// Every erasure.
     Always,
 }
 
-/// What becomes of an erasure while a region is away.
+/// How an erasure treats a region that is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RegionDown {
@@ -324,13 +324,13 @@ pub enum RegionDown {
     MarkAndRetry,
 }
 
-/// What becomes of a deleted tenant's claim and keys.
+/// Whether a deleted tenant's data, claim and keys are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// They stay.
+    /// Data, claim and keys are kept.
     #[default]
     Retain,
-    /// They go, once confirmed.
+    /// Data, claim and keys are deleted, once confirmed.
     Delete,
 }
 
@@ -341,7 +341,7 @@ impl VoicemailTenant {
     }
 }
 
-/// What was seen.
+/// The observed state of a tenant.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VoicemailTenantStatus {

@@ -19,12 +19,12 @@ pub struct Arguments {
     /// Path of the kubeconfig
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// What to do
+    /// Command to run
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Subcommand)]
 pub enum Command {
     /// Show how a tenant is: state, conditions, pods, regions, storage, open requests
@@ -34,7 +34,7 @@ pub enum Command {
     },
     /// Data-subject requests
     Gdpr {
-        /// What about them
+        /// Command about data-subject requests
         #[command(subcommand)]
         command: GdprCommand,
     },
@@ -54,7 +54,7 @@ pub enum Command {
         #[command(flatten)]
         options: LogOptions,
     },
-    /// Write a tenant's objects, events, logs and metrics into an archive for whoever helps; no Secret, token or number
+    /// Write a tenant's objects, events, logs and metrics into an archive for support; no Secret, token or number
     Report {
         /// The tenant
         tenant: String,
@@ -67,7 +67,7 @@ pub enum Command {
     },
 }
 
-/// What to do about data-subject requests.
+/// The commands about data-subject requests.
 #[derive(Subcommand)]
 pub enum GdprCommand {
     /// List the requests

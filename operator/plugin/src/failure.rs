@@ -1,4 +1,4 @@
-//! What can go wrong, with an exit code a script can branch on.
+//! Errors of the plugin, each with an exit code a script can branch on.
 
 use voicemail_api::proofs::ProofError;
 use voicemail_operator::calls::CallError;

@@ -1,8 +1,8 @@
 //! `kubectl voicemail`, a plugin: how a tenant is, its data-subject requests, its mailboxes, its logs, and a report for
-//! whoever helps.
+//! support.
 //!
 //! ```text
-//!  status, gdpr list, gdpr show, logs, report ─▶ API server, with the rights of whoever calls
+//!  status, gdpr list, gdpr show, logs, report ─▶ API server, with the rights of the calling user
 //!  mailboxes, gdpr export                     ─▶ port-forward to a pod, HTTPS, token of a service account of the tenant's
 //!  gdpr verify                                ─▶ no connection
 //! ```

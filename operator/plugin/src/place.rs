@@ -1,4 +1,4 @@
-//! The cluster and namespace that the plugin works in, with the rights of whoever calls it.
+//! The cluster and namespace that the plugin works in, with the rights of the user who calls it.
 
 use super::{Arguments, PluginError};
 use k8s_openapi::NamespaceResourceScope;

@@ -2,7 +2,7 @@
 //! Service's name, and a ten-minute token of one of the tenant's service accounts.
 //!
 //! Rights that it takes: `create` of `pods/portforward`, `create` of `serviceaccounts/token` for that account (or a token
-//! that is given), `get` of the Secret with the certificate (or `--ca`). Whoever has them could do the same by hand.
+//! that is given), `get` of the Secret with the certificate (or `--ca`). A user with these could do the same by hand.
 
 use super::PluginError;
 use super::arguments::Reach;
@@ -69,13 +69,13 @@ impl TenantApi {
         Ok(Self { http, base: format!("https://{host}:{}/api/v1", address.port()), token, forward })
     }
 
-    /// What is there, as JSON.
+    /// Reads a resource of the API, from JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, PluginError> {
         let answer = self.send(path).await?;
         answer.json().await.map_err(|error| PluginError::Unreachable(root_cause(error)))
     }
 
-    /// What is there, into a file that nobody else reads.
+    /// Writes a resource of the API into a file that nobody else reads.
     pub(super) async fn download(&self, path: &str, file: &Path) -> Result<(), PluginError> {
         let mut answer = self.send(path).await?;
         super::report::write_private(file, &[])?;

@@ -1,4 +1,4 @@
-//! `kubectl voicemail report TENANT`: an archive for whoever helps, with what the cluster says about a tenant.
+//! `kubectl voicemail report TENANT`: an archive for support, with what the cluster says about a tenant.
 //!
 //! ```text
 //!  version.txt  status.txt  errors.txt          what couldn't be had, and why

@@ -28,7 +28,7 @@ pub enum Unusable {
     NotReadable {
         /// The Secret.
         name: String,
-        /// What is wrong, without any content.
+        /// The fault, without any content.
         fault: String,
     },
     /// It is another case's.

@@ -1,4 +1,4 @@
-//! What follows a request's end: the Secret with the consumers goes, and after its time the object itself.
+//! Follow-up of a request's end: the Secret with the consumers is deleted, and after its time the object itself.
 //!
 //! The status is written first: a request that has ended needs its Secret no more. A Secret stays while another open
 //! request names it, when any request that names it says `keep`, when it isn't labelled (any more), when it isn't the one
@@ -50,8 +50,8 @@ pub async fn finish(
     Ok(Some(left))
 }
 
-/// Pure: name and UID of the Secret that the request leaves behind. One that wasn't read isn't this request's: whoever
-/// wrote it may still need it.
+/// Pure: name and UID of the Secret that the request leaves behind. A Secret that wasn't read isn't this
+/// request's: its writer may still need it.
 fn secret_to_delete(request: &GdprRequest) -> Option<(&str, &str)> {
     let consumers = request.spec.consumers.as_ref()?;
     let status = request.status.as_ref()?;

@@ -17,7 +17,7 @@ use voicemail_resources::gdpr_request::{GdprOperation, GdprRequest, GdprRequestS
 /// Of the time until a deadline, how much may pass before it is at risk.
 const AT_RISK: f64 = 0.8;
 
-/// What is found, in the order in which a request goes its way.
+/// All findings, in the order in which a request passes through its conditions.
 pub fn find_all(
     request: &GdprRequest,
     status: &GdprRequestStatus,
@@ -56,7 +56,7 @@ fn withdrawn(status: &GdprRequestStatus) -> String {
         None => "it was cancelled before it began".to_owned(),
         Some(run) => format!(
             "it was cancelled before anything was hidden, and the tenant is gone: if its store still has run {run}, cancel \
-             that through the API or the gdpr command of whoever serves the store"
+             that through the API or the gdpr command of the cluster that serves the store"
         ),
     }
 }
@@ -69,7 +69,7 @@ fn before(status: &GdprRequestStatus, type_: &'static str, reason: &str, message
     findings
 }
 
-/// What is known stays known; only an end that is still to come says what is in its way.
+/// A condition that is true stays so; only the end that is still to come reports the failure.
 fn trouble(status: &GdprRequestStatus, reason: &str, message: &str) -> Vec<Finding> {
     let kept = [
         VALIDATED,
@@ -238,7 +238,7 @@ fn backups(run: &RunView) -> Option<Finding> {
             BACKUPS_CLEARED,
             ConditionStatus::Unknown,
             "RetentionUnknown",
-            format!("ask whoever runs the store: {}", kinds.join(", ")),
+            format!("ask the administrator of the store: {}", kinds.join(", ")),
         ),
     })
 }

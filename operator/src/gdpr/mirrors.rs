@@ -264,7 +264,7 @@ fn mirrors<'a>(
     shown.filter_map(show).collect()
 }
 
-/// What the schema says of a case id.
+/// Whether the schema of a request accepts the case id.
 fn can_hold(case: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._:/#-".contains(c);
     case.len() <= 128 && case.starts_with(|c: char| c.is_ascii_alphanumeric()) && case.chars().all(plain)

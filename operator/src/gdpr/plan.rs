@@ -1,4 +1,4 @@
-//! What to do about a data-subject request, and what its status says. Pure: a state machine without a clock.
+//! Decides the next step for a data-subject request, and its status. Pure: a state machine without a clock.
 //!
 //! ```text
 //!  Pending ─▶ Validating ─▶ Searching ─▶ Marked ─▶ Erasing ─▶ Verifying ─▶ Completed    ForgetMe
@@ -51,7 +51,7 @@ pub enum Step {
     Watch(String),
 }
 
-/// What doing it showed.
+/// The result of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
     /// The run, what was compared, and a decision that wasn't taken: (reason, message).

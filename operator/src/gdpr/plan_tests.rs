@@ -1,4 +1,4 @@
-//! What each step and each status is, on runs and requests written down.
+//! Steps and statuses for given runs and requests.
 
 use super::*;
 use crate::core_client::CoreDecision;

@@ -19,7 +19,7 @@ use voicemail_resources::conditions::{
 };
 use voicemail_resources::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
 
-/// What `Completed` says: whether it holds, reason and message.
+/// The condition `Completed`: status, reason and message.
 pub type End<'a> = (ConditionStatus, &'a str, &'a str);
 
 /// The four conditions.
@@ -119,7 +119,7 @@ mod tests {
         }
     }
 
-    /// What Argo CD's script is tried with is what the operator writes.
+    /// The cases of Argo CD's health script are statuses that the operator writes.
     #[test]
     fn the_cases_of_argo_cds_health_script_have_these_conditions() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))

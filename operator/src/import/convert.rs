@@ -8,12 +8,12 @@ use voicemail_resources::VoicemailTenant;
 
 const LONGEST_NAME: usize = 40;
 
-/// What comes out.
+/// The result of a conversion.
 #[derive(Clone, Debug)]
 pub struct Conversion {
     /// One for each tenant.
     pub tenants: Vec<VoicemailTenant>,
-    /// What a person should know, a sentence each.
+    /// Remarks for the person who converts, a sentence each.
     pub notes: Vec<String>,
 }
 

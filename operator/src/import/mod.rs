@@ -16,7 +16,7 @@ pub use vendor::{Tenant, Values};
 use std::path::PathBuf;
 use voicemail_resources::VoicemailTenant;
 
-/// What the vendor's files don't say.
+/// Settings that the vendor's files don't hold.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
     /// The list of tenants: an array with name, tenant_id and tenant_uuid.
@@ -64,15 +64,15 @@ pub enum ImportError {
     Malformed {
         /// The file.
         file: String,
-        /// What it should be.
+        /// The expected form.
         expected: &'static str,
-        /// What is wrong.
+        /// The fault.
         fault: String,
     },
     /// The values lack something that a flag must say.
     #[error("the values don't name {what}: write {flag}")]
     Missing {
-        /// What.
+        /// The missing value.
         what: &'static str,
         /// The flag.
         flag: &'static str,
@@ -82,7 +82,7 @@ pub enum ImportError {
     Tenant {
         /// Its name.
         name: String,
-        /// What is wrong.
+        /// The fault.
         fault: String,
     },
 }

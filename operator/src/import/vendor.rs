@@ -39,7 +39,7 @@ pub struct Values {
     pub prometheus: Prometheus,
     /// E-mail.
     pub smtp: Switch,
-    /// What has no meaning here.
+    /// Fields that have no meaning here.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }

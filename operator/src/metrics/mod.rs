@@ -176,7 +176,7 @@ impl Metrics {
         };
     }
 
-    /// What waits to be reconciled.
+    /// Metrics of objects that wait to be reconciled.
     pub fn queue(&self) -> &QueueMetrics {
         &self.queue
     }
@@ -193,7 +193,7 @@ impl Metrics {
         self.requests.get_or_create(&label).inc();
     }
 
-    /// What the watches bring.
+    /// Metrics of the watches.
     pub fn watches(&self) -> &WatchMetrics {
         &self.watches
     }

@@ -1,4 +1,4 @@
-//! What objects there are, counted anew for every scrape by those who know them.
+//! Numbers of objects, counted anew for every scrape.
 
 use crate::population::Population;
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ struct ByProblem {
 
 type Census = Box<dyn Fn(&mut Population, Timestamp) + Send + Sync>;
 
-/// What is known of the objects.
+/// Sources of these numbers.
 #[derive(Default)]
 pub(super) struct PopulationMetrics {
     tenants: Family<ByState, Gauge>,

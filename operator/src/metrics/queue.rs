@@ -1,4 +1,4 @@
-//! What waits to be reconciled, as controller-runtime's `workqueue_…` tell it.
+//! Metrics of the objects that wait to be reconciled, named like controller-runtime's `workqueue_…`.
 
 use super::buckets;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -18,7 +18,7 @@ struct ByQueue {
 
 type QueueHistogram = Family<ByQueue, Histogram, fn() -> Histogram>;
 
-/// What is known of the work that waits.
+/// Metrics of waiting work.
 #[derive(Debug)]
 pub struct QueueMetrics {
     depth: Family<ByQueue, Gauge>,

@@ -14,7 +14,7 @@ struct ByKind {
     kind: String,
 }
 
-/// What is known of the watches.
+/// Counters of the watches.
 #[derive(Debug, Default)]
 pub struct WatchMetrics {
     age: Family<ByKind, Gauge>,

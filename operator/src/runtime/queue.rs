@@ -1,4 +1,4 @@
-//! What waits to be reconciled, for the metrics that controller-runtime calls `workqueue_…`.
+//! Objects that wait to be reconciled, for the metrics that controller-runtime calls `workqueue_…`.
 //!
 //! kube's queue can't be looked into. So whatever puts an object into it says so here ([`Queue::note`]), and so does the
 //! reconcile that begins ([`Queue::take`]). Several changes of one object are one entry, as in the queue itself. A look

@@ -50,7 +50,7 @@ where
     Ok(())
 }
 
-/// What is wrong, and what to do.
+/// The fault, and how to correct it.
 pub fn words_of(invalid: &InvalidObject) -> String {
     format!(
         "this version of the operator can't read the object, so nothing is done about it: {}; delete it and write it again",

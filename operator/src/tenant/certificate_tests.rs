@@ -24,7 +24,7 @@ fn with_secret(name: &str) -> impl FnOnce(&mut Value) {
     move |value| value["spec"]["tls"] = tls
 }
 
-/// What the pods mount as their certificate.
+/// The certificate volume of the pods.
 fn mounted(cluster: &Cluster) -> Option<Value> {
     let volumes = cluster.get(&deployment())?["spec"]["template"]["spec"]["volumes"].clone();
     let tls = volumes.as_array()?.iter().find(|volume| volume["name"] == "tls")?.clone();

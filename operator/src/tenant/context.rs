@@ -1,4 +1,4 @@
-//! What reconcilers of tenants and of their requests share.
+//! State that the reconcilers of tenants and of their data-subject requests share.
 
 use crate::calls::{CallError, within_deadline};
 use crate::core_client::Cores;
@@ -17,7 +17,7 @@ use kube::runtime::events::Event;
 use std::sync::Arc;
 use voicemail_resources::VoicemailTenant;
 
-/// What reconcilers share.
+/// State that the reconcilers share.
 pub struct Context {
     /// The API server.
     pub client: Client,
@@ -27,7 +27,7 @@ pub struct Context {
     pub settings: Settings,
     /// Name of this cluster.
     pub cluster: String,
-    /// What the runtime needs of it.
+    /// The services of the runtime.
     pub services: Services,
     /// Counters.
     pub metrics: Arc<Metrics>,
@@ -35,7 +35,7 @@ pub struct Context {
     pub cores: Cores,
     /// Kinds that this cluster doesn't know.
     pub kinds: MissingKinds,
-    /// What is remembered of tenants.
+    /// The memories of tenants.
     pub memories: Memories,
 }
 

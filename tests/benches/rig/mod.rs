@@ -1,4 +1,4 @@
-//! What the benches share: a tenant over a store, deposits without HTTP, and medians.
+//! Shared parts of the benches: a tenant over a store, deposits without HTTP, and medians.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 

@@ -1,4 +1,4 @@
-//! What a cluster has beyond its programs: a name server and the storage class of the tests' volumes.
+//! Add-ons of a cluster: a name server and the storage class of the tests' volumes.
 
 use crate::cluster::layout::DNS_IP;
 use crate::cluster::programs::Programs;

@@ -2,7 +2,7 @@
 //!
 //! Pure: the same folders give the same text, which the recipe's digest covers.
 //!
-//! What matters, beyond the obvious:
+//! Settings that are easy to miss:
 //! - etcd doesn't wait for the disk; a test cluster may lose its data with the machine.
 //! - The API server reaches kubelet by address, because nothing resolves the node's name.
 //! - Discovery names a key set that pods reach (`kubernetes.default.svc`), as providers' clusters do.
@@ -37,7 +37,7 @@ pub(super) fn storage_and_api(layout: &Layout, programs: &Programs) -> Vec<Compo
     vec![etcd(layout, programs), api_server(layout, programs)]
 }
 
-/// What watches the API server.
+/// The controllers, which watch the API server.
 pub(super) fn controllers(layout: &Layout, programs: &Programs) -> Vec<Component> {
     vec![controller_manager(layout, programs), scheduler(layout, programs)]
 }

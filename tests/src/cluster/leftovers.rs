@@ -1,4 +1,4 @@
-//! What an ended cluster leaves behind: mounts, control groups, links, sockets and files.
+//! Leftovers of an ended cluster: mounts, control groups, links, sockets and files.
 //!
 //! Files go only when nothing is mounted below them any more: a volume's content must not be deleted through
 //! a mount that stayed. Logs stay until the next start.

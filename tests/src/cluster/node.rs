@@ -2,7 +2,7 @@
 //!
 //! Pure: the same folders give the same text, which the recipe's digest covers.
 //!
-//! What matters, beyond the obvious:
+//! Settings that are easy to miss:
 //! - containerd finds its shim on the `PATH`, may not lower `oom_score_adj` without `CAP_SYS_RESOURCE`, and keeps
 //!   pods' network namespaces below its own state folder, so that ours are told from others'.
 //! - kubelet accepts cgroup v1 and manages cgroups itself (no systemd); nothing resolves names for it.
@@ -33,7 +33,7 @@ pub(super) fn runtime(layout: &Layout, programs: &Programs) -> Vec<Component> {
     vec![containerd]
 }
 
-/// What makes this machine a node.
+/// The processes that make this machine a node.
 pub(super) fn agents(layout: &Layout, programs: &Programs) -> Vec<Component> {
     let kubelet = vec![
         format!("--config={}", layout.text("config/kubelet.yaml")),

@@ -1,7 +1,7 @@
 //! Checks what a machine needs for the local cluster and tells all that is missing at once.
 //!
 //! As root on Debian, missing packages are installed (a line says so); elsewhere they are listed. Nothing is
-//! skipped silently: whoever cannot have a local cluster is told how to use another.
+//! skipped silently: a user who cannot have a local cluster is told how to use another.
 
 use anyhow::{Result, bail};
 
@@ -27,7 +27,7 @@ const PACKAGES: [Package; 14] = [
     ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
 ];
 
-/// What to do instead of a local cluster.
+/// The alternative to a local cluster.
 pub const ALTERNATIVE: &str = "Or use a cluster that you have: `cargo demo --context NAME` takes any context of \
                                your kubeconfig and needs neither root nor Go.";
 

@@ -5,7 +5,7 @@
 //! go.sum and the build flags, so that a fresh clone finds it and half a build is never seen. A cold build of
 //! all takes about 10 minutes on 2 cores, a found one nothing.
 //!
-//! What goes wrong: the Go module proxy is out of reach (the build's own message is shown); the C compiler or
+//! What can go wrong: the Go module proxy is out of reach (the build's own message is shown); the C compiler or
 //! libseccomp's headers are missing, which only runc needs and `prerequisites` checks first.
 
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(crate) struct Module {
     pub(crate) tags: &'static str,
     /// (name that Go gives, name that people know)
     pub(crate) renamed: &'static [(&'static str, &'static str)],
-    /// What the build must make.
+    /// The programs that the build must make.
     pub(crate) programs: &'static [&'static str],
 }
 

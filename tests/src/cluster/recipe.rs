@@ -12,7 +12,7 @@ use crate::digest::Digest;
 /// Raise it when certificates, network or start order change, which the rendered text doesn't show.
 const REVISION: &str = "1";
 
-/// What to start and write.
+/// The processes to start and the files to write.
 pub(super) struct Recipe {
     /// etcd and the API server.
     pub storage_and_api: Vec<Component>,

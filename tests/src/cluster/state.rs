@@ -1,4 +1,4 @@
-//! What is known about the running cluster, in one file that every process start updates.
+//! State of the running cluster, in one file that every process start updates.
 //!
 //! A cluster of another boot, of another recipe, or one that never became ready is replaced.
 

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::cluster::addons::STORAGE_CLASS;
 
-/// What a volume shall be.
+/// The description of a volume.
 #[derive(Clone, Debug)]
 pub struct HostVolume<'a> {
     /// Name of the PersistentVolume and of its folder.

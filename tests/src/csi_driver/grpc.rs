@@ -34,7 +34,7 @@ impl Failure {
     }
 }
 
-/// What answers calls, by full method name.
+/// A service that answers calls, by full method name.
 pub(super) trait Service: Send + Sync + 'static {
     /// Answers one call.
     fn call<'a>(&'a self, method: &'a str, message: Bytes) -> BoxFuture<'a, Result<Vec<u8>, Failure>>;

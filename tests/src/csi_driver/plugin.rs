@@ -1,4 +1,4 @@
-//! What the driver does when kubelet asks: who it is, publish a volume, take it away.
+//! The driver's answers to kubelet: identity, publishing and unpublishing of volumes.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@
 //! signatures cover. A test pushes [`Rule`]s; the first one that matches a request and isn't used up decides its
 //! [`Fault`]; without one, request and answer pass unchanged. Every request that arrives is recorded.
 //!
-//! What goes wrong: a server that cannot be reached closes the client's connection without an answer.
+//! What can go wrong: a server that cannot be reached closes the client's connection without an answer.
 
 mod answers;
 mod forward;

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::answers::Denial;
 
-/// What happens instead of a plain answer.
+/// A fault instead of a plain answer.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// The server gets the request; then the connection is closed without an answer.

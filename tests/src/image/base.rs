@@ -12,7 +12,7 @@ use crate::cluster::images::{Entry, write_archive};
 use crate::digest::{Digest, sha256_hex};
 use crate::libraries::find_libraries;
 
-/// What the Containerfile's `BASE` is called here.
+/// Name of the Containerfile's `BASE` here.
 pub(super) const REFERENCE: &str = "localhost/voicemail-base:local";
 
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";

@@ -1,6 +1,6 @@
 //! JSON schemas of Kubernetes' kinds, one file each, from the OpenAPI document of a version's own module.
 //!
-//! What is changed on the way: references become copies, so that each file stands alone; an object with listed
+//! Changes to the schemas: references become copies, so that each file stands alone; an object with listed
 //! fields refuses others; texts that may be numbers (`int-or-string`, quantities) accept both.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! What tests do to an Azure Blob account beside `object_store`: containers, service properties, SAS tokens.
+//! Administration of an Azure Blob account, which `object_store` lacks: containers, service properties, SAS tokens.
 //!
 //! Requests are signed by `object_store`'s own authorizer with the account's first key.
 

@@ -9,7 +9,7 @@
 //! The servers are installed once for each machine, from pinned sources, below the folder that also holds the
 //! cluster's programs (`install`); the first use of one takes up to a few minutes and says so.
 //!
-//! What goes wrong: Node, npm, Go, Python, Java or Maven is missing, or a package registry is out of reach (the error
+//! What can go wrong: Node, npm, Go, Python, Java or Maven is missing, or a package registry is out of reach (the error
 //! says which and what to install); a server that doesn't start shows the end of its log.
 
 pub mod answer;

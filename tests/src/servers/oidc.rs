@@ -24,7 +24,7 @@ const PACKAGE: &str = include_str!("../../servers/oidc/package.json");
 const LOCK: &str = include_str!("../../servers/oidc/package-lock.json");
 const PROGRAM: &str = include_str!("../../servers/oidc/server.js");
 
-/// What a token is like.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
     /// A JWT.

@@ -30,7 +30,7 @@ pub(super) type MakeCommand = Box<dyn Fn(SocketAddr, &Path) -> Command + Send + 
 
 /// How a server is started and seen to be up.
 pub(super) struct Launch {
-    /// What people call it.
+    /// Its name in messages.
     pub(super) name: &'static str,
     /// The command for this address and data folder.
     pub(super) command: MakeCommand,

@@ -1,4 +1,4 @@
-//! What tests do to an S3 server beside `object_store`: buckets, versions, lifecycle rules, tags.
+//! Administration of an S3 server, which `object_store` lacks: buckets, versions, lifecycle rules, tags.
 //!
 //! Requests are signed by `object_store`'s own authorizer (SigV4) and use addresses with the bucket in the
 //! path. Names of buckets and keys are put into addresses as they are: keep to letters, digits and `/-._`.

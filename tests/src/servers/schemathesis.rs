@@ -13,7 +13,7 @@ const REQUIREMENTS: &str = include_str!("../../servers/schemathesis/requirements
 const CONFIGURATION: &str = include_str!("../../servers/schemathesis/schemathesis.toml");
 const HOOKS: &str = include_str!("../../servers/schemathesis/hooks.py");
 
-/// What to ask, and as whom.
+/// The operations to test, and the client's identity.
 #[derive(Clone, Copy, Debug)]
 pub struct Questions<'a> {
     /// The document's file.

@@ -64,7 +64,7 @@ impl Deposit {
     }
 }
 
-/// What the API answered instead of what was asked for.
+/// An answer of the API other than the expected one.
 #[derive(Debug)]
 pub struct ApiError {
     /// Method and path, which hold nothing personal.
@@ -221,7 +221,7 @@ impl Api {
         Ok(names)
     }
 
-    /// What is there, as it was sent.
+    /// The body of a resource, as it was sent.
     pub async fn get_text(&self, path: &str) -> Result<String> {
         Ok(self.send(self.http.get(self.url(path)), "GET", path).await?.text().await?)
     }

@@ -10,7 +10,7 @@ pub struct ExampleTenant {
     pub site: Site,
     /// Goes on running while this is there.
     pub operator: SharedOperator,
-    /// What was applied.
+    /// The applied manifest.
     pub manifest: TenantManifest,
     /// Ready.
     pub tenant: Tenant,

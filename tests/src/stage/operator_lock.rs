@@ -1,4 +1,4 @@
-//! Who may change the local cluster's one operator: whoever uses it shares the lock, whoever installs,
+//! Who may change the local cluster's one operator: a test that uses it shares the lock, a test that installs,
 //! changes or removes it holds it alone.
 //!
 //! Two operators on one namespace would undo each other's work. The kernel drops the lock when its holder

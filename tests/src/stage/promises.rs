@@ -26,11 +26,11 @@ pub struct Promise {
     pub mailbox: String,
     /// Its id.
     pub id: MessageId,
-    /// What was deposited.
+    /// The deposited recording.
     pub audio: Bytes,
 }
 
-/// What clients saw.
+/// Observations of the clients.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The acknowledged messages.

@@ -89,7 +89,7 @@ impl Site {
         }
     }
 
-    /// What a person types to use this cluster's kubectl.
+    /// The command line by which a person uses this cluster's kubectl.
     pub fn kubectl_words(&self) -> String {
         match &self.place {
             Place::Local(_) => "cargo cluster kubectl".to_owned(),

@@ -157,7 +157,7 @@ impl Tenant {
         format!("v1/{}/", self.tenant_id)
     }
 
-    /// What a caller is called in the store, computed from the tenant's key.
+    /// The keyed hash of a caller's number, computed with the tenant key.
     pub async fn hash_caller(&self, number: &str, region: &str) -> Result<CallerHash> {
         let bytes = self.read_secret(&keys_name(&self.name), TENANT_KEY).await?;
         let key = TenantKey::new(bytes.trim_ascii()).context("the tenant key is too short")?;

@@ -22,7 +22,7 @@ const PIECE: usize = 48;
 /// How many pieces of one recording are looked for, evenly spread.
 const PIECES: usize = 24;
 
-/// What is looked for.
+/// The kinds of traces that are searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sought {
     /// The caller's number.
@@ -40,7 +40,7 @@ pub enum Sought {
 pub struct Trace {
     /// The file, relative to the scanned folder.
     pub file: PathBuf,
-    /// What it holds.
+    /// The kind of trace that it holds.
     pub what: Sought,
     /// In which form.
     pub form: &'static str,

@@ -1,4 +1,4 @@
-//! What the rules about data-subject requests accept and refuse.
+//! Specs that the rules about data-subject requests accept and refuse.
 
 use serde_json::{Value, json};
 

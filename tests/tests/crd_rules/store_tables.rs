@@ -1,4 +1,4 @@
-//! What the rules about object stores accept and refuse.
+//! Specs that the rules about object stores accept and refuse.
 
 use serde_json::{Value, json};
 

@@ -1,11 +1,11 @@
-//! What each rule accepts and refuses.
+//! Specs that each rule accepts and refuses.
 
 use serde_json::{Value, json};
 
 use crate::objects::{Edits, STORAGE, VOLUME, claim, s3};
 use crate::store_tables::{secret, store_rules, store_transitions};
 
-/// What a rule accepts and refuses, all starting from the kind's first base with `before` applied.
+/// Specs that a rule accepts and refuses, all starting from the kind's first base with `before` applied.
 #[derive(Clone)]
 pub(crate) struct Row {
     /// Beginning of the rule's message.

@@ -143,7 +143,7 @@ async fn a_case_goes_through_export_forget_undo_and_erasure_by_resources_alone()
     scene.apply("forget.yaml").await;
     scene.follow("case-123456789-forget", Phase::Marked, PATIENCE).await;
     assert!(scene.ids().await.is_disjoint(&subjects), "hidden at once");
-    assert_eq!(scene.agent.mwi("1001").await.unwrap().new, 1, "the lamp is right at once");
+    assert_eq!(scene.agent.mwi("1001").await.unwrap().new, 1, "MWI is right at once");
     let hidden = subjects.iter().next().unwrap().parse().unwrap();
     assert_eq!(problem(scene.agent.audio("1001", hidden).await.unwrap_err()).0, 404, "and can't be played");
 
@@ -209,7 +209,7 @@ async fn recreate_and_expect_a_mirror(scene: &Scene, subjects: &BTreeSet<String>
     assert_eq!(runs.iter().filter(|run| run.operation == Operation::ForgetMe).count(), 1);
 }
 
-/// What the caller leaves after an erasure isn't erased by the same request again.
+/// A message that the caller leaves after an erasure isn't erased by the same request again.
 async fn recreate_after_erasure(scene: &Scene) {
     let later = scene.deposit("1001", SUBJECT[0]).await;
     scene.delete_request("case-123456789-forget-again").await;

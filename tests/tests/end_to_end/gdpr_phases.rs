@@ -23,7 +23,7 @@ const NAMESPACE: &str = "gdpr-phases";
 const CALLER: &str = "+441632960001";
 const PATIENCE: Duration = Duration::from_secs(40);
 const ERASURE: Duration = Duration::from_secs(90);
-/// The operator looks at cases of other doors once a minute.
+/// The operator lists cases that were created by the API or the command once a minute.
 const MIRRORED: Duration = Duration::from_secs(120);
 
 struct Scene {

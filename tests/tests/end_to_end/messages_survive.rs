@@ -120,7 +120,7 @@ async fn core_processes(site: &Site) -> Vec<Pid> {
 async fn check_lamps(agent: &Api) {
     for mailbox in BOXES {
         let (mwi, listed) = (agent.mwi(mailbox).await.unwrap(), agent.list(mailbox).await.unwrap());
-        assert_eq!(mwi.new as usize, listed.len(), "the lamp of {mailbox} shows what its list shows");
+        assert_eq!(mwi.new as usize, listed.len(), "the MWI of {mailbox} shows what its list shows");
     }
 }
 

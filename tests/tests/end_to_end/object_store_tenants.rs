@@ -241,7 +241,7 @@ async fn a_key_in_a_vault_waits_for_the_driver_and_is_mounted_by_it() {
     CsiDriver::remove_declarations(&place.cluster).unwrap();
 }
 
-/// What somebody changed in the class is put right when the tenant is looked at.
+/// A change that somebody made to the class is reverted at the tenant's next reconcile.
 async fn mend_drift(place: &TenantPlace, classes: &Api<DynamicObject>) {
     let patch = r#"{"spec":{"parameters":{"keyvaultName":"somebody-elses"}}}"#;
     let class = "secretproviderclass/acme-voicemail-eu-west";

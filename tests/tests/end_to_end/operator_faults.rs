@@ -192,7 +192,7 @@ async fn a_leader_that_was_frozen_beyond_its_lease_writes_nothing_when_it_goes_o
     let second = |lease: &Lease| holder(lease) == Some("operator-1");
     wait_until(&leases, LEASE, "operator-1 leads", TAKEOVER, second).await.unwrap();
     println!("the standby took over {:?} after the leader froze", begin.elapsed());
-    // Work for whoever leads, which the frozen one finds in its watches when it goes on.
+    // Work for the leader, which the frozen one finds in its watches when it goes on.
     let services = place.namespace.api::<Service>();
     let old = services.get("one-voicemail").await.unwrap().uid();
     place.kubectl(&["delete", "service", "one-voicemail"]).unwrap();

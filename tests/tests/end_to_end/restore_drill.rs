@@ -135,7 +135,7 @@ fn snapshot(folder: &Path) -> TempDir {
     panic!("the folder changes all the time")
 }
 
-/// What the replay began ends when superseded revisions are gone from the volume.
+/// The runs of the replay end when superseded revisions are gone from the volume.
 async fn wait_until_purged(officer: &Api) {
     let (world, start) = (voicemail_store::real_world(), Instant::now());
     loop {

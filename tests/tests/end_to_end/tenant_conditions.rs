@@ -1,4 +1,4 @@
-//! What stands in a tenant's way is named by its conditions, in words that say what to do.
+//! A tenant's conditions name each obstacle, in words that say how to remove it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 

@@ -260,7 +260,7 @@ async fn under_retain_claim_and_keys_stay_and_a_new_tenant_takes_them_over() {
     assert_eq!(identities(&place).await, (claim, keys));
 }
 
-/// What tells whether claim and keys are the same as before.
+/// Identities of claim and keys, by which a replacement is noticed.
 async fn identities(place: &TenantPlace) -> (Value, (Value, Value)) {
     let claim = read::<PersistentVolumeClaim>(place, CHILD).await;
     let keys = read::<Secret>(place, KEYS).await;

@@ -37,7 +37,7 @@ async fn serve(prefix: &str, scaled: bool) -> TenantPlace {
     place
 }
 
-/// What must stay as it is: the Deployment and its pods.
+/// The objects that must stay as they are: the Deployment and its pods.
 async fn serving(place: &TenantPlace) -> (Option<String>, Vec<String>) {
     let deployment = place.namespace.api::<Deployment>().get(CHILD).await.unwrap();
     assert!(deployment.metadata.deletion_timestamp.is_none(), "the Deployment goes");

@@ -14,7 +14,7 @@ const MOST_LINES: usize = 20_000;
 /// Crates that are longer today, each with how long it may be until it is cut.
 const LONGER: [(&str, usize); 0] = [];
 
-/// What each crate may know of the workspace, the lowest floor first.
+/// The crates of the workspace that each crate may depend on, the lowest floor first.
 const FLOORS: [(&str, &[&str]); 13] = [
     ("voicemail-api", &[]),
     ("voicemail-client", &["voicemail-api"]),
@@ -67,7 +67,7 @@ const NOT_LINKED: [(&str, &[&str]); 5] = [
 pub(crate) struct Package {
     pub name: String,
     folder: PathBuf,
-    /// What it links of the workspace; what only its tests know isn't in it.
+    /// Crates of the workspace that it links; without those that only its tests need.
     links: BTreeSet<String>,
 }
 

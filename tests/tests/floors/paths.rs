@@ -13,7 +13,7 @@ pub(crate) struct Found {
     pub name: String,
 }
 
-/// What a file says of modules.
+/// The modules that a file declares and uses.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Read {
     /// Paths in code that isn't for tests alone.

@@ -1,4 +1,4 @@
-//! What every server must do, seen through `object_store`.
+//! Behaviour that every server must have, seen through `object_store`.
 
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ pub(crate) async fn leaves_an_object(store: &dyn ObjectStore) {
     store.put(&Path::from("kept"), Bytes::from_static(b"still here").into()).await.unwrap();
 }
 
-/// What [`leaves_an_object`] put is there.
+/// The object that [`leaves_an_object`] wrote is there.
 pub(crate) async fn finds_the_object(store: &dyn ObjectStore) {
     assert_eq!(read(store, &Path::from("kept")).await, "still here");
 }

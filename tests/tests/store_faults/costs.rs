@@ -28,10 +28,10 @@ async fn a_list_of_a_hundred_messages_and_a_lamp_cost_one_request_each_and_a_dep
         let filter = MessageFilter { limit: 100, ..MessageFilter::default() };
         assert_eq!(site.core.mailboxes.list(&name, filter).await.unwrap().messages.len(), 100);
     };
-    let lamp = async || assert_eq!(site.core.mailboxes.mwi(&name).await.unwrap().new, 100);
+    let mwi = async || assert_eq!(site.core.mailboxes.mwi(&name).await.unwrap().new, 100);
     for _ in 0..2 {
         assert_eq!(requests_of(&site, list()).await, [Method::GET]);
-        assert_eq!(requests_of(&site, lamp()).await, [Method::GET]);
+        assert_eq!(requests_of(&site, mwi()).await, [Method::GET]);
     }
     let another = async || {
         deposit(&site, "+442079460199", 1).await.unwrap();

@@ -92,9 +92,9 @@ async fn expect_list(site: &Site, expected: &[MessageId], after: &str) -> Result
     let listed: Vec<String> = page.messages.iter().map(|message| message.id.to_string()).collect();
     let expected: Vec<String> = expected.iter().rev().map(ToString::to_string).collect();
     require(listed == expected, || format!("after {after} the list is {listed:?}, not {expected:?}"))?;
-    let lamp = ask("a lamp", async || site.core.mailboxes.mwi(&mailbox()).await).await?;
-    let counted = usize::try_from(lamp.new + lamp.old).unwrap();
-    require(counted == expected.len(), || format!("after {after} the lamp counts {lamp:?}"))
+    let mwi = ask("MWI counts", async || site.core.mailboxes.mwi(&mailbox()).await).await?;
+    let counted = usize::try_from(mwi.new + mwi.old).unwrap();
+    require(counted == expected.len(), || format!("after {after} the MWI counts {mwi:?}"))
 }
 
 async fn expect_speech(site: &Site, id: MessageId, tone: u8) -> Result<(), String> {
@@ -165,7 +165,7 @@ pub(crate) async fn live(site: &Site) -> Result<(), String> {
     look_straight(site).await
 }
 
-/// What is stored, without any fault on the way.
+/// Reads the stored state, without any fault on the way.
 async fn look_straight(site: &Site) -> Result<(), String> {
     let regions = [(site.config.region.clone(), site.straight.clone())].into();
     let context = open_on(&site.config, keys(), regions, Access::Read, &site.world).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the services promise when the way to an object store is bad: a life of a tenant is played again and again,
+//! The services' promises on a faulty connection to an object store: a life of a tenant is played again and again,
 //! and each time another one of its requests meets a fault, so that every store call of a deposit, a deletion, an
 //! erasure and an undo meets each of them.
 //!

@@ -1,8 +1,8 @@
 //! `docs/tutorial.md` as a new user goes through it: every command of its console blocks, in order, in one shell, and
 //! what each prints against what the page shows.
 //!
-//! What the page presupposes is brought: the image on the node, a volume of the class, and the plugin on the PATH. On a
-//! cluster that other tests share, the CRDs are there already, so the release is made their owner beforehand; and no
+//! The prerequisites of the page are brought: the image on the node, a volume of the class, and the plugin on the PATH.
+//! On a cluster that other tests share, the CRDs are there already, so the release is made their owner beforehand; and no
 //! other operator may touch the namespace.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]

@@ -31,7 +31,7 @@ impl Shell {
         Self { child, input, lines }
     }
 
-    /// What the command prints.
+    /// The output of a command.
     pub(crate) fn run(&mut self, command: &str) -> String {
         writeln!(self.input, "{command}\necho; echo '{MARKER}'").unwrap();
         let (mut printed, end) = (String::new(), Instant::now() + PATIENCE);

@@ -77,7 +77,7 @@ pub struct KeyVault {
     /// Name of the secret in the vault.
     #[schemars(length(min = 1, max = 127), regex(pattern = r"^[A-Za-z0-9-]+$"))]
     pub secret_name: String,
-    /// What that secret holds.
+    /// Kind of credential that the secret holds.
     #[serde(default)]
     pub entry: KeyVaultEntry,
     /// The cloud that the vault is in.
@@ -85,7 +85,7 @@ pub struct KeyVault {
     pub cloud: Option<AzureCloud>,
 }
 
-/// What a secret of a vault holds.
+/// Kind of credential that a secret of a vault holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum KeyVaultEntry {
@@ -111,9 +111,9 @@ impl KeyVaultEntry {
 pub enum AzureCloud {
     /// The public one.
     AzurePublicCloud,
-    /// That of the United States' government.
+    /// The cloud of the United States' government.
     AzureUSGovernmentCloud,
-    /// That in China.
+    /// The cloud in China.
     AzureChinaCloud,
 }
 

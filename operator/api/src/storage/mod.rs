@@ -32,7 +32,7 @@ pub struct Region {
     /// True for the one region that holds all but audio.
     #[serde(default)]
     pub master: bool,
-    /// Where the region's messages live.
+    /// The store of the region's messages.
     pub storage: Storage,
 }
 

@@ -3,8 +3,8 @@
 //! The operator's own service account is added with the roles that it needs, but only for tokens whose audience is
 //! this tenant's UID: a token captured in one tenant opens no other.
 //!
-//! Secrets are mounted as optional: one that isn't there yet holds up no pod, and whoever needs it is told to try
-//! again until kubelet brings it.
+//! Secrets are mounted as optional: a missing one holds up no pod, and a client that needs it is told to try again
+//! until kubelet brings it.
 
 use crate::settings::Settings;
 use crate::tenant::steps::refusal::Refusal;
@@ -39,7 +39,7 @@ const LONGEST_CACHE: Duration = Duration::from_secs(60);
 /// The Secrets that are mounted for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessPlan {
-    /// What the introspection endpoint is asked by.
+    /// Secret with the client credentials for the introspection endpoint.
     pub introspection: Option<String>,
     /// Users with passwords.
     pub basic: Option<String>,

@@ -1,4 +1,4 @@
-//! What is built from a plan, field by field.
+//! The objects that are built from a plan, field by field.
 
 use crate::tenant::build::certificate::{
     CA_CERTIFICATE, TLS_CERTIFICATE, TLS_KEY, make_authority, make_serving_secret, serving_names,

@@ -3,7 +3,7 @@
 //! Flow: a certificate authority per tenant lives in a Secret that no pod mounts; it signs a serving
 //! certificate for the names of the tenant's Services. Both carry an annotation that says when they are due:
 //! after two thirds of their life. Replacing the serving certificate needs no restart, the core reloads it. The authority
-//! keeps its key when it is renewed; whoever wants another key deletes its Secret.
+//! keeps its key when it is renewed; to get another key, delete its Secret.
 //!
 //! Times are absolute; the beginning lies an hour back, so that a clock somewhat behind accepts it.
 

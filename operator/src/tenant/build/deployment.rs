@@ -174,7 +174,7 @@ fn build_lifecycle() -> Lifecycle {
     Lifecycle { pre_stop: Some(sleep), ..Default::default() }
 }
 
-/// What the tenant writes, and else what holds under load: 200 uploads at a time on a volume take some 55 MiB,
+/// The resources of the tenant's spec, or defaults that hold under load: 200 uploads at a time on a volume take 55 MiB,
 /// on object stores 25 MiB and each region's buffer, and two PINs that are checked 38 MiB. No limit of CPU:
 /// throttling makes callers wait.
 fn build_resources(plan: &Plan) -> ResourceRequirements {

@@ -14,7 +14,7 @@ use std::io;
 use std::time::Duration;
 use voicemail_api::gdpr::{LEDGER_FILE, LEDGER_HEAD, LedgerText, LedgerView, unpack_ledger};
 
-/// What the packed ledger may take in bytes: a Secret holds 1 MiB, the head and names included.
+/// The largest packed ledger in bytes: a Secret holds 1 MiB, the head and names included.
 pub const MOST_BYTES: usize = 1_000_000;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 

@@ -70,13 +70,13 @@ pub struct Built {
     pub service_account: ServiceAccount,
     /// The tenant's configuration.
     pub config: ConfigMap,
-    /// What the storage needs.
+    /// The storage's objects.
     pub storage: BuiltStorage,
     /// The API, the pods' own names, and where replicas find one another.
     pub services: [Service; 3],
     /// Keeps a drain from taking all pods at once.
     pub disruption_budget: PodDisruptionBudget,
-    /// What may reach the pods.
+    /// The traffic that may reach the pods.
     pub network_policy: NetworkPolicy,
     /// Sets the replicas by load; none while the spec does.
     pub autoscaler: Option<HorizontalPodAutoscaler>,
@@ -88,7 +88,7 @@ pub struct Built {
     pub deployment: Deployment,
 }
 
-/// What the storage needs.
+/// Objects that the storage needs.
 #[derive(Clone, Debug)]
 pub enum BuiltStorage {
     /// A claim.

@@ -3,7 +3,7 @@
 //!
 //! Their pods carry another name label than the cores', so that no Service, budget or policy takes them for cores,
 //! and the tenant's label, so that the operator's watch of pods sees them. kubelet starts a failed one again with
-//! growing pauses, and the Job replaces one whose node is lost: so they survive restarts of whoever watches.
+//! growing pauses, and the Job replaces one whose node is lost: so they survive restarts of the operator.
 
 use crate::tenant::build::config::CONFIG_FILE;
 use crate::tenant::build::deployment::{CONTAINER, build_container, build_pod};
@@ -20,7 +20,7 @@ use voicemail_api::config::TenantConfig;
 /// Value of the name label of the Jobs' pods.
 pub const PROGRAM: &str = "voicemail-retire";
 
-/// What becomes of the store.
+/// Whether the Job keeps or removes the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// This cluster is registered in it no more; all data stays.

@@ -28,7 +28,7 @@ pub fn build_provider_class(plan: &Plan, name: &str, vault: &KeyVault) -> Dynami
     class
 }
 
-/// What the provider for Azure reads, all of it text.
+/// Parameters of the Azure provider, all of them strings.
 fn build_parameters(vault: &KeyVault) -> Value {
     let mut parameters = Map::from_iter([
         ("keyvaultName".to_owned(), json!(vault.vault_name)),

@@ -1,4 +1,5 @@
-//! What the pods mount: configuration, keys, certificate and the ledger of erasures, and the data claim or each region's credentials.
+//! The volumes of the pods: configuration, keys, certificate, ledger of erasures, and the claim with the data or the
+//! credentials of each region.
 //!
 //! A region's Secret is mounted as optional with the keys that the core reads: a key that isn't there doesn't
 //! hold up the pod, and no other key gets into it. kubelet refreshes the files when the Secret changes.

@@ -1,6 +1,6 @@
-//! Whether what confirms a deletion was written for this deletion. Pure.
+//! Whether the confirming annotation was written for this deletion. Pure.
 //!
-//! An annotation that stands in the manifest from the beginning confirms nothing: whoever deletes the tenant by mistake
+//! An annotation that stands in the manifest from the beginning confirms nothing: else a deletion by mistake
 //! would destroy everything within seconds. So it counts only if it was written after the deletion began. Two witnesses
 //! say so: the API server's record of who wrote which field when, whose times are whole seconds, and the condition
 //! `ConfirmedEarly`, which is written as soon as the annotation is seen on a tenant that isn't being deleted, and stays

@@ -1,4 +1,4 @@
-//! What confirms a deletion, by when it was written.
+//! Which annotations confirm a deletion, by the time at which they were written.
 
 use crate::tenant::deletion::confirmation::{Typed, find_early, read_typed};
 use crate::tenant::tests::tenant;

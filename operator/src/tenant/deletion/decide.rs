@@ -1,4 +1,4 @@
-//! What is to be done about a tenant that is being deleted. Pure.
+//! Decides the next step for a tenant that is being deleted. Pure.
 
 use crate::tenant::build::retire_job::Ending;
 use crate::tenant::deletion::confirmation::{Typed, read_typed, take_away};
@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use voicemail_resources::voicemail_tenant::DeletionPolicy;
 use voicemail_resources::{ABANDON_STORE, CONFIRM_DELETION, VoicemailTenant};
 
-/// What is to be done.
+/// The decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Wait, for this reason: (reason, message).

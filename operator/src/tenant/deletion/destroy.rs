@@ -1,5 +1,5 @@
-//! What goes under `deletionPolicy: Delete`, once the store is proved empty: the claim that the operator made, the
-//! ledger of erasures and the keys that it made, in this order.
+//! Removes the objects that `deletionPolicy: Delete` covers, once the store is proved empty: the claim that the
+//! operator made, the ledger of erasures and the keys that it made, in this order.
 //!
 //! Each is looked at first: it goes only if the operator made it for this very tenant, by its labels, and then only the
 //! object that was looked at. What a person made under such a name stays.

@@ -41,7 +41,7 @@ pub struct Seen {
     pub cores: usize,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Make a Job. The cores serve for the first one and are gone for the other.
@@ -56,7 +56,7 @@ pub enum Next {
     Done,
 }
 
-/// What comes next.
+/// Finds the next step.
 pub fn find_next(seen: &Seen) -> Next {
     // Also one that has succeeded: what it did may not be what is wanted now.
     let spoilt = |job: &JobSeen| !job.current || job.failed;
@@ -73,7 +73,7 @@ pub fn find_next(seen: &Seen) -> Next {
     }
 }
 
-/// What is said of a deletion under way.
+/// The report about a deletion under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Stable word.
@@ -101,7 +101,7 @@ impl Report {
     }
 }
 
-/// What is said while a Job is waited for.
+/// The report while a Job hasn't ended.
 pub fn describe_job(
     tenant: &VoicemailTenant,
     stage: Stage,

@@ -30,7 +30,7 @@ async fn a_tenant_that_cannot_be_read_is_there_and_is_compared_by_its_metadata()
 const GDPR: &str = "/apis/voicemail.dev/v1alpha1/namespaces/voice/gdprrequests/case";
 const EARLIER: &str = "2026-01-01T00:00:00Z";
 
-/// What holds a deletion.
+/// Causes that hold up a deletion.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Obstacle {
     /// A request that hasn't ended.
@@ -39,7 +39,7 @@ enum Obstacle {
     Unconfirmed,
     /// The confirmation stood in the manifest.
     ConfirmedBefore,
-    /// What the command in the Job's pod says of the store.
+    /// The command in the Job's pod reports this about the store.
     Said(&'static str),
     /// The command fails.
     Failing,
@@ -128,7 +128,7 @@ impl Obstacle {
         }
     }
 
-    /// What happens to the Job's pod, once there is one.
+    /// Plays the life of the Job's pod, once there is one.
     fn work(self, cluster: &Cluster) {
         let Some(job) = cluster.get(&job()) else { return };
         let status = match self {

@@ -18,11 +18,11 @@ pub struct AccessSecret {
     pub field: String,
     /// Its name.
     pub name: String,
-    /// What the core reads of it.
+    /// The keys that the core reads.
     pub keys: &'static [&'static str],
 }
 
-/// What was found of it.
+/// Result of looking for one of these Secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessFact {
     /// Which one.

@@ -19,7 +19,7 @@ use rustls::{CertificateError, Error, RootCertStore};
 use std::time::Duration;
 use voicemail_resources::conditions::{CERTIFICATE_ENDS_SOON, CERTIFICATE_READY, Finding};
 
-/// What is wrong with a certificate, as reason and sentence.
+/// A fault of a certificate, as reason and sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Stable word.
@@ -166,7 +166,7 @@ fn check_chain(
     }
 }
 
-/// What the pods do about a certificate that has a fault.
+/// Which certificate the pods serve with while the configured one has a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meanwhile<'a> {
     /// They serve with it, since there is no better one.
@@ -180,11 +180,11 @@ pub enum Meanwhile<'a> {
 pub struct CertificateSeen<'a> {
     /// Its Secret.
     pub secret: &'a str,
-    /// What is wrong with it.
+    /// Its fault, if it has one.
     pub fault: Option<&'a Fault>,
     /// It is right, and won't be in two weeks.
     pub ends_soon: bool,
-    /// What the pods do if something is wrong with it.
+    /// Which certificate the pods serve with if this one has a fault.
     pub meanwhile: Meanwhile<'a>,
 }
 

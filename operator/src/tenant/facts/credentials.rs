@@ -37,14 +37,14 @@ pub enum Source {
     Secret {
         /// Its name.
         name: String,
-        /// What it must hold.
+        /// The kind of credentials that it must hold.
         kind: SecretKind,
     },
     /// A vault, mounted by the Secrets Store CSI driver.
     KeyVault {
         /// Name of the SecretProviderClass.
         class: String,
-        /// What it names.
+        /// The vault and secret that the class names.
         vault: KeyVault,
     },
     /// The service account, as an identity of Azure.
@@ -53,7 +53,7 @@ pub enum Source {
     WebIdentity(WebIdentity),
 }
 
-/// What a Secret is for.
+/// The use of a Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretKind {
     /// An account of Azure.
@@ -71,7 +71,7 @@ impl SecretKind {
         }
     }
 
-    /// What a Secret with these keys lacks.
+    /// The first required key that is missing among these.
     pub fn missing(self, present: &[&'static str]) -> Option<&'static str> {
         let has = |key: &str| present.contains(&key);
         match self {
@@ -80,7 +80,7 @@ impl SecretKind {
         }
     }
 
-    /// What it must hold, in words.
+    /// The required keys, for a message.
     pub fn needs(self) -> &'static str {
         match self {
             Self::Azure => "accountKey or sasToken",

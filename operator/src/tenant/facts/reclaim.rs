@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use std::time::Instant;
 use voicemail_resources::conditions::{ConditionStatus, DATA_KEPT, Finding};
 
-/// What a volume's reclaim policy says.
+/// The reclaim policy of a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReclaimFact {
     /// The volume stays: its name.
@@ -68,7 +68,7 @@ pub fn find_data_kept(fact: &ReclaimFact) -> Finding {
             false,
             "VolumeGoesWithClaim",
             format!(
-                "whoever deletes the claim or the namespace deletes all messages, since PersistentVolume {name} \
+                "deleting the claim or the namespace deletes all messages, since PersistentVolume {name} \
                  isn't retained: kubectl patch pv {name} -p \
                  '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'"
             ),

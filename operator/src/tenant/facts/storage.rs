@@ -1,4 +1,4 @@
-//! What a tenant's storage needs from the cluster: a claim, or credentials for object stores. Pure.
+//! Requirements of a tenant's storage in the cluster: a claim, or credentials for object stores. Pure.
 //!
 //! A tenant is on one volume or on object stores, never on both; each step of a reconcile has an enum of
 //! these two, so that no object-store tenant can be waiting for a claim and no volume for credentials.
@@ -10,7 +10,7 @@ use crate::tenant::steps::refusal::Refusal;
 use kube::ResourceExt;
 use voicemail_resources::voicemail_tenant::{Claim, StorageKind, VoicemailTenant, Volume};
 
-/// What the pods need for their storage.
+/// The storage that the pods mount or reach.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoragePlan {
     /// A volume to mount.

@@ -1,5 +1,5 @@
-//! What the watches tell of the tenants' children, and which children were found to be as they should: what hasn't
-//! changed since needs no look.
+//! Versions of the tenants' children, as the watches report them and as a reconcile last verified them. A child whose
+//! version hasn't changed since isn't read.
 //!
 //! Flow: each watch notes the [`Version`]s that it sees ([`TenantChildren`]); a reconcile that found or made a child right
 //! remembers that version ([`ChildVersions`]). The next one reads only what differs. If no watched object changed since
@@ -23,7 +23,7 @@ use voicemail_resources::VoicemailTenant;
 /// Written by the controller of Deployments.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
-/// What matters of an object's state.
+/// The part of an object's state that decides whether it changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
     /// Its resource version as a number, by which the older of two is told; Kubernetes says so since 1.35.
@@ -87,7 +87,7 @@ fn hash_of(value: &impl Hash) -> u64 {
 /// A kind and a name.
 type Member = (&'static str, String);
 
-/// What is kept of a pod.
+/// The remembered state of a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodNote {
     /// Its address, once it runs.
@@ -96,14 +96,14 @@ pub struct PodNote {
     pub failure: Option<String>,
 }
 
-/// What a reconcile begins with.
+/// The counters at the begin of a reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begun {
     pod_failures: u64,
     lost: u64,
 }
 
-/// What the watches tell of the objects that bear a tenant's name.
+/// Objects that bear a tenant's name, as the watches report them.
 #[derive(Debug, Default)]
 pub struct TenantChildren {
     /// As each was seen last; none since its watch lists anew.

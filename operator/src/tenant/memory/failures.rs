@@ -1,8 +1,8 @@
 //! Which failures of reconciles are told in a tenant's status.
 //!
-//! What the API server has decided is told at once: a right that is lacking, a quota, an admission webhook. No answer, or
-//! one about itself, is told when it comes a second time in a row: else each restart of the API server would make every
-//! tenant unready for a second. A conflict is no failure.
+//! A decision of the API server is reported at once: a right that is lacking, a quota, an admission webhook. No answer,
+//! or an error of the API server itself, is reported when it comes a second time in a row: else each restart of the API
+//! server would make every tenant unready for a second. A conflict is no failure.
 
 use crate::calls::{Class, Classified};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_secs(9 * 60);
 
-/// What is known of the reading of one ledger. Nothing yet: what the operator before this one kept was up to date.
+/// When one ledger was read. Empty at the start: the copy that the operator before this one kept was up to date.
 #[derive(Debug, Default)]
 pub struct LedgerSchedule {
     last: Option<Instant>,

@@ -1,4 +1,4 @@
-//! What is remembered of a tenant ends with it, as a whole.
+//! The memory of a tenant ends with it, as a whole.
 
 use super::*;
 use crate::tenant::tests::tenant;

@@ -1,4 +1,4 @@
-//! What is remembered of tenants between reconciles: one memory a tenant, which is dropped as a whole.
+//! The operator's memory of tenants between reconciles: one for each tenant, which is dropped as a whole.
 //!
 //! ```text
 //!  place (namespace, name) ─┬─ TenantChildren, OrphanCandidates   what the watches tell of objects with that name
@@ -6,12 +6,12 @@
 //! ```
 //!
 //! Flow: a reconcile says which tenant it has read ([`Memories::meet`]): if another one had that name, all that was
-//! remembered of it is dropped. Whoever finds that there is no tenant says so ([`Memories::forget`]). These two are all
+//! remembered of it is dropped. A reconcile that finds no tenant says so ([`Memories::forget`]). These two are all
 //! that ends a memory; a new kind of memory is a field of [`TenantMemory`] and needs no more. What the watches tell is of
 //! the cluster, not of the tenant: it stays as long as the objects do.
 //!
 //! What can go wrong: somebody still holds a tenant that is gone, or lost its name to another. What is noted of it goes nowhere.
-//! What is noted by name before any tenant was read (a request that has ended) is of the tenant that is read first.
+//! A note made by name before any tenant was read (a request has ended) belongs to the tenant that is read first.
 
 pub mod child_versions;
 #[cfg(test)]
@@ -71,7 +71,7 @@ impl TenantKey {
     }
 }
 
-/// What is remembered of one tenant. Dropped as a whole.
+/// The memory of one tenant. Dropped as a whole.
 #[derive(Debug, Default)]
 pub struct TenantMemory {
     uid: Option<String>,
@@ -167,7 +167,7 @@ impl Memories {
         self.end(former);
     }
 
-    /// What others count of a tenant ends with its memory.
+    /// Removes a tenant from the shared counters when its memory ends.
     fn end(&self, memory: Option<TenantMemory>) {
         if let Some(uid) = memory.and_then(|memory| memory.uid) {
             self.metrics.set_paused(&uid, false);
@@ -218,7 +218,7 @@ impl Memories {
     }
 }
 
-/// What the watches tell.
+/// Reports of the watches.
 impl Memories {
     /// A watch begins to list its kind anew: what it told before may be gone.
     pub fn begin_list(&self, kind: &'static str, scope: Option<&str>) {
@@ -290,7 +290,7 @@ impl Memories {
     }
 }
 
-/// What reconciles ask and tell about the children.
+/// Questions and reports of reconciles about the children.
 impl Memories {
     /// Whether a child is as it was when it was found right for this hash of what is wanted.
     pub fn is_right(&self, kind: &'static str, tenant: &TenantKey, name: &str, wanted: &str) -> bool {

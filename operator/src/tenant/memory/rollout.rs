@@ -4,10 +4,11 @@
 //! it gets a place in the [`RolloutBudget`], and gives it back once all its pods serve with the new one. When the
 //! first ones don't get Ready they keep their places, and nobody follows them.
 //!
-//! A place is taken when nothing else keeps the tenant from moving: after its spec is found valid. Whoever is refused, paused
-//! or deleted, or fails on the way, gives it back and tries again later; who waits is told who has the places.
+//! A place is taken when nothing else keeps the tenant from moving: after its spec is found valid. A tenant that is
+//! refused, paused or deleted, or fails on the way, gives it back and tries again later. The status of a waiting tenant
+//! names those that have the places.
 //!
-//! What the budget knows is rebuilt from the tenants' status when an operator begins to lead. A tenant that doesn't
+//! The budget is rebuilt from the tenants' status when an operator begins to lead. A tenant that doesn't
 //! serve anyway needs no place: it has nothing to lose, and must hold up nobody.
 
 use crate::place::place_of;
@@ -31,9 +32,9 @@ pub enum Image {
     Given(String),
     /// The one that it has, until it is its turn to get the newer one.
     Waiting {
-        /// What it has.
+        /// The image that its pods run.
         present: String,
-        /// What it will get.
+        /// The image that it will get.
         next: String,
         /// Who has the places, as namespace and name; empty when that isn't known yet.
         holders: Vec<String>,
@@ -41,7 +42,7 @@ pub enum Image {
 }
 
 impl Image {
-    /// What the pods run now.
+    /// The image that the pods run now.
     pub fn present(&self) -> &str {
         match self {
             Self::Given(image) | Self::Waiting { present: image, .. } => image,

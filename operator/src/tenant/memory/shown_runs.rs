@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-/// What earlier looks found.
+/// Results of earlier listings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShownRuns {
     /// Runs that an object shows.

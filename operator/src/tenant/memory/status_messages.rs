@@ -12,7 +12,7 @@ use voicemail_resources::VoicemailTenantStatus;
 const AT_ONCE: u32 = 3;
 const REFILL: Duration = Duration::from_secs(10);
 
-/// What a tenant has left: how many, and since when.
+/// The remaining writes of a tenant, and since when they are counted.
 #[derive(Debug, Default)]
 pub struct StatusMessageLimiter(Option<(u32, Instant)>);
 

@@ -80,7 +80,7 @@ impl Classified for ApplyError {
     }
 }
 
-/// What now exists, as the API server answered.
+/// The objects that now exist, as the API server returned them.
 #[derive(Debug)]
 pub struct Applied {
     deployment: Deployment,
@@ -88,7 +88,7 @@ pub struct Applied {
     monitoring: MonitoringFact,
 }
 
-/// What the storage has in the cluster.
+/// The storage's objects in the cluster.
 #[derive(Debug)]
 pub enum AppliedStorage {
     /// Our claim.
@@ -110,7 +110,7 @@ impl Applied {
         &self.deployment
     }
 
-    /// What the storage has.
+    /// The storage's objects.
     pub fn storage(&self) -> &AppliedStorage {
         &self.storage
     }

@@ -26,12 +26,12 @@ use std::collections::BTreeMap;
 use voicemail_resources::voicemail_tenant::Region;
 use voicemail_resources::{TENANT_LABEL, VoicemailTenant};
 
-/// What was read.
+/// Everything that was read for a reconcile.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// When it was read.
     pub now: Timestamp,
-    /// What the storage needs.
+    /// The objects that the storage depends on.
     pub storage: StorageFacts,
     /// The keys' Secret.
     pub keys: Option<KeysFact>,
@@ -49,7 +49,7 @@ pub struct Facts {
     pub access: Vec<AccessFact>,
 }
 
-/// What there is for the tenant's storage.
+/// The objects of the tenant's storage as they were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageFacts {
     /// It is on a volume.
@@ -136,7 +136,7 @@ pub struct TlsFact {
     pub copied_from: Option<String>,
     /// From then on it is made anew.
     pub renew_at: Option<Timestamp>,
-    /// What is wrong with a complete one.
+    /// The fault of a complete one.
     pub fault: Option<Fault>,
     /// It is right, and won't be in two weeks.
     pub ends_soon: bool,
@@ -155,9 +155,9 @@ impl TlsFact {
 pub struct BroughtFact {
     /// The Secret that the spec names.
     pub secret: String,
-    /// What it holds; none while it isn't there or incomplete.
+    /// Its certificate and key; none while it is missing or incomplete.
     pub parts: Option<CertificateParts>,
-    /// What is wrong with it.
+    /// Its fault, if it has one.
     pub fault: Option<Fault>,
     /// It is right, and won't be in two weeks.
     pub ends_soon: bool,
@@ -255,7 +255,7 @@ async fn list_provider_classes(
     }
 }
 
-/// What matters about a claim.
+/// The fields of a claim that decide.
 pub fn read_claim(claim: &PersistentVolumeClaim) -> ClaimFact {
     let spec = claim.spec.clone().unwrap_or_default();
     let phase = claim.status.as_ref().and_then(|status| status.phase.clone());

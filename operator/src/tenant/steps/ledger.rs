@@ -59,7 +59,7 @@ async fn bring_up_to_date(
     Ok(true)
 }
 
-/// What followed the copy; none when the core doesn't say.
+/// The entries that the core has after the copy's last; none when the core doesn't say.
 async fn ask(tenant: &VoicemailTenant, copy: Option<&LedgerView>, context: &Context) -> Option<LedgerView> {
     let after = copy.map_or(0, |copy| copy.head.epoch);
     let answer = match context.cores.connect(&context.client, &context.settings, tenant).await {

@@ -25,7 +25,7 @@ const JOB_LABEL: &str = "batch.kubernetes.io/controller-uid";
 /// The core's own word for a start that is still going on.
 pub const STARTING: &str = "Starting";
 
-/// What the core says about itself.
+/// The readiness of a core, as it reports it itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CoreReadiness {
@@ -66,7 +66,7 @@ pub struct PodSeen {
     pub cannot_start: Option<(String, String)>,
     /// Why no node takes it.
     pub unschedulable: Option<String>,
-    /// What its core says, if it answers.
+    /// The answer of its core, if it answers.
     pub core: Option<CoreReadiness>,
 }
 
@@ -104,7 +104,7 @@ pub async fn observe_job(
     Ok((Some(look_at(&pod, http).await), read_exit_code(&pod)))
 }
 
-/// What the pod object tells, and what its core says.
+/// The state of a pod, from its object and from its core.
 async fn look_at(pod: &Pod, http: &reqwest::Client) -> PodSeen {
     let core = match running_address(pod) {
         Some(address) => ask_core(http, address).await,
@@ -125,7 +125,7 @@ fn running_address(pod: &Pod) -> Option<IpAddr> {
     status.pod_ip.as_ref().filter(|_| running)?.parse().ok()
 }
 
-/// What the core at that address says about itself; none when it is silent, or its answer too long to be one.
+/// The readiness that the core at that address reports; none when it doesn't answer, or its answer is too long.
 pub async fn ask_core(http: &reqwest::Client, address: IpAddr) -> Option<CoreReadiness> {
     let url = format!("http://{}/readyz", std::net::SocketAddr::from((address, METRICS_PORT)));
     let answer = http.get(url).timeout(PROBE_DEADLINE).send().await.ok()?;
@@ -136,7 +136,7 @@ fn container(status: &PodStatus) -> Option<&ContainerStatus> {
     status.container_statuses.as_ref()?.iter().find(|container| container.name == CONTAINER)
 }
 
-/// What is kept of a pod between reconciles.
+/// The state of a pod that is remembered between reconciles.
 pub fn note_of(pod: &Pod) -> PodNote {
     let seen = read_pod(pod);
     let refused = seen.cannot_start.map(|(reason, message)| format!("{reason}: {message}"));
@@ -151,7 +151,7 @@ fn is_ready(pod: &Pod) -> bool {
     pod.status.as_ref().and_then(container).is_some_and(|container| container.ready)
 }
 
-/// What a pod object tells.
+/// The state of a pod, from its object alone.
 pub fn read_pod(pod: &Pod) -> PodSeen {
     let status = pod.status.clone().unwrap_or_default();
     PodSeen {

@@ -35,7 +35,7 @@ pub enum Refusal {
     ClaimNotReadWriteMany {
         /// The claim.
         name: String,
-        /// What it has.
+        /// Its access modes.
         modes: String,
     },
     /// A region's credentials aren't there or aren't complete.
@@ -45,7 +45,7 @@ pub enum Refusal {
         region: String,
         /// The Secret.
         secret: String,
-        /// What is wrong with it.
+        /// Its fault.
         fault: String,
     },
     /// The vault's secret can't be mounted.
@@ -71,7 +71,7 @@ pub enum Refusal {
     KeysSecretInvalid {
         /// The Secret.
         name: String,
-        /// What it lacks.
+        /// The missing key.
         missing: &'static str,
     },
     /// The brought certificate isn't usable.
@@ -79,7 +79,7 @@ pub enum Refusal {
     TlsSecretInvalid {
         /// The Secret.
         name: String,
-        /// What is wrong.
+        /// Its fault.
         fault: String,
     },
     /// A rule that the CRD can't express.

@@ -22,7 +22,7 @@ use voicemail_resources::{VoicemailTenant, VoicemailTenantStatus};
 /// How long the claim of a new tenant may be pending before somebody is told.
 const CLAIM_GRACE: Duration = Duration::from_secs(120);
 
-/// What was reported.
+/// The reported status.
 pub struct Reported {
     /// The status as it is now, or will be.
     pub status: VoicemailTenantStatus,

@@ -31,10 +31,10 @@ use voicemail_resources::conditions::{
 use voicemail_resources::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
 use voicemail_resources::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
 
-/// What a reconcile that applied everything saw.
+/// Observations of a reconcile that applied everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// What exists now.
+    /// The objects that exist now.
     pub applied: &'a Applied,
     /// The pods; none when nobody looked, because all of them serve and it isn't time to ask them again.
     pub pods: Option<&'a [PodSeen]>,
@@ -72,7 +72,7 @@ pub enum Outcome<'a> {
     },
 }
 
-/// What stands in the way.
+/// Why a reconcile ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Obstacle {
     reason: String,
@@ -258,7 +258,7 @@ fn find_from_failure(reason: &str, message: &str, previous: &VoicemailTenantStat
     findings
 }
 
-/// What was known about the storage stays, when this reconcile learned nothing about it.
+/// Keeps the previous finding about the storage, when this reconcile learned nothing about it.
 fn kept_storage(previous: &VoicemailTenantStatus) -> Finding {
     match find_condition(&previous.conditions, STORAGE_READY) {
         Some(known) => Finding::new(STORAGE_READY, known.status, known.reason.clone(), known.message.clone()),

@@ -1,4 +1,4 @@
-//! What is known about a tenant's storage: the condition StorageReady and `status.regions`. Pure.
+//! The state of a tenant's storage: the condition StorageReady and `status.regions`. Pure.
 //!
 //! Flow: first what the cluster tells about a claim, then what the cores say. A core opens the master before it
 //! serves, so a serving core proves the master; each region beside it is as the cores last saw it. A region
@@ -125,7 +125,7 @@ fn name_replay(applied: &Applied) -> String {
     format!("kubectl exec -n {namespace} deploy/{name} -- voicemail admin replay-erasures")
 }
 
-/// What to look at, where the core can't know it.
+/// A hint at the field or object to check, where the core can't know it.
 fn hint(reason: &str, regions: &[RegionPlan]) -> String {
     let sources = || {
         let each = regions.iter().map(|region| format!("{} of region {}", region.source, region.region));
@@ -143,7 +143,7 @@ fn hint(reason: &str, regions: &[RegionPlan]) -> String {
     }
 }
 
-/// What a serving core says of a store that takes no messages, or soon none.
+/// The reason that a serving core gives for a store that takes no messages, or soon won't.
 pub(crate) fn said_hindrance(core: &CoreReadiness) -> Option<&str> {
     core.reason.as_deref().filter(|reason| core.ready && HINDRANCES.contains(reason))
 }

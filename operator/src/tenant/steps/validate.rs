@@ -42,7 +42,7 @@ pub struct Plan {
     pub operator_namespace: String,
     /// Where the pods may run.
     pub scheduling: Scheduling,
-    /// What Prometheus' operator is given.
+    /// Objects for the Prometheus operator.
     pub monitoring: Monitoring,
     /// Whether that takes in alert rules: else they are installed for all tenants at once.
     pub tenant_rules: bool,
@@ -60,7 +60,7 @@ pub struct Plan {
     pub access: AccessPlan,
     /// Secret with the serving certificate.
     pub tls_secret: String,
-    /// What to do about it.
+    /// How that Secret is filled.
     pub tls: TlsPlan,
     /// The Secret that the certificate is brought in; none if the operator makes it.
     pub brought_tls_secret: Option<String>,
@@ -86,7 +86,7 @@ pub struct KeysPlan {
     pub make: bool,
 }
 
-/// What to do about the serving certificate.
+/// How the Secret with the serving certificate is filled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsPlan {
     /// Nothing.

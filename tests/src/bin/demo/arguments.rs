@@ -1,4 +1,4 @@
-//! What the demo can be told, and where it then takes cluster and image from.
+//! Arguments of the demo, and from where they let it take cluster and image.
 
 use std::process::Command;
 

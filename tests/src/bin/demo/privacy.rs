@@ -32,7 +32,7 @@ pub(super) async fn exercise_rights(
     let files =
         steps.run("ExportMe: the subject's messages are in a folder, as they were left", export).await?;
     steps.show(&files.join("\n"));
-    steps.run("ForgetMe: they are gone from lists and lamps at once", forget(scene, rooms, left)).await?;
+    steps.run("ForgetMe: they are gone from lists and MWI at once", forget(scene, rooms, left)).await?;
     let undo = undo(scene, rooms, &before);
     steps.run("UndoForgetMe: everything is as it was", undo).await?;
     let seen = scan(scene, &traces).await?;
@@ -77,7 +77,7 @@ async fn forget(scene: &Scene, rooms: &Rooms, left: &[Left]) -> Result<()> {
 async fn undo(scene: &Scene, rooms: &Rooms, before: &Sight) -> Result<()> {
     request(scene, "undo.yaml", Phase::Completed, SOON).await?;
     let after = rooms.look().await?;
-    ensure!(after.counts == before.counts, "the lamps differ from before");
+    ensure!(after.counts == before.counts, "the MWI counts differ from before");
     for (mailbox, list) in &before.lists {
         let now = after.lists.get(mailbox).context("a mailbox is missing")?;
         compare_lists(mailbox, list, now)?;
@@ -104,7 +104,7 @@ async fn erase(scene: &Scene, rooms: &Rooms, left: &[Left]) -> Result<GdprReques
     Ok(status)
 }
 
-/// The subject's messages are in no list or lamp and can't be played; all others are untouched.
+/// The subject's messages are in no list or MWI and can't be played; all others are untouched.
 async fn check_hidden(rooms: &Rooms, left: &[Left]) -> Result<()> {
     check_sight(&rooms.look().await?, left.iter().filter(|left| !left.call.by_subject))?;
     for Left { id, call } in left {
@@ -128,7 +128,7 @@ async fn request(scene: &Scene, file: &str, phase: Phase, deadline: Duration) ->
     follow_request(&scene.site, NAMESPACE, &name, phase, deadline).await
 }
 
-/// What must be nowhere any more.
+/// Traces that must be nowhere any more.
 async fn describe_subject(scene: &Scene, left: &[Left]) -> Result<Traces> {
     let (number, (region, country)) = (read_subject()?, HOME);
     let hash = scene.tenant.hash_caller(&number, region).await?;

@@ -31,7 +31,7 @@ impl Left {
     }
 }
 
-/// What agents see: each mailbox's list and counts.
+/// The agents' view: each mailbox's list and counts.
 #[derive(Clone, PartialEq)]
 pub(super) struct Sight {
     pub(super) lists: BTreeMap<&'static str, Vec<MessageView>>,
@@ -66,7 +66,7 @@ impl Rooms {
             check_sight(&sight, &left)?;
             Ok(sight)
         };
-        let sight = steps.run("lists and lamps show them", looking).await?;
+        let sight = steps.run("lists and MWI show them", looking).await?;
         steps.show(&sight.describe());
         let playing = self.play_all(&left);
         let bytes = steps.run("each plays back byte by byte as it was left", playing).await?;
@@ -84,7 +84,7 @@ impl Rooms {
         Ok(left)
     }
 
-    /// What agents see now: Alice her own box and the group's, Bob his.
+    /// The agents' present view: Alice her own box and the group's, Bob his.
     pub(super) async fn look(&self) -> Result<Sight> {
         let (mut lists, mut counts) = (BTreeMap::new(), BTreeMap::new());
         for mailbox in MAILBOXES {
@@ -100,8 +100,8 @@ impl Rooms {
             }
         }
         for mailbox in MAILBOXES {
-            let lamp = self.media_server.mwi(mailbox).await?;
-            ensure!(counts.get(mailbox) == Some(&lamp), "lamp and count of {mailbox} differ");
+            let mwi = self.media_server.mwi(mailbox).await?;
+            ensure!(counts.get(mailbox) == Some(&mwi), "MWI and count of {mailbox} differ");
         }
         Ok(Sight { lists, counts })
     }
@@ -134,7 +134,7 @@ async fn provision(admin: &Api) -> Result<()> {
     Ok(())
 }
 
-/// Each list and lamp shows exactly these messages.
+/// Each list and MWI shows exactly these messages.
 pub(super) fn check_sight<'a>(sight: &Sight, messages: impl IntoIterator<Item = &'a Left>) -> Result<()> {
     let mut wanted: BTreeMap<&str, Vec<&Left>> = BTreeMap::new();
     for left in messages {
@@ -148,20 +148,20 @@ pub(super) fn check_sight<'a>(sight: &Sight, messages: impl IntoIterator<Item = 
         listed.sort();
         ensure!(listed == ids, "mailbox {mailbox} lists {} messages instead of {}", listed.len(), ids.len());
         let urgent = wanted.iter().filter(|left| left.call.deposit.urgent).count();
-        let lamp = sight.counts.get(mailbox).copied().unwrap_or_default();
-        let counts = (lamp.new as usize, lamp.old, lamp.urgent_new as usize, lamp.urgent_old);
-        ensure!(counts == (ids.len(), 0, urgent, 0), "the lamp of {mailbox} shows {counts:?}");
+        let mwi = sight.counts.get(mailbox).copied().unwrap_or_default();
+        let counts = (mwi.new as usize, mwi.old, mwi.urgent_new as usize, mwi.urgent_old);
+        ensure!(counts == (ids.len(), 0, urgent, 0), "the MWI of {mailbox} shows {counts:?}");
     }
     Ok(())
 }
 
 impl Sight {
-    /// Lists and lamps as text.
+    /// Lists and MWI as text.
     pub(super) fn describe(&self) -> String {
         let mut lines = Vec::new();
         for (mailbox, list) in &self.lists {
-            let lamp = self.counts.get(mailbox).copied().unwrap_or_default();
-            let counts = format!("{}/{} ({}/{})", lamp.new, lamp.old, lamp.urgent_new, lamp.urgent_old);
+            let mwi = self.counts.get(mailbox).copied().unwrap_or_default();
+            let counts = format!("{}/{} ({}/{})", mwi.new, mwi.old, mwi.urgent_new, mwi.urgent_old);
             lines.push(format!("mailbox {mailbox}  MWI {counts}"));
             lines.extend(list.iter().map(describe_message));
         }

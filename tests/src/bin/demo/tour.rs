@@ -1,4 +1,4 @@
-//! What there is to see at the end, and how to look at it.
+//! A list of everything that can be looked at after the demo, with the commands.
 
 use anyhow::Result;
 use voicemail_tests::progress::say;
@@ -7,7 +7,7 @@ use voicemail_tests::stage::Steps;
 use crate::cast::ALICE;
 use crate::setup::{NAMESPACE, Scene};
 
-/// What to do after a failure.
+/// Advice after a failure.
 pub(super) const AFTER_FAILURE: &str = "Everything was left as it is for a look (namespaces voice and voicemail-system); the next run removes it.";
 
 /// Shows tenant and requests as users see them.

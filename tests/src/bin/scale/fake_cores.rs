@@ -31,7 +31,7 @@ fn ready(mark: &str) -> String {
     format!(r#"{{"ready":true,"storeId":"scale","gdprMark":"{mark}",{more}}}"#)
 }
 
-/// What a core at that address says of its cases.
+/// The change token of the cases of the core at that address.
 fn mark_of(address: IpAddr) -> &'static str {
     match address {
         IpAddr::V4(address) if address.octets()[3].is_multiple_of(WITH_CASES) => "a case",

@@ -1,4 +1,4 @@
-//! What was measured, and how it is shown.
+//! The measured figures, and how they are shown.
 
 use std::time::Duration;
 

@@ -76,7 +76,7 @@ async fn main() -> ExitCode {
     if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What all measurements use.
+/// Shared state of all measurements.
 struct Stage {
     cluster: Cluster,
     namespace: TestNamespace,

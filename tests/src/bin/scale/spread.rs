@@ -1,7 +1,7 @@
 //! The namespaces that tenants are spread over, as teams of one platform are.
 //!
 //! In one namespace, controllers of Kubernetes that look through all Services or budgets of a pod's namespace would take
-//! longer with each tenant, whoever makes it.
+//! longer with each tenant, whatever program makes it.
 
 use std::time::Duration;
 

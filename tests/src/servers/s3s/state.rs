@@ -1,4 +1,4 @@
-//! What the in-process S3 server knows: buckets, versions of objects, unfinished uploads. No IO.
+//! State of the in-process S3 server: buckets, versions of objects, unfinished uploads. No IO.
 //!
 //! A bucket that never kept versions has one version of each object, `null`. Versions of a key are kept oldest
 //! first; a delete marker is a version without content.
@@ -52,7 +52,7 @@ pub(super) struct Upload {
     pub(super) parts: BTreeMap<i32, Bytes>,
 }
 
-/// What is kept beside the bytes.
+/// Metadata of an object.
 #[derive(Clone, Default)]
 pub(super) struct About {
     pub(super) tags: Vec<(String, String)>,
@@ -97,7 +97,7 @@ pub(super) struct Conditions {
     pub(super) quoted: bool,
 }
 
-/// What a deletion did.
+/// The result of a deletion.
 #[derive(Default)]
 pub(super) struct Deletion {
     pub(super) version_id: Option<String>,
@@ -201,7 +201,7 @@ impl Bucket {
         Deletion { version_id: Some(id.to_owned()), marker: was_marker.then_some(true) }
     }
 
-    /// What a listing sees below a prefix, in key order.
+    /// The objects that a listing returns below a prefix, in key order.
     pub(super) fn live<'a>(
         &'a self,
         prefix: &'a str,

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use voicemail_resources::{MANAGER, TENANT_LABEL, VoicemailTenant};
 
-/// What every child's type can do.
+/// Bounds of every child's type.
 pub trait Live: Resource + Clone + Debug + Serialize + DeserializeOwned {}
 
 impl<K> Live for K where K: Resource + Clone + Debug + Serialize + DeserializeOwned {}
@@ -220,7 +220,7 @@ pub async fn remove_owned<K: Live>(
     }
 }
 
-/// What [`stamp`] wrote.
+/// The hash that [`stamp`] wrote.
 pub(super) fn applied_hash(desired: &Value) -> String {
     desired["metadata"]["annotations"][APPLIED_HASH].as_str().unwrap_or_default().to_owned()
 }

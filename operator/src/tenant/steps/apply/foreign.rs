@@ -60,7 +60,7 @@ fn adds(desired: &Value, live: &Value, path: &str) -> bool {
     }
 }
 
-/// What is empty or switched off says no more than the field's absence; but a token that isn't mounted is missed.
+/// An empty or switched-off value equals the absence of the field; but a token that isn't mounted is missed.
 fn means_something(field: &str, value: &Value) -> bool {
     match value {
         Value::Null => false,

@@ -1,5 +1,5 @@
-//! What Prometheus' operator is given, where the cluster knows its kinds. The tenant serves without it, so nothing that
-//! goes wrong here stops a reconcile: it becomes a fact, which the status tells.
+//! Objects for the Prometheus operator, where the cluster serves its kinds. The tenant serves without them, so
+//! a failure here never stops a reconcile: it becomes a fact, which the status reports.
 
 use crate::tenant::steps::apply::ApplyError;
 use crate::tenant::steps::apply::applier::{Applier, stamp};

@@ -1,5 +1,5 @@
-//! What a deletion makes, reads and takes away in the cluster: the two Jobs, what their pods mount, and the cores'
-//! Deployment, which serves first and has no pod at the end.
+//! Objects of a deletion in the cluster: the two Jobs, the volumes of their pods, and the cores' Deployment, which
+//! serves first and has no pod at the end.
 
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::deployment::build_deployment;
@@ -124,7 +124,7 @@ impl<'a> Retirement<'a> {
         Ok(stamp(&job, Job::API_VERSION, Job::KIND)?)
     }
 
-    /// Takes both Jobs away; whoever maintains the tenant then has the cores serve again.
+    /// Takes both Jobs away; the reconcile that follows has the cores serve again.
     ///
     /// # Errors
     /// See [`ApplyError`].
