@@ -157,6 +157,7 @@ fn every_condition_and_reason_of_the_code_is_on_the_page_and_no_other() {
     // Kinds, fields and names of problems are on the page, too.
     let known = [
         "VoicemailTenant",
+        "GdprRequest",
         "Ready",
         "Retain",
         "CaseDiffers",

@@ -203,7 +203,7 @@ fn last_gift<'a>(provisioning: &'a Provisioning, user: &str) -> Option<&'a Recor
         Act::Give { user: of, .. } | Act::Remove { user: of } => *of == user,
         Act::End { .. } => false,
     };
-    let last = provisioning.acts.iter().filter(of_user).next_back()?;
+    let last = provisioning.acts.iter().rfind(of_user)?;
     let others_ended = |act: &Recorded| act.begun == last.begun || act.ended_before(last.begun);
     let alone = provisioning.acts.iter().filter(of_user).all(others_ended);
     (last.done && alone).then_some(last)
