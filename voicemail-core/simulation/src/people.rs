@@ -5,31 +5,19 @@
 //! must see when all is quiet, and what they must not: a mailbox or group of that name that was made since.
 
 use super::check::Verdict;
-use super::play::Play;
-use super::tenant::{BOXES, Tenant, mailbox};
+use super::tenant::{SMALL_BOX, SMALL_QUOTA, Tenant};
 use futures::FutureExt;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use voicemail_engine::mailbox::{Directory, MailboxError};
-use voicemail_model::{Group, User};
 
-const USERS: [&str; 2] = ["ann", "ben"];
-const GROUPS: [&str; 2] = ["desk", "sales"];
+pub(super) const USERS: [&str; 2] = ["ann", "ben"];
+pub(super) const GROUPS: [&str; 2] = ["desk", "sales"];
 
-/// The mailbox with a small quota, its class, and the number of messages that it takes.
-pub(super) const SMALL_BOX: &str = BOXES[2];
-pub(super) const SMALL_CLASS: &str = "small";
-pub(super) const SMALL_QUOTA: u32 = 3;
-
-/// The class of a mailbox; none for the standard one.
-pub(super) fn class_of(name: &str) -> Option<String> {
-    (name == SMALL_BOX).then(|| SMALL_CLASS.to_owned())
-}
-
-/// What somebody does. Mailboxes are named as they are, groups with `group/` before them.
+/// An act of provisioning. Mailboxes are named as they are, groups with `group/` before them.
 #[derive(Clone, Debug)]
-enum Act {
+pub(super) enum Act {
     /// Gives a user these mailboxes and groups, and no others.
     Give { user: &'static str, places: BTreeSet<String> },
     /// Removes a user.
@@ -73,7 +61,7 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
-    fn begin(shared: &Shared, act: Act) -> Self {
+    pub(super) fn begin(shared: &Shared, act: Act) -> Self {
         let mut provisioning = shared.borrow_mut();
         provisioning.events += 1;
         let begun = provisioning.events;
@@ -98,68 +86,6 @@ impl Drop for UnderWay {
         provisioning.events += 1;
         let ended = provisioning.events;
         provisioning.acts[self.at].ended = Some(ended);
-    }
-}
-
-impl Play {
-    /// Something of provisioning.
-    pub(super) fn begin_provisioning(&mut self) {
-        match self.draw(|dice| dice.below(6)) {
-            0..=2 => self.begin_give(),
-            3 => self.begin_remove(),
-            4 => self.begin_group(),
-            _ => self.begin_ungroup(),
-        }
-    }
-
-    fn begin_give(&mut self) {
-        let user = self.draw(|dice| dice.pick(&USERS));
-        let boxes: Vec<&str> = BOXES.into_iter().filter(|_| self.draw(|dice| dice.chance(0.5))).collect();
-        let groups: Vec<&str> = GROUPS.into_iter().filter(|_| self.draw(|dice| dice.chance(0.3))).collect();
-        let places = boxes.iter().map(|&name| name.to_owned());
-        let places = places.chain(groups.iter().map(|name| format!("group/{name}"))).collect();
-        let under_way = UnderWay::begin(&self.provisioning, Act::Give { user, places });
-        let replica = self.replica();
-        self.scheduler.spawn(format!("give {user}"), async move {
-            let new = User {
-                mailboxes: boxes.iter().map(|name| mailbox(name)).collect(),
-                groups: groups.iter().map(|name| name.parse().unwrap()).collect(),
-                ..User::default()
-            };
-            if replica.directory.put_user(&user.parse().unwrap(), new).await.is_ok() {
-                under_way.done();
-            }
-        });
-    }
-
-    fn begin_remove(&mut self) {
-        let user = self.draw(|dice| dice.pick(&USERS));
-        let under_way = UnderWay::begin(&self.provisioning, Act::Remove { user });
-        let replica = self.replica();
-        self.scheduler.spawn(format!("remove {user}"), async move {
-            if replica.directory.delete_user(&user.parse().unwrap()).await.is_ok() {
-                under_way.done();
-            }
-        });
-    }
-
-    fn begin_group(&mut self) {
-        let (group, name) = self.draw(|dice| (dice.pick(&GROUPS), dice.pick(&BOXES)));
-        let replica = self.replica();
-        self.scheduler.spawn(format!("group {group}"), async move {
-            let _ = replica.directory.put_group(&group.parse().unwrap(), Group::sharing(mailbox(name))).await;
-        });
-    }
-
-    fn begin_ungroup(&mut self) {
-        let group = self.draw(|dice| dice.pick(&GROUPS));
-        let under_way = UnderWay::begin(&self.provisioning, Act::End { place: format!("group/{group}") });
-        let replica = self.replica();
-        self.scheduler.spawn(format!("ungroup {group}"), async move {
-            if replica.directory.delete_group(&group.parse().unwrap()).await.is_ok() {
-                under_way.done();
-            }
-        });
     }
 }
 

@@ -1,10 +1,12 @@
 //! Random schedules: clients that deposit, retry, delete, close, forget and undo, and sweepers, all at once.
 
+mod provisioning;
+
 use super::check::{self, Ledger, Verdict};
 use super::ground::Ground;
-use super::people::{self, Provisioning, UnderWay, class_of};
+use super::people::{self, Provisioning, UnderWay};
 use super::scheduler::{CRUEL, KIND, Scheduler};
-use super::tenant::{BOXES, CALLERS, Replica, Tenant, body, mailbox};
+use super::tenant::{BOXES, CALLERS, Replica, Tenant, body, class_of, mailbox};
 use super::world::SimWorld;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,7 +1,6 @@
 //! A tenant of the simulation: one shared store, replicas with clocks of their own, and short recordings.
 
 use super::ground::Ground;
-use super::people::{SMALL_CLASS, SMALL_QUOTA, class_of};
 use super::store::SimStore;
 use super::world::SimWorld;
 use bytes::Bytes;
@@ -24,6 +23,16 @@ use voicemail_store::{Key, Store};
 
 pub(super) const CALLERS: [&str; 2] = ["+442079460001", "+442079460002"];
 pub(super) const BOXES: [&str; 3] = ["1001", "1002", "5000"];
+
+/// The mailbox with a small quota, its class, and the number of messages that it takes.
+pub(super) const SMALL_BOX: &str = BOXES[2];
+pub(super) const SMALL_CLASS: &str = "small";
+pub(super) const SMALL_QUOTA: u32 = 3;
+
+/// The class of a mailbox; none for the standard one.
+pub(super) fn class_of(name: &str) -> Option<String> {
+    (name == SMALL_BOX).then(|| SMALL_CLASS.to_owned())
+}
 
 /// The shared store and clock.
 #[derive(Clone)]
