@@ -109,7 +109,7 @@ pub struct GdprRequestStatus {
     /// Validated, SubjectVerified, RegionsReady, Approved, Found, Marked, Erased, Verified, BackupsCleared, DecisionsTaken,
     /// DeadlineAtRisk, Completed and Failed, each once there is something to say.
     #[serde(default)]
-    #[schemars(length(max = 16))]
+    #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// How far each region is, the master first.

@@ -165,6 +165,18 @@ mod tests {
     }
 
     #[test]
+    fn a_status_has_room_for_every_type_of_condition() {
+        let types = include_str!("conditions.rs").lines();
+        let types = types.filter(|line| line.starts_with("pub const ") && line.contains(": &str = ")).count();
+        for (name, crd) in crds() {
+            let value = serde_json::to_value(&crd).unwrap();
+            let status = &value["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+            let most = status["properties"]["conditions"]["maxItems"].as_u64().unwrap();
+            assert!(types > 20 && most >= types as u64, "{name}: {types} types and {most} places");
+        }
+    }
+
+    #[test]
     fn crds_stay_small_enough_for_client_side_apply() {
         for (name, crd) in crds() {
             let size = serde_json::to_string(&crd).unwrap().len();

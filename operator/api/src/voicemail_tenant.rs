@@ -347,7 +347,7 @@ impl VoicemailTenant {
 pub struct VoicemailTenantStatus {
     /// Ready, Reconciling, Stalled, StorageReady and, while being deleted, DeletionBlocked.
     #[serde(default)]
-    #[schemars(length(max = 16))]
+    #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// Generation of the spec that this status is about.
