@@ -10,6 +10,7 @@ use k8s_openapi::Resource;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::{Api, Client};
 use std::time::Instant;
+use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, DATA_KEPT, Finding};
 
 /// The reclaim policy of a volume.
@@ -30,22 +31,32 @@ pub enum ReclaimFact {
 pub async fn read_reclaim(
     client: &Client,
     kinds: &MissingKinds,
+    tenant: &VoicemailTenant,
     volume: &str,
 ) -> Result<ReclaimFact, CallError> {
     let api: Api<PersistentVolume> = Api::all(client.clone());
     let (name, now) = (volume.to_owned(), Instant::now());
-    if kinds.is_missing(PersistentVolume::KIND, now) {
+    let asked = question(tenant);
+    if kinds.is_missing(&asked, now) {
         return Ok(ReclaimFact::Unreadable(name));
     }
     match within_deadline("read the volume's reclaim policy", api.get_opt(volume)).await {
         Ok(Some(found)) => Ok(judge(name, &found)),
         Ok(None) => Ok(ReclaimFact::Unreadable(name)),
         Err(error) if error.is_forbidden() => {
-            kinds.note_forbidden(PersistentVolume::KIND, now);
+            kinds.note_forbidden(&asked, now);
             Ok(ReclaimFact::Unreadable(name))
         }
         Err(error) => Err(error),
     }
+}
+
+/// The question that a refusal answers: about this tenant as it is. After any change of the tenant, such as of a label, the
+/// volume is asked for again, for somebody may have given the right.
+fn question(tenant: &VoicemailTenant) -> String {
+    let metadata = &tenant.metadata;
+    let state = (&metadata.uid, metadata.generation, &metadata.labels, &metadata.annotations);
+    format!("{} {state:?}", PersistentVolume::KIND)
 }
 
 fn judge(name: String, volume: &PersistentVolume) -> ReclaimFact {
