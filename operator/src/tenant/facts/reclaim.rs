@@ -5,8 +5,7 @@
 //! before. Volumes are cluster-wide objects: an operator with rights in some namespaces only can't read them.
 
 use crate::calls::{CallError, within_deadline};
-use crate::tenant::memory::kinds::MissingKinds;
-use k8s_openapi::Resource;
+use crate::tenant::memory::Memories;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::{Api, Client};
 use std::time::Instant;
@@ -30,33 +29,24 @@ pub enum ReclaimFact {
 /// The API server doesn't answer. Not being allowed to look is a fact.
 pub async fn read_reclaim(
     client: &Client,
-    kinds: &MissingKinds,
+    memories: &Memories,
     tenant: &VoicemailTenant,
     volume: &str,
 ) -> Result<ReclaimFact, CallError> {
     let api: Api<PersistentVolume> = Api::all(client.clone());
     let (name, now) = (volume.to_owned(), Instant::now());
-    let asked = question(tenant);
-    if kinds.is_missing(&asked, now) {
+    if memories.is_volume_refused(tenant, now) {
         return Ok(ReclaimFact::Unreadable(name));
     }
     match within_deadline("read the volume's reclaim policy", api.get_opt(volume)).await {
         Ok(Some(found)) => Ok(judge(name, &found)),
         Ok(None) => Ok(ReclaimFact::Unreadable(name)),
         Err(error) if error.is_forbidden() => {
-            kinds.note_forbidden(&asked, now);
+            memories.note_volume_refused(tenant, now);
             Ok(ReclaimFact::Unreadable(name))
         }
         Err(error) => Err(error),
     }
-}
-
-/// The question that a refusal answers: about this tenant as it is. After any change of the tenant, such as of a label, the
-/// volume is asked for again, for somebody may have given the right.
-fn question(tenant: &VoicemailTenant) -> String {
-    let metadata = &tenant.metadata;
-    let state = (&metadata.uid, metadata.generation, &metadata.labels, &metadata.annotations);
-    format!("{} {state:?}", PersistentVolume::KIND)
 }
 
 fn judge(name: String, volume: &PersistentVolume) -> ReclaimFact {

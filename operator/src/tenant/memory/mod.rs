@@ -23,6 +23,7 @@ pub mod ledger_schedule;
 #[cfg(test)]
 mod memory_tests;
 pub mod orphan_candidates;
+pub mod refused_volume;
 pub mod rollout;
 pub mod shown_runs;
 pub mod status_messages;
@@ -36,6 +37,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use ledger_schedule::LedgerSchedule;
 use orphan_candidates::{OrphanCandidates, OrphanKind};
+use refused_volume::RefusedVolume;
 use rollout::RolloutBudget;
 use shown_runs::ShownRuns;
 use status_messages::StatusMessageLimiter;
@@ -87,6 +89,8 @@ pub struct TenantMemory {
     pub messages: StatusMessageLimiter,
     /// Which runs of its cores objects show.
     pub runs: ShownRuns,
+    /// Whether its volume may be read.
+    pub volume: RefusedVolume,
     /// An event has said that its claim has been pending for long.
     pub claim_told: bool,
 }
@@ -329,6 +333,16 @@ impl Memories {
         self.with(&TenantKey::of(tenant), |children, memory| {
             memory.children.requeue_if_unchanged(children, fingerprint(tenant), now)
         })
+    }
+
+    /// Whether the tenant's volume was refused a while ago, and the tenant hasn't changed since.
+    pub fn is_volume_refused(&self, tenant: &VoicemailTenant, now: Instant) -> bool {
+        self.of(&TenantKey::of(tenant), |memory| memory.volume.holds(fingerprint(tenant), now))
+    }
+
+    /// The tenant's volume was refused.
+    pub fn note_volume_refused(&self, tenant: &VoicemailTenant, now: Instant) {
+        self.of(&TenantKey::of(tenant), |memory| memory.volume.note(fingerprint(tenant), now));
     }
 
     /// The next look at the tenant in this place is due now.

@@ -185,7 +185,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     )?;
     let reclaim = match &storage {
         StorageFacts::Volume { claim: Some(ClaimFact { volume: Some(volume), .. }) } => {
-            Some(read_reclaim(client, &context.kinds, tenant, volume).await?)
+            Some(read_reclaim(client, &context.memories, tenant, volume).await?)
         }
         _ => None,
     };
