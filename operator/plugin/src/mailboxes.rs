@@ -6,7 +6,7 @@ use super::place::Place;
 use super::reach::TenantApi;
 use super::table::render;
 use serde::Deserialize;
-use voicemail_client::encode_segment;
+use voicemail_api::percent::encode_segment;
 use voicemail_resources::voicemail_tenant::Role;
 
 #[derive(Deserialize)]

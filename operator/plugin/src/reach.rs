@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use voicemail_api::causes::root_cause;
 use voicemail_api::gdpr::Problem;
 use voicemail_operator::calls::within_deadline;
 use voicemail_operator::tenant::build::certificate::CA_CERTIFICATE;
@@ -59,20 +60,19 @@ impl TenantApi {
         let authority = read_authority(place, tenant, reach.ca.as_deref()).await?;
         let (address, forward) = open_forward(place.api(), pod).await?;
         let host = format!("{}.{}.svc", child_name(&tenant.name_any()), place.namespace);
-        let unusable = |error: reqwest::Error| PluginError::Unreachable(root_cause(error));
         let mut builder = reqwest::Client::builder().no_proxy().resolve(&host, address);
         builder = builder.connect_timeout(CONNECT_WITHIN).read_timeout(READ_WITHIN);
         if let Some(pem) = authority {
-            builder = builder.tls_certs_only(Certificate::from_pem_bundle(&pem).map_err(unusable)?);
+            builder = builder.tls_certs_only(Certificate::from_pem_bundle(&pem).map_err(lost)?);
         }
-        let http = builder.build().map_err(unusable)?;
+        let http = builder.build().map_err(lost)?;
         Ok(Self { http, base: format!("https://{host}:{}/api/v1", address.port()), token, forward })
     }
 
     /// Reads a resource of the API, from JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, PluginError> {
         let answer = self.send(path).await?;
-        answer.json().await.map_err(|error| PluginError::Unreachable(root_cause(error)))
+        answer.json().await.map_err(lost)
     }
 
     /// Writes a resource of the API into a file that nobody else reads.
@@ -80,7 +80,6 @@ impl TenantApi {
         let mut answer = self.send(path).await?;
         super::report::write_private(file, &[])?;
         let mut target = tokio::fs::OpenOptions::new().append(true).open(file).await?;
-        let lost = |error| PluginError::Unreachable(root_cause(error));
         while let Some(chunk) = answer.chunk().await.map_err(lost)? {
             target.write_all(&chunk).await?;
         }
@@ -89,7 +88,7 @@ impl TenantApi {
 
     async fn send(&self, path: &str) -> Result<Response, PluginError> {
         let request = self.http.get(format!("{}/{path}", self.base)).bearer_auth(&self.token);
-        let answer = request.send().await.map_err(|error| PluginError::Unreachable(root_cause(error)))?;
+        let answer = request.send().await.map_err(lost)?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -113,13 +112,8 @@ impl Drop for TenantApi {
 }
 
 /// The innermost words, without the address.
-fn root_cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
+fn lost(error: reqwest::Error) -> PluginError {
+    PluginError::Unreachable(root_cause(&error.without_url()))
 }
 
 fn choose_pod(pods: &[Pod]) -> Result<String, PluginError> {

@@ -11,8 +11,8 @@ use kube::ResourceExt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use voicemail_api::percent::encode_segment;
 use voicemail_api::proofs::{ProofError, verify_receipt};
-use voicemail_client::encode_segment;
 use voicemail_resources::gdpr_request::{GdprOperation, GdprRequest, Phase};
 use voicemail_resources::voicemail_tenant::Role;
 

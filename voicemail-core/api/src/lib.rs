@@ -5,13 +5,16 @@
 //! |---|---|
 //! | [`config`] | the configuration file of a core, and every default of it |
 //! | [`gdpr`] | data-subject requests, runs, the ledger's head |
+//! | [`causes`], [`percent`] | words of an error's causes; percent-encoding |
 //! | [`reasons`] | stable names of what hinders a store |
 //! | `proofs` | the check of a receipt's signature (feature `proofs`) |
 //!
 //! Nothing here does IO but reading a configuration file.
 
+pub mod causes;
 pub mod config;
 pub mod gdpr;
+pub mod percent;
 #[cfg(feature = "proofs")]
 pub mod proofs;
 pub mod reasons;

@@ -1,5 +1,6 @@
 //! Why a core did not do what it was asked for.
 
+use voicemail_api::causes::root_cause;
 use voicemail_api::gdpr::Problem;
 
 /// Why there is no answer.
@@ -39,13 +40,4 @@ impl From<reqwest::Error> for ClientError {
     fn from(error: reqwest::Error) -> Self {
         Self::Unreachable(root_cause(&error.without_url()))
     }
-}
-
-/// The innermost words of an error: "error sending request" says nothing.
-pub fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

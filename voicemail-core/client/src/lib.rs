@@ -10,7 +10,7 @@ mod answers;
 mod error;
 
 pub use answers::{AnswerError, LONGEST, LONGEST_LEDGER, read_at_most};
-pub use error::{ClientError, root_cause};
+pub use error::ClientError;
 
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
@@ -19,6 +19,7 @@ use voicemail_api::gdpr::{
     ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, GdprAnswer, GdprBody, LedgerView,
     Operation, Problem, RunView,
 };
+use voicemail_api::percent::encode_segment;
 
 /// A decision of people about a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -191,13 +192,6 @@ async fn read<T: DeserializeOwned>(answer: Response, most: usize) -> Result<T, C
     serde_json::from_slice(&body_of(answer, most).await?).map_err(|_| ClientError::Unreadable(status))
 }
 
-/// Percent-encodes all but unreserved characters (RFC 3986), for one segment of a path.
-pub fn encode_segment(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encode).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,11 +208,6 @@ mod tests {
         tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         Client::new(http, base, "Bearer t")
-    }
-
-    #[test]
-    fn case_ids_are_encoded_in_the_path() {
-        assert_eq!(encode_segment("a/b c#1"), "a%2Fb%20c%231");
     }
 
     #[tokio::test]

@@ -6,7 +6,8 @@ use reqwest::{Certificate, Client, Url, redirect};
 use serde_json::Value;
 use std::net::IpAddr;
 use std::time::Duration;
-use voicemail_client::{ClientError, root_cause};
+use voicemail_api::causes::root_cause;
+use voicemail_client::ClientError;
 
 /// Longest answer, in bytes: it names every message of every person of the case.
 const LONGEST: usize = 1 << 30;

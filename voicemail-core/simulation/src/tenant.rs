@@ -14,7 +14,9 @@ use voicemail_engine::context::{Context, Identity};
 use voicemail_engine::gdpr::{Gdpr, ReceiptKey};
 use voicemail_engine::mailbox::{DepositRequest, Directory, ForwardRequest, KeyUse, MailboxError, Mailboxes};
 use voicemail_engine::sweep::Sweeper;
-pub(crate) use voicemail_engine::testing::{RECEIPT_KEY, body, config, hash, key, mailbox, recording};
+pub(crate) use voicemail_engine::testing::{
+    RECEIPT_KEY, body, config, hash, is_document, key, mailbox, recording,
+};
 use voicemail_model::clock::World;
 use voicemail_model::{CallerId, Index, MessageId, RuleSet, Run, Time};
 use voicemail_store::memory::MemoryStore;
@@ -143,9 +145,7 @@ impl Tenant {
                 }
                 for (text, bytes) in backup {
                     let key = Key::listed(&text).unwrap();
-                    let is_document = serde_json::from_slice::<serde_json::Value>(&bytes)
-                        .is_ok_and(|value| value.get("_").is_some());
-                    match is_document {
+                    match is_document(&bytes) {
                         true => drop(ground.replace(&key, None, bytes).await.unwrap()),
                         false => ground.create(&key, bytes).await.unwrap(),
                     }

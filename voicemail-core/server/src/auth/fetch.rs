@@ -6,6 +6,7 @@ use reqwest::{Certificate, Client, Url, header, redirect};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use voicemail_api::causes::all_causes;
 use voicemail_model::Time;
 use voicemail_telemetry::{Outgoing, TRACEPARENT};
 
@@ -103,13 +104,7 @@ async fn read_limited(response: reqwest::Response) -> Result<Vec<u8>, String> {
 
 /// An error with its causes, since a client's own message says little.
 fn describe(error: reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    all_causes(&error)
 }
 
 /// A URL that keys may come from: https, loopback, or a file.

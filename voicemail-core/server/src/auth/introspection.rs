@@ -19,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use voicemail_api::config::IntrospectionConfig;
+use voicemail_api::percent::encode_segment;
 use voicemail_engine::principal::Principal;
 use voicemail_model::Time;
 use voicemail_model::clock::World;
@@ -92,7 +93,8 @@ impl Introspection {
             read_word(&self.config.client_secret_file).await?,
         );
         let form = [("token", token), ("token_type_hint", "access_token")];
-        let (id, secret) = (encode(&client.0), encode(&client.1));
+        // As RFC 6749, 2.3.1 wants a client's name and secret before they are put together.
+        let (id, secret) = (encode_segment(&client.0), encode_segment(&client.1));
         let answer = self.fetcher.ask(&self.endpoint, &form, (&id, &secret)).await;
         let answer = answer.map_err(AuthError::LookupUnavailable)?;
         match answer {
@@ -146,10 +148,4 @@ fn name_of(token: &str) -> [u8; 32] {
 async fn read_word(file: &Path) -> Result<String, AuthError> {
     let bytes = read_file(file).await.map_err(AuthError::LookupUnavailable)?;
     Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
-}
-
-/// As RFC 6749, 2.3.1 wants a client's name and secret before they are put together.
-fn encode(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

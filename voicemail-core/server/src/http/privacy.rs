@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_api::gdpr::{CaseView, GdprAnswer, GdprBody, Operation, RunView};
+use voicemail_api::percent::encode_segment;
 use voicemail_engine::gdpr::GdprError;
 use voicemail_engine::principal::Principal;
 use voicemail_model::{AuditAction, AuditSubject, CaseId, SignedReceipt};
@@ -77,11 +78,6 @@ pub(super) fn link_receipt(caseid: &str, run: &mut RunView) {
         };
         run.receipt = Some(format!("{PREFIX}/gdpr/cases/{}/receipts/{number}", encode_segment(caseid)));
     }
-}
-
-fn encode_segment(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// Erase everything of the consumers (Art. 17)

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use voicemail_api::config::{S3Config, S3Credentials};
+use voicemail_api::percent::encode_segment;
 use voicemail_model::CallerTag;
 use voicemail_model::clock::World;
 
@@ -178,7 +179,7 @@ impl S3Service {
         let (mut versions, mut markers) = (Vec::new(), Vec::new());
         let mut from = String::new();
         loop {
-            let query = format!("/?prefix={}&versions{from}", encode(path.as_ref()));
+            let query = format!("/?prefix={}&versions{from}", encode_segment(path.as_ref()));
             let body = self.send(Method::GET, &query).await?.found()?.unwrap_or_default();
             let page: VersionList = parse(&body)?;
             versions.extend(page.version.into_iter().filter(|found| found.key == path.as_ref()));
@@ -187,7 +188,11 @@ impl S3Service {
                 // Names that only begin with ours come after all of ours.
                 (true, Some(key)) if key == path.as_ref() => {
                     let version = page.next_version_id_marker.unwrap_or_default();
-                    from = format!("&key-marker={}&version-id-marker={}", encode(&key), encode(&version));
+                    from = format!(
+                        "&key-marker={}&version-id-marker={}",
+                        encode_segment(&key),
+                        encode_segment(&version)
+                    );
                 }
                 _ => return Ok((versions, markers)),
             }
@@ -200,12 +205,12 @@ impl S3Service {
         folder: &Path,
         from: &str,
     ) -> Result<(Vec<Version>, Option<String>), StoreError> {
-        let query = format!("/?prefix={}&versions{from}", encode(&format!("{folder}/")));
+        let query = format!("/?prefix={}&versions{from}", encode_segment(&format!("{folder}/")));
         let body = self.send(Method::GET, &query).await?.found()?.unwrap_or_default();
         let page: VersionList = parse(&body)?;
         let next = page.next_key_marker.filter(|_| page.is_truncated).map(|key| {
             let version = page.next_version_id_marker.unwrap_or_default();
-            format!("&key-marker={}&version-id-marker={}", encode(&key), encode(&version))
+            format!("&key-marker={}&version-id-marker={}", encode_segment(&key), encode_segment(&version))
         });
         let mut found = page.version;
         found.extend(page.delete_marker);
@@ -214,7 +219,7 @@ impl S3Service {
 
     /// Deletes a version; false if a lock holds it.
     async fn delete_version(&self, path: &Path, version: &Version) -> Result<bool, StoreError> {
-        let query = format!("/{}?versionId={}", path.as_ref(), encode(&version.version_id));
+        let query = format!("/{}?versionId={}", path.as_ref(), encode_segment(&version.version_id));
         match self.send(Method::DELETE, &query).await?.found() {
             Err(error @ (StoreError::Credentials(_) | StoreError::Refused(_))) => {
                 if !self.is_held(path, version).await? {
@@ -230,7 +235,8 @@ impl S3Service {
     /// Whether a retention or a legal hold of its own keeps a version.
     async fn is_held(&self, path: &Path, version: &Version) -> Result<bool, StoreError> {
         for (setting, held) in [("retention", "<Mode>"), ("legal-hold", "<Status>ON<")] {
-            let query = format!("/{}?{setting}&versionId={}", path.as_ref(), encode(&version.version_id));
+            let query =
+                format!("/{}?{setting}&versionId={}", path.as_ref(), encode_segment(&version.version_id));
             let answer = self.send(Method::GET, &query).await?;
             if answer.status.is_success() && String::from_utf8_lossy(&answer.body).contains(held) {
                 return Ok(true);
@@ -433,14 +439,6 @@ impl Service for S3Service {
     }
 }
 
-/// Percent-encodes all but the unreserved characters of RFC 3986, as signatures want it.
 fn strange_name() -> StoreError {
     StoreError::Unavailable("the server lists a name that can't be one".into())
-}
-
-fn encode(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-    let encoded =
-        text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") });
-    encoded.collect()
 }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::lookup_host;
+use voicemail_api::causes::all_causes;
 use voicemail_api::config::WebhookConfig;
 use voicemail_model::{MailboxId, Mwi, Time};
 use voicemail_telemetry::{Outgoing, TRACEPARENT};
@@ -154,12 +155,5 @@ impl Resolve for Checked {
 
 /// An error with its causes and without the URL, which may hold a token.
 fn describe(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    all_causes(&error.without_url())
 }
