@@ -19,6 +19,7 @@ mod mwi;
 mod reception;
 mod storage;
 mod telemetry;
+mod web;
 
 pub use access::{AuditConfig, BasicConfig, IntrospectionConfig, LimitsConfig};
 pub use address_range::AddressRange;
@@ -33,6 +34,7 @@ pub use storage::{
     StorageConfig,
 };
 pub use telemetry::{OtlpConfig, TelemetryConfig};
+pub use web::{IdentityFrom, LoginConfig, SessionConfig, WebConfig};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -104,6 +106,9 @@ pub struct TenantConfig {
     /// Where spans go; nowhere when absent.
     #[serde(default, skip_serializing_if = "TelemetryConfig::is_silent")]
     pub telemetry: TelemetryConfig,
+    /// Pages for people below `/ui`; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<WebConfig>,
 }
 
 /// Addresses and certificate of the two servers.
