@@ -195,8 +195,8 @@ async fn serve(config: &Path) -> Outcome {
 
 async fn demonstrate(options: demonstration::Options) -> Outcome {
     voicemail_telemetry::start_logs_from("warn");
-    let ready = |text: &str| {
-        let _ = writeln!(std::io::stdout(), "{text}");
+    let ready = |given: demonstration::Demonstration| {
+        let _ = writeln!(std::io::stdout(), "{given}");
     };
     demonstration::run(&options, voicemail_store::real_world(), stop_on_signal()?, ready).await?;
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,10 @@ type Words = Record<Key, string>;
 
 const LANGUAGES: Record<string, () => Promise<{ default: Words }>> = {
   en: () => import('../messages/en.json'),
+  de: () => import('../messages/de.json'),
+  fr: () => import('../messages/fr.json'),
+  es: () => import('../messages/es.json'),
+  it: () => import('../messages/it.json'),
 };
 
 let words: Words = $state({} as Words);

@@ -14,6 +14,7 @@ interface Answer {
   session?: SignedIn;
   renewable: boolean;
   passwords: boolean;
+  providers: string[];
   demonstration: boolean;
 }
 
@@ -25,6 +26,8 @@ class Session {
   state: 'loading' | 'out' | 'in' | 'failed' = $state('loading');
   who: SignedIn | undefined = $state();
   passwords = $state(false);
+  /** Names of the issuers where one can sign in. */
+  providers: string[] = $state([]);
   demonstration = $state(false);
   problem: Problem | undefined = $state();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -49,9 +52,12 @@ class Session {
   }
 
   async signOut() {
-    await request('/ui/session/logout', { method: 'POST' });
+    const answer = await request('/ui/session/logout', { method: 'POST' });
+    const { endSession } = (await answer.json()) as { endSession?: string };
     this.#end();
-    channel?.postMessage('out');
+    channel.postMessage('out');
+    // Whoever stays signed in at the issuer would come back in without being asked.
+    if (endSession) location.assign(endSession);
   }
 
   async renew() {
@@ -76,6 +82,7 @@ class Session {
     clearTimeout(this.#timer);
     this.problem = undefined;
     this.passwords = answer.passwords;
+    this.providers = answer.providers;
     this.demonstration = answer.demonstration;
     this.who = answer.session;
     this.state = answer.session ? 'in' : 'out';

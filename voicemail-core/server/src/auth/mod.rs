@@ -21,6 +21,7 @@ mod fetch;
 mod introspection;
 mod keys;
 mod lockout;
+pub(crate) mod login;
 mod passwords;
 mod seal;
 pub(crate) mod session;

@@ -9,6 +9,7 @@
 //! Whoever may no longer sign in is out when their session ends. Sessions never give the role `telephony`. Raising
 //! `web.session.epoch` changes the key: no session of before is read any more.
 
+use super::login::Attempt;
 use super::seal::Seal;
 use super::{AuthError, PasswordProof};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,15 @@ pub(crate) struct Renewal {
 pub(crate) enum Origin {
     /// By name and password.
     Password(PasswordProof),
+    /// At an issuer.
+    OpenId {
+        /// Which.
+        issuer: String,
+        /// Whose session it is.
+        subject: String,
+        /// What the issuer is asked with who they are now.
+        refresh: String,
+    },
 }
 
 /// Seals and reads the sessions of one tenant.
@@ -138,6 +148,22 @@ impl<'a> Sessions<'a> {
         if renewal.until <= now { Err(AuthError::Expired) } else { Ok(renewal) }
     }
 
+    /// A sign-in that was begun, as the value of a cookie.
+    ///
+    /// # Errors
+    /// `Malformed` for one that is too long.
+    pub(crate) fn seal_attempt(&self, world: &World, attempt: &Attempt) -> Result<String, AuthError> {
+        self.by("login")?.seal(world, attempt)
+    }
+
+    /// The sign-in in a cookie; whether it is late is looked at with the answer.
+    ///
+    /// # Errors
+    /// `Malformed` or `Signature`.
+    pub(crate) fn read_attempt(&self, cookie: &str) -> Result<Attempt, AuthError> {
+        self.by("login")?.open(cookie)
+    }
+
     fn by(&self, purpose: &str) -> Result<Seal, AuthError> {
         Seal::new(self.key, purpose, &self.config.epoch.to_be_bytes(), LONGEST)
     }
@@ -163,7 +189,7 @@ mod tests {
     fn a_session_ends_with_what_it_comes_from_and_gives_no_telephony() {
         let (key, config) = (TenantKey::new(&[7; 32]).unwrap(), SessionConfig::default());
         let sessions = Sessions::new(&key, &config);
-        let (now, after) = (Time::from_seconds(1_000_000), |seconds| Time::from_seconds(1_000_000 + seconds));
+        let (now, after) = (Time::from_seconds(1_000_000), |seconds: i64| Time::from_seconds(1_000_000 + seconds));
         let all = alice(&[Role::Agent, Role::Telephony], after(86_400));
         let session = sessions.begin(&all, now, true, now).unwrap();
         assert_eq!((session.roles.clone(), session.ends), (BTreeSet::from([Role::Agent]), after(600)));

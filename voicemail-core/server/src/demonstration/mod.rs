@@ -20,7 +20,7 @@ pub use error::DemonstrationError;
 
 use crate::server::Server;
 use people::{PEOPLE, Person};
-use std::fmt::Write as _;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,17 @@ pub struct Options {
     pub listen: SocketAddr,
 }
 
-/// Serves until told to stop; `ready` is given what to print once it can be used.
+/// A demonstration that can be used.
+pub struct Demonstration {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Name, password and what they do, of each person.
+    pub people: Vec<(String, String, String)>,
+    data: PathBuf,
+    pages: usize,
+}
+
+/// Serves until told to stop; `ready` is told once it can be used.
 ///
 /// # Errors
 /// See [`DemonstrationError`].
@@ -42,7 +52,7 @@ pub async fn run(
     options: &Options,
     world: World,
     stop: CancellationToken,
-    ready: impl FnOnce(&str),
+    ready: impl FnOnce(Demonstration),
 ) -> Result<(), DemonstrationError> {
     if !options.listen.ip().is_loopback() {
         return Err(DemonstrationError::NotLoopback(options.listen));
@@ -59,7 +69,7 @@ pub async fn run(
                 if made.is_err() {
                     stop.cancel();
                 } else {
-                    ready(&describe(address, &options.data, &people));
+                    ready(Demonstration::new(address, &options.data, people));
                 }
                 serving.await?;
                 return made;
@@ -70,31 +80,42 @@ pub async fn run(
     Ok(serving.await?)
 }
 
-/// What to open and what to call.
-fn describe(address: SocketAddr, data: &Path, people: &[Person]) -> String {
-    let base = format!("http://localhost:{}", address.port());
-    let mut text = format!(
-        "A demonstration of voicemail, for this machine alone: no service. Its data are in {}; Ctrl-C ends it.\n\n\
-         Open {base}/ui and sign in as one of these:\n",
-        data.display()
-    );
-    let row = |text: &mut String, person: &Person| {
-        // Writing into a string never fails.
-        let _ = writeln!(text, "  {:<9} {}   {}", person.name, person.password, person.does);
-    };
-    people.iter().filter(|person| person.opens_pages()).for_each(|person| row(&mut text, person));
-    text.push_str("\nThese call the API:\n");
-    people.iter().filter(|person| !person.opens_pages()).for_each(|person| row(&mut text, person));
-    let password =
-        |name: &str| people.iter().find(|one| one.name == name).map_or("", |one| one.password.as_str());
-    let _ = write!(
-        text,
-        "\nFor example, leave a message and see the count change:\n  \
-         curl -u media:{} -F caller='+44 20 7946 0958' -F audio=@{} {base}/api/v1/mailboxes/1001/messages\n  \
-         curl -u admin:{} {base}/api/v1/mailboxes/1001\n",
-        password("media"),
-        data.join(files::EXAMPLE).display(),
-        password("admin"),
-    );
-    text
+impl Demonstration {
+    /// People with pages first.
+    fn new(address: SocketAddr, data: &Path, people: Vec<Person>) -> Self {
+        let pages = people.iter().filter(|person| person.opens_pages()).count();
+        let (open, call): (Vec<_>, Vec<_>) = people.into_iter().partition(Person::opens_pages);
+        let view = |person: Person| (person.name.to_owned(), person.password, person.does.to_owned());
+        let people = open.into_iter().chain(call).map(view).collect();
+        Self { address, people, data: data.to_owned(), pages }
+    }
+
+    fn password(&self, name: &str) -> &str {
+        self.people.iter().find(|(known, ..)| known == name).map_or("", |(_, password, _)| password)
+    }
+}
+
+impl fmt::Display for Demonstration {
+    /// What to open and what to call.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (base, data) = (format!("http://localhost:{}", self.address.port()), &self.data);
+        let intro = "A demonstration of voicemail, for this machine alone: no service.";
+        writeln!(f, "{intro} Its data are in {}; Ctrl-C ends it.\n", data.display())?;
+        writeln!(f, "Open {base}/ui and sign in as one of these:")?;
+        for (at, (name, password, does)) in self.people.iter().enumerate() {
+            if at == self.pages {
+                writeln!(f, "\nThese call the API:")?;
+            }
+            writeln!(f, "  {name:<9} {password}   {does}")?;
+        }
+        let example = data.join(files::EXAMPLE);
+        writeln!(f, "\nFor example, leave a message and see the count change:")?;
+        writeln!(
+            f,
+            "  curl -u media:{} -F caller='+44 20 7946 0958' -F audio=@{} {base}/api/v1/mailboxes/1001/messages",
+            self.password("media"),
+            example.display()
+        )?;
+        write!(f, "  curl -u admin:{} {base}/api/v1/mailboxes/1001", self.password("admin"))
+    }
 }

@@ -118,4 +118,4 @@ fn routes() -> OpenApiRouter<App> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

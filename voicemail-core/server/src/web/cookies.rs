@@ -8,6 +8,20 @@ use axum::http::HeaderValue;
 pub(super) const RENEWAL_COOKIE: &str = "__Secure-Http-vm-refresh";
 const RENEWAL_PATH: &str = "/ui/session";
 
+/// Name of the cookie of a sign-in that was begun at an issuer: it comes along when the issuer sends the browser back.
+pub(super) const LOGIN_COOKIE: &str = "__Host-Http-vm-login";
+const LOGIN_LIFE: u32 = 600;
+
+/// Sets a sign-in that was begun.
+pub(super) fn login(value: &str) -> Option<HeaderValue> {
+    make(LOGIN_COOKIE, value, "/", "Lax", Some(LOGIN_LIFE))
+}
+
+/// Takes it away.
+pub(super) fn no_login() -> Option<HeaderValue> {
+    make(LOGIN_COOKIE, "", "/", "Lax", Some(0))
+}
+
 /// Sets the session.
 pub(super) fn session(value: &str) -> Option<HeaderValue> {
     make(SESSION_COOKIE, value, "/", "Strict", None)

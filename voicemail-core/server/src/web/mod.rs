@@ -12,6 +12,7 @@
 mod assets;
 mod cookies;
 mod headers;
+mod login;
 mod session;
 
 use crate::http::{ApiError, App, ProblemKind};
@@ -32,6 +33,7 @@ pub fn routes() -> Router<App> {
         .route("/ui/{*page}", get(assets::page))
         .route("/ui/a/{name}", get(assets::asset))
         .merge(session::routes())
+        .merge(login::routes())
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY))
         .route_layer(from_fn(crate::http::limit_time))
         .route_layer(from_fn(require_web))
