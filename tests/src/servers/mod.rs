@@ -44,6 +44,7 @@ pub use azurite::Azurite;
 pub use minio::Minio;
 pub use moto::Moto;
 pub use oidc::{OidcServer, TokenKind};
+pub use ports::find_free_port;
 pub use prometheus::{Prometheus, Target};
 pub use s3_admin::{ObjectVersion, S3Admin, S3Endpoint, S3Keys};
 pub use s3proxy::S3Proxy;

@@ -196,4 +196,6 @@ pub(crate) fn is_signed(bearer: &str) -> bool {
 #[cfg(test)]
 mod introspection_tests;
 #[cfg(test)]
+mod login_tests;
+#[cfg(test)]
 mod tests;

@@ -189,7 +189,8 @@ mod tests {
     fn a_session_ends_with_what_it_comes_from_and_gives_no_telephony() {
         let (key, config) = (TenantKey::new(&[7; 32]).unwrap(), SessionConfig::default());
         let sessions = Sessions::new(&key, &config);
-        let (now, after) = (Time::from_seconds(1_000_000), |seconds: i64| Time::from_seconds(1_000_000 + seconds));
+        let (now, after) =
+            (Time::from_seconds(1_000_000), |seconds: i64| Time::from_seconds(1_000_000 + seconds));
         let all = alice(&[Role::Agent, Role::Telephony], after(86_400));
         let session = sessions.begin(&all, now, true, now).unwrap();
         assert_eq!((session.roles.clone(), session.ends), (BTreeSet::from([Role::Agent]), after(600)));
