@@ -8,6 +8,10 @@ export default defineConfig({
   build: {
     assetsDir: 'a',
     emptyOutDir: true,
+    // Nothing in a data: address, which the pages' policy refuses.
+    assetsInlineLimit: 0,
+    // What of others is in the built files, for the notices of a release.
+    license: { fileName: 'licences.json' },
     target: 'es2022',
     modulePreload: { polyfill: false },
     reportCompressedSize: false,

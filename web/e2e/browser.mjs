@@ -17,7 +17,7 @@ export const people = JSON.parse(PEOPLE);
 export async function open(profile, options = {}) {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
-    args: ['--no-sandbox', '--mute-audio', '--disable-dev-shm-usage'],
+    args: ['--no-sandbox', '--mute-audio', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--disable-dev-shm-usage'],
     timeout: 120_000,
     viewport: { width: 1280, height: 800 },
     locale: 'en-GB',

@@ -194,6 +194,63 @@ test('a claim shows who has it, to everybody', async () => {
   await row('Claimed by bob').waitFor();
 });
 
+test('a message is forwarded, and a mailbox that takes none says why', async () => {
+  await box('1001').click();
+  await row('Ada Lovelace').focus();
+  await page.keyboard.press('f');
+  const dialog = page.getByRole('dialog', { name: 'Forward the message' });
+  await dialog.getByLabel('To mailboxes').fill('1002, 9999');
+  await checkAll('forward');
+  await page.keyboard.press('Enter');
+  await dialog.getByText('9999: There is no such mailbox').waitFor();
+  assert.equal(await dialog.getByLabel('To mailboxes').inputValue(), '9999');
+  await page.keyboard.press('Escape');
+  await page.getByText('Forwarded to 1002.').waitFor();
+  const { messages } = await api('bob', '/mailboxes/1002/messages');
+  assert.equal(messages.filter(({ forwardedFrom }) => forwardedFrom?.by === 'alice').length, 1);
+});
+
+test('a greeting is recorded, heard and removed; PIN and preferences are set', async () => {
+  await button('Settings').click();
+  await page.getByText('There is none of your own.').waitFor();
+  await checkAll('settings');
+  await button('Record').click();
+  await until(async () => Number(await page.locator('meter').getAttribute('value')) > 0.01, 'something comes in');
+  await until(async () => /0:0[1-9]/.test(await page.locator('section', { hasText: 'Greeting' }).first().textContent()), 'a second passes');
+  await button('Stop').click();
+  await button('Use this').click();
+  await page.getByText('The greeting is in force.').waitFor();
+  const greetings = async () => (await api('alice', '/mailboxes/1001/greetings')).greetings;
+  const [{ kind, durationMs, codec }] = await greetings();
+  assert.ok(kind === 'standard' && durationMs > 700 && codec === 'pcm16', JSON.stringify(await greetings()));
+  await button('Listen').click();
+  await until(() => page.evaluate(() => document.querySelector('audio')?.duration > 0.7), 'it can be heard');
+  await button('Remove').click();
+  await page.getByText('The greeting is removed.').waitFor();
+  assert.deepEqual(await greetings(), []);
+  const pin = async () => (await api('alice', '/me/mailboxes')).mailboxes[0].pin.set;
+  const enter = async (first, second) => {
+    await page.getByLabel('New PIN').fill(first);
+    await page.getByLabel('Again').fill(second);
+    await button('Set PIN').click();
+  };
+  await enter('739154', '739155');
+  await page.getByText('The two PINs differ.').waitFor();
+  await enter('123456', '123456');
+  await page.getByText('Use 6 to 10 digits that nobody guesses').waitFor();
+  assert.equal(await pin(), false);
+  await enter('739154', '739154');
+  await page.getByText('The PIN is set.').waitFor();
+  assert.equal(await pin(), true);
+  assert.equal(await page.getByLabel('New PIN').inputValue(), '');
+  await page.getByLabel('Language of prompts').fill('de-DE');
+  await page.getByLabel('Time zone').selectOption('Europe/Berlin');
+  await button('Save preferences').click();
+  await page.getByText('The preferences are saved.').waitFor();
+  assert.deepEqual(await api('alice', '/mailboxes/1001/preferences'), { language: 'de-DE', timeZone: 'Europe/Berlin' });
+  await picture('settings');
+});
+
 test('a message that comes is seen at once, and its name stays text', async () => {
   await box('1001').click();
   await row('Ada Lovelace').waitFor();
@@ -262,7 +319,7 @@ test('after signing out neither page nor disk has anything', async () => {
   await context.close();
   context = undefined;
   const audio = readFileSync(process.env.RECORDING).subarray(400, 432);
-  const personal = ['Ada Lovelace', 'Grace Hopper', '442079460101', '442079460777', people.alice, ...cookies.map(({ value }) => value.slice(0, 40))];
+  const personal = ['Ada Lovelace', 'Grace Hopper', '442079460101', '442079460777', '739154', people.alice, ...cookies.map(({ value }) => value.slice(0, 40))];
   const needles = [...personal.flatMap((text) => [Buffer.from(text), Buffer.from(text, 'utf16le')]), audio];
   let files = 0;
   let visited = 0;
