@@ -10,8 +10,8 @@ use super::access::{Membership, Memberships, Rights};
 use super::{Directory, MailboxError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use voicemail_model::{GroupId, Index, MailboxId, Mwi, Present, User, UserId};
-use voicemail_store::{Key, StoreError};
+use voicemail_model::{GroupId, Index, MailboxId, Mwi, Present, UserId};
+use voicemail_store::StoreError;
 
 /// How a user comes by a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -120,8 +120,7 @@ impl Directory {
 
     /// Every way in which a mailbox is a user's, personal ones first; some may be about a mailbox of before.
     pub(crate) async fn memberships(&self, user: &UserId) -> Result<Vec<Membership>, StoreError> {
-        let found: Option<User> = self.context().documents().load(&Key::user(user)).await?;
-        let user = found.unwrap_or_default();
+        let user = self.load_user(user).await?.unwrap_or_default();
         let personal = |mailbox: &MailboxId| Membership {
             mailbox: mailbox.clone(),
             generation: user.generations.get(mailbox).copied(),
