@@ -47,6 +47,19 @@ generate: crds && documents
     cargo cluster helm template voicemail-operator charts/voicemail-operator --namespace voicemail-system --no-hooks \
       > deploy/voicemail-operator.yaml.new && mv deploy/voicemail-operator.yaml.new deploy/voicemail-operator.yaml
 
+# Builds the pages of `web/` into web/dist, which is checked in.
+web-build:
+    cd web && npm ci --ignore-scripts && npm run --silent build
+
+# Types of the pages and the compiler's warnings; then in a browser, and whether web/dist is what the sources give.
+web-check:
+    cd web && npm ci --ignore-scripts && npm run --silent check
+    cargo test -p voicemail-server --test web
+
+# Serves the pages as they are being written, in front of `voicemail dev` (VOICEMAIL says where that is).
+web-dev:
+    cd web && npm ci --ignore-scripts && npm run dev
+
 # Writes the generated parts of documents, such as the index of the decisions.
 documents:
     WRITE_DOCUMENTS=1 cargo test -p voicemail-tests --test documents

@@ -20,6 +20,7 @@ mod reception;
 mod storage;
 mod telemetry;
 mod user_prefix;
+mod web;
 
 pub use access::{AuditConfig, BasicConfig, IntrospectionConfig, LimitsConfig};
 pub use address_range::AddressRange;
@@ -34,6 +35,7 @@ pub use storage::{
     StorageConfig,
 };
 pub use telemetry::{OtlpConfig, TelemetryConfig};
+pub use web::{IdentityFrom, LoginConfig, SessionConfig, WebConfig};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -105,6 +107,9 @@ pub struct TenantConfig {
     /// Where spans go; nowhere when absent.
     #[serde(default, skip_serializing_if = "TelemetryConfig::is_silent")]
     pub telemetry: TelemetryConfig,
+    /// Pages for people below `/ui`; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<WebConfig>,
 }
 
 /// Addresses and certificate of the two servers.

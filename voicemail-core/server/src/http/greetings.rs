@@ -33,15 +33,42 @@ use voicemail_telemetry::carry;
 const MOST_SECONDS: u32 = 300;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(remove)).routes(routes!(remove_tenants)).routes(routes!(
-        schedule,
-        set_schedule,
-        remove_schedule
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(remove))
+        .routes(routes!(remove_tenants))
+        .routes(routes!(schedule, set_schedule, remove_schedule))
 }
 
 pub(super) fn streams() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(record, play)).routes(routes!(record_tenants, play_tenants))
+}
+
+/// The greetings that a mailbox has of its own.
+#[derive(Serialize, ToSchema)]
+struct GreetingList {
+    /// The standard one first.
+    greetings: Vec<GreetingView>,
+}
+
+/// List a mailbox's greetings
+///
+/// Those of its own: callers of a mailbox without any hear the tenant's default greeting.
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/greetings", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox")),
+    responses((status = 200, description = "The greetings, with where their audio is", body = GreetingList)),
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Caller<Hearers>,
+    Name(mailbox): Name<MailboxId>,
+) -> Result<Response, ApiError> {
+    let core = open_to_hear(&app, &caller, &mailbox).await?;
+    let found = core.directory.greetings(&mailbox).await?;
+    let view =
+        |(kind, greeting)| GreetingView::new(&GreetingPlace::Mailbox(mailbox.clone(), kind), &greeting);
+    Ok(private(GreetingList { greetings: found.into_iter().map(view).collect() }))
 }
 
 /// Record a greeting
