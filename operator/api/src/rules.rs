@@ -4,6 +4,8 @@
 //! object at which it stands names it by [`Rule::field_path`]; one about the value at which it stands has no path of its
 //! own, for the API server then tells the place of the rule. The same goes for a union, which is about the whole object.
 //!
+//! No rule has the reason `FieldValueDuplicate`: the API server leaves out the message of one that has.
+//!
 //! [`fix`] makes a field immutable: at the field for its value, and at its parent for whether it is there at all, since a
 //! rule at a field isn't evaluated when the field is missing.
 
@@ -23,11 +25,6 @@ pub(crate) fn forbidden(rule: &str, message: &str) -> Rule {
 /// Something is missing.
 pub(crate) fn required(rule: &str, message: &str) -> Rule {
     Rule::new(rule).message(message).reason(Reason::FieldValueRequired)
-}
-
-/// Something is there twice.
-pub(crate) fn duplicate(rule: &str, message: &str) -> Rule {
-    Rule::new(rule).message(message).reason(Reason::FieldValueDuplicate)
 }
 
 /// The text is as a regular expression says (RE2, the whole text), for people in words.
@@ -67,7 +64,9 @@ pub(crate) fn fix(parent: &mut Value, field: &str, why: &str) {
         json!({"rule": rule, "message": message, "reason": "FieldValueForbidden"})
     };
     push(own, rule("self == oldSelf".into(), "changed"));
-    if !is_required {
+    // What has a default is always there.
+    let has_default = own.get("default").is_some();
+    if !is_required && !has_default {
         let mut presence = rule(format!("has(self.{field}) == has(oldSelf.{field})"), "added or removed");
         presence["fieldPath"] = json!(format!(".{field}"));
         push(parent, presence);

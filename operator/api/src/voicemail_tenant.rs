@@ -26,7 +26,7 @@ pub use super::pods::{
 };
 use super::quantity::Amount;
 use super::references::{Reference, SecretSource};
-use super::rules::{amount, duplicate, forbidden, form, invalid};
+use super::rules::{amount, forbidden, form, invalid};
 pub use super::storage::{
     AzureBlob, AzureCloud, AzureCredentials, Claim, EtagQuoting, KeepFree, KeyVault, KeyVaultEntry, Label,
     Region, S3, S3Credentials, Storage, StorageKind, Volume, WebIdentity, WorkloadIdentity,
@@ -90,11 +90,11 @@ use serde::{Deserialize, Serialize};
         "oldSelf.regions.all(o, self.regions.exists(r, r.name == o.name))",
         "regions: a region can't be removed or renamed, since its messages would be lost"
     ).field_path(".regions"),
-    validation = duplicate(
+    validation = invalid(
         "self.regions.all(a, !has(a.storage.azureBlob) || self.regions.filter(b, has(b.storage.azureBlob) && b.storage.azureBlob.account == a.storage.azureBlob.account && b.storage.azureBlob.container == a.storage.azureBlob.container && has(b.storage.azureBlob.prefix) == has(a.storage.azureBlob.prefix) && (!has(a.storage.azureBlob.prefix) || b.storage.azureBlob.prefix == a.storage.azureBlob.prefix)).size() == 1)",
         "regions: two regions name the same account, container and prefix: give each a place of its own"
     ).field_path(".regions"),
-    validation = duplicate(
+    validation = invalid(
         "self.regions.all(a, !has(a.storage.s3) || self.regions.filter(b, has(b.storage.s3) && b.storage.s3.bucket == a.storage.s3.bucket && has(b.storage.s3.prefix) == has(a.storage.s3.prefix) && (!has(a.storage.s3.prefix) || b.storage.s3.prefix == a.storage.s3.prefix) && has(b.storage.s3.endpoint) == has(a.storage.s3.endpoint) && (!has(a.storage.s3.endpoint) || b.storage.s3.endpoint == a.storage.s3.endpoint)).size() == 1)",
         "regions: two regions name the same bucket and prefix of a server: give each a place of its own"
     ).field_path(".regions"),

@@ -51,12 +51,17 @@ fn store_forms() -> Vec<Row> {
             &text(&["voice--mail", "Voice", "-voice"]),
         ),
         form(
-            "prefix: write",
+            "prefix: write names",
             in_store(blob.clone(), "/azureBlob/prefix"),
             &text(&["a", "a/b.c"]),
             &text(&["/a", "a//b", "a b"]),
         ),
-        form("prefix: write", in_store(bucket.clone(), "/s3/prefix"), &text(&["a/b"]), &text(&["a/", ".a"])),
+        form(
+            "prefix: write names",
+            in_store(bucket.clone(), "/s3/prefix"),
+            &text(&["a/b"]),
+            &text(&["a/", ".a"]),
+        ),
         form(
             "endpoint: write a URL without",
             in_store(bucket.clone(), "/s3/endpoint"),

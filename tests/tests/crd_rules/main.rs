@@ -186,9 +186,17 @@ const UNREACHABLE: &[&str] = &[
 fn has_form(bound: &Bound, kind: Kind) -> bool {
     let (path, keyword) =
         bound.name().rsplit_once(' ').map(|(path, word)| (path.to_owned(), word.to_owned())).unwrap();
+    let path = path.replace("{}", "[]");
     let list = path.trim_end_matches("[]");
-    ["minLength", "maxLength"].contains(&keyword.as_str())
-        && all_rules(kind).iter().any(|rule| !rule.about_change && (rule.path == path || rule.path == list))
+    let is_about = |rule: &Rule| {
+        rule.path == path
+            || rule.path == list
+            || rule.path.ends_with(".ipBlock") && list.starts_with(&rule.path)
+    };
+    ["minLength", "maxLength", "maxItems"].contains(&keyword.as_str())
+        && all_rules(kind)
+            .iter()
+            .any(|rule| !rule.about_change && rule.message.contains(": write") && is_about(rule))
 }
 
 /// Makes the rest of the object follow the value that was replaced.

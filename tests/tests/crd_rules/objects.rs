@@ -27,10 +27,7 @@ impl Kind {
                 full_tenant(),
                 edited(
                     &full_tenant(),
-                    &[
-                        (&claim("/volumeName"), Value::Null),
-                        (&claim("/selector"), json!({"matchLabels": {"disk": "fast"}})),
-                    ],
+                    &[(&claim("/volumeName"), Value::Null), (&claim("/selector"), selector("disk"))],
                 ),
                 edited(&full_tenant(), &[(VOLUME, json!({"existingClaimRef": {"name": "messages"}}))]),
                 edited(
@@ -132,9 +129,7 @@ pub(crate) fn full_tenant() -> Value {
             },
             "autoscaling": {"minReplicas": 2, "maxReplicas": 6, "targetCPUUtilizationPercentage": 70},
             "networkPolicy": network_policy(json!({
-                "namespaceSelector": {"matchLabels": {"team": "media"}},
-                "podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["ivr"]}],
-                                "matchLabels": {"app": "ivr"}},
+                "namespaceSelector": selector("team"), "podSelector": selector("app"),
             })),
             "monitoring": {"mode": "Enabled", "labels": {"release": "prometheus"}},
             "telemetry": {"otlp": {"endpoint": "https://collector.monitoring:4318", "samplePercent": 10,
@@ -167,6 +162,10 @@ fn reachable(status: &str) -> Value {
 
 fn network_policy(peer: Value) -> Value {
     json!({"api": {"from": [peer]}, "metrics": {"from": [peer]}})
+}
+
+fn selector(key: &str) -> Value {
+    json!({"matchLabels": {key: "a"}, "matchExpressions": [{"key": key, "operator": "In", "values": ["a"]}]})
 }
 
 pub(crate) fn condition() -> Value {
