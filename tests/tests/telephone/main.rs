@@ -1,0 +1,6 @@
+//! The telephone side on real parts: a core and the program as processes, and a telephone from Debian that calls.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod messages;
+mod scene;
