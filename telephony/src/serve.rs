@@ -3,7 +3,7 @@
 //! After the first signal no new call is taken and `/readyz` says so; calls go on until `drain` is over; a recording that is
 //! cut off then is kept. The spool is emptied as far as the core allows.
 
-use crate::calls::{Services, serve as serve_call};
+use crate::calls::{Logins, Services, Speech, SpeechError, serve as serve_call};
 use crate::class::Class;
 use crate::config::Config;
 use crate::core::{CoreError, HttpsCore, Voicemail};
@@ -31,6 +31,9 @@ pub enum ServeError {
     /// The spool.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// Prompts or menu.
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
     /// SIP.
     #[error(transparent)]
     Sip(#[from] RsipError),
@@ -45,6 +48,7 @@ impl ServeError {
         match self {
             Self::Core(error) => error.class(),
             Self::Spool(error) => error.class(),
+            Self::Speech(error) => error.class(),
             Self::Sip(error) => error.class(),
             Self::Metrics(..) => Class::Transient,
         }
@@ -82,10 +86,12 @@ async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<(Arc<Servic
     let voicemail: Arc<dyn Voicemail> = Arc::new(HttpsCore::new(&config.core)?);
     let spool = Arc::new(Spool::open(&config.spool)?);
     let metrics = Arc::new(Metrics::default());
-    let (deposited, _lamps) = mpsc::unbounded_channel();
+    let speech = config.dialogue.as_ref().map(Speech::read).transpose()?.map(Arc::new);
+    let (changed, _lamps) = mpsc::unbounded_channel();
     let counted = metrics.clone();
     let count = move |outcome| counted.count_deposit(outcome);
-    let courier = Courier::new(spool.clone(), voicemail.clone(), config.spool.max_age, deposited, count);
+    let courier =
+        Courier::new(spool.clone(), voicemail.clone(), config.spool.max_age, changed.clone(), count);
     tokio::spawn(courier.clone().run());
     let services = Arc::new(Services {
         ports: Ports::new(config.rtp, config.listen.sip.ip()),
@@ -95,6 +101,9 @@ async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<(Arc<Servic
         courier,
         metrics,
         counters: Arc::new(Counters::default()),
+        speech,
+        logins: Logins::default(),
+        changed,
     });
     let address = config.listen.metrics;
     let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Metrics(address, error))?;

@@ -43,6 +43,11 @@ pub(super) async fn serve(services: &Services, call: IncomingCall, mailbox: Stri
         Err(LineError::Sip(_)) => return Outcome::Abandoned,
     };
     let mut clips: Vec<Clip> = greeting.into_iter().map(|samples| Clip::whole(law, samples)).collect();
+    if clips.is_empty()
+        && let Some(speech) = &services.speech
+    {
+        clips.extend(speech.clip("after-tone"));
+    }
     clips.push(Clip::whole(Law::Mulaw, beep()));
     line.media.play(clips);
     if !played(&mut line).await {
@@ -109,7 +114,8 @@ async fn record(services: &Services, line: &mut Line, described: &Description, l
         }
     };
     let keys = Key::new('#').into_iter().collect();
-    let rules = RecordRules { longest: Duration::from_secs(u64::from(longest)), silence: SILENCE, keys };
+    let silence = services.config.dialogue.as_ref().map_or(SILENCE, |dialogue| dialogue.silence);
+    let rules = RecordRules { longest: Duration::from_secs(u64::from(longest)), silence, keys };
     line.media.record(Sink::Spool(writer), rules);
     let take = loop {
         match line.event().await {

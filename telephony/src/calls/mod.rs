@@ -6,6 +6,12 @@
 
 mod deposit;
 mod line;
+mod logins;
+mod retrieval;
+mod speech;
+
+pub use logins::Logins;
+pub use speech::{Speech, SpeechError};
 
 use crate::config::Config;
 use crate::core::Voicemail;
@@ -17,6 +23,7 @@ use crate::spool::{Courier, Spool};
 use crate::telemetry::Metrics;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::mpsc;
 
 /// Everything that calls use.
 pub struct Services {
@@ -34,7 +41,16 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     /// Counts of audio.
     pub counters: Arc<Counters>,
+    /// What is said, and what keys do, if that is configured.
+    pub speech: Option<Arc<Speech>>,
+    /// Failed logins.
+    pub logins: Logins,
+    /// Mailboxes whose counts may have changed.
+    pub changed: mpsc::UnboundedSender<Changed>,
 }
+
+/// A mailbox that a call has changed.
+pub type Changed = crate::spool::Deposited;
 
 /// How a call ended, for metrics and the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +63,10 @@ pub enum Outcome {
     Abandoned,
     /// It was refused with this status.
     Refused(u16),
+    /// An owner opened a mailbox.
+    Opened,
+    /// Somebody dialled in and opened none.
+    Closed,
     /// It failed on our side.
     Failed,
 }
@@ -59,6 +79,8 @@ impl Outcome {
             Self::Empty => "empty",
             Self::Abandoned => "abandoned",
             Self::Refused(_) => "refused",
+            Self::Opened => "opened",
+            Self::Closed => "closed",
             Self::Failed => "failed",
         }
     }
@@ -79,7 +101,11 @@ pub async fn serve(services: Arc<Services>, call: IncomingCall) {
     let active = services.metrics.begin_call(kind);
     let outcome = match purpose {
         Some(Purpose::Deposit(mailbox)) => deposit::serve(&services, call, mailbox).await,
-        Some(Purpose::Retrieval) | None => refuse(call, 404).await,
+        Some(Purpose::Retrieval) => match services.speech.clone() {
+            Some(speech) => retrieval::serve(&services, call, &speech).await,
+            None => refuse(call, 404).await,
+        },
+        None => refuse(call, 404).await,
     };
     drop(active);
     services.metrics.count_call(&trunk, kind, outcome.label());

@@ -30,6 +30,8 @@ impl Config {
         require((minute..=2 * HOUR).contains(&self.drain), "drain", "write 1m to 2h")?;
         require((1..=1 << 20).contains(&self.spool.size_mib), "spool.sizeMib", "write 1 to 1048576")?;
         require((HOUR..=OLDEST).contains(&self.spool.max_age), "spool.maxAge", "write 1h to 5d")?;
+        let silence = self.dialogue.as_ref().map_or(5, |dialogue| dialogue.silence.as_secs());
+        require((2..=60).contains(&silence), "dialogue.silence", "write 2s to 60s")?;
         let number = |number: &String| (1..=32).contains(&number.len());
         require(
             self.access_numbers.iter().all(number),

@@ -38,6 +38,9 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// Recordings on their way to the core.
     pub spool: SpoolConfig,
+    /// What is said, and what keys do; without it callers hear greetings and a beep, and owners can't dial in.
+    #[serde(default)]
+    pub dialogue: Option<DialogueConfig>,
     /// How long calls in progress may go on after SIGTERM (1 m to 2 h).
     #[serde(default = "default_drain", deserialize_with = "duration")]
     pub drain: Duration,
@@ -84,6 +87,24 @@ impl Default for PortBlock {
     fn default() -> Self {
         Self { from: 20_000, to: 20_999 }
     }
+}
+
+/// What is said, and what keys do.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DialogueConfig {
+    /// The pack of prompts that `voicemail-sip prompts` made.
+    pub prompts: PathBuf,
+    /// The menu, YAML; `classic` when absent.
+    #[serde(default)]
+    pub menu: Option<PathBuf>,
+    /// After so long without a key the menu is said again, and so long a caller may be silent (2 s to 60 s).
+    #[serde(default = "default_silence", deserialize_with = "duration")]
+    pub silence: Duration,
+}
+
+fn default_silence() -> Duration {
+    Duration::from_secs(5)
 }
 
 /// Where recordings wait.

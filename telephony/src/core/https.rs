@@ -1,14 +1,15 @@
 //! The core over its HTTPS contract, by the typed client. The token is read anew for every request: it is exchanged while
 //! we run.
 
-use super::{CoreError, Voicemail};
+use super::{CoreError, Open, Voicemail};
 use crate::config::CoreConfig;
 use crate::g711::find_samples;
 use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
+use std::ops::Range;
 use std::time::Duration;
-use voicemail_api::telephony::{Counts, DepositFields, GreetingView, Law, ReceptionView};
+use voicemail_api::telephony::{Counts, DepositFields, GreetingView, Law, ListedMessage, ReceptionView};
 use voicemail_client::{AnswerError, Client, read_at_most};
 
 /// The instructions for a caller who waits.
@@ -17,6 +18,8 @@ const SOON: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(10);
 const DEPOSIT: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(5);
+/// Messages of a list.
+const MOST_LISTED: &str = "1000";
 /// A greeting of five minutes.
 const LONGEST_GREETING: usize = 4 << 20;
 
@@ -111,5 +114,60 @@ impl Voicemail for HttpsCore {
     ) -> Result<Counts, CoreError> {
         let client = self.client()?;
         Ok(within(DEPOSIT, client.deposit(mailbox, id, fields, wav)).await?.mwi)
+    }
+
+    async fn open(&self, mailbox: &str, pin: &str) -> Result<String, CoreError> {
+        Ok(within(PATIENCE, self.client()?.verify_pin(mailbox, pin)).await?.token)
+    }
+
+    async fn counts(&self, mailbox: &str) -> Result<Counts, CoreError> {
+        within(PATIENCE, self.client()?.counts(mailbox)).await
+    }
+
+    async fn list(&self, open: &Open, new: bool) -> Result<Vec<ListedMessage>, CoreError> {
+        let client = self.client()?.signed_in(&open.token);
+        let states: &[&str] = if new { &["new"] } else { &["read", "saved"] };
+        let mut all = Vec::new();
+        for state in states {
+            let query = [("state", *state), ("limit", MOST_LISTED)];
+            all.extend(within(PATIENCE, client.list_messages(&open.mailbox, &query)).await?.messages);
+        }
+        all.sort_by(|a, b| a.received.cmp(&b.received).then_with(|| a.id.cmp(&b.id)));
+        Ok(all)
+    }
+
+    async fn audio(&self, open: &Open, id: &str, law: Law, range: Range<u64>) -> Result<Bytes, CoreError> {
+        let client = self.client()?.signed_in(&open.token);
+        let most = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        let answer = match within(PATIENCE, client.message_audio(&open.mailbox, id, law, range)).await {
+            Err(CoreError::Refused { status: 416 }) => return Ok(Bytes::new()),
+            answer => answer?,
+        };
+        let body = tokio::time::timeout(PATIENCE, read_at_most(answer, most)).await;
+        match body {
+            Ok(Ok(body)) => Ok(Bytes::from(body)),
+            Ok(Err(_)) => Err(CoreError::Away("a recording broke off".into())),
+            Err(_) => Err(CoreError::Away("none in time".into())),
+        }
+    }
+
+    async fn mark(&self, open: &Open, id: &str, state: &'static str) -> Result<(), CoreError> {
+        let client = self.client()?.signed_in(&open.token);
+        within(PATIENCE, client.mark_message(&open.mailbox, id, state)).await.map(drop)
+    }
+
+    async fn trash(&self, open: &Open, id: &str) -> Result<(), CoreError> {
+        let client = self.client()?.signed_in(&open.token);
+        within(PATIENCE, client.trash_message(&open.mailbox, id)).await.map(drop)
+    }
+
+    async fn set_greeting(&self, open: &Open, wav: Vec<u8>) -> Result<(), CoreError> {
+        let client = self.client()?.signed_in(&open.token);
+        within(PATIENCE, client.record_greeting(&open.mailbox, "standard", wav)).await.map(drop)
+    }
+
+    async fn set_pin(&self, open: &Open, pin: &str) -> Result<(), CoreError> {
+        let client = self.client()?.signed_in(&open.token);
+        within(PATIENCE, client.set_pin(&open.mailbox, pin)).await
     }
 }

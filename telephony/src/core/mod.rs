@@ -9,7 +9,8 @@ pub use https::HttpsCore;
 use crate::class::Class;
 use async_trait::async_trait;
 use bytes::Bytes;
-use voicemail_api::telephony::{Counts, DepositFields, GreetingView, Law, ReceptionView};
+use std::ops::Range;
+use voicemail_api::telephony::{Counts, DepositFields, GreetingView, Law, ListedMessage, ReceptionView};
 use voicemail_client::ClientError;
 
 /// Why the core didn't do it.
@@ -73,6 +74,39 @@ pub trait Voicemail: Send + Sync {
         fields: &DepositFields,
         wav: Vec<u8>,
     ) -> Result<Counts, CoreError>;
+
+    /// Opens a mailbox by its PIN: the token that works with it.
+    async fn open(&self, mailbox: &str, pin: &str) -> Result<String, CoreError>;
+
+    /// A mailbox's counts.
+    async fn counts(&self, mailbox: &str) -> Result<Counts, CoreError>;
+
+    /// Messages, oldest first: new ones, or heard and saved ones.
+    async fn list(&self, open: &Open, new: bool) -> Result<Vec<ListedMessage>, CoreError>;
+
+    /// A range of a message's file in that coding; empty behind its end.
+    async fn audio(&self, open: &Open, id: &str, law: Law, range: Range<u64>) -> Result<Bytes, CoreError>;
+
+    /// Marks a message `read` or `saved`.
+    async fn mark(&self, open: &Open, id: &str, state: &'static str) -> Result<(), CoreError>;
+
+    /// Moves a message to the trash.
+    async fn trash(&self, open: &Open, id: &str) -> Result<(), CoreError>;
+
+    /// Replaces the greeting.
+    async fn set_greeting(&self, open: &Open, wav: Vec<u8>) -> Result<(), CoreError>;
+
+    /// Replaces the PIN.
+    async fn set_pin(&self, open: &Open, pin: &str) -> Result<(), CoreError>;
+}
+
+/// A mailbox that its owner opened.
+#[derive(Clone)]
+pub struct Open {
+    /// Which.
+    pub mailbox: String,
+    /// What opens it.
+    pub token: String,
 }
 
 #[cfg(test)]
@@ -125,6 +159,39 @@ pub(crate) mod tests {
             assert!(wav.starts_with(b"RIFF"));
             self.deposits.lock().push((mailbox.into(), id.into(), fields.left.is_some()));
             Ok(Counts { new: 1, ..Counts::default() })
+        }
+
+        async fn open(&self, _: &str, _: &str) -> Result<String, CoreError> {
+            Err(CoreError::Unknown)
+        }
+
+        async fn counts(&self, _: &str) -> Result<Counts, CoreError> {
+            self.check()?;
+            Ok(Counts { new: u32::try_from(self.deposits.lock().len()).unwrap(), ..Counts::default() })
+        }
+
+        async fn list(&self, _: &Open, _: bool) -> Result<Vec<ListedMessage>, CoreError> {
+            Err(CoreError::Unknown)
+        }
+
+        async fn audio(&self, _: &Open, _: &str, _: Law, _: Range<u64>) -> Result<Bytes, CoreError> {
+            Err(CoreError::Unknown)
+        }
+
+        async fn mark(&self, _: &Open, _: &str, _: &'static str) -> Result<(), CoreError> {
+            Err(CoreError::Unknown)
+        }
+
+        async fn trash(&self, _: &Open, _: &str) -> Result<(), CoreError> {
+            Err(CoreError::Unknown)
+        }
+
+        async fn set_greeting(&self, _: &Open, _: Vec<u8>) -> Result<(), CoreError> {
+            Err(CoreError::Unknown)
+        }
+
+        async fn set_pin(&self, _: &Open, _: &str) -> Result<(), CoreError> {
+            Err(CoreError::Unknown)
         }
     }
 

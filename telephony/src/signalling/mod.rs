@@ -81,7 +81,7 @@ pub enum LegEvent {
 
 /// The signalling of one call. Dropped, it hangs up.
 #[async_trait]
-pub trait Leg: Send {
+pub trait Leg: Send + Sync {
     /// Answers, and waits for the acknowledgement: the description that came with it, if the call came without one.
     async fn answer(&mut self, description: &str) -> Result<Option<Offer>, SipError>;
 

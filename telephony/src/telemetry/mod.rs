@@ -62,6 +62,7 @@ pub struct Metrics {
     active: Family<KindLabel, Gauge>,
     recordings: Family<EndLabel, Counter>,
     deposits: Family<OutcomeLabel, Counter>,
+    logins: Family<OutcomeLabel, Counter>,
 }
 
 /// A call in progress; counted until it is dropped.
@@ -96,6 +97,11 @@ impl Metrics {
         self.deposits.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
+    /// Counts an attempt to open a mailbox.
+    pub fn count_login(&self, outcome: &'static str) {
+        self.logins.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
     /// Calls in progress.
     pub fn active(&self) -> i64 {
         ["deposit", "retrieval", "none"]
@@ -111,6 +117,7 @@ impl Metrics {
         registry.register("calls_active", "Calls in progress", self.active.clone());
         registry.register("recordings", "Recordings by what ended them", self.recordings.clone());
         registry.register("deposits", "Attempts to bring a recording to the core", self.deposits.clone());
+        registry.register("logins", "Attempts to open a mailbox by its PIN", self.logins.clone());
         let gauge = |value: u64| {
             let gauge: Gauge = Gauge::default();
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));

@@ -25,6 +25,7 @@ pub mod oidc;
 pub(crate) mod ports;
 mod process;
 pub mod prometheus;
+pub mod prompts;
 mod python;
 pub mod s3_admin;
 pub mod s3proxy;

@@ -35,6 +35,8 @@ pub struct Call {
     pub headers: Vec<String>,
     /// What is done after the answer.
     pub steps: Vec<Step>,
+    /// The port that the other side's audio is sent to; its own when absent.
+    pub listener: Option<u16>,
     /// The status that is expected instead of an answer.
     pub refused: Option<u16>,
 }
@@ -43,7 +45,14 @@ impl Call {
     /// That calls, waits for the beep, says this, and hangs up.
     pub fn message(to: &str, samples: &[u8]) -> Self {
         let steps = vec![Step::Wait(Duration::from_millis(1_200)), Step::Say(samples.to_vec())];
-        Self { to: to.into(), from: "+442079460001".into(), headers: Vec::new(), steps, refused: None }
+        Self {
+            to: to.into(),
+            from: "+442079460001".into(),
+            headers: Vec::new(),
+            steps,
+            listener: None,
+            refused: None,
+        }
     }
 
     /// Makes the call and waits until it is over.
@@ -114,8 +123,11 @@ impl Call {
 
     fn invite(&self) -> String {
         let headers: String = self.headers.iter().map(|line| format!("{line}\n")).collect();
-        let sdp = "v=0\no=user1 53655765 2353687637 IN IP4 [local_ip]\ns=-\nc=IN IP4 [media_ip]\nt=0 0\n\
-                   m=audio [rtpstream_audio_port] RTP/AVP 0\na=rtpmap:0 PCMU/8000\n";
+        let port = self.listener.map_or("[rtpstream_audio_port]".into(), |port| port.to_string());
+        let sdp = format!(
+            "v=0\no=user1 53655765 2353687637 IN IP4 [local_ip]\ns=-\nc=IN IP4 [media_ip]\nt=0 0\n\
+             m=audio {port} RTP/AVP 0\na=rtpmap:0 PCMU/8000\n"
+        );
         format!(
             "<send retrans=\"500\"><![CDATA[\nINVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n\
              Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\

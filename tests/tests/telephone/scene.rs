@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
+use serde_json::json;
+use voicemail_tests::servers::prompts::english_prompts;
 use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::voicemail_sip::VoicemailSip;
 
+pub(crate) const PIN: &str = "739154";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Scene {
@@ -16,6 +20,15 @@ impl Scene {
     pub(crate) async fn open() -> Self {
         let core = VoicemailCore::start().await.unwrap();
         let sip = VoicemailSip::start(&core, "").await.unwrap();
+        Self { core, sip }
+    }
+
+    /// With prompts, and a PIN of alice's mailbox.
+    pub(crate) async fn open_speaking() -> Self {
+        let core = VoicemailCore::start().await.unwrap();
+        core.ask("alice", Method::PUT, "/mailboxes/1001/pin", Some(json!({ "pin": PIN }))).await.unwrap();
+        let more = format!("dialogue: {{prompts: {}}}\n", english_prompts().unwrap().display());
+        let sip = VoicemailSip::start(&core, &more).await.unwrap();
         Self { core, sip }
     }
 }
