@@ -30,6 +30,9 @@ fn admitted(schema: &Value) -> BoxedStrategy<Value> {
     if let Some(words) = schema["enum"].as_array() {
         return prop::sample::select(words.clone()).boxed();
     }
+    if schema["x-kubernetes-int-or-string"] == true {
+        return prop_oneof![any::<i64>().prop_map(Value::from), text(schema)].boxed();
+    }
     match schema["type"].as_str() {
         Some("object") => object(schema),
         Some("array") => {
@@ -118,7 +121,7 @@ fn whole(file: &str, kind: &'static str) -> impl Strategy<Value = Value> {
         (admitted(&schema["properties"]["spec"]), admitted(&schema["properties"]["status"]), any::<bool>());
     parts.prop_map(move |(spec, status, begun)| {
         let mut object = json!({
-            "apiVersion": "voicemail.dev/v1alpha1", "kind": kind, "spec": spec,
+            "apiVersion": "voicemail.dev/v1beta1", "kind": kind, "spec": spec,
             "metadata": { "name": "n", "namespace": "n", "uid": "u", "generation": 1,
                           "creationTimestamp": "2026-01-31T10:00:00Z" },
         });

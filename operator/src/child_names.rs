@@ -70,7 +70,7 @@ pub fn provider_class_name(tenant: &str, region: &str) -> String {
 
 /// The Secret with tenant key and receipt key: the one that the spec names, or the one that the operator makes.
 pub fn keys_secret(tenant: &VoicemailTenant) -> String {
-    let given = tenant.spec.keys.as_ref().map(|keys| keys.secret.name.clone());
+    let given = tenant.spec.keys.as_ref().map(|keys| keys.name().to_owned());
     given.unwrap_or_else(|| keys_name(&tenant.name_any()))
 }
 
@@ -81,7 +81,7 @@ pub fn tls_copy_name(tenant: &str) -> String {
 
 /// The Secret that the spec names for the serving certificate; none if the operator makes it.
 pub fn brought_tls_secret(tenant: &VoicemailTenant) -> Option<String> {
-    tenant.spec.tls.as_ref().map(|tls| tls.secret.name.clone())
+    tenant.spec.tls.as_ref().map(|tls| tls.name().to_owned())
 }
 
 /// The Secret with the certificate that the pods serve: the operator's own, into which it copies one that is brought.

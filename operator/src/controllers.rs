@@ -76,7 +76,7 @@ impl Reconciler for Requests {
 
     /// A tenant whose core is slow holds up its own requests.
     fn group(request: &GdprRequest) -> String {
-        place(&request.namespace().unwrap_or_default(), &request.spec.tenant)
+        place(&request.namespace().unwrap_or_default(), &request.spec.tenant_ref.name)
     }
 
     async fn reconcile(&self, object: &GdprRequest, context: &Context) -> Result<Action, Self::Error> {
@@ -168,7 +168,7 @@ fn watch_ended_requests(
         let request = request.0.as_ref().ok()?;
         let ended = request.status.as_ref().is_some_and(|status| status.phase.is_terminal());
         ended.then(|| {
-            let tenant = &request.spec.tenant;
+            let tenant = &request.spec.tenant_ref.name;
             let namespace = request.namespace().unwrap_or_default();
             context.memories.at(&namespace, tenant, |memory| memory.ledger.note_end(Instant::now()));
             context.memories.wake(&namespace, tenant);
@@ -314,7 +314,7 @@ fn wake_requests_of_tenant(
     tenant: &Guarded<VoicemailTenant>,
 ) -> Vec<ObjectRef<Guarded<GdprRequest>>> {
     let name = tenant.name_any();
-    matching(store, tenant.namespace(), |request| request.spec.tenant == name)
+    matching(store, tenant.namespace(), |request| request.spec.tenant_ref.name == name)
 }
 
 fn wake_requests_of_case(
@@ -326,7 +326,7 @@ fn wake_requests_of_case(
         return Vec::new();
     }
     let same = |request: &GdprRequest| {
-        request.spec.tenant == undo.spec.tenant
+        request.spec.tenant_ref == undo.spec.tenant_ref
             && request.spec.case_id == undo.spec.case_id
             && request.spec.operation == GdprOperation::ForgetMe
     };

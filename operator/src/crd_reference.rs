@@ -8,7 +8,7 @@ use std::fmt::Write;
 use voicemail_resources::crds;
 
 const HEAD: &str = "<!-- Generated from operator/api by `cargo crds`. -->\n\n# Resources\n\n\
-All fields of `voicemail.dev/v1alpha1` with what the API server enforces. `[]` is an item of a list, `{}` a value of a map.\n\
+All fields of `voicemail.dev/v1beta1` with what the API server enforces. `[]` is an item of a list, `{}` a value of a map.\n\
 Required fields are marked with *. The manifests in `examples/` show them in use, [conditions](conditions.md) what the\n\
 statuses say. A date-time is of RFC 3339 in capitals, in the years 0000 to 9989, with at most nine digits of a second and an offset of\n\
 less than a day: `2026-01-31T12:00:00.5+02:00`.\n";
@@ -144,12 +144,12 @@ mod tests {
     fn every_field_of_both_kinds_is_on_the_page_with_its_bounds() {
         let page = write_reference();
         for line in [
-            "| `spec.tenantId`* | string |",
+            "| `spec.tenantID`* | string |",
             "| `spec.regions[].storage.volume.claim.size`",
             "| `spec.classesOfService[].maxMessages` | integer | Messages a mailbox may hold, trash not counted. Default: `10`. 1 to 1000. |",
             "| `spec.deletionPolicy` | `Retain`, `Delete` |",
             "| `status.conditions[].reason`*",
-            "- `spec.tenantId`: tenantId can't be changed",
+            "- `spec.tenantID`: tenantID can't be changed",
             "## GdprRequest",
         ] {
             assert!(page.contains(line), "{line:?} is not in\n{page}");

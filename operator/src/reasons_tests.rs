@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("../../docs/conditions.md");
 const CONDITIONS: &str = include_str!("../api/src/conditions.rs");
 
 /// Words of the sources that look like reasons and are names of kinds, values of fields, or others' reasons.
-const OTHERS: [&str; 68] = [
+const OTHERS: [&str; 70] = [
     "AlwaysAllow",
     "Authority",
     "CertificateParts",
@@ -77,6 +77,8 @@ const OTHERS: [&str; 68] = [
     "Delete",
     "Name",
     "Reconcile",
+    "Failed",
+    "OnFinish",
 ];
 
 /// Sources with reasons outside the controllers' folders.

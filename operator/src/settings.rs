@@ -43,6 +43,9 @@ pub struct Settings {
     /// Folder of the runbooks that alerts link to, with a slash at its end.
     #[arg(long, env = "RUNBOOKS", default_value = RUNBOOKS)]
     pub runbooks: String,
+    /// Secrets for private registries that tenants' pods get, by name in the tenant's namespace, separated by commas.
+    #[arg(long, env = "TENANT_PULL_SECRETS", value_delimiter = ',')]
+    pub tenant_pull_secrets: Vec<String>,
     /// Data-subject requests reconciled at a time.
     #[arg(long, env = "GDPR_CONCURRENCY", default_value_t = 2)]
     pub gdpr_concurrency: u16,

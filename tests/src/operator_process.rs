@@ -118,9 +118,26 @@ pub fn install_crds(cluster: &Cluster) -> Result<()> {
         manifests.push_str(&format!("---\n{}", serde_yaml::to_string(&crd)?));
         names.push(format!("crd/{}", crd.metadata.name.unwrap_or_default()));
     }
+    forget_former_versions(cluster)?;
     cluster.kubectl().apply(&manifests)?;
     let mut command = cluster.kubectl().command();
     run(command.args(["wait", "--for=condition=Established", "--timeout=30s"]).args(names)).map(drop)
+}
+
+/// The API server refuses a CRD without a version in which objects may be stored. On a cluster for tests there are none
+/// that anybody needs, so a CRD of a former version goes first.
+fn forget_former_versions(cluster: &Cluster) -> Result<()> {
+    for (_, crd) in voicemail_resources::crds() {
+        let name = format!("crd/{}", crd.metadata.name.unwrap_or_default());
+        let path = "jsonpath={.status.storedVersions[*]}";
+        let mut get = cluster.kubectl().command();
+        let stored = run(get.args(["get", &name, "--ignore-not-found", "-o", path]))?;
+        let served = |version: &str| crd.spec.versions.iter().any(|known| known.name == version);
+        if !stored.split_whitespace().all(served) {
+            run(cluster.kubectl().command().args(["delete", &name]))?;
+        }
+    }
+    Ok(())
 }
 
 fn render_rbac(cluster: &Cluster, namespace: &str, scope: Scope) -> Result<String> {

@@ -50,7 +50,9 @@ fn visit(schema: &Value, path: &mut Vec<Step>, bounds: &mut Vec<Bound>) {
         bounds.push(Bound { path, keyword: keyword.to_owned(), limit: limit.clone(), schema });
     };
     for keyword in KEYWORDS {
-        schema.get(keyword).into_iter().for_each(|limit| add(keyword, limit));
+        // An atomic list may hold anything; that it is replaced as a whole is no bound.
+        let bound = schema.get(keyword).filter(|limit| **limit != json!("atomic"));
+        bound.into_iter().for_each(|limit| add(keyword, limit));
     }
     let required = schema["required"].as_array().into_iter().flatten();
     required.for_each(|field| add("required", field));
@@ -182,28 +184,9 @@ impl Bound {
         Ok(number as i64)
     }
 
-    /// A text of that length that keeps the pattern, where there is one.
+    /// A text of that length; the patterns of texts whose length is bounded take letters.
     fn text(&self, length: i64) -> Result<String> {
-        let length = usize::try_from(length)?;
-        let pattern = self.schema["pattern"].as_str().unwrap_or_default();
-        let repeated = |part: &str| part.repeat(length).chars().take(length).collect::<String>();
-        Ok(match pattern {
-            "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\\w+=,.@/-]+$" if length >= 32 => {
-                let start = "arn:aws:iam::123456789012:role/";
-                format!("{start}{}", "a".repeat(length - start.len()))
-            }
-            _ if pattern.starts_with("^https?://") && length >= 8 => {
-                format!("https://{}", "a".repeat(length - 8))
-            }
-            _ if pattern.starts_with("^\\+?") && length > 0 => format!("+{}", "1".repeat(length - 1)),
-            "^https://" if length >= 8 => format!("https://{}", "a".repeat(length - 8)),
-            _ if pattern.contains("[dhms]") && length < 8 => format!("{:1>length$}", "d"),
-            _ if pattern.contains("[dhms]") => repeated("1234567d"),
-            _ if pattern.starts_with("^[A-Za-z]{2,3}(-") => language_tag(length),
-            _ if pattern.starts_with("^[A-Z]") => repeated("A"),
-            _ if pattern.starts_with("^[1-9]") || pattern.starts_with("^[0-9]") => repeated("1"),
-            _ => repeated("a"),
-        })
+        Ok("a".repeat(usize::try_from(length)?))
     }
 
     /// A list of that many items like the first one, with keys that differ.
@@ -238,16 +221,6 @@ fn distinct(item: &Value, index: usize) -> Value {
         Some(text) => json!(format!("{text}{index}")),
         None => item.clone(),
     }
-}
-
-/// A language tag of that length: words of at most eight letters.
-fn language_tag(length: usize) -> String {
-    let mut tag = if length % 9 == 3 { "eng" } else { &"en"[..length.min(2)] }.to_owned();
-    while tag.len() < length {
-        tag.push('-');
-        tag.push_str(&"a".repeat((length - tag.len()).min(8)));
-    }
-    tag
 }
 
 fn without(mut value: Value, field: &str) -> Value {

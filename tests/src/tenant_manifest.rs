@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use kube::Api;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{Condition, ConditionStatus, find_condition};
+use voicemail_resources::quantity::Amount;
+use voicemail_resources::references::Reference;
 use voicemail_resources::voicemail_tenant::{Claim, Volume};
 
 use crate::wait::wait_until;
@@ -31,7 +33,7 @@ pub fn tenant_on(name: &str, volume: &str) -> Result<VoicemailTenant> {
     let mut tenant = example_tenant()?;
     tenant.metadata.name = Some(name.to_owned());
     let claim = claim_mut(&mut tenant)?;
-    claim.size = SIZE.to_owned();
+    claim.size = Amount(SIZE.to_owned());
     claim.volume_name = Some(volume.to_owned());
     Ok(tenant)
 }
@@ -42,7 +44,7 @@ pub fn tenant_on_existing_claim(name: &str, claim: &str) -> Result<VoicemailTena
     tenant.metadata.name = Some(name.to_owned());
     let volume = volume_mut(&mut tenant)?;
     volume.claim = None;
-    volume.existing_claim = Some(claim.to_owned());
+    volume.existing_claim_ref = Some(Reference { name: claim.to_owned() });
     Ok(tenant)
 }
 

@@ -88,11 +88,11 @@ impl Policy {
     }
 
     fn create(&self, user: &str, name: &str, more: Value) -> Result<String, String> {
-        let mut spec = json!({ "tenant": "nobody", "operation": "ForgetMe", "caseId": "1",
-                               "consumers": { "secret": { "name": "c" } } });
+        let mut spec = json!({ "tenantRef": { "name": "nobody" }, "operation": "ForgetMe", "caseID": "1",
+                               "consumers": { "secretRef": { "name": "c" } } });
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         spec.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        let object = json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+        let object = json!({ "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest",
                              "metadata": { "name": name }, "spec": spec });
         let mut kubectl = self.cluster.kubectl().command();
         kubectl.args(["create", "-f", "-", "--as", user, "-n", self.namespace.name()]);
@@ -185,7 +185,7 @@ async fn one_person_with_both_roles_finds_no_form_of_object_to_approve_what_they
     policy.create("anna", "shown", shown).unwrap();
     for decision in [
         json!({ "approval": approval }),
-        json!({ "cancel": { "reason": "r", "by": "both" } }),
+        json!({ "cancellation": { "reason": "r", "by": "both" } }),
         json!({ "extension": { "months": 1, "reason": "r", "by": "both" } }),
     ] {
         refused(policy.patch("both", "shown", &decision), "decides nothing");
@@ -197,10 +197,10 @@ async fn whoever_cancels_or_extends_says_who_they_are() {
     let policy = Policy::install().await;
     policy.create("anna", "case", json!({ "requestedBy": "anna" })).unwrap();
     for (field, decision) in
-        [("cancel", json!({ "reason": "r" })), ("extension", json!({ "months": 1, "reason": "r" }))]
+        [("cancellation", json!({ "reason": "r" })), ("extension", json!({ "months": 1, "reason": "r" }))]
     {
         let by = |name: &str| json!({ field: with(&decision, json!({ "by": name })) });
-        refused(policy.patch("anna", "case", &json!({ field: decision })), "your own user name");
+        refused(policy.patch("anna", "case", &json!({ field: decision })), "Required value");
         refused(policy.patch("anna", "case", &by("bert")), "your own user name");
         policy.patch("anna", "case", &by("anna")).unwrap();
         // A user who changes another field doesn't count as the writer of a decision that is there already.
@@ -221,5 +221,5 @@ async fn a_request_of_before_that_does_not_say_who_asked_is_denied_or_cancelled_
     refused(policy.decide("bert", "denied", "bert"), "who asked");
     let denial = json!({ "decision": "Deny", "by": "bert", "ground": "NotIdentified" });
     policy.patch("bert", "denied", &json!({ "approval": denial })).unwrap();
-    policy.patch("anna", "cancelled", &json!({ "cancel": { "reason": "r", "by": "anna" } })).unwrap();
+    policy.patch("anna", "cancelled", &json!({ "cancellation": { "reason": "r", "by": "anna" } })).unwrap();
 }

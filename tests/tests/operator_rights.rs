@@ -187,7 +187,7 @@ async fn live(place: &mut TenantPlace) {
     let mut tenant = tenant_on("acme", &volume).unwrap();
     tenant.spec.replicas = 1;
     tenant.spec.deletion_policy = DeletionPolicy::Delete;
-    tenant.spec.autoscaling = serde_json::from_value(json!({"min": 1, "max": 2})).unwrap();
+    tenant.spec.autoscaling = serde_json::from_value(json!({"minReplicas": 1, "maxReplicas": 2})).unwrap();
     place.create(&tenant).await.unwrap();
     place.wait_ready("acme").await.unwrap();
     let patch = |spec: Value| {
@@ -203,7 +203,7 @@ async fn live(place: &mut TenantPlace) {
             .kubectl(&["patch", kind, "acme-voicemail", "--type=merge", "-p", &changed.to_string()])
             .unwrap();
     }
-    patch(json!({"autoscaling": null, "monitoring": {"enabled": false}}));
+    patch(json!({"autoscaling": null, "monitoring": {"mode": "Disabled"}}));
     let scalers = place.namespace.api::<k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler>();
     wait_gone(&scalers, "acme-voicemail", SOON).await.unwrap();
     // Something to say in an event, and something to begin again.

@@ -42,7 +42,7 @@ fn labels() -> Value {
 /// An autoscaler, a policy and a budget that choose nothing, under this name.
 fn three(name: &str, namespace: &str, owner: Option<&str>) -> String {
     let owners = owner.map(|uid| {
-        json!([{"apiVersion": "voicemail.dev/v1alpha1", "kind": "VoicemailTenant", "name": "acme", "uid": uid}])
+        json!([{"apiVersion": "voicemail.dev/v1beta1", "kind": "VoicemailTenant", "name": "acme", "uid": uid}])
     });
     let metadata =
         json!({"name": name, "namespace": namespace, "labels": labels(), "ownerReferences": owners});
@@ -123,13 +123,13 @@ async fn what_the_spec_no_longer_asks_for_goes_unless_somebody_else_has_made_it(
         let body = json!({ "spec": spec }).to_string();
         place.kubectl(&["patch", "vmt", "acme", "--type=merge", "-p", &body]).unwrap();
     };
-    patch(json!({"autoscaling": {"min": 1, "max": 2}}));
+    patch(json!({"autoscaling": {"minReplicas": 1, "maxReplicas": 2}}));
     wait_until(&monitors, CHILD, "it is made", SOON, |_| true).await.unwrap();
     let rule = wait_until(&rules, CHILD, "it is made", SOON, |_| true).await.unwrap();
     wait_until(&scalers, CHILD, "it is made", SOON, |_| true).await.unwrap();
     check_rules(&place, &rule);
 
-    patch(json!({"autoscaling": null, "monitoring": {"enabled": false}}));
+    patch(json!({"autoscaling": null, "monitoring": {"mode": "Disabled"}}));
     wait_gone(&monitors, CHILD, SOON).await.unwrap();
     wait_gone(&rules, CHILD, SOON).await.unwrap();
     wait_gone(&scalers, CHILD, SOON).await.unwrap();
@@ -186,7 +186,7 @@ async fn an_authority_goes_once_a_brought_certificate_serves_and_the_keys_never_
         "metadata": {"name": "brought", "namespace": place.namespace.name()}, "data": made.data,
     });
     place.cluster.kubectl().apply(&brought.to_string()).unwrap();
-    let body = json!({"spec": {"tls": {"secret": {"name": "brought"}}}}).to_string();
+    let body = json!({"spec": {"tls": {"secretRef": {"name": "brought"}}}}).to_string();
     place.kubectl(&["patch", "vmt", "acme", "--type=merge", "-p", &body]).unwrap();
     wait_gone(&secrets, "acme-voicemail-ca", Duration::from_secs(120)).await.unwrap();
     let copy = secrets.get("acme-voicemail-tls").await.unwrap();

@@ -77,15 +77,16 @@ impl Scene {
 /// A tenant in these namespaces and buckets; `served` is the region of its cluster.
 fn manifest(namespace: &str, regions: &[(&str, &str, &Minio)], served: &str) -> TenantManifest {
     let mut manifest = TenantManifest::example().unwrap().in_namespace(namespace);
-    let describe = |(index, (name, secret, minio)): (usize, &(&str, &str, &Minio))| {
-        json!({"name": name, "master": index == 0, "storage": {"s3": {
+    let describe = |(name, secret, minio): &(&str, &str, &Minio)| {
+        json!({"name": name, "storage": {"s3": {
             "bucket": BUCKET, "region": REGION, "endpoint": minio.endpoint().url,
-            "credentials": {"secret": {"name": secret}},
+            "credentials": {"secretRef": {"name": secret}},
         }}})
     };
-    let list: Vec<Value> = regions.iter().enumerate().map(describe).collect();
+    let list: Vec<Value> = regions.iter().map(describe).collect();
     let spec = &mut manifest.document()["spec"];
-    (spec["regions"], spec["region"], spec["replicas"]) = (list.into(), served.into(), 1.into());
+    (spec["regions"], spec["localRegion"], spec["replicas"]) = (list.into(), served.into(), 1.into());
+    spec["primaryRegion"] = spec["regions"][0]["name"].clone();
     manifest
 }
 

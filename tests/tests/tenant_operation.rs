@@ -66,7 +66,10 @@ async fn an_autoscaler_takes_the_replicas_over_without_a_pod_less_and_gives_them
     let place = prepare_ready("scaler", |tenant| tenant.spec.replicas = 2).await;
     let deployments = place.namespace.api::<Deployment>();
     let log = place.cluster.audit_log().unwrap();
-    patch(&place, &json!({"autoscaling": {"min": 1, "max": 4, "targetCpuPercent": 60}}));
+    patch(
+        &place,
+        &json!({"autoscaling": {"minReplicas": 1, "maxReplicas": 4, "targetCPUUtilizationPercentage": 60}}),
+    );
     let autoscalers = place.namespace.api::<HorizontalPodAutoscaler>();
     let scaler = wait_until(&autoscalers, CHILD, "it is made", SOON, |_| true).await.unwrap();
     let spec = serde_json::to_value(scaler.spec).unwrap();
@@ -101,7 +104,13 @@ async fn a_policy_keeps_hints_among_the_pods_and_lets_in_whom_the_tenant_names()
     assert_eq!(open[2]["ports"][0]["protocol"], "UDP");
     assert_eq!(open[2]["from"][0]["podSelector"]["matchLabels"]["voicemail.dev/tenant"], "acme");
 
-    patch(&place, &json!({"networkAccess": {"apiFrom": [{"namespace": "media"}, {"cidr": "10.9.0.0/16"}]}}));
+    patch(
+        &place,
+        &json!({"networkPolicy": {"api": {"from": [
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "media"}}},
+            {"ipBlock": {"cidr": "10.9.0.0/16"}}
+        ]}}}),
+    );
     let narrowed = |policy: &NetworkPolicy| rules(policy)[0].get("from").is_some();
     let policy = wait_until(&policies, CHILD, "it names who may call", SOON, narrowed).await.unwrap();
     let from = rules(&policy)[0]["from"].clone();
@@ -141,7 +150,7 @@ async fn where_the_cluster_knows_pod_monitors_a_tenant_has_one() {
     let monitor = wait_until(&monitors, CHILD, "it is made", SOON, |_| true).await.unwrap();
     assert_eq!(monitor.labels()["release"], "prometheus");
     assert_eq!(monitor.data["spec"]["podMetricsEndpoints"][0]["port"], "metrics");
-    patch(&place, &json!({"monitoring": {"enabled": false}}));
+    patch(&place, &json!({"monitoring": {"mode": "Disabled"}}));
     wait_gone(&monitors, CHILD, SOON).await.unwrap();
 }
 

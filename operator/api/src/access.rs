@@ -4,7 +4,8 @@
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
 
-use super::{SecretName, SecretSource};
+use super::references::{CaRef, Reference};
+use super::rules::{forbidden, form, forms, invalid, wait};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,14 +37,15 @@ pub struct Auth {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Introspection {
-    /// The endpoint.
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^https://"))]
+    /// The endpoint, such as `https://id.example.com/introspect`.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = form("https://.+", "endpoint: write a URL that begins with https://"))]
     pub endpoint: String,
     /// Secret with clientId and clientSecret.
-    pub secret: SecretName,
-    /// Secret with ca.crt, if the endpoint's certificate is of a private CA.
+    pub secret_ref: Reference,
+    /// The authority of the endpoint's certificate, if it is a private one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca: Option<SecretSource>,
+    pub ca_ref: Option<CaRef>,
     /// The answer's aud must hold this.
     #[schemars(length(min = 1, max = 253))]
     pub audience: String,
@@ -51,6 +53,10 @@ pub struct Introspection {
     #[serde(default = "default_user_claim")]
     #[schemars(length(min = 1, max = 128))]
     pub user_claim: String,
+    /// Stands before the field in a user's name; when absent beside issuers, the endpoint and #. The same prefix at two makes
+    /// their users one.
+    #[schemars(length(max = 253))]
+    pub user_prefix: Option<String>,
     /// Field that lists roles: a list, or words separated by spaces.
     #[serde(default = "default_scope_claim")]
     #[schemars(length(min = 1, max = 128))]
@@ -58,38 +64,46 @@ pub struct Introspection {
     /// From the field's values to roles; other values give nothing.
     #[schemars(extend("maxProperties" = 64))]
     pub role_map: BTreeMap<String, LookedUpRole>,
-    /// How long a positive answer is used again; at most 60s, which is the default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
-    pub cache: Option<String>,
+    /// How long a positive answer is used again, such as 30s; at most 60s.
+    #[serde(default = "default_cache")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = wait("60s", "cache: write at most 60s: a token that is taken back must not open anything for longer"))]
+    pub cache: String,
 }
 
 /// Clients that authenticate by name and password.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Basic {
     /// Secret with the key users: a line USER:HASH:ROLES or USER:HASH:ROLES:ACTS-AS for each, with argon2id or bcrypt
     /// hashes.
-    pub secret: SecretName,
+    pub secret_ref: Reference,
 }
 
 /// An OpenID issuer whose tokens are accepted.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Issuer {
-    /// The iss claim; discovery starts there unless jwksUri is given.
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^https://"))]
+    /// The iss claim, such as `https://id.example.com`; discovery starts there unless jwksURI is given.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = form("https://.+", "issuer: write a URL that begins with https://"))]
     pub issuer: String,
     /// The aud claim must hold this.
     #[schemars(length(min = 1, max = 253))]
     pub audience: String,
     /// Key set; found by discovery when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 512), regex(pattern = r"^https://"))]
+    #[serde(rename = "jwksURI", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = form("https://.+", "jwksURI: write a URL that begins with https://"))]
     pub jwks_uri: Option<String>,
     /// Claim that names the user.
     #[serde(default = "default_user_claim")]
     #[schemars(length(min = 1, max = 128))]
     pub user_claim: String,
+    /// Stands before the claim in a user's name; when absent and there are several issuers, the issuer and #. The same prefix at
+    /// two makes their users one.
+    #[schemars(length(max = 253))]
+    pub user_prefix: Option<String>,
     /// Claim that lists roles: a list, or words separated by spaces. Dots lead into objects, as in
     /// realm_access.roles.
     #[serde(default = "default_roles_claim")]
@@ -103,13 +117,14 @@ pub struct Issuer {
     #[schemars(length(max = 9))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub algorithms: Vec<Algorithm>,
-    /// How far the issuer's clock and ours may be apart, such as 10s; at most 5m. 30s when absent.
+    /// How far the issuer's clock and ours may be apart, such as 10s; at most 5m.
+    #[serde(default = "default_skew")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = wait("5m", "clockSkew: write at most 5m, such as 30s"))]
+    pub clock_skew: String,
+    /// The authority of the issuer's certificate, if it is a private one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
-    pub clock_skew: Option<String>,
-    /// Secret with ca.crt, if the issuer's certificate is of a private CA.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca: Option<SecretSource>,
+    pub ca_ref: Option<CaRef>,
 }
 
 /// A signature of a token, by its name in RFC 7518.
@@ -135,6 +150,14 @@ fn default_roles_claim() -> String {
     "roles".into()
 }
 
+fn default_skew() -> String {
+    "30s".into()
+}
+
+fn default_cache() -> String {
+    "60s".into()
+}
+
 fn default_scope_claim() -> String {
     "scope".into()
 }
@@ -143,8 +166,10 @@ fn default_scope_claim() -> String {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.user) || self.roles.exists(r, r == 'agent')")
-    .message("user: only an account with the role agent acts as a user")
+    validation = forbidden(
+        "!has(self.user) || self.roles.exists(r, r == 'Agent')",
+        "user: only an account with the role Agent acts as a user"
+    ).field_path(".user")
 )]
 pub struct ServiceAccount {
     /// Namespace of the account.
@@ -165,7 +190,6 @@ pub struct ServiceAccount {
 
 /// The four audiences of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub enum Role {
     /// Media servers.
     Telephony,
@@ -179,7 +203,6 @@ pub enum Role {
 
 /// The audiences that an opaque token opens: not privacy, since nobody signed the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub enum LookedUpRole {
     /// Media servers.
     Telephony,
@@ -191,56 +214,91 @@ pub enum LookedUpRole {
 
 /// Web pages that may call the API.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Browser {
+#[serde(rename_all = "camelCase")]
+pub struct Cors {
     /// Their origins, such as `https://desk.example.com`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(max = 261), regex(pattern = r"^https?://[a-z0-9.:\[\]-]+$")))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
-    pub origins: Vec<String>,
+    #[schemars(length(max = 32), inner(length(min = 1, max = 261)))]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = forms(
+            r"https?://[a-z0-9.:\[\]-]+",
+            "allowedOrigins: write scheme, host and port as a browser sends them, such as https://desk.example.com"
+        )
+    )]
+    pub allowed_origins: Vec<String>,
 }
 
 /// The limits of one client at a pod.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.connectionsPerAddress) || self.connectionsPerAddress <= (has(self.connections) ? self.connections : 4096)")
-    .message("connectionsPerAddress: write at most connections, which is 4096 when absent")
+    validation = invalid(
+        "!has(self.connectionsPerAddress) || self.connectionsPerAddress <= self.connections",
+        "connectionsPerAddress: write at most connections"
+    ).field_path(".connectionsPerAddress")
 )]
-pub struct Limits {
-    /// Open connections in all; 4096 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+pub struct ClientLimits {
+    /// Open connections in all.
+    #[serde(default = "default_connections")]
     #[schemars(range(min = 16, max = 65536))]
-    pub connections: Option<i32>,
+    pub connections: i32,
     /// Open connections from one address; half of all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65536))]
     pub connections_per_address: Option<i32>,
-    /// Requests a second from one address; 1000 when absent, 0 for no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Requests a second from one address; 0 for no limit.
+    #[serde(default = "default_requests_per_address")]
     #[schemars(range(min = 0, max = 1_000_000))]
-    pub requests_per_address: Option<i32>,
-    /// Requests a second of one caller; 500 when absent, 0 for no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_address: i32,
+    /// Requests a second of one caller; 0 for no limit.
+    #[serde(default = "default_requests_per_caller")]
     #[schemars(range(min = 0, max = 1_000_000))]
-    pub requests_per_caller: Option<i32>,
-    /// Refused credentials a minute from one address, after which none is looked at for a while; 60 when absent, 0 for
-    /// no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_caller: i32,
+    /// Refused credentials a minute from one address, after which none is looked at for a while; 0 for no limit.
+    #[serde(default = "default_refusals")]
     #[schemars(range(min = 0, max = 1_000_000))]
-    pub refusals_per_address: Option<i32>,
-    /// Addresses that many clients share, such as an ingress's, or ranges of them such as 10.0.0.0/8: no limit by address
-    /// counts for them.
+    pub refusals_per_address: i32,
+    /// Addresses that many clients share, such as an ingress's, or ranges such as 10.0.0.0/8: no limit by address counts
+    /// for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 49), regex(pattern = r"^[0-9a-f.:]+(/[0-9]{1,3})?$")))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 49)))]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = invalid(
+            "self.all(text, isIP(text) || isCIDR(text))",
+            "sharedAddresses: write addresses or ranges of them, such as 10.0.0.0/8"
+        )
+    )]
     pub shared_addresses: Vec<String>,
 }
 
+fn default_connections() -> i32 {
+    4096
+}
+
+fn default_requests_per_address() -> i32 {
+    1000
+}
+
+fn default_requests_per_caller() -> i32 {
+    500
+}
+
+fn default_refusals() -> i32 {
+    60
+}
+
 /// The record of who listened, searched, exported and erased.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Audit {
-    /// How long it is kept, such as 90d; 1d to 3650d. 180d when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
-    pub retention: Option<String>,
+    /// Days for which it is kept, such as 90.
+    #[serde(default = "default_audit_days")]
+    #[schemars(range(min = 1, max = 3650))]
+    pub retention_days: i32,
+}
+
+fn default_audit_days() -> i32 {
+    180
 }

@@ -33,10 +33,10 @@ pub const UPDATE_PENDING: &str = "UpdatePending";
 pub const DATA_KEPT: &str = "DataKept";
 /// A data-subject request has ended, in whatever way.
 pub const FINISHED: &str = "Finished";
-/// A data-subject request is done.
-pub const COMPLETED: &str = "Completed";
-/// A data-subject request can't be done as written.
-pub const FAILED: &str = "Failed";
+/// A data-subject request that ended was done, or taken back as was asked for.
+pub const SUCCEEDED: &str = "Succeeded";
+/// The store of a region answers.
+pub const REACHABLE: &str = "Reachable";
 
 /// Everything that a data-subject request needs is there and can be used.
 pub const VALIDATED: &str = "Validated";
@@ -61,28 +61,76 @@ pub const DECISIONS_TAKEN: &str = "DecisionsTaken";
 /// The answer to a data subject is overdue, or soon will be.
 pub const DEADLINE_AT_RISK: &str = "DeadlineAtRisk";
 
+/// Conditions that usually are False.
+const UNUSUAL: [&str; 6] =
+    [UPDATE_PENDING, PAUSED, CONFIRMED_EARLY, DELETION_BLOCKED, STALLED, DEADLINE_AT_RISK];
+/// All conditions of a tenant, in the order in which they are told.
+pub const OF_TENANTS: [&str; 12] = [
+    READY,
+    RECONCILING,
+    STALLED,
+    STORAGE_READY,
+    ACCESS_READY,
+    CERTIFICATE_READY,
+    MONITORING_READY,
+    DATA_KEPT,
+    UPDATE_PENDING,
+    PAUSED,
+    CONFIRMED_EARLY,
+    DELETION_BLOCKED,
+];
+/// All conditions of a request, in the order in which they are told.
+pub const OF_REQUESTS: [&str; 16] = [
+    READY,
+    FINISHED,
+    SUCCEEDED,
+    RECONCILING,
+    STALLED,
+    VALIDATED,
+    SUBJECT_VERIFIED,
+    REGIONS_READY,
+    APPROVED,
+    FOUND,
+    MARKED,
+    ERASED,
+    VERIFIED,
+    BACKUPS_CLEARED,
+    DECISIONS_TAKEN,
+    DEADLINE_AT_RISK,
+];
+
 /// Reason of [`CERTIFICATE_READY`], which holds, in the last two weeks of a certificate.
 pub const CERTIFICATE_ENDS_SOON: &str = "CertificateEndsSoon";
+/// Reason of a condition of which nothing is known yet.
+pub const NOT_KNOWN: &str = "NotKnown";
+/// Reason of a condition that is usually False and has nothing to tell.
+pub const AS_USUAL: &str = "AsUsual";
 const LONGEST_MESSAGE: usize = 1024;
 
-/// One condition, with the meaning that Kubernetes gives it.
+/// One condition: metav1.Condition to the letter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     /// Which condition.
     #[serde(rename = "type")]
-    #[schemars(length(max = 64))]
+    #[schemars(
+        length(max = 316),
+        regex(
+            pattern = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
+        )
+    )]
     pub type_: String,
     /// Whether it holds.
     pub status: ConditionStatus,
     /// Stable word for the cause.
-    #[schemars(length(max = 128))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"))]
     pub reason: String,
     /// The cause in a sentence, and what to do about it.
-    #[schemars(length(max = 4096))]
+    #[schemars(length(max = 32768))]
     pub message: String,
     /// Generation of the spec that was looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// When `status` last changed.
     pub last_transition_time: Time,
@@ -128,6 +176,20 @@ impl Finding {
     ) -> Self {
         Self { type_, status: status.into(), reason: reason.into(), message: message.into() }
     }
+}
+
+/// Adds what isn't known yet: all conditions of a kind stand on it from the first look.
+pub fn complete(findings: &mut Vec<Finding>, types: &[&'static str]) {
+    for type_ in types {
+        if findings.iter().all(|finding| finding.type_ != *type_) {
+            findings.push(match UNUSUAL.contains(type_) {
+                true => Finding::new(type_, false, AS_USUAL, ""),
+                false => Finding::new(type_, ConditionStatus::Unknown, NOT_KNOWN, ""),
+            });
+        }
+    }
+    let place = |finding: &Finding| types.iter().position(|type_| *type_ == finding.type_);
+    findings.sort_by_key(|finding| place(finding).unwrap_or(types.len()));
 }
 
 /// The conditions that follow from `findings`, with times kept from `previous` where the status is the same.

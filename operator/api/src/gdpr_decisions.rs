@@ -8,6 +8,7 @@
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
 
+use super::rules::required;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -32,8 +33,10 @@ pub struct Verification {
 /// The decision of a second person.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("(self.decision == 'Deny') == has(self.ground)")
-    .message("approval: ground: a denial names one, an approval none")
+    validation = required(
+        "(self.decision == 'Deny') == has(self.ground)",
+        "approval.ground: a denial names one, an approval none"
+    ).field_path(".ground")
 )]
 pub struct Approval {
     /// Yes or no.
@@ -112,9 +115,8 @@ pub struct Extension {
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
     /// The person who decides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
-    pub by: Option<String>,
+    pub by: String,
 }
 
 /// Takes a request back.
@@ -124,7 +126,6 @@ pub struct Cancellation {
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
     /// The person who decides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
-    pub by: Option<String>,
+    pub by: String,
 }

@@ -12,9 +12,10 @@
 // The lint takes columns of the same type for repetitions.
 #![allow(clippy::duplicated_attributes)]
 
-use super::SecretName;
 pub use super::gdpr_decisions::{Approval, Cancellation, Decision, Extension, Ground, Verification};
 pub use super::gdpr_status::{GdprRequestStatus, Phase, RegionProgress};
+use super::references::Reference;
+use super::rules::{forbidden, form, required, wait};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "voicemail.dev",
-    version = "v1alpha1",
+    version = "v1beta1",
     kind = "GdprRequest",
     plural = "gdprrequests",
     shortname = "gdpr",
@@ -33,68 +34,85 @@ use serde::{Deserialize, Serialize};
     status = "GdprRequestStatus",
     derive = "PartialEq",
     doc = "A data-subject right exercised on one tenant. Holds no phone number.",
-    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenant"),
+    selectable = ".spec.tenantRef.name",
+    selectable = ".spec.operation",
+    selectable = ".spec.caseID",
+    selectable = ".status.phase",
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name"),
     printcolumn(name = "Operation", type_ = "string", json_path = ".spec.operation"),
-    printcolumn(name = "Case", type_ = "string", json_path = ".spec.caseId"),
+    printcolumn(name = "Case", type_ = "string", json_path = ".spec.caseID"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Matched", type_ = "integer", json_path = ".status.matched"),
     printcolumn(name = "Due", type_ = "string", json_path = ".status.dueAt"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Finished",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Finished\")].status"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Run", type_ = "string", json_path = ".status.run", priority = 1),
+    printcolumn(name = "Requested-By", type_ = "string", json_path = ".spec.requestedBy", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new(
-        "self.tenant == oldSelf.tenant \
-         && self.operation == oldSelf.operation \
-         && self.caseId == oldSelf.caseId \
-         && has(self.consumers) == has(oldSelf.consumers) && (!has(self.consumers) || self.consumers == oldSelf.consumers) \
-         && has(self.messages) == has(oldSelf.messages) && (!has(self.messages) || self.messages == oldSelf.messages) \
-         && has(self.run) == has(oldSelf.run) && (!has(self.run) || self.run == oldSelf.run) \
-         && has(self.undoWindow) == has(oldSelf.undoWindow) && (!has(self.undoWindow) || self.undoWindow == oldSelf.undoWindow) \
-         && has(self.receivedAt) == has(oldSelf.receivedAt) && (!has(self.receivedAt) || self.receivedAt == oldSelf.receivedAt) \
-         && has(self.requestedBy) == has(oldSelf.requestedBy) && (!has(self.requestedBy) || self.requestedBy == oldSelf.requestedBy) \
-         && has(self.verification) == has(oldSelf.verification) && (!has(self.verification) || self.verification == oldSelf.verification) \
-         && has(self.dryRun) == has(oldSelf.dryRun) && (!has(self.dryRun) || self.dryRun == oldSelf.dryRun) \
-         && has(self.requireApproval) == has(oldSelf.requireApproval) && (!has(self.requireApproval) || self.requireApproval == oldSelf.requireApproval) \
-         && has(self.ttlAfterFinished) == has(oldSelf.ttlAfterFinished) && (!has(self.ttlAfterFinished) || self.ttlAfterFinished == oldSelf.ttlAfterFinished)"
-    )
-    .message("the spec of a GdprRequest can't be changed, apart from approval, extension and cancel: make another request instead"),
-    validation = Rule::new(
+    validation = required(
         "self.operation == 'UndoForgetMe' ? !has(self.consumers) && !has(self.messages) \
-         : [has(self.consumers), has(self.messages), has(self.run)].exists_one(given, given)"
-    )
-    .message("consumers: name a Secret, or messages, or a run that the API or the gdpr command opened; neither of the first two for UndoForgetMe, whose run knows them"),
-    validation = Rule::new(
+         : [has(self.consumers), has(self.messages), has(self.run)].exists_one(given, given)",
+        "consumers: name a Secret, or messages, or a run that the API or the gdpr command opened; neither of the first two for UndoForgetMe, whose run knows them"
+    ).field_path(".consumers"),
+    validation = forbidden(
         "!has(self.run) || self.operation == 'UndoForgetMe' || !(has(self.undoWindow) || has(self.receivedAt) \
-         || has(self.verification) || has(self.dryRun) || has(self.requireApproval))"
-    )
-    .message("run: a mirror only shows the run; undoWindow, receivedAt, verification, dryRun and requireApproval are the run's own"),
-    validation = Rule::new("!has(self.undoWindow) || self.operation == 'ForgetMe'")
-    .message("undoWindow: only ForgetMe has one"),
-    validation = Rule::new("!has(self.dryRun) || !self.dryRun || self.operation != 'UndoForgetMe'")
-    .message("dryRun: only ForgetMe and ExportMe have one"),
-    validation = Rule::new("!has(self.requireApproval) || !self.requireApproval || self.operation == 'ForgetMe'")
-    .message("requireApproval: only ForgetMe is approved"),
-    validation = Rule::new("!has(self.approval) || self.operation != 'UndoForgetMe'")
-    .message("approval: an undo isn't approved"),
-    validation = Rule::new("!has(oldSelf.approval) || has(self.approval) && self.approval == oldSelf.approval")
-    .message("approval: a decision can't be changed"),
-    validation = Rule::new("!has(oldSelf.cancel) || has(self.cancel) && self.cancel == oldSelf.cancel")
-    .message("cancel: a decision can't be changed"),
-    validation = Rule::new(
+         || has(self.verification) || self.dryRun || self.requireApproval)",
+        "run: a mirror only shows the run; undoWindow, receivedAt, verification, dryRun and requireApproval are the run's own"
+    ).field_path(".run"),
+    validation = forbidden(
+        "self.operation == 'UndoForgetMe' || has(self.run) || self.caseID.matches('[A-Za-z]') || !self.caseID.matches('([0-9][^0-9]*){7,}')",
+        "caseID: seven digits and more without a letter may be a phone number: write a letter before them, such as C-20260131"
+    ).field_path(".caseID"),
+    validation = forbidden(
+        "!has(self.undoWindow) || self.operation == 'ForgetMe'",
+        "undoWindow: only ForgetMe has one"
+    ).field_path(".undoWindow"),
+    validation = forbidden(
+        "!self.dryRun || self.operation != 'UndoForgetMe'",
+        "dryRun: only ForgetMe and ExportMe have one"
+    ).field_path(".dryRun"),
+    validation = forbidden(
+        "!self.requireApproval || self.operation == 'ForgetMe'",
+        "requireApproval: only ForgetMe is approved"
+    ).field_path(".requireApproval"),
+    validation = forbidden(
+        "!has(self.approval) || self.operation != 'UndoForgetMe'",
+        "approval: an undo isn't approved"
+    ).field_path(".approval"),
+    validation = forbidden(
+        "!has(oldSelf.approval) || has(self.approval) && self.approval == oldSelf.approval",
+        "approval: a decision can't be changed"
+    ).field_path(".approval"),
+    validation = forbidden(
+        "!has(oldSelf.cancellation) || has(self.cancellation) && self.cancellation == oldSelf.cancellation",
+        "cancellation: a decision can't be changed"
+    ).field_path(".cancellation"),
+    validation = forbidden(
         "!has(oldSelf.extension) || has(self.extension) \
-         && (self.extension == oldSelf.extension || self.extension.months > oldSelf.extension.months)"
-    )
-    .message("extension: it can only become longer")
+         && (self.extension == oldSelf.extension || self.extension.months > oldSelf.extension.months)",
+        "extension: it can only become longer"
+    ).field_path(".extension")
 )]
 pub struct GdprRequestSpec {
-    /// Name of the VoicemailTenant in the same namespace.
-    #[schemars(length(min = 1, max = 40))]
-    pub tenant: String,
+    /// The VoicemailTenant, of the same namespace.
+    pub tenant_ref: TenantRef,
     /// Which right.
     pub operation: GdprOperation,
     /// The requester's case number. Not a phone number: it is shown everywhere.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/#-]*$"))]
+    #[serde(rename = "caseID")]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(
+        validation = form(
+            "[A-Za-z0-9][A-Za-z0-9._:/#-]*",
+            "caseID: write letters, digits and . _ : / # -, beginning with a letter or digit, such as A-1042"
+        )
+    )]
     pub case_id: String,
     /// Secret with input.json, labelled voicemail.dev/gdpr-consumers=true; read when used, never copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,15 +120,17 @@ pub struct GdprRequestSpec {
     /// Messages by name instead, for callers who withheld their number; their forwarded copies go with them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["mailbox".into(), "id".into()]))]
     pub messages: Option<Vec<MessageName>>,
     /// For UndoForgetMe: the run to take back; the case's latest marked one when absent. Otherwise the run
     /// that the API or the gdpr command opened, which this object shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub run: Option<String>,
-    /// For ForgetMe: from the mark to the erasure, such as 24h; at most 30d. The tenant's when absent.
+    /// For ForgetMe: from the mark to the erasure, such as 24h; at most 720h. The tenant's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = wait("720h", "undoWindow: write at most 720h, such as 24h"))]
     pub undo_window: Option<String>,
     /// When the data subject asked; the creation of this object when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,16 +144,16 @@ pub struct GdprRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
     /// Find and count, and change nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dry_run: Option<bool>,
+    #[serde(default)]
+    pub dry_run: bool,
     /// For ForgetMe: a second person must approve, whatever the tenant's own rule is.
+    #[serde(default)]
+    pub require_approval: bool,
+    /// This object goes that long after its end, such as 7776000, and not before backups are cleared; it stays when absent.
+    /// The register stays anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub require_approval: Option<bool>,
-    /// This object goes that long after its end, such as 90d, and not before backups are cleared; it stays when absent. The
-    /// register stays anyway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = r"^([0-9]{1,7}[dhms]){1,4}$"))]
-    pub ttl_after_finished: Option<String>,
+    #[schemars(range(min = 0, max = 3_153_600_000_i64))]
+    pub ttl_seconds_after_finished: Option<i64>,
     /// The decision of a second person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
@@ -142,7 +162,7 @@ pub struct GdprRequestSpec {
     pub extension: Option<Extension>,
     /// Takes the request back, before anything was hidden.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cancel: Option<Cancellation>,
+    pub cancellation: Option<Cancellation>,
 }
 
 impl GdprRequestSpec {
@@ -152,14 +172,33 @@ impl GdprRequestSpec {
     }
 }
 
+/// The tenant that a request is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TenantRef {
+    /// Name of the VoicemailTenant, such as acme.
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
+}
+
 /// The Secret with the data subjects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Consumers {
     /// The Secret.
-    pub secret: SecretName,
-    /// Keep it when a request ends, this one or another that names it; otherwise it is deleted then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep: Option<bool>,
+    pub secret_ref: Reference,
+    /// When the Secret is deleted: OnFinish, or Never for one that other requests name.
+    #[serde(default)]
+    pub deletion: ConsumersDeletion,
+}
+
+/// When the Secret with the data subjects is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConsumersDeletion {
+    /// When the request ends.
+    #[default]
+    OnFinish,
+    /// Not by the operator.
+    Never,
 }
 
 /// A message by its place: what a list of a mailbox shows.

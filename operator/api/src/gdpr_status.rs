@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 use super::conditions::Condition;
+use super::tenant_status::RegionRole;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -80,8 +81,8 @@ pub struct RegionProgress {
     /// Its name.
     #[schemars(length(max = 64))]
     pub name: String,
-    /// Whether it holds the metadata.
-    pub master: bool,
+    /// Whether it holds all, or audio alone.
+    pub role: RegionRole,
     /// Messages found whose audio is there.
     pub matched: i64,
     /// Of these, erased.
@@ -106,15 +107,15 @@ pub struct GdprRequestStatus {
     /// The phase of the request.
     #[serde(default)]
     pub phase: Phase,
-    /// Validated, SubjectVerified, RegionsReady, Approved, Found, Marked, Erased, Verified, BackupsCleared, DecisionsTaken,
-    /// DeadlineAtRisk, Completed and Failed, each once there is something to say.
+    /// Ready, Finished, Succeeded and others: all from the first look, Unknown until they are known.
     #[serde(default)]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 24))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// How far each region is, the master first.
+    /// How far each region is, the primary one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub regions: Vec<RegionProgress>,
     /// Generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,7 +129,7 @@ pub struct GdprRequestStatus {
     #[schemars(length(max = 64))]
     pub subject_digest: Option<String>,
     /// UID of the Secret that was read, which goes at the end: one that wasn't read is never deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "consumersUID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub consumers_uid: Option<String>,
     /// When the person's request was received.

@@ -91,7 +91,7 @@ impl Place {
 }
 
 fn choose(mut items: Vec<DynamicObject>, tenant: Option<&str>) -> Vec<DynamicObject> {
-    items.retain(|request| tenant.is_none_or(|tenant| request.data["spec"]["tenant"] == tenant));
+    items.retain(|request| tenant.is_none_or(|tenant| request.data["spec"]["tenantRef"]["name"] == tenant));
     items.sort_by_key(|request| (request.creation_timestamp().map(|time| time.0), request.name_any()));
     items
 }
@@ -143,8 +143,8 @@ mod tests {
 
     fn request(name: &str, tenant: &str, received: &str) -> DynamicObject {
         serde_json::from_value(json!({
-            "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest", "metadata": {"name": name},
-            "spec": {"tenant": tenant, "operation": "ForgetMe", "caseId": "1", "receivedAt": received},
+            "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest", "metadata": {"name": name},
+            "spec": {"tenantRef": { "name": tenant }, "operation": "ForgetMe", "caseID": "1", "receivedAt": received},
         }))
         .unwrap()
     }

@@ -30,7 +30,7 @@ fn row(request: &GdprRequest, now: Timestamp) -> Vec<String> {
     let status = request.status.clone().unwrap_or_default();
     vec![
         request.name_any(),
-        request.spec.tenant.clone(),
+        request.spec.tenant_ref.name.clone(),
         format!("{:?}", request.spec.operation),
         request.spec.case_id.clone(),
         format!("{:?}", status.phase),
@@ -51,7 +51,7 @@ fn describe(request: &GdprRequest, now: Timestamp) -> String {
     let (spec, status) = (&request.spec, request.status.clone().unwrap_or_default());
     let mut lines = vec![
         ("Request", voicemail_operator::place::place_of(request)),
-        ("Tenant", spec.tenant.clone()),
+        ("Tenant", spec.tenant_ref.name.clone()),
         ("Operation", format!("{:?}", spec.operation)),
         ("Case", spec.case_id.clone()),
         ("Phase", format!("{:?}", status.phase)),
@@ -107,7 +107,7 @@ pub(super) async fn export(
 ) -> Result<String, PluginError> {
     let request = place.request(name).await?;
     check_exported(&request)?;
-    let tenant = place.tenant(&request.spec.tenant).await?;
+    let tenant = place.tenant(&request.spec.tenant_ref.name).await?;
     let api = TenantApi::open(place, &tenant, Role::Privacy, reach).await?;
     let path = format!("gdpr/cases/{}/export", encode_segment(&request.spec.case_id));
     std::fs::create_dir_all(folder)?;

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use voicemail_operator::calls::within_deadline;
 use voicemail_operator::population::state_of;
 use voicemail_operator::tenant::facts::storage::claim_name;
-use voicemail_resources::conditions::Condition;
+use voicemail_resources::conditions::{Condition, REACHABLE, find_condition};
 use voicemail_resources::voicemail_tenant::VoicemailTenantStatus;
 use voicemail_resources::{GdprRequest, VoicemailTenant};
 
@@ -123,22 +123,17 @@ fn pod_row(pod: &Pod, now: Timestamp) -> Vec<String> {
 }
 
 fn regions(status: &VoicemailTenantStatus) -> String {
-    let word = |holds: bool| if holds { "yes" } else { "no" }.to_owned();
     let rows: Vec<_> = status
         .regions
         .iter()
         .map(|region| {
-            let message = region.message.clone().unwrap_or_default();
-            vec![
-                region.name.clone(),
-                region.storage.clone(),
-                word(region.master),
-                word(region.reachable),
-                message,
-            ]
+            let reachable = find_condition(&region.conditions, REACHABLE);
+            let word = reachable.map_or("Unknown".to_owned(), |found| format!("{:?}", found.status));
+            let message = reachable.map(|found| found.message.clone()).unwrap_or_default();
+            vec![region.name.clone(), region.storage.clone(), format!("{:?}", region.role), word, message]
         })
         .collect();
-    render(&["REGION", "STORAGE", "MASTER", "REACHABLE", "MESSAGE"], &rows)
+    render(&["REGION", "STORAGE", "ROLE", "REACHABLE", "MESSAGE"], &rows)
 }
 
 fn claim(claim: &PersistentVolumeClaim) -> String {
@@ -182,6 +177,7 @@ fn requests(requests: Option<&Requests>, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use voicemail_resources::references::Reference;
 
     fn tenant() -> VoicemailTenant {
         let example = include_str!("../../../examples/volume-tenant.yaml");
@@ -189,7 +185,8 @@ mod tests {
         tenant.status = serde_yaml::from_str(
             "{replicas: 2, readyReplicas: 1, conditions: [{type: Ready, status: 'False', reason: RolloutInProgress, \
              message: 1 of 2 replicas serve, lastTransitionTime: '2026-01-01T00:00:00Z'}], \
-             regions: [{name: eu-west, storage: volume, master: true, reachable: true}]}",
+             regions: [{name: eu-west, storage: volume, role: Primary, conditions: [{type: Reachable, status: 'True', \
+             reason: StoreAnswers, message: '', lastTransitionTime: '2026-01-01T00:00:00Z'}]}]}",
         )
         .unwrap();
         tenant
@@ -203,7 +200,7 @@ mod tests {
             "State:     unknown",
             "1 of 2 serve",
             "Ready       False    RolloutInProgress   60m     1 of 2 replicas serve",
-            "eu-west   volume    yes      yes",
+            "eu-west   volume    Primary   True",
             "you may not read GdprRequests here",
         ] {
             assert!(page.contains(part), "{part:?} is not in\n{page}");
@@ -244,7 +241,7 @@ mod tests {
         let mut tenant = tenant();
         assert_eq!(claim_name(&tenant).as_deref(), Some("acme-voicemail"));
         let volume = tenant.spec.regions[0].storage.volume.as_mut().unwrap();
-        (volume.claim, volume.existing_claim) = (None, Some("shared".into()));
+        (volume.claim, volume.existing_claim_ref) = (None, Some(Reference { name: "shared".into() }));
         assert_eq!(claim_name(&tenant).as_deref(), Some("shared"));
     }
 }

@@ -46,15 +46,15 @@ fn extension(request: &GdprRequest, run: &RunView) -> Option<CoreDecision> {
     let months = u8::try_from(extension.months).ok()?;
     let open = run.extension.as_ref().is_none_or(|known| known.months < months);
     open.then(|| {
-        let (reason, by) = (extension.reason.clone(), extension.by.as_deref().map(person));
+        let (reason, by) = (extension.reason.clone(), Some(person(&extension.by)));
         CoreDecision::Extend(ExtendBody { run: Some(run.id.clone()), months, reason, on_behalf_of: by })
     })
 }
 
 fn cancellation(request: &GdprRequest, run: &RunView) -> Option<CoreDecision> {
-    let cancel = request.spec.cancel.as_ref()?;
+    let cancel = request.spec.cancellation.as_ref()?;
     (run.state != RunState::Cancelled).then(|| {
-        let (reason, by) = (Some(cancel.reason.clone()), cancel.by.as_deref().map(person));
+        let (reason, by) = (Some(cancel.reason.clone()), Some(person(&cancel.by)));
         CoreDecision::Cancel(CancelBody { run: Some(run.id.clone()), reason, on_behalf_of: by })
     })
 }

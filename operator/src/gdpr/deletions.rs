@@ -63,8 +63,8 @@ mod tests {
 
     fn said(operation: &str, status: &str) -> Option<String> {
         let text = format!(
-            "{{apiVersion: voicemail.dev/v1alpha1, kind: GdprRequest, metadata: {{name: r, namespace: n}}, \
-              spec: {{tenant: acme, operation: {operation}, caseId: '1'}}, status: {{{status}}}}}"
+            "{{apiVersion: voicemail.dev/v1beta1, kind: GdprRequest, metadata: {{name: r, namespace: n}}, \
+              spec: {{tenantRef: {{name: acme}}, operation: {operation}, caseID: '1'}}, status: {{{status}}}}}"
         );
         what_goes_on(&serde_yaml::from_str(&text).unwrap())
     }

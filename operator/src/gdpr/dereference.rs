@@ -9,6 +9,7 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 use voicemail_api::gdpr::{GdprBody, MessageRef, Verification};
 use voicemail_resources::gdpr_request::MessageName;
+use voicemail_resources::waiting;
 use voicemail_resources::{GdprRequest, VoicemailTenant};
 
 /// The tenant that a request names.
@@ -27,7 +28,7 @@ pub enum TenantRead {
 /// # Errors
 /// The API server refuses or doesn't answer.
 pub async fn read_tenant(client: &Client, request: &GdprRequest) -> Result<TenantRead, CallError> {
-    let (namespace, name) = (request.namespace().unwrap_or_default(), &request.spec.tenant);
+    let (namespace, name) = (request.namespace().unwrap_or_default(), &request.spec.tenant_ref.name);
     let api: Api<DeserializeGuard<VoicemailTenant>> = Api::namespaced(client.clone(), &namespace);
     Ok(match within_deadline("read the tenant", api.get_opt(name)).await? {
         None => TenantRead::Missing,
@@ -69,7 +70,7 @@ pub async fn read_body(
         None => Ok((empty_body(request), None)),
         Some(source) => {
             let api: Api<Secret> = Api::namespaced(client.clone(), &request.namespace().unwrap_or_default());
-            let name = &source.secret.name;
+            let name = &source.secret_ref.name;
             let secret = within_deadline("read the consumers' Secret", api.get_opt(name)).await?;
             let uid = secret.as_ref().and_then(ResourceExt::uid);
             read_consumers(secret.as_ref(), name, &request.spec.case_id).map(|body| (body, uid))
@@ -92,6 +93,11 @@ pub fn request_key(request: &GdprRequest) -> String {
     crate::place::place_of(request)
 }
 
+/// A waiting time as the core reads it, in whole seconds; what isn't one is left for the core to refuse.
+fn in_core_words(text: &str) -> String {
+    waiting::read(text).map_or_else(|_| text.to_owned(), waiting::write)
+}
+
 /// Adds what the resource says. What the file says about it doesn't count.
 fn complete(body: GdprBody, request: &GdprRequest) -> GdprBody {
     let spec = &request.spec;
@@ -102,13 +108,13 @@ fn complete(body: GdprBody, request: &GdprRequest) -> GdprBody {
     });
     GdprBody {
         request_key: Some(request_key(request)),
-        undo_window: spec.undo_window.clone(),
+        undo_window: spec.undo_window.as_deref().map(in_core_words),
         run: spec.run.clone(),
-        dry_run: spec.dry_run.unwrap_or_default(),
+        dry_run: spec.dry_run,
         received_at: spec.received_at.as_ref().map(|at| at.0.to_string()),
         requested_by: spec.requested_by.as_deref().map(person),
         verification,
-        require_approval: spec.require_approval.unwrap_or_default(),
+        require_approval: spec.require_approval,
         ..body
     }
 }

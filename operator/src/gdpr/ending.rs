@@ -1,7 +1,7 @@
 //! Follow-up of a request's end: the Secret with the consumers is deleted, and after its time the object itself.
 //!
 //! The status is written first: a request that has ended needs its Secret no more. A Secret stays while another open
-//! request names it, when any request that names it says `keep`, when it isn't labelled (any more), when it isn't the one
+//! request names it, when any request that names it says that it is never deleted, when it isn't labelled (any more), when it isn't the one
 //! that was read and compared with the run, and after a failure or a dry run, which are no answer to the person yet.
 //! Objects are told apart by their UIDs: one that was made again under the name of a request is another request.
 
@@ -17,7 +17,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 use std::time::Duration;
 use voicemail_resources::conditions::whole_seconds;
-use voicemail_resources::gdpr_request::{GdprRequest, Phase};
+use voicemail_resources::gdpr_request::{ConsumersDeletion, GdprRequest, Phase};
 use voicemail_resources::{CONSUMERS_LABEL, MANAGER};
 
 /// Does what is due of it; gives when to look again.
@@ -55,18 +55,17 @@ pub async fn finish(
 fn secret_to_delete(request: &GdprRequest) -> Option<(&str, &str)> {
     let consumers = request.spec.consumers.as_ref()?;
     let status = request.status.as_ref()?;
-    let keep = consumers.keep.unwrap_or_default()
-        || request.spec.dry_run.unwrap_or_default()
+    let keep = consumers.deletion == ConsumersDeletion::Never
+        || request.spec.dry_run
         || status.phase == Phase::Failed
         || status.consumers_deleted_at.is_some();
     let read = status.consumers_uid.as_deref().filter(|_| is_verified(&status.conditions))?;
-    (!keep).then_some((consumers.secret.name.as_str(), read))
+    (!keep).then_some((consumers.secret_ref.name.as_str(), read))
 }
 
 /// Pure: how long the object stays after everything was over; zero when its time is over, `None` for ever.
 fn time_left(request: &GdprRequest, finished: Option<&Time>, now: Timestamp) -> Option<Duration> {
-    let ttl = request.spec.ttl_after_finished.as_deref()?;
-    let ttl = voicemail_api::config::parse_duration(ttl).ok()?;
+    let ttl = Duration::from_secs(u64::try_from(request.spec.ttl_seconds_after_finished?).ok()?);
     let gone = Duration::try_from(now.duration_since(finished?.0)).unwrap_or_default();
     Some(ttl.saturating_sub(gone))
 }
@@ -116,9 +115,9 @@ async fn is_needed(client: &Client, request: &GdprRequest, name: &str) -> Result
 /// an ended one says is about the Secret that it read.
 fn needs(other: &Value, name: &str, secret: Option<&str>) -> bool {
     let text = |field: &str| other.pointer(field).and_then(Value::as_str);
-    let keep = other.pointer("/spec/consumers/keep").is_some_and(|keep| *keep != Value::Bool(false));
-    let same = text("/status/consumersUid").is_none_or(|read| secret == Some(read));
-    text("/spec/consumers/secret/name") == Some(name) && (!Phase::has_ended(other) || keep && same)
+    let keep = text("/spec/consumers/deletion").is_some_and(|deletion| deletion != "OnFinish");
+    let same = text("/status/consumersUID").is_none_or(|read| secret == Some(read));
+    text("/spec/consumers/secretRef/name") == Some(name) && (!Phase::has_ended(other) || keep && same)
 }
 
 async fn note_deletion(context: &Context, request: &GdprRequest, now: Timestamp) -> Result<(), CallError> {
@@ -153,8 +152,8 @@ mod tests {
 
     fn ended(spec: &str, status: &str) -> GdprRequest {
         serde_yaml::from_str(&format!(
-            "{{apiVersion: voicemail.dev/v1alpha1, kind: GdprRequest, metadata: {{name: r, namespace: n}}, \
-              spec: {{tenant: acme, operation: ForgetMe, caseId: '1', {spec}}}, \
+            "{{apiVersion: voicemail.dev/v1beta1, kind: GdprRequest, metadata: {{name: r, namespace: n}}, \
+              spec: {{tenantRef: {{name: acme}}, operation: ForgetMe, caseID: '1', {spec}}}, \
               status: {{finishedAt: '2026-01-31T10:00:00Z', {status}}}}}"
         ))
         .unwrap()
@@ -162,14 +161,14 @@ mod tests {
 
     #[test]
     fn a_secret_goes_with_an_answer_and_stays_when_asked_or_when_there_is_none() {
-        let secret = "consumers: {secret: {name: c}";
+        let secret = "consumers: {secretRef: {name: c}";
         let left = |spec: &str, status: &str| {
-            let read = format!("{status}, consumersUid: u, conditions: [{COMPARED}]");
+            let read = format!("{status}, consumersUID: u, conditions: [{COMPARED}]");
             secret_to_delete(&ended(&format!("{secret}{spec}"), &read)).map(|(name, _)| name.to_owned())
         };
         assert_eq!(left("}", "phase: Completed").as_deref(), Some("c"));
         assert_eq!(left("}", "phase: Denied").as_deref(), Some("c"));
-        assert_eq!(left(", keep: true}", "phase: Completed"), None);
+        assert_eq!(left(", deletion: Never}", "phase: Completed"), None);
         assert_eq!(left("}, dryRun: true", "phase: Completed"), None);
         assert_eq!(left("}", "phase: Failed"), None);
         assert_eq!(left("}", "phase: Completed, consumersDeletedAt: '2026-01-31T10:00:01Z'"), None);
@@ -181,35 +180,43 @@ mod tests {
     #[test]
     fn a_secret_that_was_not_read_or_not_compared_stays() {
         let left = |status: &str| {
-            let request = ended("consumers: {secret: {name: c}}", status);
+            let request = ended("consumers: {secretRef: {name: c}}", status);
             secret_to_delete(&request).map(|(name, uid)| (name.to_owned(), uid.to_owned()))
         };
         let compared = format!("phase: Completed, conditions: [{COMPARED}]");
-        assert_eq!(left(&format!("{compared}, consumersUid: u")), Some(("c".into(), "u".into())));
+        assert_eq!(left(&format!("{compared}, consumersUID: u")), Some(("c".into(), "u".into())));
         assert_eq!(left(&compared), None, "no Secret was read");
-        assert_eq!(left("phase: Completed, consumersUid: u"), None, "the core has not compared it");
+        assert_eq!(left("phase: Completed, consumersUID: u"), None, "the core has not compared it");
         let unknown = compared.replace("'True'", "Unknown");
-        assert_eq!(left(&format!("{unknown}, consumersUid: u")), None);
+        assert_eq!(left(&format!("{unknown}, consumersUID: u")), None);
     }
 
     #[test]
-    fn a_secret_stays_while_an_open_request_names_it_or_any_that_read_it_says_keep() {
+    fn a_secret_stays_while_an_open_request_names_it_or_any_that_read_it_says_never() {
         let needs = |text: &str| needs(&serde_yaml::from_str(text).unwrap(), "c", Some("u"));
-        let names = "spec: {consumers: {secret: {name: c}";
+        let names = "spec: {consumers: {secretRef: {name: c}";
         assert!(needs(&format!("{{{names}}}}}}}")), "it has no status yet");
         assert!(needs(&format!("{{{names}}}}}, status: {{phase: Marked}}}}")));
         assert!(!needs(&format!("{{{names}}}}}, status: {{phase: Completed}}}}")));
         for phase in ["Completed", "Failed", "Marked"] {
-            assert!(needs(&format!("{{{names}, keep: true}}}}, status: {{phase: {phase}}}}}")), "{phase}");
+            assert!(
+                needs(&format!("{{{names}, deletion: Never}}}}, status: {{phase: {phase}}}}}")),
+                "{phase}"
+            );
         }
-        assert!(!needs(&format!("{{{names}, keep: false}}}}, status: {{phase: Completed}}}}")));
+        assert!(!needs(&format!("{{{names}, deletion: OnFinish}}}}, status: {{phase: Completed}}}}")));
         let kept = |uid: &str| {
-            format!("{{{names}, keep: true}}}}, status: {{phase: Completed, consumersUid: {uid}}}}}")
+            format!("{{{names}, deletion: Never}}}}, status: {{phase: Completed, consumersUID: {uid}}}}}")
         };
-        assert!(needs(&kept("u")) && !needs(&kept("another")), "keep is about the Secret that was read");
-        assert!(!needs("{spec: {consumers: {secret: {name: d}, keep: true}}}"), "it names another Secret");
+        assert!(needs(&kept("u")) && !needs(&kept("another")), "deletion is about the Secret that was read");
+        assert!(
+            !needs("{spec: {consumers: {secretRef: {name: d}, deletion: Never}}}"),
+            "it names another Secret"
+        );
         // Nobody can read this one as a request, and it may need the Secret.
-        assert!(needs("{spec: {consumers: {secret: {name: c}}, receivedAt: never}, status: {phase: New}}"));
+        assert!(needs(
+            "{spec: {consumers: {secretRef: {name: c}}, receivedAt: never}, status: {phase: New}}"
+        ));
     }
 
     #[test]
@@ -220,8 +227,8 @@ mod tests {
             let finished = request.status.as_ref().unwrap().finished_at.clone();
             time_left(&request, finished.as_ref(), now)
         };
-        assert_eq!(left("ttlAfterFinished: 1m"), Some(Duration::from_secs(30)));
-        assert_eq!(left("ttlAfterFinished: 10s"), Some(Duration::ZERO));
+        assert_eq!(left("ttlSecondsAfterFinished: 60"), Some(Duration::from_secs(30)));
+        assert_eq!(left("ttlSecondsAfterFinished: 10"), Some(Duration::ZERO));
         assert_eq!(left("requestedBy: a"), None);
     }
 }

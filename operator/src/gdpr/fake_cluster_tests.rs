@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex};
 use voicemail_api::gdpr::{GdprAnswer, RunState, RunView};
 
 /// Paths of the API.
-pub(super) const REQUESTS: &str = "/apis/voicemail.dev/v1alpha1/namespaces/n/gdprrequests";
-pub(super) const TENANTS: &str = "/apis/voicemail.dev/v1alpha1/namespaces/n/voicemailtenants";
+pub(super) const REQUESTS: &str = "/apis/voicemail.dev/v1beta1/namespaces/n/gdprrequests";
+pub(super) const TENANTS: &str = "/apis/voicemail.dev/v1beta1/namespaces/n/voicemailtenants";
 const SECRETS: &str = "/api/v1/namespaces/n/secrets";
 
 #[derive(Parser)]
@@ -163,7 +163,7 @@ impl Stored {
             .filter(|(name, _)| name.starts_with(path))
             .map(|(_, object)| object)
             .collect();
-        json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequestList", "metadata": {}, "items": items })
+        json!({ "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequestList", "metadata": {}, "items": items })
     }
 
     /// Of a status.

@@ -1,7 +1,7 @@
 //! The conditions of a data-subject request, each with a reason and a sentence. Pure.
 //!
-//! A condition appears once there is something to say about it: an export is never Marked, and a request that
-//! needs no approval is never Approved.
+//! All of them stand on every request from the first look; one of which nothing is known, or that isn't about this kind of
+//! request, is Unknown.
 
 use super::mirror::is_erased;
 use super::plan::{Seen, Subject, asks_nobody};
@@ -9,8 +9,8 @@ use super::progress::{end_of, find_progress};
 use jiff::Timestamp;
 use voicemail_api::gdpr::{RunState, RunView};
 use voicemail_resources::conditions::{
-    APPROVED, BACKUPS_CLEARED, COMPLETED, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN, ERASED, FAILED,
-    FOUND, Finding, MARKED, REGIONS_READY, SUBJECT_VERIFIED, VALIDATED, VERIFIED,
+    APPROVED, BACKUPS_CLEARED, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN, ERASED, FOUND, Finding,
+    MARKED, OF_REQUESTS, REGIONS_READY, SUBJECT_VERIFIED, SUCCEEDED, VALIDATED, VERIFIED, complete,
 };
 use voicemail_resources::gdpr_request::{GdprOperation, GdprRequest, GdprRequestStatus, Phase};
 
@@ -33,13 +33,16 @@ pub fn find_all(
         Seen::Blocked(reason, message) => before(status, REGIONS_READY, reason, message),
         Seen::Unreachable(reason, message) => trouble(status, reason, message),
         Seen::Refused(reason, message) => refusal(reason, message),
-        Seen::Withdrawn => vec![truth(COMPLETED, false, "Cancelled", withdrawn(status)), not_failed()],
+        Seen::Withdrawn => vec![truth(SUCCEEDED, false, "Cancelled", withdrawn(status))],
     };
     findings.push(match asks_nobody(status, seen) {
         true => truth(DEADLINE_AT_RISK, false, "TenantNotFound", "no deadline runs while nobody is asked"),
         false => deadline(status, now),
     });
-    findings.extend(end_of(&findings).map(|end| find_progress(status.phase, end)).into_iter().flatten());
+    let waits = !status.phase.is_terminal() && matches!(seen, Seen::NoTenant(_) | Seen::Missing(..));
+    let end = end_of(&findings).map(|end| find_progress(status.phase, end, waits));
+    findings.extend(end.into_iter().flatten());
+    complete(&mut findings, &OF_REQUESTS);
     findings
 }
 
@@ -47,8 +50,9 @@ fn truth(type_: &'static str, holds: bool, reason: &str, message: impl Into<Stri
     Finding::new(type_, holds, reason, message)
 }
 
-fn not_failed() -> Finding {
-    truth(FAILED, false, "NotFailed", "")
+/// The end is still to come.
+fn open(reason: &str, message: impl Into<String>) -> Finding {
+    Finding::new(SUCCEEDED, ConditionStatus::Unknown, reason, message)
 }
 
 fn withdrawn(status: &GdprRequestStatus) -> String {
@@ -82,31 +86,25 @@ fn trouble(status: &GdprRequestStatus, reason: &str, message: &str) -> Vec<Findi
         VERIFIED,
         DECISIONS_TAKEN,
         BACKUPS_CLEARED,
-        COMPLETED,
-        FAILED,
+        SUCCEEDED,
     ];
-    let ended = |type_: &str| type_ == COMPLETED || type_ == FAILED;
     let keep = |type_: &'static str| {
         let known = status.conditions.iter().find(|known| known.type_ == type_)?;
         Some(Finding::new(type_, known.status, known.reason.clone(), known.message.clone()))
     };
     let mut findings: Vec<Finding> = kept
         .into_iter()
-        .filter(|type_| status.phase.is_terminal() || !ended(type_))
+        .filter(|type_| status.phase.is_terminal() || *type_ != SUCCEEDED)
         .filter_map(keep)
         .collect();
     if !status.phase.is_terminal() {
-        findings.extend([truth(COMPLETED, false, reason, message), not_failed()]);
+        findings.push(open(reason, message));
     }
     findings
 }
 
 fn refusal(reason: &str, message: &str) -> Vec<Finding> {
-    vec![
-        truth(VALIDATED, false, reason, message),
-        truth(COMPLETED, false, reason, message),
-        truth(FAILED, true, reason, message),
-    ]
+    vec![truth(VALIDATED, false, reason, message), truth(SUCCEEDED, false, reason, message)]
 }
 
 fn of_run(
@@ -132,11 +130,8 @@ fn of_run(
     let (reason, message) = end(request.spec.operation, status.phase, run);
     findings.push(match (status.phase, subject) {
         (Phase::Completed, Subject::Unknown(..)) => unproven_end(run),
-        (phase, _) => truth(COMPLETED, phase == Phase::Completed, reason, message.as_str()),
-    });
-    findings.push(match status.phase {
-        Phase::Failed => truth(FAILED, true, reason, message),
-        _ => not_failed(),
+        (phase, _) if !phase.is_terminal() => open(reason, message),
+        (phase, _) => truth(SUCCEEDED, matches!(phase, Phase::Completed | Phase::Undone), reason, message),
     });
     findings
 }
@@ -167,7 +162,7 @@ fn unproven_end(run: &RunView) -> Finding {
          one under another name, with its Secret",
         run.id
     );
-    Finding::new(COMPLETED, ConditionStatus::Unknown, "EndedBefore", message)
+    Finding::new(SUCCEEDED, ConditionStatus::Unknown, "EndedBefore", message)
 }
 
 fn regions(run: &RunView) -> Finding {

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use voicemail_api::gdpr::{RegionView, RunState, RunView};
 use voicemail_resources::conditions::whole_seconds;
 use voicemail_resources::gdpr_request::{GdprOperation, GdprRequestStatus, Phase, RegionProgress};
+use voicemail_resources::voicemail_tenant::RegionRole;
 
 /// The phase that a run means for a request of that operation.
 pub fn phase_of(operation: GdprOperation, run: &RunView) -> Phase {
@@ -72,7 +73,7 @@ pub fn mirror(status: &mut GdprRequestStatus, run: &RunView) {
 fn progress(region: &RegionView) -> RegionProgress {
     RegionProgress {
         name: region.name.clone(),
-        master: region.master,
+        role: if region.master { RegionRole::Primary } else { RegionRole::Audio },
         matched: count(region.matched).unwrap_or_default(),
         erased: count(region.erased).unwrap_or_default(),
         blocked: region.blocked,

@@ -96,7 +96,7 @@ fn list_all_shown(all: &[Arc<Guarded<GdprRequest>>]) -> Shown<'_> {
 /// Namespace, tenant and run that an object shows.
 fn shown_by(request: &GdprRequest) -> Option<(String, &str, &str)> {
     let run = request.spec.run.as_ref().or_else(|| request.status.as_ref()?.run.as_ref())?;
-    Some((request.namespace().unwrap_or_default(), &request.spec.tenant, run))
+    Some((request.namespace().unwrap_or_default(), &request.spec.tenant_ref.name, run))
 }
 
 async fn look(
@@ -227,7 +227,7 @@ async fn list_shown(context: &Context, tenant: &VoicemailTenant) -> Result<HashS
 }
 
 fn runs_of(tenant: &str, requests: Vec<GdprRequest>) -> HashSet<String> {
-    let ours = requests.into_iter().filter(|request| request.spec.tenant == tenant);
+    let ours = requests.into_iter().filter(|request| request.spec.tenant_ref.name == tenant);
     ours.filter_map(|request| request.spec.run.or_else(|| request.status?.run)).collect()
 }
 
@@ -279,10 +279,10 @@ fn mirror(tenant: &VoicemailTenant, namespace: &str, case: &str, run: &RunView) 
     let seed = format!("{}/{}", tenant.uid().unwrap_or_default(), run.id);
     let name = format!("api-{}", hex::encode(&digest(&SHA256, seed.as_bytes()).as_ref()[..10]));
     serde_json::from_value(json!({
-        "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+        "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest",
         "metadata": { "name": name, "namespace": namespace, "labels": { ORIGIN_LABEL: "api" } },
-        "spec": { "tenant": tenant.name_any(), "operation": operation, "caseId": case, "run": run.id,
-                  "ttlAfterFinished": "30d" },
+        "spec": { "tenantRef": { "name": tenant.name_any() }, "operation": operation, "caseID": case, "run": run.id,
+                  "ttlSecondsAfterFinished": 2592000 },
     }))
     .ok()
 }
@@ -316,9 +316,9 @@ mod tests {
         (tenant.metadata.namespace, tenant.metadata.uid) = (Some("voice".into()), Some("u".into()));
         let name = tenant.name_any();
         let object = |run: &str| {
-            let request = json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+            let request = json!({ "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest",
                                   "metadata": { "name": "x", "namespace": "voice" },
-                                  "spec": { "tenant": name, "operation": "ForgetMe", "caseId": "7", "run": run } });
+                                  "spec": { "tenantRef": { "name": name }, "operation": "ForgetMe", "caseID": "7", "run": run } });
             Arc::new(serde_json::from_value::<Guarded<GdprRequest>>(request).unwrap())
         };
         let runs = ["7/forgetme.1", "7/forgetme.2"];
@@ -363,8 +363,8 @@ mod tests {
     #[test]
     fn a_run_that_somebody_wrote_a_resource_for_is_shown_once() {
         let request = |tenant: &str, run: &str| {
-            let spec = json!({ "tenant": tenant, "operation": "ForgetMe", "caseId": "7", "run": run });
-            serde_json::from_value(json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+            let spec = json!({ "tenantRef": { "name": tenant }, "operation": "ForgetMe", "caseID": "7", "run": run });
+            serde_json::from_value(json!({ "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest",
                                            "metadata": { "name": "x" }, "spec": spec }))
             .unwrap()
         };

@@ -72,9 +72,6 @@ pub async fn reconcile(cached: &GdprRequest, context: &Context) -> Result<Action
         let conclusion = plan::decide(&request, &seen, Timestamp::now());
         status::write_status(context, &request, &conclusion.status).await?;
         (request.status, look_again) = (Some(conclusion.status), conclusion.look_again);
-    } else if let Some(status) = progress::add_progress(&request, Timestamp::now()) {
-        status::write_status(context, &request, &status).await?;
-        request.status = Some(status);
     }
     let at_end = ending::finish(context, &request, Timestamp::now()).await?;
     let soonest = look_again.into_iter().chain(at_end).min();
@@ -105,12 +102,12 @@ async fn advance(request: &GdprRequest, step: &Step, context: &Context) -> Resul
 fn without_tenant(request: &GdprRequest) -> Seen {
     let status = request.status.clone().unwrap_or_default();
     let hides = request.spec.operation != GdprOperation::ExportMe && status.phase.has_hidden();
-    if request.spec.cancel.is_some() && !hides && !status.phase.is_terminal() {
+    if request.spec.cancellation.is_some() && !hides && !status.phase.is_terminal() {
         return Seen::Withdrawn;
     }
     let message = format!(
-        "there is no VoicemailTenant {} in this namespace: create it, or write cancel",
-        request.spec.tenant
+        "there is no VoicemailTenant {} in this namespace: create it, or write cancellation",
+        request.spec.tenant_ref.name
     );
     Seen::NoTenant(message)
 }
@@ -166,7 +163,7 @@ fn show_foreign(request: &GdprRequest, run: RunView) -> Seen {
 /// shown as what it is: found by its name, and nothing more.
 async fn open(request: &GdprRequest, core: &Core, context: &Context) -> Result<Seen, CoreError> {
     let recorded = find_recorded(request, core, context).await?;
-    if recorded.is_none() && request.spec.cancel.is_some() {
+    if recorded.is_none() && request.spec.cancellation.is_some() {
         return Ok(Seen::Withdrawn);
     }
     let (body, secret) = match dereference::read_body(&context.client, request).await? {

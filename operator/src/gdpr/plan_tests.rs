@@ -4,15 +4,15 @@ use super::*;
 use crate::core_client::CoreDecision;
 use crate::gdpr::decisions::{open_decisions, person};
 use voicemail_api::gdpr::{ApprovalView, RunState};
-use voicemail_resources::conditions::{APPROVED, COMPLETED, DEADLINE_AT_RISK, FAILED, VALIDATED, VERIFIED};
+use voicemail_resources::conditions::{APPROVED, DEADLINE_AT_RISK, STALLED, SUCCEEDED, VALIDATED, VERIFIED};
 use voicemail_resources::gdpr_request::GdprOperation;
 
 fn request(operation: &str, status: &str) -> GdprRequest {
-    let consumers = if operation == "UndoForgetMe" { "" } else { ", consumers: {secret: {name: c}}" };
+    let consumers = if operation == "UndoForgetMe" { "" } else { ", consumers: {secretRef: {name: c}}" };
     serde_yaml::from_str(&format!(
-        "{{apiVersion: voicemail.dev/v1alpha1, kind: GdprRequest, \
+        "{{apiVersion: voicemail.dev/v1beta1, kind: GdprRequest, \
           metadata: {{name: r, namespace: n, generation: 1, creationTimestamp: '2026-01-31T10:00:00Z'}}, \
-          spec: {{tenant: acme, operation: {operation}, caseId: '1'{consumers}}}{status}}}"
+          spec: {{tenantRef: {{name: acme}}, operation: {operation}, caseID: '1'{consumers}}}{status}}}"
     ))
     .unwrap()
 }
@@ -130,8 +130,8 @@ fn decisions_are_told_once_and_by_whom() {
     let decided = |decisions: &str| -> GdprRequest {
         let mut request = request("ForgetMe", "");
         let given: GdprRequest = serde_yaml::from_str(&format!(
-            "{{apiVersion: voicemail.dev/v1alpha1, kind: GdprRequest, metadata: {{name: r}}, \
-              spec: {{tenant: acme, operation: ForgetMe, caseId: '1', {decisions}}}}}"
+            "{{apiVersion: voicemail.dev/v1beta1, kind: GdprRequest, metadata: {{name: r}}, \
+              spec: {{tenantRef: {{name: acme}}, operation: ForgetMe, caseID: '1', {decisions}}}}}"
         ))
         .unwrap();
         request.spec = given.spec;
@@ -144,10 +144,10 @@ fn decisions_are_told_once_and_by_whom() {
     assert!(!person("bob@example.com").contains(|c: char| c == '@' || c.is_ascii_digit()));
     assert_eq!(open_decisions(&approval, &run(RunState::Marked)), []);
     let denial = decided(
-        "approval: {decision: Deny, by: bob, ground: LegalClaims}, extension: {months: 2, reason: r}",
+        "approval: {decision: Deny, by: bob, ground: LegalClaims}, extension: {months: 2, by: b, reason: r}",
     );
     assert_eq!(open_decisions(&denial, &run(RunState::AwaitingApproval)).len(), 2);
-    assert_eq!(open_decisions(&decided("cancel: {reason: r}"), &run(RunState::Cancelled)), []);
+    assert_eq!(open_decisions(&decided("cancellation: {by: b, reason: r}"), &run(RunState::Cancelled)), []);
     let given = ApprovalView { given: false, reason: "always".into(), by: None, at: None };
     let waiting = RunView { approval: Some(given), ..run(RunState::AwaitingApproval) };
     let seen = Seen::Run(
@@ -177,7 +177,7 @@ fn an_object_that_shows_a_run_decides_nothing_and_says_so() {
         "{approval: {decision: Approve, by: both}}",
         "{approval: {decision: Deny, by: both, ground: Other, reason: r}}",
         "{extension: {months: 1, reason: r, by: both}}",
-        "{cancel: {reason: r, by: both}}",
+        "{cancellation: {reason: r, by: both}}",
     ] {
         let seen = crate::gdpr::show_foreign(&given(decision), run(RunState::AwaitingApproval));
         let Seen::Run(_, _, Some((reason, words))) = &seen else { panic!("{decision}: {seen:?}") };
@@ -241,7 +241,7 @@ fn a_run_that_was_found_by_its_name_alone_is_no_answer() {
     let seen = Seen::Run(Box::new(ended), unknown, None);
     let status = decide(&request("ForgetMe", ""), &seen, at("2026-01-31T10:00:02Z")).status;
     let condition = |type_: &str| find_condition(&status.conditions, type_).unwrap();
-    let completed = condition(COMPLETED);
+    let completed = condition(SUCCEEDED);
     assert_eq!((completed.status, completed.reason.as_str()), (ConditionStatus::Unknown, "EndedBefore"));
     assert_eq!(condition(SUBJECT_VERIFIED).status, ConditionStatus::Unknown);
     assert_eq!(status.finished_at.map(|time| time.0), Some(at("2026-01-30T08:00:00Z")), "not ended now");
@@ -274,14 +274,14 @@ fn trouble_keeps_what_is_known() {
     let decision =
         decide(&known, &Seen::Unreachable("CoreUnreachable".into(), "m".into()), at("2026-02-01T10:00:00Z"));
     assert_eq!((decision.status.phase, decision.status.matched), (Phase::Marked, Some(3)));
-    assert_eq!(find_condition(&decision.status.conditions, COMPLETED).unwrap().reason, "CoreUnreachable");
+    assert_eq!(find_condition(&decision.status.conditions, SUCCEEDED).unwrap().reason, "CoreUnreachable");
 }
 
 #[test]
 fn a_refusal_fails_the_request_with_its_reason() {
     let seen = Seen::Refused("CaseConflict".into(), "m".into());
     let decision = decide(&request("ForgetMe", ""), &seen, at("2026-02-01T10:00:00Z"));
-    let failed = find_condition(&decision.status.conditions, FAILED).unwrap();
+    let failed = find_condition(&decision.status.conditions, STALLED).unwrap();
     assert_eq!((decision.status.phase, decision.look_again), (Phase::Failed, None));
     assert_eq!((failed.status, failed.reason.as_str()), (ConditionStatus::True, "CaseConflict"));
 }

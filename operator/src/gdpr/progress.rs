@@ -2,31 +2,31 @@
 //! `Reconciling` and `Stalled` as kstatus, `kubectl wait` and Argo CD understand them. Pure.
 //!
 //! ```text
-//!                        Finished  Ready  Reconciling  Stalled
-//!  under way              False     False  True         False     also while a person is waited for: it ends by itself then
-//!  done, taken back,      True      True   False        False     nothing is left to do
-//!  denied, cancelled
-//!  failed, or answered    True      False  False        True      a person must make another request
-//!  by an earlier run
+//!                            Finished  Succeeded  Ready  Reconciling  Stalled
+//!  under way                 False     Unknown    False  True         False    also while a person is waited for: it ends by itself then
+//!  done, taken back          True      True       True   False        False    nothing is left to do
+//!  denied, cancelled         True      False      True   False        False    people chose that end
+//!  failed                    True      False      False  False        True     a person must make another request
+//!  answered by an earlier run True     Unknown    False  False        True     likewise
+//!  something is missing      False     Unknown    False  False        True     a person may add it, and it goes on
 //! ```
 //!
-//! They follow from the phase and from what `Completed` says, so they stand on every request in every phase.
+//! They follow from the phase and from `Succeeded`, so they stand on every request in every phase.
 
-use jiff::Timestamp;
 use voicemail_resources::conditions::{
-    COMPLETED, Condition, ConditionStatus, FINISHED, Finding, READY, RECONCILING, STALLED, find_condition,
-    merge_conditions,
+    ConditionStatus, FINISHED, Finding, READY, RECONCILING, STALLED, SUCCEEDED,
 };
-use voicemail_resources::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
+use voicemail_resources::gdpr_request::Phase;
 
-/// The condition `Completed`: status, reason and message.
+/// The condition `Succeeded`: status, reason and message.
 pub type End<'a> = (ConditionStatus, &'a str, &'a str);
 
-/// The four conditions.
-pub fn find_progress(phase: Phase, (completed, reason, message): End<'_>) -> [Finding; 4] {
+/// The four conditions. `waits`: it hasn't ended, and nothing happens until a person adds what is missing.
+pub fn find_progress(phase: Phase, (succeeded, reason, message): End<'_>, waits: bool) -> [Finding; 4] {
     let finished = phase.is_terminal();
     // A run of an earlier request answers nothing.
-    let stalled = finished && (phase == Phase::Failed || completed == ConditionStatus::Unknown);
+    let in_vain = finished && (phase == Phase::Failed || succeeded == ConditionStatus::Unknown);
+    let stalled = waits && !finished || in_vain;
     let finding = |type_, holds: bool, quiet: &str| {
         let (reason, message) = if holds { (reason, message) } else { (quiet, "") };
         Finding::new(type_, holds, reason, message)
@@ -34,36 +34,25 @@ pub fn find_progress(phase: Phase, (completed, reason, message): End<'_>) -> [Fi
     [
         finding(FINISHED, finished, "NotFinished"),
         Finding::new(READY, finished && !stalled, reason, message),
-        finding(RECONCILING, !finished, if stalled { "Stalled" } else { "UpToDate" }),
+        finding(RECONCILING, !finished && !stalled, if stalled { "Stalled" } else { "UpToDate" }),
         finding(STALLED, stalled, "NotStalled"),
     ]
 }
 
 /// The end as these findings say it.
 pub fn end_of(findings: &[Finding]) -> Option<End<'_>> {
-    let completed = findings.iter().find(|finding| finding.type_ == COMPLETED)?;
-    Some((completed.status, &completed.reason, &completed.message))
-}
-
-/// The status of a request that has ended under a release that didn't write these conditions; none if they stand.
-pub fn add_progress(request: &GdprRequest, now: Timestamp) -> Option<GdprRequestStatus> {
-    let mut status = request.status.clone()?;
-    let lacks = find_condition(&status.conditions, FINISHED).is_none();
-    if !lacks || !status.phase.is_terminal() {
-        return None;
-    }
-    let end = find_condition(&status.conditions, COMPLETED)?;
-    let findings = find_progress(status.phase, (end.status, &end.reason, &end.message));
-    let new: Vec<Condition> = merge_conditions(&[], findings.into(), request.metadata.generation, now);
-    status.conditions.extend(new);
-    Some(status)
+    let succeeded = findings.iter().find(|finding| finding.type_ == SUCCEEDED)?;
+    Some((succeeded.status, &succeeded.reason, &succeeded.message))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
     use serde_json::Value;
     use std::path::Path;
+    use voicemail_resources::conditions::{Condition, find_condition, merge_conditions};
+    use voicemail_resources::gdpr_request::GdprRequestStatus;
 
     /// As kstatus reads an object whose generation was looked at: the first that fits.
     fn kstatus(conditions: &[Condition]) -> &'static str {
@@ -78,8 +67,8 @@ mod tests {
         }
     }
 
-    fn conditions_of(phase: Phase, completed: ConditionStatus) -> Vec<Condition> {
-        let findings = find_progress(phase, (completed, "R", "m"));
+    fn conditions_of(phase: Phase, succeeded: ConditionStatus, waits: bool) -> Vec<Condition> {
+        let findings = find_progress(phase, (succeeded, "R", "m"), waits);
         merge_conditions(&[], findings.into(), Some(1), Timestamp::UNIX_EPOCH)
     }
 
@@ -98,18 +87,21 @@ mod tests {
             Phase::Blocked,
             Phase::PartiallyFailed,
         ];
-        let open = open.map(|phase| (phase, False, "InProgress"));
+        let open = open.map(|phase| (phase, Unknown, "InProgress"));
         let ended = [
             (Phase::Completed, True, "Current"),
             (Phase::Completed, Unknown, "Failed"),
-            (Phase::Undone, False, "Current"),
+            (Phase::Undone, True, "Current"),
             (Phase::Denied, False, "Current"),
             (Phase::Cancelled, False, "Current"),
             (Phase::Failed, False, "Failed"),
         ];
         for (phase, completed, expected) in open.into_iter().chain(ended) {
-            let conditions = conditions_of(phase, completed);
+            let conditions = conditions_of(phase, completed, false);
             assert_eq!(kstatus(&conditions), expected, "{phase:?}");
+            if !phase.is_terminal() {
+                assert_eq!(kstatus(&conditions_of(phase, completed, true)), "Failed", "{phase:?}");
+            }
             let finished = find_condition(&conditions, FINISHED).unwrap();
             assert_eq!(finished.status == True, phase.is_terminal(), "{phase:?}");
             let holding = [READY, RECONCILING, STALLED]
@@ -129,8 +121,10 @@ mod tests {
             let path = file.unwrap().path();
             let object: Value = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
             let status: GdprRequestStatus = serde_json::from_value(object["status"].clone()).unwrap();
-            let Some(end) = find_condition(&status.conditions, COMPLETED) else { continue };
-            for finding in find_progress(status.phase, (end.status, &end.reason, &end.message)) {
+            let Some(end) = find_condition(&status.conditions, SUCCEEDED) else { continue };
+            let stalled = find_condition(&status.conditions, STALLED);
+            let waits = stalled.is_some_and(|stalled| stalled.status == ConditionStatus::True);
+            for finding in find_progress(status.phase, (end.status, &end.reason, &end.message), waits) {
                 let found = find_condition(&status.conditions, finding.type_);
                 let found = found.unwrap_or_else(|| panic!("{}: no {}", path.display(), finding.type_));
                 let (expected, shown) = ((finding.status, &finding.message), (found.status, &found.message));
@@ -139,19 +133,5 @@ mod tests {
             phases.insert(status.phase);
         }
         assert_eq!(phases.len(), 15, "a phase has no case: {phases:?}");
-    }
-
-    #[test]
-    fn a_request_that_ended_under_a_former_release_gets_them_once() {
-        let text = include_str!("../../../examples/gdpr/forget.yaml");
-        let mut request: GdprRequest = serde_yaml::from_str(text).unwrap();
-        request.status = serde_json::from_value(serde_json::json!({"phase": "Denied", "conditions": [{
-            "type": "Completed", "status": "False", "reason": "Denied", "message": "m",
-            "lastTransitionTime": "2026-01-31T10:00:00Z"}]}))
-        .unwrap();
-        let status = add_progress(&request, Timestamp::UNIX_EPOCH).unwrap();
-        assert_eq!((kstatus(&status.conditions), status.conditions.len()), ("Current", 5));
-        request.status = Some(status);
-        assert_eq!(add_progress(&request, Timestamp::UNIX_EPOCH), None);
     }
 }

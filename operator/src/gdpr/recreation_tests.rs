@@ -14,12 +14,12 @@ fn path() -> String {
 }
 
 fn request(uid: &str, more: Value, status: Value) -> Value {
-    let mut spec = json!({ "tenant": "acme", "operation": "ForgetMe", "caseId": "1", "requestedBy": "anna",
-                           "consumers": { "secret": { "name": "c" } } });
+    let mut spec = json!({ "tenantRef": { "name": "acme" }, "operation": "ForgetMe", "caseID": "1", "requestedBy": "anna",
+                           "consumers": { "secretRef": { "name": "c" } } });
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let metadata = json!({ "name": "rc", "namespace": "n", "uid": uid, "generation": 1,
                            "creationTimestamp": "2026-01-31T10:00:00Z" });
-    let mut object = json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+    let mut object = json!({ "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest",
                              "metadata": metadata, "spec": spec });
     if !status.is_null() {
         object["status"] = status;
@@ -96,7 +96,7 @@ async fn an_approval_of_an_object_that_is_gone_is_not_passed_on() {
 async fn the_end_of_an_old_request_takes_no_secret_from_the_one_that_was_made_under_its_name() {
     let compared = json!([{ "type": "SubjectVerified", "status": "True", "reason": "Compared", "message": "",
                             "lastTransitionTime": "2026-01-31T10:00:00Z" }]);
-    let ended = json!({ "phase": "Completed", "run": "1/forgetme.1", "consumersUid": "secret",
+    let ended = json!({ "phase": "Completed", "run": "1/forgetme.1", "consumersUID": "secret",
                         "finishedAt": "2026-01-31T10:00:00Z", "conditions": compared });
     let mut deleted = false;
     for during in 0..CALLS {
@@ -116,14 +116,14 @@ async fn the_end_of_an_old_request_takes_no_secret_from_the_one_that_was_made_un
 async fn a_secret_that_one_request_keeps_outlives_the_end_of_another() {
     let compared = json!([{ "type": "SubjectVerified", "status": "True", "reason": "Compared", "message": "",
                             "lastTransitionTime": "2026-01-31T10:00:00Z" }]);
-    let ended = json!({ "phase": "Completed", "run": "1/forgetme.1", "consumersUid": "secret",
+    let ended = json!({ "phase": "Completed", "run": "1/forgetme.1", "consumersUID": "secret",
                         "finishedAt": "2026-01-31T10:00:00Z", "conditions": compared });
     for keep in [true, false] {
         let (cluster, context) = Cluster::start().await;
         cluster.put(&path(), request("u", json!({}), ended.clone()));
         let mut other = request("other", json!({}), ended.clone());
         other["metadata"]["name"] = "other".into();
-        other["spec"]["consumers"]["keep"] = keep.into();
+        other["spec"]["consumers"]["deletion"] = if keep { "Never" } else { "OnFinish" }.into();
         cluster.put(&format!("{REQUESTS}/other"), other);
         reconcile_stored(&cluster, &context).await;
         assert_eq!(cluster.has_secret(), keep);
@@ -166,7 +166,7 @@ async fn an_object_stays_until_no_backup_holds_copies_whatever_its_time_is() {
     ] {
         let (cluster, context) = Cluster::start().await;
         cluster.0.lock().unwrap().lookups = Some(http::StatusCode::SERVICE_UNAVAILABLE);
-        cluster.put(&path(), request("u", json!({ "ttlAfterFinished": "1s" }), status));
+        cluster.put(&path(), request("u", json!({ "ttlSecondsAfterFinished": 1 }), status));
         reconcile_stored(&cluster, &context).await;
         assert_eq!(cluster.get(&path()).is_some(), stays);
     }

@@ -7,7 +7,7 @@ use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 use voicemail_resources::MANAGER;
-use voicemail_resources::conditions::{COMPLETED, find_condition};
+use voicemail_resources::conditions::{READY, find_condition};
 use voicemail_resources::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
 
 /// Writes the status if it differs.
@@ -40,7 +40,7 @@ pub async fn write_status(
 /// The status of this very object: one that was made again under its name refuses it as a conflict.
 pub(super) fn body_of(request: &GdprRequest, status: &GdprRequestStatus) -> serde_json::Value {
     json!({
-        "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+        "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest",
         "metadata": { "uid": request.uid() }, "status": status,
     })
 }
@@ -58,7 +58,7 @@ async fn announce(context: &Context, request: &GdprRequest, status: &GdprRequest
         phase,
         "a request changed its phase"
     );
-    let message = find_condition(&status.conditions, COMPLETED).map(|condition| condition.message.clone());
+    let message = find_condition(&status.conditions, READY).map(|condition| condition.message.clone());
     let event = Event {
         type_: if failed { EventType::Warning } else { EventType::Normal },
         reason: phase,

@@ -13,10 +13,10 @@ fn path() -> String {
 
 /// A request of long ago, with what the spec and the status have more.
 fn request(operation: &str, more: &Value, status: Value) -> Value {
-    let mut spec = json!({ "tenant": "acme", "operation": operation, "caseId": "1", "requestedBy": "anna",
-                           "consumers": { "secret": { "name": "c" } } });
+    let mut spec = json!({ "tenantRef": { "name": "acme" }, "operation": operation, "caseID": "1", "requestedBy": "anna",
+                           "consumers": { "secretRef": { "name": "c" } } });
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+    json!({ "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest",
             "metadata": { "name": "r", "namespace": "n", "uid": "u", "generation": 1,
                           "creationTimestamp": "2026-01-31T10:00:00Z" },
             "spec": spec, "status": status })
@@ -43,8 +43,11 @@ async fn a_request_that_names_no_tenant_is_never_overdue_and_can_be_cancelled() 
     let status = reconcile_stored(&cluster, &context).await;
     assert_eq!(condition(&status, "DeadlineAtRisk")["status"], "False", "{status}");
     assert_eq!((&status["phase"], &status["dueAt"]), (&json!("Pending"), &Value::Null));
-    assert!(condition(&status, "Completed")["message"].as_str().unwrap().contains("write cancel"));
-    cluster.put(&path(), request("ForgetMe", &json!({ "cancel": { "reason": "wrong tenant" } }), status));
+    assert!(condition(&status, "Succeeded")["message"].as_str().unwrap().contains("write cancel"));
+    cluster.put(
+        &path(),
+        request("ForgetMe", &json!({ "cancellation": { "by": "anna", "reason": "wrong tenant" } }), status),
+    );
     let status = reconcile_stored(&cluster, &context).await;
     assert_eq!(status["phase"], "Cancelled");
     assert_eq!(condition(&status, "Finished")["status"], "True");
@@ -53,7 +56,7 @@ async fn a_request_that_names_no_tenant_is_never_overdue_and_can_be_cancelled() 
 
 #[tokio::test]
 async fn without_its_tenant_only_what_has_hidden_nothing_can_be_cancelled() {
-    let cancel = json!({ "cancel": { "reason": "the tenant is gone" } });
+    let cancel = json!({ "cancellation": { "by": "anna", "reason": "the tenant is gone" } });
     for (operation, phase, cancelled) in [
         ("ForgetMe", "Validating", true),
         ("ForgetMe", "AwaitingApproval", true),
@@ -71,7 +74,7 @@ async fn without_its_tenant_only_what_has_hidden_nothing_can_be_cancelled() {
         let status = reconcile_stored(&cluster, &context).await;
         assert_eq!(status["phase"] == "Cancelled", cancelled, "{operation} {phase}");
         if cancelled {
-            let message = condition(&status, "Completed")["message"].as_str().unwrap();
+            let message = condition(&status, "Succeeded")["message"].as_str().unwrap();
             assert!(
                 message.contains("1/forgetme.1"),
                 "{phase}: whoever serves the store must know: {message}"
@@ -85,12 +88,12 @@ async fn without_its_tenant_only_what_has_hidden_nothing_can_be_cancelled() {
 #[tokio::test]
 async fn a_tenant_that_cannot_be_read_is_told_of_in_its_requests() {
     let (cluster, context) = Cluster::start().await;
-    let tenant = json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "VoicemailTenant",
+    let tenant = json!({ "apiVersion": "voicemail.dev/v1beta1", "kind": "VoicemailTenant",
                          "metadata": { "name": "acme", "namespace": "n" }, "spec": "+441632960001" });
     cluster.put(&format!("{TENANTS}/acme"), tenant);
     cluster.put(&path(), request("ForgetMe", &json!({}), Value::Null));
     let status = reconcile_stored(&cluster, &context).await;
-    let completed = condition(&status, "Completed");
+    let completed = condition(&status, "Succeeded");
     assert_eq!(completed["reason"], "TenantUnreadable");
     assert!(!completed["message"].as_str().unwrap().contains("1632960001"), "{completed}");
     assert!(!status["dueAt"].is_null(), "somebody was asked");
@@ -105,11 +108,11 @@ async fn an_end_stays_what_it_is_while_its_core_cannot_be_asked_for_backups() {
                 "lastTransitionTime": "2026-01-31T10:00:00Z" })
     };
     let conditions =
-        json!([known("Completed", "True", "Erased"), known("BackupsCleared", "False", "CopiesRemain")]);
+        json!([known("Succeeded", "True", "Erased"), known("BackupsCleared", "False", "CopiesRemain")]);
     let status = json!({ "phase": "Completed", "run": "1/forgetme.1", "finishedAt": "2026-01-31T10:00:00Z",
                          "backupsClearAfter": "9000-01-01T00:00:00Z", "conditions": conditions });
     cluster.put(&path(), request("ForgetMe", &json!({}), status));
     let status = reconcile_stored(&cluster, &context).await;
-    assert_eq!(condition(&status, "Completed")["status"], "True", "{status}");
+    assert_eq!(condition(&status, "Succeeded")["status"], "True", "{status}");
     assert_eq!(condition(&status, "Ready")["status"], "True");
 }

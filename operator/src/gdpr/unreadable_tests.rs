@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use voicemail_resources::GdprRequest;
 
 fn object(name: &str, spec: Value, status: Value) -> Value {
-    let mut all = json!({ "tenant": "acme", "operation": "ForgetMe", "caseId": "1" });
+    let mut all = json!({ "tenantRef": { "name": "acme" }, "operation": "ForgetMe", "caseID": "1" });
     all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-    json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest", "spec": all, "status": status,
+    json!({ "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest", "spec": all, "status": status,
             "metadata": { "name": name, "namespace": "n", "uid": name, "generation": 1, "resourceVersion": "1",
                           "creationTimestamp": "2026-01-31T10:00:00Z" } })
 }
@@ -21,7 +21,8 @@ fn path(name: &str) -> String {
 
 /// A request of before the CRD's patterns: no type of ours reads its time.
 fn strange(secret: &str) -> Value {
-    let spec = json!({ "consumers": { "secret": { "name": secret } }, "receivedAt": "9999-12-31T23:59:59Z" });
+    let spec =
+        json!({ "consumers": { "secretRef": { "name": secret } }, "receivedAt": "9999-12-31T23:59:59Z" });
     object("strange", spec, json!({ "phase": "Pending", "conditions": [] }))
 }
 
@@ -62,11 +63,11 @@ async fn it_says_so_itself_once() {
 async fn the_secret_of_a_request_that_ended_beside_it_goes_unless_it_names_that_one() {
     let compared = json!([{ "type": "SubjectVerified", "status": "True", "reason": "Compared", "message": "",
                             "lastTransitionTime": "2026-01-31T10:00:00Z" }]);
-    let ended = json!({ "phase": "Completed", "run": "1/forgetme.1", "consumersUid": "secret",
+    let ended = json!({ "phase": "Completed", "run": "1/forgetme.1", "consumersUID": "secret",
                         "finishedAt": "2026-01-31T10:00:00Z", "conditions": compared });
     for (named, stays) in [("another", false), ("c", true)] {
         let (cluster, context) = Cluster::start().await;
-        let consumers = json!({ "consumers": { "secret": { "name": "c" } } });
+        let consumers = json!({ "consumers": { "secretRef": { "name": "c" } } });
         let request = object("ended", consumers, ended.clone());
         cluster.put(&path("ended"), request.clone());
         cluster.put(&path("strange"), strange(named));

@@ -47,18 +47,21 @@ fn convert_common(values: &Values, arguments: &Arguments) -> Result<Value, Impor
     let region = region.ok_or(ImportError::Missing { what: "a region", flag: "--region" })?;
     let storage = convert_storage(values, arguments)?;
     let mut spec = json!({
-        "region": region,
-        "regions": [{"name": region, "master": true, "storage": storage}],
+        "localRegion": region,
+        "primaryRegion": region,
+        "regions": [{"name": region, "storage": storage}],
         "numbers": {"defaultRegion": arguments.number_region},
-        "monitoring": {"enabled": values.prometheus.pod_monitor.enabled || arguments.values.is_none()},
     });
+    if arguments.values.is_some() && !values.prometheus.pod_monitor.enabled {
+        spec["monitoring"] = json!({"mode": "Disabled"});
+    }
     if let Some(replicas) = values.replica_count {
         spec["replicas"] = json!(replicas);
     }
     if let (Some(min), Some(max)) = (values.replica_count, values.max_replicas)
         && max > min
     {
-        spec["autoscaling"] = json!({"min": min, "max": max});
+        spec["autoscaling"] = json!({"minReplicas": min, "maxReplicas": max});
     }
     Ok(spec)
 }
@@ -70,13 +73,13 @@ fn convert_storage(values: &Values, arguments: &Arguments) -> Result<Value, Impo
     let credentials = || {
         let name =
             secret.clone().ok_or(missing("the Secret of the store", "secrets.blobStorage in the values"))?;
-        Ok::<_, ImportError>(json!({"secret": {"name": name}}))
+        Ok::<_, ImportError>(json!({"secretRef": {"name": name}}))
     };
     match kind.to_ascii_lowercase().as_str() {
         "filesystem" => {
             let claim = values.volumes.pvc_one.claim.clone();
             let claim = claim.unwrap_or_else(|| "voice-voicemail-pvc".into());
-            Ok(json!({"volume": {"existingClaim": claim}}))
+            Ok(json!({"volume": {"existingClaimRef": {"name": claim}}}))
         }
         "blobstorage" => {
             let account = arguments.azure_account.clone();
@@ -110,9 +113,9 @@ fn convert_tenant(
     arguments: &Arguments,
 ) -> Result<VoicemailTenant, ImportError> {
     let mut spec = common.clone();
-    spec["tenantId"] = json!(tenant.tenant_uuid);
+    spec["tenantID"] = json!(tenant.tenant_uuid);
     let manifest = json!({
-        "apiVersion": "voicemail.dev/v1alpha1",
+        "apiVersion": "voicemail.dev/v1beta1",
         "kind": "VoicemailTenant",
         "metadata": {"name": name, "namespace": arguments.namespace},
         "spec": spec,

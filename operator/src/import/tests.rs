@@ -47,11 +47,11 @@ fn each_tenant_of_the_list_becomes_a_manifest_on_the_claim_that_is_there() {
     assert_eq!(names, ["t2026", "t9350-support"]);
     let spec = &conversion.tenants[0].spec;
     assert_eq!(spec.tenant_id, "2c5ea4c0-4067-11e9-8bad-9b1deb4d3b7d");
-    assert_eq!((spec.region.as_str(), spec.numbers.default_region.as_str()), ("westus2", "US"));
+    assert_eq!((spec.local_region.as_str(), spec.numbers.default_region.as_str()), ("westus2", "US"));
     let volume = spec.regions[0].storage.volume.as_ref().unwrap();
-    assert_eq!(volume.existing_claim.as_deref(), Some("voice-voicemail-pvc"));
+    assert_eq!(volume.existing_claim_ref.as_ref().unwrap().name, "voice-voicemail-pvc");
     let scaling = spec.autoscaling.as_ref().unwrap();
-    assert_eq!((scaling.min, scaling.max), (1, 5));
+    assert_eq!((scaling.min_replicas, scaling.max_replicas), (1, 5));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn an_object_store_needs_what_the_values_do_not_say() {
     let conversion = import(TENANTS, &blob, &flags).unwrap();
     let azure = conversion.tenants[0].spec.regions[0].storage.azure_blob.clone().unwrap();
     assert_eq!((azure.account.as_str(), azure.container.as_str()), ("acmevoice", "voicemail"));
-    assert_eq!(azure.credentials.secret.unwrap().name, "voicemail-secrets");
+    assert_eq!(azure.credentials.secret_ref.unwrap().name, "voicemail-secrets");
     let other = VALUES.replace("FileSystem", "Tape");
     assert!(import(TENANTS, &other, &[]).unwrap_err().to_string().contains("FileSystem, BlobStorage or S3"));
 }

@@ -20,20 +20,20 @@ fn tenant(change: impl FnOnce(&mut Value)) -> VoicemailTenant {
 fn with_access() -> VoicemailTenant {
     tenant(|value| {
         value["spec"]["auth"]["issuers"] = json!([{
-            "issuer": "https://id.acme.example", "audience": "voicemail", "roleMap": {"agents": "agent"},
-            "algorithms": ["ES256"], "clockSkew": "10s", "ca": {"secret": {"name": "acme.ca"}},
+            "issuer": "https://id.acme.example", "audience": "voicemail", "roleMap": {"agents": "Agent"},
+            "algorithms": ["ES256"], "clockSkew": "10s", "caRef": {"kind": "Secret", "name": "acme.ca"},
         }]);
         value["spec"]["auth"]["introspection"] = json!({
-            "endpoint": "https://id.acme.example/introspect", "secret": {"name": "client"}, "audience": "voicemail",
-            "ca": {"secret": {"name": "acme.ca"}}, "roleMap": {"vm:agent": "agent"}, "cache": "20s",
+            "endpoint": "https://id.acme.example/introspect", "secretRef": {"name": "client"}, "audience": "voicemail",
+            "caRef": {"kind": "Secret", "name": "acme.ca"}, "roleMap": {"vm:agent": "Agent"}, "cache": "20s",
         });
-        value["spec"]["auth"]["basic"] = json!({"secret": {"name": "people"}});
-        value["spec"]["browser"] = json!({"origins": ["https://desk.acme.example"]});
-        value["spec"]["limits"] =
+        value["spec"]["auth"]["basic"] = json!({"secretRef": {"name": "people"}});
+        value["spec"]["cors"] = json!({"allowedOrigins": ["https://desk.acme.example"]});
+        value["spec"]["clientLimits"] =
             json!({"connections": 100, "requestsPerCaller": 0, "sharedAddresses": ["10.0.0.1"]});
-        value["spec"]["audit"] = json!({"retention": "90d"});
+        value["spec"]["audit"] = json!({"retentionDays": 90});
         value["spec"]["telemetry"] = json!({"otlp": {
-            "endpoint": "https://otel.acme.example:4318", "ca": {"secret": {"name": "acme.ca"}}, "samplePercent": 5,
+            "endpoint": "https://otel.acme.example:4318", "caRef": {"kind": "Secret", "name": "acme.ca"}, "samplePercent": 5,
         }});
     })
 }
@@ -93,9 +93,9 @@ fn the_secrets_are_mounted_with_the_keys_that_are_read_and_hold_up_no_pod() {
 
 #[test]
 fn an_address_that_is_none_is_named() {
-    let bad = tenant(|value| value["spec"]["limits"] = json!({"sharedAddresses": ["1.2.3"]}));
+    let bad = tenant(|value| value["spec"]["clientLimits"] = json!({"sharedAddresses": ["1.2.3"]}));
     let refusal = plan_with(&bad, &facts()).unwrap_err().to_string();
-    assert!(refusal.contains("limits.sharedAddresses") && refusal.contains("1.2.3"), "{refusal}");
+    assert!(refusal.contains("clientLimits.sharedAddresses") && refusal.contains("1.2.3"), "{refusal}");
 }
 
 #[test]
@@ -104,14 +104,14 @@ fn every_secret_that_is_mounted_is_looked_at_with_its_keys() {
     let secrets = list_secrets(&tenant);
     let seen: Vec<_> = secrets.iter().map(|secret| (secret.field.as_str(), secret.name.as_str())).collect();
     let expected = [
-        ("auth.issuers[0].ca", "acme.ca"),
+        ("auth.issuers[0].caRef", "acme.ca"),
         ("auth.introspection", "client"),
-        ("auth.introspection.ca", "acme.ca"),
+        ("auth.introspection.caRef", "acme.ca"),
         ("auth.basic", "people"),
     ];
     assert_eq!(seen, expected);
     let plan = plan_access(&tenant);
-    let mounted = plan.introspection.iter().chain(&plan.basic).chain(&plan.trust);
+    let mounted = plan.introspection.iter().chain(&plan.basic).chain(plan.trust.iter().map(|ca| &ca.name));
     assert!(
         mounted.clone().count() == 3
             && mounted.into_iter().all(|name| seen.iter().any(|(_, seen)| seen == name))

@@ -20,7 +20,7 @@ fn brought(name: &str, since: Timestamp) -> Value {
 }
 
 fn with_secret(name: &str) -> impl FnOnce(&mut Value) {
-    let tls = json!({"secret": {"name": name}});
+    let tls = json!({"secretRef": {"name": name}});
     move |value| value["spec"]["tls"] = tls
 }
 

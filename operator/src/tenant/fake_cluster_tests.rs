@@ -19,7 +19,7 @@ use voicemail_resources::VoicemailTenant;
 
 /// The namespace of all.
 pub(crate) const NAMESPACE: &str = "voice";
-const TENANT: &str = "/apis/voicemail.dev/v1alpha1/namespaces/voice/voicemailtenants/acme";
+const TENANT: &str = "/apis/voicemail.dev/v1beta1/namespaces/voice/voicemailtenants/acme";
 
 /// Stored objects by path, and the calls that changed something.
 #[derive(Default)]

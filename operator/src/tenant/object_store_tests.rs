@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use voicemail_api::config::{AzureCredentials, CallerTagging, EtagQuoting, S3Credentials, StorageConfig};
 use voicemail_resources::conditions::ConditionStatus::{False, True};
 use voicemail_resources::conditions::find_condition;
-use voicemail_resources::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
+use voicemail_resources::voicemail_tenant::{RegionRole, VoicemailTenant, VoicemailTenantStatus};
 
 const CLIENT: &str = "22222222-2222-2222-2222-222222222222";
 
@@ -31,22 +31,22 @@ fn azure(credentials: Value) -> Value {
 }
 
 fn on_azure(credentials: Value) -> VoicemailTenant {
-    on(json!([{"name": "eu-west", "master": true, "storage": azure(credentials)}]))
+    on(json!([{"name": "eu-west", "storage": azure(credentials)}]))
 }
 
 fn on_s3(credentials: Value) -> VoicemailTenant {
     let s3 = json!({"bucket": "voice", "prefix": "acme", "region": "eu-west-1", "endpoint": "https://minio:9000",
-                    "etagQuoting": "bare", "credentials": credentials});
-    on(json!([{"name": "eu-west", "master": true, "storage": {"s3": s3}}]))
+                    "etagQuoting": "Bare", "credentials": credentials});
+    on(json!([{"name": "eu-west", "storage": {"s3": s3}}]))
 }
 
 fn secret(name: &str) -> Value {
-    json!({"secret": {"name": name}})
+    json!({"secretRef": {"name": name}})
 }
 
 fn vault() -> Value {
-    json!({"keyVault": {"vaultName": "acme-vault", "tenantId": CLIENT, "clientId": CLIENT, "secretName": "key",
-                        "entry": "sasToken", "cloud": "AzureChinaCloud"}})
+    json!({"keyVault": {"vaultName": "acme-vault", "tenantID": CLIENT, "clientID": CLIENT, "secretName": "key",
+                        "entry": "SASToken", "cloud": "AzureChinaCloud"}})
 }
 
 fn with(secrets: &[(&str, &[&'static str])], classes: Option<&[&str]>) -> Facts {
@@ -105,10 +105,10 @@ fn a_vault_needs_the_driver_and_nothing_else_does() {
 
 #[test]
 fn the_pods_have_one_identity() {
-    let identity = |client: &str| azure(json!({"workloadIdentity": {"clientId": client}}));
+    let identity = |client: &str| azure(json!({"workloadIdentity": {"clientID": client}}));
     let mut other = identity("33333333-3333-3333-3333-333333333333");
     other["azureBlob"]["account"] = json!("another");
-    let regions = json!([{"name": "eu-west", "master": true, "storage": identity(CLIENT)}, {"name": "us", "storage": other}]);
+    let regions = json!([{"name": "eu-west", "storage": identity(CLIENT)}, {"name": "us", "storage": other}]);
     assert_eq!(refusal(&on(regions), &complete()).reason(), "InvalidSpec");
 }
 
@@ -127,7 +127,7 @@ fn the_core_is_told_each_store_and_its_folder_of_credentials() {
         (Some("https://minio:9000"), Some(EtagQuoting::Bare))
     );
     assert_eq!(s3.credentials, S3Credentials::Files { dir: "/etc/voicemail/regions/eu-west".into() });
-    let config = planned(&on_azure(json!({"workloadIdentity": {"clientId": CLIENT}}))).config;
+    let config = planned(&on_azure(json!({"workloadIdentity": {"clientID": CLIENT}}))).config;
     let StorageConfig::AzureBlob(azure) = &config.regions[0].storage else { panic!("{config:?}") };
     assert_eq!((azure.account.as_str(), azure.container.as_str()), ("acmevoice", "voicemail"));
     assert_eq!(azure.credentials, AzureCredentials::WorkloadIdentity {});
@@ -142,7 +142,7 @@ fn numbers_quotas_tags_and_buffers_reach_the_core() {
     }))
     .unwrap();
     tenant.spec.classes_of_service[0].quota_seconds = Some(1800);
-    tenant.spec.resources = serde_json::from_value(json!({"uploadBufferMiB": 128})).unwrap();
+    tenant.spec.upload_buffer = serde_json::from_value(json!("128Mi")).unwrap();
     let config = planned(&tenant).config;
     assert_eq!((config.caller_tag, config.upload_buffer_mib), (CallerTagging::Hash, 128));
     assert_eq!(config.classes_of_service[0].quota_seconds, Some(1800));
@@ -179,9 +179,8 @@ fn a_secret_is_mounted_with_the_keys_that_the_core_reads_and_there_is_no_claim()
 fn every_pod_holds_the_credentials_of_every_region() {
     let mut other = azure(secret("other"));
     other["azureBlob"]["account"] = json!("acmevoiceus");
-    let tenant = on(
-        json!([{"name": "eu-west", "master": true, "storage": azure(secret("azure"))}, {"name": "us", "storage": other}]),
-    );
+    let tenant =
+        on(json!([{"name": "eu-west", "storage": azure(secret("azure"))}, {"name": "us", "storage": other}]));
     let volumes = pod(&tenant)["spec"]["volumes"].clone();
     let secrets: Vec<_> =
         volumes.as_array().unwrap().iter().filter_map(|v| v["secret"]["secretName"].as_str()).collect();
@@ -216,7 +215,7 @@ fn another_address_or_a_further_region_rolls_the_pods_and_a_limit_does_not() {
     }));
     assert!(rolls(|tenant| {
         let mut other = tenant.spec.regions[0].clone();
-        (other.name, other.master) = ("us-east".into(), false);
+        other.name = "us-east".into();
         other.storage.s3.as_mut().unwrap().bucket = "voice-us".into();
         tenant.spec.regions.push(other);
     }));
@@ -253,7 +252,7 @@ fn a_vault_is_mounted_by_the_driver_under_the_name_that_the_core_reads() {
 #[test]
 fn without_a_client_the_nodes_identity_reads_the_vault() {
     let mut credentials = vault();
-    credentials["keyVault"].as_object_mut().unwrap().remove("clientId");
+    credentials["keyVault"].as_object_mut().unwrap().remove("clientID");
     let BuiltStorage::ObjectStores(classes) = built(&on_azure(credentials)).storage else { panic!() };
     let parameters = &classes[0].data["spec"]["parameters"];
     assert_eq!(parameters["useVMManagedIdentity"], "true");
@@ -282,18 +281,18 @@ fn a_class_that_no_region_uses_is_left_over() {
 #[test]
 fn identities_are_on_the_account_and_another_one_rolls_the_pods() {
     let entra = "44444444-4444-4444-4444-444444444444";
-    let tenant = on_azure(json!({"workloadIdentity": {"clientId": CLIENT, "tenantId": entra}}));
+    let tenant = on_azure(json!({"workloadIdentity": {"clientID": CLIENT, "tenantID": entra}}));
     let account = built(&tenant).service_account.metadata.annotations.unwrap();
     assert_eq!(account["azure.workload.identity/client-id"], CLIENT);
     assert_eq!(account["azure.workload.identity/tenant-id"], entra);
     let first = pod(&tenant);
     assert_eq!(first["metadata"]["labels"]["azure.workload.identity/use"], "true");
     assert!(!first["spec"]["volumes"].to_string().contains("region-"), "{first}");
-    let other = on_azure(json!({"workloadIdentity": {"clientId": entra, "tenantId": entra}}));
+    let other = on_azure(json!({"workloadIdentity": {"clientID": entra, "tenantID": entra}}));
     assert_ne!(pod(&other)["metadata"], first["metadata"]);
 
     let role = "arn:aws:iam::123456789012:role/voicemail";
-    let tenant = on_s3(json!({"webIdentity": {"roleArn": role}}));
+    let tenant = on_s3(json!({"webIdentity": {"roleARN": role}}));
     assert_eq!(
         built(&tenant).service_account.metadata.annotations.unwrap()["eks.amazonaws.com/role-arn"],
         role
@@ -306,9 +305,7 @@ fn identities_are_on_the_account_and_another_one_rolls_the_pods() {
 fn two_regions() -> VoicemailTenant {
     let mut other = azure(secret("other"));
     other["azureBlob"]["account"] = json!("acmevoiceus");
-    on(
-        json!([{"name": "eu-west", "master": true, "storage": azure(secret("azure"))}, {"name": "us", "storage": other}]),
-    )
+    on(json!([{"name": "eu-west", "storage": azure(secret("azure"))}, {"name": "us", "storage": other}]))
 }
 
 fn seen(name: &str, fault: Option<&str>) -> RegionSeen {
@@ -339,13 +336,20 @@ fn a_region_that_is_away_is_named_while_the_tenant_serves() {
     assert_eq!(condition(&status, "StorageReady"), (False, "RegionUnreachable".into()));
     let message = &find_condition(&status.conditions, "StorageReady").unwrap().message;
     assert!(message.contains("region us can't be used: no route"), "{message}");
-    let regions: Vec<_> =
-        status.regions.iter().map(|r| (r.name.as_str(), r.storage.as_str(), r.master, r.reachable)).collect();
+    let regions: Vec<_> = status
+        .regions
+        .iter()
+        .map(|r| (r.name.as_str(), r.storage.as_str(), r.role == RegionRole::Primary, !r.is_unreachable()))
+        .collect();
     assert_eq!(regions, [("eu-west", "azureBlob", true, true), ("us", "azureBlob", false, false)]);
-    assert_eq!(status.regions[1].message.as_deref(), Some("no route"));
+    assert_eq!(status.regions[1].conditions[0].message, "no route");
     let back = status_with(&[core(None)], 2);
     assert_eq!(condition(&back, "StorageReady"), (True, "StoreAnswers".into()));
-    assert!(back.regions.iter().all(|region| region.reachable && region.message.is_none()));
+    assert!(
+        back.regions
+            .iter()
+            .all(|region| region.conditions[0].status == True && region.conditions[0].message.is_empty())
+    );
 }
 
 #[test]
@@ -382,7 +386,7 @@ fn refused_credentials_name_what_to_check() {
         message.contains("words: check Secret azure (accountKey or sasToken) of region eu-west"),
         "{message}"
     );
-    assert!(status.regions.iter().all(|region| !region.reachable));
+    assert!(status.regions.iter().all(|region| region.conditions[0].status != True));
 }
 
 #[test]
@@ -392,8 +396,8 @@ fn a_master_that_stopped_answering_is_not_reachable() {
     (inner.ready, inner.reason, inner.message) =
         (false, Some("StorageUnavailable".into()), Some("gone".into()));
     let status = status_with(&[away], 0);
-    assert_eq!((status.regions[0].reachable, status.regions[1].reachable), (false, true));
-    assert_eq!(status.regions[0].message.as_deref(), Some("gone"));
+    assert_eq!((!status.regions[0].is_unreachable(), !status.regions[1].is_unreachable()), (false, true));
+    assert_eq!(status.regions[0].conditions[0].message, "gone");
 }
 
 #[test]

@@ -105,7 +105,7 @@ async fn a_claim_of_a_new_tenant_is_told_of_only_when_it_stays_pending() {
     }
     assert_eq!(cluster.lock().events, ["ClaimPending"], "once");
     // One whose store is known has lost something.
-    let (cluster, context) = Cluster::start(&tenant(|tenant| tenant["status"] = json!({"storeId": "s"})));
+    let (cluster, context) = Cluster::start(&tenant(|tenant| tenant["status"] = json!({"storeID": "s"})));
     let claim = json!({"metadata": {"name": "acme-voicemail", "labels": {"voicemail.dev/tenant": "acme"}},
                        "spec": {"accessModes": ["ReadWriteMany"]}, "status": {"phase": "Pending"}});
     cluster.put(&core("persistentvolumeclaims", "acme-voicemail"), claim);

@@ -90,13 +90,13 @@ fn first_reconcile_makes_keys_authority_and_claim() {
 
 #[test]
 fn keys_lost_after_the_store_was_known_are_never_made_again() {
-    let lost = |value: &mut Value| value["status"] = json!({"storeId": "s"});
+    let lost = |value: &mut Value| value["status"] = json!({"storeID": "s"});
     assert_eq!(refusal(lost, &facts()), "KeysSecretLost");
 }
 
 #[test]
 fn given_keys_must_be_there_and_complete() {
-    let given = |value: &mut Value| value["spec"]["keys"] = json!({"secret": {"name": "mine"}});
+    let given = |value: &mut Value| value["spec"]["keys"] = json!({"secretRef": {"name": "mine"}});
     assert_eq!(refusal(given, &facts()), "KeysSecretNotFound");
     let half = Facts { keys: Some(KeysFact { tenant_key: true, receipt_key: false }), ..facts() };
     assert_eq!(refusal(given, &half), "KeysSecretInvalid");
@@ -108,7 +108,7 @@ fn given_keys_must_be_there_and_complete() {
 #[test]
 fn an_existing_claim_must_be_there_and_shared() {
     let existing = |value: &mut Value| {
-        value["spec"]["regions"][0]["storage"]["volume"] = json!({"existingClaim": "data"});
+        value["spec"]["regions"][0]["storage"]["volume"] = json!({"existingClaimRef": {"name": "data"}});
     };
     assert_eq!(refusal(existing, &facts()), "ClaimNotFound");
     let single = Facts { storage: claim(&["ReadWriteOnce"], "Bound"), ..facts() };
@@ -138,7 +138,7 @@ fn a_brought_certificate_is_copied_when_it_is_no_worse_than_what_the_pods_have()
         Some(TlsFact { parts, copied_from, fault, ..TlsFact::default() })
     };
     let decide = |brought, tls| {
-        let spec = tenant(|value| value["spec"]["tls"] = json!({"secret": {"name": "cert"}}));
+        let spec = tenant(|value| value["spec"]["tls"] = json!({"secretRef": {"name": "cert"}}));
         plan_with(&spec, &Facts { brought, tls, ..facts() }).map(|plan| plan.tls)
     };
     let copy = |parts: &CertificateParts| TlsPlan::Copy("cert".into(), parts.clone());
@@ -163,7 +163,7 @@ fn a_brought_certificate_is_copied_when_it_is_no_worse_than_what_the_pods_have()
 
 #[test]
 fn a_brought_certificate_under_the_name_of_the_copy_is_copied_beside_it() {
-    let named = |name: &str| tenant(|value| value["spec"]["tls"] = json!({"secret": {"name": name}}));
+    let named = |name: &str| tenant(|value| value["spec"]["tls"] = json!({"secretRef": {"name": name}}));
     assert_eq!(serving_secret(&named("cert")), "acme-voicemail-tls");
     assert_eq!(serving_secret(&named("acme-voicemail-tls")), "acme-voicemail-tls-copy");
 }
@@ -197,7 +197,7 @@ fn a_made_certificate_is_kept_until_two_thirds_of_its_life() {
 
 #[test]
 fn rules_of_the_core_are_checked_before_anything_is_written() {
-    let long = |value: &mut Value| value["spec"]["gdpr"] = json!({"undoWindow": "31d"});
+    let long = |value: &mut Value| value["spec"]["gdpr"] = json!({"undoWindow": "721h"});
     let error = plan_with(&tenant(long), &facts()).unwrap_err();
     assert_eq!(error.reason(), "InvalidSpec");
     assert!(error.to_string().contains("at most 30d"), "{error}");
@@ -206,13 +206,12 @@ fn rules_of_the_core_are_checked_before_anything_is_written() {
 #[test]
 fn approvals_and_regions_that_are_away_are_the_tenants_to_decide() {
     let given = |value: &mut Value| {
-        value["spec"]["gdpr"] =
-            json!({"approval": {"required": "large", "largeMatches": 7}, "regionDown": "markAndRetry"});
+        value["spec"]["gdpr"] = json!({"approval": {"required": "LargeMatches", "largeMatches": 7}, "regionDown": "MarkAndRetry"});
     };
     let gdpr = plan_with(&tenant(given), &facts()).unwrap().config.gdpr;
     assert_eq!(gdpr.approval, ApprovalConfig { required: ApprovalRule::Large, large_matches: 7 });
     assert_eq!(gdpr.region_down, RegionDown::MarkAndRetry);
-    let silent = |value: &mut Value| value["spec"]["gdpr"] = json!({"approval": {"required": "always"}});
+    let silent = |value: &mut Value| value["spec"]["gdpr"] = json!({"approval": {"required": "Always"}});
     let gdpr = plan_with(&tenant(silent), &facts()).unwrap().config.gdpr;
     assert_eq!(gdpr.approval, ApprovalConfig { required: ApprovalRule::Always, large_matches: 100 });
     assert_eq!(
@@ -225,7 +224,7 @@ fn approvals_and_regions_that_are_away_are_the_tenants_to_decide() {
 fn a_claim_that_somebody_deleted_is_never_made_anew_once_its_store_is_known() {
     let made = plan_with(&tenant(|_| {}), &facts()).unwrap();
     assert!(matches!(made.storage, StoragePlan::Volume(ClaimPlan::Make(_))), "a new tenant gets one");
-    let known = tenant(|value| value["status"] = json!({"storeId": "s"}));
+    let known = tenant(|value| value["status"] = json!({"storeID": "s"}));
     let keys = Some(KeysFact { tenant_key: true, receipt_key: true });
     let refusal = plan_with(&known, &Facts { keys, ..facts() }).unwrap_err();
     assert_eq!((refusal.reason(), refusal.class()), ("ClaimGone", crate::calls::Class::Permanent));

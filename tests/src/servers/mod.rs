@@ -27,12 +27,16 @@ pub mod oidc;
 pub(crate) mod ports;
 mod process;
 pub mod prometheus;
+pub mod prompts;
 mod python;
 pub mod s3_admin;
 pub mod s3proxy;
 pub mod s3s;
 pub mod schemathesis;
+pub mod sipp;
 pub mod versitygw;
+pub mod voicemail_core;
+pub mod voicemail_sip;
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use kube::{Api, ResourceExt};
-use voicemail_resources::conditions::{FAILED, find_condition};
+use voicemail_resources::conditions::{READY, find_condition};
 use voicemail_resources::{GdprRequest, GdprRequestStatus, Phase};
 
 use super::{Site, workspace_path};
@@ -33,7 +33,7 @@ pub async fn follow_request(
         |request: &GdprRequest| phase_of(request).is_some_and(|found| found == phase || found.is_terminal());
     let request = wait_until(&api, name, &format!("its phase is {phase:?}"), deadline, reached).await?;
     let status = request.status.ok_or_else(|| anyhow!("{name} has no status"))?;
-    let failed = find_condition(&status.conditions, FAILED);
+    let failed = find_condition(&status.conditions, READY);
     let reason = failed.map(|found| format!("{}: {}", found.reason, found.message)).unwrap_or_default();
     ensure!(status.phase == phase, "{name} is {:?} instead of {phase:?} ({reason})", status.phase);
     Ok(status)

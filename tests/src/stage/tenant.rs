@@ -72,7 +72,7 @@ impl TenantManifest {
 
     /// The contact-centre id, which is also the audience of tokens.
     pub fn tenant_id(&self) -> &str {
-        self.0["spec"]["tenantId"].as_str().unwrap_or_default()
+        self.0["spec"]["tenantID"].as_str().unwrap_or_default()
     }
 
     /// Namespace and name of each service account that it trusts.

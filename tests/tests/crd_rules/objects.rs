@@ -27,20 +27,22 @@ impl Kind {
                 full_tenant(),
                 edited(
                     &full_tenant(),
-                    &[
-                        (&claim("/volumeName"), Value::Null),
-                        (&claim("/selector"), json!({"matchLabels": {"disk": "fast"}})),
-                    ],
+                    &[(&claim("/volumeName"), Value::Null), (&claim("/selector"), selector("disk"))],
                 ),
-                edited(&full_tenant(), &[(VOLUME, json!({"existingClaim": "messages"}))]),
+                edited(&full_tenant(), &[(VOLUME, json!({"existingClaimRef": {"name": "messages"}}))]),
                 edited(
                     &full_tenant(),
-                    &[("/spec/networkAccess", network_access(json!({"cidr": "10.20.0.0/16"})))],
+                    &[(
+                        "/spec/networkPolicy",
+                        network_policy(
+                            json!({"ipBlock": {"cidr": "10.20.0.0/16", "except": ["10.20.1.0/24"]}}),
+                        ),
+                    )],
                 ),
-                on(azure(json!({"secret": {"name": "azure"}}))),
+                on(azure(json!({"secretRef": {"name": "azure"}}))),
                 on(azure(vault())),
                 on(azure(identity(CLIENT))),
-                on(s3(json!({"secret": {"name": "s3"}}))),
+                on(s3(json!({"secretRef": {"name": "s3"}}))),
                 on(s3(role("voicemail"))),
             ],
             Self::Request => vec![full_request(), full_undo(), full_decided()],
@@ -67,97 +69,123 @@ pub(crate) fn azure(credentials: Value) -> Value {
 }
 
 pub(crate) fn vault() -> Value {
-    json!({"keyVault": {"vaultName": "acme-vault", "tenantId": CLIENT, "clientId": CLIENT, "secretName": "key",
-                        "entry": "accountKey", "cloud": "AzurePublicCloud"}})
+    json!({"keyVault": {"vaultName": "acme-vault", "tenantID": CLIENT, "clientID": CLIENT, "secretName": "key",
+                        "entry": "AccountKey", "cloud": "AzurePublicCloud"}})
 }
 
 pub(crate) fn identity(client: &str) -> Value {
-    json!({"workloadIdentity": {"clientId": client, "tenantId": CLIENT}})
+    json!({"workloadIdentity": {"clientID": client, "tenantID": CLIENT}})
 }
 
 pub(crate) fn s3(credentials: Value) -> Value {
     json!({"s3": {"bucket": "contact-centre", "prefix": "voicemail/acme", "region": "eu-west-1",
-                  "endpoint": "http://minio:9000", "etagQuoting": "rfc", "credentials": credentials}})
+                  "endpoint": "http://minio:9000", "etagQuoting": "RFC", "credentials": credentials}})
 }
 
 pub(crate) fn role(name: &str) -> Value {
-    json!({"webIdentity": {"roleArn": format!("arn:aws:iam::123456789012:role/{name}")}})
+    json!({"webIdentity": {"roleARN": format!("arn:aws:iam::123456789012:role/{name}")}})
 }
 
 pub(crate) fn full_tenant() -> Value {
     let amounts = json!({"cpu": "100m", "memory": "64Mi"});
+    let metadata = json!({"labels": {"team": "voice"}, "annotations": {"owner": "voice"}});
     json!({
-        "apiVersion": "voicemail.dev/v1alpha1", "kind": "VoicemailTenant",
+        "apiVersion": "voicemail.dev/v1beta1", "kind": "VoicemailTenant",
         "metadata": {"name": "acme"},
         "spec": {
-            "tenantId": "acme-1", "region": "eu", "replicas": 2, "image": "localhost/voicemail:none",
-            "regions": [{"name": "eu", "master": true, "storage": {"volume": {"claim": {
+            "tenantID": "acme-1", "localRegion": "eu", "primaryRegion": "eu", "replicas": 2,
+            "image": "localhost/voicemail:none", "imagePullPolicy": "IfNotPresent",
+            "imagePullSecrets": [{"name": "registry"}],
+            "regions": [{"name": "eu", "storage": {"volume": {"claim": {
                 "storageClassName": "nowhere", "size": "20Gi", "volumeName": "disk-1",
-                "labels": {"servicename": "voice-voicemail"}, "volumeMode": "Filesystem",
-            }, "keepFree": {"mebibytes": 64, "percent": 5}}}}],
-            "keys": {"secret": {"name": "keys"}}, "tls": {"secret": {"name": "tls"}},
-            "resources": {"requests": amounts, "limits": amounts, "uploadBufferMiB": 64},
+                "labels": {"servicename": "voice-voicemail"}, "annotations": {"a": "b"},
+            }, "keepFree": {"size": "64Mi", "percent": 5}}}}],
+            "keys": {"secretRef": {"name": "keys"}}, "tls": {"secretRef": {"name": "tls"}},
+            "resources": {"requests": amounts, "limits": amounts}, "uploadBuffer": "64Mi",
+            "inheritedMetadata": metadata,
+            "podTemplate": {"metadata": metadata, "spec": {
+                "nodeSelector": {"disk": "fast"}, "priorityClassName": "high", "schedulerName": "default-scheduler",
+                "runtimeClassName": "gvisor", "affinity": {"nodeAffinity": {}},
+                "tolerations": [{"key": "voice", "operator": "Equal", "value": "only", "effect": "NoSchedule",
+                                 "tolerationSeconds": 5}],
+                "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+            }},
+            "service": {"type": "LoadBalancer", "annotations": {"a": "b"}, "labels": {"a": "b"},
+                        "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"], "externalTrafficPolicy": "Local",
+                        "loadBalancerClass": "example.com/internal", "loadBalancerSourceRanges": ["192.0.2.0/24"]},
             "classesOfService": [{"name": "standard", "maxMessages": 10, "maxSeconds": 180,
-                                  "minSeconds": 2, "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24}],
+                                  "minSeconds": 0, "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24}],
             "numbers": {"defaultRegion": "GB", "callerTag": "E164", "withheld": ["nobody"],
                         "prefixes": [{"prefix": "9", "replaceWith": "+44", "digits": 12}]},
             "auth": {
-                "issuers": [{"issuer": "https://id.example", "audience": "voice", "jwksUri": "https://id.example/k",
-                             "userClaim": "sub", "rolesClaim": "roles", "roleMap": {"listener": "agent"},
-                             "algorithms": ["ES256"], "clockSkew": "10s", "ca": {"secret": {"name": "ca"}}}],
-                "introspection": {"endpoint": "https://id.example/i", "secret": {"name": "client"},
-                                  "ca": {"secret": {"name": "ca"}}, "audience": "voice", "userClaim": "sub",
-                                  "rolesClaim": "scope", "roleMap": {"listener": "agent"}, "cache": "60s"},
-                "basic": {"secret": {"name": "people"}},
-                "serviceAccounts": [{"namespace": "voice", "name": "alice", "roles": ["agent"], "user": "alice"}],
+                "issuers": [{"issuer": "https://id.example", "audience": "voice", "jwksURI": "https://id.example/k",
+                             "userClaim": "sub", "rolesClaim": "roles", "roleMap": {"listener": "Agent"},
+                             "algorithms": ["ES256"], "clockSkew": "10s", "caRef": {"kind": "ConfigMap", "name": "ca"}}],
+                "introspection": {"endpoint": "https://id.example/i", "secretRef": {"name": "client"},
+                                  "caRef": {"kind": "Secret", "name": "ca"}, "audience": "voice", "userClaim": "sub",
+                                  "rolesClaim": "scope", "roleMap": {"listener": "Agent"}, "cache": "60s"},
+                "basic": {"secretRef": {"name": "people"}},
+                "serviceAccounts": [{"namespace": "voice", "name": "alice", "roles": ["Agent"], "user": "alice"}],
             },
-            "autoscaling": {"min": 2, "max": 6, "targetCpuPercent": 70},
-            "networkAccess": network_access(json!({"namespace": "media", "podLabels": {"app": "ivr"}})),
-            "scheduling": {"nodeSelector": {"disk": "fast"}, "priorityClassName": "high",
-                           "tolerations": [{"key": "voice", "value": "only", "effect": "NoSchedule"}]},
-            "monitoring": {"enabled": true, "labels": {"release": "prometheus"}},
+            "autoscaling": {"minReplicas": 2, "maxReplicas": 6, "targetCPUUtilizationPercentage": 70},
+            "networkPolicy": network_policy(json!({
+                "namespaceSelector": selector("team"), "podSelector": selector("app"),
+            })),
+            "monitoring": {"mode": "Enabled", "labels": {"release": "prometheus"}},
             "telemetry": {"otlp": {"endpoint": "https://collector.monitoring:4318", "samplePercent": 10,
-                                   "ca": {"secret": {"name": "collector-ca"}}}},
+                                   "caRef": {"kind": "ConfigMap", "name": "collector-ca"}}},
             "reception": {"optOut": "+442079460100", "language": "en-GB", "timeZone": "Europe/London"},
-            "browser": {"origins": ["https://desk.example"]},
-            "limits": {"connections": 4096, "connectionsPerAddress": 100, "requestsPerAddress": 1000,
-                       "requestsPerCaller": 500, "refusalsPerAddress": 60, "sharedAddresses": ["10.0.0.1", "10.1.0.0/16"]},
-            "audit": {"retention": "180d"},
-            "gdpr": {"undoWindow": "24h", "exportLifetime": "7d", "backupRetention": "35d",
-                     "approval": {"required": "large", "largeMatches": 100}, "regionDown": "markAndRetry"},
+            "cors": {"allowedOrigins": ["https://desk.example"]},
+            "clientLimits": {"connections": 4096, "connectionsPerAddress": 100, "requestsPerAddress": 1000,
+                             "requestsPerCaller": 500, "refusalsPerAddress": 60,
+                             "sharedAddresses": ["10.0.0.1", "10.1.0.0/16"]},
+            "audit": {"retentionDays": 180},
+            "gdpr": {"undoWindow": "24h", "exportLifetime": "168h", "backupRetentionDays": 35,
+                     "approval": {"required": "LargeMatches", "largeMatches": 100}, "regionDown": "MarkAndRetry"},
             "deletionPolicy": "Retain",
         },
         "status": {
-            "conditions": [condition()], "storeId": "s", "image": "localhost/voicemail:none",
+            "conditions": [condition()], "storeID": "s", "image": "localhost/voicemail:none",
             "lastHandledReconcileAt": "1", "replicas": 1, "readyReplicas": 1, "selector": "a=b",
-            "regions": [{"name": "eu", "storage": "volume", "master": true, "reachable": true, "message": "as ever"},
-                        {"name": "us", "storage": "s3", "reachable": false, "message": "no answer"}],
+            "regions": [
+                {"name": "eu", "storage": "volume", "role": "Primary", "conditions": [reachable("True")]},
+                {"name": "us", "storage": "s3", "role": "Audio", "conditions": [reachable("False")]},
+            ],
         },
     })
 }
 
-fn network_access(peer: Value) -> Value {
-    json!({"apiFrom": [peer], "metricsFrom": [peer]})
+fn reachable(status: &str) -> Value {
+    json!({"type": "Reachable", "status": status, "reason": "StoreAnswers", "message": "m", "observedGeneration": 1,
+           "lastTransitionTime": "2026-01-01T00:00:00Z"})
+}
+
+fn network_policy(peer: Value) -> Value {
+    json!({"api": {"from": [peer]}, "metrics": {"from": [peer]}})
+}
+
+fn selector(key: &str) -> Value {
+    json!({"matchLabels": {key: "a"}, "matchExpressions": [{"key": key, "operator": "In", "values": ["a"]}]})
 }
 
 pub(crate) fn condition() -> Value {
     json!({"type": "Ready", "status": "True", "reason": "Available", "message": "all replicas serve",
-           "lastTransitionTime": "2026-01-01T00:00:00Z"})
+           "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z"})
 }
 
 pub(crate) fn full_request() -> Value {
     json!({
-        "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+        "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest",
         "metadata": {"name": "case-1"},
-        "spec": {"tenant": "acme", "operation": "ForgetMe", "caseId": "1", "undoWindow": "24h",
-                 "consumers": {"secret": {"name": "case-1"}}, "requestedBy": "ticket-1",
-                 "receivedAt": "2026-01-01T00:00:00Z", "ttlAfterFinished": "90d", "requireApproval": true,
+        "spec": {"tenantRef": {"name": "acme"}, "operation": "ForgetMe", "caseID": "1", "undoWindow": "24h", "dryRun": false,
+                 "consumers": {"secretRef": {"name": "case-1"}, "deletion": "OnFinish"}, "requestedBy": "ticket-1",
+                 "receivedAt": "2026-01-01T00:00:00Z", "ttlSecondsAfterFinished": 7776000, "requireApproval": true,
                  "verification": {"method": "callback", "verifier": "anna", "at": "2026-01-01T00:00:00Z"}},
         "status": {"receipt": "/r", "regions": [
-            {"name": "eu", "master": true, "matched": 3, "erased": 0, "blocked": false, "attempts": 0,
+            {"name": "eu", "role": "Primary", "matched": 3, "erased": 0, "blocked": false, "attempts": 0,
              "lastError": "RegionDown", "erasedAt": "2026-01-02T00:00:00Z"}],
             "phase": "Marked", "conditions": [condition()], "run": "r", "matched": 3,
-                   "subjectDigest": "0123456789abcdef", "consumersUid": "u",
+                   "subjectDigest": "0123456789abcdef", "consumersUID": "u",
                    "dueAt": "2026-02-01T00:00:00Z", "receivedAt": "2026-01-01T00:00:00Z",
                    "approvedAt": "2026-01-01T01:00:00Z", "markedAt": "2026-01-01T02:00:00Z",
                    "undoDeadline": "2026-01-02T02:00:00Z", "erasedAt": "2026-01-02T03:00:00Z",
@@ -175,7 +203,7 @@ pub(crate) fn full_decided() -> Value {
             ("/spec/messages", json!([{"mailbox": "1001", "id": "m"}])),
             ("/spec/approval", json!({"decision": "Deny", "by": "b", "ground": "Other", "reason": "r"})),
             ("/spec/extension", json!({"months": 1, "reason": "r", "by": "b"})),
-            ("/spec/cancel", json!({"reason": "r", "by": "b"})),
+            ("/spec/cancellation", json!({"reason": "r", "by": "b"})),
         ],
     )
 }

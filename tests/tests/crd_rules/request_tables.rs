@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::objects::Edits;
 use crate::tables::{Row, edit, row};
 
 pub(crate) fn request_rules() -> Vec<Row> {
@@ -51,7 +52,17 @@ pub(crate) fn request_rules() -> Vec<Row> {
             vec![export.clone(), undo_without, mirror.clone(), by_name],
             vec![no_consumers, undo, run, export_of_run, both],
         ),
-        row("run: a mirror", vec![], vec![undo_of_run, mirror], vec![windowed_mirror]),
+        row("run: a mirror", vec![], vec![undo_of_run, mirror.clone()], vec![windowed_mirror]),
+        row(
+            "caseID: seven digits",
+            vec![],
+            vec![
+                edit("/spec/caseID", json!("123456")),
+                edit("/spec/caseID", json!("C-20260131")),
+                mirror.into_iter().chain(edit("/spec/caseID", json!("123456789"))).collect(),
+            ],
+            vec![edit("/spec/caseID", json!("123456789")), edit("/spec/caseID", json!("0163-296.000/1"))],
+        ),
         row("undoWindow: only", vec![], vec![no_window], vec![operation("ExportMe"), windowed_undo]),
         row("dryRun: only", vec![], vec![edit("/spec/dryRun", json!(true))], vec![dry_undo]),
         row(
@@ -67,7 +78,7 @@ pub(crate) fn request_rules() -> Vec<Row> {
             vec![decided_undo],
         ),
         row(
-            "approval: ground",
+            "approval.ground: a denial",
             vec![],
             vec![approval(json!({"decision": "Deny", "by": "b", "ground": "LegalClaims"}))],
             vec![
@@ -79,23 +90,65 @@ pub(crate) fn request_rules() -> Vec<Row> {
 }
 
 pub(crate) fn request_transitions() -> Vec<Row> {
-    let labelled = edit("/metadata/labels", json!({"team": "privacy"}));
-    let changes = [
-        ("tenant", json!("other")),
-        ("caseId", json!("2")),
-        ("undoWindow", json!("1h")),
-        ("undoWindow", Value::Null),
-        ("requestedBy", json!("ticket-2")),
-        ("receivedAt", Value::Null),
-        ("consumers", json!({"secret": {"name": "case-2"}})),
-    ];
-    let refused = changes.map(|(field, value)| edit(&format!("/spec/{field}"), value));
+    let labelled = || vec![edit("/metadata/labels", json!({"team": "privacy"}))];
     let given = |field: &str, value: Value| edit(&format!("/spec/{field}"), value);
     let approval = |by: &str| json!({"decision": "Approve", "by": by});
-    let extension = |months: i32| json!({"months": months, "reason": "r"});
-    let cancel = |reason: &str| json!({"reason": reason});
-    vec![
-        row("the spec of a GdprRequest", vec![], vec![labelled], refused.to_vec()),
+    let extension = |months: i32| json!({"months": months, "reason": "r", "by": "b"});
+    let cancellation = |reason: &str| json!({"reason": reason, "by": "b"});
+    let named = |id: &str| {
+        let mut edits = given("messages", json!([{"mailbox": "1001", "id": id}]));
+        edits.extend(given("consumers", Value::Null));
+        edits
+    };
+    let mut undo = given("operation", json!("UndoForgetMe"));
+    for field in ["consumers", "undoWindow", "requireApproval"] {
+        undo.extend(given(field, Value::Null));
+    }
+    let of_run = |run: Value| undo.iter().cloned().chain(given("run", run)).collect::<Vec<_>>();
+    let plain = |field: &'static str, changed: Value| (field, vec![], given(field, changed), true);
+    let mut rows: Vec<Row> = [
+        ("tenantRef", vec![], given("tenantRef", json!({"name": "other"})), false),
+        (
+            "operation",
+            vec![],
+            [
+                given("operation", json!("ExportMe")),
+                given("undoWindow", Value::Null),
+                given("requireApproval", Value::Null),
+            ]
+            .concat(),
+            false,
+        ),
+        ("caseID", vec![], given("caseID", json!("2")), false),
+        ("dryRun", vec![], given("dryRun", json!(true)), false),
+        ("requireApproval", vec![], given("requireApproval", json!(false)), false),
+        plain("consumers", json!({"secretRef": {"name": "case-2"}})),
+        plain("undoWindow", json!("1h")),
+        plain("requestedBy", json!("ticket-2")),
+        plain("receivedAt", json!("2026-01-02T00:00:00Z")),
+        plain("verification", json!({"method": "letter"})),
+        plain("ttlSecondsAfterFinished", json!(1)),
+        ("messages", named("m"), named("n"), true),
+        ("run", of_run(json!("run-1")), of_run(json!("run-2")), true),
+    ]
+    .into_iter()
+    .flat_map(|(field, before, changed, is_optional): (&'static str, Edits, Edits, bool)| {
+        let changes =
+            row(leak(format!("{field} can't be changed")), before.clone(), labelled(), vec![changed]);
+        let removed = row(
+            leak(format!("{field} can't be added or removed")),
+            before,
+            vec![],
+            vec![given(field, Value::Null)],
+        );
+        // What has a default is always there.
+        let has_default = ["dryRun", "requireApproval"].contains(&field);
+        let mut rows = vec![changes];
+        rows.extend((is_optional && !has_default).then_some(removed));
+        rows
+    })
+    .collect();
+    rows.extend([
         row(
             "approval: a decision",
             given("approval", approval("b")),
@@ -103,16 +156,24 @@ pub(crate) fn request_transitions() -> Vec<Row> {
             vec![given("approval", approval("c")), given("approval", Value::Null)],
         ),
         row(
-            "cancel: a decision",
-            given("cancel", cancel("a")),
-            vec![given("cancel", cancel("a"))],
-            vec![given("cancel", cancel("b")), given("cancel", Value::Null)],
+            "cancellation: a decision",
+            given("cancellation", cancellation("a")),
+            vec![given("cancellation", cancellation("a"))],
+            vec![given("cancellation", cancellation("b")), given("cancellation", Value::Null)],
         ),
         row(
             "extension: it can",
             given("extension", extension(1)),
             vec![given("extension", extension(2))],
-            vec![given("extension", json!({"months": 1, "reason": "s"})), given("extension", Value::Null)],
+            vec![
+                given("extension", json!({"months": 1, "reason": "s", "by": "b"})),
+                given("extension", Value::Null),
+            ],
         ),
-    ]
+    ]);
+    rows
+}
+
+fn leak(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
 }

@@ -23,7 +23,7 @@ fn but(mut storage: Value, field: &str, value: Value) -> Value {
 }
 
 pub(crate) fn secret(name: &str) -> Value {
-    json!({"secret": {"name": name}})
+    json!({"secretRef": {"name": name}})
 }
 
 const OTHER: &str = "33333333-3333-3333-3333-333333333333";
@@ -32,26 +32,26 @@ const OTHER: &str = "33333333-3333-3333-3333-333333333333";
 pub(crate) fn store_rules() -> Vec<Row> {
     let (blob, bucket) = (|| azure(secret("azure")), || s3(secret("s3")));
     let unset = || edit("/spec/classesOfService/0/quotaSeconds", Value::Null);
-    let per_address = |count: i32| edit("/spec/limits/connectionsPerAddress", json!(count));
+    let per_address = |count: i32| edit("/spec/clientLimits/connectionsPerAddress", json!(count));
     let quota = |seconds: i32| edit("/spec/classesOfService/0/quotaSeconds", json!(seconds));
-    let two_kinds = json!({"secret": {"name": "a"}, "workloadIdentity": {"clientId": CLIENT}});
-    let without_tenant = json!({"workloadIdentity": {"clientId": CLIENT}});
+    let two_kinds = json!({"secretRef": {"name": "a"}, "workloadIdentity": {"clientID": CLIENT}});
+    let without_tenant = json!({"workloadIdentity": {"clientID": CLIENT}});
     let other = |credentials: Value| but(azure(credentials), "account", json!("another"));
     let other_bucket = |credentials: Value| but(s3(credentials), "bucket", json!("another"));
     vec![
         row(
-            "azureBlob.credentials: write",
+            "credentials: write exactly one of secretRef, keyVault",
             vec![],
             vec![on_storage(blob()), on_storage(azure(vault())), on_storage(azure(identity(CLIENT)))],
             vec![on_storage(azure(json!({}))), on_storage(azure(two_kinds))],
         ),
         row(
-            "s3.credentials: write",
+            "credentials: write exactly one of secretRef and webIdentity",
             vec![],
             vec![on_storage(bucket()), on_storage(s3(role("voicemail")))],
             vec![
                 on_storage(s3(json!({}))),
-                on_storage(s3(json!({"secret": {"name": "a"}, "webIdentity": role("r")["webIdentity"]}))),
+                on_storage(s3(json!({"secretRef": {"name": "a"}, "webIdentity": role("r")["webIdentity"]}))),
             ],
         ),
         row(
@@ -105,14 +105,26 @@ pub(crate) fn store_rules() -> Vec<Row> {
             ],
             vec![both(s3(role("voicemail")), other_bucket(role("other")))],
         ),
+        row(
+            "minSeconds: write at most",
+            vec![],
+            vec![edit("/spec/classesOfService/0/minSeconds", json!(60))],
+            vec![
+                edit("/spec/classesOfService/0/maxSeconds", json!(1)).into_iter().chain(minimum(2)).collect(),
+            ],
+        ),
         row("quotaSeconds: write at least", vec![], vec![quota(180), unset()], vec![quota(179)]),
         row(
             "connectionsPerAddress: write at most",
             vec![],
-            vec![per_address(4_096), edit("/spec/limits/connections", Value::Null)],
-            vec![per_address(4_097), edit("/spec/limits/connections", json!(99))],
+            vec![per_address(4_096), edit("/spec/clientLimits/connections", Value::Null)],
+            vec![per_address(4_097), edit("/spec/clientLimits/connections", json!(99))],
         ),
     ]
+}
+
+fn minimum(seconds: i32) -> Edits {
+    edit("/spec/classesOfService/0/minSeconds", json!(seconds))
 }
 
 fn bucket_b() -> Value {
@@ -138,48 +150,51 @@ pub(crate) fn store_transitions() -> Vec<Row> {
             on_storage(s3(role("voicemail"))),
             on_storage(but(bucket(), "endpoint", Value::Null)),
             on_storage(but(bucket(), "region", json!("us-east-1"))),
-            on_storage(but(bucket(), "etagQuoting", json!("bare"))),
+            on_storage(but(bucket(), "etagQuoting", json!("Bare"))),
         ]
     };
     vec![
         row(
-            "azureBlob.account can't",
+            "primaryRegion can't be changed",
+            both(blob(), bucket()),
+            vec![edit("/spec/localRegion", json!("us"))],
+            vec![edit("/spec/primaryRegion", json!("us"))],
+        ),
+        row(
+            "account can't be changed",
             on_storage(blob()),
             moved_blob(),
             vec![on_storage(but(blob(), "account", json!("another")))],
         ),
         row(
-            "azureBlob.container can't",
+            "container can't be changed",
             on_storage(blob()),
             vec![],
             vec![on_storage(but(blob(), "container", json!("another")))],
         ),
+        row("prefix can't be changed", on_storage(blob()), vec![], vec![prefix(blob(), json!("calls"))]),
+        row("prefix can't be added", on_storage(blob()), vec![], vec![rootless(blob())]),
+        row("prefix can't be added", rootless(blob()), vec![], vec![on_storage(blob())]),
         row(
-            "azureBlob.prefix can't",
-            on_storage(blob()),
-            vec![],
-            vec![prefix(blob(), json!("calls")), rootless(blob())],
-        ),
-        row("azureBlob.prefix can't", rootless(blob()), vec![], vec![on_storage(blob())]),
-        row(
-            "s3.bucket can't",
+            "bucket can't be changed",
             on_storage(bucket()),
             moved_bucket(),
             vec![on_storage(but(bucket(), "bucket", json!("another")))],
         ),
         row(
-            "s3.prefix can't",
+            "prefix can't be changed",
             on_storage(bucket()),
             vec![],
-            vec![prefix(bucket(), json!("voicemail")), rootless(bucket())],
+            vec![prefix(bucket(), json!("voicemail"))],
         ),
-        row("s3.prefix can't", rootless(bucket()), vec![], vec![on_storage(bucket())]),
+        row("prefix can't be added", on_storage(bucket()), vec![], vec![rootless(bucket())]),
+        row("prefix can't be added", rootless(bucket()), vec![], vec![on_storage(bucket())]),
         row("storage: the kind", on_storage(blob()), vec![], vec![on_storage(bucket())]),
         row(
             "regions: a region can't be",
             both(blob(), bucket()),
-            vec![edit("/spec/region", json!("us"))],
-            vec![edit("/spec/regions", json!([{"name": "eu", "master": true, "storage": blob()}]))],
+            vec![edit("/spec/localRegion", json!("us"))],
+            vec![edit("/spec/regions", json!([{"name": "eu", "storage": blob()}]))],
         ),
     ]
 }

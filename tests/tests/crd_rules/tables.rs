@@ -34,13 +34,13 @@ pub(crate) fn with_selector(value: &str) -> Edits {
 }
 
 pub(crate) fn existing(name: &str) -> Edits {
-    edit(VOLUME, json!({"existingClaim": name}))
+    edit(VOLUME, json!({"existingClaimRef": {"name": name}}))
 }
 
 /// Another region beside the first.
-pub(crate) fn second_region(master: bool) -> Edits {
-    let storage = json!({"volume": {"existingClaim": "second"}});
-    edit("/spec/regions/-", json!({"name": "us", "master": master, "storage": storage}))
+pub(crate) fn second_region() -> Edits {
+    let storage = json!({"volume": {"existingClaimRef": {"name": "second"}}});
+    edit("/spec/regions/-", json!({"name": "us", "storage": storage}))
 }
 
 pub(crate) fn on_storage(storage: Value) -> Edits {
@@ -64,41 +64,64 @@ pub(crate) fn tenant_rules() -> Vec<Row> {
 
 /// Rules about how the pods are run.
 fn operation_rules() -> Vec<Row> {
-    let scaling = |min: i32, max: i32| edit("/spec/autoscaling", json!({"min": min, "max": max}));
-    let from = |peer: Value| edit("/spec/networkAccess", json!({"apiFrom": [peer]}));
+    let scaling =
+        |min: i32, max: i32| edit("/spec/autoscaling", json!({"minReplicas": min, "maxReplicas": max}));
+    let from = |peer: Value| edit("/spec/networkPolicy", json!({"api": {"from": [peer]}}));
+    let pods = json!({"podSelector": {"matchLabels": {"app": "ivr"}}});
+    let block = |cidr: &str| json!({"ipBlock": {"cidr": cidr}});
+    let both = json!({"podSelector": {}, "ipBlock": {"cidr": "10.0.0.0/8"}});
+    let service = |service: Value| edit("/spec/service", service);
     vec![
         row(
-            "autoscaling: min must",
+            "minReplicas: write at most",
             vec![],
-            vec![scaling(2, 2), scaling(1, 50), edit("/spec/autoscaling", json!({"max": 2}))],
-            vec![scaling(3, 2), edit("/spec/autoscaling", json!({"max": 1}))],
+            vec![scaling(2, 2), scaling(1, 50), edit("/spec/autoscaling", json!({"maxReplicas": 2}))],
+            vec![scaling(3, 2), edit("/spec/autoscaling", json!({"maxReplicas": 1}))],
         ),
         row(
-            "networkAccess: write namespace or cidr",
+            "from: write ipBlock",
             vec![],
-            vec![from(json!({"namespace": "media"})), from(json!({"cidr": "10.0.0.0/8"}))],
-            vec![from(json!({})), from(json!({"namespace": "media", "cidr": "10.0.0.0/8"}))],
+            vec![from(pods), from(block("10.0.0.0/8")), from(json!({"namespaceSelector": {}}))],
+            vec![from(json!({})), from(both)],
         ),
         row(
-            "networkAccess: podLabels choose",
-            vec![],
-            vec![from(json!({"namespace": "media", "podLabels": {"app": "ivr"}}))],
-            vec![from(json!({"cidr": "10.0.0.0/8", "podLabels": {"app": "ivr"}}))],
-        ),
-        row(
-            "tolerations: a value needs",
+            "ipBlock: write ranges",
             vec![],
             vec![
-                edit("/spec/scheduling/tolerations/0", json!({"key": "voice"})),
-                edit("/spec/scheduling/tolerations/0", json!({})),
+                from(block("fd00::/8")),
+                from(json!({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}})),
             ],
-            vec![edit("/spec/scheduling/tolerations/0", json!({"value": "only"}))],
+            vec![
+                from(block("10.0.0.1")),
+                from(json!({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["media"]}})),
+            ],
         ),
         row(
-            "cidr: write addresses",
+            "service: externalTrafficPolicy",
             vec![],
-            vec![from(json!({"cidr": "fd00::/8"}))],
-            vec![from(json!({"cidr": "10.0.0.1"})), from(json!({"cidr": "media"}))],
+            vec![
+                service(json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"})),
+                service(json!({})),
+            ],
+            vec![
+                service(json!({"externalTrafficPolicy": "Local"})),
+                service(json!({"type": "ClusterIP", "loadBalancerSourceRanges": ["10.0.0.0/8"]})),
+            ],
+        ),
+        row(
+            "loadBalancerSourceRanges: write",
+            vec![],
+            vec![edit("/spec/service/loadBalancerSourceRanges/0", json!("fd00::/8"))],
+            vec![edit("/spec/service/loadBalancerSourceRanges/0", json!("10.0.0.1"))],
+        ),
+        row(
+            "resources: write an amount",
+            vec![],
+            vec![
+                edit("/spec/resources/limits/cpu", json!(1)),
+                edit("/spec/resources/limits/cpu", json!("1.5")),
+            ],
+            vec![edit("/spec/resources/limits/cpu", json!("much"))],
         ),
     ]
 }
@@ -108,28 +131,28 @@ fn common_rules() -> Vec<Row> {
     let (longest, too_long) = ("a".repeat(40), "a".repeat(41));
     vec![
         row("metadata.name:", vec![], names(&["a", "a-1", &longest]), names(&["1a", "a.b", &too_long])),
-        row("region: write", vec![], unchanged(), vec![edit("/spec/region", json!("us"))]),
-        row(
-            "regions: mark exactly one",
-            vec![],
-            unchanged(),
-            vec![edit("/spec/regions/0/master", json!(false)), second_region(true)],
-        ),
-        row("regions: a tenant on a volume", vec![], unchanged(), vec![second_region(false)]),
+        row("localRegion: write", vec![], unchanged(), vec![edit("/spec/localRegion", json!("us"))]),
+        row("primaryRegion: write", vec![], unchanged(), vec![edit("/spec/primaryRegion", json!("us"))]),
+        row("regions: a tenant on a volume", vec![], unchanged(), vec![second_region()]),
         row(
             "storage: write exactly one",
             vec![],
             unchanged(),
             vec![
                 on_storage(json!({})),
-                on_storage(json!({"volume": {"existingClaim": "a"}, "s3": s3(secret("s3"))["s3"]})),
+                on_storage(
+                    json!({"volume": {"existingClaimRef": {"name": "a"}}, "s3": s3(secret("s3"))["s3"]}),
+                ),
             ],
         ),
         row(
             "volume: write exactly one",
             vec![],
             unchanged(),
-            vec![edit(VOLUME, json!({})), edit(&format!("{VOLUME}/existingClaim"), json!("messages"))],
+            vec![
+                edit(VOLUME, json!({})),
+                edit(&format!("{VOLUME}/existingClaimRef"), json!({"name": "messages"})),
+            ],
         ),
         row(
             "claim: write volumeName or selector",
@@ -140,8 +163,8 @@ fn common_rules() -> Vec<Row> {
         row(
             "user: only an account",
             vec![],
-            vec![account(Some("alice"), &["admin", "agent"]), account(None, &["admin"])],
-            vec![account(Some("alice"), &["admin"]), account(Some("alice"), &["telephony", "privacy"])],
+            vec![account(Some("alice"), &["Admin", "Agent"]), account(None, &["Admin"])],
+            vec![account(Some("alice"), &["Admin"]), account(Some("alice"), &["Telephony", "Privacy"])],
         ),
     ]
 }
@@ -153,34 +176,51 @@ pub(crate) fn tenant_transitions() -> Vec<Row> {
 
 fn common_transitions() -> Vec<Row> {
     let other = || edit("/spec/replicas", json!(5));
-    let renamed = || vec![("/spec/regions/0/name".into(), json!("us")), ("/spec/region".into(), json!("us"))];
-    let size = |text: &str| edit(&claim("/size"), json!(text));
+    let renamed = || {
+        ["/spec/regions/0/name", "/spec/localRegion", "/spec/primaryRegion"]
+            .map(|field| (field.into(), json!("us")))
+            .to_vec()
+    };
+    let size = |amount: Value| edit(&claim("/size"), amount);
     let name = |text: &str| edit(&claim("/volumeName"), json!(text));
+    let service = |class: Value| edit("/spec/service/loadBalancerClass", class);
     vec![
-        row("tenantId can't", vec![], vec![other()], vec![edit("/spec/tenantId", json!("acme-2"))]),
-        row("regions: a region can't be", vec![], vec![other()], vec![renamed()]),
         row(
-            "master can't be moved",
+            "tenantID can't be changed",
             vec![],
             vec![other()],
-            vec![edit("/spec/regions/0/master", json!(false))],
+            vec![edit("/spec/tenantID", json!("acme-2"))],
         ),
+        row(
+            "keys can't be changed",
+            vec![],
+            vec![other()],
+            vec![edit("/spec/keys", json!({"secretRef": {"name": "others"}}))],
+        ),
+        row("keys can't be added", vec![], vec![], vec![edit("/spec/keys", Value::Null)]),
+        row("regions: a region can't be", vec![], vec![other()], vec![renamed()]),
         row(
             "storage: the kind",
             vec![],
-            vec![size("21Gi")],
+            vec![size(json!("21Gi"))],
             vec![edit("/spec/regions/0/storage", json!({}))],
         ),
-        row("volume: claim and existingClaim", vec![], vec![other()], vec![existing("messages")]),
+        row("volume: claim and existingClaimRef", vec![], vec![other()], vec![existing("messages")]),
         row(
-            "volume: claim and existingClaim",
+            "volume: claim and existingClaimRef",
             existing("messages"),
             vec![other()],
             vec![without_volume_name_claim()],
         ),
-        row("existingClaim can't", existing("messages"), vec![other()], vec![existing("others")]),
         row(
-            "claim.storageClassName",
+            "existingClaimRef can't be changed",
+            existing("messages"),
+            vec![other()],
+            vec![existing("others")],
+        ),
+        row("existingClaimRef can't be added", vec![], vec![], vec![existing("others")]),
+        row(
+            "storageClassName can't be changed",
             vec![],
             vec![other()],
             vec![
@@ -188,20 +228,33 @@ fn common_transitions() -> Vec<Row> {
                 edit(&claim("/storageClassName"), json!("")),
             ],
         ),
-        row("claim.volumeName", vec![], vec![other()], vec![name("disk-2"), without_volume_name()]),
-        row("claim.volumeName", without_volume_name(), vec![other()], vec![name("disk-1")]),
+        row("volumeName can't be changed", vec![], vec![other()], vec![name("disk-2")]),
+        row("volumeName can't be added", vec![], vec![], vec![without_volume_name()]),
+        row("volumeName can't be added", without_volume_name(), vec![other()], vec![name("disk-1")]),
+        row("selector can't be changed", with_selector("fast"), vec![other()], vec![with_selector("slow")]),
         row(
-            "claim.selector",
+            "selector can't be added",
             with_selector("fast"),
-            vec![other()],
-            vec![with_selector("slow"), edit(&claim("/selector"), Value::Null)],
-        ),
-        row("claim.selector", without_volume_name(), vec![other()], vec![with_selector("fast")]),
-        row(
-            "claim.size",
             vec![],
-            vec![size("20Gi"), size("20480Mi"), size("1Ti")],
-            vec![size("19Gi"), size("20G"), size("20479Mi")],
+            vec![edit(&claim("/selector"), Value::Null)],
+        ),
+        row("selector can't be added", without_volume_name(), vec![other()], vec![with_selector("fast")]),
+        row(
+            "size can grow",
+            vec![],
+            vec![
+                size(json!("20Gi")),
+                size(json!("20480Mi")),
+                size(json!("1Ti")),
+                size(json!(21_474_836_480_u64)),
+            ],
+            vec![size(json!("19Gi")), size(json!("20G")), size(json!("20479Mi")), size(json!(20))],
+        ),
+        row(
+            "loadBalancerClass can't be changed",
+            vec![],
+            vec![other()],
+            vec![service(json!("example.com/other")), service(Value::Null)],
         ),
     ]
 }

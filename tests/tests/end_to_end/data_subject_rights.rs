@@ -186,7 +186,7 @@ fn restore_clocks(before: &Value, after: &mut Value) {
 
 async fn check_export(scene: &Scene, subjects: &BTreeSet<String>) {
     let folder = tempfile::tempdir().unwrap();
-    let names = scene.officer.unpack_export("123456789", folder.path()).await.unwrap();
+    let names = scene.officer.unpack_export("A-1042", folder.path()).await.unwrap();
     let mut expected: Vec<String> = subjects.iter().map(|id| format!("{id}.wav")).collect();
     expected.extend(["index.html".into(), "manifest.json".into(), "output.json".into()]);
     assert_eq!(names, expected);
@@ -196,7 +196,7 @@ async fn check_export(scene: &Scene, subjects: &BTreeSet<String>) {
     let output: Value =
         serde_json::from_slice(&std::fs::read(folder.path().join("output.json")).unwrap()).unwrap();
     let listed: BTreeSet<String> = serde_json::from_value(output["consumers"][SUBJECT[0]].clone()).unwrap();
-    assert_eq!((&listed, &output["caseid"]), (subjects, &json!("123456789")));
+    assert_eq!((&listed, &output["caseid"]), (subjects, &json!("A-1042")));
 }
 
 /// Deleted and applied again, a request mirrors its run: nothing is hidden a second time.
@@ -205,7 +205,7 @@ async fn recreate_and_expect_a_mirror(scene: &Scene, subjects: &BTreeSet<String>
     scene.apply("forget.yaml").await;
     scene.follow("case-123456789-forget", Phase::Undone, PATIENCE).await;
     assert!(scene.ids().await.is_superset(subjects), "a recreated request has hidden something");
-    let runs = scene.officer.case("123456789").await.unwrap().runs;
+    let runs = scene.officer.case("A-1042").await.unwrap().runs;
     assert_eq!(runs.iter().filter(|run| run.operation == Operation::ForgetMe).count(), 1);
 }
 

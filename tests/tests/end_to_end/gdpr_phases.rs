@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use voicemail_api::gdpr::{GdprBody, Operation};
 use voicemail_resources::conditions::{
-    APPROVED, BACKUPS_CLEARED, COMPLETED, Condition, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN,
-    ERASED, FAILED, FOUND, MARKED, VALIDATED, VERIFIED, find_condition,
+    APPROVED, BACKUPS_CLEARED, Condition, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN, ERASED, FOUND,
+    MARKED, SUCCEEDED, VALIDATED, VERIFIED, find_condition,
 };
 use voicemail_resources::{GdprRequest, GdprRequestStatus, Phase};
 use voicemail_tests::stage::{
@@ -66,9 +66,10 @@ impl Scene {
 
     /// Applies a request of that name about that case.
     async fn request(&self, name: &str, operation: &str, case: &str, more: Value) {
-        let mut spec = json!({ "tenant": self.tenant.name(), "operation": operation, "caseId": case });
+        let mut spec =
+            json!({ "tenantRef": { "name": self.tenant.name() }, "operation": operation, "caseID": case });
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let request = json!({ "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+        let request = json!({ "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest",
                               "metadata": { "name": name }, "spec": spec });
         self.site.apply_text(NAMESPACE, request.to_string()).await.unwrap();
     }
@@ -124,7 +125,7 @@ impl Scene {
 }
 
 fn of_secret(name: &str) -> Value {
-    json!({ "consumers": { "secret": { "name": name } } })
+    json!({ "consumers": { "secretRef": { "name": name } } })
 }
 
 fn with(mut spec: Value, more: Value) -> Value {
@@ -159,7 +160,7 @@ async fn what_is_missing_is_named(scene: &Scene) {
     scene.request("unlabelled", "ForgetMe", "unlabelled", of_secret("unlabelled")).await;
     scene.follow("unlabelled", Phase::Validating).await;
     scene.expect("unlabelled", VALIDATED, ConditionStatus::False, "ConsumersNotLabelled").await;
-    scene.patch("unlabelled", json!({ "cancel": { "reason": "a mistake" } })).await;
+    scene.patch("unlabelled", json!({ "cancellation": { "reason": "a mistake", "by": "anna" } })).await;
     scene.follow("unlabelled", Phase::Cancelled).await;
     assert!(scene.has_secret("unlabelled").await, "a Secret of somebody else's was deleted");
 
@@ -171,7 +172,7 @@ async fn what_is_missing_is_named(scene: &Scene) {
 
     scene.request("no-case", "UndoForgetMe", "no-case", json!({})).await;
     let failed = scene.follow("no-case", Phase::Failed).await;
-    assert_ne!(reason(&failed, FAILED), "NotFailed");
+    assert_eq!(find_condition(&failed.conditions, SUCCEEDED).unwrap().status, ConditionStatus::False);
 }
 
 async fn a_dry_run_changes_nothing(scene: &Scene, id: &String) {
@@ -179,7 +180,7 @@ async fn a_dry_run_changes_nothing(scene: &Scene, id: &String) {
     let dry = with(of_secret("dry"), json!({ "dryRun": true }));
     scene.request("dry", "ForgetMe", "dry", dry).await;
     let status = scene.follow("dry", Phase::Completed).await;
-    assert_eq!((reason(&status, COMPLETED), status.matched), ("DryRun", Some(1)));
+    assert_eq!((reason(&status, SUCCEEDED), status.matched), ("DryRun", Some(1)));
     assert!(scene.ids().await.contains(id) && scene.has_secret("dry").await);
 }
 
@@ -192,7 +193,7 @@ async fn an_approval_takes_a_second_person(scene: &Scene) {
     assert_eq!((reason(&status, APPROVED), reason(&status, FOUND)), ("AwaitingApproval", "Searched"));
     scene.patch("eyes", json!({ "approval": { "decision": "Approve", "by": "anna" } })).await;
     scene.expect("eyes", DECISIONS_TAKEN, ConditionStatus::False, "SecondPersonNeeded").await;
-    scene.patch("eyes", json!({ "cancel": { "reason": "asked again", "by": "anna" } })).await;
+    scene.patch("eyes", json!({ "cancellation": { "reason": "asked again", "by": "anna" } })).await;
     scene.follow("eyes", Phase::Cancelled).await;
 }
 
@@ -223,14 +224,14 @@ async fn an_erasure_outlives_its_object(scene: &Scene) {
     assert_eq!(reason(&marked, DEADLINE_AT_RISK), "InTime");
     let days = marked.due_at.unwrap().0.duration_since(marked.received_at.unwrap().0).as_secs() / 86_400;
     assert!((88..=93).contains(&days), "extended by two months, it is due after {days} days");
-    scene.patch("forget", json!({ "cancel": { "reason": "too late" } })).await;
+    scene.patch("forget", json!({ "cancellation": { "reason": "too late", "by": "anna" } })).await;
     scene.expect("forget", DECISIONS_TAKEN, ConditionStatus::False, "DecisionRefused").await;
 
     scene.delete("forget").await;
     scene.see_event("RunGoesOn").await;
     scene.request("forget", "ForgetMe", "forget", spec.clone()).await;
     scene.follow("forget", Phase::Verifying).await;
-    let wait = ["wait", "--for=condition=Completed", "gdpr/forget", "-n", NAMESPACE, "--timeout=90s"];
+    let wait = ["wait", "--for=condition=Finished", "gdpr/forget", "-n", NAMESPACE, "--timeout=90s"];
     scene.site.run_kubectl(&wait).await.unwrap();
     let done = scene.follow("forget", Phase::Completed).await;
     assert_eq!((reason(&done, ERASED), reason(&done, VERIFIED)), ("Erased", "SearchedAgain"));
@@ -277,7 +278,7 @@ async fn a_case_of_another_door_appears_by_itself(scene: &Scene, run: &str) {
 async fn a_named_message_is_erased_and_the_object_goes_after_its_time(scene: &Scene) {
     let id = scene.deposit("").await;
     let named = json!({ "messages": [{ "mailbox": "1001", "id": id }], "undoWindow": "1s",
-                        "ttlAfterFinished": "5s" });
+                        "ttlSecondsAfterFinished": 5 });
     scene.request("withheld", "ForgetMe", "withheld", named).await;
     let api = scene.site.api::<GdprRequest>(NAMESPACE).unwrap();
     let ended = |request: &GdprRequest| request.status.as_ref().is_some_and(|s| s.phase == Phase::Completed);
@@ -285,7 +286,7 @@ async fn a_named_message_is_erased_and_the_object_goes_after_its_time(scene: &Sc
     assert!(!scene.ids().await.contains(&id));
     // Of an erasure only the object says when backups are cleared; an export has nothing to wait for.
     scene.put_consumers("brief", "true").await;
-    let brief = with(of_secret("brief"), json!({ "ttlAfterFinished": "5s" }));
+    let brief = with(of_secret("brief"), json!({ "ttlSecondsAfterFinished": 5 }));
     scene.request("brief", "ExportMe", "brief", brief).await;
     wait_gone(&api, "brief", PATIENCE).await.unwrap();
     assert!(api.get_opt("withheld").await.unwrap().is_some(), "it is gone before BackupsCleared");

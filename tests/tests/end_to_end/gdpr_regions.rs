@@ -9,10 +9,11 @@ use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use std::time::Duration;
 use voicemail_resources::conditions::{
-    COMPLETED, ConditionStatus, DEADLINE_AT_RISK, REGIONS_READY, find_condition,
+    ConditionStatus, DEADLINE_AT_RISK, REGIONS_READY, SUCCEEDED, find_condition,
 };
+use voicemail_resources::references::SecretSource;
 use voicemail_resources::voicemail_tenant::RegionDown;
-use voicemail_resources::{GdprRequest, GdprRequestStatus, Phase, SecretSource, VoicemailTenant};
+use voicemail_resources::{GdprRequest, GdprRequestStatus, Phase, VoicemailTenant};
 use voicemail_tests::served_tenant::{MAILBOX, serve};
 use voicemail_tests::servers::azure_admin::AzureEndpoint;
 use voicemail_tests::servers::azurite::Azurite;
@@ -68,11 +69,11 @@ impl Scene {
         }))
         .unwrap();
         self.place.create(&consumers).await.unwrap();
-        let mut spec = json!({ "tenant": "acme", "operation": "ForgetMe", "caseId": name, "undoWindow": "0s",
-                               "consumers": { "secret": { "name": name } } });
+        let mut spec = json!({ "tenantRef": { "name": "acme" }, "operation": "ForgetMe", "caseID": name, "undoWindow": "0s",
+                               "consumers": { "secretRef": { "name": name } } });
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let request: GdprRequest = serde_json::from_value(json!({
-            "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest",
+            "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest",
             "metadata": { "name": name }, "spec": spec,
         }))
         .unwrap();
@@ -103,16 +104,16 @@ async fn copy_keys(from: &TenantPlace, to: &TenantPlace) -> SecretSource {
     copy.string_data = None;
     copy.data = made.data;
     to.create(&copy).await.unwrap();
-    serde_json::from_value(json!({ "secret": { "name": "acme-keys" } })).unwrap()
+    serde_json::from_value(json!({ "secretRef": { "name": "acme-keys" } })).unwrap()
 }
 
 fn tenant_in(region: &str, endpoints: [&AzureEndpoint; 2]) -> VoicemailTenant {
     let mut tenant = named_example("two-regions-tenant.yaml").unwrap();
     tenant.metadata.name = Some("acme".to_owned());
-    tenant.spec.region = region.to_owned();
+    tenant.spec.local_region = region.to_owned();
     tenant.spec.replicas = 1;
     tenant.spec.resources = None;
-    tenant.spec.gdpr = Some(serde_json::from_value(json!({ "regionDown": "refuse" })).unwrap());
+    tenant.spec.gdpr = Some(serde_json::from_value(json!({ "regionDown": "Refuse" })).unwrap());
     for (region, endpoint) in tenant.spec.regions.iter_mut().zip(endpoints) {
         region.storage.azure_blob.as_mut().unwrap().endpoint = Some(endpoint.url.clone());
     }
@@ -146,7 +147,7 @@ async fn an_erasure_without_a_region_is_blocked_or_goes_on_past_its_deadline_unt
     let partial = scene.erased_one("late").await;
     assert_eq!((partial.phase, partial.matched, partial.failed), (Phase::PartiallyFailed, Some(2), Some(1)));
     assert_eq!(reason(&partial, REGIONS_READY), (ConditionStatus::False, "RegionDown"));
-    assert_eq!(reason(&partial, COMPLETED), (ConditionStatus::False, "PartiallyFailed"));
+    assert_eq!(reason(&partial, SUCCEEDED), (ConditionStatus::Unknown, "PartiallyFailed"));
     assert_eq!(reason(&partial, DEADLINE_AT_RISK), (ConditionStatus::True, "Overdue"));
     let away = partial.regions.iter().find(|region| region.name == "us-east").unwrap();
     assert!(away.blocked && away.attempts > 0 && away.last_error.is_some(), "{away:?}");

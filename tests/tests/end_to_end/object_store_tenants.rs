@@ -16,6 +16,7 @@ use voicemail_operator::tenant::build::secret_provider_class::provider_class_res
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, READY, STORAGE_READY};
 use voicemail_resources::voicemail_tenant::AzureBlob;
+use voicemail_resources::voicemail_tenant::RegionRole;
 use voicemail_tests::csi_driver::CsiDriver;
 use voicemail_tests::servers::azure_admin::AzureEndpoint;
 use voicemail_tests::tenant_manifest::{condition, named_example};
@@ -93,7 +94,10 @@ fn regions(tenant: &VoicemailTenant) -> Vec<(String, String, bool, bool)> {
     status
         .regions
         .into_iter()
-        .map(|region| (region.name, region.storage, region.master, region.reachable))
+        .map(|region| {
+            let (primary, reachable) = (region.role == RegionRole::Primary, !region.is_unreachable());
+            (region.name, region.storage, primary, reachable)
+        })
         .collect()
 }
 
@@ -255,7 +259,7 @@ async fn mend_drift(place: &TenantPlace, classes: &Api<DynamicObject>) {
 /// Credentials of another kind need no class any more, and the tenant goes on.
 async fn leave_vault(place: &TenantPlace, classes: &Api<DynamicObject>, endpoint: &AzureEndpoint) {
     place.create(&secret("plain", &[("accountKey", &endpoint.account.key)])).await.unwrap();
-    let credentials = json!({"secret": {"name": "plain"}});
+    let credentials = json!({"secretRef": {"name": "plain"}});
     let path = "/spec/regions/0/storage/azureBlob/credentials";
     let patch = json!([{"op": "replace", "path": path, "value": credentials}]).to_string();
     place.kubectl(&["patch", "vmt", "acme", "--type=json", "-p", &patch]).unwrap();

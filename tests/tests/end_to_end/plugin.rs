@@ -120,8 +120,8 @@ async fn the_plugin_shows_a_tenant_its_requests_its_mailboxes_and_its_logs_and_p
     has(
         &scene.run(&with(&["gdpr", "list"])),
         &[
-            "case-123456789-export acme ExportMe 123456789 Completed 1",
-            "case-123456789-forget acme ForgetMe 123456789 Marked 1",
+            "case-123456789-export acme ExportMe A-1042 Completed 1",
+            "case-123456789-forget acme ForgetMe A-1042 Marked 1",
         ],
     );
     has(
@@ -231,14 +231,14 @@ fn export(scene: &Scene) {
 async fn verify(scene: &Scene) {
     let path = |name: &str| scene.folder.path().join(name);
     for (name, asked) in
-        [("receipt.json", "/gdpr/cases/123456789/receipts/exportme.1"), ("keys.json", "/gdpr/keys")]
+        [("receipt.json", "/gdpr/cases/A-1042/receipts/exportme.1"), ("keys.json", "/gdpr/keys")]
     {
         std::fs::write(path(name), scene.officer.get_text(asked).await.unwrap()).unwrap();
     }
     let arguments = ["gdpr", "verify", "receipt.json", "--key", "keys.json"];
-    has(&scene.run(&arguments), &["\"case\":\"123456789\"", "\"operation\":\"exportme\""]);
+    has(&scene.run(&arguments), &["\"case\":\"A-1042\"", "\"operation\":\"exportme\""]);
     let genuine = std::fs::read_to_string(path("receipt.json")).unwrap();
-    std::fs::write(path("receipt.json"), genuine.replacen("123456789", "123456788", 1)).unwrap();
+    std::fs::write(path("receipt.json"), genuine.replacen("A-1042", "A-1043", 1)).unwrap();
     assert!(scene.fail(&arguments, 8).contains("isn't genuine"));
 }
 

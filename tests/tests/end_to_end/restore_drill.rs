@@ -26,7 +26,7 @@ use voicemail_tests::tenant_manifest::condition;
 use voicemail_tests::wait::wait_until;
 
 const NAMESPACE: &str = "restore-drill";
-const CASE: &str = "123456789";
+const CASE: &str = "A-1042";
 const FORGOTTEN: &str = "+441632960001";
 const OTHERS: [&str; 2] = ["+441632960777", "+441632960888"];
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -8,11 +8,12 @@ use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, ResourceQuot
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
-use voicemail_resources::SecretName;
 use voicemail_resources::access::Basic;
 use voicemail_resources::conditions::{
     ACCESS_READY, ConditionStatus, READY, RECONCILING, STALLED, STORAGE_READY,
 };
+use voicemail_resources::quantity::Amount;
+use voicemail_resources::references::Reference;
 use voicemail_resources::voicemail_tenant::VoicemailTenant;
 use voicemail_tests::cluster::STORAGE_CLASS;
 use voicemail_tests::tenant_manifest::{
@@ -69,7 +70,7 @@ async fn the_example_on_a_cluster_without_a_volume_says_that_its_claim_is_pendin
     let mut example = example_tenant().unwrap();
     // No volume of another test may serve it.
     let volume = example.spec.regions[0].storage.volume.as_mut().unwrap();
-    volume.claim.as_mut().unwrap().size = "20Ti".into();
+    volume.claim.as_mut().unwrap().size = Amount("20Ti".into());
     place.create(&example).await.unwrap();
     let tenant = place.wait_condition("acme", STORAGE_READY, False, "ClaimPending").await.unwrap();
     assert_says(&tenant, STORAGE_READY, &["acme-voicemail", "not bound", "storage class"]);
@@ -228,7 +229,7 @@ async fn a_volume_that_the_pods_cannot_write_says_so_and_is_used_once_they_can()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_secret_of_who_may_call_is_named_while_the_tenant_serves_until_it_is_there() {
     let place = prepare_tenant("access", |tenant| {
-        tenant.spec.auth.basic = Some(Basic { secret: SecretName { name: "people".into() } });
+        tenant.spec.auth.basic = Some(Basic { secret_ref: Reference { name: "people".into() } });
     })
     .await;
     let tenant = place.wait_ready("acme").await.unwrap();

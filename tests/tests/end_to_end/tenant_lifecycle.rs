@@ -89,7 +89,7 @@ fn check_status(tenant: &VoicemailTenant) {
     assert_eq!((status.replicas, status.ready_replicas), (2, 2));
     assert_eq!(status.observed_generation, tenant.metadata.generation);
     assert!(status.store_id.as_ref().is_some_and(|id| !id.is_empty()), "{status:?}");
-    assert!(status.regions[0].reachable);
+    assert!(!status.regions[0].is_unreachable());
     assert_eq!(status.regions[0].storage, "volume");
     for (type_, expected) in [
         (STORAGE_READY, ConditionStatus::True),

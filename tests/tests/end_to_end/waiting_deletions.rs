@@ -30,7 +30,8 @@ async fn serve(prefix: &str, scaled: bool) -> TenantPlace {
     tenant.spec.replicas = 1;
     tenant.spec.deletion_policy = DeletionPolicy::Delete;
     if scaled {
-        tenant.spec.autoscaling = serde_json::from_value(json!({"min": 1, "max": 2})).unwrap();
+        tenant.spec.autoscaling =
+            serde_json::from_value(json!({"minReplicas": 1, "maxReplicas": 2})).unwrap();
     }
     place.create(&tenant).await.unwrap();
     place.wait_ready("acme").await.unwrap();
@@ -53,7 +54,7 @@ async fn check(prefix: &str, policy: PropagationPolicy, scaled: bool) {
     // A former release's children name their owner.
     let uid = place.tenants().get("acme").await.unwrap().uid().unwrap();
     let owner = json!({"metadata": {"ownerReferences": [{
-        "apiVersion": "voicemail.dev/v1alpha1", "kind": "VoicemailTenant", "name": "acme", "uid": uid,
+        "apiVersion": "voicemail.dev/v1beta1", "kind": "VoicemailTenant", "name": "acme", "uid": uid,
         "controller": true, "blockOwnerDeletion": true,
     }]}});
     let deployments = place.namespace.api::<Deployment>();
@@ -119,9 +120,9 @@ async fn in_the_foreground_an_open_request_ends_and_then_its_tenant_goes() {
     .unwrap();
     place.create(&consumers).await.unwrap();
     let request: GdprRequest = serde_json::from_value(json!({
-        "apiVersion": "voicemail.dev/v1alpha1", "kind": "GdprRequest", "metadata": {"name": "one"},
-        "spec": {"tenant": "acme", "operation": "ForgetMe", "caseId": "one", "undoWindow": "20s",
-                 "consumers": {"secret": {"name": "one"}}},
+        "apiVersion": "voicemail.dev/v1beta1", "kind": "GdprRequest", "metadata": {"name": "one"},
+        "spec": {"tenantRef": {"name": "acme"}, "operation": "ForgetMe", "caseID": "one", "undoWindow": "20s",
+                 "consumers": {"secretRef": {"name": "one"}}},
     }))
     .unwrap();
     place.create(&request).await.unwrap();

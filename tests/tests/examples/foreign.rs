@@ -96,7 +96,7 @@ fn the_operator_comes_a_wave_before_the_tenants_from_files_that_are_there() {
 fn the_certificate_is_for_the_tenants_service_and_secret() {
     let certificate = &documents("tls/certificate.yaml")[0];
     let tenant = &documents("tls-tenant.yaml")[0];
-    assert_eq!(certificate["spec"]["secretName"], tenant["spec"]["tls"]["secret"]["name"]);
+    assert_eq!(certificate["spec"]["secretName"], tenant["spec"]["tls"]["secretRef"]["name"]);
     let names = certificate["spec"]["dnsNames"].as_array().unwrap();
     assert!(names.contains(&Value::from("acme-voicemail.voice.svc")), "{names:?}");
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use voicemail_resources::conditions::{COMPLETED, find_condition};
+use voicemail_resources::conditions::{READY, find_condition};
 use voicemail_resources::{GdprRequest, Phase};
 use voicemail_tests::stage::{
     Api, Coding, Deposit, ExampleTenant, People, Studio, apply_request, follow_request, workspace_path,
@@ -39,7 +39,7 @@ async fn a_dry_run_changes_nothing_and_a_withheld_caller_is_forgotten_once_someb
     let dry = apply_request(site, NAMESPACE, "dry-run.yaml").await.unwrap();
     let status = follow_request(site, NAMESPACE, &dry, Phase::Completed, PATIENCE).await.unwrap();
     assert_eq!(status.matched, Some(1));
-    assert_eq!(find_condition(&status.conditions, COMPLETED).unwrap().reason, "DryRun");
+    assert_eq!(find_condition(&status.conditions, READY).unwrap().reason, "DryRun");
     assert_eq!(agent.list("1001").await.unwrap().len(), 2, "nothing was hidden");
 
     site.apply_text(NAMESPACE, name_message(&withheld)).await.unwrap();
@@ -55,7 +55,7 @@ async fn a_dry_run_changes_nothing_and_a_withheld_caller_is_forgotten_once_someb
 
     // What is open would hold the tenant back; the example's own way out is an undo.
     let undo = std::fs::read_to_string(workspace_path("examples/gdpr/undo.yaml")).unwrap();
-    site.apply_text(NAMESPACE, undo.replace("123456789", "77")).await.unwrap();
+    site.apply_text(NAMESPACE, undo.replace("A-1042", "77")).await.unwrap();
     follow_request(site, NAMESPACE, "case-77-forget", Phase::Undone, PATIENCE).await.unwrap();
     tenant.remove().await.unwrap();
 }

@@ -28,7 +28,7 @@ async fn on_volume(place: &mut TenantPlace, file: &str) -> VoicemailTenant {
     let mut tenant = named_example(file).unwrap();
     let claim = claim_mut(&mut tenant).unwrap();
     assert_eq!(claim.storage_class_name, STORAGE_CLASS);
-    (claim.size, claim.volume_name) = (SIZE.to_owned(), Some(volume));
+    (claim.size, claim.volume_name) = (voicemail_resources::quantity::Amount(SIZE.to_owned()), Some(volume));
     tenant
 }
 

@@ -3,37 +3,35 @@
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
 
-use crate::SecretName;
+use crate::references::Reference;
+use crate::rules::{form, required};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+const ID: &str = "[0-9A-Fa-f-]*";
+
 /// A container, or a folder of one.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self.account == oldSelf.account")
-    .message("azureBlob.account can't be changed: the messages are in that account"),
-    validation = Rule::new("self.container == oldSelf.container")
-    .message("azureBlob.container can't be changed: the messages are in that container"),
-    validation = Rule::new(
-    "has(self.prefix) == has(oldSelf.prefix) && (!has(self.prefix) || self.prefix == oldSelf.prefix)")
-    .message("azureBlob.prefix can't be changed: the messages are in that folder")
-)]
 pub struct AzureBlob {
     /// Storage account.
-    #[schemars(length(min = 3, max = 24), regex(pattern = r"^[a-z0-9]{3,24}$"))]
+    #[schemars(length(min = 3, max = 24))]
+    #[x_kube(validation = form("[a-z0-9]*", "account: write lower-case letters and digits, such as acmevoice"))]
     pub account: String,
     /// Container.
-    #[schemars(length(min = 3, max = 63), regex(pattern = r"^[a-z0-9](-?[a-z0-9])*$"))]
+    #[schemars(length(min = 3, max = 63))]
+    #[x_kube(validation = form("[a-z0-9](-?[a-z0-9])*", "container: write lower-case letters, digits and single dashes, such as voicemail"))]
     pub container: String,
     /// Folder in the container, such as voicemail/acme; the container's root when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$"))]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = form(crate::storage::FOLDER, "prefix: write names of folders with slashes between them, such as voicemail/acme"))]
     pub prefix: Option<String>,
     /// Blob endpoint of a sovereign cloud, a private link or an emulator; Azure's public one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 512), regex(pattern = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"))]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = form(crate::storage::ENDPOINT, "endpoint: write a URL without a query, such as https://store.example.com"))]
     pub endpoint: Option<String>,
     /// How requests are signed; may change at any time.
     pub credentials: AzureCredentials,
@@ -43,14 +41,15 @@ pub struct AzureBlob {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new(
-    "[has(self.secret), has(self.keyVault), has(self.workloadIdentity)].filter(given, given).size() == 1")
-    .message("azureBlob.credentials: write exactly one of secret, keyVault and workloadIdentity")
+    validation = required(
+        "[has(self.secretRef), has(self.keyVault), has(self.workloadIdentity)].exists_one(given, given)",
+        "credentials: write exactly one of secretRef, keyVault and workloadIdentity"
+    )
 )]
 pub struct AzureCredentials {
     /// Secret with accountKey or sasToken, and perhaps ca.crt for a private CA.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<SecretName>,
+    pub secret_ref: Option<Reference>,
     /// A secret of Azure Key Vault, mounted by the Secrets Store CSI driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_vault: Option<KeyVault>,
@@ -64,18 +63,23 @@ pub struct AzureCredentials {
 #[serde(rename_all = "camelCase")]
 pub struct KeyVault {
     /// Name of the vault.
-    #[schemars(length(max = 24), regex(pattern = r"^[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$"))]
+    #[schemars(length(min = 3, max = 24))]
+    #[x_kube(validation = form("[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]", "vaultName: write letters, digits and dashes, beginning with a letter, such as acme-vault"))]
     pub vault_name: String,
     /// The vault's tenant in Microsoft Entra.
-    #[schemars(length(max = 36), regex(pattern = r"^[0-9A-Fa-f-]{36}$"))]
+    #[serde(rename = "tenantID")]
+    #[schemars(length(min = 36, max = 36))]
+    #[x_kube(validation = form(ID, "tenantID: write an id of 36 hexadecimal digits and dashes"))]
     pub tenant_id: String,
     /// Client id of the identity that may read the vault, federated with the tenant's service account; without
     /// it the node's own managed identity reads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 36), regex(pattern = r"^[0-9A-Fa-f-]{36}$"))]
+    #[serde(rename = "clientID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 36, max = 36))]
+    #[x_kube(validation = form(ID, "clientID: write an id of 36 hexadecimal digits and dashes"))]
     pub client_id: Option<String>,
     /// Name of the secret in the vault.
-    #[schemars(length(min = 1, max = 127), regex(pattern = r"^[A-Za-z0-9-]+$"))]
+    #[schemars(length(min = 1, max = 127))]
+    #[x_kube(validation = form("[A-Za-z0-9-]*", "secretName: write letters, digits and dashes"))]
     pub secret_name: String,
     /// Kind of credential that the secret holds.
     #[serde(default)]
@@ -87,12 +91,12 @@ pub struct KeyVault {
 
 /// Kind of credential that a secret of a vault holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub enum KeyVaultEntry {
     /// A key of the storage account.
     #[default]
     AccountKey,
     /// A shared access signature.
+    #[serde(rename = "SASToken")]
     SasToken,
 }
 
@@ -122,10 +126,13 @@ pub enum AzureCloud {
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadIdentity {
     /// Client id of the managed identity or application.
-    #[schemars(length(max = 36), regex(pattern = r"^[0-9A-Fa-f-]{36}$"))]
+    #[serde(rename = "clientID")]
+    #[schemars(length(min = 36, max = 36))]
+    #[x_kube(validation = form(ID, "clientID: write an id of 36 hexadecimal digits and dashes"))]
     pub client_id: String,
     /// Its tenant in Microsoft Entra; the webhook's default when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 36), regex(pattern = r"^[0-9A-Fa-f-]{36}$"))]
+    #[serde(rename = "tenantID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 36, max = 36))]
+    #[x_kube(validation = form(ID, "tenantID: write an id of 36 hexadecimal digits and dashes"))]
     pub tenant_id: Option<String>,
 }

@@ -13,25 +13,25 @@ mod volume;
 
 pub use azure::{AzureBlob, AzureCloud, AzureCredentials, KeyVault, KeyVaultEntry, WorkloadIdentity};
 pub use s3::{EtagQuoting, S3, S3Credentials, WebIdentity};
-pub use volume::{Claim, KeepFree, Label, Selector, Volume, VolumeMode};
+pub use volume::{Claim, KeepFree, Label, Volume};
 
+use crate::rules::{forbidden, form, required};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
+
+/// A folder in a container or bucket.
+const FOLDER: &str = r"[\w-][\w.-]*(/[\w-][\w.-]*)*";
+/// The address of a store.
+const ENDPOINT: &str = r"https?://[^\s/?#@]+(/[^\s?#]*)?";
 
 /// One region and its store.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self.master == oldSelf.master")
-    .message("master can't be moved to another region: it holds the mailboxes")
-)]
 pub struct Region {
     /// Name of the region.
-    #[schemars(length(min = 1, max = 56), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 56))]
+    #[x_kube(validation = form("[a-z0-9]([-a-z0-9]*[a-z0-9])?", "name: write lower-case letters, digits and dashes, such as eu-west"))]
     pub name: String,
-    /// True for the one region that holds all but audio.
-    #[serde(default)]
-    pub master: bool,
     /// The store of the region's messages.
     pub storage: Storage,
 }
@@ -40,12 +40,14 @@ pub struct Region {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new(
-    "[has(self.volume), has(self.azureBlob), has(self.s3)].filter(given, given).size() == 1")
-    .message("storage: write exactly one storage kind: volume, azureBlob or s3"),
-    validation = Rule::new(
-    "has(self.volume) == has(oldSelf.volume) && has(self.azureBlob) == has(oldSelf.azureBlob) && has(self.s3) == has(oldSelf.s3)")
-    .message("storage: the kind of storage can't be changed")
+    validation = required(
+        "[has(self.volume), has(self.azureBlob), has(self.s3)].exists_one(given, given)",
+        "storage: write exactly one of volume, azureBlob and s3"
+    ),
+    validation = forbidden(
+        "has(self.volume) == has(oldSelf.volume) && has(self.azureBlob) == has(oldSelf.azureBlob) && has(self.s3) == has(oldSelf.s3)",
+        "storage: the kind of storage can't be changed: the messages would stay behind"
+    )
 )]
 pub struct Storage {
     /// A persistent volume that all pods of the core mount.

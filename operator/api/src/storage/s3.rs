@@ -3,7 +3,8 @@
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
 
-use crate::SecretName;
+use crate::references::Reference;
+use crate::rules::{form, required};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,27 +12,24 @@ use serde::{Deserialize, Serialize};
 /// A bucket, or a folder of one.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self.bucket == oldSelf.bucket")
-    .message("s3.bucket can't be changed: the messages are in that bucket"),
-    validation = Rule::new(
-    "has(self.prefix) == has(oldSelf.prefix) && (!has(self.prefix) || self.prefix == oldSelf.prefix)")
-    .message("s3.prefix can't be changed: the messages are in that folder")
-)]
 pub struct S3 {
     /// Bucket.
-    #[schemars(length(min = 3, max = 63), regex(pattern = r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$"))]
+    #[schemars(length(min = 3, max = 63))]
+    #[x_kube(validation = form("[a-z0-9][a-z0-9.-]*[a-z0-9]", "bucket: write lower-case letters, digits, dots and dashes, such as contact-centre"))]
     pub bucket: String,
     /// Folder in the bucket, such as voicemail/acme; the bucket's root when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$"))]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = form(crate::storage::FOLDER, "prefix: write names of folders with slashes between them, such as voicemail/acme"))]
     pub prefix: Option<String>,
     /// The region that requests are signed for, such as eu-west-1.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9-]+$"))]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = form("[A-Za-z0-9-]*", "region: write letters, digits and dashes, such as eu-west-1"))]
     pub region: String,
     /// Endpoint of a server other than AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 512), regex(pattern = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"))]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = form(crate::storage::ENDPOINT, "endpoint: write a URL without a query, such as https://store.example.com"))]
     pub endpoint: Option<String>,
     /// How ETags are sent back in conditions; found out when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,9 +40,9 @@ pub struct S3 {
 
 /// How ETags are sent back in conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub enum EtagQuoting {
     /// In quotes, as RFC 9110 says.
+    #[serde(rename = "RFC")]
     Rfc,
     /// Without, as some Ceph gateways want it.
     Bare,
@@ -54,13 +52,15 @@ pub enum EtagQuoting {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.secret) != has(self.webIdentity)")
-    .message("s3.credentials: write exactly one of secret and webIdentity")
+    validation = required(
+        "has(self.secretRef) != has(self.webIdentity)",
+        "credentials: write exactly one of secretRef and webIdentity"
+    )
 )]
 pub struct S3Credentials {
     /// Secret with accessKeyId and secretAccessKey, and perhaps sessionToken, and ca.crt for a private CA.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<SecretName>,
+    pub secret_ref: Option<Reference>,
     /// A role of AWS that the pods' service account assumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_identity: Option<WebIdentity>,
@@ -71,6 +71,8 @@ pub struct S3Credentials {
 #[serde(rename_all = "camelCase")]
 pub struct WebIdentity {
     /// The role, such as arn:aws:iam::123456789012:role/voicemail.
-    #[schemars(length(max = 512), regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$"))]
+    #[serde(rename = "roleARN")]
+    #[schemars(length(min = 20, max = 512))]
+    #[x_kube(validation = form(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+", "roleARN: write the role's name in AWS, such as arn:aws:iam::123456789012:role/voicemail"))]
     pub role_arn: String,
 }

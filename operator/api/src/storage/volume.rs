@@ -3,6 +3,11 @@
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
 
+use crate::quantity::{self, Amount};
+use crate::references::Reference;
+use crate::rules::{amount, forbidden, required};
+use crate::schema::{label_selector, texts};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,97 +17,90 @@ use std::collections::BTreeMap;
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.claim) != has(self.existingClaim)")
-    .message("volume: write exactly one of claim and existingClaim"),
-    validation = Rule::new("has(self.claim) == has(oldSelf.claim)")
-    .message("volume: claim and existingClaim can't be exchanged, since the messages would stay behind"),
-    validation = Rule::new(
-    "!has(self.existingClaim) || !has(oldSelf.existingClaim) || self.existingClaim == oldSelf.existingClaim")
-    .message("existingClaim can't be changed: the messages are there")
+    validation = required(
+        "has(self.claim) != has(self.existingClaimRef)",
+        "volume: write exactly one of claim and existingClaimRef"
+    ),
+    validation = forbidden(
+        "has(self.claim) == has(oldSelf.claim)",
+        "volume: claim and existingClaimRef can't be exchanged: the messages would stay behind"
+    )
 )]
 pub struct Volume {
     /// The claim that the operator makes, always ReadWriteMany.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
-    /// Name of a ReadWriteMany claim in the same namespace.
+    /// A ReadWriteMany claim in the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub existing_claim: Option<String>,
+    pub existing_claim_ref: Option<Reference>,
     /// Room that recordings leave free, for listening, deleting and erasing; the smaller of the two counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_free: Option<KeepFree>,
 }
 
 /// Room of a volume that recordings leave free. A change rolls the pods.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeepFree {
-    /// MiB, 64 by default; each stands for 64 inodes, too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_048_576))]
-    pub mebibytes: Option<i32>,
-    /// Per cent of the volume, 5 by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Bytes, such as 64Mi; each MiB stands for an inode, too.
+    #[serde(default = "usual_free_size")]
+    #[x_kube(validation = amount("1Mi", "1Ti", "keepFree.size: write 1Mi to 1Ti, such as 64Mi"))]
+    pub size: Amount,
+    /// Per cent of the volume, such as 5.
+    #[serde(default = "usual_free_percent")]
     #[schemars(range(min = 1, max = 50))]
-    pub percent: Option<i32>,
+    pub percent: i32,
+}
+
+fn usual_free_size() -> Amount {
+    Amount::of_mebibytes(64)
+}
+
+fn usual_free_percent() -> i32 {
+    5
 }
 
 /// A claim as the operator makes it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.storageClassName == oldSelf.storageClassName")
-    .message("claim.storageClassName can't be changed: the messages are on that class"),
-    validation = Rule::new("has(self.volumeName) == has(oldSelf.volumeName) && (!has(self.volumeName) || self.volumeName == oldSelf.volumeName)")
-    .message("claim.volumeName can't be changed: the messages are on that volume"),
-    validation = Rule::new("has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)")
-    .message("claim.selector can't be changed: the messages are on the volume that it chose"),
-    validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
-    .message("claim.size can grow but not shrink"),
-    validation = Rule::new("!has(self.volumeName) || !has(self.selector)")
-    .message("claim: write volumeName or selector, not both")
+    validation = forbidden(
+        "!has(self.volumeName) || !has(self.selector)",
+        "claim: write volumeName or selector, not both"
+    ).field_path(".selector")
 )]
 pub struct Claim {
-    /// Storage class; empty for a volume without a class.
+    /// Storage class, such as nfs; empty for a volume without a class.
     #[schemars(length(max = 253))]
     pub storage_class_name: String,
     /// Size, such as 20Gi.
-    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[1-9][0-9]{0,14}([KMGTP]i|[kMGTP])?$"))]
-    pub size: String,
+    #[x_kube(
+        validation = quantity::any("size: write an amount of bytes, such as 20Gi"),
+        validation = forbidden(
+            "quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0",
+            "size can grow but not shrink"
+        )
+    )]
+    pub size: Amount,
     /// Binds to that volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub volume_name: Option<String>,
     /// Binds to a volume with these labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub selector: Option<Selector>,
-    /// Labels of the claim, such as servicename.
+    #[schemars(schema_with = "label_selector")]
+    pub selector: Option<LabelSelector>,
+    /// Labels of the claim, such as servicename: voice-voicemail.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub labels: BTreeMap<String, Label>,
-    /// How the volume is used.
-    #[serde(default)]
-    pub volume_mode: VolumeMode,
+    /// Annotations of the claim, such as those that a provisioner reads.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "texts")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Value of a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Label(#[schemars(length(max = 63))] pub String);
-
-/// Chooses a volume by its labels.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Selector {
-    /// Labels that the volume must carry.
-    #[schemars(extend("maxProperties" = 16))]
-    pub match_labels: BTreeMap<String, Label>,
-}
-
-/// How a volume is used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum VolumeMode {
-    /// Mounted as a file system.
-    #[default]
-    Filesystem,
-}

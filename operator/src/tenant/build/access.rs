@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use voicemail_api::config::{
     AddressRange, AuditConfig, AuthConfig, BasicConfig, IntrospectionConfig, IssuerConfig, KubernetesIssuer,
-    LimitsConfig, Role, ServiceAccountRole, TokenAlgorithm, parse_duration,
+    LimitsConfig, Role, ServiceAccountRole, TokenAlgorithm,
 };
-use voicemail_resources::SecretSource;
+use voicemail_resources::references::{CaKind, CaRef};
 use voicemail_resources::voicemail_tenant::{self as given, VoicemailTenant};
+use voicemail_resources::waiting;
 
 const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Folder with a folder for each Secret with a CA.
@@ -33,8 +34,7 @@ pub const USERS_KEY: &str = "users";
 /// Key of a Secret with a CA.
 pub const CA_KEY: &str = "ca.crt";
 
-const DEFAULT_SKEW: Duration = Duration::from_secs(30);
-const LONGEST_CACHE: Duration = Duration::from_secs(60);
+const DAY: u64 = 86_400;
 
 /// The Secrets that are mounted for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,33 +44,38 @@ pub struct AccessPlan {
     /// Users with passwords.
     pub basic: Option<String>,
     /// CAs of issuers, of the introspection endpoint and of the collector of spans.
-    pub trust: BTreeSet<String>,
+    pub trust: BTreeSet<CaRef>,
 }
 
 /// Which Secrets to mount.
 pub fn plan_access(tenant: &VoicemailTenant) -> AccessPlan {
     let auth = &tenant.spec.auth;
-    let authorities = auth.issuers.iter().filter_map(|issuer| issuer.ca.as_ref());
-    let authorities = authorities.chain(auth.introspection.iter().filter_map(|given| given.ca.as_ref()));
+    let authorities = auth.issuers.iter().filter_map(|issuer| issuer.ca_ref.as_ref());
+    let authorities = authorities.chain(auth.introspection.iter().filter_map(|given| given.ca_ref.as_ref()));
     let collector = tenant.spec.telemetry.as_ref().and_then(|given| given.otlp.as_ref());
-    let authorities = authorities.chain(collector.and_then(|otlp| otlp.ca.as_ref()));
+    let authorities = authorities.chain(collector.and_then(|otlp| otlp.ca_ref.as_ref()));
     AccessPlan {
-        introspection: auth.introspection.as_ref().map(|given| given.secret.name.clone()),
-        basic: auth.basic.as_ref().map(|given| given.secret.name.clone()),
-        trust: authorities.map(|ca| ca.secret.name.clone()).collect(),
+        introspection: auth.introspection.as_ref().map(|given| given.secret_ref.name.clone()),
+        basic: auth.basic.as_ref().map(|given| given.secret_ref.name.clone()),
+        trust: authorities.cloned().collect(),
     }
 }
 
-/// Where the CA of a Secret is mounted.
-pub fn ca_file(ca: &SecretSource) -> PathBuf {
-    Path::new(TRUST_DIR).join(&ca.secret.name).join(CA_KEY)
+/// Where a CA is mounted.
+pub fn ca_file(ca: &CaRef) -> PathBuf {
+    Path::new(TRUST_DIR).join(ca_folder(ca)).join(CA_KEY)
 }
 
-fn read_duration(field: &str, text: Option<&String>) -> Result<Option<Duration>, Refusal> {
-    let read = |text: &String| {
-        parse_duration(text).map_err(|error| Refusal::InvalidSpec(format!("{field}: {error}")))
-    };
-    text.map(read).transpose()
+/// The folder of a CA. A Secret's has its name; names have no slash and no capital, so none is in two ways.
+pub fn ca_folder(ca: &CaRef) -> String {
+    match ca.kind {
+        CaKind::Secret => ca.name.clone(),
+        CaKind::ConfigMap => format!("configMap/{}", ca.name),
+    }
+}
+
+pub(super) fn read_wait(field: &str, text: &str) -> Result<Duration, Refusal> {
+    waiting::read(text).map_err(|error| Refusal::InvalidSpec(format!("{field}: {error}")))
 }
 
 /// Who may call.
@@ -115,17 +120,18 @@ fn plan_account(account: &given::ServiceAccount) -> ServiceAccountRole {
 }
 
 fn plan_issuer(issuer: &given::Issuer) -> Result<IssuerConfig, Refusal> {
-    let skew = read_duration("auth.issuers.clockSkew", issuer.clock_skew.as_ref())?;
+    let skew = read_wait("auth.issuers.clockSkew", &issuer.clock_skew)?;
     Ok(IssuerConfig {
         issuer: issuer.issuer.clone(),
         audience: issuer.audience.clone(),
         jwks_uri: issuer.jwks_uri.clone(),
-        ca_file: issuer.ca.as_ref().map(ca_file),
+        ca_file: issuer.ca_ref.as_ref().map(ca_file),
         user_claim: issuer.user_claim.clone(),
+        user_prefix: issuer.user_prefix.clone(),
         roles_claim: issuer.roles_claim.clone(),
         role_map: issuer.role_map.iter().map(|(value, role)| (value.clone(), plan_role(*role))).collect(),
         algorithms: issuer.algorithms.iter().copied().map(plan_algorithm).collect(),
-        clock_skew: skew.unwrap_or(DEFAULT_SKEW),
+        clock_skew: skew,
     })
 }
 
@@ -145,12 +151,13 @@ fn plan_introspection(given: &given::Introspection) -> Result<IntrospectionConfi
         endpoint: given.endpoint.clone(),
         client_id_file: id,
         client_secret_file: secret,
-        ca_file: given.ca.as_ref().map(ca_file),
+        ca_file: given.ca_ref.as_ref().map(ca_file),
         audience: given.audience.clone(),
         user_claim: given.user_claim.clone(),
+        user_prefix: given.user_prefix.clone(),
         roles_claim: given.roles_claim.clone(),
         role_map: given.role_map.iter().map(|(value, role)| (value.clone(), plan_looked_up(*role))).collect(),
-        cache: read_duration("auth.introspection.cache", given.cache.as_ref())?.unwrap_or(LONGEST_CACHE),
+        cache: read_wait("auth.introspection.cache", &given.cache)?,
     })
 }
 
@@ -182,30 +189,31 @@ fn plan_algorithm(algorithm: given::Algorithm) -> TokenAlgorithm {
 /// [`Refusal::InvalidSpec`] for an address that isn't one.
 pub fn plan_limits(tenant: &VoicemailTenant) -> Result<LimitsConfig, Refusal> {
     let plain = LimitsConfig::default();
-    let Some(given) = &tenant.spec.limits else { return Ok(plain) };
-    let or = |given: Option<i32>, default: u32| given.map_or(default, i32::unsigned_abs);
-    let connections = or(given.connections, plain.connections);
+    let Some(given) = &tenant.spec.client_limits else { return Ok(plain) };
+    let connections = given.connections.unsigned_abs();
     let address = |text: &String| {
-        let invalid = |words| Refusal::InvalidSpec(format!("limits.sharedAddresses: {text}: {words}"));
+        let invalid = |words| Refusal::InvalidSpec(format!("clientLimits.sharedAddresses: {text}: {words}"));
         text.parse::<AddressRange>().map_err(invalid)
     };
     Ok(LimitsConfig {
         connections,
-        connections_per_address: or(given.connections_per_address, (connections / 2).max(1)),
+        connections_per_address: given
+            .connections_per_address
+            .map_or((connections / 2).max(1), i32::unsigned_abs),
         header_time: plain.header_time,
-        requests_per_address: or(given.requests_per_address, plain.requests_per_address),
-        requests_per_caller: or(given.requests_per_caller, plain.requests_per_caller),
-        refusals_per_address: or(given.refusals_per_address, plain.refusals_per_address),
+        requests_per_address: given.requests_per_address.unsigned_abs(),
+        requests_per_caller: given.requests_per_caller.unsigned_abs(),
+        refusals_per_address: given.refusals_per_address.unsigned_abs(),
         shared_addresses: given.shared_addresses.iter().map(address).collect::<Result<_, _>>()?,
     })
 }
 
 /// How long it is remembered who did what.
-///
-/// # Errors
-/// [`Refusal::InvalidSpec`].
-pub fn plan_audit(tenant: &VoicemailTenant) -> Result<AuditConfig, Refusal> {
-    let given = tenant.spec.audit.as_ref().and_then(|audit| audit.retention.as_ref());
-    let retention = read_duration("audit.retention", given)?;
-    Ok(retention.map_or_else(AuditConfig::default, |retention| AuditConfig { retention }))
+pub fn plan_audit(tenant: &VoicemailTenant) -> AuditConfig {
+    let given = tenant.spec.audit.as_ref().map(|audit| days(audit.retention_days));
+    given.map_or_else(AuditConfig::default, |retention| AuditConfig { retention })
+}
+
+pub(super) fn days(count: i32) -> Duration {
+    Duration::from_secs(u64::from(count.unsigned_abs()) * DAY)
 }

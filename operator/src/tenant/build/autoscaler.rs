@@ -24,9 +24,9 @@ pub fn build_autoscaler(plan: &Plan) -> Option<HorizontalPodAutoscaler> {
                 kind: "Deployment".into(),
                 name,
             },
-            min_replicas: Some(wanted.min),
-            max_replicas: wanted.max,
-            metrics: Some(vec![build_cpu_metric(wanted.target_cpu_percent)]),
+            min_replicas: Some(wanted.min_replicas),
+            max_replicas: wanted.max_replicas,
+            metrics: Some(vec![build_cpu_metric(wanted.target_cpu_utilization_percentage)]),
             behavior: Some(HorizontalPodAutoscalerBehavior {
                 scale_down: Some(HPAScalingRules {
                     stabilization_window_seconds: Some(QUIET_SECONDS),

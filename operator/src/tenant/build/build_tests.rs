@@ -155,10 +155,11 @@ fn serving_certificate_is_for_the_services_and_signed_by_the_authority() {
 #[test]
 fn pods_go_where_the_tenant_says_and_tolerate_what_it_names() {
     let tenant = tenant(|value| {
-        value["spec"]["scheduling"] = json!({
-            "nodeSelector": {"pool": "voice"}, "priorityClassName": "high",
-            "tolerations": [{"key": "voice", "value": "only", "effect": "NoSchedule"}, {"key": "gpu"}],
-        });
+        value["spec"]["podTemplate"] = json!({"metadata": {"labels": {"team": "voice"}}, "spec": {
+            "nodeSelector": {"pool": "voice"}, "priorityClassName": "high", "runtimeClassName": "gvisor",
+            "tolerations": [{"key": "voice", "operator": "Equal", "value": "only", "effect": "NoSchedule"},
+                            {"key": "gpu", "operator": "Exists"}],
+        }});
     });
     let deployment = build(&plan_with(&tenant, &facts()).unwrap()).unwrap().deployment;
     let pod = serde_json::to_value(deployment.spec.unwrap().template.spec).unwrap();
@@ -198,7 +199,7 @@ fn alert_rules_come_with_the_monitor_unless_they_are_installed_for_all() {
     assert!(built().prometheus_rule.is_some() && built().pod_monitor.is_some());
     let elsewhere = build(&Plan { tenant_rules: false, ..plan() }).unwrap();
     assert!(elsewhere.prometheus_rule.is_none() && elsewhere.pod_monitor.is_some());
-    let off = tenant(|value| value["spec"]["monitoring"] = json!({"enabled": false}));
+    let off = tenant(|value| value["spec"]["monitoring"] = json!({"mode": "Disabled"}));
     let off = build(&plan_with(&off, &facts()).unwrap()).unwrap();
     assert!(off.prometheus_rule.is_none() && off.pod_monitor.is_none());
 }

@@ -18,7 +18,6 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use crate::child_names::CA_CERTIFICATE;
@@ -113,7 +112,7 @@ pub fn make_serving_secret(
 /// Builds the Secret with the copy of a brought certificate.
 pub fn build_copy_secret(plan: &Plan, source: &str, parts: &CertificateParts) -> Secret {
     let mut metadata = child(plan, plan.tls_secret.clone());
-    metadata.annotations = Some(BTreeMap::from([(COPIED_FROM.to_owned(), source.to_owned())]));
+    metadata.annotations.get_or_insert_default().insert(COPIED_FROM.to_owned(), source.to_owned());
     let given = [
         (TLS_CERTIFICATE, Some(&parts.certificate)),
         (TLS_KEY, Some(&parts.key)),
@@ -182,7 +181,7 @@ fn due(now: Timestamp, hours: i64) -> Timestamp {
 }
 
 fn with_due(mut metadata: ObjectMeta, renew_at: Timestamp) -> ObjectMeta {
-    metadata.annotations = Some(BTreeMap::from([(RENEW_AT.to_owned(), renew_at.to_string())]));
+    metadata.annotations.get_or_insert_default().insert(RENEW_AT.to_owned(), renew_at.to_string());
     metadata
 }
 

@@ -3,7 +3,7 @@
 //! The paths are those at which the Deployment mounts things.
 
 use crate::settings::Settings;
-use crate::tenant::build::access::{ca_file, plan_audit, plan_auth, plan_limits};
+use crate::tenant::build::access::{ca_file, days, plan_audit, plan_auth, plan_limits, read_wait};
 use crate::tenant::build::names::peers_name;
 use crate::tenant::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
 use crate::tenant::build::volumes::{DATA_DIR, KEYS_DIR, LEDGER_DIR, TLS_DIR};
@@ -16,13 +16,12 @@ use voicemail_api::config::{
     ApprovalConfig, ApprovalRule, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService,
     EtagQuoting, GdprConfig, KeepFree, ListenConfig, MwiConfig, NumberPrefix, OtlpConfig, PeersConfig,
     ReceptionConfig, RegionConfig, RegionDown, S3Config, S3Credentials, StorageConfig, TelemetryConfig,
-    TenantConfig, TlsConfig, parse_duration,
+    TenantConfig, TlsConfig,
 };
 use voicemail_api::gdpr::LEDGER_HEAD;
+use voicemail_resources::quantity::Amount;
 use voicemail_resources::voicemail_tenant::{self as given, Region, StorageKind, VoicemailTenant};
 
-/// MiB, as the core's own default.
-const DEFAULT_UPLOAD_BUFFER: u32 = 64;
 /// Percent, as the core's own default.
 const ALL_TRACES: u8 = 100;
 
@@ -46,8 +45,12 @@ pub fn plan_config(
         cluster: cluster.into(),
         // Beside the configuration: see the ConfigMap.
         holder: None,
-        region: spec.region.clone(),
-        regions: spec.regions.iter().map(plan_region).collect::<Result<_, _>>()?,
+        region: spec.local_region.clone(),
+        regions: spec
+            .regions
+            .iter()
+            .map(|region| plan_region(region, &spec.primary_region))
+            .collect::<Result<_, _>>()?,
         keys_dir: PathBuf::from(KEYS_DIR),
         listen: ListenConfig { api: everywhere(API_PORT), metrics: everywhere(METRICS_PORT), tls: Some(tls) },
         auth: plan_auth(tenant, settings)?,
@@ -59,7 +62,7 @@ pub fn plan_config(
             given::CallerTag::E164 => CallerTagging::E164,
             given::CallerTag::Hash => CallerTagging::Hash,
         },
-        upload_buffer_mib: plan_upload_buffer(tenant),
+        upload_buffer_mib: read_mebibytes("uploadBuffer", &spec.upload_buffer)?,
         gdpr: plan_gdpr(tenant)?,
         mwi: MwiConfig::default(),
         reception: spec.reception.as_ref().map(plan_reception).unwrap_or_default(),
@@ -67,9 +70,9 @@ pub fn plan_config(
             listen: everywhere(HINTS_PORT),
             service: format!("{}:{HINTS_PORT}", peers_name(&tenant.name_any())),
         }),
-        browser_origins: spec.browser.iter().flat_map(|browser| browser.origins.clone()).collect(),
+        browser_origins: spec.cors.iter().flat_map(|cors| cors.allowed_origins.clone()).collect(),
         limits: plan_limits(tenant)?,
-        audit: plan_audit(tenant)?,
+        audit: plan_audit(tenant),
         telemetry: spec.telemetry.as_ref().map(plan_telemetry).unwrap_or_default(),
         web: None,
     };
@@ -80,16 +83,13 @@ pub fn plan_config(
 fn plan_telemetry(given: &given::Telemetry) -> TelemetryConfig {
     let otlp = given.otlp.as_ref().map(|otlp| OtlpConfig {
         endpoint: otlp.endpoint.clone(),
-        ca_file: otlp.ca.as_ref().map(ca_file),
-        sample_percent: otlp
-            .sample_percent
-            .and_then(|percent| u8::try_from(percent).ok())
-            .unwrap_or(ALL_TRACES),
+        ca_file: otlp.ca_ref.as_ref().map(ca_file),
+        sample_percent: u8::try_from(otlp.sample_percent).unwrap_or(ALL_TRACES),
     });
     TelemetryConfig { otlp }
 }
 
-fn plan_region(region: &Region) -> Result<RegionConfig, Refusal> {
+fn plan_region(region: &Region, primary: &str) -> Result<RegionConfig, Refusal> {
     let incomplete = || {
         Refusal::InvalidSpec(format!(
             "regions: {} needs one storage with one kind of credentials",
@@ -99,7 +99,7 @@ fn plan_region(region: &Region) -> Result<RegionConfig, Refusal> {
     let storage = match region.storage.kind().ok_or_else(incomplete)? {
         StorageKind::Volume(volume) => StorageConfig::Volume {
             path: PathBuf::from(DATA_DIR),
-            keep_free: volume.keep_free.as_ref().map(plan_keep_free).unwrap_or_default(),
+            keep_free: volume.keep_free.as_ref().map(plan_keep_free).transpose()?.unwrap_or_default(),
         },
         StorageKind::AzureBlob(azure) => StorageConfig::AzureBlob(AzureBlobConfig {
             account: azure.account.clone(),
@@ -123,15 +123,19 @@ fn plan_region(region: &Region) -> Result<RegionConfig, Refusal> {
             },
         }),
     };
-    Ok(RegionConfig { name: region.name.clone(), master: region.master, storage })
+    Ok(RegionConfig { name: region.name.clone(), master: region.name == primary, storage })
 }
 
-fn plan_keep_free(given: &given::KeepFree) -> KeepFree {
-    let usual = KeepFree::default();
-    KeepFree {
-        mebibytes: given.mebibytes.map_or(usual.mebibytes, i32::unsigned_abs),
-        percent: given.percent.map_or(usual.percent, i32::unsigned_abs),
-    }
+fn plan_keep_free(given: &given::KeepFree) -> Result<KeepFree, Refusal> {
+    Ok(KeepFree {
+        mebibytes: read_mebibytes("regions.storage.volume.keepFree.size", &given.size)?,
+        percent: given.percent.unsigned_abs(),
+    })
+}
+
+fn read_mebibytes(field: &str, amount: &Amount) -> Result<u32, Refusal> {
+    let fault = || Refusal::InvalidSpec(format!("{field}: write an amount of bytes, such as 64Mi"));
+    amount.mebibytes().ok_or_else(fault)
 }
 
 fn plan_quoting(quoting: given::EtagQuoting) -> EtagQuoting {
@@ -147,11 +151,6 @@ fn plan_prefix(prefix: &given::NumberPrefix) -> NumberPrefix {
         replace_with: prefix.replace_with.clone(),
         digits: prefix.digits.map(i32::unsigned_abs),
     }
-}
-
-fn plan_upload_buffer(tenant: &VoicemailTenant) -> u32 {
-    let given = tenant.spec.resources.as_ref().and_then(|resources| resources.upload_buffer_mib);
-    given.map_or(DEFAULT_UPLOAD_BUFFER, i32::unsigned_abs)
 }
 
 fn plan_class(class: &given::ClassOfService) -> ClassOfService {
@@ -170,7 +169,8 @@ fn plan_reception(reception: &given::Reception) -> ReceptionConfig {
     ReceptionConfig {
         opt_out: reception.opt_out.clone(),
         language: reception.language.clone(),
-        time_zone: reception.time_zone.clone(),
+        // What the core takes where none is named.
+        time_zone: Some(reception.time_zone.clone()).filter(|zone| zone != given::UTC),
     }
 }
 
@@ -178,34 +178,24 @@ fn plan_gdpr(tenant: &VoicemailTenant) -> Result<GdprConfig, Refusal> {
     let expected_head = Some(Path::new(LEDGER_DIR).join(LEDGER_HEAD));
     let mut config = GdprConfig { expected_head, ..GdprConfig::default() };
     let Some(gdpr) = &tenant.spec.gdpr else { return Ok(config) };
-    let read = |field: &str, text: &str| {
-        parse_duration(text).map_err(|error| Refusal::InvalidSpec(format!("gdpr.{field}: {error}")))
-    };
-    if let Some(text) = &gdpr.undo_window {
-        config.undo_window = read("undoWindow", text)?;
-    }
-    if let Some(text) = &gdpr.export_lifetime {
-        config.export_lifetime = read("exportLifetime", text)?;
-    }
-    if let Some(text) = &gdpr.backup_retention {
-        config.backup_retention = read("backupRetention", text)?;
-    }
+    config.undo_window = read_wait("gdpr.undoWindow", &gdpr.undo_window)?;
+    config.export_lifetime = read_wait("gdpr.exportLifetime", &gdpr.export_lifetime)?;
+    config.backup_retention = days(gdpr.backup_retention_days);
     config.approval = gdpr.approval.as_ref().map(plan_approval).unwrap_or_default();
     config.region_down = match gdpr.region_down {
-        None | Some(given::RegionDown::Refuse) => RegionDown::Refuse,
-        Some(given::RegionDown::MarkAndRetry) => RegionDown::MarkAndRetry,
+        given::RegionDown::Refuse => RegionDown::Refuse,
+        given::RegionDown::MarkAndRetry => RegionDown::MarkAndRetry,
     };
     Ok(config)
 }
 
 fn plan_approval(given: &given::Approval) -> ApprovalConfig {
-    let large_matches = given.large_matches.map(i32::unsigned_abs);
     ApprovalConfig {
         required: match given.required {
             given::ApprovalRule::Never => ApprovalRule::Never,
-            given::ApprovalRule::Large => ApprovalRule::Large,
+            given::ApprovalRule::LargeMatches => ApprovalRule::Large,
             given::ApprovalRule::Always => ApprovalRule::Always,
         },
-        large_matches: large_matches.unwrap_or(ApprovalConfig::default().large_matches),
+        large_matches: given.large_matches.unsigned_abs(),
     }
 }

@@ -7,21 +7,22 @@
 //! ready must stay alive to say why.
 
 use crate::tenant::build::names::{child, child_name, labels, selector};
+use crate::tenant::build::placement::with_given;
 use crate::tenant::build::service::{API_PORT, METRICS_PORT};
 use crate::tenant::build::service_account::{pod_annotations, pod_labels};
 use crate::tenant::build::volumes::{CONFIG_DIR, build_mounts, build_volumes};
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSecurityContext,
-    PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, SleepAction,
-    Toleration, TopologySpreadConstraint,
+    Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, LocalObjectReference,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
+    SecurityContext, SleepAction, TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
-use voicemail_resources::voicemail_tenant::{Amounts, Scheduling};
+use voicemail_resources::quantity::Amount;
 
 /// Name of the core's container.
 pub const CONTAINER: &str = "voicemail";
@@ -52,7 +53,10 @@ pub fn build_deployment(plan: &Plan) -> Deployment {
 fn build_pod_metadata(plan: &Plan) -> ObjectMeta {
     let mut labels = labels(&plan.name);
     labels.extend(pod_labels(plan));
-    ObjectMeta { labels: Some(labels), annotations: pod_annotations(plan), ..Default::default() }
+    with_given(
+        plan,
+        ObjectMeta { labels: Some(labels), annotations: pod_annotations(plan), ..Default::default() },
+    )
 }
 
 fn build_strategy() -> DeploymentStrategy {
@@ -67,36 +71,30 @@ fn build_strategy() -> DeploymentStrategy {
 
 /// The pods' specification.
 pub(super) fn build_pod(plan: &Plan) -> PodSpec {
-    let scheduling = &plan.scheduling;
+    let placement = plan.placement.clone();
     PodSpec {
-        node_selector: build_node_selector(scheduling),
-        tolerations: build_tolerations(scheduling),
-        priority_class_name: scheduling.priority_class_name.clone(),
+        node_selector: placement.node_selector,
+        affinity: placement.affinity,
+        tolerations: placement.tolerations,
+        priority_class_name: placement.priority_class_name,
+        scheduler_name: placement.scheduler_name,
+        runtime_class_name: placement.runtime_class_name,
+        image_pull_secrets: build_pull_secrets(plan),
         service_account_name: Some(child_name(&plan.name)),
         termination_grace_period_seconds: Some(30),
         enable_service_links: Some(false),
         security_context: Some(build_pod_security()),
-        topology_spread_constraints: Some(vec![build_spread(plan)]),
+        topology_spread_constraints: Some(placement.spread.unwrap_or_else(|| vec![build_spread(plan)])),
         containers: vec![build_container(plan)],
         volumes: Some(build_volumes(plan)),
         ..Default::default()
     }
 }
 
-fn build_node_selector(scheduling: &Scheduling) -> Option<BTreeMap<String, String>> {
-    let labels = scheduling.node_selector.iter().map(|(key, value)| (key.clone(), value.0.clone()));
-    (!scheduling.node_selector.is_empty()).then(|| labels.collect())
-}
-
-fn build_tolerations(scheduling: &Scheduling) -> Option<Vec<Toleration>> {
-    let tolerations = scheduling.tolerations.iter().map(|given| Toleration {
-        key: given.key.clone(),
-        operator: Some(if given.value.is_some() { "Equal" } else { "Exists" }.into()),
-        value: given.value.clone(),
-        effect: given.effect.map(|effect| format!("{effect:?}")),
-        ..Default::default()
-    });
-    (!scheduling.tolerations.is_empty()).then(|| tolerations.collect())
+/// The Secrets by which kubelet fetches the image; none for a public registry.
+fn build_pull_secrets(plan: &Plan) -> Option<Vec<LocalObjectReference>> {
+    let names = plan.pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() });
+    (!plan.pull_secrets.is_empty()).then(|| names.collect())
 }
 
 fn build_pod_security() -> PodSecurityContext {
@@ -126,7 +124,7 @@ pub(super) fn build_container(plan: &Plan) -> Container {
     Container {
         name: CONTAINER.into(),
         image: Some(plan.image.clone()),
-        image_pull_policy: Some("IfNotPresent".into()),
+        image_pull_policy: Some(plan.image_pull_policy.name().into()),
         command: Some(vec!["voicemail".into()]),
         args: Some(vec![
             "serve".into(),
@@ -179,25 +177,23 @@ fn build_lifecycle() -> Lifecycle {
 /// throttling makes callers wait.
 fn build_resources(plan: &Plan) -> ResourceRequirements {
     let given = plan.resources.clone().unwrap_or_default();
-    let requests = given.requests.map_or_else(default_requests, |amounts| build_amounts(&amounts));
-    let limits = given.limits.map_or_else(|| default_limits(plan), |amounts| build_amounts(&amounts));
+    let requests = given.requests.map_or_else(default_requests, build_amounts);
+    let limits = given.limits.map_or_else(|| default_limits(plan), build_amounts);
     ResourceRequirements { requests: Some(requests), limits: Some(limits), ..Default::default() }
 }
 
 fn default_requests() -> BTreeMap<String, Quantity> {
-    let amounts = Amounts { cpu: Some("50m".into()), memory: Some("96Mi".into()) };
-    build_amounts(&amounts)
+    [("cpu", "50m"), ("memory", "96Mi")].map(|(name, text)| (name.into(), Quantity(text.into()))).into()
 }
 
 fn default_limits(plan: &Plan) -> BTreeMap<String, Quantity> {
     let buffers = plan.storage.regions().len() as u64 * u64::from(plan.config.upload_buffer_mib);
     let memory = format!("{}Mi", BASE_MEMORY_MIB.saturating_add(buffers));
-    build_amounts(&Amounts { cpu: None, memory: Some(memory) })
+    BTreeMap::from([("memory".into(), Quantity(memory))])
 }
 
-fn build_amounts(amounts: &Amounts) -> BTreeMap<String, Quantity> {
-    let given = [("cpu", &amounts.cpu), ("memory", &amounts.memory)];
-    given.into_iter().filter_map(|(key, text)| Some((key.to_owned(), Quantity(text.clone()?)))).collect()
+fn build_amounts(amounts: BTreeMap<String, Amount>) -> BTreeMap<String, Quantity> {
+    amounts.into_iter().map(|(name, amount)| (name, Quantity(amount.0))).collect()
 }
 
 fn build_container_security() -> SecurityContext {

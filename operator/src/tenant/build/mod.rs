@@ -19,6 +19,7 @@ pub mod keys;
 pub mod ledger;
 pub mod names;
 pub mod network_policy;
+pub mod placement;
 pub mod pod_monitor;
 pub mod prometheus_rule;
 pub mod retire_job;

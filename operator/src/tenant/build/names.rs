@@ -1,8 +1,10 @@
 //! Metadata of a tenant's children; their names and labels are [`child_names`](crate::child_names).
 
+use crate::tenant::build::placement::add;
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use voicemail_resources::TENANT_UID_LABEL;
+use voicemail_resources::voicemail_tenant::Metadata;
 
 pub use crate::child_names::{
     NAME_LABEL, brought_tls_secret, ca_name, check_job_name, child_name, headless_name, keys_name,
@@ -14,12 +16,20 @@ pub use crate::child_names::{
 /// a deletion in the foreground, while the tenant still waits and serves. Children that go with their tenant are given
 /// to the collector when it goes ([`let_children_go`](crate::tenant::steps::apply::let_children_go)).
 pub fn child(plan: &Plan, name: String) -> ObjectMeta {
+    child_with(plan, name, &Metadata::default())
+}
+
+/// The same with labels and annotations of this child alone, which win over those that all children inherit.
+pub fn child_with(plan: &Plan, name: String, given: &Metadata) -> ObjectMeta {
     let mut labels = labels(&plan.name);
     labels.insert(TENANT_UID_LABEL.into(), plan.uid.clone());
-    ObjectMeta {
+    let mut metadata = ObjectMeta {
         name: Some(name),
         namespace: Some(plan.namespace.clone()),
         labels: Some(labels),
         ..Default::default()
-    }
+    };
+    add(&mut metadata, given);
+    add(&mut metadata, &plan.inherited);
+    metadata
 }

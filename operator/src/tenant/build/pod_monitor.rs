@@ -1,12 +1,12 @@
 //! The PodMonitor, by which Prometheus' operator finds the pods' metrics. Made where the cluster knows the kind.
 
-use crate::tenant::build::names::{child, child_name, selector};
+use crate::tenant::build::names::{child_name, child_with, selector};
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
-use std::collections::BTreeMap;
+use voicemail_resources::voicemail_tenant::{Metadata, MonitoringMode};
 
 /// The kind.
 pub fn pod_monitor_resource() -> ApiResource {
@@ -16,7 +16,7 @@ pub fn pod_monitor_resource() -> ApiResource {
 
 /// Builds the monitor, unless the tenant wants none.
 pub fn build_pod_monitor(plan: &Plan) -> Option<DynamicObject> {
-    if !plan.monitoring.enabled {
+    if plan.monitoring.mode == MonitoringMode::Disabled {
         return None;
     }
     let mut monitor = DynamicObject::new(&child_name(&plan.name), &pod_monitor_resource());
@@ -30,10 +30,6 @@ pub fn build_pod_monitor(plan: &Plan) -> Option<DynamicObject> {
 
 /// Metadata with the labels by which a Prometheus chooses.
 pub(super) fn chosen_by_labels(plan: &Plan) -> ObjectMeta {
-    let mut metadata = child(plan, child_name(&plan.name));
-    let given = plan.monitoring.labels.iter().map(|(key, value)| (key.clone(), value.0.clone()));
-    let mut labels: BTreeMap<String, String> = given.collect();
-    labels.extend(metadata.labels.take().unwrap_or_default());
-    metadata.labels = Some(labels);
-    metadata
+    let labels = plan.monitoring.labels.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect();
+    child_with(plan, child_name(&plan.name), &Metadata { labels, ..Metadata::default() })
 }

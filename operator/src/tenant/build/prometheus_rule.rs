@@ -10,6 +10,7 @@ use crate::tenant::steps::validate::Plan;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
+use voicemail_resources::voicemail_tenant::MonitoringMode;
 
 const RULES: [&str; 2] = [
     include_str!("../../../../charts/voicemail-operator/alerts/data-subject-rights.yaml"),
@@ -28,7 +29,7 @@ pub fn prometheus_rule_resource() -> ApiResource {
 /// # Errors
 /// The file isn't YAML, which a test of this program excludes.
 pub fn build_prometheus_rule(plan: &Plan) -> Result<Option<DynamicObject>, serde_yaml::Error> {
-    if !plan.monitoring.enabled || !plan.tenant_rules {
+    if plan.monitoring.mode == MonitoringMode::Disabled || !plan.tenant_rules {
         return Ok(None);
     }
     let mut rules = DynamicObject::new(&child_name(&plan.name), &prometheus_rule_resource());

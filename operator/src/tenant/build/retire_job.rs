@@ -8,6 +8,7 @@
 use crate::tenant::build::config::CONFIG_FILE;
 use crate::tenant::build::deployment::{CONTAINER, build_container, build_pod};
 use crate::tenant::build::names::{NAME_LABEL, check_job_name, child, retire_job_name};
+use crate::tenant::build::placement::with_given;
 use crate::tenant::build::service::METRICS_PORT;
 use crate::tenant::build::service_account::{pod_annotations, pod_labels};
 use crate::tenant::build::volumes::CONFIG_DIR;
@@ -47,11 +48,10 @@ pub fn build_retire_job(plan: &Plan, stage: Stage, ending: Ending) -> Job {
     let metadata = labelled(child(plan, name));
     let labels = metadata.labels.clone().unwrap_or_default().into_iter().chain(pod_labels(plan)).collect();
     let template = PodTemplateSpec {
-        metadata: Some(ObjectMeta {
-            labels: Some(labels),
-            annotations: pod_annotations(plan),
-            ..Default::default()
-        }),
+        metadata: Some(with_given(
+            plan,
+            ObjectMeta { labels: Some(labels), annotations: pod_annotations(plan), ..Default::default() },
+        )),
         spec: Some(build_retire_pod(plan, stage, ending)),
     };
     let spec = JobSpec { backoff_limit: Some(i32::MAX), template, ..Default::default() };

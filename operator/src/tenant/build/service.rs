@@ -1,10 +1,14 @@
 //! The Services: one address for the API, a headless one by which monitors find each pod, and one by which
 //! replicas do, to tell one another which mailboxes changed.
 
-use crate::tenant::build::names::{child, child_name, headless_name, peers_name, selector_labels};
+use crate::tenant::build::names::{
+    child, child_name, child_with, headless_name, peers_name, selector_labels,
+};
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use voicemail_resources::voicemail_tenant::{IpFamily, Metadata};
 
 pub use crate::child_names::{API_PORT, METRICS_PORT};
 
@@ -13,12 +17,20 @@ pub const HINTS_PORT: u16 = 9091;
 
 /// Builds the API's Service.
 pub fn build_service(plan: &Plan) -> Service {
+    let given = &plan.service;
+    let own = Metadata { labels: given.labels.clone(), annotations: given.annotations.clone() };
+    let words = |family: &IpFamily| format!("{family:?}");
     Service {
-        metadata: child(plan, child_name(&plan.name)),
+        metadata: child_with(plan, child_name(&plan.name), &own),
         spec: Some(ServiceSpec {
-            type_: Some("ClusterIP".into()),
+            type_: Some(format!("{:?}", given.type_)),
             selector: Some(selector_labels(&plan.name)),
             ports: Some(vec![build_port("https", API_PORT, "api")]),
+            ip_family_policy: given.ip_family_policy.map(|policy| format!("{policy:?}")),
+            ip_families: given.ip_families.as_ref().map(|families| families.iter().map(words).collect()),
+            external_traffic_policy: given.external_traffic_policy.map(|policy| format!("{policy:?}")),
+            load_balancer_class: given.load_balancer_class.clone(),
+            load_balancer_source_ranges: given.load_balancer_source_ranges.clone(),
             ..Default::default()
         }),
         ..Default::default()

@@ -26,7 +26,9 @@ const STORES_HASH: &str = "voicemail.dev/stores-hash";
 pub fn build_service_account(plan: &Plan) -> ServiceAccount {
     let mut metadata = child(plan, child_name(&plan.name));
     let identities = identity_annotations(plan);
-    metadata.annotations = (!identities.is_empty()).then_some(identities);
+    if !identities.is_empty() {
+        metadata.annotations.get_or_insert_default().extend(identities);
+    }
     ServiceAccount { metadata, ..Default::default() }
 }
 

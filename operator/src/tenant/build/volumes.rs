@@ -5,7 +5,7 @@
 //! hold up the pod, and no other key gets into it. kubelet refreshes the files when the Secret changes.
 
 use crate::tenant::build::access::{
-    AccessPlan, BASIC_DIR, CA_KEY, INTROSPECTION_DIR, INTROSPECTION_KEYS, TRUST_DIR, USERS_KEY,
+    AccessPlan, BASIC_DIR, CA_KEY, INTROSPECTION_DIR, INTROSPECTION_KEYS, TRUST_DIR, USERS_KEY, ca_folder,
 };
 use crate::tenant::build::certificate::{TLS_CERTIFICATE, TLS_KEY};
 use crate::tenant::build::keys::{RECEIPT_KEY, TENANT_KEY};
@@ -15,12 +15,13 @@ use crate::tenant::facts::credentials::{RegionPlan, Source, folder};
 use crate::tenant::facts::storage::{ClaimPlan, StoragePlan};
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::{
-    CSIVolumeSource, ConfigMapVolumeSource, EmptyDirVolumeSource, KeyToPath,
+    CSIVolumeSource, ConfigMapProjection, ConfigMapVolumeSource, EmptyDirVolumeSource, KeyToPath,
     PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, SecretProjection, SecretVolumeSource, Volume,
     VolumeMount, VolumeProjection,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use voicemail_api::gdpr::{LEDGER_FILE, LEDGER_HEAD};
+use voicemail_resources::references::{CaKind, CaRef};
 
 /// Folder of the configuration.
 pub const CONFIG_DIR: &str = "/etc/voicemail/config";
@@ -137,21 +138,24 @@ fn build_access(access: &AccessPlan) -> Vec<Volume> {
     .collect()
 }
 
-/// One volume for all authorities, each in a folder named after its Secret.
-fn build_trust(secrets: &BTreeSet<String>) -> Volume {
-    let source = |secret: &String| VolumeProjection {
-        secret: Some(SecretProjection {
-            name: secret.clone(),
-            optional: Some(true),
-            items: Some(vec![KeyToPath {
-                key: CA_KEY.into(),
-                path: format!("{secret}/{CA_KEY}"),
-                mode: None,
-            }]),
-        }),
-        ..Default::default()
+/// One volume for all authorities, each in a folder named after its Secret or ConfigMap.
+fn build_trust(authorities: &BTreeSet<CaRef>) -> Volume {
+    let source = |authority: &CaRef| {
+        let path = format!("{}/{CA_KEY}", ca_folder(authority));
+        let (name, optional) = (authority.name.clone(), Some(true));
+        let items = Some(vec![KeyToPath { key: CA_KEY.into(), path, mode: None }]);
+        match authority.kind {
+            CaKind::Secret => VolumeProjection {
+                secret: Some(SecretProjection { name, optional, items }),
+                ..Default::default()
+            },
+            CaKind::ConfigMap => VolumeProjection {
+                config_map: Some(ConfigMapProjection { name, optional, items }),
+                ..Default::default()
+            },
+        }
     };
-    let sources = Some(secrets.iter().map(source).collect());
+    let sources = Some(authorities.iter().map(source).collect());
     let projected = ProjectedVolumeSource { default_mode: Some(0o440), sources };
     Volume { projected: Some(projected), ..named("trust") }
 }

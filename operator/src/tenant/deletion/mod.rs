@@ -162,7 +162,7 @@ async fn open_requests(client: &Client, namespace: &str, tenant: &str) -> Result
 
 /// Pure: whether a request, as it is stored, is the tenant's and hasn't ended.
 fn is_open(request: &Value, tenant: &str) -> bool {
-    request["spec"]["tenant"] == tenant && !Phase::has_ended(request)
+    request["spec"]["tenantRef"]["name"] == tenant && !Phase::has_ended(request)
 }
 
 /// Reports the end, when no core serves any more.
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_request_that_cannot_be_read_is_open_and_hides_no_other() {
-        let request = |received: &str, status: Value| json!({ "spec": { "tenant": "acme", "receivedAt": received }, "status": status });
+        let request = |received: &str, status: Value| json!({ "spec": { "tenantRef": { "name": "acme" }, "receivedAt": received }, "status": status });
         let unreadable = request("9999-12-31T23:59:59Z", Value::Null);
         assert!(is_open(&unreadable, "acme") && !is_open(&unreadable, "other"));
         assert!(is_open(&request("never", json!({ "phase": "OfAnotherVersion" })), "acme"));

@@ -27,7 +27,7 @@ async fn a_tenant_that_cannot_be_read_is_there_and_is_compared_by_its_metadata()
     assert!(!is_still_wanted(&acme, &context).await.unwrap(), "its spec has changed");
 }
 
-const GDPR: &str = "/apis/voicemail.dev/v1alpha1/namespaces/voice/gdprrequests/case";
+const GDPR: &str = "/apis/voicemail.dev/v1beta1/namespaces/voice/gdprrequests/case";
 const EARLIER: &str = "2026-01-01T00:00:00Z";
 
 /// Causes that hold up a deletion.
@@ -91,7 +91,7 @@ async fn serve(scaled: bool) -> (Cluster, Context) {
     let acme = tenant(|object| {
         object["spec"]["deletionPolicy"] = json!("Delete");
         if scaled {
-            object["spec"]["autoscaling"] = json!({"min": 2, "max": 5});
+            object["spec"]["autoscaling"] = json!({"minReplicas": 2, "maxReplicas": 5});
         }
     });
     let (cluster, context) = Cluster::start(&acme);
@@ -99,7 +99,7 @@ async fn serve(scaled: bool) -> (Cluster, Context) {
         cluster.reconcile(&context).await.unwrap();
         cluster.let_pods_serve();
     }
-    cluster.change_tenant(|tenant| tenant["status"]["storeId"] = json!("s"));
+    cluster.change_tenant(|tenant| tenant["status"]["storeID"] = json!("s"));
     (cluster, context)
 }
 
@@ -107,9 +107,8 @@ impl Obstacle {
     /// Before the deletion begins.
     fn prepare(self, cluster: &Cluster) {
         match self {
-            Self::Request => {
-                cluster.put(GDPR, json!({"metadata": {"name": "case"}, "spec": {"tenant": "acme"}}))
-            }
+            Self::Request => cluster
+                .put(GDPR, json!({"metadata": {"name": "case"}, "spec": {"tenantRef": { "name": "acme" }}})),
             Self::ConfirmedBefore => confirm(cluster, EARLIER),
             Self::NameTaken => {
                 cluster.put(&job(), json!({"metadata": {"name": "acme-voicemail-retire-check"}}))

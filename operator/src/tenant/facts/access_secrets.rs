@@ -6,16 +6,19 @@
 
 use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::access::{CA_KEY, INTROSPECTION_KEYS, USERS_KEY};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt};
+use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ACCESS_READY, Finding};
-use voicemail_resources::{SecretSource, VoicemailTenant};
+use voicemail_resources::references::{CaKind, CaRef};
 
 /// A Secret that the spec names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessSecret {
     /// Field of the spec that names it.
     pub field: String,
+    /// A ConfigMap, which CAs may be in, or a Secret.
+    pub kind: CaKind,
     /// Its name.
     pub name: String,
     /// The keys that the core reads.
@@ -34,18 +37,25 @@ pub struct AccessFact {
 /// The Secrets that a spec names, in the order of its fields.
 pub fn list_secrets(tenant: &VoicemailTenant) -> Vec<AccessSecret> {
     let auth = &tenant.spec.auth;
-    let named = |field: String, name: &str, keys| AccessSecret { field, name: name.to_owned(), keys };
-    let authority = |field: String, ca: &SecretSource| named(field, &ca.secret.name, &[CA_KEY]);
+    let named = |field: String, name: &str, keys| AccessSecret {
+        field,
+        kind: CaKind::Secret,
+        name: name.to_owned(),
+        keys,
+    };
+    let authority =
+        |field: String, ca: &CaRef| AccessSecret { kind: ca.kind, ..named(field, &ca.name, &[CA_KEY]) };
     let issuers = auth.issuers.iter().enumerate().filter_map(|(at, issuer)| {
-        issuer.ca.as_ref().map(|ca| authority(format!("auth.issuers[{at}].ca"), ca))
+        issuer.ca_ref.as_ref().map(|ca| authority(format!("auth.issuers[{at}].caRef"), ca))
     });
     let mut secrets: Vec<AccessSecret> = issuers.collect();
     if let Some(given) = &auth.introspection {
-        secrets.push(named("auth.introspection".into(), &given.secret.name, &INTROSPECTION_KEYS));
-        secrets.extend(given.ca.iter().map(|ca| authority("auth.introspection.ca".into(), ca)));
+        secrets.push(named("auth.introspection".into(), &given.secret_ref.name, &INTROSPECTION_KEYS));
+        secrets.extend(given.ca_ref.iter().map(|ca| authority("auth.introspection.caRef".into(), ca)));
     }
-    secrets
-        .extend(auth.basic.iter().map(|given| named("auth.basic".into(), &given.secret.name, &[USERS_KEY])));
+    secrets.extend(
+        auth.basic.iter().map(|given| named("auth.basic".into(), &given.secret_ref.name, &[USERS_KEY])),
+    );
     secrets
 }
 
@@ -54,12 +64,21 @@ pub fn list_secrets(tenant: &VoicemailTenant) -> Vec<AccessSecret> {
 /// # Errors
 /// The API server refuses or doesn't answer. A Secret that isn't there is a fact.
 pub async fn read_secrets(client: &Client, tenant: &VoicemailTenant) -> Result<Vec<AccessFact>, CallError> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
+    let namespace = tenant.namespace().unwrap_or_default();
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
     let mut facts = Vec::new();
     for secret in list_secrets(tenant) {
-        let found =
-            within_deadline("read a Secret that says who may call", api.get_opt(&secret.name)).await?;
-        let lacks = found.map(|found| find_lacking(&found, secret.keys));
+        let lacks = match secret.kind {
+            CaKind::Secret => {
+                within_deadline("read a Secret that says who may call", secrets.get_opt(&secret.name))
+                    .await?
+                    .map(|found| find_lacking(&found, secret.keys))
+            }
+            CaKind::ConfigMap => within_deadline("read a ConfigMap with a CA", maps.get_opt(&secret.name))
+                .await?
+                .map(|found| find_lacking_texts(&found, secret.keys)),
+        };
         facts.push(AccessFact { secret, lacks });
     }
     Ok(facts)
@@ -68,6 +87,13 @@ pub async fn read_secrets(client: &Client, tenant: &VoicemailTenant) -> Result<V
 fn find_lacking(secret: &Secret, keys: &[&'static str]) -> Vec<&'static str> {
     let has = |key: &str| {
         secret.data.as_ref().and_then(|data| data.get(key)).is_some_and(|bytes| !bytes.0.is_empty())
+    };
+    keys.iter().copied().filter(|key| !has(key)).collect()
+}
+
+fn find_lacking_texts(map: &ConfigMap, keys: &[&'static str]) -> Vec<&'static str> {
+    let has = |key: &str| {
+        map.data.as_ref().and_then(|data| data.get(key)).is_some_and(|text| !text.trim().is_empty())
     };
     keys.iter().copied().filter(|key| !has(key)).collect()
 }
@@ -88,18 +114,18 @@ pub fn find_access(facts: &[AccessFact]) -> Option<Finding> {
 }
 
 fn find_fault(fact: &AccessFact) -> Option<(&'static str, String)> {
-    let AccessSecret { field, name, keys } = &fact.secret;
+    let AccessSecret { field, kind, name, keys } = &fact.secret;
     match &fact.lacks {
         None => Some((
             "AccessSecretNotFound",
             format!(
-                "spec.{field}: there is no Secret {name} in this namespace: create it with {}",
+                "spec.{field}: there is no {kind:?} {name} in this namespace: create it with {}",
                 keys.join(" and ")
             ),
         )),
         Some(lacks) if !lacks.is_empty() => Some((
             "AccessSecretIncomplete",
-            format!("spec.{field}: Secret {name} has no {}: add it", lacks.join(" and no ")),
+            format!("spec.{field}: {kind:?} {name} has no {}: add it", lacks.join(" and no ")),
         )),
         Some(_) => None,
     }
@@ -112,7 +138,8 @@ mod tests {
     use voicemail_resources::conditions::ConditionStatus;
 
     fn fact(field: &str, keys: &'static [&'static str], lacks: Option<&[&'static str]>) -> AccessFact {
-        let secret = AccessSecret { field: field.into(), name: format!("of-{field}"), keys };
+        let secret =
+            AccessSecret { field: field.into(), kind: CaKind::Secret, name: format!("of-{field}"), keys };
         AccessFact { secret, lacks: lacks.map(<[&str]>::to_vec) }
     }
 

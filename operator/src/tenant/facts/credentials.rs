@@ -112,7 +112,7 @@ pub fn plan_source(tenant: &VoicemailTenant, region: &Region) -> Option<Source> 
 }
 
 fn plan_azure(tenant: &VoicemailTenant, region: &Region, given: &AzureCredentials) -> Option<Source> {
-    match (&given.secret, &given.key_vault, &given.workload_identity) {
+    match (&given.secret_ref, &given.key_vault, &given.workload_identity) {
         (Some(secret), None, None) => {
             Some(Source::Secret { name: secret.name.clone(), kind: SecretKind::Azure })
         }
@@ -126,7 +126,7 @@ fn plan_azure(tenant: &VoicemailTenant, region: &Region, given: &AzureCredential
 }
 
 fn plan_s3(given: &S3Credentials) -> Option<Source> {
-    match (&given.secret, &given.web_identity) {
+    match (&given.secret_ref, &given.web_identity) {
         (Some(secret), None) => Some(Source::Secret { name: secret.name.clone(), kind: SecretKind::S3 }),
         (None, Some(identity)) => Some(Source::WebIdentity(identity.clone())),
         _ => None,

@@ -8,6 +8,7 @@ use crate::tenant::facts::credentials::{RegionPlan, SecretKind, Source, plan_sou
 use crate::tenant::steps::dereference::{ClaimFact, Facts, StorageFacts};
 use crate::tenant::steps::refusal::Refusal;
 use kube::ResourceExt;
+use voicemail_resources::references::Reference;
 use voicemail_resources::voicemail_tenant::{Claim, StorageKind, VoicemailTenant, Volume};
 
 /// The storage that the pods mount or reach.
@@ -53,7 +54,7 @@ pub fn volume_of(tenant: &VoicemailTenant) -> Option<&Volume> {
 
 /// The claim of a tenant on a volume: the one that the spec names, or the one that the operator makes.
 pub fn claim_name(tenant: &VoicemailTenant) -> Option<String> {
-    let given = volume_of(tenant)?.existing_claim.clone();
+    let given = volume_of(tenant)?.existing_claim_ref.as_ref().map(|claim| claim.name.clone());
     Some(given.unwrap_or_else(|| child_name(&tenant.name_any())))
 }
 
@@ -71,7 +72,7 @@ pub fn plan_storage(tenant: &VoicemailTenant, facts: &Facts) -> Result<StoragePl
 fn plan_claim(tenant: &VoicemailTenant, fact: Option<&ClaimFact>) -> Result<ClaimPlan, Refusal> {
     let volume = volume_of(tenant)
         .ok_or_else(|| Refusal::InvalidSpec("regions.storage: write exactly one storage kind".into()))?;
-    match (&volume.claim, &volume.existing_claim) {
+    match (&volume.claim, &volume.existing_claim_ref) {
         (Some(claim), None) => {
             let name = child_name(&tenant.name_any());
             if fact.is_none() && tenant.has_known_store() {
@@ -80,12 +81,12 @@ fn plan_claim(tenant: &VoicemailTenant, fact: Option<&ClaimFact>) -> Result<Clai
             check_modes(fact, &name)?;
             Ok(ClaimPlan::Make(claim.clone()))
         }
-        (None, Some(name)) => {
+        (None, Some(Reference { name })) => {
             let fact = fact.ok_or_else(|| Refusal::ClaimNotFound(name.clone()))?;
             check_modes(Some(fact), name)?;
             Ok(ClaimPlan::Existing(name.clone()))
         }
-        _ => Err(Refusal::InvalidSpec("regions.storage.volume: write claim or existingClaim".into())),
+        _ => Err(Refusal::InvalidSpec("regions.storage.volume: write claim or existingClaimRef".into())),
     }
 }
 

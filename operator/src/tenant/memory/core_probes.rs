@@ -103,7 +103,7 @@ mod tests {
 
     fn tenant(storage: &str) -> VoicemailTenant {
         let mut value: Value = crate::tenant::tests::example();
-        value["status"] = json!({"storeId": "s", "conditions": [{
+        value["status"] = json!({"storeID": "s", "conditions": [{
             "type": "StorageReady", "status": storage, "reason": "r", "message": "",
             "lastTransitionTime": "2026-11-23T10:00:00Z",
         }]});

@@ -42,7 +42,10 @@ pub fn differ_in_words_alone(before: &VoicemailTenantStatus, after: &VoicemailTe
 fn without_words(status: &VoicemailTenantStatus) -> VoicemailTenantStatus {
     let mut status = status.clone();
     status.conditions.iter_mut().for_each(|condition| condition.message.clear());
-    status.regions.iter_mut().for_each(|region| region.message = None);
+    status
+        .regions
+        .iter_mut()
+        .for_each(|region| region.conditions.iter_mut().for_each(|condition| condition.message.clear()));
     (status.replicas, status.ready_replicas) = (0, 0);
     status
 }

@@ -20,7 +20,7 @@ pub enum Refusal {
         "PersistentVolumeClaim {name} is gone, and with it the way to this tenant's messages. It is never made anew, since \
          an empty store would be taken for the tenant's: make it by hand with the label voicemail.dev/tenant={tenant} \
          and volumeName of the volume with the messages (free a retained one by removing its claimRef), or write \
-         existingClaim. If the messages are given up, delete the tenant and apply it anew"
+         existingClaimRef. If the messages are given up, delete the tenant and apply it anew"
     )]
     ClaimGone {
         /// The claim.
@@ -82,6 +82,14 @@ pub enum Refusal {
         /// Its fault.
         fault: String,
     },
+    /// A part of the pods' template can't be read.
+    #[error("spec.{field}: {fault}")]
+    PodTemplateInvalid {
+        /// Its field.
+        field: String,
+        /// What is wrong.
+        fault: String,
+    },
     /// A rule that the CRD can't express.
     #[error("spec.{0}")]
     InvalidSpec(String),
@@ -115,6 +123,7 @@ impl Classified for Refusal {
             Self::KeysSecretNotFound(_) => "KeysSecretNotFound",
             Self::KeysSecretInvalid { .. } => "KeysSecretInvalid",
             Self::TlsSecretInvalid { .. } => "TlsSecretInvalid",
+            Self::PodTemplateInvalid { .. } => "PodTemplateInvalid",
             Self::InvalidSpec(_) => "InvalidSpec",
         }
     }
@@ -133,6 +142,7 @@ impl Refusal {
             | Self::KeysSecretNotFound(_)
             | Self::KeysSecretInvalid { .. }
             | Self::TlsSecretInvalid { .. }
+            | Self::PodTemplateInvalid { .. }
             | Self::InvalidSpec(_) => false,
         }
     }

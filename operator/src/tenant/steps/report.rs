@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use kube::Resource;
 use kube::runtime::events::{Event, EventType};
 use std::time::{Duration, Instant};
-use voicemail_resources::conditions::{CONFIRMED_EARLY, Condition, READY, find_condition};
+use voicemail_resources::conditions::{CONFIRMED_EARLY, Condition, ConditionStatus, READY, find_condition};
 use voicemail_resources::{VoicemailTenant, VoicemailTenantStatus};
 
 /// How long the claim of a new tenant may be pending before somebody is told.
@@ -68,7 +68,8 @@ pub async fn report(
 async fn warn_of_early(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, context: &Context) {
     let before =
         tenant.status.as_ref().and_then(|status| find_condition(&status.conditions, CONFIRMED_EARLY));
-    let Some(after) = find_condition(&status.conditions, CONFIRMED_EARLY) else { return };
+    let after = find_condition(&status.conditions, CONFIRMED_EARLY);
+    let Some(after) = after.filter(|after| after.status == ConditionStatus::True) else { return };
     if before.is_none_or(|before| before.reason != after.reason) {
         publish_condition(tenant, EventType::Warning, after, context).await;
     }

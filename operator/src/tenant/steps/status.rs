@@ -26,9 +26,10 @@ use serde_json::json;
 use voicemail_api::reasons::HINDRANCES;
 use voicemail_resources::conditions::{
     ACCESS_READY, CERTIFICATE_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY,
-    PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, find_condition, merge_conditions,
+    OF_TENANTS, PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, complete, find_condition,
+    merge_conditions,
 };
-use voicemail_resources::voicemail_tenant::{VoicemailTenant, VoicemailTenantStatus};
+use voicemail_resources::voicemail_tenant::{MonitoringMode, VoicemailTenant, VoicemailTenantStatus};
 use voicemail_resources::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
 
 /// Observations of a reconcile that applied everything.
@@ -151,9 +152,11 @@ pub fn compute_status(
         }
         _ => findings,
     };
+    let mut findings = findings;
+    complete(&mut findings, &types_of(tenant));
     let regions = match outcome {
-        Outcome::Applied(Seen { pods: Some(pods), .. }) => list_regions(tenant, pods),
-        _ => keep_regions(tenant, &previous.regions),
+        Outcome::Applied(Seen { pods: Some(pods), .. }) => list_regions(tenant, &previous.regions, pods, now),
+        _ => keep_regions(tenant, &previous.regions, now),
     };
     let image = match outcome {
         Outcome::Applied(seen) => Some(seen.image.present().to_owned()),
@@ -170,6 +173,13 @@ pub fn compute_status(
         image,
         regions,
     }
+}
+
+/// The conditions that stand on a tenant: of a feature only while it is wanted.
+fn types_of(tenant: &VoicemailTenant) -> Vec<&'static str> {
+    let mode = tenant.spec.monitoring.as_ref().map(|monitoring| monitoring.mode).unwrap_or_default();
+    let wanted = |type_: &&'static str| *type_ != MONITORING_READY || mode == MonitoringMode::Enabled;
+    OF_TENANTS.into_iter().filter(wanted).collect()
 }
 
 fn shorten(value: &str) -> String {
@@ -412,7 +422,7 @@ pub async fn write_status(
     let api: Api<VoicemailTenant> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
     // Of this tenant, and of no other one that has got its name meanwhile.
     let body = json!({
-        "apiVersion": "voicemail.dev/v1alpha1", "kind": "VoicemailTenant", "metadata": {"uid": tenant.uid()},
+        "apiVersion": "voicemail.dev/v1beta1", "kind": "VoicemailTenant", "metadata": {"uid": tenant.uid()},
         "status": status,
     });
     let parameters = PatchParams::apply(MANAGER).force();

@@ -1,7 +1,7 @@
 //! The state of a tenant's storage: the condition StorageReady and `status.regions`. Pure.
 //!
-//! Flow: first what the cluster tells about a claim, then what the cores say. A core opens the master before it
-//! serves, so a serving core proves the master; each region beside it is as the cores last saw it. A region
+//! Flow: first what the cluster tells about a claim, then what the cores say. A core opens the primary region before it
+//! serves, so a serving core proves that one; each region beside it is as the cores last saw it. A region
 //! that is away makes StorageReady false while the tenant goes on serving all that needs no audio from there; so does a
 //! store that is full or refuses to write, while all that is stored can be listened to.
 
@@ -10,13 +10,14 @@ use crate::tenant::facts::credentials::RegionPlan;
 use crate::tenant::steps::apply::{Applied, AppliedStorage};
 use crate::tenant::steps::dereference::read_claim;
 use crate::tenant::steps::observe::{CoreReadiness, PodSeen, RegionSeen, STARTING};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use voicemail_api::reasons::{HINDRANCES, STORAGE_LOW};
-use voicemail_resources::conditions::{ConditionStatus, Finding, STORAGE_READY};
-use voicemail_resources::voicemail_tenant::{Region, RegionStatus, VoicemailTenant};
+use voicemail_resources::conditions::{ConditionStatus, Finding, REACHABLE, STORAGE_READY, merge_conditions};
+use voicemail_resources::voicemail_tenant::{Region, RegionRole, RegionStatus, VoicemailTenant};
 
-/// Reason of StorageReady while a region beside the master is away.
+/// Reason of StorageReady while a region beside the primary one is away.
 pub const REGION_UNREACHABLE: &str = "RegionUnreachable";
 /// Reason of StorageReady while the store is older than what was erased from it: the core's own word.
 pub const RESTORE_DETECTED: &str = "RestoreDetected";
@@ -195,50 +196,74 @@ pub fn find_other_store(known: &str, found: &str) -> Finding {
 
 /// Every region of the spec as the cores see it. One is reachable if all cores that have opened the tenant
 /// reach it, and at least one has.
-pub fn list_regions(tenant: &VoicemailTenant, pods: &[PodSeen]) -> Vec<RegionStatus> {
-    tenant.spec.regions.iter().map(|region| see_region(region, pods)).collect()
-}
-
-fn see_region(region: &Region, pods: &[PodSeen]) -> RegionStatus {
-    let seen: Vec<RegionSeen> = cores(pods).filter_map(|core| see_by(core, region)).collect();
-    let (reachable, message) = match (seen.iter().find(|seen| !seen.reachable), seen.first()) {
-        (Some(away), _) => (false, away.message.clone()),
-        (None, Some(_)) => (true, seen.iter().find_map(|seen| seen.message.clone())),
-        (None, None) => (false, Some("no replica has looked yet".to_owned())),
+pub fn list_regions(
+    tenant: &VoicemailTenant,
+    previous: &[RegionStatus],
+    pods: &[PodSeen],
+    now: Timestamp,
+) -> Vec<RegionStatus> {
+    let primary = &tenant.spec.primary_region;
+    let see = |region: &Region| {
+        let known = previous.iter().find(|status| status.name == region.name);
+        let known = known.map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let finding = see_region(region, region.name == *primary, pods);
+        RegionStatus {
+            conditions: merge_conditions(known, vec![finding], tenant.metadata.generation, now),
+            ..describe_region(region, primary)
+        }
     };
-    RegionStatus { reachable, message: message.map(shorten), ..describe_region(region) }
+    tenant.spec.regions.iter().map(see).collect()
 }
 
-/// The region as a core sees it. What the core lists says nothing about the master: that answers if it serves.
-fn see_by(core: &CoreReadiness, region: &Region) -> Option<RegionSeen> {
+fn see_region(region: &Region, is_primary: bool, pods: &[PodSeen]) -> Finding {
+    let seen: Vec<RegionSeen> = cores(pods).filter_map(|core| see_by(core, region, is_primary)).collect();
+    let words = |message: Option<String>| message.map(shorten).unwrap_or_default();
+    match (seen.iter().find(|seen| !seen.reachable), seen.first()) {
+        (Some(away), _) => Finding::new(REACHABLE, false, REGION_UNREACHABLE, words(away.message.clone())),
+        (None, Some(_)) => {
+            let message = seen.iter().find_map(|seen| seen.message.clone());
+            Finding::new(REACHABLE, true, "StoreAnswers", words(message))
+        }
+        (None, None) => not_looked_at(),
+    }
+}
+
+fn not_looked_at() -> Finding {
+    Finding::new(REACHABLE, ConditionStatus::Unknown, "NoCoreAnswers", "no replica has looked yet")
+}
+
+/// The region as a core sees it. What the core lists says nothing about the primary one: that answers if it serves.
+fn see_by(core: &CoreReadiness, region: &Region, is_primary: bool) -> Option<RegionSeen> {
     let seen = core.regions.iter().find(|seen| seen.name == region.name)?;
-    if region.master && !core.ready {
+    if is_primary && !core.ready {
         return Some(RegionSeen { reachable: false, message: core.message.clone(), ..seen.clone() });
     }
     Some(seen.clone())
 }
 
 /// The regions of the spec as they were seen before, when this reconcile didn't look.
-pub fn keep_regions(tenant: &VoicemailTenant, previous: &[RegionStatus]) -> Vec<RegionStatus> {
+pub fn keep_regions(
+    tenant: &VoicemailTenant,
+    previous: &[RegionStatus],
+    now: Timestamp,
+) -> Vec<RegionStatus> {
     let known = |region: &Region| previous.iter().find(|status| status.name == region.name);
-    let keep = |region: &Region| match known(region) {
-        Some(known) => RegionStatus {
-            reachable: known.reachable,
-            message: known.message.clone(),
-            ..describe_region(region)
-        },
-        None => describe_region(region),
+    let keep = |region: &Region| RegionStatus {
+        conditions: known(region).map_or_else(
+            || merge_conditions(&[], vec![not_looked_at()], tenant.metadata.generation, now),
+            |known| known.conditions.clone(),
+        ),
+        ..describe_region(region, &tenant.spec.primary_region)
     };
     tenant.spec.regions.iter().map(keep).collect()
 }
 
-fn describe_region(region: &Region) -> RegionStatus {
+fn describe_region(region: &Region, primary: &str) -> RegionStatus {
     RegionStatus {
         name: region.name.clone(),
         storage: region.storage.kind().map_or("none", |kind| kind.name()).to_owned(),
-        master: region.master,
-        reachable: false,
-        message: None,
+        role: if region.name == primary { RegionRole::Primary } else { RegionRole::Audio },
+        conditions: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::tenant::build::access::{AccessPlan, plan_access};
 use crate::tenant::build::certificate::Authority;
 use crate::tenant::build::core_config::plan_config;
 use crate::tenant::build::names::{brought_tls_secret, keys_secret, serving_secret};
+use crate::tenant::build::placement::{Placement, plan_placement};
 use crate::tenant::facts::certificate::{CertificateParts, Fault, Grade};
 use crate::tenant::facts::storage::{StoragePlan, plan_storage};
 use crate::tenant::memory::TenantKey;
@@ -16,7 +17,8 @@ use crate::tenant::steps::refusal::Refusal;
 use kube::ResourceExt;
 use voicemail_api::config::TenantConfig;
 use voicemail_resources::voicemail_tenant::{
-    Autoscaling, Monitoring, NetworkAccess, Resources, Scheduling, VoicemailTenant,
+    Autoscaling, ImagePullPolicy, Metadata, Monitoring, NetworkPolicy, Resources, ServiceTemplate,
+    VoicemailTenant,
 };
 
 /// All that building needs.
@@ -37,11 +39,19 @@ pub struct Plan {
     /// Replicas by load, instead.
     pub autoscaling: Option<Autoscaling>,
     /// Who may reach the pods.
-    pub network_access: Option<NetworkAccess>,
+    pub network_policy: Option<NetworkPolicy>,
     /// Where the operator is, which always may.
     pub operator_namespace: String,
     /// Where the pods may run.
-    pub scheduling: Scheduling,
+    pub placement: Placement,
+    /// Labels and annotations of all children.
+    pub inherited: Metadata,
+    /// The Service of the API.
+    pub service: ServiceTemplate,
+    /// When the image is fetched.
+    pub image_pull_policy: ImagePullPolicy,
+    /// Secrets for private registries.
+    pub pull_secrets: Vec<String>,
     /// Objects for the Prometheus operator.
     pub monitoring: Monitoring,
     /// Whether that takes in alert rules: else they are installed for all tenants at once.
@@ -125,9 +135,13 @@ pub fn validate(
         image: tenant.spec.image.clone().unwrap_or_else(|| settings.image.clone()),
         replicas: tenant.spec.replicas,
         autoscaling: tenant.spec.autoscaling.clone(),
-        network_access: tenant.spec.network_access.clone(),
+        network_policy: tenant.spec.network_policy.clone(),
         operator_namespace: settings.namespace.clone(),
-        scheduling: tenant.spec.scheduling.clone().unwrap_or_default(),
+        placement: plan_placement(tenant.spec.pod_template.as_ref())?,
+        inherited: tenant.spec.inherited_metadata.clone().unwrap_or_default(),
+        service: tenant.spec.service.clone().unwrap_or_default(),
+        image_pull_policy: tenant.spec.image_pull_policy,
+        pull_secrets: plan_pull_secrets(tenant, settings),
         monitoring: tenant.spec.monitoring.clone().unwrap_or_default(),
         tenant_rules: settings.tenant_rules,
         runbooks: settings.runbooks.clone(),
@@ -146,6 +160,18 @@ pub fn validate(
         config,
         name,
     })
+}
+
+/// The operator's own pull secrets, whose names are the same in every namespace, then the tenant's.
+pub fn plan_pull_secrets(tenant: &VoicemailTenant, settings: &Settings) -> Vec<String> {
+    let given = tenant.spec.image_pull_secrets.iter().map(|secret| secret.name.clone());
+    let mut names: Vec<String> = Vec::new();
+    for name in settings.tenant_pull_secrets.iter().cloned().chain(given) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn plan_uid(tenant: &VoicemailTenant) -> Result<String, Refusal> {

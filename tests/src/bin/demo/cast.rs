@@ -14,7 +14,7 @@ pub(super) const SUPPORT: &str = "5000";
 /// All of them.
 pub(super) const MAILBOXES: [&str; 3] = [ALICE, BOB, SUPPORT];
 /// The case of `examples/gdpr`.
-pub(super) const CASE: &str = "123456789";
+pub(super) const CASE: &str = "A-1042";
 /// Where numbers are at home, and the country code there.
 pub(super) const HOME: (&str, &str) = ("GB", "44");
 

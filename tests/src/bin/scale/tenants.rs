@@ -57,10 +57,10 @@ impl Tenants {
         let s3 = tenant.spec.regions.first_mut().and_then(|region| region.storage.s3.as_mut());
         let s3 = s3.context("the example is not on S3")?;
         s3.prefix = Some(name.to_owned());
-        s3.credentials.secret.as_mut().context("the example has no Secret")?.name = secret.to_owned();
-        tenant.spec.scheduling = serde_json::from_value(json!({
-            "nodeSelector": {KEY: "fake"}, "tolerations": [{"key": KEY}],
-        }))?;
+        s3.credentials.secret_ref.as_mut().context("the example has no Secret")?.name = secret.to_owned();
+        tenant.spec.pod_template = serde_json::from_value(json!({"spec": {
+            "nodeSelector": {KEY: "fake"}, "tolerations": [{"key": KEY, "operator": "Exists"}],
+        }}))?;
         Ok(tenant)
     }
 

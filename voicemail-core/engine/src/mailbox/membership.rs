@@ -14,8 +14,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use voicemail_model::{GroupId, MailboxId, Mwi, Present, User, UserId};
-use voicemail_store::{Key, StoreError};
+use voicemail_model::{GroupId, MailboxId, Mwi, Present, UserId};
+use voicemail_store::StoreError;
 
 /// Mailboxes of one user that are read at a time.
 const READ_AT_A_TIME: usize = 8;
@@ -166,8 +166,7 @@ impl Directory {
 
     /// Every way in which a mailbox is a user's, personal ones first; some may be about a mailbox of before.
     pub(crate) async fn memberships(&self, user: &UserId) -> Result<Vec<Membership>, StoreError> {
-        let found: Option<User> = self.context().documents().load(&Key::user(user)).await?;
-        let user = found.unwrap_or_default();
+        let user = self.load_user(user).await?.unwrap_or_default();
         let personal = |mailbox: &MailboxId| Membership {
             mailbox: mailbox.clone(),
             generation: user.generations.get(mailbox).copied(),

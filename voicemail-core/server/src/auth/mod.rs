@@ -60,6 +60,7 @@ impl Authenticator {
     /// # Errors
     /// When a key source's address can't be used.
     pub fn new(config: &AuthConfig, world: &World) -> Result<Self, AuthSetupError> {
+        let config = &config.with_prefixes();
         let issuers = config.issuers.iter().map(|issuer| {
             let source = KeySource::new(Origin::of_issuer(issuer)?, world.clone());
             Ok((issuer.clone(), source))

@@ -5,7 +5,7 @@ use super::audio::{RawBytes, serve_audio};
 use super::converted::{AudioQuery, Wanted};
 use super::extract::{Admins, Caller, Hearers, JsonBody, Name, Names, Owners, Parameters};
 use super::mailbox_access::{open_as_owner, open_to_hear};
-use super::reception::GreetingView;
+use super::reception::view_greeting;
 use super::upload::raw_audio;
 use super::{ApiError, App, ProblemKind};
 use axum::Json;
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use voicemail_api::telephony::GreetingView;
 use voicemail_audio::{AudioLimits, check_wav};
 use voicemail_engine::core::Core;
 use voicemail_engine::mailbox::MailboxError;
@@ -122,7 +123,7 @@ async fn store(
     let recording = check_wav(body, AudioLimits::for_seconds(MOST_SECONDS));
     let task = app.uploads.spawn(carry(async move {
         let greeting = core.directory.put_greeting(&place, recording).await?;
-        Ok::<_, MailboxError>(GreetingView::new(&place, &greeting))
+        Ok::<_, MailboxError>(view_greeting(&place, &greeting))
     }));
     let view = task.await.map_err(|error| {
         ApiError::new(ProblemKind::Internal, "the recording stopped: repeat it").because(error)

@@ -27,4 +27,4 @@ end
 if find("Approved").status == "False" then
   return { status = "Suspended", message = find("Approved").message }
 end
-return { status = "Progressing", message = find("Completed").message or "waits for the operator" }
+return { status = "Progressing", message = find("Ready").message or "waits for the operator" }

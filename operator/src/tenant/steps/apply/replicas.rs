@@ -25,7 +25,7 @@ impl Applier<'_> {
         let name = desired.name_any();
         let live = within_deadline("read a child", api.get_opt(&name)).await?;
         let scaled = desired.spec.as_ref().is_some_and(|spec| spec.replicas.is_none());
-        let (mut live, least) = (live, self.plan.autoscaling.as_ref().map(|scaling| scaling.min));
+        let (mut live, least) = (live, self.plan.autoscaling.as_ref().map(|scaling| scaling.min_replicas));
         if let Some(found) = live.as_ref().filter(|live| scaled && is_to_hand_over(live)) {
             self.check_ours(found, Deployment::KIND)?;
             live = Some(self.hand_replicas_over(&api, found, least.unwrap_or(1)).await?);

@@ -143,7 +143,8 @@ impl<'a> Retirement<'a> {
         if begun.is_none() {
             return Ok(());
         }
-        let replicas = tenant.spec.autoscaling.as_ref().map_or(tenant.spec.replicas, |scaling| scaling.min);
+        let replicas =
+            tenant.spec.autoscaling.as_ref().map_or(tenant.spec.replicas, |scaling| scaling.min_replicas);
         let api: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
         let (child, patch) = (child_name(&name), Patch::Merge(json!({"spec": {"replicas": replicas}})));
         let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
