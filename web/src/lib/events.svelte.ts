@@ -104,6 +104,7 @@ async function readOnce(signal: AbortSignal, known: () => Told, tell: (told: Tol
     }
   } finally {
     clearTimeout(timer);
+    if (silent.signal.aborted && !signal.aborted) tell({ ...known(), live: false });
   }
 }
 

@@ -68,7 +68,7 @@ async fn list(
     let core = open_to_hear(&app, &caller, &mailbox).await?;
     let found = core.directory.greetings(&mailbox).await?;
     let view =
-        |(kind, greeting)| GreetingView::new(&GreetingPlace::Mailbox(mailbox.clone(), kind), &greeting);
+        |(kind, greeting)| view_greeting(&GreetingPlace::Mailbox(mailbox.clone(), kind), &greeting);
     Ok(private(GreetingList { greetings: found.into_iter().map(view).collect() }))
 }
 
