@@ -14,7 +14,9 @@ fn everything_that_is_shipped_is_named_with_licence_checksum_and_what_it_needs()
     let components = document["components"].as_array().unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let names: BTreeSet<String> = components.iter().map(|one| text(&one["name"])).collect();
-    for linked in ["svelte", "kube", "object_store", "rustls", "axum", "voicemail-server", "voicemail-operator"] {
+    for linked in
+        ["svelte", "kube", "object_store", "rustls", "axum", "voicemail-server", "voicemail-operator"]
+    {
         assert!(names.contains(linked), "{linked} is missing");
     }
     for foreign in ["vite", "proptest", "voicemail-tests", "s3s"] {
@@ -24,7 +26,10 @@ fn everything_that_is_shipped_is_named_with_licence_checksum_and_what_it_needs()
     for one in components {
         let (name, version) = (text(&one["name"]), text(&one["version"]));
         if text(&one["purl"]).starts_with("pkg:npm/") {
-            assert_eq!((text(&one["hashes"][0]["alg"]), text(&one["hashes"][0]["content"]).len()), ("SHA-512".into(), 128));
+            assert_eq!(
+                (text(&one["hashes"][0]["alg"]), text(&one["hashes"][0]["content"]).len()),
+                ("SHA-512".into(), 128)
+            );
             continue;
         }
         assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n")), "{name} {version}");
