@@ -67,8 +67,7 @@ async fn list(
 ) -> Result<Response, ApiError> {
     let core = open_to_hear(&app, &caller, &mailbox).await?;
     let found = core.directory.greetings(&mailbox).await?;
-    let view =
-        |(kind, greeting)| view_greeting(&GreetingPlace::Mailbox(mailbox.clone(), kind), &greeting);
+    let view = |(kind, greeting)| view_greeting(&GreetingPlace::Mailbox(mailbox.clone(), kind), &greeting);
     Ok(private(GreetingList { greetings: found.into_iter().map(view).collect() }))
 }
 
