@@ -47,7 +47,7 @@ impl Site {
         std::fs::write(path("secret"), "web-secret").unwrap();
         let issuer = |server: &OidcServer| {
             json!({
-                "issuer": server.issuer(), "audience": "voicemail", "rolesClaim": "scope",
+                "issuer": server.issuer(), "audience": "voicemail", "rolesClaim": "scope", "userPrefix": "",
                 "roleMap": { "voicemail:agent": "agent" },
             })
         };
