@@ -23,7 +23,7 @@ export async function open(profile, options = {}) {
     locale: 'en-GB',
     ...options,
   });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(30_000);
   return context;
 }
 
@@ -55,7 +55,7 @@ export async function check(page, what) {
 }
 
 /** Waits until something holds. */
-export async function until(holds, what, within = 10_000) {
+export async function until(holds, what, within = 30_000) {
   const end = Date.now() + within;
   for (;;) {
     if (await holds()) return;

@@ -38,7 +38,11 @@ export function follow(signal: AbortSignal) {
   const channel = new BroadcastChannel('vm-counts');
   let known: Told = { state: [], live: false };
   let leading = false;
+  // A stream ends with its session, and the next one begins at once: that is no reason to say that counts are old.
+  let lapse: ReturnType<typeof setTimeout> | undefined;
   const tell = (told: Told) => {
+    clearTimeout(lapse);
+    lapse = undefined;
     known = told;
     counts.take(told);
     channel.postMessage(told);
@@ -48,19 +52,22 @@ export function follow(signal: AbortSignal) {
     else if (leading) channel.postMessage(known);
   };
   channel.postMessage('hello');
-  signal.addEventListener('abort', () => channel.close());
+  signal.addEventListener('abort', () => {
+    clearTimeout(lapse);
+    channel.close();
+  });
   const lead = async () => {
     leading = true;
-    await read(signal, () => known, tell);
+    await read(signal, () => known, tell, () => (lapse ??= setTimeout(() => tell({ ...known, live: false }), SILENCE)));
   };
   navigator.locks.request('vm-counts', { signal }, lead).catch(() => {});
 }
 
-async function read(signal: AbortSignal, known: () => Told, tell: (told: Told) => void) {
+async function read(signal: AbortSignal, known: () => Told, tell: (told: Told) => void, ended: () => void) {
   let pause = FIRST_PAUSE;
   while (!signal.aborted) {
     try {
-      await readOnce(signal, known, tell);
+      await readOnce(signal, known, tell).finally(() => signal.aborted || ended());
       pause = FIRST_PAUSE;
     } catch (problem) {
       if (signal.aborted) return;
@@ -97,7 +104,7 @@ async function readOnce(signal: AbortSignal, known: () => Told, tell: (told: Tol
     }
   } finally {
     clearTimeout(timer);
-    if (!signal.aborted) tell({ ...known(), live: false });
+    if (silent.signal.aborted && !signal.aborted) tell({ ...known(), live: false });
   }
 }
 

@@ -13,12 +13,14 @@ const LANGUAGES: Record<string, () => Promise<{ default: Words }>> = {
 };
 
 let words: Words = $state({} as Words);
-let language = $state('en');
+/** The language with its region: dates are written otherwise in London than in New York. */
+let locale = $state('en');
 
 /** Loads the first of the browser's languages that there is. */
 export async function start() {
-  const wanted = navigator.languages.map((tag) => tag.split('-')[0] ?? '');
-  language = wanted.find((tag) => tag in LANGUAGES) ?? 'en';
+  const of = (tag: string) => tag.split('-')[0] ?? '';
+  locale = navigator.languages.find((tag) => of(tag) in LANGUAGES) ?? 'en';
+  const language = of(locale);
   words = (await (LANGUAGES[language] ?? LANGUAGES.en!)()).default;
   document.documentElement.lang = language;
 }
@@ -40,12 +42,12 @@ export function when(moment: string): string {
   const date = new Date(moment);
   const today = date.toDateString() === new Date().toDateString();
   const form: Intl.DateTimeFormatOptions = today ? { timeStyle: 'short' } : { dateStyle: 'short', timeStyle: 'short' };
-  return new Intl.DateTimeFormat(language, form).format(date);
+  return new Intl.DateTimeFormat(locale, form).format(date);
 }
 
 /** A moment in full, for readers and titles. */
 export function fully(moment: string): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: 'full', timeStyle: 'short' }).format(new Date(moment));
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'short' }).format(new Date(moment));
 }
 
 /** 75 seconds as 1:15. */

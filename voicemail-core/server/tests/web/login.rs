@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use voicemail_tests::servers::browser::Browser;
 use voicemail_tests::servers::{OidcServer, find_free_port, loopback};
 
 /// A core with pages, whose people sign in at two issuers.
@@ -283,4 +284,16 @@ async fn what_attackers_bring_back_signs_nobody_in() {
         let back = alice.sign_in_there(&site, 0, elsewhere).await;
         assert_eq!(alice.come_back(&back).await, "/ui", "{elsewhere}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_browser_a_click_signs_in_and_other_sites_pages_can_do_nothing() {
+    let site = Site::start().await;
+    let base = site.base.clone();
+    let run = move || {
+        let browser = Browser::install().unwrap();
+        browser.run("login.test.mjs", &[("URL", &base), ("PEOPLE", "{}")])
+    };
+    let printed = tokio::task::spawn_blocking(run).await.unwrap().unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(printed.contains("fail 0") && !printed.contains("pass 0"), "{printed}");
 }
