@@ -7,8 +7,8 @@
 use crate::metrics::Metrics;
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use std::net::SocketAddr;
@@ -89,7 +89,43 @@ async fn answer_readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {
     answer(health.ready.load(Ordering::Relaxed))
 }
 
-async fn answer_metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], health.metrics.render())
+/// The older form, for readers that don't ask for OpenMetrics: a counter is named as its samples are, and nothing marks the end.
+fn as_plain(text: &str) -> String {
+    let counters: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+    let mut plain = String::with_capacity(text.len());
+    for line in text.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(kind), Some(name), Some(rest)) if counters.contains(&name) => {
+                plain.push_str(&format!("# {kind} {name}_total {rest}\n"));
+            }
+            _ => {
+                plain.push_str(line);
+                plain.push('\n');
+            }
+        }
+    }
+    plain
+}
+
+async fn answer_metrics(State(health): State<Arc<Health>>, headers: HeaderMap) -> impl IntoResponse {
+    let accepted = headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
+    let text = health.metrics.render();
+    match accepted.contains("application/openmetrics-text") {
+        true => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text),
+        false => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], as_plain(&text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_form_names_counters_as_their_samples() {
+        let text = "# HELP a Things.\n# TYPE a counter\na_total 1\n# TYPE b_seconds gauge\n# UNIT b_seconds seconds\nb_seconds 2\n# EOF\n";
+        let plain = "# HELP a_total Things.\n# TYPE a_total counter\na_total 1\n# TYPE b_seconds gauge\nb_seconds 2\n";
+        assert_eq!(as_plain(text), plain);
+    }
 }

@@ -24,6 +24,7 @@ pub mod health;
 pub mod import;
 pub mod leader;
 pub mod metrics;
+pub mod migrate;
 pub mod place;
 pub mod population;
 pub mod pre_delete;

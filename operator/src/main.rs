@@ -1,5 +1,6 @@
 //! `voicemail-operator run` works in a cluster; `crds [--check]` writes the CRD files; `import` turns the vendor's
-//! list of tenants into manifests; `pre-delete` refuses the operator's removal while there are tenants.
+//! list of tenants into manifests; `pre-delete` refuses the operator's removal while there are tenants; `migrate` converts
+//! objects of the former API version.
 //!
 //! `run` installs the TLS provider first, answers probes, waits until it leads, and then runs both
 //! controllers until a signal comes or the lease is lost; in both cases it ends, and is started again.
@@ -21,7 +22,7 @@ use voicemail_operator::metrics::Metrics;
 use voicemail_operator::runtime::requests::CountLayer;
 use voicemail_operator::settings::{Namespaces, Settings, parse_namespaces};
 use voicemail_operator::tenant::context::Context;
-use voicemail_operator::{controllers, crd_files, import, leader, pre_delete, telemetry};
+use voicemail_operator::{controllers, crd_files, import, leader, migrate, pre_delete, telemetry};
 
 /// Running reconciles may end within this time after a signal.
 const GRACE: Duration = Duration::from_secs(25);
@@ -56,6 +57,8 @@ enum Command {
     },
     /// Turns the vendor's list of tenants and chart values into manifests.
     Import(import::Arguments),
+    /// Converts objects of the former API version: what a cluster has stored, or manifests.
+    Migrate(migrate::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -73,6 +76,17 @@ fn main() -> anyhow::Result<()> {
         }),
         Command::Import(arguments) => {
             print!("{}", import::run(&arguments)?);
+            Ok(())
+        }
+        Command::Migrate(arguments) => {
+            let text = match &arguments.file {
+                Some(file) => migrate::convert_file(file)?,
+                None => tokio::runtime::Runtime::new()?.block_on(async {
+                    let (client, _) = connect(&Fence::default(), &Arc::default()).await?;
+                    anyhow::Ok(migrate::convert_cluster(&client, &arguments).await?)
+                })?,
+            };
+            print!("{text}");
             Ok(())
         }
         Command::Crds { check: true, root } => Ok(crd_files::check(&root)?),

@@ -17,6 +17,8 @@ pub const STALLED: &str = "Stalled";
 pub const STORAGE_READY: &str = "StorageReady";
 /// The Secrets that say who may call are there.
 pub const ACCESS_READY: &str = "AccessReady";
+/// The Secrets for private registries are there.
+pub const PULL_SECRETS_READY: &str = "PullSecretsReady";
 /// The serving certificate can be used: chain, key pair, dates, names.
 pub const CERTIFICATE_READY: &str = "CertificateReady";
 /// Monitors and alert rules are as the spec says.

@@ -42,11 +42,31 @@ pub struct VoicemailTenantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub selector: Option<String>,
+    /// Where the tenant is reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub endpoints: Vec<Endpoint>,
     /// The regions as seen from this cluster.
     #[serde(default)]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub regions: Vec<RegionStatus>,
+}
+
+/// A way to reach the tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Endpoint {
+    /// What is reached: api.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Its URL, such as `https://acme-voicemail.voice.svc:8081`.
+    #[schemars(length(max = 512))]
+    pub url: String,
+    /// Audience that tokens of service accounts need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub audience: Option<String>,
 }
 
 /// A region as seen from this cluster.

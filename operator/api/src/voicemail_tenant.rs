@@ -32,7 +32,7 @@ pub use super::storage::{
     Region, S3, S3Credentials, Storage, StorageKind, Volume, WebIdentity, WorkloadIdentity,
 };
 pub use super::telemetry::{Otlp, Telemetry};
-pub use super::tenant_status::{RegionRole, RegionStatus, VoicemailTenantStatus};
+pub use super::tenant_status::{Endpoint, RegionRole, RegionStatus, VoicemailTenantStatus};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Storage", type_ = "string", json_path = ".status.regions[0].storage", priority = 1),
     printcolumn(name = "Unreachable", type_ = "string", json_path = ".status.regions[?(@.conditions[0].status==\"False\")].name", priority = 1),
     printcolumn(name = "Image", type_ = "string", json_path = ".status.image", priority = 1),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoints[?(@.name==\"api\")].url", priority = 1),
     validation = invalid(
         "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
         "metadata.name: write 1 to 40 lower-case letters, digits and dashes, beginning with a letter: Services are named after it"

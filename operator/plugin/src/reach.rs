@@ -97,11 +97,16 @@ impl TenantApi {
             Ok(problem) => format!("{}: {}", problem.title, problem.detail),
             Err(_) => status.to_string(),
         };
-        Err(if status.is_server_error() {
-            PluginError::Unreachable(words)
-        } else {
-            PluginError::Refused(words)
-        })
+        Err(sort(status.as_u16(), words))
+    }
+}
+
+/// The error that a script branches on: something isn't there or no more, isn't allowed, or can't be had now.
+fn sort(status: u16, words: String) -> PluginError {
+    match status {
+        404 | 410 => PluginError::NotThere(words),
+        429 | 500.. => PluginError::Unreachable(words),
+        _ => PluginError::Refused(words),
     }
 }
 
@@ -200,6 +205,15 @@ async fn carry(pods: &Api<Pod>, pod: &str, mut connection: TcpStream) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_gone_is_told_apart_from_what_is_refused_and_from_what_can_be_tried_again() {
+        for (status, code) in
+            [(404, 3), (410, 3), (401, 4), (403, 4), (409, 4), (422, 4), (429, 5), (500, 5), (503, 5)]
+        {
+            assert_eq!(sort(status, "m".into()).exit_code(), code, "{status}");
+        }
+    }
 
     #[test]
     fn the_first_account_with_the_role_is_taken_unless_another_is_asked_for() {

@@ -127,7 +127,14 @@ pub(super) async fn export(
 fn check_exported(request: &GdprRequest) -> Result<(), PluginError> {
     let name = request.name_any();
     let phase = request.status.as_ref().map(|status| status.phase).unwrap_or_default();
+    let until = request.status.as_ref().and_then(|status| status.expires_at.as_ref());
     match (request.spec.operation, phase) {
+        (GdprOperation::ExportMe, Phase::Completed)
+            if until.is_some_and(|until| until.0 <= Timestamp::now()) =>
+        {
+            let words = format!("the files of {name} are gone: they could be fetched until {}", time(until));
+            Err(PluginError::NotThere(words))
+        }
         (GdprOperation::ExportMe, Phase::Completed) => Ok(()),
         (GdprOperation::ExportMe, phase) => {
             let words = format!("{name} is {phase:?}: its files are there once it is Completed");

@@ -54,8 +54,8 @@ use steps::status::{Outcome, Seen, has_pods, is_settled};
 use steps::validate::{Plan, TlsPlan};
 use steps::{apply, dereference, ledger, observe, orphans, validate};
 use voicemail_resources::conditions::{
-    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, MONITORING_READY, RECONCILING, STORAGE_READY,
-    find_condition,
+    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, MONITORING_READY, PULL_SECRETS_READY, RECONCILING,
+    STORAGE_READY, find_condition,
 };
 use voicemail_resources::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 
@@ -266,6 +266,7 @@ async fn converge(
         terminating: claim.as_deref().filter(|_| facts.is_claim_terminating()),
         certificate: describe_certificate(&facts, &plan),
         access: &facts.access,
+        pull_secrets: &facts.pull_secrets,
     };
     let reported = report(tenant, &Outcome::Applied(seen), deletion, context).await?;
     orphans::remove_orphans(tenant, context).await?;
@@ -326,7 +327,7 @@ fn next_look(status: &VoicemailTenantStatus, image: &Image) -> Duration {
     let stored = find(STORAGE_READY).is_some_and(|condition| condition.status != ConditionStatus::False);
     let unmonitored =
         find(MONITORING_READY).is_some_and(|condition| condition.status == ConditionStatus::False);
-    let lacking = [ACCESS_READY, CERTIFICATE_READY]
+    let lacking = [ACCESS_READY, CERTIFICATE_READY, PULL_SECRETS_READY]
         .into_iter()
         .any(|type_| find(type_).is_some_and(|condition| condition.status == ConditionStatus::False));
     match (settled && stored && status.store_id.is_some(), status.regions.len()) {

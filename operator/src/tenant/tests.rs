@@ -57,6 +57,7 @@ pub(crate) fn facts() -> Facts {
         unmarked_secrets: Vec::new(),
         reclaim: None,
         access: Vec::new(),
+        pull_secrets: Default::default(),
     }
 }
 

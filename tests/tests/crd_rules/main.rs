@@ -516,8 +516,9 @@ async fn kubectl_shows_the_columns_of_both_kinds() {
     assert_eq!(tenants[0], ["NAME", "READY", "REASON", "REGION", "REPLICAS", "SERVING", "AGE"]);
     assert_eq!(tenants[1][..6], ["acme", "True", "Available", "eu", "1", "1"]);
     let wide = cells(&place.kubectl(&["get", "vmt", "-o", "wide"]).unwrap());
-    assert_eq!(wide[0][7..10], ["STORAGE", "UNREACHABLE", "IMAGE"]);
-    assert_eq!(wide[1][7..10], ["volume", "us", "localhost/voicemail:none"]);
+    assert_eq!(wide[0][7..11], ["STORAGE", "UNREACHABLE", "IMAGE", "ENDPOINT"]);
+    let endpoint = "https://acme-voicemail.voice.svc:8081";
+    assert_eq!(wide[1][7..11], ["volume", "us", "localhost/voicemail:none", endpoint]);
     let requests = cells(&place.kubectl(&["get", "gdpr"]).unwrap());
     let columns = ["NAME", "TENANT", "OPERATION", "CASE", "PHASE", "MATCHED", "DUE", "FINISHED", "AGE"];
     assert_eq!(requests[0], columns);

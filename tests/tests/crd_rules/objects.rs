@@ -147,6 +147,7 @@ pub(crate) fn full_tenant() -> Value {
         "status": {
             "conditions": [condition()], "storeID": "s", "image": "localhost/voicemail:none",
             "lastHandledReconcileAt": "1", "replicas": 1, "readyReplicas": 1, "selector": "a=b",
+            "endpoints": [{"name": "api", "url": "https://acme-voicemail.voice.svc:8081", "audience": "acme-1"}],
             "regions": [
                 {"name": "eu", "storage": "volume", "role": "Primary", "conditions": [reachable("True")]},
                 {"name": "us", "storage": "s3", "role": "Audio", "conditions": [reachable("False")]},

@@ -164,7 +164,7 @@ async fn what_is_missing_is_named(scene: &Scene) {
     scene.follow("unlabelled", Phase::Cancelled).await;
     assert!(scene.has_secret("unlabelled").await, "a Secret of somebody else's was deleted");
 
-    let elsewhere = with(of_secret("elsewhere"), json!({ "tenant": "nobody" }));
+    let elsewhere = with(of_secret("elsewhere"), json!({ "tenantRef": { "name": "nobody" } }));
     scene.request("elsewhere", "ForgetMe", "elsewhere", elsewhere).await;
     scene.follow("elsewhere", Phase::Pending).await;
     scene.expect("elsewhere", VALIDATED, ConditionStatus::False, "TenantNotFound").await;
@@ -217,7 +217,7 @@ async fn an_erasure_outlives_its_object(scene: &Scene) {
     scene.request("forget", "ForgetMe", "forget", spec.clone()).await;
     scene.follow("forget", Phase::AwaitingApproval).await;
     let approval = json!({ "approval": { "decision": "Approve", "by": "bert" },
-                           "extension": { "months": 2, "reason": "many requests" } });
+                           "extension": { "months": 2, "reason": "many requests", "by": "bert" } });
     scene.patch("forget", approval).await;
     let marked = scene.follow("forget", Phase::Marked).await;
     assert_eq!((reason(&marked, APPROVED), reason(&marked, MARKED)), ("Approved", "Hidden"));

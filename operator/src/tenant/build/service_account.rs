@@ -9,9 +9,10 @@ use crate::tenant::facts::credentials::Source;
 use crate::tenant::steps::apply::drift::hash;
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use voicemail_api::config::{RegionConfig, StorageConfig};
+use voicemail_resources::voicemail_tenant::KeyVault;
 
 const AZURE_CLIENT: &str = "azure.workload.identity/client-id";
 const AZURE_TENANT: &str = "azure.workload.identity/tenant-id";
@@ -68,12 +69,25 @@ pub fn pod_annotations(plan: &Plan) -> Option<BTreeMap<String, String>> {
 
 fn hash_credentials(plan: &Plan) -> Option<String> {
     let vaults = plan.storage.regions().iter().filter_map(|region| match &region.source {
-        Source::KeyVault { vault, .. } => Some(json!([region.region, vault])),
+        Source::KeyVault { vault, .. } => Some(json!([region.region, describe(vault)])),
         _ => None,
     });
     let (vaults, identities) = (vaults.collect::<Vec<_>>(), identity_annotations(plan));
     let nothing = vaults.is_empty() && identities.is_empty();
     (!nothing).then(|| hash(&json!({"vaults": vaults, "identities": identities})))
+}
+
+/// A vault by the names of fields with which its hash was made first: another text would replace every pod.
+fn describe(vault: &KeyVault) -> Value {
+    let mut fields = json!({ "vaultName": vault.vault_name, "tenantId": vault.tenant_id,
+                             "secretName": vault.secret_name, "entry": vault.entry.file() });
+    if let Some(client) = &vault.client_id {
+        fields["clientId"] = json!(client);
+    }
+    if let Some(cloud) = vault.cloud {
+        fields["cloud"] = json!(cloud);
+    }
+    fields
 }
 
 /// A core opens its stores once. Of a volume's only what stays free can change; pods of those with the usual have no hash,

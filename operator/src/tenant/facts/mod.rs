@@ -7,5 +7,6 @@ pub mod access_secrets;
 pub mod belonging;
 pub mod certificate;
 pub mod credentials;
+pub mod pull_secrets;
 pub mod reclaim;
 pub mod storage;

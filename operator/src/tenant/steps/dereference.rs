@@ -16,8 +16,10 @@ use crate::tenant::facts::access_secrets::{AccessFact, read_secrets};
 use crate::tenant::facts::belonging::{is_owned, is_unmarked};
 use crate::tenant::facts::certificate::{CertificateParts, Fault};
 use crate::tenant::facts::credentials::{Source, plan_source};
+use crate::tenant::facts::pull_secrets::{PullSecretsFact, read_pull_secrets};
 use crate::tenant::facts::reclaim::{ReclaimFact, read_reclaim};
 use crate::tenant::facts::storage::claim_name;
+use crate::tenant::steps::validate::plan_pull_secrets;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::{DynamicObject, ListParams};
@@ -47,6 +49,8 @@ pub struct Facts {
     pub reclaim: Option<ReclaimFact>,
     /// The Secrets that say who may call.
     pub access: Vec<AccessFact>,
+    /// The Secrets for private registries.
+    pub pull_secrets: PullSecretsFact,
 }
 
 /// The objects of the tenant's storage as they were found.
@@ -175,9 +179,11 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     let (keys, tls) = (keys_secret(tenant), serving_secret(tenant));
     let authority = ca_name(&name);
     let (now, reached_by) = (Timestamp::now(), api_name(&name, &namespace));
-    let (storage, access, keys, tls, authority, brought) = tokio::try_join!(
+    let pull_secrets = plan_pull_secrets(tenant, &context.settings);
+    let (storage, access, pull_secrets, keys, tls, authority, brought) = tokio::try_join!(
         dereference_storage(client, tenant),
         read_secrets(client, tenant),
+        read_pull_secrets(client, &namespace, pull_secrets),
         within_deadline("read the keys' Secret", secrets.get_opt(&keys)),
         within_deadline("read the certificate's Secret", secrets.get_opt(&tls)),
         within_deadline("read the authority's Secret", secrets.get_opt(&authority)),
@@ -196,6 +202,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         storage,
         reclaim,
         access,
+        pull_secrets,
         keys: keys.as_ref().map(read_keys),
         tls: tls.as_ref().map(|secret| read_tls(secret, &reached_by, now)),
         brought,

@@ -4,11 +4,13 @@
 //! will happen until a person changes something, and the two are never true together.
 
 use crate::calls::{CallError, Class, Classified, within_deadline};
-use crate::tenant::build::names::selector_text;
+use crate::tenant::build::names::{child_name, selector_text};
+use crate::tenant::build::service::API_PORT;
 use crate::tenant::deletion::confirmation::find_early;
 use crate::tenant::deletion::progress::Report;
 use crate::tenant::facts::access_secrets::{AccessFact, find_access};
 use crate::tenant::facts::certificate::{CertificateSeen, find_certificate};
+use crate::tenant::facts::pull_secrets::{PullSecretsFact, find_pull_secrets};
 use crate::tenant::facts::reclaim::{ReclaimFact, find_data_kept};
 use crate::tenant::memory::rollout::Image;
 use crate::tenant::steps::apply::{Applied, MonitoringFact};
@@ -26,10 +28,12 @@ use serde_json::json;
 use voicemail_api::reasons::HINDRANCES;
 use voicemail_resources::conditions::{
     ACCESS_READY, CERTIFICATE_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY,
-    OF_TENANTS, PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING, complete, find_condition,
-    merge_conditions,
+    OF_TENANTS, PAUSED, PULL_SECRETS_READY, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING,
+    complete, find_condition, merge_conditions,
 };
-use voicemail_resources::voicemail_tenant::{MonitoringMode, VoicemailTenant, VoicemailTenantStatus};
+use voicemail_resources::voicemail_tenant::{
+    Endpoint, MonitoringMode, VoicemailTenant, VoicemailTenantStatus,
+};
 use voicemail_resources::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
 
 /// Observations of a reconcile that applied everything.
@@ -49,6 +53,8 @@ pub struct Seen<'a> {
     pub certificate: Option<CertificateSeen<'a>>,
     /// The Secrets that say who may call.
     pub access: &'a [AccessFact],
+    /// The Secrets for private registries.
+    pub pull_secrets: &'a PullSecretsFact,
 }
 
 /// How a reconcile went.
@@ -101,8 +107,15 @@ const FAILURES: [&str; 9] = [
     "NotEncodable",
 ];
 /// Conditions that stay as they were when a reconcile fails.
-const KEPT: [&str; 6] =
-    [DATA_KEPT, ACCESS_READY, CERTIFICATE_READY, UPDATE_PENDING, MONITORING_READY, DELETION_BLOCKED];
+const KEPT: [&str; 7] = [
+    DATA_KEPT,
+    ACCESS_READY,
+    PULL_SECRETS_READY,
+    CERTIFICATE_READY,
+    UPDATE_PENDING,
+    MONITORING_READY,
+    DELETION_BLOCKED,
+];
 
 /// Reasons of the core that only a person can remove.
 const STALLING: [&str; 8] = [
@@ -171,8 +184,19 @@ pub fn compute_status(
         selector: Some(selector_text(&tenant.name_any())),
         last_handled_reconcile_at: tenant.annotations().get(RECONCILE_AT).map(|value| shorten(value)),
         image,
+        endpoints: list_endpoints(tenant),
         regions,
     }
+}
+
+/// Where the API is reached within the cluster, and the audience that tokens for it need.
+fn list_endpoints(tenant: &VoicemailTenant) -> Vec<Endpoint> {
+    let (service, namespace) = (child_name(&tenant.name_any()), tenant.namespace().unwrap_or_default());
+    vec![Endpoint {
+        name: "api".into(),
+        url: format!("https://{service}.{namespace}.svc:{API_PORT}"),
+        audience: Some(tenant.spec.tenant_id.clone()),
+    }]
 }
 
 /// The conditions that stand on a tenant: of a feature only while it is wanted.
@@ -290,6 +314,7 @@ fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<F
     findings.push(storage);
     findings.extend(seen.reclaim.map(find_data_kept));
     findings.extend(find_access(seen.access));
+    findings.extend(find_pull_secrets(seen.pull_secrets));
     findings.extend(seen.certificate.as_ref().map(find_certificate));
     findings.extend(find_update(seen.image));
     findings.extend(find_monitoring(applied.monitoring()));

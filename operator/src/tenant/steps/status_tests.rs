@@ -1,6 +1,7 @@
 //! The status that follows from what was applied and seen.
 
 use crate::tenant::deletion::progress::Report;
+use crate::tenant::facts::pull_secrets::PullSecretsFact;
 use crate::tenant::memory::rollout::Image;
 use crate::tenant::steps::apply::{Applied, AppliedStorage};
 use crate::tenant::steps::observe::{CoreReadiness, PodSeen, RegionSeen};
@@ -32,6 +33,8 @@ pub(crate) fn bound(phase: &str) -> AppliedStorage {
     AppliedStorage::Claim { claim: Box::new(serde_json::from_value(value).unwrap()), refused: None }
 }
 
+static NO_PULL_SECRETS: PullSecretsFact = PullSecretsFact { named: Vec::new(), missing: Vec::new() };
+
 /// Everything was applied and these pods were seen.
 pub(crate) fn applied_outcome<'a>(applied: &'a Applied, pods: &'a [PodSeen]) -> Outcome<'a> {
     static IMAGE: LazyLock<Image> = LazyLock::new(|| Image::Given("core:1".into()));
@@ -43,6 +46,7 @@ pub(crate) fn applied_outcome<'a>(applied: &'a Applied, pods: &'a [PodSeen]) -> 
         terminating: None,
         certificate: None,
         access: &[],
+        pull_secrets: &NO_PULL_SECRETS,
     })
 }
 
