@@ -13,7 +13,8 @@ default:
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    packages=$(tools/packages); for package in $packages; do cargo check -p "$package" && cargo check -p "$package" --all-targets; done
+    packages=$(tools/packages); for package in $packages; do cargo check -p "$package" --all-targets; done
+    programs=$(tools/packages --programs); for package in $programs; do cargo check -p "$package" --bins; done
 
 # `just test` is everything; `just test core --lib` a crate or folder; `just test end_to_end NAME` a suite of tests/tests.
 test what="" *arguments:
@@ -45,6 +46,19 @@ generate: crds && documents
     cargo run --quiet --bin voicemail -- openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
     cargo cluster helm template voicemail-operator charts/voicemail-operator --namespace voicemail-system --no-hooks \
       > deploy/voicemail-operator.yaml.new && mv deploy/voicemail-operator.yaml.new deploy/voicemail-operator.yaml
+
+# Builds the pages of `web/` into web/dist, which is checked in.
+web-build:
+    cd web && npm ci --ignore-scripts && npm run --silent build
+
+# Types of the pages and the compiler's warnings; then in a browser, and whether web/dist is what the sources give.
+web-check:
+    cd web && npm ci --ignore-scripts && npm run --silent check
+    cargo test -p voicemail-server --test web
+
+# Serves the pages as they are being written, in front of `voicemail dev` (VOICEMAIL says where that is).
+web-dev:
+    cd web && npm ci --ignore-scripts && npm run dev
 
 # Writes the generated parts of documents, such as the index of the decisions.
 documents:

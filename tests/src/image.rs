@@ -13,6 +13,7 @@ mod buildah;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, ensure};
@@ -125,7 +126,16 @@ pub fn build_programs(profile: Profile) -> Result<()> {
 /// Builds the workspace's programs beside the running one and returns the one of that name: for tests of a crate that isn't
 /// the program's own.
 pub fn build_program(name: &str) -> Result<PathBuf> {
-    find_artifact(&build_bins(Profile::current())?, name).map(|(_, path)| path)
+    // Once a process: tests that run side by side would wait for each other's cargo.
+    static BUILT: Mutex<Option<String>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let messages = match built.take() {
+        Some(messages) => messages,
+        None => build_bins(Profile::current())?,
+    };
+    let found = find_artifact(&messages, name).map(|(_, path)| path);
+    *built = Some(messages);
+    found
 }
 
 /// Builds all programs as the surrounding cargo command does and returns those of the image.

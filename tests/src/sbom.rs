@@ -1,13 +1,16 @@
-//! The software bill of materials of what is shipped, as CycloneDX 1.5: every crate that is linked into one of the programs.
+//! The software bill of materials of what is shipped, as CycloneDX 1.5: every crate that is linked into one of the programs,
+//! and every npm package of which something is in the pages that are compiled into one.
 //!
-//! Flow: `cargo metadata` tells packages and who needs whom, `Cargo.lock` the checksums. What only tests or build scripts
-//! need is left out. Nothing in it changes with time or machine, so the same lock file gives the same bytes.
+//! Flow: `cargo metadata` tells packages and who needs whom, `Cargo.lock` the checksums; `web/dist/licences.json` tells what
+//! the pages were built of, `web/package-lock.json` the digests. What only tests or build scripts need is left out. Nothing in it changes with time or machine, so the same lock file gives the same bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::command::run;
@@ -23,7 +26,49 @@ pub fn describe_workspace(folder: &Path) -> Result<Value> {
     command.args(["metadata", "--format-version", "1", "--locked"]).current_dir(folder);
     let metadata: Value = serde_json::from_str(&run(&mut command)?).context("cargo printed no JSON")?;
     let lock = std::fs::read_to_string(folder.join("Cargo.lock")).context("reading Cargo.lock")?;
-    describe(&metadata, &read_checksums(&lock))
+    let mut document = describe(&metadata, &read_checksums(&lock))?;
+    add_pages(&mut document, folder)?;
+    Ok(document)
+}
+
+/// The program that the pages are compiled into.
+const SERVES_PAGES: &str = "pkg:cargo/voicemail-server@";
+
+/// Adds what of others is in the built pages.
+fn add_pages(document: &mut Value, folder: &Path) -> Result<()> {
+    let read = |name: &str| -> Result<Value> {
+        let text = std::fs::read_to_string(folder.join(name)).with_context(|| format!("reading {name}"))?;
+        serde_json::from_str(&text).with_context(|| format!("{name} isn't JSON"))
+    };
+    let (built, lock) = (read("web/dist/licences.json")?, read("web/package-lock.json")?);
+    for package in built.as_array().context("web/dist/licences.json has no list")? {
+        let text = |field: &str| package[field].as_str().unwrap_or_default().to_owned();
+        let (name, version) = (text("name"), text("version"));
+        let reference = format!("pkg:npm/{}@{version}", name.replace('@', "%40"));
+        let locked = &lock["packages"][format!("node_modules/{name}")];
+        ensure!(locked["version"] == version, "{name} {version} isn't in web/package-lock.json");
+        let digest = locked["integrity"].as_str().and_then(|text| text.strip_prefix("sha512-"));
+        let digest = STANDARD.decode(digest.with_context(|| format!("{name} has no digest"))?)?;
+        let component = json!({
+            "type": "library", "bom-ref": reference, "purl": reference, "name": name, "version": version,
+            "licenses": [{"expression": text("identifier")}],
+            "hashes": [{"alg": "SHA-512", "content": hex::encode(digest)}],
+        });
+        push(&mut document["components"], component);
+        for one in document["dependencies"].as_array_mut().into_iter().flatten() {
+            if one["ref"].as_str().is_some_and(|name| name.starts_with(SERVES_PAGES)) {
+                push(&mut one["dependsOn"], json!(reference));
+            }
+        }
+        push(&mut document["dependencies"], json!({"ref": reference, "dependsOn": []}));
+    }
+    Ok(())
+}
+
+fn push(list: &mut Value, one: Value) {
+    if let Some(list) = list.as_array_mut() {
+        list.push(one);
+    }
 }
 
 /// Checksums by name and version.

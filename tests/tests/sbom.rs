@@ -8,21 +8,30 @@ use voicemail_tests::sbom::describe_workspace;
 use voicemail_tests::stage::workspace_path;
 
 #[test]
-fn every_crate_that_is_shipped_is_named_with_licence_checksum_and_what_it_needs() {
+fn everything_that_is_shipped_is_named_with_licence_checksum_and_what_it_needs() {
     let document = describe_workspace(&workspace_path("")).unwrap();
     let lock = std::fs::read_to_string(workspace_path("Cargo.lock")).unwrap();
     let components = document["components"].as_array().unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let names: BTreeSet<String> = components.iter().map(|one| text(&one["name"])).collect();
-    for linked in ["kube", "object_store", "rustls", "axum", "voicemail-server", "voicemail-operator"] {
+    for linked in
+        ["svelte", "kube", "object_store", "rustls", "axum", "voicemail-server", "voicemail-operator"]
+    {
         assert!(names.contains(linked), "{linked} is missing");
     }
-    for foreign in ["proptest", "voicemail-tests", "s3s"] {
+    for foreign in ["vite", "proptest", "voicemail-tests", "s3s"] {
         assert!(!names.contains(foreign), "{foreign} isn't shipped");
     }
     let references: BTreeSet<String> = components.iter().map(|one| text(&one["bom-ref"])).collect();
     for one in components {
         let (name, version) = (text(&one["name"]), text(&one["version"]));
+        if text(&one["purl"]).starts_with("pkg:npm/") {
+            assert_eq!(
+                (text(&one["hashes"][0]["alg"]), text(&one["hashes"][0]["content"]).len()),
+                ("SHA-512".into(), 128)
+            );
+            continue;
+        }
         assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n")), "{name} {version}");
         assert!(!text(&one["licenses"][0]["expression"]).is_empty(), "{name} has no licence");
         let checksum = text(&one["hashes"][0]["content"]);

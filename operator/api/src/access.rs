@@ -53,6 +53,10 @@ pub struct Introspection {
     #[serde(default = "default_user_claim")]
     #[schemars(length(min = 1, max = 128))]
     pub user_claim: String,
+    /// Stands before the field in a user's name; when absent beside issuers, the endpoint and #. The same prefix at two makes
+    /// their users one.
+    #[schemars(length(max = 253))]
+    pub user_prefix: Option<String>,
     /// Field that lists roles: a list, or words separated by spaces.
     #[serde(default = "default_scope_claim")]
     #[schemars(length(min = 1, max = 128))]
@@ -96,6 +100,10 @@ pub struct Issuer {
     #[serde(default = "default_user_claim")]
     #[schemars(length(min = 1, max = 128))]
     pub user_claim: String,
+    /// Stands before the claim in a user's name; when absent and there are several issuers, the issuer and #. The same prefix at
+    /// two makes their users one.
+    #[schemars(length(max = 253))]
+    pub user_prefix: Option<String>,
     /// Claim that lists roles: a list, or words separated by spaces. Dots lead into objects, as in
     /// realm_access.roles.
     #[serde(default = "default_roles_claim")]

@@ -1,9 +1,12 @@
-// An authorisation server: client-credentials tokens, signed or opaque, with discovery, keys and introspection.
+// An authorisation server: client-credentials tokens, signed or opaque, with discovery, keys and introspection; and people who
+// sign in from web pages.
 //
-// node server.js HOST PORT KEYS: KEYS is a JSON Web Key Set with private keys; the first one signs.
-const { readFileSync } = require('node:fs');
+// node server.js HOST PORT KEYS MODULES: KEYS is a JSON Web Key Set with private keys; the first one signs. A file web.json
+// beside it has the addresses that the client `web` sends people back to, and who signs in: it is whoever stands there
+// that a browser is taken for, without being asked.
+const { existsSync, readFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
-const { join } = require('node:path');
+const { dirname, join } = require('node:path');
 
 const [host, port, keys, modules] = process.argv.slice(2);
 const load = createRequire(join(modules, 'package.json'));
@@ -26,15 +29,28 @@ const server = (accessTokenFormat) => ({
 });
 const resources = { 'urn:voicemail:signed': server('jwt'), 'urn:voicemail:opaque': server('opaque') };
 
+const webFile = join(dirname(keys), 'web.json');
+const web = () => (existsSync(webFile) ? JSON.parse(readFileSync(webFile)) : { redirectUris: [] });
+const pages = {
+  grant_types: ['authorization_code', 'refresh_token'],
+  response_types: ['code'],
+  redirect_uris: web().redirectUris,
+};
+
 const provider = new Provider(`http://${host}:${port}`, {
   jwks: JSON.parse(readFileSync(keys)),
   clients: [
     client('alice'),
     client('core', { grant_types: ['client_credentials'] }),
+    ...(pages.redirect_uris.length > 0 ? [client('web', pages)] : []),
     // The secret of the vendor's examples.
     client('script', { client_secret: 'iPdZIMR5qHAohE4wsC0La0eAopUyJDZalmwN6FPH9rjUcztZ' }),
   ],
-  scopes: ['voicemail:agent', 'voicemail:admin', 'voicemail:privacy'],
+  scopes: ['openid', 'offline_access', 'voicemail:agent', 'voicemail:admin', 'voicemail:privacy'],
+  findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
+  issueRefreshToken: () => true,
+  cookies: { keys: ['of the tests'] },
+  interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   clientAuthMethods: ['client_secret_basic', 'none'],
   enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
@@ -49,5 +65,21 @@ const provider = new Provider(`http://${host}:${port}`, {
       getResourceServerInfo: (_, resource) => resources[resource],
     },
   },
+});
+// Whoever web.json names signs in and agrees to all that is asked for.
+provider.use(async (context, next) => {
+  if (!context.path.startsWith('/interaction/')) return next();
+  const { prompt, params, session, grantId } = await provider.interactionDetails(context.req, context.res);
+  const result = {};
+  if (prompt.name === 'login') result.login = { accountId: web().person };
+  else {
+    const grant = grantId ? await provider.Grant.find(grantId) : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+    const { missingOIDCScope, missingResourceScopes } = prompt.details;
+    if (missingOIDCScope) grant.addOIDCScope(missingOIDCScope.join(' '));
+    for (const [resource, scopes] of Object.entries(missingResourceScopes ?? {})) grant.addResourceScope(resource, scopes.join(' '));
+    result.consent = { grantId: await grant.save() };
+  }
+  context.respond = false;
+  await provider.interactionFinished(context.req, context.res, result, { mergeWithLastSubmission: prompt.name !== 'login' });
 });
 provider.listen(Number(port), host);

@@ -1,4 +1,5 @@
-//! Real servers for the tests: Azurite for Azure Blob; MinIO, versitygw, moto, s3proxy and one of our own for S3; an authorisation server; Prometheus.
+//! Real servers for the tests: Azurite for Azure Blob; MinIO, versitygw, moto, s3proxy and one of our own for S3; an authorisation server; Prometheus;
+//! and Chromium for the pages.
 //!
 //! schemathesis is no server: it asks the one under test.
 //!
@@ -15,6 +16,7 @@
 pub mod answer;
 pub mod azure_admin;
 pub mod azurite;
+pub mod browser;
 pub(crate) mod in_process;
 pub(crate) mod install;
 mod maven;
@@ -25,12 +27,16 @@ pub mod oidc;
 pub(crate) mod ports;
 mod process;
 pub mod prometheus;
+pub mod prompts;
 mod python;
 pub mod s3_admin;
 pub mod s3proxy;
 pub mod s3s;
 pub mod schemathesis;
+pub mod sipp;
 pub mod versitygw;
+pub mod voicemail_core;
+pub mod voicemail_sip;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -42,6 +48,7 @@ pub use azurite::Azurite;
 pub use minio::Minio;
 pub use moto::Moto;
 pub use oidc::{OidcServer, TokenKind};
+pub use ports::find_free_port;
 pub use prometheus::{Prometheus, Target};
 pub use s3_admin::{ObjectVersion, S3Admin, S3Endpoint, S3Keys};
 pub use s3proxy::S3Proxy;

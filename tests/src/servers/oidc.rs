@@ -44,13 +44,30 @@ pub struct OidcServer {
 impl OidcServer {
     /// Installs it if need be, starts it with one key, and waits until it answers.
     pub async fn start(listen: IpAddr) -> Result<Self> {
+        Self::start_with(listen, None).await
+    }
+
+    async fn start_with(listen: IpAddr, pages: Option<Value>) -> Result<Self> {
         let modules = tokio::task::spawn_blocking(|| npm::install("oidc-provider", PACKAGE, LOCK)).await??;
         let files = tempfile::tempdir()?;
         std::fs::write(files.path().join("server.js"), PROGRAM)?;
+        if let Some(pages) = pages {
+            std::fs::write(files.path().join("web.json"), pages.to_string())?;
+        }
         let keys = vec![make_key()?];
         write_keys(files.path(), &keys)?;
         let launch = describe_launch(files.path().to_owned(), modules);
         Ok(Self { process: ServerProcess::start(launch, listen).await?, keys, files })
+    }
+
+    /// As [`start`](Self::start), with a client `web` whose people are sent back to these addresses.
+    pub async fn start_for_pages(listen: IpAddr, person: &str, redirects: &[String]) -> Result<Self> {
+        Self::start_with(listen, Some(json!({ "person": person, "redirectUris": redirects }))).await
+    }
+
+    /// Ends it, and starts it again: it has forgotten who signed in.
+    pub async fn forget_all(&mut self) -> Result<()> {
+        self.process.start_again().await
     }
 
     /// The `iss` of its tokens.

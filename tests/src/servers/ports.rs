@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
 /// A port of `listen` that nobody uses now.
-pub(crate) fn find_free_port(listen: IpAddr) -> Result<SocketAddr> {
+pub fn find_free_port(listen: IpAddr) -> Result<SocketAddr> {
     let count = u128::from(PORTS.end - PORTS.start);
     let seed = uuid::Uuid::new_v4().as_u128();
     for step in 0..count {

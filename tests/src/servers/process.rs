@@ -137,6 +137,11 @@ impl ServerProcess {
         self.folder.path().join("server.log")
     }
 
+    /// All that it has printed.
+    pub(super) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
     /// The last lines that it has printed.
     pub(super) fn log_tail(&self) -> String {
         read_last_lines(&self.log_path(), LOG_LINES)

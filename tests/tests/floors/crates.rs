@@ -15,7 +15,7 @@ const MOST_LINES: usize = 20_000;
 const LONGER: [(&str, usize); 0] = [];
 
 /// The crates of the workspace that each crate may depend on, the lowest floor first.
-const FLOORS: [(&str, &[&str]); 13] = [
+const FLOORS: [(&str, &[&str]); 14] = [
     ("voicemail-api", &[]),
     ("voicemail-client", &["voicemail-api"]),
     ("voicemail-model", &["voicemail-api"]),
@@ -25,6 +25,7 @@ const FLOORS: [(&str, &[&str]); 13] = [
     ("voicemail-engine", BELOW_ENGINE),
     ("voicemail-server", BELOW_SERVER),
     ("voicemail-gdpr", &["voicemail-api", "voicemail-client"]),
+    ("voicemail-telephony", &["voicemail-api", "voicemail-client"]),
     ("voicemail-resources", &["voicemail-api"]),
     ("voicemail-operator", &["voicemail-api", "voicemail-client", "voicemail-resources"]),
     (
@@ -55,11 +56,12 @@ const BELOW_SIMULATION: &[&str] = &[
 ];
 
 /// Libraries that a crate may not link, and those that would bring them.
-const NOT_LINKED: [(&str, &[&str]); 5] = [
+const NOT_LINKED: [(&str, &[&str]); 6] = [
     ("voicemail-api", &["tokio", "reqwest", "object_store", "axum", "kube"]),
     ("voicemail-client", &["object_store", "axum", "argon2", "multer", "kube"]),
     ("voicemail-model", &["tokio", "reqwest", "object_store", "axum", "kube"]),
     ("voicemail-gdpr", &["object_store", "axum", "argon2", "multer", "kube"]),
+    ("voicemail-telephony", &["object_store", "argon2", "multer", "kube", "openssl", "ring"]),
     ("voicemail-operator", &["object_store", "argon2", "multer", "opentelemetry"]),
 ];
 

@@ -18,3 +18,4 @@ pub mod percent;
 #[cfg(feature = "proofs")]
 pub mod proofs;
 pub mod reasons;
+pub mod telephony;

@@ -8,6 +8,7 @@
 
 mod answers;
 mod error;
+mod telephony;
 
 pub use answers::{AnswerError, LONGEST, LONGEST_LEDGER, read_at_most};
 pub use error::ClientError;
@@ -140,7 +141,7 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ClientError> {
-        read(self.send(self.http.get(self.url(path)).query(query)).await?, self.longest).await
+        self.read(self.send(self.http.get(self.url(path)).query(query)).await?).await
     }
 
     /// The answer to a POST of JSON to a path below the API.
@@ -152,7 +153,11 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        read(self.send(self.http.post(self.url(path)).json(body)).await?, self.longest).await
+        self.read(self.send(self.http.post(self.url(path)).json(body)).await?).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, answer: Response) -> Result<T, ClientError> {
+        read(answer, self.longest).await
     }
 
     fn url(&self, path: &str) -> String {

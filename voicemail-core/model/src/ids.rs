@@ -1,8 +1,10 @@
 //! Names of things, checked once at the edge, so that none can hold a path trick or an empty string.
 //!
-//! Users and groups are 1 to 64 letters, digits, `-` and `_`. Message ids are UUIDv7 and carry their time. Case ids are free text and are encoded before they reach a key.
+//! Groups are 1 to 64 letters, digits, `-` and `_`. Users are named as their issuer names them, in any text, and cases are free
+//! text: both are encoded before they reach a key. Message ids are UUIDv7 and carry their time.
 
 use super::{MailboxId, Time};
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -79,13 +81,43 @@ pub(super) fn is_plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
+fn is_user(text: &str) -> bool {
+    (1..=UserId::MAX_BYTES).contains(&text.len())
+}
+
 name_type!(
-    /// A user, as the token's user claim names them.
+    /// A user, byte for byte as the token's user claim names them, behind the issuer's prefix if it has one.
     UserId,
     "user",
-    is_plain,
-    "use 1 to 64 letters, digits, dashes and underscores"
+    is_user,
+    "use 1 to 512 bytes of UTF-8"
 );
+
+impl UserId {
+    /// The longest name: 255 bytes of a subject (OpenID Connect Core, section 2), and an issuer's prefix.
+    pub const MAX_BYTES: usize = 512;
+
+    /// The user as one segment of a key: plain names of up to 64 bytes as they are, others as their SHA-256 behind `x.`.
+    pub fn key(&self) -> String {
+        if self.is_plain() {
+            self.0.clone()
+        } else {
+            format!("x.{}", hex::encode(digest(&SHA256, self.0.as_bytes())))
+        }
+    }
+
+    /// Whether a key tells the name.
+    pub fn is_plain(&self) -> bool {
+        is_plain(&self.0)
+    }
+
+    /// Whether a segment of a key can be a user's.
+    pub fn is_key(segment: &str) -> bool {
+        let digest =
+            |hex: &str| hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_plain(segment) || segment.strip_prefix("x.").is_some_and(digest)
+    }
+}
 name_type!(
     /// A group of users that shares a mailbox.
     GroupId,
@@ -296,7 +328,41 @@ mod tests {
         assert!(!id(now.plus(MessageId::NEWEST).plus(Duration::from_millis(1))).is_acceptable(now));
     }
 
+    #[test]
+    fn names_of_users_are_taken_as_issuers_give_them() {
+        let longest = "x".repeat(UserId::MAX_BYTES);
+        for name in [
+            "alice",
+            "alice.smith",
+            "auth0|507f1f77",
+            "DOMAIN\\name",
+            "..",
+            "a/b",
+            "+44 20",
+            "ä",
+            "\n",
+            &longest,
+        ] {
+            let user: UserId = name.parse().unwrap_or_else(|error| panic!("{name:?}: {error}"));
+            assert_eq!(user.as_str(), name);
+            assert!(UserId::is_key(&user.key()), "{}", user.key());
+        }
+        assert_eq!("alice_1".parse::<UserId>().unwrap().key(), "alice_1");
+        for bad in ["", &"x".repeat(UserId::MAX_BYTES + 1)] {
+            assert!(bad.parse::<UserId>().is_err());
+        }
+        for foreign in ["", ".", "x.", "x.00", "alice.smith", &format!("x.{}", "A".repeat(64))] {
+            assert!(!UserId::is_key(foreign), "{foreign}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn users_never_share_a_key(a in "\\PC{1,80}", b in "(x\\.)?[a-f0-9]{1,64}|\\PC{1,80}") {
+            let (left, right): (UserId, UserId) = (a.parse().unwrap(), b.parse().unwrap());
+            prop_assert_eq!(left.key() == right.key(), a == b);
+        }
+
         #[test]
         fn a_message_id_carries_its_millisecond(ms in 0i64..(1 << 47), random: [u8; 10]) {
             prop_assert_eq!(MessageId::new(Time(ms), &random).time(), Time(ms));

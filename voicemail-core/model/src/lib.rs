@@ -58,6 +58,6 @@ pub use run::{
     Manifest, Receipt, RegionProgress, RequestName, Residual, Run, SignedReceipt, StartRun, Verified,
 };
 pub use schedule::{DateRange, Day, Schedule, WeeklyWindow};
-pub use statement::{StatementError, check_statement};
+pub use statement::{StatementError, check_name, check_statement, looks_personal};
 pub use tenant::{IdentityError, Opening, Probed, Registration, TenantDocument};
 pub use time::Time;

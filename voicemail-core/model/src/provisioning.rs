@@ -7,7 +7,7 @@
 //! says which it means: a mailbox by its generation, a group by the id that it got when it was made. Documents of a release
 //! that said neither mean what is there until it is deleted.
 
-use super::{GroupId, MailboxGreetings, MailboxId, Pin};
+use super::{GroupId, MailboxGreetings, MailboxId, Pin, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +86,9 @@ impl Preferences {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct User {
+    /// The user's name where the document's key doesn't tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<UserId>,
     /// Personal mailboxes, at most [`User::MAX_MAILBOXES`].
     pub mailboxes: Vec<MailboxId>,
     /// Groups the user belongs to.
@@ -109,6 +112,22 @@ impl User {
     pub const MAX_MAILBOXES: usize = 10;
     /// Groups a user may belong to.
     pub const MAX_GROUPS: usize = 100;
+
+    /// The document of a user of that name, who has nothing yet.
+    pub fn named(user: &UserId) -> Self {
+        Self { name: (!user.is_plain()).then(|| user.clone()), ..Self::default() }
+    }
+
+    /// Whether the document is of the user of that name.
+    pub fn is_of(&self, user: &UserId) -> bool {
+        self.name == Self::named(user).name
+    }
+
+    /// Whose document it is that stands under a key with this last segment; `None` if the two disagree.
+    pub fn owner(&self, segment: &str) -> Option<UserId> {
+        let name = self.name.clone().or_else(|| segment.parse().ok())?;
+        (name.key() == segment && self.is_of(&name)).then_some(name)
+    }
 
     /// Whether they belong to the group as it is now.
     pub fn is_in(&self, name: &GroupId, group: &Group) -> bool {

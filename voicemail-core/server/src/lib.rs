@@ -3,5 +3,7 @@
 pub mod admin;
 pub mod auth;
 pub mod configuration;
+pub mod demonstration;
 pub mod http;
 pub mod server;
+pub mod web;

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use voicemail_api::config::TenantConfig;
 use voicemail_server::admin::{Progress, Purpose, Retirement};
 use voicemail_server::server::Server;
-use voicemail_server::{admin, configuration, http};
+use voicemail_server::{admin, configuration, demonstration, http};
 use voicemail_store::report::probe_regions;
 use voicemail_store::volume;
 
@@ -31,6 +32,15 @@ enum Command {
         /// Configuration, YAML
         #[arg(long)]
         config: PathBuf,
+    },
+    /// Look at the pages and the API on this machine alone: makes a store, keys, people and messages, and is no service
+    Dev {
+        /// Folder for its data
+        #[arg(long, default_value = "voicemail-data")]
+        data: PathBuf,
+        /// Loopback address to listen on
+        #[arg(long, default_value = "127.0.0.1:8420")]
+        listen: SocketAddr,
     },
     /// Examine whether the tenant's stores keep the promises that are built upon
     Probe {
@@ -156,6 +166,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match Arguments::parse().command {
         Command::Serve { config } => run(serve(&config)),
+        Command::Dev { data, listen } => run(demonstrate(demonstration::Options { data, listen })),
         Command::Probe { config, output } => run(examine(&config, output)),
         Command::Admin { command } => run(administer(&command)),
         Command::ProbeLock { file } => Ok(exit(volume::hold_lock_probe(&file))),
@@ -177,10 +188,25 @@ fn run(work: impl Future<Output = Outcome>) -> Outcome {
 
 async fn serve(config: &Path) -> Outcome {
     voicemail_telemetry::start_logs();
+    let server = Server::bind(config, voicemail_store::real_world())?;
+    server.run(stop_on_signal()?).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn demonstrate(options: demonstration::Options) -> Outcome {
+    voicemail_telemetry::start_logs_from("warn");
+    let ready = |given: demonstration::Demonstration| {
+        let _ = writeln!(std::io::stdout(), "{given}");
+    };
+    demonstration::run(&options, voicemail_store::real_world(), stop_on_signal()?, ready).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Cancelled when the process is told to end.
+fn stop_on_signal() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let server = Server::bind(config, voicemail_store::real_world())?;
     let told = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
@@ -189,8 +215,7 @@ async fn serve(config: &Path) -> Outcome {
         }
         told.cancel();
     });
-    server.run(stop).await;
-    Ok(ExitCode::SUCCESS)
+    Ok(stop)
 }
 
 async fn examine(config: &Path, output: Output) -> Outcome {

@@ -56,7 +56,7 @@ impl Key {
 
     /// A user.
     pub fn user(user: &UserId) -> Self {
-        Self::below(Family::User, format_args!("{user}"))
+        Self::below(Family::User, format_args!("{}", user.key()))
     }
 
     /// A group.

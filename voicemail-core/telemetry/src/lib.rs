@@ -29,7 +29,12 @@ pub const LOG_VARIABLE: &str = "VOICEMAIL_LOG";
 
 /// Sends logs to stdout: JSON, or plain text to a terminal. A second call does nothing.
 pub fn start_logs() {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    start_logs_from("info");
+}
+
+/// As [`start_logs`], from another level on unless the environment says otherwise.
+pub fn start_logs_from(level: &str) {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(true);
     // An error means that a subscriber is there already, which is as good.
     let _ = if stdout().is_terminal() {

@@ -74,6 +74,7 @@ pub fn plan_config(
         limits: plan_limits(tenant)?,
         audit: plan_audit(tenant),
         telemetry: spec.telemetry.as_ref().map(plan_telemetry).unwrap_or_default(),
+        web: None,
     };
     config.check()?;
     Ok(config)

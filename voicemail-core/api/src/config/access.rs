@@ -25,6 +25,9 @@ pub struct IntrospectionConfig {
     /// Field that names the user.
     #[serde(default = "default_user_claim")]
     pub user_claim: String,
+    /// Stands before the field in the user's name, as at an issuer; when absent beside issuers, the endpoint and `#`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_prefix: Option<String>,
     /// Field that lists roles: a list, or words separated by spaces.
     #[serde(default = "default_scope_claim")]
     pub roles_claim: String,

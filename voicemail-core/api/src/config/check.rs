@@ -50,6 +50,7 @@ impl TenantConfig {
         check_reception(&self.reception)?;
         super::check_access::check_access(self)?;
         super::telemetry::check_telemetry(&self.telemetry)?;
+        super::web::check_web(self)?;
         self.peers.iter().try_for_each(check_peers)?;
         rule((16..=4096).contains(&self.upload_buffer_mib), "uploadBufferMib", || "write 16 to 4096".into())?;
         rule(

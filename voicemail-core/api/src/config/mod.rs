@@ -19,6 +19,8 @@ mod mwi;
 mod reception;
 mod storage;
 mod telemetry;
+mod user_prefix;
+mod web;
 
 pub use access::{AuditConfig, BasicConfig, IntrospectionConfig, LimitsConfig};
 pub use address_range::AddressRange;
@@ -33,6 +35,7 @@ pub use storage::{
     StorageConfig,
 };
 pub use telemetry::{OtlpConfig, TelemetryConfig};
+pub use web::{IdentityFrom, LoginConfig, SessionConfig, WebConfig};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -104,6 +107,9 @@ pub struct TenantConfig {
     /// Where spans go; nowhere when absent.
     #[serde(default, skip_serializing_if = "TelemetryConfig::is_silent")]
     pub telemetry: TelemetryConfig,
+    /// Pages for people below `/ui`; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<WebConfig>,
 }
 
 /// Addresses and certificate of the two servers.
@@ -199,6 +205,10 @@ pub struct IssuerConfig {
     /// Claim that names the user.
     #[serde(default = "default_user_claim")]
     pub user_claim: String,
+    /// Stands before the claim in the user's name. When absent: nothing, if all users come from one place, else the issuer
+    /// and `#`, so that two issuers' users of the same name are two. The same prefix at two issuers makes them one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_prefix: Option<String>,
     /// Claim that lists roles: a list, or words separated by spaces. Dots lead into objects, as in
     /// `realm_access.roles`.
     #[serde(default = "default_roles_claim")]

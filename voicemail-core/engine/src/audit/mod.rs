@@ -103,7 +103,8 @@ impl<'a> Audit<'a> {
             schema: AuditEvent::SCHEMA,
             at: world.now(),
             actor: actor.subject.clone(),
-            user: actor.user.clone(),
+            // A name that isn't plain may be an e-mail address: its digest stands for it, as in keys.
+            user: actor.user.as_ref().and_then(|user| user.key().parse().ok()),
             action,
             subject,
         };

@@ -33,7 +33,7 @@ impl Checker<'_> {
         let segments: Vec<&str> = key.as_str().split('/').collect();
         let code = match *segments {
             ["tenant"] => self.check_tenant(key).await?,
-            ["user", name] if name.parse::<UserId>().is_ok() => self.check_document::<User>(key).await?,
+            ["user", name] if UserId::is_key(name) => self.check_user(key, name).await?,
             ["group", name] if name.parse::<GroupId>().is_ok() => self.check_document::<Group>(key).await?,
             ["mwi", "courier"] => self.check_document::<Courier>(key).await?,
             ["mwi", "delivered", _] => self.check_document::<Delivered>(key).await?,
@@ -81,6 +81,15 @@ impl Checker<'_> {
         Ok(match read::document::<T>(self.store(), key).await? {
             Read::Undecodable => Some(Code::UndecodableSettings),
             Read::Newer(_) => Some(Code::NewerSchema),
+            _ => None,
+        })
+    }
+
+    async fn check_user(&self, key: &Key, segment: &str) -> Result<Option<Code>, StoreError> {
+        Ok(match read::document::<User>(self.store(), key).await? {
+            Read::Undecodable => Some(Code::UndecodableSettings),
+            Read::Newer(_) => Some(Code::NewerSchema),
+            Read::Good(user) if user.owner(segment).is_none() => Some(Code::Misfiled),
             _ => None,
         })
     }

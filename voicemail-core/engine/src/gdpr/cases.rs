@@ -155,7 +155,7 @@ pub(super) async fn deny(
     body: &DenyBody,
     by: &str,
 ) -> Result<RunView, GdprError> {
-    let text = statement(body.text.as_deref(), "text")?;
+    let text = statement(&gdpr.context, body.text.as_deref(), "text")?;
     if body.ground == voicemail_api::gdpr::DenialGround::Other && text.is_none() {
         return Err(GdprError::InvalidField("text", "say the other ground in words".into()));
     }
@@ -169,7 +169,7 @@ pub(super) async fn cancel(
     body: &CancelBody,
     by: &str,
 ) -> Result<RunView, GdprError> {
-    let text = statement(body.reason.as_deref(), "reason")?;
+    let text = statement(&gdpr.context, body.reason.as_deref(), "reason")?;
     let run = choose(&gdpr.context, case, body.run.as_deref()).await?;
     end(gdpr, &run, None, text, by).await
 }
@@ -209,7 +209,7 @@ pub(super) async fn extend(
     if !(1..=2).contains(&body.months) {
         return Err(GdprError::InvalidField("months", "write 1 or 2".into()));
     }
-    let reason = statement(Some(&body.reason), "reason")?.unwrap_or_default();
+    let reason = statement(context, Some(&body.reason), "reason")?.unwrap_or_default();
     let run = choose(context, case, body.run.as_deref()).await?;
     let extension = |at| Extension {
         months: body.months,

@@ -2,7 +2,7 @@
 //! by its store handles.
 
 use super::forget::answer;
-use super::intake::Wanted;
+use super::intake::{Wanted, check_new_case};
 use super::search::{by_region, find};
 use super::subject::refresh_rules;
 use super::target::Target;
@@ -19,6 +19,7 @@ pub(super) async fn count(gdpr: &Gdpr, wanted: &Wanted) -> Result<GdprAnswer, Gd
     refresh_rules(context).await?;
     // A number that may mean two people is counted for both: the count shows whether it matters.
     wanted.subject.require_somebody(context)?;
+    check_new_case(context, &wanted.case).await?;
     ask_regions(context).await?;
     let run = imagine(context, wanted)?;
     let found = find(context, &Target::of(&run), run.created_at).await?;

@@ -28,7 +28,7 @@ pub(super) async fn put(
     by: &str,
 ) -> Result<HoldView, GdprError> {
     let context = &gdpr.context;
-    let reason = statement(Some(&body.reason), "reason")?.unwrap_or_default();
+    let reason = statement(context, Some(&body.reason), "reason")?.unwrap_or_default();
     let since = context.world().now();
     let hold = LegalHold { reason, by: Some(by.to_owned()), since, unknown: Map::new() };
     let op = IndexOp::PutLegalHold { id: message.id, hold: hold.clone() };

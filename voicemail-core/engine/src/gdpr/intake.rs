@@ -2,6 +2,7 @@
 //!
 //! Pure but for the configuration and the clock. Nothing that is refused here has touched the store.
 
+use super::runs::list_runs;
 use super::subject::Subject;
 use super::{GdprError, forget::LONGEST_WINDOW};
 use crate::context::Context;
@@ -11,7 +12,8 @@ use std::time::Duration;
 use voicemail_api::config::{ApprovalRule, parse_duration};
 use voicemail_api::gdpr::{GdprBody, MessageRef, Operation, Verification};
 use voicemail_model::{
-    Approval, ApprovalReason, CaseId, Handling, MessageName, RequestName, Time, Verified, check_statement,
+    Approval, ApprovalReason, CaseId, Handling, MessageName, RequestName, StatementError, Time, Verified,
+    check_name, check_statement, looks_personal,
 };
 
 /// Messages that one request may name.
@@ -107,9 +109,13 @@ fn read_handling(context: &Context, body: &GdprBody, operation: Operation) -> Re
     }
     Ok(Handling {
         received_at,
-        requested_by: statement(body.requested_by.as_deref(), "requestedBy")?,
+        requested_by: person(body.requested_by.as_deref(), "requestedBy")?,
         requester: body.requester.clone(),
-        verification: body.verification.as_ref().map(read_verification).transpose()?,
+        verification: body
+            .verification
+            .as_ref()
+            .map(|given| read_verification(context, given))
+            .transpose()?,
         approval: read_approval(context, body, operation)?,
         ..Handling::default()
     })
@@ -120,16 +126,38 @@ fn read_time(text: Option<&str>, field: &'static str) -> Result<Option<Time>, Gd
     text.map(|text| Time::from_rfc3339(text).ok_or_else(invalid)).transpose()
 }
 
-/// Words that go into receipts and registers.
-pub(super) fn statement(text: Option<&str>, field: &'static str) -> Result<Option<String>, GdprError> {
-    let invalid = |error: voicemail_model::StatementError| GdprError::InvalidField(field, error.to_string());
-    text.map(|text| check_statement(text).map_err(invalid)).transpose()
+/// Words about the subject that go into receipts and registers.
+pub(super) fn statement(
+    context: &Context,
+    text: Option<&str>,
+    field: &'static str,
+) -> Result<Option<String>, GdprError> {
+    let Some(text) = text else { return Ok(None) };
+    let rules = context.rules_in_force()?;
+    check_statement(&rules, text).map(Some).map_err(|error| GdprError::InvalidField(field, error.to_string()))
 }
 
-fn read_verification(given: &Verification) -> Result<Verified, GdprError> {
+/// The name of somebody who acts.
+fn person(text: Option<&str>, field: &'static str) -> Result<Option<String>, GdprError> {
+    let invalid = |error: StatementError| GdprError::InvalidField(field, error.to_string());
+    text.map(|text| check_name(text).map_err(invalid)).transpose()
+}
+
+/// A new case isn't named by what names its subject: its id stands in paths, keys and objects. One that a former release
+/// took under such a name goes on.
+pub(super) async fn check_new_case(context: &Context, case: &CaseId) -> Result<(), GdprError> {
+    if !looks_personal(&context.rules_in_force()?, case.as_str())
+        || !list_runs(context, case).await?.is_empty()
+    {
+        return Ok(());
+    }
+    Err(GdprError::InvalidField("caseid", StatementError::Personal.to_string()))
+}
+
+fn read_verification(context: &Context, given: &Verification) -> Result<Verified, GdprError> {
     Ok(Verified {
-        method: statement(Some(&given.method), "verification.method")?.unwrap_or_default(),
-        verifier: statement(given.verifier.as_deref(), "verification.verifier")?,
+        method: statement(context, Some(&given.method), "verification.method")?.unwrap_or_default(),
+        verifier: person(given.verifier.as_deref(), "verification.verifier")?,
         at: read_time(given.at.as_deref(), "verification.at")?,
         unknown: Map::new(),
     })

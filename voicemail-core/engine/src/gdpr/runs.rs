@@ -4,7 +4,7 @@
 //! one of them finds the other's run. A request key finds its own run for ever, and only where operation and
 //! subject are those of the run, too: a key that stands for another request is refused.
 
-use super::intake::Wanted;
+use super::intake::{Wanted, check_new_case};
 use super::target::Target;
 use super::{Gdpr, GdprError, register};
 use crate::context::Context;
@@ -44,6 +44,7 @@ pub(super) async fn load_run(context: &Context, run: &RunId) -> Result<Option<Ru
 pub(super) async fn find_or_create(gdpr: &Gdpr, wanted: &Wanted) -> Result<Run, GdprError> {
     let context = &gdpr.context;
     let digest = wanted.subject.digest(context)?;
+    check_new_case(context, &wanted.case).await?;
     loop {
         let all = list_runs(context, &wanted.case).await?;
         if let Some(run) = find_by_name(context, &all, wanted)? {

@@ -93,6 +93,20 @@ impl Directory {
         load(self.context(), place, generation).await?.ok_or(MailboxError::NoGreeting)
     }
 
+    /// The greetings that a mailbox has of its own, the standard one first.
+    ///
+    /// # Errors
+    /// `UnknownMailbox`, or the store's.
+    pub async fn greetings(
+        &self,
+        mailbox: &MailboxId,
+    ) -> Result<Vec<(MailboxGreeting, Greeting)>, MailboxError> {
+        let generation = self.require_open(mailbox).await?;
+        let greetings = load_settings(self.context(), mailbox, generation).await?.greetings;
+        let each = MailboxGreeting::ALL.iter();
+        Ok(each.filter_map(|kind| Some((*kind, greetings.get(*kind)?.clone()))).collect())
+    }
+
     /// A greeting's audio, or a range of it.
     ///
     /// # Errors

@@ -52,21 +52,25 @@ impl Directory {
         Ok(listed)
     }
 
-    /// Users.
+    /// Users, after the one of that key.
     ///
     /// # Errors
     /// The store's.
     pub async fn list_users(
         &self,
-        after: Option<&UserId>,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<(UserId, User)>, MailboxError> {
-        let (names, next) =
-            self.names::<UserId>(Family::User.prefix(), after.map(UserId::as_str), limit).await?;
+        let (keys, next) = self.names::<String>(Family::User.prefix(), after, limit).await?;
         let mut items = Vec::new();
-        for name in names {
-            if let Some(user) = legible(self.context().documents().load(&Key::user(&name)).await)? {
-                items.push((name, self.leave_out_former(user).await?));
+        for segment in keys.iter().filter(|segment| UserId::is_key(segment)) {
+            let Some(key) = Key::listed(&format!("{}{segment}", Family::User.prefix())) else { continue };
+            let Some(user) = legible(self.context().documents().load::<User>(&key).await)? else { continue };
+            match user.owner(segment) {
+                Some(name) => items.push((name, self.leave_out_former(user).await?)),
+                None => {
+                    tracing::error!("a user's document under another's key is left out of a list: run fsck")
+                }
             }
         }
         Ok(Listed { items, next })

@@ -7,11 +7,18 @@
 //! What can go wrong: a mailbox that can't be read is left out of a list, and the others are shown.
 
 use super::access::{Membership, Memberships, Rights};
+use super::own_box::{MailboxLimits, MailboxUse, PinState};
+use super::settings::load_settings;
 use super::{Directory, MailboxError};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use voicemail_model::{GroupId, Index, MailboxId, Mwi, Present, User, UserId};
-use voicemail_store::{Key, StoreError};
+use voicemail_model::{GroupId, MailboxId, Mwi, Present, UserId};
+use voicemail_store::StoreError;
+
+/// Mailboxes of one user that are read at a time.
+const READ_AT_A_TIME: usize = 8;
 
 /// How a user comes by a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -34,8 +41,17 @@ pub struct OwnMailbox {
     pub owned_as: OwnedAs,
     /// Whether they may only look and listen.
     pub read_only: bool,
+    /// Its display name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// Its counts.
     pub mwi: Mwi,
+    /// Its limits.
+    pub limits: MailboxLimits,
+    /// How much of them is used.
+    pub used: MailboxUse,
+    /// Whether it can be opened by telephone.
+    pub pin: PinState,
 }
 
 impl Membership {
@@ -46,29 +62,59 @@ impl Membership {
 }
 
 impl Directory {
-    /// All mailboxes of a user, personal ones first, with their counts. A user nobody provisioned has none.
+    /// All mailboxes of a user, personal ones first, with their counts, limits and use. A user nobody provisioned has none.
     ///
     /// # Errors
     /// The store's.
     pub async fn mailboxes_of(&self, user: &UserId) -> Result<Vec<OwnMailbox>, MailboxError> {
-        let (memberships, mut own) = (self.memberships(user).await?, Vec::<OwnMailbox>::new());
-        for membership in &memberships {
-            if own.iter().any(|known| known.mailbox == membership.mailbox) {
-                continue;
+        let memberships = self.memberships(user).await?;
+        let mut seen = BTreeSet::new();
+        let mut each: Vec<MailboxId> = memberships.iter().map(|one| one.mailbox.clone()).collect();
+        each.retain(|mailbox| seen.insert(mailbox.clone()));
+        let memberships = &memberships;
+        let show = |mailbox: MailboxId| async move { self.show_readable(&mailbox, memberships).await };
+        let shown = stream::iter(each).map(show).buffered(READ_AT_A_TIME).try_collect::<Vec<_>>().await?;
+        Ok(shown.into_iter().flatten().collect())
+    }
+
+    /// One unreadable mailbox must not hide the MWI of the others; opening it reports the error.
+    async fn show_readable(
+        &self,
+        mailbox: &MailboxId,
+        memberships: &[Membership],
+    ) -> Result<Option<OwnMailbox>, MailboxError> {
+        match self.show(mailbox, memberships).await {
+            Err(error) if error.is_about_one() => {
+                tracing::error!(%mailbox, reason = error.reason(), %error, "a mailbox is left out of a list");
+                Ok(None)
             }
-            match self.open_index(&membership.mailbox).await {
-                Ok(index) => {
-                    own.extend(index.and_then(|index| show(&membership.mailbox, &memberships, &index)))
-                }
-                // One unreadable mailbox must not hide the MWI of the others; opening it reports the error.
-                Err(error) if error.is_about_one() => {
-                    let mailbox = &membership.mailbox;
-                    tracing::error!(%mailbox, reason = error.reason(), %error, "a mailbox is left out of a list");
-                }
-                Err(error) => return Err(error.into()),
-            }
+            other => Ok(other?),
         }
-        Ok(own)
+    }
+
+    /// A mailbox that is a user's in several ways is shown once, with the widest rights.
+    async fn show(
+        &self,
+        mailbox: &MailboxId,
+        memberships: &[Membership],
+    ) -> Result<Option<OwnMailbox>, StoreError> {
+        let Some(index) = self.open_index(mailbox).await? else { return Ok(None) };
+        let Some(present) = index.present() else { return Ok(None) };
+        let ours = |membership: &&Membership| membership.mailbox == *mailbox && membership.means(&present);
+        let meant = || memberships.iter().filter(ours);
+        let Some(owned_as) = meant().next().map(|first| first.owned_as.clone()) else { return Ok(None) };
+        let settings = load_settings(self.context(), mailbox, index.generation).await?;
+        let class = self.context().class_named(&settings.class_of_service);
+        Ok(Some(OwnMailbox {
+            mailbox: mailbox.clone(),
+            owned_as,
+            read_only: meant().all(|membership| membership.rights == Rights::Read),
+            mwi: Mwi::count(&index),
+            limits: MailboxLimits::of(&class),
+            used: MailboxUse::of(&index, &class),
+            pin: PinState::of(&settings, self.context().world().now()),
+            label: settings.label,
+        }))
     }
 
     /// A user's rights to a mailbox: none unless it is their own or that of a group of theirs.
@@ -120,8 +166,7 @@ impl Directory {
 
     /// Every way in which a mailbox is a user's, personal ones first; some may be about a mailbox of before.
     pub(crate) async fn memberships(&self, user: &UserId) -> Result<Vec<Membership>, StoreError> {
-        let found: Option<User> = self.context().documents().load(&Key::user(user)).await?;
-        let user = found.unwrap_or_default();
+        let user = self.load_user(user).await?.unwrap_or_default();
         let personal = |mailbox: &MailboxId| Membership {
             mailbox: mailbox.clone(),
             generation: user.generations.get(mailbox).copied(),
@@ -142,14 +187,4 @@ impl Directory {
         }
         Ok(memberships)
     }
-}
-
-/// A mailbox that is a user's in several ways is shown once, with the widest rights.
-fn show(mailbox: &MailboxId, memberships: &[Membership], index: &Index) -> Option<OwnMailbox> {
-    let present = index.present()?;
-    let ours = |membership: &&Membership| membership.mailbox == *mailbox && membership.means(&present);
-    let meant = || memberships.iter().filter(ours);
-    let (mailbox, owned_as) = (mailbox.clone(), meant().next()?.owned_as.clone());
-    let read_only = meant().all(|membership| membership.rights == Rights::Read);
-    Some(OwnMailbox { mailbox, owned_as, read_only, mwi: Mwi::count(index) })
 }

@@ -50,7 +50,7 @@ impl Directory {
     ) -> Result<User, MailboxError> {
         let new = self.bind(new).await?;
         for attempt in 0..ATTEMPTS {
-            let stored: Option<User> = self.context().documents().load(&Key::user(user)).await?;
+            let stored = self.load_user(user).await?;
             let shown = match stored.clone() {
                 Some(stored) => Some(self.leave_out_former(stored).await?),
                 None => None,
@@ -63,7 +63,7 @@ impl Directory {
                     return Decision::Keep(None);
                 }
                 let unknown = old.map(|old| old.unknown).unwrap_or_default();
-                let new = User { unknown, ..new.clone() };
+                let new = User { name: User::named(user).name, unknown, ..new.clone() };
                 Decision::Write(new.clone(), Some(new))
             };
             let changed = self.context().documents().update(&Key::user(user), change).await;
@@ -155,8 +155,19 @@ impl Directory {
     /// # Errors
     /// `Unknown`, or the store's.
     pub async fn get_user(&self, user: &UserId) -> Result<User, MailboxError> {
-        let found: Option<User> = self.context().documents().load(&Key::user(user)).await?;
+        let found = self.load_user(user).await?;
         Ok(self.leave_out_former(found.ok_or(MailboxError::Unknown("user"))?).await?)
+    }
+
+    /// A user's document, which must name them where its key doesn't.
+    pub(super) async fn load_user(&self, user: &UserId) -> Result<Option<User>, StoreError> {
+        let found: Option<User> = self.context().documents().load(&Key::user(user)).await?;
+        match found {
+            Some(found) if !found.is_of(user) => Err(StoreError::Refused(
+                "a user's document is under another's key: run voicemail admin fsck".into(),
+            )),
+            found => Ok(found),
+        }
     }
 
     /// Removes a user; their mailboxes stay.

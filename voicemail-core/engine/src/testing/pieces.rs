@@ -66,6 +66,7 @@ pub fn config() -> TenantConfig {
         limits: voicemail_api::config::LimitsConfig::default(),
         audit: voicemail_api::config::AuditConfig::default(),
         telemetry: voicemail_api::config::TelemetryConfig::default(),
+        web: None,
     }
 }
 

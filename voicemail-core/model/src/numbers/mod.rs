@@ -107,6 +107,11 @@ impl RuleSet {
         self.readings(caller).iter().any(|form| callers.contains(&key.hash(form)))
     }
 
+    /// Whether a text could be somebody's number: of some plan's ranges, or as long as one at home.
+    pub fn is_possible_number(&self, text: &str) -> bool {
+        third::is_possible_number(self, text)
+    }
+
     /// Other spellings of a form that rule sets of old or a deposit without its plus may have filed it under.
     pub fn spellings(form: &str) -> Vec<String> {
         third::spellings(form)

@@ -17,6 +17,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,6 +53,14 @@ pub(super) struct Basic {
     turns: Arc<Semaphore>,
     salt: [u8; 32],
     known: Mutex<HashMap<[u8; 32], Duration>>,
+}
+
+/// Tells whether a user's password is still the one that they signed in with; says nothing of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PasswordProof {
+    name: String,
+    /// SHA-256 of the hash in the file.
+    hash: String,
 }
 
 #[derive(Default)]
@@ -103,6 +112,33 @@ impl Basic {
             }
             _ => Err(AuthError::WrongPassword),
         }
+    }
+
+    /// The identity for this name and password from a form, and the proof for later.
+    pub(super) async fn sign_in(
+        &self,
+        name: &str,
+        password: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<(Principal, PasswordProof), AuthError> {
+        let name = normalise(name);
+        // The header has no place for it.
+        if name.contains(':') {
+            return Err(AuthError::WrongPassword);
+        }
+        let identity = self.authenticate(&LAX.encode(format!("{name}:{password}")), peer).await?;
+        // Whatever the file says now, not what it said when the password was looked at: a new line counts at once.
+        let users = self.load().await?;
+        let user = users.get(&name).ok_or(AuthError::WrongPassword)?;
+        let hash = hash_digest(user);
+        Ok((identity, PasswordProof { name, hash }))
+    }
+
+    /// The identity of who signed in so, as long as their line of the file has the same hash.
+    pub(super) async fn still(&self, proof: &PasswordProof) -> Result<Principal, AuthError> {
+        let users = self.load().await?;
+        let user = users.get(&proof.name).filter(|user| hash_digest(user) == proof.hash);
+        user.map(|user| self.identity(&proof.name, user)).ok_or(AuthError::WrongPassword)
     }
 
     fn identity(&self, name: &str, user: &User) -> Principal {
@@ -170,6 +206,10 @@ impl Basic {
             known.insert(fingerprint, now.saturating_add(KNOWN));
         }
     }
+}
+
+fn hash_digest(user: &User) -> String {
+    hex::encode(aws_lc_rs::digest::digest(&SHA256, user.hash.as_str().as_bytes()))
 }
 
 /// Name and password; the name as [`normalise`] writes it.

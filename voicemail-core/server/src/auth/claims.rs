@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use voicemail_api::config::{IntrospectionConfig, IssuerConfig, KubernetesIssuer, Role, ServiceAccountRole};
 use voicemail_engine::principal::Principal;
-use voicemail_model::Time;
+use voicemail_model::{Time, UserId};
 
 /// Every audience that some entry accepts.
 pub(super) fn audiences_of(cluster: &KubernetesIssuer) -> Vec<String> {
@@ -52,7 +52,7 @@ pub(super) fn identity_of_user(claims: &Claims, issuer: &IssuerConfig) -> Result
     let subject = text_of(claims, "sub")?;
     Ok(Principal {
         subject: audit_name(&issuer.issuer, subject),
-        user: user_of(claims, &issuer.user_claim),
+        user: user_of(claims, &issuer.user_claim, issuer.user_prefix.as_deref()),
         mailbox: None,
         roles: roles_of(claims, &issuer.roles_claim, &issuer.role_map),
         expires: token::expiry(claims, issuer.clock_skew),
@@ -75,15 +75,16 @@ pub(super) fn identity_of_answer(
     roles.remove(&Role::Privacy);
     Ok(Principal {
         subject: audit_name(&config.endpoint, subject),
-        user: user_of(answer, &config.user_claim),
+        user: user_of(answer, &config.user_claim, config.user_prefix.as_deref()),
         mailbox: None,
         roles,
         expires,
     })
 }
 
-fn user_of(claims: &Claims, claim: &str) -> Option<voicemail_model::UserId> {
-    find(claims, claim).and_then(Value::as_str).and_then(|user| user.parse().ok())
+fn user_of(claims: &Claims, claim: &str, prefix: Option<&str>) -> Option<UserId> {
+    let user = find(claims, claim).and_then(Value::as_str).filter(|user| !user.is_empty())?;
+    format!("{}{user}", prefix.unwrap_or_default()).parse().ok()
 }
 
 fn roles_of(claims: &Claims, claim: &str, map: &BTreeMap<String, Role>) -> BTreeSet<Role> {

@@ -40,12 +40,28 @@ impl Fetcher {
         form: &[(&str, &str)],
         client: (&str, &str),
     ) -> Result<Value, String> {
+        match self.post(url, form, client).await? {
+            (200..=299, answer) => Ok(answer),
+            (status, _) => Err(format!("{url} answers {status}")),
+        }
+    }
+
+    /// As [`ask`](Self::ask), with the answer's status, whatever it is; `null` for an answer that isn't JSON.
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        form: &[(&str, &str)],
+        client: (&str, &str),
+    ) -> Result<(u16, Value), String> {
         let request = self.client().await?.post(url.clone());
         let request = request.basic_auth(client.0, Some(client.1)).header(header::ACCEPT, "application/json");
         let response = request.form(form).send().await.map_err(describe)?;
-        let response = response.error_for_status().map_err(describe)?;
-        let bytes = read_limited(response).await?;
-        serde_json::from_slice(&bytes).map_err(|_| format!("{url} doesn't answer JSON"))
+        let status = response.status();
+        let read = serde_json::from_slice(&read_limited(response).await?);
+        match read {
+            Err(_) if status.is_success() => Err(format!("{url} doesn't answer JSON")),
+            read => Ok((status.as_u16(), read.unwrap_or_default())),
+        }
     }
 
     /// The `Date` of a server's answer, whatever it answers. `None` for files, and without an answer.

@@ -21,11 +21,15 @@ mod fetch;
 mod introspection;
 mod keys;
 mod lockout;
+pub(crate) mod login;
 mod passwords;
+mod seal;
+pub(crate) mod session;
 pub(crate) mod ticket;
 mod token;
 mod users;
 
+pub(crate) use basic::PasswordProof;
 pub use error::{AuthError, AuthSetupError};
 
 use basic::Basic;
@@ -56,6 +60,7 @@ impl Authenticator {
     /// # Errors
     /// When a key source's address can't be used.
     pub fn new(config: &AuthConfig, world: &World) -> Result<Self, AuthSetupError> {
+        let config = &config.with_prefixes();
         let issuers = config.issuers.iter().map(|issuer| {
             let source = KeySource::new(Origin::of_issuer(issuer)?, world.clone());
             Ok((issuer.clone(), source))
@@ -95,6 +100,28 @@ impl Authenticator {
     ) -> Result<Principal, AuthError> {
         let basic = self.basic.as_ref().ok_or(AuthError::Missing)?;
         basic.authenticate(encoded, peer).await
+    }
+
+    /// Checks a name and a password from a form, and gives what tells later whether they are still as they were.
+    ///
+    /// # Errors
+    /// As those of `authenticate_basic`.
+    pub(crate) async fn sign_in(
+        &self,
+        name: &str,
+        password: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<(Principal, PasswordProof), AuthError> {
+        let basic = self.basic.as_ref().ok_or(AuthError::Missing)?;
+        basic.sign_in(name, password, peer).await
+    }
+
+    /// Who somebody is now that signed in by a password which must be the same still.
+    ///
+    /// # Errors
+    /// `WrongPassword` when name or password are gone, or that it can't be told now.
+    pub(crate) async fn still(&self, proof: &PasswordProof) -> Result<Principal, AuthError> {
+        self.basic.as_ref().ok_or(AuthError::Missing)?.still(proof).await
     }
 
     async fn authenticate_signed(&self, bearer: &str) -> Result<Principal, AuthError> {
@@ -169,5 +196,7 @@ pub(crate) fn is_signed(bearer: &str) -> bool {
 
 #[cfg(test)]
 mod introspection_tests;
+#[cfg(test)]
+mod login_tests;
 #[cfg(test)]
 mod tests;

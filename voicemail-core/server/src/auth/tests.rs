@@ -386,3 +386,23 @@ async fn roles_are_found_in_objects_and_among_words() {
     let claims = issuer.claims_with("scope", json!("openid agents.more"));
     assert!(words.authenticate(&key.sign(&claims)).await.unwrap().roles.is_empty());
 }
+
+#[tokio::test]
+async fn two_issuers_users_of_one_name_are_two_unless_the_configuration_makes_them_one() {
+    let (ours, theirs) = (SigningKey::ec("e"), SigningKey::ec("f"));
+    let (a, b) = (Issuer::start(&[&ours]).await, Issuer::start(&[&theirs]).await);
+    let entry = |issuer: &Issuer| json!({ "issuer": issuer.url, "audience": "voicemail", "userClaim": "ext", "roleMap": {} });
+    let user_of = async |config: Value, issuer: &Issuer, key: &SigningKey| {
+        let config = serde_json::from_value(config).unwrap();
+        let authenticator = Authenticator::new(&config, &World::new(issuer.clock.clone())).unwrap();
+        authenticator.authenticate(&key.sign(&issuer.claims())).await.unwrap().user.unwrap().to_string()
+    };
+    let two = json!({ "issuers": [entry(&a), entry(&b)] });
+    assert_eq!(user_of(two.clone(), &a, &ours).await, format!("{}#alice", a.url));
+    assert_eq!(user_of(two.clone(), &b, &theirs).await, format!("{}#alice", b.url));
+    let mut one = two;
+    (one["issuers"][0]["userPrefix"], one["issuers"][1]["userPrefix"]) = ("".into(), "".into());
+    for (issuer, key) in [(&a, &ours), (&b, &theirs)] {
+        assert_eq!(user_of(one.clone(), issuer, key).await, "alice");
+    }
+}

@@ -1,12 +1,10 @@
 //! Tickets: what a browser puts into a URL where it can't send a header, for a minute and one purpose.
 //!
-//! `base64url(nonce, AES-256-GCM(JSON))` by a key derived from the tenant's: every replica can read it, nobody else can
-//! read or make one, and a URL that is kept somewhere names nobody.
+//! A ticket is [sealed](super::seal): every replica can read it, nobody else can read or make one, and a URL that is kept
+//! somewhere names nobody.
 
 use super::AuthError;
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use super::seal::Seal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -71,14 +69,7 @@ pub(crate) fn issue(
         until,
         expires: identity.expires,
     };
-    let mut sealed = serde_json::to_vec(&ticket).map_err(|_| AuthError::Malformed)?;
-    let nonce: [u8; NONCE_LEN] = world.random();
-    let cipher = cipher(key)?;
-    let done =
-        cipher.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut sealed);
-    done.map_err(|_| AuthError::Malformed)?;
-    let bytes: Vec<u8> = nonce.into_iter().chain(sealed).collect();
-    Ok((URL_SAFE_NO_PAD.encode(bytes), until))
+    Ok((seal(key)?.seal(world, &ticket)?, until))
 }
 
 /// The identity of the holder of a ticket for that purpose: an agent, whatever else they may be.
@@ -91,18 +82,7 @@ pub(crate) fn read(
     purpose: &TicketPurpose,
     now: Time,
 ) -> Result<Principal, AuthError> {
-    if ticket.len() > LONGEST {
-        return Err(AuthError::Malformed);
-    }
-    let mut bytes = URL_SAFE_NO_PAD.decode(ticket).map_err(|_| AuthError::Malformed)?;
-    if bytes.len() <= NONCE_LEN {
-        return Err(AuthError::Malformed);
-    }
-    let mut sealed = bytes.split_off(NONCE_LEN);
-    let nonce = Nonce::try_assume_unique_for_key(&bytes).map_err(|_| AuthError::Malformed)?;
-    let opened =
-        cipher(key)?.open_in_place(nonce, Aad::empty(), &mut sealed).map_err(|_| AuthError::Signature)?;
-    let ticket: Ticket = serde_json::from_slice(opened).map_err(|_| AuthError::Malformed)?;
+    let ticket: Ticket = seal(key)?.open(ticket)?;
     if ticket.until <= now {
         return Err(AuthError::Expired);
     }
@@ -118,9 +98,8 @@ pub(crate) fn read(
     })
 }
 
-fn cipher(key: &TenantKey) -> Result<LessSafeKey, AuthError> {
-    let key = UnboundKey::new(&AES_256_GCM, &key.derive(PURPOSE, b"")).map_err(|_| AuthError::Malformed)?;
-    Ok(LessSafeKey::new(key))
+fn seal(key: &TenantKey) -> Result<Seal, AuthError> {
+    Seal::new(key, PURPOSE, b"", LONGEST)
 }
 
 #[cfg(test)]

@@ -71,7 +71,8 @@ pub(super) fn normalise(name: &str) -> String {
 
 fn parse_line(line: &str) -> Result<(String, User), &'static str> {
     const FORM: &str = "write USER:HASH:ROLES or USER:HASH:ROLES:ACTS-AS";
-    let parts: Vec<&str> = line.split(':').collect();
+    // The name of somebody who is acted for is an issuer's, and may hold colons.
+    let parts: Vec<&str> = line.splitn(4, ':').collect();
     let (name, hash, roles, acts_as) = match *parts.as_slice() {
         [name, hash, roles] => (name, hash, roles, None),
         [name, hash, roles, acts_as] => (name, hash, roles, Some(acts_as)),
@@ -82,10 +83,7 @@ fn parse_line(line: &str) -> Result<(String, User), &'static str> {
     }
     let hash = PasswordHash::parse(hash)?;
     let roles = roles.split(',').map(|role| parse_role(role.trim())).collect::<Result<BTreeSet<_>, _>>()?;
-    let acts_as = acts_as
-        .map(str::parse)
-        .transpose()
-        .map_err(|_| "ACTS-AS: use letters, digits, dashes and underscores")?;
+    let acts_as = acts_as.map(str::parse).transpose().map_err(|_| "ACTS-AS: use 1 to 512 bytes")?;
     Ok((normalise(name), User { hash, roles, acts_as }))
 }
 
@@ -113,6 +111,8 @@ mod tests {
         let users = users.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(users.get("t2026\\\\default").unwrap().roles, BTreeSet::from([Role::Privacy]));
         assert_eq!(users.get("desk").unwrap().acts_as.as_ref().unwrap().as_str(), "alice");
+        let users = Users::parse(&format!("desk:{BCRYPT}:agent:CORP\\alice smith:2")).map_err(drop).unwrap();
+        assert_eq!(users.get("desk").unwrap().acts_as.as_ref().unwrap().as_str(), "CORP\\alice smith:2");
         assert!(users.get("Desk").is_none());
         assert!(users.stand_in("nobody").is_some());
         assert!(Users::default().stand_in("nobody").is_none());
@@ -126,8 +126,7 @@ mod tests {
             format!(":{BCRYPT}:agent"),
             format!("desk:{BCRYPT}:root"),
             format!("desk:{BCRYPT}:"),
-            format!("desk:{BCRYPT}:agent:not plain"),
-            format!("desk:{BCRYPT}:agent:alice:more"),
+            format!("desk:{BCRYPT}:agent:"),
             "desk:secret:agent".to_owned(),
             "desk:$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA:agent".to_owned(),
             "desk:$2y$99$abcdefghijklmnopqrstuuWWVZn4HDBKfMOGMNxCHH0CfcWLxJ0b2:agent".to_owned(),

@@ -81,7 +81,7 @@ fn note_failure(app: &App, response: &Response, id: &str) {
 
 /// Gives up on a request that takes too long, or that a silent store keeps waiting; services tolerate being dropped at
 /// any point.
-pub(super) async fn limit_time(request: Request, next: Next) -> Response {
+pub(crate) async fn limit_time(request: Request, next: Next) -> Response {
     let Some(app) = request.extensions().get::<App>().cloned() else { return next.run(request).await };
     let progress = Progress::begin();
     let answering = while_answering(&app, &progress, next.run(request));

@@ -1,14 +1,14 @@
 //! Administrators' operations: provisioning of mailboxes, users and groups. Not listening.
 
 use super::conditions::{read_precondition, tagged};
-use super::extract::{Admins, Caller, JsonBody, Name};
+use super::extract::{Admins, Caller, JsonBody, Name, Parameters};
 use super::{ApiError, App};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_api::gdpr::Problem;
@@ -19,6 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(put_mailbox, get_mailbox, delete_mailbox))
         .routes(routes!(put_user, get_user, delete_user))
+        .routes(routes!(put_user_by_name, delete_user_by_name))
         .routes(routes!(put_group, get_group, delete_group))
 }
 
@@ -141,7 +142,67 @@ async fn put_user(
     headers: HeaderMap,
     JsonBody(body): JsonBody<UserBody>,
 ) -> Result<Response, ApiError> {
-    let expected = read_precondition(&headers)?;
+    provision(&app, &user, &headers, body).await
+}
+
+/// Which user.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct NameQuery {
+    /// The user, as the token's user claim names them.
+    name: String,
+}
+
+/// Make or replace a user, named in the query
+///
+/// For names with a slash: some proxies decode it in a path.
+#[utoipa::path(
+    put, path = "/users", tag = "admin",
+    params(
+        NameQuery,
+        ("If-Match" = Option<String>, Header, description = "Entity tags; only if it is in such a state, or a star: only if it is there"),
+        ("If-None-Match" = Option<String>, Header, description = "A star: only if it isn't there"),
+    ),
+    request_body = UserBody,
+    responses(
+        (status = 200, description = "The user as it is now, with an entity tag", body = UserBody),
+        (status = 412, description = "It isn't in the state that was named", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn put_user_by_name(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Parameters(query): Parameters<NameQuery>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<UserBody>,
+) -> Result<Response, ApiError> {
+    provision(&app, &query.name.parse()?, &headers, body).await
+}
+
+/// Remove a user, named in the query
+///
+/// Their mailboxes stay.
+#[utoipa::path(
+    delete, path = "/users", tag = "admin", params(NameQuery),
+    responses((status = 204, description = "Removed")),
+)]
+async fn delete_user_by_name(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Parameters(query): Parameters<NameQuery>,
+) -> Result<StatusCode, ApiError> {
+    app.core()?.directory.delete_user(&query.name.parse()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn provision(
+    app: &App,
+    user: &UserId,
+    headers: &HeaderMap,
+    body: UserBody,
+) -> Result<Response, ApiError> {
+    let expected = read_precondition(headers)?;
     let new = User {
         mailboxes: body.mailboxes,
         groups: body.groups,
@@ -149,8 +210,8 @@ async fn put_user(
         ..User::default()
     };
     let directory = &app.core()?.directory;
-    let user_now = directory.put_user_if(&user, new, &expected).await?;
-    Ok(tagged(&directory.user_tag(&user, &user_now), UserBody::from(user_now)))
+    let user_now = directory.put_user_if(user, new, &expected).await?;
+    Ok(tagged(&directory.user_tag(user, &user_now), UserBody::from(user_now)))
 }
 
 /// Get a user

@@ -38,6 +38,7 @@ pub struct App {
     world: World,
     rates: Arc<Rates>,
     senders: Arc<Senders>,
+    demonstration: bool,
     /// Counters.
     pub metrics: Metrics,
     /// Where spans go.
@@ -57,11 +58,23 @@ impl App {
     ) -> Self {
         let (rates, senders, uploads) = (Arc::default(), Arc::default(), TaskTracker::new());
         let exports = Exports::default();
-        Self { stage, authenticator, config, world, rates, senders, metrics, exports, uploads }
+        let demonstration = false;
+        Self { stage, authenticator, config, world, rates, senders, demonstration, metrics, exports, uploads }
+    }
+
+    /// For people to look at: the pages say that it is no service.
+    #[must_use]
+    pub fn as_demonstration(self) -> Self {
+        Self { demonstration: true, ..self }
+    }
+
+    /// Whether the pages say that this is no service.
+    pub(crate) fn is_demonstration(&self) -> bool {
+        self.demonstration
     }
 
     /// The configuration in force.
-    pub(super) fn config(&self) -> Arc<TenantConfig> {
+    pub(crate) fn config(&self) -> Arc<TenantConfig> {
         Arc::clone(&self.config.borrow())
     }
 
@@ -95,12 +108,12 @@ impl App {
     }
 
     /// The authenticator in force.
-    pub(super) fn authenticator(&self) -> Arc<Authenticator> {
+    pub(crate) fn authenticator(&self) -> Arc<Authenticator> {
         Arc::clone(&self.authenticator.borrow())
     }
 
     /// The services, or that they can't be had yet.
-    pub(super) fn core(&self) -> Result<Arc<Core>, ApiError> {
+    pub(crate) fn core(&self) -> Result<Arc<Core>, ApiError> {
         match self.stage() {
             Stage::Open(core) | Stage::Stopping(core) => Ok(core),
             Stage::Opening { reason, .. } => Err(ApiError::new(

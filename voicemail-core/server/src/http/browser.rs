@@ -1,7 +1,8 @@
 //! Headers for browsers: which web pages may read answers (CORS), and those that keep answers from being framed,
 //! sniffed or kept.
 
-use super::App;
+use super::page::has_session;
+use super::{App, PREFIX};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header, request::Parts};
 use axum::middleware::Next;
@@ -54,8 +55,13 @@ pub(super) fn cors(app: App) -> CorsLayer {
 
 /// Adds the headers that an answer lacks.
 pub(super) async fn add_headers(State(app): State<App>, request: Request, next: Next) -> Response {
+    let of_session = request.uri().path().starts_with(PREFIX) && has_session(request.headers());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    if of_session {
+        // Whatever may be asked for again by its tag is put on disk by browsers: callers' numbers, too.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(value);
     }

@@ -2,8 +2,10 @@
 //!
 //! A body that doesn't parse is described by place, never by content, since it may hold numbers.
 
+use super::page::{SESSION_COOKIE, check_page, cookie};
 use super::rates::{check_refusals, limit_caller, limit_verifications, note_refusal, peer_of};
 use super::{ApiError, App, ProblemKind};
+use crate::auth::session::Sessions;
 use crate::auth::ticket::{self, TicketPurpose};
 use crate::auth::{self, AuthError};
 use axum::body::Bytes;
@@ -86,6 +88,10 @@ audience!(
     /// Data-subject rights.
     Privacy: Privacy
 );
+audience!(
+    /// Whoever has any role.
+    Anybody: Telephony, Agent, Admin, Privacy
+);
 
 /// Name in a mailbox's history of somebody who opened it by its PIN.
 const TELEPHONE: &str = "telephone";
@@ -156,13 +162,16 @@ fn is_refusal(error: &ApiError, headers: &HeaderMap) -> bool {
     error.kind() == ProblemKind::Unauthenticated && headers.contains_key(header::AUTHORIZATION)
 }
 
-/// The caller's identity, by the Authorization header, or by a ticket where there is none.
+/// The caller's identity, by the Authorization header; where there is none, by a ticket, or by a page's session.
 async fn identify(parts: &mut Parts, app: &App, tickets: Tickets) -> Result<Principal, ApiError> {
-    if tickets == Tickets::Refused || parts.headers.contains_key(header::AUTHORIZATION) {
+    if parts.headers.contains_key(header::AUTHORIZATION) {
         return authenticate(parts, app).await;
     }
-    let query = Query::<TicketQuery>::from_request_parts(parts, app).await;
-    let ticket = query.ok().and_then(|Query(query)| query.ticket).ok_or(AuthError::Missing)?;
+    let query = match tickets {
+        Tickets::Refused => None,
+        _ => Query::<TicketQuery>::from_request_parts(parts, app).await.ok(),
+    };
+    let Some(ticket) = query.and_then(|Query(query)| query.ticket) else { return by_session(parts, app) };
     let purpose = match tickets {
         Tickets::Audio => {
             let Names(mailbox, message) = Names::from_request_parts(parts, app).await?;
@@ -172,6 +181,17 @@ async fn identify(parts: &mut Parts, app: &App, tickets: Tickets) -> Result<Prin
     };
     let core = app.core()?;
     Ok(ticket::read(core.context.key(), &ticket, &purpose, core.context.world().now())?)
+}
+
+/// The identity of who signed in on a page of ours, for that page's own requests.
+fn by_session(parts: &Parts, app: &App) -> Result<Principal, ApiError> {
+    let (config, core) = (app.config(), app.core());
+    let session = config.web.as_ref().zip(cookie(&parts.headers, SESSION_COOKIE));
+    let (web, cookie) = session.ok_or(AuthError::Missing)?;
+    check_page(&parts.method, &parts.headers)?;
+    let core = core?;
+    let sessions = Sessions::new(core.context.key(), &web.session);
+    Ok(sessions.read(cookie, core.context.world().now())?.into())
 }
 
 #[derive(serde::Deserialize)]
@@ -243,7 +263,7 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Parameters<T> {
 }
 
 /// A JSON body.
-pub(super) struct JsonBody<T>(pub(super) T);
+pub(crate) struct JsonBody<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;

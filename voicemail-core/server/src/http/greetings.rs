@@ -5,7 +5,7 @@ use super::audio::{RawBytes, serve_audio};
 use super::converted::{AudioQuery, Wanted};
 use super::extract::{Admins, Caller, Hearers, JsonBody, Name, Names, Owners, Parameters};
 use super::mailbox_access::{open_as_owner, open_to_hear};
-use super::reception::GreetingView;
+use super::reception::view_greeting;
 use super::upload::raw_audio;
 use super::{ApiError, App, ProblemKind};
 use axum::Json;
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use voicemail_api::telephony::GreetingView;
 use voicemail_audio::{AudioLimits, check_wav};
 use voicemail_engine::core::Core;
 use voicemail_engine::mailbox::MailboxError;
@@ -33,15 +34,41 @@ use voicemail_telemetry::carry;
 const MOST_SECONDS: u32 = 300;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(remove)).routes(routes!(remove_tenants)).routes(routes!(
-        schedule,
-        set_schedule,
-        remove_schedule
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(remove))
+        .routes(routes!(remove_tenants))
+        .routes(routes!(schedule, set_schedule, remove_schedule))
 }
 
 pub(super) fn streams() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(record, play)).routes(routes!(record_tenants, play_tenants))
+}
+
+/// The greetings that a mailbox has of its own.
+#[derive(Serialize, ToSchema)]
+struct GreetingList {
+    /// The standard one first.
+    greetings: Vec<GreetingView>,
+}
+
+/// List a mailbox's greetings
+///
+/// Those of its own: callers of a mailbox without any hear the tenant's default greeting.
+#[utoipa::path(
+    get, path = "/mailboxes/{mailbox}/greetings", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox")),
+    responses((status = 200, description = "The greetings, with where their audio is", body = GreetingList)),
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Caller<Hearers>,
+    Name(mailbox): Name<MailboxId>,
+) -> Result<Response, ApiError> {
+    let core = open_to_hear(&app, &caller, &mailbox).await?;
+    let found = core.directory.greetings(&mailbox).await?;
+    let view = |(kind, greeting)| view_greeting(&GreetingPlace::Mailbox(mailbox.clone(), kind), &greeting);
+    Ok(private(GreetingList { greetings: found.into_iter().map(view).collect() }))
 }
 
 /// Record a greeting
@@ -95,7 +122,7 @@ async fn store(
     let recording = check_wav(body, AudioLimits::for_seconds(MOST_SECONDS));
     let task = app.uploads.spawn(carry(async move {
         let greeting = core.directory.put_greeting(&place, recording).await?;
-        Ok::<_, MailboxError>(GreetingView::new(&place, &greeting))
+        Ok::<_, MailboxError>(view_greeting(&place, &greeting))
     }));
     let view = task.await.map_err(|error| {
         ApiError::new(ProblemKind::Internal, "the recording stopped: repeat it").because(error)

@@ -1,9 +1,10 @@
 //! Lists of what is provisioned, for administrators.
 
 use super::agents::private;
+use super::conditions::tagged;
 use super::extract::{Admins, Caller, Parameters};
 use super::times::check_limit;
-use super::{ApiError, App};
+use super::{ApiError, App, ProblemKind};
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use voicemail_engine::mailbox::MailboxView;
+use voicemail_engine::mailbox::{MailboxError, MailboxView};
 use voicemail_model::{Group, GroupId, MailboxId, User, UserId};
 
 const LISTED: u16 = 50;
@@ -61,7 +62,7 @@ struct ListedUser {
 /// A page of users.
 #[derive(Serialize, ToSchema)]
 struct UserList {
-    /// By name.
+    /// In an order of their own.
     users: Vec<ListedUser>,
     /// Gives the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,26 +104,58 @@ async fn mailboxes(
     Ok(private(MailboxList { mailboxes: page.items, next: page.next }))
 }
 
-/// List users
+/// Which users to list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct UserQuery {
+    /// At most this many, 1 to 200; 50 when absent.
+    limit: Option<u16>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Only the user of this name, byte for byte.
+    name: Option<String>,
+}
+
+/// List users, or find one by name
+///
+/// With a name the list has that user or nobody; the answer's entity tag is the user's then.
 #[utoipa::path(
-    get, path = "/users", tag = "admin", params(PageQuery),
+    get, path = "/users", tag = "admin", params(UserQuery),
     responses((status = 200, description = "A page of users with their mailboxes and groups", body = UserList)),
 )]
 async fn users(
     State(app): State<App>,
     _: Caller<Admins>,
-    Parameters(query): Parameters<PageQuery>,
+    Parameters(query): Parameters<UserQuery>,
 ) -> Result<Response, ApiError> {
     let limit = check_limit(query.limit, LISTED, MOST_LISTED)?;
-    let after: Option<UserId> = query.cursor.as_deref().map(str::parse).transpose()?;
-    let page = app.core()?.directory.list_users(after.as_ref(), limit).await?;
-    let named = |(user, of): (UserId, User)| ListedUser {
+    let directory = &app.core()?.directory;
+    if let Some(name) = query.name {
+        let name: UserId = name.parse()?;
+        return match directory.get_user(&name).await {
+            Ok(user) => {
+                let tag = directory.user_tag(&name, &user);
+                Ok(tagged(&tag, UserList { users: vec![listed((name, user))], next: None }))
+            }
+            Err(MailboxError::Unknown(_)) => Ok(private(UserList { users: Vec::new(), next: None })),
+            Err(error) => Err(error.into()),
+        };
+    }
+    if query.cursor.as_deref().is_some_and(|cursor| !UserId::is_key(cursor)) {
+        return Err(ApiError::new(ProblemKind::InvalidName, "cursor: use `next` of the page before"));
+    }
+    let page = directory.list_users(query.cursor.as_deref(), limit).await?;
+    Ok(private(UserList { users: page.items.into_iter().map(listed).collect(), next: page.next }))
+}
+
+fn listed((user, of): (UserId, User)) -> ListedUser {
+    ListedUser {
         user: user.to_string(),
         mailboxes: of.mailboxes,
         groups: of.groups,
         read_only_groups: of.read_only_groups,
-    };
-    Ok(private(UserList { users: page.items.into_iter().map(named).collect(), next: page.next }))
+    }
 }
 
 /// List groups

@@ -31,6 +31,8 @@ mod gate;
 mod greetings;
 mod listing;
 mod mailbox_access;
+mod me;
+mod page;
 mod pins;
 mod privacy;
 mod problem;
@@ -45,13 +47,16 @@ mod tickets;
 mod times;
 mod upload;
 
+pub(crate) use access::limit_time;
 pub use admin::{GroupBody, UserBody};
 pub use agents::OwnMailboxes;
 pub use app::{App, Stage};
 pub use document::openapi;
+pub(crate) use extract::JsonBody;
 pub use form::Note;
+pub(crate) use page::{SESSION_COOKIE, check_page, cookie};
 pub use problem::{ApiError, ProblemKind};
-pub(crate) use rates::client_of;
+pub(crate) use rates::{check_refusals, client_of, note_refusal, peer_of};
 pub use telephony::DepositAnswer;
 
 use axum::Router;
@@ -67,8 +72,14 @@ const LARGEST_BODY: usize = 1024 * 1024;
 
 /// The API over an app; needs no port.
 pub fn router(app: App) -> Router {
+    router_beside(app, Router::new())
+}
+
+/// The API, and other routes that are logged, counted, limited and given headers as its are.
+pub fn router_beside(app: App, others: Router<App>) -> Router {
     let (routes, _) = routes().split_for_parts();
     routes
+        .merge(others)
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(from_fn_with_state(app.clone(), rates::limit_address))
@@ -92,6 +103,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(privacy::routes())
         .merge(tickets::routes())
         .merge(search::routes())
+        .merge(me::routes())
         .merge(audit::routes())
         .route_layer(from_fn(access::limit_time))
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY));
@@ -106,4 +118,4 @@ fn routes() -> OpenApiRouter<App> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -62,6 +62,7 @@ kinds! {
     InvalidWindow = "invalid-window", BAD_REQUEST, "The undo window isn't one that is allowed";
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "No accepted token";
     RoleMissing = "role-missing", FORBIDDEN, "The token's roles don't allow this";
+    ForeignPage = "not-from-own-page", FORBIDDEN, "The request isn't from a page of this tenant";
     ReadOnly = "read-only", FORBIDDEN, "The mailbox may not be changed";
     WrongPin = "wrong-pin", FORBIDDEN, "The PIN is wrong";
     UnknownPath = "unknown-path", NOT_FOUND, "There is nothing here";

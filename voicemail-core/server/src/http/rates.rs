@@ -104,7 +104,7 @@ fn too_many(wait: Duration) -> ApiError {
 }
 
 /// The address that limits count for.
-pub(super) fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
+pub(crate) fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
     Some(client_of(extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip()))
 }
 
@@ -148,7 +148,7 @@ pub(super) fn limit_verifications(app: &App, extensions: &Extensions) -> Result<
 }
 
 /// Refuses to look at credentials from an address that brought too many wrong ones.
-pub(super) fn check_refusals(app: &App, extensions: &Extensions) -> Result<(), ApiError> {
+pub(crate) fn check_refusals(app: &App, extensions: &Extensions) -> Result<(), ApiError> {
     let config = app.config();
     match (counted(app, extensions), Rates::refusal_rate(&config.limits)) {
         (Some(peer), Some(rate)) => app.rates().refusals.peek(&peer, rate, app.monotonic()).map_err(too_many),
@@ -157,7 +157,7 @@ pub(super) fn check_refusals(app: &App, extensions: &Extensions) -> Result<(), A
 }
 
 /// Notes that an address brought wrong credentials.
-pub(super) fn note_refusal(app: &App, extensions: &Extensions) {
+pub(crate) fn note_refusal(app: &App, extensions: &Extensions) {
     let config = app.config();
     if let (Some(peer), Some(rate)) = (counted(app, extensions), Rates::refusal_rate(&config.limits)) {
         // Whether it was one too many is asked before the next.

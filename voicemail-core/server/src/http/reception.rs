@@ -13,6 +13,7 @@ use serde_json::Map;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use voicemail_api::telephony::{GreetingView, ReceptionView, RecordingLimits};
 use voicemail_engine::mailbox::Reception;
 use voicemail_model::{Greeting, GreetingPlace, MailboxGreeting, MailboxId, Preferences, TenantGreeting};
 
@@ -35,130 +36,50 @@ const FORMATS: [&str; 11] = [
     "audio/wav;codec=ms-adpcm",
 ];
 
-/// The media server's instructions: greeting, choices and limits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ReceptionView {
-    /// The mailbox.
-    #[schema(value_type = String)]
-    mailbox: MailboxId,
-    /// Whether a deposit would be admitted now: neither full nor closed.
-    takes_messages: bool,
-    /// It holds as much as its class allows.
-    full: bool,
-    /// It was closed.
-    closed: bool,
-    /// Played first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    disclaimer: Option<GreetingView>,
-    /// Played then; when absent the media server plays one of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    greeting: Option<GreetingView>,
-    /// The owner's spoken name, for what the media server says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<GreetingView>,
-    /// Limits of a recording.
-    limits: RecordingLimits,
-    /// Where a caller who presses the way out is connected to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    opt_out: Option<String>,
-    /// Language of prompts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    language: Option<String>,
-    /// The mailbox's time zone, by its IANA name.
-    time_zone: String,
-}
-
-/// Limits of a recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct RecordingLimits {
-    /// Longest, in seconds.
-    max_seconds: u32,
-    /// Shorter recordings are thrown away by the media server: the caller hung up.
-    min_seconds: u32,
-    /// Codings, at 8 to 48 kHz, mono or stereo.
-    formats: Vec<String>,
-    /// Messages until the mailbox is full.
-    messages_left: u32,
-}
-
-/// A greeting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct GreetingView {
-    /// `standard`, `alternate`, `name`, `default` or `disclaimer`.
-    kind: String,
-    /// Path of its audio.
-    url: String,
-    /// Length in milliseconds.
-    duration_ms: u64,
-    /// Size in bytes.
-    size: u64,
-    /// SHA-256 of the audio, which is its entity tag too.
-    sha256: String,
-    /// How its samples are coded: `pcm16`, `alaw`, `mulaw` or another of the formats. Absent for what a former release
-    /// recorded. `codec` and `rate` of its audio's address ask for another form.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    codec: Option<String>,
-    /// Samples a second and channel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sample_rate: Option<u32>,
-    /// Channels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    channels: Option<u16>,
-    /// When it was recorded, RFC 3339.
-    recorded: String,
-}
-
-impl GreetingView {
-    pub(super) fn new(place: &GreetingPlace, greeting: &Greeting) -> Self {
-        let kind = place.kind();
-        let url = match place {
-            GreetingPlace::Mailbox(mailbox, _) => {
-                format!("{PREFIX}/mailboxes/{}/greetings/{kind}", mailbox.in_path())
-            }
-            GreetingPlace::Tenant(_) => format!("{PREFIX}/greetings/{kind}"),
-        };
-        let form = greeting.form.as_ref();
-        Self {
-            kind: kind.to_owned(),
-            url,
-            duration_ms: greeting.duration_ms,
-            size: greeting.size,
-            sha256: greeting.digest.0.clone(),
-            codec: form.map(|form| form.codec.trim_start_matches("g711-").to_owned()),
-            sample_rate: form.map(|form| form.sample_rate),
-            channels: form.map(|form| form.channels),
-            recorded: greeting.recorded.rfc3339(),
+/// A greeting as a client sees it.
+pub(super) fn view_greeting(place: &GreetingPlace, greeting: &Greeting) -> GreetingView {
+    let kind = place.kind();
+    let url = match place {
+        GreetingPlace::Mailbox(mailbox, _) => {
+            format!("{PREFIX}/mailboxes/{}/greetings/{kind}", mailbox.in_path())
         }
+        GreetingPlace::Tenant(_) => format!("{PREFIX}/greetings/{kind}"),
+    };
+    let form = greeting.form.as_ref();
+    GreetingView {
+        kind: kind.to_owned(),
+        url,
+        duration_ms: greeting.duration_ms,
+        size: greeting.size,
+        sha256: greeting.digest.0.clone(),
+        codec: form.map(|form| form.codec.trim_start_matches("g711-").to_owned()),
+        sample_rate: form.map(|form| form.sample_rate),
+        channels: form.map(|form| form.channels),
+        recorded: greeting.recorded.rfc3339(),
     }
 }
 
-impl ReceptionView {
-    fn new(mailbox: MailboxId, reception: Reception) -> Self {
-        let Reception { class, preferences, .. } = reception;
-        let disclaimer = GreetingPlace::Tenant(TenantGreeting::Disclaimer);
-        let name = GreetingPlace::Mailbox(mailbox.clone(), MailboxGreeting::Name);
-        let view = |place: &GreetingPlace, greeting: &Greeting| GreetingView::new(place, greeting);
-        Self {
-            mailbox,
-            takes_messages: !reception.full && !reception.closed,
-            full: reception.full,
-            closed: reception.closed,
-            disclaimer: reception.disclaimer.map(|greeting| view(&disclaimer, &greeting)),
-            greeting: reception.greeting.map(|(place, greeting)| view(&place, &greeting)),
-            name: reception.name.map(|greeting| view(&name, &greeting)),
-            limits: RecordingLimits {
-                max_seconds: class.max_seconds,
-                min_seconds: class.min_seconds.min(class.max_seconds),
-                formats: FORMATS.map(str::to_owned).to_vec(),
-                messages_left: reception.left,
-            },
-            opt_out: preferences.opt_out,
-            language: preferences.language,
-            time_zone: preferences.time_zone.unwrap_or_else(|| "UTC".into()),
-        }
+fn view_reception(mailbox: MailboxId, reception: Reception) -> ReceptionView {
+    let Reception { class, preferences, .. } = reception;
+    let disclaimer = GreetingPlace::Tenant(TenantGreeting::Disclaimer);
+    let name = GreetingPlace::Mailbox(mailbox.clone(), MailboxGreeting::Name);
+    ReceptionView {
+        mailbox: mailbox.to_string(),
+        takes_messages: !reception.full && !reception.closed,
+        full: reception.full,
+        closed: reception.closed,
+        disclaimer: reception.disclaimer.map(|greeting| view_greeting(&disclaimer, &greeting)),
+        greeting: reception.greeting.map(|(place, greeting)| view_greeting(&place, &greeting)),
+        name: reception.name.map(|greeting| view_greeting(&name, &greeting)),
+        limits: RecordingLimits {
+            max_seconds: class.max_seconds,
+            min_seconds: class.min_seconds.min(class.max_seconds),
+            formats: FORMATS.map(str::to_owned).to_vec(),
+            messages_left: reception.left,
+        },
+        opt_out: preferences.opt_out,
+        language: preferences.language,
+        time_zone: preferences.time_zone.unwrap_or_else(|| "UTC".into()),
     }
 }
 
@@ -178,7 +99,7 @@ async fn reception(
 ) -> Result<Response, ApiError> {
     let core = open_mwi(&app, &caller, &mailbox).await?;
     let reception = core.mailboxes.reception(&mailbox).await?;
-    Ok(private(ReceptionView::new(mailbox, reception)))
+    Ok(private(view_reception(mailbox, reception)))
 }
 
 /// How a mailbox receives callers; what is absent is as usual for the tenant.

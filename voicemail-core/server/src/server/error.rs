@@ -28,6 +28,9 @@ pub enum ServeError {
     /// Spans can't be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Others could reach a demonstration.
+    #[error("{0} isn't a loopback address: a demonstration is for this machine alone")]
+    NotLoopback(SocketAddr),
     /// An address can't be bound.
     #[error("{address} can't be bound: {source}")]
     Bind {

@@ -15,6 +15,7 @@ mod error;
 mod gate;
 mod health;
 mod listen;
+mod loopback;
 mod opening;
 mod protocol;
 mod reload;
@@ -23,7 +24,9 @@ mod tls;
 pub use error::ServeError;
 
 use crate::auth::Authenticator;
-use crate::http::{App, Stage, router};
+use crate::http::{App, Stage, router_beside};
+use crate::web;
+use axum::middleware::from_fn;
 use gate::{Gate, Port};
 use listen::Listener;
 use std::net::SocketAddr;
@@ -135,6 +138,33 @@ impl Server {
         Ok(Self { state, api, metrics })
     }
 
+    /// As [`bind`](Self::bind), for people on this machine alone: the pages say that it is no service, and requests for
+    /// another host are refused.
+    ///
+    /// # Errors
+    /// See [`ServeError`]; `NotLoopback` for an address that others could reach.
+    pub fn bind_demonstration(file: &Path, world: World) -> Result<Self, ServeError> {
+        let Self { mut state, api, metrics } = Self::bind(file, world)?;
+        if let Some(listener) = [&api, &metrics].into_iter().find(|one| !one.address.ip().is_loopback()) {
+            return Err(ServeError::NotLoopback(listener.address));
+        }
+        state.app = state.app.as_demonstration();
+        Ok(Self { state, api, metrics })
+    }
+
+    /// The services once the store is open; nothing when the process stops before.
+    pub fn opened(&self) -> impl Future<Output = Option<Arc<Core>>> + Send + use<> {
+        let mut stage = self.state.stage.subscribe();
+        async move {
+            let done =
+                |stage: &Stage| !matches!(stage, Stage::Opening { reason, .. } if *reason != SHUTTING_DOWN);
+            match &*stage.wait_for(done).await.ok()? {
+                Stage::Open(core) => Some(Arc::clone(core)),
+                _ => None,
+            }
+        }
+    }
+
     /// Where the API listens.
     pub fn api_address(&self) -> SocketAddr {
         self.api.address
@@ -182,7 +212,10 @@ fn report(what: &'static str, ended: bool) {
 /// Brings the API port and the store up, sweeps until told to stop, and waits for the port's last request.
 async fn work(state: State, api: Listener, stop: CancellationToken) {
     let Some(certificate) = opening::until(&stop, tls::load(&state)).await else { return };
-    let (routes, gate) = (router(state.app.clone()), Gate::new(&state, Port::Api));
+    let (mut routes, gate) = (router_beside(state.app.clone(), web::routes()), Gate::new(&state, Port::Api));
+    if state.app.is_demonstration() {
+        routes = routes.layer(from_fn(loopback::require_own_name));
+    }
     let (following, serving) = match certificate {
         Some((rustls, seen)) => {
             let following = tokio::spawn(tls::follow(state.clone(), rustls.clone(), seen));

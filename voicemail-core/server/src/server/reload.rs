@@ -87,6 +87,7 @@ fn apply(state: &State, new: TenantConfig) -> Result<bool, ServeError> {
         limits: LimitsConfig { header_time: current.limits.header_time, ..new.limits },
         audit: new.audit,
         telemetry: new.telemetry,
+        web: new.web,
         ..current.as_ref().clone()
     };
     if merged == *current {

@@ -49,6 +49,14 @@ pub(super) fn is_number_of_a_plan(rules: &RuleSet, text: &str) -> bool {
     }
 }
 
+/// Whether a text could be somebody's number at home or, with a plus, anywhere.
+pub(super) fn is_possible_number(rules: &RuleSet, text: &str) -> bool {
+    match reading::read(Nobody(&[]), text) {
+        Reading::Number(number) | Reading::Address { number, .. } => plan::is_possible(rules, &number),
+        _ => false,
+    }
+}
+
 /// Other spellings of a number in E.164; none of anything else.
 pub(super) fn spellings(form: &str) -> Vec<String> {
     plan::spellings(form)

@@ -12,6 +12,8 @@ use phonenumber::country::{Id, Source};
 const E164_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 /// A national number this long is one even where the plan doesn't know its range.
 const SURELY_NATIONAL: usize = 8;
+/// Behind its country code but without a plus, this many digits are taken for a number whatever their range.
+const LONG_NATIONAL: usize = 10;
 
 /// A number in E.164.
 struct Planned {
@@ -39,6 +41,22 @@ pub(super) fn is_valid(rules: &RuleSet, number: &Number) -> bool {
     let own = own_prefix(rules, &number.digits).is_some_and(|found| found.valid && number.digits.len() >= 7);
     own || national(region, &number.digits).is_some_and(|found| found.valid)
         || plus_lost(&number.digits).is_some()
+}
+
+/// Whether the number could be one at home or, with a plus, anywhere: as long as one there, in a range of the plan or not.
+pub(super) fn is_possible(rules: &RuleSet, number: &Number) -> bool {
+    let digits = &number.digits;
+    if number.international || is_valid(rules, number) {
+        return explicit(digits).is_some() || !number.international;
+    }
+    let region: Option<Id> = rules.default_region.parse().ok();
+    if digits.starts_with('0') {
+        return national(region, digits).is_some_and(|found| found.sure);
+    }
+    let code = phonenumber::metadata::DATABASE
+        .by_id(&rules.default_region)
+        .map(|plan| plan.country_code().to_string());
+    code.and_then(|code| digits.strip_prefix(&code)).is_some_and(|rest| rest.len() >= LONG_NATIONAL)
 }
 
 /// Without its plus, as it is dialled at home, and as it was in E.164 before its country changed its plan.

@@ -6,7 +6,7 @@
 mod bounds;
 mod problems;
 
-use super::{PREFIX, routes};
+use super::{PREFIX, SESSION_COOKIE, routes};
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
@@ -19,9 +19,12 @@ use voicemail_engine::mwi::{MwiEvent, MwiGone, MwiState};
 const BEARER: &str = "bearer";
 const BASIC: &str = "basic";
 const TICKET: &str = "ticket";
+const SESSION: &str = "session";
 
 /// Operations that take other roles beside their tag's: by path and tag.
-const ALSO: [(&str, &str, &[&str]); 9] = [
+const ALSO: [(&str, &str, &[&str]); 11] = [
+    ("/me", "agent", &["telephony", "admin", "privacy"]),
+    ("/mailboxes/{mailbox}/greetings", "agent", &["telephony", "admin"]),
     ("/mailboxes/{mailbox}/mwi", "agent", &["telephony"]),
     ("/mailboxes/{mailbox}/pin", "agent", &["admin"]),
     ("/messages/search", "admin", &["privacy"]),
@@ -50,6 +53,8 @@ pub fn openapi() -> OpenApi {
     components.add_security_scheme(BASIC, SecurityScheme::Http(basic));
     let ticket = ApiKeyValue::with_description(TICKET, "The ticket from POST /tickets, valid for a minute");
     components.add_security_scheme(TICKET, SecurityScheme::ApiKey(ApiKey::Query(ticket)));
+    let session = ApiKeyValue::with_description(SESSION_COOKIE, SESSION_DESCRIPTION);
+    components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(session)));
     components.schemas.insert("Problem".into(), Problem::schema());
     // Data of events, which the schema of an event holds as text.
     components.schemas.insert("MwiState".into(), MwiState::schema());
@@ -70,6 +75,10 @@ pub fn openapi() -> OpenApi {
 const DESCRIPTION: &str = "Mailboxes, message waiting indication and data-subject rights of one tenant. \
     Each tag is the role that its operations take; the security of an operation names all that do. \
     Errors are RFC 9457 problem documents with a stable `type`.";
+
+const SESSION_DESCRIPTION: &str = "The session of a page below /ui. It counts for that page's own requests alone: without \
+    Authorization, with Sec-Fetch-Site: same-origin as browsers send it, and but for GET with X-Voicemail-Page: 1. It never \
+    gives the role telephony.";
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     [
@@ -94,6 +103,7 @@ fn add_security(path: &str, operation: &mut Operation) {
         roles.iter().map(move |role| SecurityRequirement::new(scheme.clone(), [role.clone()]))
     };
     let mut security: Vec<SecurityRequirement> = of(BEARER).chain(of(BASIC)).collect();
+    security.extend(of(SESSION).zip(&roles).filter(|(_, role)| *role != "telephony").map(|(one, _)| one));
     if TICKETED.contains(&path) {
         security.push(SecurityRequirement::new(TICKET, Vec::<String>::new()));
     }

@@ -261,7 +261,7 @@ async fn what_no_event_announced_is_found_by_the_timer_and_counted() {
     alice.state().await;
     // Another replica, whose hints nobody hears.
     let regions = BTreeMap::from([("main".to_owned(), Arc::clone(&api.store) as Arc<dyn Store>)]);
-    let other = Core::open_on(&config, keys(), regions, voicemail_store::real_world()).await.unwrap();
+    let other = Core::open_on(&config, keys_of(7), regions, voicemail_store::real_world()).await.unwrap();
     let mailbox = "1001".parse().unwrap();
     let id: MessageId = api.leave_message("1001", "").await.parse().unwrap();
     alice.mwi("1001", 1, 0).await;

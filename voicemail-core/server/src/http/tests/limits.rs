@@ -15,7 +15,7 @@ impl Api {
 
     /// With buckets that never fill up again.
     fn at_a_still_clock(mut self) -> Self {
-        let (stage, tokens) = (self._stage.subscribe(), self._authenticator.subscribe());
+        let (stage, tokens) = (self._stage.subscribe(), self.authenticator.subscribe());
         let app = App::new(stage, tokens, self.settings.subscribe(), still_world(), Metrics::default());
         self.routes = router(app.clone());
         self.app = app;

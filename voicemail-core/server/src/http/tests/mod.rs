@@ -42,36 +42,45 @@ use voicemail_store::memory::MemoryStore;
 use voicemail_telemetry::Metrics;
 
 /// One tenant's API.
-pub(super) struct Api {
+pub(crate) struct Api {
     app: App,
     routes: Router,
     store: Arc<MemoryStore>,
     key: EncodingKey,
     _stage: watch::Sender<Stage>,
     settings: watch::Sender<Arc<TenantConfig>>,
-    _authenticator: watch::Sender<Arc<Authenticator>>,
+    authenticator: watch::Sender<Arc<Authenticator>>,
     _files: tempfile::TempDir,
 }
 
 /// A response with its body read.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
 
 impl Answer {
-    fn json<T: DeserializeOwned>(&self) -> T {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> T {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
+    /// All values of a header.
+    pub(crate) fn all(&self, name: &str) -> Vec<String> {
+        self.headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
     /// Asserts a problem document of that kind.
-    fn is_problem(&self, kind: ProblemKind) -> &Self {
+    pub(crate) fn is_problem(&self, kind: ProblemKind) -> &Self {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let problem: Problem = self.json();
         assert_eq!(problem.kind, format!("/problems/{}", kind.slug()), "{problem:?}");
@@ -79,7 +88,7 @@ impl Answer {
         self
     }
 
-    fn is(self, status: StatusCode) -> Self {
+    pub(crate) fn is(self, status: StatusCode) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
@@ -107,14 +116,17 @@ fn config(jwks: &std::path::Path) -> TenantConfig {
     config
 }
 
-fn keys() -> TenantKeys {
+fn keys_of(seed: u8) -> TenantKeys {
     let receipt = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
-    TenantKeys { tenant: TenantKey::new(&[7; 32]).unwrap(), receipt: ReceiptKey::from_pem(&receipt).unwrap() }
+    TenantKeys {
+        tenant: TenantKey::new(&[seed; 32]).unwrap(),
+        receipt: ReceiptKey::from_pem(&receipt).unwrap(),
+    }
 }
 
 impl Api {
     /// An open tenant with mailbox 1001 of alice, 1002 of bob, and 2000 of the group that both are in.
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let api = Self::start_empty().await;
         for mailbox in ["1001", "1002", "2000"] {
             api.put(&format!("/mailboxes/{mailbox}"), json!({})).await.is(StatusCode::OK);
@@ -133,12 +145,21 @@ impl Api {
 
     /// Over a store that something is put around.
     async fn start_over(wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+        Self::start_with(wrap, keys_of(7)).await
+    }
+
+    /// A tenant without anything whose key has that many in all of its bytes.
+    pub(crate) async fn start_with_key(seed: u8) -> Self {
+        Self::start_with(|store| store, keys_of(seed)).await
+    }
+
+    async fn start_with(wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>, keys: TenantKeys) -> Self {
         let api = Self::start_closed().await;
         let world = voicemail_store::real_world();
         let store = wrap(Arc::clone(&api.store) as Arc<dyn Store>);
         let regions = BTreeMap::from([("main".to_owned(), store)]);
         let config = config(&api._files.path().join("jwks.json"));
-        let core = Core::open_on(&config, keys(), regions, world).await.unwrap();
+        let core = Core::open_on(&config, keys, regions, world).await.unwrap();
         api._stage.send_replace(Stage::Open(Arc::new(core)));
         api
     }
@@ -170,7 +191,7 @@ impl Api {
             key,
             _stage: stage,
             settings,
-            _authenticator: authenticator,
+            authenticator,
             _files: files,
         }
     }
@@ -201,14 +222,39 @@ impl Api {
             .header("authorization", format!("Bearer {token}"))
     }
 
+    pub(crate) fn app(&self) -> App {
+        self.app.clone()
+    }
+
+    /// Puts another configuration into force.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut TenantConfig)) {
+        let mut config = self.settings.borrow().as_ref().clone();
+        change(&mut config);
+        config.check().unwrap();
+        let authenticator = Authenticator::new(&config.auth, &voicemail_store::real_world()).unwrap();
+        self.authenticator.send_replace(Arc::new(authenticator));
+        self.settings.send_replace(Arc::new(config));
+    }
+
+    /// Records a greeting of a second.
+    pub(crate) async fn record_greeting(&self, mailbox: &str, kind: &str) {
+        let request = self.request(Method::PUT, &format!("/mailboxes/{mailbox}/greetings/{kind}"));
+        let request = request.header("content-type", "audio/wav").body(Body::from(speech(1))).unwrap();
+        self.send(request).await.is(StatusCode::OK);
+    }
+
     async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.routes.clone().oneshot(request).await.unwrap();
+        Self::answer_of(&self.routes, request).await
+    }
+
+    pub(crate) async fn answer_of(routes: &Router, request: Request<Body>) -> Answer {
+        let response = routes.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path).body(Body::empty()).unwrap()).await
     }
 
@@ -264,7 +310,7 @@ impl Api {
     }
 
     /// Deposits a good message and gives its id.
-    async fn leave_message(&self, mailbox: &str, caller: &str) -> String {
+    pub(crate) async fn leave_message(&self, mailbox: &str, caller: &str) -> String {
         let answer =
             self.deposit(mailbox, None, &[("caller", caller.as_bytes()), ("audio", &speech(1))]).await;
         answer.is(StatusCode::CREATED).json::<DepositAnswer>().id.to_string()

@@ -230,3 +230,28 @@ async fn an_export_has_no_link_to_pass_on_and_each_download_is_on_record() {
     }
     assert_eq!(api.acts().await, ["downloadExport", "downloadExport", "export"]);
 }
+
+#[tokio::test]
+async fn who_acts_is_named_as_the_issuer_names_them_and_the_subject_is_named_nowhere() {
+    let api = Api::start().await;
+    let body = |name: &str, value: &str| {
+        let mut body =
+            json!({ "caseid": "W-1", "consumers": [{ "phone": ["+442079460123"] }], "dryRun": true });
+        body[name] = value.into();
+        body
+    };
+    for name in ["b4f3c2d1-1234-4567-8901-0a1b2c3d4e5f", "oidc:103547991597142817347", "ann@example.org"] {
+        api.post("/gdpr/exportme", body("requestedBy", name)).await.is(StatusCode::OK);
+    }
+    for case in ["123456789", "2026-11-28", "HR-2026-004217", "b4f3c2d1-1234-4567-8901-0a1b2c3d4e5f"] {
+        api.post("/gdpr/exportme", body("caseid", case)).await.is(StatusCode::OK);
+    }
+    for case in ["020 7946 0123", "+442079460123", "ann@example.org"] {
+        for path in ["/gdpr/exportme", "/gdpr/forgetme"] {
+            api.post(path, body("caseid", case)).await.is_problem(ProblemKind::InvalidValue);
+            let mut real = body("caseid", case);
+            real["dryRun"] = false.into();
+            api.post(path, real).await.is_problem(ProblemKind::InvalidValue);
+        }
+    }
+}

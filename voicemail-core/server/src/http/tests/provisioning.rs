@@ -51,7 +51,7 @@ async fn path_tricks_in_names_are_refused() {
     for name in ["..%2F..%2Fetc", "%2E%2E", "a%20b", "a%00", "%C3%A4", &"x".repeat(65)] {
         for (method, path) in [
             (Method::PUT, format!("/mailboxes/{name}")),
-            (Method::GET, format!("/users/{name}")),
+            (Method::GET, format!("/groups/{name}")),
             (Method::GET, format!("/mailboxes/{name}/messages")),
             (Method::GET, format!("/mailboxes/1001/messages/{name}")),
         ] {
@@ -133,5 +133,53 @@ async fn what_is_provisioned_is_listed_page_by_page() {
         assert_eq!(seen, expected);
         api.get(&format!("{path}?limit=201")).await.is_problem(ProblemKind::InvalidValue);
         api.get(&format!("{path}?cursor=..%2F")).await.is_problem(ProblemKind::InvalidName);
+    }
+}
+
+/// Names that Auth0, Entra, ADFS, Google and others give their users.
+const ISSUERS_NAMES: [&str; 7] = [
+    "alice.smith",
+    "alice@example.com",
+    "auth0|507f1f77bcf86cd799439020",
+    "google-oauth2|103547991597142817347",
+    "CORP\\alice",
+    "Zm9v/YmFy+Zg==",
+    "Ålice Þorn",
+];
+
+#[tokio::test]
+async fn users_have_the_names_that_issuers_give_them_in_the_path_and_in_the_query() {
+    let api = Api::start().await;
+    for name in ISSUERS_NAMES {
+        let segment = voicemail_api::percent::encode_segment(name);
+        let (path, query) = (format!("/users/{segment}"), format!("/users?name={segment}"));
+        api.put(&path, json!({ "mailboxes": ["1001"] })).await.is(StatusCode::OK);
+        let found = api.get(&query).await.is(StatusCode::OK);
+        let tag = found.header("etag").to_owned();
+        assert_eq!(found.json::<Value>()["users"][0]["user"], name);
+        api.put_if(&query, ("if-match", &tag), &json!({ "mailboxes": ["1002"] })).await.is(StatusCode::OK);
+        let own: Value = api.get_as(name, "/me/mailboxes").await.is(StatusCode::OK).json();
+        assert_eq!(own["mailboxes"][0]["mailbox"], "1002", "{name}: {own}");
+        let user: UserBody = api.get(&path).await.is(StatusCode::OK).json();
+        assert_eq!(user.mailboxes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1002"]);
+    }
+    let longer = format!("/users/{}", "x".repeat(513));
+    api.get(&longer).await.is_problem(ProblemKind::InvalidName);
+    let all: Value = api.get("/users?limit=200").await.is(StatusCode::OK).json();
+    let names: Vec<&str> =
+        all["users"].as_array().unwrap().iter().filter_map(|user| user["user"].as_str()).collect();
+    assert!(ISSUERS_NAMES.iter().all(|name| names.contains(name)), "{names:?}");
+    let (mut paged, mut cursor) = (0, String::new());
+    loop {
+        let page: Value = api.get(&format!("/users?limit=2{cursor}")).await.is(StatusCode::OK).json();
+        paged += page["users"].as_array().unwrap().len();
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(paged, names.len());
+    for name in ISSUERS_NAMES {
+        let query = format!("/users?name={}", voicemail_api::percent::encode_segment(name));
+        api.delete(&query).await.is(StatusCode::NO_CONTENT);
+        assert_eq!(api.get(&query).await.is(StatusCode::OK).json::<Value>()["users"], json!([]));
     }
 }

@@ -1,0 +1,136 @@
+//! Rules between fields. Pure: files that the configuration names are read where they are used.
+
+use super::{Config, ConfigError};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Ids of messages are remembered by the core for six days.
+const OLDEST: Duration = Duration::from_secs(5 * 24 * 3_600);
+
+fn broken(field: impl Into<String>, rule: impl Into<String>) -> ConfigError {
+    ConfigError::Rule { field: field.into(), rule: rule.into() }
+}
+
+fn require(holds: bool, field: &str, rule: &str) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(broken(field, rule)) }
+}
+
+impl Config {
+    /// Checks what the types can't say.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        require(!self.advertised.is_unspecified(), "advertised", "write the address that trunks reach")?;
+        self.check_core()?;
+        self.check_ports()?;
+        self.check_trunks()?;
+        let minute = Duration::from_secs(60);
+        require((minute..=2 * HOUR).contains(&self.drain), "drain", "write 1m to 2h")?;
+        require((1..=1 << 20).contains(&self.spool.size_mib), "spool.sizeMib", "write 1 to 1048576")?;
+        require((HOUR..=OLDEST).contains(&self.spool.max_age), "spool.maxAge", "write 1h to 5d")?;
+        let silence = self.dialogue.as_ref().map_or(5, |dialogue| dialogue.silence.as_secs());
+        require((2..=60).contains(&silence), "dialogue.silence", "write 2s to 60s")?;
+        let number = |number: &String| (1..=32).contains(&number.len());
+        require(
+            self.access_numbers.iter().all(number),
+            "accessNumbers",
+            "write numbers of 1 to 32 characters",
+        )
+    }
+
+    fn check_core(&self) -> Result<(), ConfigError> {
+        let core = &self.core;
+        let url = reqwest::Url::parse(&core.url).map_err(|_| broken("core.url", "write a URL"))?;
+        let loopback = url.host_str().is_some_and(|host| {
+            host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(is_loopback)
+        });
+        let safe = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+        require(safe, "core.url", "write https://…; http is for a loopback address alone")?;
+        let one = core.token_file.is_some() != core.password_file.is_some();
+        require(one, "core", "write one of tokenFile and passwordFile")
+    }
+
+    fn check_ports(&self) -> Result<(), ConfigError> {
+        let (from, to) = (self.rtp.from, self.rtp.to);
+        require(from >= 1_024 && from % 2 == 0, "rtp.from", "write an even port of 1024 or more")?;
+        require(to > from && to % 2 == 1, "rtp.to", "write an odd port above rtp.from")?;
+        for (field, port) in
+            [("listen.sip", self.listen.sip.port()), ("listen.metrics", self.listen.metrics.port())]
+        {
+            require(!(from..=to).contains(&port), field, "write a port outside of rtp")?;
+        }
+        Ok(())
+    }
+
+    fn check_trunks(&self) -> Result<(), ConfigError> {
+        require((1..=16).contains(&self.trunks.len()), "trunks", "write 1 to 16")?;
+        let pairs = usize::from(self.rtp.to - self.rtp.from).div_ceil(2);
+        let mut names = BTreeSet::new();
+        for (number, trunk) in self.trunks.iter().enumerate() {
+            let field = |name: &str| format!("trunks[{number}].{name}");
+            let good = (1..=63).contains(&trunk.name.len())
+                && trunk.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            require(good, &field("name"), "write 1 to 63 small letters, digits and dashes")?;
+            require(names.insert(&trunk.name), &field("name"), "another trunk has it")?;
+            require(
+                !trunk.addresses.is_empty(),
+                &field("addresses"),
+                "write the networks that it calls from",
+            )?;
+            let calls = trunk.limits.calls;
+            let rule = format!("write 1 to {pairs}: rtp has so many pairs of ports");
+            require((1..=pairs).contains(&calls), &field("limits.calls"), &rule)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_loopback(address: std::net::IpAddr) -> bool {
+    address.is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "
+listen: {sip: '0.0.0.0:5060', metrics: '0.0.0.0:9090'}
+advertised: 192.0.2.10
+core: {url: 'https://core:8081/api/v1', tokenFile: /token}
+trunks: [{name: pbx, addresses: [192.0.2.0/24]}]
+spool: {folder: /spool, keyFile: /key}
+";
+
+    fn refusal(from: &str, to: &str) -> String {
+        assert!(GOOD.contains(from), "{from}");
+        Config::parse(&GOOD.replace(from, to)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_smallest_configuration_is_enough() {
+        let config = Config::parse(GOOD).unwrap();
+        assert!(config.is_access_number("5555"));
+        assert_eq!(config.trunk_of("192.0.2.7".parse().unwrap()).unwrap().name, "pbx");
+        assert_eq!(config.trunk_of("::ffff:192.0.2.7".parse().unwrap()).unwrap().name, "pbx");
+        assert!(config.trunk_of("198.51.100.1".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_field_and_what_to_write() {
+        assert!(refusal("192.0.2.10", "0.0.0.0").starts_with("advertised: "));
+        assert!(refusal("https://core", "http://core").starts_with("core.url: "));
+        assert!(refusal(", tokenFile: /token", "").starts_with("core: "));
+        assert!(refusal("name: pbx", "name: P B X").starts_with("trunks[0].name: "));
+        assert!(refusal("[192.0.2.0/24]", "[]").starts_with("trunks[0].addresses: "));
+        assert!(refusal("spool:", "rtp: {from: 20001, to: 20009}\nspool:").starts_with("rtp.from: "));
+        assert!(
+            refusal("spool:", "rtp: {from: 20000, to: 20009}\nspool:")
+                .starts_with("trunks[0].limits.calls: ")
+        );
+        assert!(refusal("'0.0.0.0:5060'", "'0.0.0.0:20010'").starts_with("listen.sip: "));
+        assert!(refusal("keyFile: /key", "keyFile: /key, maxAge: 6d").starts_with("spool.maxAge: "));
+        assert!(refusal("keyFile: /key", "keyFile: /key, more: 1").contains("more"));
+    }
+}

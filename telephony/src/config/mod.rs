@@ -1,0 +1,209 @@
+//! The configuration of the telephone side, as YAML: `voicemail-sip serve --config FILE`.
+//!
+//! Flow: the file is parsed, checked by [`Config::check`] and used until the process ends. Secrets (the token of the core,
+//! the spool's key) are named by path and never written here.
+//!
+//! What can go wrong: YAML that doesn't parse, an unknown field, or a rule broken. Each is a [`ConfigError`] that says what
+//! to write.
+
+mod check;
+mod trunk;
+
+pub use trunk::{NumberRule, Trunk, TrunkLimits, Trust};
+
+use crate::class::Class;
+use serde::{Deserialize, Deserializer};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use voicemail_api::config::parse_duration;
+
+/// All that the program needs to know.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Listen,
+    /// The address in Contact, Via and SDP: the one at which trunks reach this process.
+    pub advertised: IpAddr,
+    /// The core.
+    pub core: CoreConfig,
+    /// Ports of audio.
+    #[serde(default)]
+    pub rtp: PortBlock,
+    /// Numbers that owners dial to work with their mailboxes.
+    #[serde(default = "default_access_numbers")]
+    pub access_numbers: Vec<String>,
+    /// Who may call, 1 to 16.
+    pub trunks: Vec<Trunk>,
+    /// Recordings on their way to the core.
+    pub spool: SpoolConfig,
+    /// What is said, and what keys do; without it callers hear greetings and a beep, and owners can't dial in.
+    #[serde(default)]
+    pub dialogue: Option<DialogueConfig>,
+    /// How long calls in progress may go on after SIGTERM (1 m to 2 h).
+    #[serde(default = "default_drain", deserialize_with = "duration")]
+    pub drain: Duration,
+}
+
+/// Addresses of this process.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Listen {
+    /// SIP over UDP.
+    pub sip: SocketAddr,
+    /// `/healthz`, `/readyz` and `/metrics`, plain HTTP; never exposed outside a cluster.
+    pub metrics: SocketAddr,
+}
+
+/// How the core is reached.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CoreConfig {
+    /// Its API, `https://HOST:PORT/api/v1`; `http` for a loopback address alone.
+    pub url: String,
+    /// PEM file of the authorities of its certificate; the system's when absent.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// File with a token whose role is `telephony`; re-read at every use.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// File with `NAME:PASSWORD` of a user with that role, instead of a token; re-read at every use.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+}
+
+/// A block of UDP ports: RTP on even ones, RTCP on the odd one after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortBlock {
+    /// First port, even.
+    pub from: u16,
+    /// Last port, odd.
+    pub to: u16,
+}
+
+impl Default for PortBlock {
+    fn default() -> Self {
+        Self { from: 20_000, to: 20_999 }
+    }
+}
+
+/// What is said, and what keys do.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DialogueConfig {
+    /// The pack of prompts that `voicemail-sip prompts` made.
+    pub prompts: PathBuf,
+    /// The menu, YAML; `classic` when absent.
+    #[serde(default)]
+    pub menu: Option<PathBuf>,
+    /// After so long without a key the menu is said again, and so long a caller may be silent (2 s to 60 s).
+    #[serde(default = "default_silence", deserialize_with = "duration")]
+    pub silence: Duration,
+}
+
+fn default_silence() -> Duration {
+    Duration::from_secs(5)
+}
+
+/// Where recordings wait.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SpoolConfig {
+    /// Folder of this process alone.
+    pub folder: PathBuf,
+    /// File with 32 random bytes or more, from which each recording's key is derived.
+    pub key_file: PathBuf,
+    /// The most that may lie there, in MiB; at nine tenths of it new calls are refused.
+    #[serde(default = "default_spool_mib")]
+    pub size_mib: u64,
+    /// After so long a recording that the core doesn't accept is destroyed (1 h to 5 d).
+    #[serde(default = "default_max_age", deserialize_with = "duration")]
+    pub max_age: Duration,
+}
+
+fn default_access_numbers() -> Vec<String> {
+    vec!["5555".into()]
+}
+
+fn default_drain() -> Duration {
+    Duration::from_secs(420)
+}
+
+fn default_spool_mib() -> u64 {
+    1_024
+}
+
+fn default_max_age() -> Duration {
+    Duration::from_secs(24 * 3_600)
+}
+
+/// A duration as the core's configuration writes it, such as `24h`.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// Why a configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("reading {file}: {why}")]
+    File {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        why: std::io::Error,
+    },
+    /// It isn't YAML of this form.
+    #[error("the configuration: {0}")]
+    Form(#[from] serde_yaml::Error),
+    /// A rule is broken.
+    #[error("{field}: {rule}")]
+    Rule {
+        /// The field's path.
+        field: String,
+        /// What to write.
+        rule: String,
+    },
+}
+
+impl ConfigError {
+    /// The file must be changed.
+    pub const fn class(&self) -> Class {
+        Class::Permanent
+    }
+}
+
+impl Config {
+    /// Parses YAML and checks it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which field is wrong and what to write instead.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = serde_yaml::from_str(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Reads and parses a file.
+    ///
+    /// # Errors
+    /// The same, or the file can't be read.
+    pub fn read(file: &std::path::Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(file).map_err(|why| ConfigError::File { file: file.to_owned(), why })?;
+        Self::parse(&text)
+    }
+
+    /// Whether a number is one that owners dial.
+    pub fn is_access_number(&self, number: &str) -> bool {
+        self.access_numbers.iter().any(|access| access == number)
+    }
+
+    /// The trunk that an address belongs to.
+    pub fn trunk_of(&self, source: IpAddr) -> Option<&Trunk> {
+        let source = source.to_canonical();
+        self.trunks.iter().find(|trunk| trunk.addresses.iter().any(|net| net.contains(&source)))
+    }
+}

@@ -1,0 +1,111 @@
+//! A trunk: a PBX, an SBC or a proxy that may call, what it is believed, and how its numbers name mailboxes.
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// A peer that may call.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Trunk {
+    /// Name, in metrics and logs.
+    pub name: String,
+    /// Networks that its requests come from.
+    pub addresses: Vec<IpNet>,
+    /// What of its requests is believed.
+    #[serde(default)]
+    pub trust: Trust,
+    /// From a number to a mailbox's name; the first rule that fits applies, once.
+    #[serde(default)]
+    pub numbers: Vec<NumberRule>,
+    /// Its most calls.
+    #[serde(default)]
+    pub limits: TrunkLimits,
+}
+
+/// What is believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Trust {
+    /// `P-Asserted-Identity` names the caller (RFC 3325).
+    #[serde(default)]
+    pub identity: bool,
+    /// `History-Info`, `Diversion` and the parameters of RFC 4458 name the mailbox.
+    #[serde(default)]
+    pub redirection: bool,
+}
+
+/// A prefix and what stands for it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NumberRule {
+    /// What the number begins with.
+    pub prefix: String,
+    /// What replaces it.
+    #[serde(default)]
+    pub replace_with: String,
+    /// Only numbers of that many characters, the prefix counted.
+    #[serde(default)]
+    pub digits: Option<usize>,
+}
+
+/// Calls at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrunkLimits {
+    /// Of all callers.
+    #[serde(default = "default_calls")]
+    pub calls: usize,
+}
+
+impl Default for TrunkLimits {
+    fn default() -> Self {
+        Self { calls: default_calls() }
+    }
+}
+
+fn default_calls() -> usize {
+    500
+}
+
+impl Trunk {
+    /// The mailbox's name that a number stands for. Separators that people write are left out.
+    pub fn mailbox_of(&self, number: &str) -> String {
+        let plain: String = number.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.')).collect();
+        let plain = if is_number(&plain) { plain } else { number.to_owned() };
+        let fits = |rule: &&NumberRule| {
+            plain.starts_with(&rule.prefix)
+                && rule.digits.is_none_or(|digits| digits == plain.chars().count())
+        };
+        match self.numbers.iter().find(fits) {
+            Some(rule) => format!("{}{}", rule.replace_with, &plain[rule.prefix.len()..]),
+            None => plain,
+        }
+    }
+}
+
+/// Whether it is a telephone number rather than a name.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trunk(rules: &str) -> Trunk {
+        serde_yaml::from_str(&format!("{{name: pbx, addresses: [10.0.0.0/8], numbers: {rules}}}")).unwrap()
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_makes_the_mailbox_and_no_other() {
+        let trunk = trunk("[{prefix: '+4420794600', replaceWith: '10'}, {prefix: '10', digits: 3}]");
+        assert_eq!(trunk.mailbox_of("+44 20 7946-0042"), "1042");
+        assert_eq!(trunk.mailbox_of("105"), "5");
+        assert_eq!(trunk.mailbox_of("1005"), "1005");
+    }
+
+    #[test]
+    fn names_that_are_no_numbers_stay_as_they_are() {
+        assert_eq!(trunk("[]").mailbox_of("anna.b-c"), "anna.b-c");
+    }
+}

@@ -1,0 +1,257 @@
+//! The task of a call's audio: sockets and clock around the pure parts.
+
+use super::player::{Frame, Player};
+use super::ports::{Pair, random};
+use super::recorder::{RecordEnd, Recorder};
+use super::reorder::Reorder;
+use super::rtp::Packet;
+use super::telephone_event::Events;
+use super::{Command, MediaEvent};
+use crate::g711::{FRAME, silence};
+use crate::sdp::Audio;
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::{Instant, sleep_until};
+
+const TICK: Duration = Duration::from_millis(20);
+/// Packets that are sent at once after the process was held up.
+const MOST_BEHIND: u32 = 5;
+/// Longest that is sent without a sign of life.
+const ALONE: Duration = Duration::from_secs(10);
+/// Then the call is over.
+const LOST: Duration = Duration::from_secs(30);
+const LARGEST: usize = 2_048;
+
+/// What all streams count.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Packets that never came, or too late, while a message was recorded.
+    pub lost: AtomicU64,
+}
+
+struct Stream {
+    pair: Pair,
+    tell: UnboundedSender<MediaEvent>,
+    counters: Arc<Counters>,
+    began: Instant,
+    audio: Option<Audio>,
+    player: Player,
+    recorder: Option<Recorder>,
+    reorder: Reorder,
+    events: Events,
+    heard: Instant,
+    next: Instant,
+    sequence: u16,
+    timestamp: u32,
+    ssrc: u32,
+    packet: Vec<u8>,
+}
+
+/// Serves a call until its commands end.
+pub(super) async fn run(
+    pair: Pair,
+    mut commands: UnboundedReceiver<Command>,
+    tell: UnboundedSender<MediaEvent>,
+    counters: Arc<Counters>,
+) {
+    let mut stream = Stream::new(pair, tell, counters);
+    let (mut rtp, mut rtcp) = ([0; LARGEST], [0; LARGEST]);
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(command) => stream.obey(command),
+                None => return,
+            },
+            Ok((length, from)) = stream.pair.rtp.recv_from(&mut rtp) => stream.hear(&rtp[..length], from),
+            Ok((_, from)) = stream.pair.rtcp.recv_from(&mut rtcp) => stream.note_life(from),
+            () = sleep_until(stream.next) => if !stream.tick().await { return },
+        }
+    }
+}
+
+impl Stream {
+    fn new(pair: Pair, tell: UnboundedSender<MediaEvent>, counters: Arc<Counters>) -> Self {
+        let now = Instant::now();
+        let random = random();
+        Self {
+            pair,
+            tell,
+            counters,
+            began: now,
+            audio: None,
+            player: Player::default(),
+            recorder: None,
+            reorder: Reorder::default(),
+            events: Events::default(),
+            heard: now,
+            next: now,
+            #[allow(clippy::cast_possible_truncation, reason = "any 16 bits will do")]
+            sequence: random as u16,
+            timestamp: random.rotate_left(7),
+            ssrc: random.rotate_left(16) ^ 0x5bd1_e995,
+            packet: Vec::with_capacity(FRAME + 12),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Start(audio) => {
+                self.heard = Instant::now();
+                if self.audio.is_none() {
+                    self.next = self.heard;
+                }
+                self.audio = Some(audio);
+            }
+            Command::Play(clips) => self.player.play(clips),
+            Command::Stop => self.player.stop(),
+            Command::Record(sink, rules) => {
+                let Some(audio) = &self.audio else { return };
+                self.reorder = Reorder::default();
+                self.recorder = Some(Recorder::new(sink, rules, audio.law, self.now()));
+            }
+            Command::Finish(answer) => {
+                self.drain();
+                let take = self.end_recording(RecordEnd::Cut);
+                // Whoever asked may be gone; the recording is kept by being dropped.
+                let _ = answer.send(take);
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Whether the peer holds: then nobody talks and nothing is missed.
+    fn on_hold(&self) -> bool {
+        self.audio.as_ref().is_none_or(|audio| !audio.talks)
+    }
+
+    fn counts(&self, from: SocketAddr) -> bool {
+        self.audio.as_ref().is_some_and(|audio| audio.host == Some(from.ip().to_canonical()))
+    }
+
+    fn note_life(&mut self, from: SocketAddr) {
+        if self.counts(from) {
+            self.heard = Instant::now();
+        }
+    }
+
+    fn hear(&mut self, bytes: &[u8], from: SocketAddr) {
+        let Some(packet) = Packet::parse(bytes).filter(|_| self.counts(from)) else { return };
+        let Some(audio) = &self.audio else { return };
+        self.heard = Instant::now();
+        let now = self.now();
+        if Some(packet.payload_type) == audio.events {
+            self.reorder.push(packet.ssrc, packet.sequence, packet.timestamp, None, now);
+            if let Some(key) = self.events.take(packet.ssrc, packet.timestamp, packet.payload) {
+                self.press(key);
+            }
+        } else if packet.payload_type == audio.payload_type && self.recorder.is_some() {
+            let sound = Some(Bytes::copy_from_slice(packet.payload));
+            self.reorder.push(packet.ssrc, packet.sequence, packet.timestamp, sound, now);
+            self.record();
+        }
+    }
+
+    fn press(&mut self, key: super::telephone_event::Key) {
+        if self.recorder.as_ref().is_some_and(|recorder| recorder.ends_by(key)) {
+            self.tell_recorded(RecordEnd::Key);
+        }
+        self.tell(MediaEvent::Digit(key));
+    }
+
+    /// Gives the recording what is in order.
+    fn record(&mut self) {
+        let now = self.now();
+        let pieces = self.reorder.take(now);
+        let on_hold = self.on_hold();
+        let Some(recorder) = &mut self.recorder else { return };
+        if on_hold {
+            recorder.wait_until(now);
+        }
+        if let Some(end) = recorder.take(pieces, now) {
+            self.tell_recorded(end);
+        }
+    }
+
+    fn tell_recorded(&mut self, end: RecordEnd) {
+        if let Some(take) = self.end_recording(end) {
+            self.tell(MediaEvent::Recorded(take));
+        }
+    }
+
+    fn end_recording(&mut self, end: RecordEnd) -> Option<super::Take> {
+        let mut recorder = self.recorder.take()?;
+        let pieces = self.reorder.finish();
+        let now = self.now();
+        let end = match recorder.take(pieces, now) {
+            Some(RecordEnd::Failed) => RecordEnd::Failed,
+            _ => end,
+        };
+        self.counters.lost.fetch_add(self.reorder.take_lost(), Ordering::Relaxed);
+        Some(recorder.finish(end))
+    }
+
+    /// Takes what the kernel holds already: a BYE overtakes no packet that was sent before it.
+    fn drain(&mut self) {
+        let mut buffer = [0; LARGEST];
+        while let Ok((length, from)) = self.pair.rtp.try_recv_from(&mut buffer) {
+            self.hear(&buffer[..length], from);
+        }
+    }
+
+    fn tell(&self, event: MediaEvent) {
+        // A call that doesn't listen any more ends this task by dropping its commands.
+        let _ = self.tell.send(event);
+    }
+
+    /// One packet's time; false when the call is lost.
+    async fn tick(&mut self) -> bool {
+        self.record();
+        let now = Instant::now();
+        if self.audio.is_none() || self.on_hold() {
+            self.heard = now;
+        }
+        let alone = now - self.heard;
+        if alone > LOST {
+            self.tell_recorded(RecordEnd::Cut);
+            self.tell(MediaEvent::Lost);
+            self.audio = None;
+            return false;
+        }
+        self.next = match now.checked_duration_since(self.next + TICK * MOST_BEHIND) {
+            Some(_) => now + TICK,
+            None => self.next + TICK,
+        };
+        if alone < ALONE {
+            self.send().await;
+        }
+        true
+    }
+
+    async fn send(&mut self) {
+        let Some(audio) = &self.audio else { return };
+        let Some((host, port)) = audio.to.filter(|_| audio.listens) else { return };
+        let frame = self.player.next(audio.law);
+        if matches!(frame, Frame::Last(_)) {
+            self.tell(MediaEvent::Played);
+        }
+        let payload = match frame {
+            Frame::Sound(samples) | Frame::Last(samples) => samples,
+            Frame::Silence => [silence(audio.law); FRAME],
+        };
+        let (sequence, timestamp, ssrc) = (self.sequence, self.timestamp, self.ssrc);
+        let payload_type = audio.payload_type;
+        let packet = Packet { payload_type, marker: false, sequence, timestamp, ssrc, payload: &payload };
+        packet.write(&mut self.packet);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(u32::try_from(FRAME).unwrap_or_default());
+        // A port that nobody listens on is known by the silence that comes back.
+        let _ = self.pair.rtp.send_to(&self.packet, SocketAddr::new(host, port)).await;
+    }
+}

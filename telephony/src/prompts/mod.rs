@@ -1,0 +1,57 @@
+//! What is said in a language: clips of sentences and words, and how numbers and dates are made of them.
+//!
+//! ```text
+//! catalogue (text, en.yaml) ─▶ voicemail-sip prompts ─▶ pack (one file of µ-law) ─▶ clips
+//! ```
+//!
+//! A pack is made at build by flite (voice slt, Carnegie Mellon's permissive licence), never by the process that answers
+//! calls. What can go wrong: [`PromptsError`].
+
+mod catalogue;
+mod make;
+mod pack;
+pub mod words;
+
+pub use catalogue::Catalogue;
+pub use make::{Made, make};
+pub use pack::Pack;
+
+use crate::class::Class;
+use std::path::PathBuf;
+
+/// Why there are no prompts.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptsError {
+    /// A file.
+    #[error("{0}: {1}")]
+    File(PathBuf, std::io::Error),
+    /// The catalogue isn't YAML of its form.
+    #[error("the catalogue: {0}")]
+    Catalogue(#[from] serde_yaml::Error),
+    /// The file is no pack.
+    #[error("the file is no pack of prompts: make it by `voicemail-sip prompts`")]
+    Foreign,
+    /// The speaker can't be run, or failed.
+    #[error("flite can't speak {clip}: {why}")]
+    Speaker {
+        /// Which clip.
+        clip: String,
+        /// Why.
+        why: String,
+    },
+    /// The bytes aren't those that were pinned.
+    #[error("the pack's SHA-256 is {found}, and {expected} is written down: is this flite 2.2?")]
+    Checksum {
+        /// What was made.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+}
+
+impl PromptsError {
+    /// Something must be changed.
+    pub const fn class(&self) -> Class {
+        Class::Permanent
+    }
+}

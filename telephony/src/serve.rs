@@ -1,0 +1,149 @@
+//! The process: parts are made, calls are served until SIGTERM, then those in progress may end.
+//!
+//! After the first signal no new call is taken and `/readyz` says so; calls go on until `drain` is over; a recording that is
+//! cut off then is kept. The spool is emptied as far as the core allows.
+
+use crate::calls::{Logins, Services, Speech, SpeechError, serve as serve_call};
+use crate::class::Class;
+use crate::config::Config;
+use crate::core::{CoreError, HttpsCore, Voicemail};
+use crate::media::Counters;
+use crate::media::ports::Ports;
+use crate::signalling::rsip::{Rsip, RsipError};
+use crate::signalling::{Incoming, Signalling};
+use crate::spool::{Courier, Spool, SpoolError};
+use crate::telemetry::{Health, Metrics, serve as serve_http};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// How long the last recordings may take to the core at the end.
+const EMPTYING: Duration = Duration::from_secs(10);
+
+/// Why the process can't serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The core's files.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// The spool.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Prompts or menu.
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
+    /// SIP.
+    #[error(transparent)]
+    Sip(#[from] RsipError),
+    /// The port of health and metrics.
+    #[error("listening on {0}: {1}")]
+    Metrics(std::net::SocketAddr, std::io::Error),
+}
+
+impl ServeError {
+    /// Whether starting again may help.
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Core(error) => error.class(),
+            Self::Spool(error) => error.class(),
+            Self::Speech(error) => error.class(),
+            Self::Sip(error) => error.class(),
+            Self::Metrics(..) => Class::Transient,
+        }
+    }
+}
+
+/// Serves until `stop` is done, and then until calls are.
+///
+/// # Errors
+/// [`ServeError`] if it can't begin.
+pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let config = Arc::new(config);
+    let health = Arc::new(Health::default());
+    let (services, sip) = begin(&config, &health).await?;
+    let mut calls = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            incoming = sip.next() => match incoming {
+                Some(Incoming::Call(call)) => drop(calls.spawn(serve_call(services.clone(), *call))),
+                None => break,
+            },
+            Some(_ended) = calls.join_next() => {}
+        }
+    }
+    health.set_ready(false);
+    sip.drain();
+    tracing::info!(calls = calls.len(), "stopping");
+    drain(&services, sip.as_ref(), &mut calls).await;
+    Ok(())
+}
+
+async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<(Arc<Services>, Arc<Rsip>), ServeError> {
+    let voicemail: Arc<dyn Voicemail> = Arc::new(HttpsCore::new(&config.core)?);
+    let spool = Arc::new(Spool::open(&config.spool)?);
+    let metrics = Arc::new(Metrics::default());
+    let speech = config.dialogue.as_ref().map(Speech::read).transpose()?.map(Arc::new);
+    let (changed, _lamps) = mpsc::unbounded_channel();
+    let counted = metrics.clone();
+    let count = move |outcome| counted.count_deposit(outcome);
+    let courier =
+        Courier::new(spool.clone(), voicemail.clone(), config.spool.max_age, changed.clone(), count);
+    tokio::spawn(courier.clone().run());
+    let services = Arc::new(Services {
+        ports: Ports::new(config.rtp, config.listen.sip.ip()),
+        config: config.clone(),
+        voicemail,
+        spool,
+        courier,
+        metrics,
+        counters: Arc::new(Counters::default()),
+        speech,
+        logins: Logins::default(),
+        changed,
+    });
+    let address = config.listen.metrics;
+    let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Metrics(address, error))?;
+    let local = listener.local_addr().map_err(|error| ServeError::Metrics(address, error))?;
+    let sip = Arc::new(Rsip::start(config.clone()).await?);
+    let told = services.clone();
+    let text = move || told.metrics.text(&told.spool, &told.ports, &told.counters);
+    tokio::spawn(serve_http(listener, health.clone(), text));
+    health.set_ready(true);
+    tracing::info!(sip = %sip.local(), metrics = %local, "listening");
+    Ok((services, sip))
+}
+
+/// Lets calls end, refusing new ones, and then brings away what they left.
+async fn drain(services: &Arc<Services>, sip: &Rsip, calls: &mut JoinSet<()>) {
+    let over = async { while calls.join_next().await.is_some() {} };
+    let refusing = async {
+        while let Some(Incoming::Call(call)) = sip.next().await {
+            call.leg.reject(503).await;
+        }
+    };
+    let ended = tokio::select! {
+        () = over => true,
+        () = tokio::time::sleep(services.config.drain) => false,
+        () = refusing => true,
+    };
+    if !ended {
+        tracing::warn!(calls = calls.len(), "calls are cut off: drain is over; their recordings are kept");
+        // Dropped legs hang up, dropped recordings are kept.
+        calls.shutdown().await;
+    }
+    let emptied = async {
+        while services.spool.count_waiting() > 0 {
+            let next = services.courier.carry_all().await;
+            if services.spool.count_waiting() > 0 {
+                tokio::time::sleep_until(next).await;
+            }
+        }
+    };
+    if tokio::time::timeout(EMPTYING, emptied).await.is_err() {
+        tracing::warn!(recordings = services.spool.count_waiting(), "recordings wait for the next start");
+    }
+}

@@ -1,0 +1,106 @@
+//! All that the rest of the program knows of SIP: calls come in, are answered or refused, tell what happens, and end.
+//!
+//! ```text
+//! INVITE ─▶ Incoming::Call ─▶ answer ─▶ (ACK) ─▶ events ─▶ BYE
+//! ```
+//!
+//! The one implementation is [`rsip`]; what is said in headers is read by the pure [`address`], [`evidence`] and
+//! [`identity`]. SIP's Call-ID never leaves here: a call is known by an id of ours, which is its first message's id, too.
+
+pub mod address;
+pub mod evidence;
+pub mod identity;
+pub mod rsip;
+
+use crate::class::Class;
+use crate::media::telephone_event::Key;
+use crate::sdp::Offer;
+use async_trait::async_trait;
+use evidence::Evidence;
+use identity::Identity;
+use uuid::Uuid;
+
+/// Why a request of ours came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SipError {
+    /// The call ended meanwhile.
+    #[error("the call is over")]
+    Over,
+    /// A description of the peer's can't be used.
+    #[error("the peer's description of the session can't be used")]
+    Description,
+    /// The message couldn't be sent.
+    #[error("a SIP message couldn't be sent")]
+    NotSent,
+}
+
+impl SipError {
+    /// A call that is over stays so.
+    pub const fn class(self) -> Class {
+        match self {
+            Self::Over | Self::Description => Class::Permanent,
+            Self::NotSent => Class::Transient,
+        }
+    }
+}
+
+/// What comes in.
+pub enum Incoming {
+    /// A call.
+    Call(Box<IncomingCall>),
+}
+
+/// A call that waits for an answer.
+pub struct IncomingCall {
+    /// Ours, made when it came.
+    pub id: Uuid,
+    /// Name of the trunk that it came by.
+    pub trunk: String,
+    /// What says for whom it is.
+    pub evidence: Evidence,
+    /// Who calls.
+    pub identity: Identity,
+    /// The caller's description; none if it comes with the ACK.
+    pub offer: Option<Offer>,
+    /// The call itself.
+    pub leg: Box<dyn Leg>,
+}
+
+/// What the peer does during a call.
+#[derive(Debug)]
+pub enum LegEvent {
+    /// A new description, such as a hold; answered by [`Leg::answer_again`].
+    Reoffer(Offer),
+    /// A key by INFO.
+    Key(Key),
+    /// The peer hung up or took the call back.
+    Ended,
+    /// The session's time is over, or the peer never acknowledged the answer.
+    Expired,
+}
+
+/// The signalling of one call. Dropped, it hangs up.
+#[async_trait]
+pub trait Leg: Send + Sync {
+    /// Answers, and waits for the acknowledgement: the description that came with it, if the call came without one.
+    async fn answer(&mut self, description: &str) -> Result<Option<Offer>, SipError>;
+
+    /// Refuses.
+    async fn reject(self: Box<Self>, status: u16);
+
+    /// The next thing that the peer does.
+    async fn event(&mut self) -> LegEvent;
+
+    /// Answers a new description.
+    async fn answer_again(&mut self, description: &str);
+}
+
+/// A way for calls to come in.
+#[async_trait]
+pub trait Signalling: Send + Sync {
+    /// The next one; `None` when it has ended.
+    async fn next(&self) -> Option<Incoming>;
+
+    /// Takes no new calls from now on.
+    fn drain(&self);
+}

@@ -1,0 +1,283 @@
+//! SIP by rsipstack: the one place that knows it.
+//!
+//! ```text
+//! datagram ─▶ transport::UdpGate ─▶ parser, transactions ─▶ validate ─▶ dialog's ─▶ its leg
+//!                                                              └──────▶ INVITE ──▶ a leg and an incoming call
+//! ```
+//!
+//! What the stack leaves to us: a transaction's driver that lives until its timers have run, so that no reply is dropped
+//! early; an answer to each request in a dialog, also to those that the stack ignores (500, RFC 3261, 12.2.2); dialogs
+//! taken out of its table; session timers; options that aren't known. Its log is off: it writes whole messages.
+
+mod call;
+mod validate;
+
+use super::evidence::Evidence;
+use super::identity::Identity;
+use super::{Incoming, IncomingCall, Signalling};
+use crate::class::Class;
+use crate::config::Config;
+use crate::sdp::Offer;
+use crate::transport::{UdpGate, UdpGateError};
+use async_trait::async_trait;
+use call::{ALLOW, RsipLeg, other};
+use rsipstack::EndpointBuilder;
+use rsipstack::dialog::dialog_layer::DialogLayer;
+use rsipstack::platform::CancellationToken;
+use rsipstack::sip::{Header, Headers, Method, StatusCode, Uri};
+use rsipstack::transaction::Endpoint;
+use rsipstack::transaction::transaction::Transaction;
+use rsipstack::transport::udp::UdpConnection;
+use rsipstack::transport::{SipConnection, TransportLayer};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio_util::sync::DropGuard;
+use uuid::Uuid;
+use validate::Refusal;
+
+/// A transaction's timers are over by then (64 × T1, RFC 3261).
+const TRANSACTION: Duration = Duration::from_secs(40);
+/// When a refused caller may try again, in seconds.
+const RETRY_AFTER: &str = "10";
+
+/// Why SIP can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum RsipError {
+    /// The socket.
+    #[error(transparent)]
+    Gate(#[from] UdpGateError),
+    /// The stack refused its parts.
+    #[error("the SIP stack can't be started")]
+    Stack,
+}
+
+impl RsipError {
+    /// Another process may let go of the port.
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Gate(_) => Class::Transient,
+            Self::Stack => Class::Permanent,
+        }
+    }
+}
+
+/// The stack, serving.
+pub struct Rsip {
+    shared: Arc<Shared>,
+    incoming: Mutex<mpsc::UnboundedReceiver<Incoming>>,
+    local: SocketAddr,
+    _serving: DropGuard,
+}
+
+struct Shared {
+    config: Arc<Config>,
+    layer: Arc<DialogLayer>,
+    contact: Uri,
+    draining: AtomicBool,
+    /// Places of each trunk's calls.
+    places: HashMap<String, Arc<Semaphore>>,
+    tell: mpsc::UnboundedSender<Incoming>,
+}
+
+impl Rsip {
+    /// Binds the socket and serves.
+    ///
+    /// # Errors
+    /// [`RsipError`].
+    pub async fn start(config: Arc<Config>) -> Result<Self, RsipError> {
+        let stop = CancellationToken::new();
+        let gate = Arc::new(UdpGate::bind(Arc::clone(&config)).await?);
+        let local = gate.local()?;
+        let advertised = SocketAddr::new(config.advertised, local.port());
+        let transport = TransportLayer::new(stop.clone());
+        let connection = UdpConnection::from_socket(gate, Some(advertised), Some(stop.child_token())).await;
+        transport.add_transport(connection.map_err(|_| RsipError::Stack)?.into());
+        let mut builder = EndpointBuilder::new();
+        builder.with_user_agent("voicemail").with_transport_layer(transport).with_cancel_token(stop.clone());
+        let endpoint = builder.build();
+        let contact =
+            Uri::try_from(format!("sip:voicemail@{advertised}").as_str()).map_err(|_| RsipError::Stack)?;
+        let (tell, incoming) = mpsc::unbounded_channel();
+        let place =
+            |trunk: &crate::config::Trunk| (trunk.name.clone(), Arc::new(Semaphore::new(trunk.limits.calls)));
+        let shared = Arc::new(Shared {
+            places: config.trunks.iter().map(place).collect(),
+            layer: Arc::new(DialogLayer::new(endpoint.inner.clone())),
+            config,
+            contact,
+            draining: AtomicBool::new(false),
+            tell,
+        });
+        serve(&endpoint, &shared)?;
+        Ok(Self { shared, incoming: Mutex::new(incoming), local, _serving: stop.drop_guard() })
+    }
+
+    /// Where SIP is listened for.
+    pub const fn local(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+#[async_trait]
+impl Signalling for Rsip {
+    async fn next(&self) -> Option<Incoming> {
+        self.incoming.lock().await.recv().await
+    }
+
+    fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+fn serve(endpoint: &Endpoint, shared: &Arc<Shared>) -> Result<(), RsipError> {
+    let mut transactions = endpoint.incoming_transactions().map_err(|_| RsipError::Stack)?;
+    let inner = endpoint.inner.clone();
+    tokio::spawn(async move {
+        if inner.serve().await.is_err() {
+            tracing::error!("the SIP stack has stopped");
+        }
+    });
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        while let Some(transaction) = transactions.recv().await {
+            tokio::spawn(take(Arc::clone(&shared), transaction));
+        }
+    });
+    Ok(())
+}
+
+/// Headers by name and value.
+pub(super) fn headers_of(headers: &Headers) -> Vec<(String, String)> {
+    let pair = |header: &Header| {
+        let text = header.to_string();
+        let (name, value) = text.split_once(':')?;
+        Some((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    headers.iter().filter_map(pair).collect()
+}
+
+fn source_of(transaction: &Transaction) -> Option<IpAddr> {
+    match transaction.connection.as_ref()? {
+        SipConnection::Udp(connection) => Some(connection.get_remote_addr()?.get_socketaddr().ok()?.ip()),
+        _ => None,
+    }
+}
+
+/// A request, from the first look to the end of its timers.
+async fn take(shared: Arc<Shared>, mut transaction: Transaction) {
+    let method = transaction.original.method;
+    if let Some(mut dialog) = shared.layer.match_dialog(&transaction) {
+        let handled = dialog.handle(&mut transaction).await;
+        let unanswered = transaction.last_response.is_none() && method != Method::Ack;
+        if handled.is_err() || unanswered {
+            refuse(&mut transaction, &Refusal { status: 500, header: Some(("Retry-After", "1".into())) })
+                .await;
+        }
+        return finish(transaction).await;
+    }
+    let headers = headers_of(&transaction.original.headers);
+    let in_dialog = validate::values(&headers, "To").any(|to| to.contains(";tag="));
+    let refusal = match method {
+        Method::Ack => return,
+        _ if in_dialog || method == Method::Cancel => Refusal::status(481),
+        _ => match validate::check(&headers) {
+            Err(refusal) => refusal,
+            Ok(()) => match method {
+                Method::Invite => return invite(&shared, transaction, headers).await,
+                Method::Options => options(&shared),
+                _ => Refusal { status: 405, header: Some(("Allow", ALLOW.into())) },
+            },
+        },
+    };
+    refuse(&mut transaction, &refusal).await;
+    finish(transaction).await;
+}
+
+fn options(shared: &Shared) -> Refusal {
+    match shared.draining.load(Ordering::Relaxed) {
+        true => unavailable(),
+        false => Refusal { status: 200, header: Some(("Allow", ALLOW.into())) },
+    }
+}
+
+fn unavailable() -> Refusal {
+    Refusal { status: 503, header: Some(("Retry-After", RETRY_AFTER.into())) }
+}
+
+async fn refuse(transaction: &mut Transaction, refusal: &Refusal) {
+    let headers = refusal.header.iter().map(|(name, value)| other(name, value.clone())).collect();
+    if transaction.reply_with(StatusCode::from(refusal.status), headers, None).await.is_err() {
+        tracing::debug!("a request couldn't be answered");
+    }
+}
+
+/// Keeps a transaction until its timers have run, so that a repeated request gets the same answer.
+async fn finish(mut transaction: Transaction) {
+    let over = async { while transaction.receive().await.is_some() {} };
+    // Longer than all timers together: what isn't over then never will be.
+    let _ = tokio::time::timeout(TRANSACTION, over).await;
+}
+
+async fn invite(shared: &Arc<Shared>, mut transaction: Transaction, headers: Vec<(String, String)>) {
+    match prepare(shared, &transaction, &headers) {
+        Ok((call, mut dialog)) => {
+            // Nobody takes calls any more: the leg is dropped, and refuses.
+            let _ = shared.tell.send(Incoming::Call(Box::new(call)));
+            if dialog.handle(&mut transaction).await.is_err() {
+                tracing::debug!("a call's first transaction failed");
+            }
+        }
+        Err(refusal) => refuse(&mut transaction, &refusal).await,
+    }
+    finish(transaction).await;
+}
+
+type Prepared = (IncomingCall, rsipstack::dialog::invite_dialog::InviteDialog);
+
+/// Makes a call of an INVITE.
+fn prepare(
+    shared: &Arc<Shared>,
+    transaction: &Transaction,
+    headers: &[(String, String)],
+) -> Result<Prepared, Refusal> {
+    if shared.draining.load(Ordering::Relaxed) {
+        return Err(unavailable());
+    }
+    let trunk = source_of(transaction).and_then(|source| shared.config.trunk_of(source));
+    let trunk = trunk.ok_or_else(|| Refusal::status(403))?;
+    let session = validate::session_expires(headers)?;
+    let request = &transaction.original;
+    let offer = match request.body.is_empty() {
+        true => None,
+        false => Some(Offer::parse(&request.body).map_err(|_| Refusal::status(488))?),
+    };
+    let place = shared.places.get(&trunk.name).and_then(|places| Arc::clone(places).try_acquire_owned().ok());
+    let place = place.ok_or_else(unavailable)?;
+    let (tell, states) = shared.layer.new_dialog_state_channel();
+    let dialog = shared
+        .layer
+        .get_or_create_server_invite(transaction, tell, None, Some(shared.contact.clone()))
+        .map_err(|_| Refusal::status(400))?;
+    let leg = RsipLeg {
+        layer: Arc::clone(&shared.layer),
+        dialog: dialog.clone(),
+        states,
+        session,
+        expires: None,
+        waiting: None,
+        _place: place,
+    };
+    let call = IncomingCall {
+        id: Uuid::now_v7(),
+        trunk: trunk.name.clone(),
+        evidence: Evidence::read(&request.uri.to_string(), headers),
+        identity: Identity::read(headers, trunk.trust.identity),
+        offer,
+        leg: Box::new(leg),
+    };
+    Ok((call, dialog))
+}

@@ -1,0 +1,142 @@
+//! What the telephone side tells about itself: a log of JSON lines, metrics, and whether it is ready.
+//!
+//! No caller, mailbox, digit or name is a label or in a line. The SIP stack's own log is off: it writes whole messages.
+
+mod http;
+
+pub use http::{Health, serve};
+
+use crate::media::Counters;
+use crate::media::ports::Ports;
+use crate::spool::Spool;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Begins the log on the standard output. `RUST_LOG` may say more of us, and never more of the SIP stack.
+pub fn begin_log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = match "rsipstack=off".parse() {
+        Ok(off) => filter.add_directive(off),
+        Err(_) => filter,
+    };
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
+    // A second start within one process keeps the first one's log.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    trunk: String,
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabel {
+    end: &'static str,
+}
+
+/// All counts.
+#[derive(Default)]
+pub struct Metrics {
+    calls: Family<CallLabels, Counter>,
+    active: Family<KindLabel, Gauge>,
+    recordings: Family<EndLabel, Counter>,
+    deposits: Family<OutcomeLabel, Counter>,
+    logins: Family<OutcomeLabel, Counter>,
+}
+
+/// A call in progress; counted until it is dropped.
+pub struct Active(Gauge);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// Counts a call until the answer is dropped.
+    pub fn begin_call(&self, kind: &'static str) -> Active {
+        let gauge = self.active.get_or_create(&KindLabel { kind }).clone();
+        gauge.inc();
+        Active(gauge)
+    }
+
+    /// Counts a call that ended.
+    pub fn count_call(&self, trunk: &str, kind: &'static str, outcome: &'static str) {
+        self.calls.get_or_create(&CallLabels { trunk: trunk.to_owned(), kind, outcome }).inc();
+    }
+
+    /// Counts a recording by its end.
+    pub fn count_recording(&self, end: &'static str) {
+        self.recordings.get_or_create(&EndLabel { end }).inc();
+    }
+
+    /// Counts an attempt to deposit.
+    pub fn count_deposit(&self, outcome: &'static str) {
+        self.deposits.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts an attempt to open a mailbox.
+    pub fn count_login(&self, outcome: &'static str) {
+        self.logins.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Calls in progress.
+    pub fn active(&self) -> i64 {
+        ["deposit", "retrieval", "none"]
+            .iter()
+            .map(|kind| self.active.get_or_create(&KindLabel { kind }).get())
+            .sum()
+    }
+
+    /// The text of `/metrics`.
+    pub fn text(&self, spool: &Spool, ports: &Ports, counters: &Arc<Counters>) -> String {
+        let mut registry = Registry::with_prefix("voicemail_sip");
+        registry.register("calls", "Calls that ended", self.calls.clone());
+        registry.register("calls_active", "Calls in progress", self.active.clone());
+        registry.register("recordings", "Recordings by what ended them", self.recordings.clone());
+        registry.register("deposits", "Attempts to bring a recording to the core", self.deposits.clone());
+        registry.register("logins", "Attempts to open a mailbox by its PIN", self.logins.clone());
+        let gauge = |value: u64| {
+            let gauge: Gauge = Gauge::default();
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge
+        };
+        let lost = Counter::<u64>::default();
+        lost.inc_by(counters.lost.load(Ordering::Relaxed));
+        registry.register("rtp_lost", "Packets of recordings that never came, or too late", lost);
+        registry.register("spool_bytes", "Bytes of recordings that wait", gauge(spool.bytes()));
+        registry.register("spool_files", "Recordings that wait", gauge(spool.count_waiting() as u64));
+        registry.register(
+            "ports_free",
+            "Calls that ports for audio are free for",
+            gauge(ports.free() as u64),
+        );
+        let mut text = String::new();
+        match encode(&mut text, &registry) {
+            Ok(()) => text,
+            Err(_) => String::new(),
+        }
+    }
+}

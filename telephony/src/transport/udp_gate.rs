@@ -1,0 +1,105 @@
+//! The UDP socket of SIP: a datagram from a stranger is dropped without an answer, so that scanners learn nothing.
+
+use crate::class::Class;
+use crate::config::Config;
+use async_trait::async_trait;
+use rsipstack::platform::net::UdpSocket as StackSocket;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::net::UdpSocket;
+
+/// Bytes that the kernel keeps for us while we are busy: bursts of calls overflow its default.
+const RECEIVE_BUFFER: usize = 4 << 20;
+const LARGEST: usize = 65_536;
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum UdpGateError {
+    /// The kernel refuses.
+    #[error("listening for SIP: {0}")]
+    Bind(#[from] std::io::Error),
+}
+
+impl UdpGateError {
+    /// Who holds the port may let go of it.
+    pub const fn class(&self) -> Class {
+        Class::Transient
+    }
+}
+
+/// What was dropped before it was parsed.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    /// From strangers.
+    pub strangers: AtomicU64,
+    /// Longer than the parser takes.
+    pub too_long: AtomicU64,
+}
+
+/// The socket.
+pub struct UdpGate {
+    socket: UdpSocket,
+    config: Arc<Config>,
+    dropped: Dropped,
+}
+
+impl UdpGate {
+    /// Listens where the configuration says.
+    ///
+    /// # Errors
+    /// [`UdpGateError`].
+    pub async fn bind(config: Arc<Config>) -> Result<Self, UdpGateError> {
+        let address = config.listen.sip;
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        // As large as the kernel allows.
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.bind(&address.into())?;
+        let socket = UdpSocket::from_std(socket.into())?;
+        Ok(Self { socket, config, dropped: Dropped::default() })
+    }
+
+    /// The address.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn local(&self) -> Result<SocketAddr, UdpGateError> {
+        Ok(self.socket.local_addr()?)
+    }
+
+    /// What was dropped.
+    pub const fn dropped(&self) -> &Dropped {
+        &self.dropped
+    }
+}
+
+#[async_trait]
+impl StackSocket for UdpGate {
+    async fn recv_from(&self, buffer: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
+        // The kernel cuts what doesn't fit, so that a message that is too long must be seen whole.
+        let mut datagram = vec![0; LARGEST];
+        loop {
+            let (length, from) = self.socket.recv_from(&mut datagram).await?;
+            if self.config.trunk_of(from.ip()).is_none() {
+                self.dropped.strangers.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            let (Some(message), Some(place)) = (datagram.get(..length), buffer.get_mut(..length)) else {
+                self.dropped.too_long.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
+            place.copy_from_slice(message);
+            return Ok((length, from));
+        }
+    }
+
+    async fn send_to(&self, message: &[u8], to: SocketAddr) -> rsipstack::Result<usize> {
+        Ok(self.socket.send_to(message, to).await?)
+    }
+
+    fn local_addr(&self) -> rsipstack::Result<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+}

@@ -1,0 +1,45 @@
+//! Chromium as Debian has it, and what drives it and looks for obstacles (playwright-core, axe-core), pinned by `web/e2e`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::command::run;
+use crate::debian::ensure_program;
+use crate::servers::npm;
+use crate::stage::workspace_path;
+
+const PACKAGE: &str = include_str!("../../../web/e2e/package.json");
+const LOCK: &str = include_str!("../../../web/e2e/package-lock.json");
+const PAGES: &str = include_str!("../../../web/package.json");
+const PAGES_LOCK: &str = include_str!("../../../web/package-lock.json");
+
+/// A browser and what drives it.
+#[derive(Debug)]
+pub struct Browser {
+    chromium: PathBuf,
+    modules: PathBuf,
+}
+
+impl Browser {
+    /// Installs both if need be.
+    pub fn install() -> Result<Self> {
+        let chromium = ensure_program("chromium", "chromium")?;
+        Ok(Self { chromium, modules: npm::install("browser", PACKAGE, LOCK)? })
+    }
+
+    /// Runs a file of `web/e2e`, with further variables, to its end; gives what it printed.
+    pub fn run(&self, file: &str, variables: &[(&str, &str)]) -> Result<String> {
+        let mut command = Command::new("node");
+        command.args(["--test", "--test-reporter=spec", file]).current_dir(workspace_path("web/e2e"));
+        command.env("CHROMIUM", &self.chromium).env("MODULES", &self.modules);
+        command.envs(variables.iter().copied());
+        run(&mut command)
+    }
+}
+
+/// The folder with what the pages are built by, as `web/package-lock.json` pins it.
+pub fn install_builder() -> Result<PathBuf> {
+    npm::install("pages", PAGES, PAGES_LOCK)
+}

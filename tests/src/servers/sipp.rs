@@ -1,0 +1,152 @@
+//! Calls by sipp, a telephone that follows a scenario: what it says is a file of µ-law samples, 20 ms a packet.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::{Child, Command};
+
+use crate::debian::ensure_program;
+
+/// One step of a call after the answer.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Waits.
+    Wait(Duration),
+    /// Says the samples of that file, and waits until they are said.
+    Say(Vec<u8>),
+    /// Sends an INFO with that key.
+    Press(char),
+    /// Waits for the other side's BYE; hangs up itself otherwise.
+    AwaitBye,
+}
+
+/// A call to a number.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The number.
+    pub to: String,
+    /// Who calls: a number.
+    pub from: String,
+    /// Lines of the INVITE's header.
+    pub headers: Vec<String>,
+    /// What is done after the answer.
+    pub steps: Vec<Step>,
+    /// The port that the other side's audio is sent to; its own when absent.
+    pub listener: Option<u16>,
+    /// The status that is expected instead of an answer.
+    pub refused: Option<u16>,
+}
+
+impl Call {
+    /// That calls, waits for the beep, says this, and hangs up.
+    pub fn message(to: &str, samples: &[u8]) -> Self {
+        let steps = vec![Step::Wait(Duration::from_millis(1_200)), Step::Say(samples.to_vec())];
+        Self {
+            to: to.into(),
+            from: "+442079460001".into(),
+            headers: Vec::new(),
+            steps,
+            listener: None,
+            refused: None,
+        }
+    }
+
+    /// Makes the call and waits until it is over.
+    pub async fn make(&self, front: SocketAddr) -> Result<()> {
+        let (folder, child) = self.begin(front)?;
+        let output = child.wait_with_output().await?;
+        let errors = std::fs::read_to_string(folder.path().join("errors")).unwrap_or_default();
+        ensure!(output.status.success(), "sipp ended with {}: {errors}", output.status);
+        Ok(())
+    }
+
+    /// Begins the call; it ends when the process does.
+    pub fn begin(&self, front: SocketAddr) -> Result<(tempfile::TempDir, Child)> {
+        let program = ensure_program("sip-tester", "sipp")?;
+        let folder = tempfile::Builder::new().prefix("sipp-").tempdir()?;
+        std::fs::write(folder.path().join("call.xml"), self.scenario(folder.path())?)?;
+        let mut command = Command::new(program);
+        command.arg(front.to_string()).args(["-sf", "call.xml", "-m", "1", "-nostdin", "-i", "127.0.0.1"]);
+        command.args(["-mi", "127.0.0.1", "-s", &self.to, "-timeout", "60", "-timeout_error"]);
+        command.args(["-trace_err", "-error_file", "errors", "-default_behaviors", "all,-bye"]);
+        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.kill_on_drop(true).spawn().context("cannot start sipp")?;
+        Ok((folder, child))
+    }
+
+    fn scenario(&self, folder: &Path) -> Result<String> {
+        let mut text = String::from("<?xml version=\"1.0\"?><scenario name=\"call\">\n");
+        text.push_str(&self.invite());
+        if let Some(status) = self.refused {
+            write!(text, "<recv response=\"100\" optional=\"true\"/><recv response=\"{status}\"/>")?;
+            text.push_str(&request("ACK", 1, "", ""));
+            return Ok(text + "</scenario>\n");
+        }
+        text.push_str("<recv response=\"100\" optional=\"true\"/><recv response=\"200\" rrs=\"true\"/>");
+        text.push_str(&request("ACK", 1, "", ""));
+        let (mut number, mut hangs_up) = (2, true);
+        for (at, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Wait(time) => writeln!(text, "<pause milliseconds=\"{}\"/>", time.as_millis())?,
+                Step::Say(samples) => {
+                    let file = format!("said-{at}.ulaw");
+                    std::fs::write(folder.join(&file), samples)?;
+                    writeln!(
+                        text,
+                        "<nop><action><exec rtp_stream=\"{file},1,0,PCMU/8000\"/></action></nop>"
+                    )?;
+                    writeln!(text, "<pause milliseconds=\"{}\"/>", samples.len() / 8 + 100)?;
+                }
+                Step::Press(key) => {
+                    let body = format!("Signal={key}\nDuration=160\n");
+                    text.push_str(&request("INFO", number, "Content-Type: application/dtmf-relay\n", &body));
+                    text.push_str("<recv response=\"200\"/>");
+                    number += 1;
+                }
+                Step::AwaitBye => {
+                    text.push_str("<recv request=\"BYE\"/>");
+                    text.push_str("<send><![CDATA[\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send>");
+                    hangs_up = false;
+                }
+            }
+        }
+        if hangs_up {
+            text.push_str(&request("BYE", number, "", ""));
+            text.push_str("<recv response=\"200\"/>");
+        }
+        Ok(text + "</scenario>\n")
+    }
+
+    fn invite(&self) -> String {
+        let headers: String = self.headers.iter().map(|line| format!("{line}\n")).collect();
+        let port = self.listener.map_or("[rtpstream_audio_port]".into(), |port| port.to_string());
+        let sdp = format!(
+            "v=0\no=user1 53655765 2353687637 IN IP4 [local_ip]\ns=-\nc=IN IP4 [media_ip]\nt=0 0\n\
+             m=audio {port} RTP/AVP 0\na=rtpmap:0 PCMU/8000\n"
+        );
+        format!(
+            "<send retrans=\"500\"><![CDATA[\nINVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
+             From: \"Bob\" <sip:{}@[local_ip]:[local_port]>;tag=[call_number]\n\
+             To: <sip:[service]@[remote_ip]:[remote_port]>\nCall-ID: [call_id]\nCSeq: 1 INVITE\n\
+             Contact: <sip:bob@[local_ip]:[local_port]>\nMax-Forwards: 70\n{headers}\
+             Content-Type: application/sdp\nContent-Length: [len]\n\n{sdp}]]></send>\n",
+            self.from
+        )
+    }
+}
+
+fn request(method: &str, number: u32, headers: &str, body: &str) -> String {
+    let retrans = if method == "ACK" { "" } else { " retrans=\"500\"" };
+    format!(
+        "<send{retrans}><![CDATA[\n{method} [next_url] SIP/2.0\n\
+         Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
+         From: \"Bob\" <sip:bob@[local_ip]:[local_port]>;tag=[call_number]\n\
+         To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]\nCall-ID: [call_id]\n\
+         CSeq: {number} {method}\nMax-Forwards: 70\n{headers}Content-Length: [len]\n\n{body}]]></send>\n"
+    )
+}

@@ -1,0 +1,102 @@
+//! The telephone side as a process of its own, before a [`VoicemailCore`](super::voicemail_core::VoicemailCore).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use reqwest::StatusCode;
+
+use super::process::{Launch, ServerProcess};
+use super::voicemail_core::{PASSWORD, VoicemailCore};
+use crate::image::build_program;
+
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// The process.
+#[derive(Debug)]
+pub struct VoicemailSip(ServerProcess);
+
+impl VoicemailSip {
+    /// Starts one for that core, whose trunk is this machine; `more` are further lines of its configuration.
+    pub async fn start(core: &VoicemailCore, more: &str) -> Result<Self> {
+        let (program, url, more) = (build_program("voicemail-sip")?, core.url(), more.to_owned());
+        let launch = Launch {
+            name: "voicemail-sip",
+            command: Box::new(move |address, folder| command(&program, address, folder, &url, &more)),
+            health_path: "/readyz",
+            is_up: |status| status == StatusCode::OK,
+        };
+        Ok(Self(ServerProcess::start(launch, LOCAL).await?))
+    }
+
+    /// Where it takes calls.
+    pub fn sip(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) -> Result<()> {
+        self.0.kill()
+    }
+
+    /// SIGTERM, and waits until it has ended.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.0.stop().await
+    }
+
+    /// Starts it again with the same spool.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.0.start_again().await
+    }
+
+    /// The folder of recordings that wait.
+    pub fn spool(&self) -> PathBuf {
+        self.0.data_folder().join("spool")
+    }
+
+    /// All that it has printed.
+    pub fn log(&self) -> String {
+        self.0.log()
+    }
+
+    /// Its metrics.
+    pub async fn metrics(&self) -> Result<String> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(client.get(format!("http://{}/metrics", self.sip())).send().await?.text().await?)
+    }
+}
+
+fn command(program: &Path, address: SocketAddr, folder: &Path, url: &str, more: &str) -> Command {
+    // A folder that can't be written shows in the log of the process that then doesn't start.
+    let _ = write_files(address, folder, url, more);
+    let mut command = Command::new(program);
+    command.args(["serve", "--config"]).arg(folder.join("sip.yaml"));
+    command
+}
+
+/// The metrics' TCP port is free, and so is, most likely, the same one of UDP.
+fn write_files(address: SocketAddr, folder: &Path, url: &str, more: &str) -> Result<()> {
+    let at = |name: &str| folder.join(name).display().to_string();
+    std::fs::write(at("password"), format!("front:{PASSWORD}\n"))?;
+    std::fs::write(at("spool.key"), [0x5a; 32])?;
+    let first = 33_000 + address.port() % 100 * 200;
+    let config = format!(
+        "listen: {{sip: '{address}', metrics: '{address}'}}
+advertised: 127.0.0.1
+core: {{url: '{url}', passwordFile: {}}}
+rtp: {{from: {first}, to: {}}}
+trunks:
+- name: lab
+  addresses: [127.0.0.0/8]
+  trust: {{identity: true, redirection: true}}
+  limits: {{calls: 50}}
+spool: {{folder: {}, keyFile: {}}}
+{more}",
+        at("password"),
+        first + 199,
+        at("spool"),
+        at("spool.key"),
+    );
+    Ok(std::fs::write(at("sip.yaml"), config)?)
+}

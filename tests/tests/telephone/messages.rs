@@ -1,0 +1,91 @@
+//! Callers leave messages.
+
+use voicemail_tests::servers::sipp::Call;
+use voicemail_tests::stage::sound_of;
+
+use crate::scene::{PATIENCE, Scene, sound};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_telephone_leaves_what_it_says_and_nothing_else() {
+    let scene = Scene::open().await;
+    let said = sound(2, 3);
+    Call::message("1001", &said).make(scene.sip.sip()).await.unwrap();
+    let messages = scene.core.wait_messages("1001", 1, PATIENCE).await.unwrap();
+    assert_eq!(messages[0]["caller"], "+442079460001");
+    assert_eq!(messages[0]["callerName"], "Bob");
+    let stored = scene.core.audio("1001", &messages[0]).await.unwrap();
+    assert_eq!(sound_of(&stored).unwrap(), said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_left_while_the_core_is_away_comes_when_it_is_back() {
+    let mut scene = Scene::open().await;
+    scene.core.kill().unwrap();
+    let said = sound(4, 5);
+    Call::message("1001", &said).make(scene.sip.sip()).await.unwrap();
+    assert_eq!(std::fs::read_dir(scene.sip.spool()).unwrap().count(), 1);
+    scene.core.start_again().await.unwrap();
+    let messages = scene.core.wait_messages("1001", 1, PATIENCE).await.unwrap();
+    assert_eq!(sound_of(&scene.core.audio("1001", &messages[0]).await.unwrap()).unwrap(), said);
+    assert_eq!(std::fs::read_dir(scene.sip.spool()).unwrap().count(), 0);
+    for secret in ["1001", "42079460001", "Bob"] {
+        assert!(!scene.sip.log().contains(secret), "{secret} is in the log");
+        assert!(!scene.sip.metrics().await.unwrap().contains(secret), "{secret} is in the metrics");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_before_the_process_was_killed_is_there_once() {
+    let mut scene = Scene::open().await;
+    let said = sound(8, 5);
+    let (_folder, mut phone) = Call::message("1002", &said).begin(scene.sip.sip()).unwrap();
+    // Four seconds are on the disk; the fifth isn't full.
+    let spool = scene.sip.spool();
+    let written = || -> u64 {
+        let files = std::fs::read_dir(&spool).into_iter().flatten().flatten();
+        files.map(|file| file.metadata().map_or(0, |metadata| metadata.len())).sum()
+    };
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while written() < 4 * 8_000 {
+        assert!(tokio::time::Instant::now() < end, "nothing is recorded");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    scene.sip.kill().unwrap();
+    phone.kill().await.unwrap();
+    scene.sip.start_again().await.unwrap();
+    let messages = scene.core.wait_messages("1002", 1, PATIENCE).await.unwrap();
+    let stored = scene.core.audio("1002", &messages[0]).await.unwrap();
+    let heard = sound_of(&stored).unwrap();
+    assert!(heard.len() >= 4 * 8_000 && said.starts_with(heard), "{} samples", heard.len());
+    // Once, and nothing is left to be sent again.
+    assert_eq!(std::fs::read_dir(scene.sip.spool()).unwrap().count(), 0);
+    assert_eq!(messages.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_process_lets_a_caller_finish() {
+    let mut scene = Scene::open().await;
+    let said = sound(3, 7);
+    let (_folder, phone) = Call::message("1001", &said).begin(scene.sip.sip()).unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(2_000)).await;
+    let (stopped, phone) = tokio::join!(scene.sip.stop(), phone.wait_with_output());
+    stopped.unwrap();
+    assert!(phone.unwrap().status.success());
+    let messages = scene.core.wait_messages("1001", 1, PATIENCE).await.unwrap();
+    assert_eq!(sound_of(&scene.core.audio("1001", &messages[0]).await.unwrap()).unwrap(), said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_mailboxes_and_short_calls_leave_nothing() {
+    let scene = Scene::open().await;
+    let mut call = Call::message("4711", &[]);
+    call.refused = Some(404);
+    call.make(scene.sip.sip()).await.unwrap();
+    Call::message("1001", &sound(1, 3)[..4_000]).make(scene.sip.sip()).await.unwrap();
+    // The diverted number is the mailbox's, not the dialled one.
+    let mut call = Call::message("4711", &sound(2, 3));
+    call.headers = vec!["Diversion: <sip:1002@pbx>;reason=no-answer".into()];
+    call.make(scene.sip.sip()).await.unwrap();
+    scene.core.wait_messages("1002", 1, PATIENCE).await.unwrap();
+    assert!(scene.core.messages("1001").await.unwrap().is_empty());
+}

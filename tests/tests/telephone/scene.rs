@@ -1,0 +1,39 @@
+//! A core, the telephone side before it, and sounds to say.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use voicemail_tests::servers::prompts::english_prompts;
+use voicemail_tests::servers::voicemail_core::VoicemailCore;
+use voicemail_tests::servers::voicemail_sip::VoicemailSip;
+
+pub(crate) const PIN: &str = "739154";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Scene {
+    pub(crate) core: VoicemailCore,
+    pub(crate) sip: VoicemailSip,
+}
+
+impl Scene {
+    pub(crate) async fn open() -> Self {
+        let core = VoicemailCore::start().await.unwrap();
+        let sip = VoicemailSip::start(&core, "").await.unwrap();
+        Self { core, sip }
+    }
+
+    /// With prompts, and a PIN of alice's mailbox.
+    pub(crate) async fn open_speaking() -> Self {
+        let core = VoicemailCore::start().await.unwrap();
+        core.ask("alice", Method::PUT, "/mailboxes/1001/pin", Some(json!({ "pin": PIN }))).await.unwrap();
+        let more = format!("dialogue: {{prompts: {}}}\n", english_prompts().unwrap().display());
+        let sip = VoicemailSip::start(&core, &more).await.unwrap();
+        Self { core, sip }
+    }
+}
+
+/// µ-law samples that differ in every packet and are never silent: whole packets of 20 ms.
+pub(crate) fn sound(seconds: usize, seed: usize) -> Vec<u8> {
+    (0..seconds * 8_000).map(|at| u8::try_from((at / 160 * 7 + at % 160 * seed) % 96).unwrap()).collect()
+}

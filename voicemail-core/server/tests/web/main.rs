@@ -1,0 +1,8 @@
+//! The pages that a core serves: in a real browser, at real issuers, as they were built, and by what.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod browser;
+mod built;
+mod login;
+mod words;

@@ -1,0 +1,128 @@
+// What the tests share: one Chromium, violations of the pages' policy, axe, and the API for what others do.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+const { CHROMIUM, MODULES, PEOPLE, URL: base } = process.env;
+const load = createRequire(join(MODULES, 'package.json'));
+const { chromium } = load('playwright-core');
+const AXE = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
+
+export { base };
+/** Passwords by name. */
+export const people = JSON.parse(PEOPLE);
+
+/** A browser whose profile is in a folder. Its start may take long on a machine with much to do. */
+export async function open(profile, options = {}) {
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--mute-audio', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--disable-dev-shm-usage'],
+    timeout: 120_000,
+    viewport: { width: 1280, height: 800 },
+    locale: 'en-GB',
+    ...options,
+  });
+  context.setDefaultTimeout(10_000);
+  return context;
+}
+
+/** A page that notes what its policy refuses. */
+export async function newPage(context, violations) {
+  const page = await context.newPage();
+  await page.exposeFunction('noteViolation', (what) => violations.push(what));
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (event) => window.noteViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`));
+  });
+  page.on('pageerror', (error) => violations.push(`${error}`));
+  return page;
+}
+
+export async function signIn(page, name = 'alice') {
+  await page.goto(`${base}/ui`);
+  await page.getByLabel('Name').fill(name);
+  await page.getByLabel('Password').fill(people[name]);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { level: 2, name: /1001|1002/ }).waitFor();
+}
+
+/** Findings of axe, none of which there may be. */
+export async function check(page, what) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' | ')}`);
+  assert.deepEqual(found, [], what);
+}
+
+/** Waits until something holds. */
+export async function until(holds, what, within = 10_000) {
+  const end = Date.now() + within;
+  for (;;) {
+    if (await holds()) return;
+    assert.ok(Date.now() < end, what);
+    await new Promise((done) => setTimeout(done, 25));
+  }
+}
+
+/** The API as one of the people. */
+export async function api(name, path, { method = 'GET', json, form } = {}) {
+  const headers = { Authorization: `Basic ${Buffer.from(`${name}:${people[name]}`).toString('base64')}` };
+  if (json) headers['Content-Type'] = 'application/json';
+  const answer = await fetch(`${base}/api/v1${path}`, { method, headers, body: form ?? (json && JSON.stringify(json)) });
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.clone().text()}`);
+  return answer.status === 204 ? undefined : answer.json();
+}
+
+/** ITU-T G.711 of a sample of 16 bits: by trying which code is nearest. */
+const LAWS = {
+  muLaw: (code) => {
+    const bits = ~code & 0xff;
+    const size = (((bits & 15) * 2 + 33) << ((bits >> 4) & 7)) - 33;
+    return (bits & 128 ? -size : size) * 4;
+  },
+  aLaw: (code) => {
+    const bits = code ^ 0x55;
+    const exponent = (bits >> 4) & 7;
+    const size = exponent === 0 ? (bits & 15) * 2 + 1 : ((bits & 15) * 2 + 33) << (exponent - 1);
+    return (bits & 128 ? size : -size) * 8;
+  },
+};
+function nearest(law, sample) {
+  let best = 0;
+  for (let code = 1; code < 256; code++) if (Math.abs(law(code) - sample) < Math.abs(law(best) - sample)) best = code;
+  return best;
+}
+
+/** A second and a half of 440 Hz, as a recorder writes it. */
+function tone(coding) {
+  const [rate, count, law] = [8_000, 12_000, LAWS[coding]];
+  const width = law ? 1 : 2;
+  const file = Buffer.alloc(44 + count * width);
+  file.write('RIFF', 0);
+  file.writeUInt32LE(36 + count * width, 4);
+  file.write('WAVEfmt ', 8);
+  file.writeUInt32LE(16, 16);
+  file.writeUInt16LE({ pcm: 1, aLaw: 6, muLaw: 7 }[coding], 20);
+  file.writeUInt16LE(1, 22);
+  file.writeUInt32LE(rate, 24);
+  file.writeUInt32LE(rate * width, 28);
+  file.writeUInt16LE(width, 32);
+  file.writeUInt16LE(width * 8, 34);
+  file.write('data', 36);
+  file.writeUInt32LE(count * width, 40);
+  for (let i = 0; i < count; i++) {
+    const sample = Math.round(12_000 * Math.sin((i * 2 * Math.PI * 440) / rate));
+    if (law) file.writeUInt8(nearest(law, sample), 44 + i);
+    else file.writeInt16LE(sample, 44 + i * 2);
+  }
+  return file;
+}
+
+/** Leaves a message. */
+export async function leave(mailbox, { caller, name, coding = 'pcm' } = {}) {
+  const form = new FormData();
+  if (caller) form.append('caller', caller);
+  if (name) form.append('callerName', name);
+  form.append('audio', new Blob([tone(coding)], { type: 'audio/wav' }), 'a.wav');
+  return api('media', `/mailboxes/${mailbox}/messages`, { method: 'POST', form });
+}

@@ -1,0 +1,335 @@
+// The Inbox in a real browser: what an agent does, by mouse and by keys alone, and what the browser keeps of it.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test as plainTest } from 'node:test';
+import { api, base, check, leave, newPage, open, people, signIn, until } from './browser.mjs';
+
+const profile = mkdtempSync(join(tmpdir(), 'profile-'));
+const violations = [];
+let context;
+let page;
+
+/** One step after the other: what follows one that failed would only wait for what isn't there. */
+let failed;
+const test = (name, run) =>
+  plainTest(name, async () => {
+    assert.equal(failed, undefined, 'a step before failed');
+    failed = name;
+    await run();
+    failed = undefined;
+  });
+
+before(async () => {
+  context = await open(profile);
+  page = await newPage(context, violations);
+});
+after(async () => {
+  await context?.close();
+  rmSync(profile, { recursive: true, force: true });
+});
+
+const row = (text) => page.locator('[data-row]').filter({ hasText: text });
+const box = (name) => page.locator(`[data-box="${name}"]`);
+const button = (name) => page.getByRole('button', { name, exact: true });
+const states = async (mailbox, state = '') => (await api('alice', `/mailboxes/${mailbox}/messages${state}`)).messages;
+const stateOf = async (caller) => (await states('1001')).find(({ callerName }) => callerName === caller)?.state;
+const picture = async (name) => process.env.PICTURES && page.screenshot({ path: join(process.env.PICTURES, `${name}.png`), animations: 'disabled' });
+
+/** Axe in both colours and both widths. */
+async function checkAll(what) {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const width of [1280, 390]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await check(page, `${what}, ${colorScheme}, ${width}`);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= width, `${what} is ${wide} px wide in ${width}`);
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize({ width: 1280, height: 800 });
+}
+
+test('a wrong password says so, and a right one opens the mailboxes', async () => {
+  await page.goto(`${base}/ui`);
+  await page.getByLabel('Name').fill('alice');
+  await page.getByLabel('Password').fill('wrong');
+  await button('Sign in').click();
+  await page.getByText('The name or the password is wrong.').waitFor();
+  await checkAll('signing in');
+  await signIn(page);
+  await row('Ada Lovelace').waitFor();
+  await page.getByText('no service').waitFor();
+  assert.match(await box('1001').textContent(), /3 new/);
+  assert.match(await box('2000').textContent(), /2 new/);
+  await page.locator('.live', { hasText: '● Live' }).waitFor();
+  await checkAll('list');
+  await picture('inbox');
+});
+
+test('numbers are masked until they are asked for', async () => {
+  assert.match(await row('Ada Lovelace').textContent(), /\+•+01/);
+  await button('Show callers for 30 seconds').click();
+  await page.getByText('+442079460101').waitFor();
+  await button('Hide callers').click();
+  assert.equal(await page.getByText('+442079460101').count(), 0);
+});
+
+test('a message is heard, and counts as read', async () => {
+  await row('Ada Lovelace').click();
+  await button('Play').waitFor();
+  const duration = await page.evaluate(() => document.querySelector('audio').duration);
+  assert.ok(duration > 5 && duration < 8, `${duration} s`);
+  await page.locator('select').selectOption('2');
+  await button('Play').click();
+  await until(async () => (await page.evaluate(() => document.querySelector('audio').currentTime)) > 0.3, 'it plays');
+  await checkAll('open message');
+  await picture('message');
+  await until(async () => (await stateOf('Ada Lovelace')) === 'read', 'it is marked read', 15_000);
+  await until(async () => /2 new/.test(await box('1001').textContent()), 'the count follows');
+});
+
+for (const coding of ['muLaw', 'aLaw', 'pcm']) {
+  test(`a tone in ${coding} is played as that tone`, async () => {
+    await box('2000').click();
+    await row('Grace Hopper').waitFor();
+    const { id } = await leave('2000', { name: `Tone in ${coding}`, coding });
+    await row(`Tone in ${coding}`).click();
+    await button('Play').waitFor();
+    const frequency = await page.evaluate(async () => {
+      const audio = document.querySelector('audio');
+      const context = new AudioContext();
+      const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
+      context.createMediaElementSource(audio).connect(analyser).connect(context.destination);
+      audio.playbackRate = 1;
+      await context.resume();
+      await audio.play();
+      while (audio.currentTime < 0.6) await new Promise((done) => setTimeout(done, 20));
+      const bins = new Float32Array(analyser.frequencyBinCount);
+      analyser.getFloatFrequencyData(bins);
+      const loudest = bins.indexOf(Math.max(...bins));
+      return { hertz: (loudest * context.sampleRate) / analyser.fftSize, decibels: bins[loudest] };
+    });
+    assert.ok(Math.abs(frequency.hertz - 440) < 20 && frequency.decibels > -30, JSON.stringify(frequency));
+    await api('alice', `/mailboxes/2000/messages/${id}`, { method: 'DELETE' });
+    await until(async () => (await row(`Tone in ${coding}`).count()) === 0, 'it is gone here, too');
+  });
+}
+
+test('saved, deleted and undone by mouse', async () => {
+  await box('1001').click();
+  await row('Ada Lovelace').click();
+  await button('Save').click();
+  await until(async () => (await stateOf('Ada Lovelace')) === 'saved', 'it is saved');
+  await button('Delete').click();
+  await until(async () => (await states('1001', '?state=trashed')).length === 1, 'it is in the trash');
+  assert.equal(await row('Ada Lovelace').count(), 0);
+  await button('Undo (z)').click();
+  await until(async () => (await stateOf('Ada Lovelace')) === 'saved', 'it is back as it was');
+  await row('Ada Lovelace').waitFor();
+  await button('Trash').click();
+  await page.getByText('No messages here.').waitFor();
+  await checkAll('empty trash');
+  await button('All').click();
+});
+
+test('every task goes without a mouse', async () => {
+  await page.goto(`${base}/ui`);
+  await row('Ada Lovelace').waitFor();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to messages');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'messages');
+  const onRow = () => page.evaluate(() => document.activeElement.dataset.row);
+  for (let tabs = 0; !(await onRow()); tabs++) {
+    assert.ok(tabs < 12, 'the list is reached by Tab');
+    await page.keyboard.press('Tab');
+  }
+  const first = await onRow();
+  await page.keyboard.press('j');
+  await until(async () => (await onRow()) !== first, 'j goes to the next');
+  await page.keyboard.press('ArrowUp');
+  await until(async () => (await onRow()) === first, 'the arrow goes back');
+  await page.keyboard.press('m');
+  await until(async () => (await states('1001'))[0].state === 'read', 'm marks as read');
+  await page.keyboard.press('m');
+  await until(async () => (await states('1001'))[0].state === 'new', 'm marks as new again');
+  await page.keyboard.press(' ');
+  await until(() => page.evaluate(() => document.querySelector('audio')?.currentTime > 0.2), 'space plays');
+  assert.equal(await onRow(), first, 'focus stays');
+  await page.keyboard.press(' ');
+  await until(() => page.evaluate(() => document.querySelector('audio').paused), 'space pauses');
+  const at = await page.evaluate(() => document.querySelector('audio').currentTime);
+  await page.keyboard.press('ArrowRight');
+  await until(async () => (await page.evaluate(() => document.querySelector('audio').currentTime)) > at + 1, 'right goes ahead');
+  await page.keyboard.press('<');
+  await until(() => page.evaluate(() => document.querySelector('audio').playbackRate < 2), '< is slower');
+  await page.keyboard.press('s');
+  await until(async () => (await states('1001'))[0].state === 'saved', 's saves');
+  await page.keyboard.press('v');
+  await page.getByText('+442079460101').waitFor();
+  await page.keyboard.press('#');
+  await until(async () => (await states('1001', '?state=trashed')).length === 1, '# deletes');
+  await until(async () => (await onRow()) && (await onRow()) !== first, 'the next row has the focus');
+  await page.keyboard.press('z');
+  await until(async () => (await states('1001', '?state=trashed')).length === 0, 'z undoes');
+  await page.keyboard.press('?');
+  await page.getByRole('dialog').waitFor();
+  await checkAll('keys');
+  await page.keyboard.press('Escape');
+  await until(async () => (await page.getByRole('dialog').count()) === 0, 'the dialog closes');
+});
+
+test('a claim shows who has it, to everybody', async () => {
+  await box('2000').click();
+  await row('Grace Hopper').click();
+  await button('Claim').click();
+  await row('Claimed by you').waitFor();
+  assert.equal((await api('bob', '/mailboxes/2000/messages')).messages[0].claimedBy, 'alice');
+  await api('bob', `/mailboxes/2000/messages/${(await api('bob', '/mailboxes/2000/messages')).messages[0].id}/claim`, { method: 'PUT', json: { takeOver: true } });
+  await button('Release').click();
+  await page.getByText('Somebody else deals with this message.').waitFor();
+  await row('Claimed by bob').waitFor();
+});
+
+test('a message is forwarded, and a mailbox that takes none says why', async () => {
+  await box('1001').click();
+  await row('Ada Lovelace').focus();
+  await page.keyboard.press('f');
+  const dialog = page.getByRole('dialog', { name: 'Forward the message' });
+  await dialog.getByLabel('To mailboxes').fill('1002, 9999');
+  await checkAll('forward');
+  await page.keyboard.press('Enter');
+  await dialog.getByText('9999: There is no such mailbox').waitFor();
+  assert.equal(await dialog.getByLabel('To mailboxes').inputValue(), '9999');
+  await page.keyboard.press('Escape');
+  await page.getByText('Forwarded to 1002.').waitFor();
+  const { messages } = await api('bob', '/mailboxes/1002/messages');
+  assert.equal(messages.filter(({ forwardedFrom }) => forwardedFrom?.by === 'alice').length, 1);
+});
+
+test('a greeting is recorded, heard and removed; PIN and preferences are set', async () => {
+  await button('Settings').click();
+  await page.getByText('There is none of your own.').waitFor();
+  await checkAll('settings');
+  await button('Record').click();
+  await until(async () => Number(await page.locator('meter').getAttribute('value')) > 0.01, 'something comes in');
+  await until(async () => /0:0[1-9]/.test(await page.locator('section', { hasText: 'Greeting' }).first().textContent()), 'a second passes');
+  await button('Stop').click();
+  await button('Use this').click();
+  await page.getByText('The greeting is in force.').waitFor();
+  const greetings = async () => (await api('alice', '/mailboxes/1001/greetings')).greetings;
+  const [{ kind, durationMs, codec }] = await greetings();
+  assert.ok(kind === 'standard' && durationMs > 700 && codec === 'pcm16', JSON.stringify(await greetings()));
+  await button('Listen').click();
+  await until(() => page.evaluate(() => document.querySelector('audio')?.duration > 0.7), 'it can be heard');
+  await button('Remove').click();
+  await page.getByText('The greeting is removed.').waitFor();
+  assert.deepEqual(await greetings(), []);
+  const pin = async () => (await api('alice', '/me/mailboxes')).mailboxes[0].pin.set;
+  const enter = async (first, second) => {
+    await page.getByLabel('New PIN').fill(first);
+    await page.getByLabel('Again').fill(second);
+    await button('Set PIN').click();
+  };
+  await enter('739154', '739155');
+  await page.getByText('The two PINs differ.').waitFor();
+  await enter('123456', '123456');
+  await page.getByText('Use 6 to 10 digits that nobody guesses').waitFor();
+  assert.equal(await pin(), false);
+  await enter('739154', '739154');
+  await page.getByText('The PIN is set.').waitFor();
+  assert.equal(await pin(), true);
+  assert.equal(await page.getByLabel('New PIN').inputValue(), '');
+  await page.getByLabel('Language of prompts').fill('de-DE');
+  await page.getByLabel('Time zone').selectOption('Europe/Berlin');
+  await button('Save preferences').click();
+  await page.getByText('The preferences are saved.').waitFor();
+  assert.deepEqual(await api('alice', '/mailboxes/1001/preferences'), { language: 'de-DE', timeZone: 'Europe/Berlin' });
+  await picture('settings');
+});
+
+test('a message that comes is seen at once, and its name stays text', async () => {
+  await box('1001').click();
+  await row('Ada Lovelace').waitFor();
+  const name = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
+  const began = Date.now();
+  await leave('1001', { caller: '+442079460777', name });
+  await row('<img src=x').waitFor();
+  assert.ok(Date.now() - began < 5_000);
+  assert.ok((await row('<img src=x').textContent()).includes(name));
+  assert.equal(await page.locator('main img').count(), 0);
+  assert.equal(await page.title(), 'Voicemail');
+});
+
+test('markup from text is refused by the browser itself', async () => {
+  const before = violations.length;
+  const refused = await page.evaluate(() => {
+    try {
+      document.body.insertAdjacentHTML('beforeend', '<i>x</i>');
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  assert.ok(refused);
+  await until(() => violations.length > before, 'it is noted');
+  violations.splice(before);
+});
+
+test('offline it says so, takes a change back, and comes back by itself', async () => {
+  await context.setOffline(true);
+  await row('Ada Lovelace').click();
+  await page.locator('li.open').getByRole('button', { name: /Mark as new/ }).click();
+  await page.getByText('You seem to be offline.').first().waitFor();
+  assert.equal(await stateOf('Ada Lovelace'), 'saved');
+  await page.locator('li.open').getByText('Saved').first().waitFor();
+  await checkAll('offline');
+  await context.setOffline(false);
+  await page.getByRole('button', { name: 'Try again' }).first().click();
+  await until(async () => (await page.getByText('You seem to be offline.').count()) <= 1, 'the list is there again');
+});
+
+test('a part that fails says so, and is tried again', async () => {
+  await page.route('**/api/v1/mailboxes/1001/messages?*', (route) => route.fulfill({ status: 500, contentType: 'application/problem+json', body: '{"type":"/problems/internal"}' }));
+  await page.goto(`${base}/ui/inbox/1001`);
+  await page.getByText('Something went wrong. Try again.').waitFor();
+  await checkAll('failed');
+  await page.unroute('**/api/v1/mailboxes/1001/messages?*');
+  await button('Try again').click();
+  await row('Ada Lovelace').waitFor();
+});
+
+test('nothing broke the policy, no address or title names anybody', async () => {
+  assert.deepEqual(violations, []);
+  const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, location.href, document.title, document.cookie]));
+  for (const personal of ['Ada', '4420', people.alice, 'RIFF']) assert.ok(!kept.includes(personal), `${personal}: ${kept}`);
+});
+
+test('after signing out neither page nor disk has anything', async () => {
+  const cookies = (await context.cookies(`${base}/ui/session`)).map(({ name, value, httpOnly, secure, sameSite }) => ({ name, value, httpOnly, secure, sameSite }));
+  assert.deepEqual(cookies.map(({ name }) => name).sort(), ['__Host-Http-vm', '__Secure-Http-vm-refresh']);
+  assert.ok(cookies.every(({ httpOnly, secure, sameSite }) => httpOnly && secure && sameSite === 'Strict'), JSON.stringify(cookies));
+  await button('Sign out').click();
+  await page.getByLabel('Password').waitFor();
+  assert.deepEqual(await context.cookies(`${base}/ui/session`), []);
+  assert.equal(await page.evaluate(async () => (await fetch('/api/v1/me/mailboxes')).status), 401);
+  await context.close();
+  context = undefined;
+  const audio = readFileSync(process.env.RECORDING).subarray(400, 432);
+  const personal = ['Ada Lovelace', 'Grace Hopper', '442079460101', '442079460777', '739154', people.alice, ...cookies.map(({ value }) => value.slice(0, 40))];
+  const needles = [...personal.flatMap((text) => [Buffer.from(text), Buffer.from(text, 'utf16le')]), audio];
+  let files = 0;
+  let visited = 0;
+  for (const file of readdirSync(profile, { recursive: true }).map((name) => join(profile, name))) {
+    if (!statSync(file, { throwIfNoEntry: false })?.isFile()) continue;
+    files += 1;
+    const bytes = readFileSync(file);
+    if (bytes.includes(new URL(base).host)) visited += 1;
+    for (const needle of needles) assert.ok(!bytes.includes(needle), `${file} has ${needle}`);
+  }
+  // What is kept of a page that was visited is found in this way.
+  assert.ok(files > 20 && visited > 0, `${visited} of ${files} files`);
+});

@@ -1,0 +1,55 @@
+// Words, by key, in the language of the browser; times and lengths as it writes them.
+import type en from '../messages/en.json';
+
+export type Key = keyof typeof en;
+type Words = Record<Key, string>;
+
+const LANGUAGES: Record<string, () => Promise<{ default: Words }>> = {
+  en: () => import('../messages/en.json'),
+  de: () => import('../messages/de.json'),
+  fr: () => import('../messages/fr.json'),
+  es: () => import('../messages/es.json'),
+  it: () => import('../messages/it.json'),
+};
+
+let words: Words = $state({} as Words);
+let language = $state('en');
+
+/** Loads the first of the browser's languages that there is. */
+export async function start() {
+  const wanted = navigator.languages.map((tag) => tag.split('-')[0] ?? '');
+  language = wanted.find((tag) => tag in LANGUAGES) ?? 'en';
+  words = (await (LANGUAGES[language] ?? LANGUAGES.en!)()).default;
+  document.documentElement.lang = language;
+}
+
+/** The words of a key, with `{name}` filled in. */
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+  const text = words[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
+}
+
+/** What a problem means for whoever uses the page. */
+export function explain(kind: string): string {
+  const key = `problem.${kind}` as Key;
+  return words[key] ?? t('problem.other');
+}
+
+/** Today the time, else the date too. */
+export function when(moment: string): string {
+  const date = new Date(moment);
+  const today = date.toDateString() === new Date().toDateString();
+  const form: Intl.DateTimeFormatOptions = today ? { timeStyle: 'short' } : { dateStyle: 'short', timeStyle: 'short' };
+  return new Intl.DateTimeFormat(language, form).format(date);
+}
+
+/** A moment in full, for readers and titles. */
+export function fully(moment: string): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: 'full', timeStyle: 'short' }).format(new Date(moment));
+}
+
+/** 75 seconds as 1:15. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
+}

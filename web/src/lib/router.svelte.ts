@@ -1,0 +1,26 @@
+// Addresses of the page: /ui/inbox/MAILBOX/MESSAGE and /ui/settings/MAILBOX. They name mailboxes and messages, and never a caller.
+
+export interface Place {
+  screen?: 'inbox' | 'settings';
+  mailbox?: string;
+  message?: string;
+}
+
+function parse(path: string): Place {
+  const [, , screen, mailbox, message] = path.split('/').map(decodeURIComponent);
+  if (screen === 'settings') return { screen, mailbox: mailbox || undefined };
+  return screen === 'inbox' ? { mailbox: mailbox || undefined, message: message || undefined } : {};
+}
+
+export const place: { now: Place } = $state({ now: parse(location.pathname) });
+
+/** Shows a place; `replace` where going back shouldn't lead to the one before. */
+export function go({ screen, mailbox, message }: Place, replace = false) {
+  const parts = [mailbox, message].filter((part) => part !== undefined).map(encodeURIComponent);
+  const path = [`/ui/${screen ?? 'inbox'}`, ...parts].join('/');
+  place.now = { screen, mailbox, message };
+  if (path === location.pathname) return;
+  history[replace ? 'replaceState' : 'pushState'](null, '', path);
+}
+
+addEventListener('popstate', () => (place.now = parse(location.pathname)));
