@@ -119,10 +119,10 @@ pub(crate) fn full_tenant() -> Value {
                         "prefixes": [{"prefix": "9", "replaceWith": "+44", "digits": 12}]},
             "auth": {
                 "issuers": [{"issuer": "https://id.example", "audience": "voice", "jwksURI": "https://id.example/k",
-                             "userClaim": "sub", "rolesClaim": "roles", "roleMap": {"listener": "Agent"},
+                             "userClaim": "sub", "userPrefix": "corp#", "rolesClaim": "roles", "roleMap": {"listener": "Agent"},
                              "algorithms": ["ES256"], "clockSkew": "10s", "caRef": {"kind": "ConfigMap", "name": "ca"}}],
                 "introspection": {"endpoint": "https://id.example/i", "secretRef": {"name": "client"},
-                                  "caRef": {"kind": "Secret", "name": "ca"}, "audience": "voice", "userClaim": "sub",
+                                  "caRef": {"kind": "Secret", "name": "ca"}, "audience": "voice", "userClaim": "sub", "userPrefix": "token#",
                                   "rolesClaim": "scope", "roleMap": {"listener": "Agent"}, "cache": "60s"},
                 "basic": {"secretRef": {"name": "people"}},
                 "serviceAccounts": [{"namespace": "voice", "name": "alice", "roles": ["Agent"], "user": "alice"}],
