@@ -21,6 +21,7 @@ pub mod core;
 pub mod dialogue;
 pub mod g711;
 pub mod media;
+pub mod mwi;
 pub mod prompts;
 pub mod sdp;
 pub mod serve;

@@ -3,12 +3,13 @@
 //! After the first signal no new call is taken and `/readyz` says so; calls go on until `drain` is over; a recording that is
 //! cut off then is kept. The spool is emptied as far as the core allows.
 
-use crate::calls::{Logins, Services, Speech, SpeechError, serve as serve_call};
+use crate::calls::{Changed, Logins, Services, Speech, SpeechError, serve as serve_call};
 use crate::class::Class;
 use crate::config::Config;
 use crate::core::{CoreError, HttpsCore, Voicemail};
 use crate::media::Counters;
 use crate::media::ports::Ports;
+use crate::mwi::{self, Board};
 use crate::signalling::rsip::{Rsip, RsipError};
 use crate::signalling::{Incoming, Signalling};
 use crate::spool::{Courier, Spool, SpoolError};
@@ -16,11 +17,13 @@ use crate::telemetry::{Health, Metrics, serve as serve_http};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// How long the last recordings may take to the core at the end.
 const EMPTYING: Duration = Duration::from_secs(10);
+/// How long phones may take to hear that they must subscribe elsewhere.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// Why the process can't serve.
 #[derive(Debug, thiserror::Error)]
@@ -62,37 +65,54 @@ impl ServeError {
 pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
     let config = Arc::new(config);
     let health = Arc::new(Health::default());
-    let (services, sip) = begin(&config, &health).await?;
-    let mut calls = JoinSet::new();
+    let (services, sip, board) = begin(&config, &health).await?;
+    let (draining, told) = watch::channel(false);
+    let (mut calls, mut phones) = (JoinSet::new(), JoinSet::new());
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
             incoming = sip.next() => match incoming {
                 Some(Incoming::Call(call)) => drop(calls.spawn(serve_call(services.clone(), *call))),
+                Some(Incoming::Subscription(phone)) => {
+                    phones.spawn(mwi::take(services.clone(), board.clone(), *phone, told.clone()));
+                }
                 None => break,
             },
+            Some(_ended) = phones.join_next() => {}
             Some(_ended) = calls.join_next() => {}
         }
     }
     health.set_ready(false);
     sip.drain();
+    // Whoever listens is among the tasks that end by it.
+    let _ = draining.send(true);
     tracing::info!(calls = calls.len(), "stopping");
-    drain(&services, sip.as_ref(), &mut calls).await;
+    let leaving = async { while phones.join_next().await.is_some() {} };
+    let (left, ()) =
+        tokio::join!(tokio::time::timeout(LEAVING, leaving), drain(&services, sip.as_ref(), &mut calls));
+    if left.is_err() {
+        tracing::warn!("phones that don't answer weren't told of the end");
+    }
     Ok(())
 }
 
-async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<(Arc<Services>, Arc<Rsip>), ServeError> {
+type Parts = (Arc<Services>, Arc<Rsip>, Arc<Board>);
+
+async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<Parts, ServeError> {
     let voicemail: Arc<dyn Voicemail> = Arc::new(HttpsCore::new(&config.core)?);
     let spool = Arc::new(Spool::open(&config.spool)?);
     let metrics = Arc::new(Metrics::default());
     let speech = config.dialogue.as_ref().map(Speech::read).transpose()?.map(Arc::new);
-    let (changed, _lamps) = mpsc::unbounded_channel();
+    let (changed, changes) = mpsc::unbounded_channel();
     let counted = metrics.clone();
     let count = move |outcome| counted.count_deposit(outcome);
     let courier =
         Courier::new(spool.clone(), voicemail.clone(), config.spool.max_age, changed.clone(), count);
     tokio::spawn(courier.clone().run());
+    let board = Arc::new(Board::default());
+    tokio::spawn(board.clone().follow(voicemail.clone()));
+    tokio::spawn(tell_board(board.clone(), changes));
     let services = Arc::new(Services {
         ports: Ports::new(config.rtp, config.listen.sip.ip()),
         config: config.clone(),
@@ -114,15 +134,25 @@ async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<(Arc<Servic
     tokio::spawn(serve_http(listener, health.clone(), text));
     health.set_ready(true);
     tracing::info!(sip = %sip.local(), metrics = %local, "listening");
-    Ok((services, sip))
+    Ok((services, sip, board))
+}
+
+/// What calls and deposits have changed.
+async fn tell_board(board: Arc<Board>, mut changes: mpsc::UnboundedReceiver<Changed>) {
+    while let Some((mailbox, counts)) = changes.recv().await {
+        board.update(&mailbox, counts);
+    }
 }
 
 /// Lets calls end, refusing new ones, and then brings away what they left.
 async fn drain(services: &Arc<Services>, sip: &Rsip, calls: &mut JoinSet<()>) {
     let over = async { while calls.join_next().await.is_some() {} };
     let refusing = async {
-        while let Some(Incoming::Call(call)) = sip.next().await {
-            call.leg.reject(503).await;
+        while let Some(incoming) = sip.next().await {
+            match incoming {
+                Incoming::Call(call) => call.leg.reject(503).await,
+                Incoming::Subscription(phone) => phone.subscriber.refuse(503).await,
+            }
         }
     };
     let ended = tokio::select! {

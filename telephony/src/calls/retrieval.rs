@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use voicemail_api::telephony::Law;
 
 /// Longest greeting.
@@ -34,6 +35,8 @@ struct Owner<'a> {
     zone: TimeZone,
     greeting: Vec<u8>,
     began: Instant,
+    /// Messages that are being marked as heard.
+    marks: JoinSet<()>,
     /// Clips are being played, or wait for it.
     speaking: bool,
     /// What follows when all was said.
@@ -67,6 +70,7 @@ pub(super) async fn serve(services: &Services, call: IncomingCall, speech: &Spee
         zone: TimeZone::UTC,
         greeting: Vec::new(),
         began: Instant::now(),
+        marks: JoinSet::new(),
         speaking: false,
         after: None,
     };
@@ -93,7 +97,7 @@ impl Owner<'_> {
             let waiting = !self.speaking && self.after.is_none();
             let input = tokio::select! {
                 event = self.line.event() => match event {
-                    Event::Over => return,
+                    Event::Over => return self.hang_up().await,
                     Event::Media(event) => self.read(event).await,
                 },
                 () = tokio::time::sleep(silence), if waiting => Some(Input::Silence),
@@ -106,6 +110,12 @@ impl Owner<'_> {
                 None => self.after == Some(After::HangUp) && !self.speaking,
             };
         }
+    }
+
+    /// What was heard until now counts.
+    async fn hang_up(&mut self) {
+        let outputs = self.step(Input::HungUp);
+        self.obey(outputs).await;
     }
 
     /// What a media event is to the machine.
@@ -175,11 +185,11 @@ impl Owner<'_> {
     }
 
     /// Whether a message is marked doesn't keep its owner waiting.
-    fn mark_read(&self, id: String) {
+    fn mark_read(&mut self, id: String) {
         let (Some(open), voicemail) = (self.open.clone(), Arc::clone(&self.services.voicemail)) else {
             return;
         };
-        tokio::spawn(async move {
+        self.marks.spawn(async move {
             if let Err(error) = voicemail.mark(&open, &id, "read").await {
                 tracing::warn!(%error, "a message that was heard couldn't be marked");
             }
@@ -234,7 +244,8 @@ impl Owner<'_> {
     }
 
     /// Lamps follow what an owner did.
-    async fn tell_changes(&self) {
+    async fn tell_changes(&mut self) {
+        while self.marks.join_next().await.is_some() {}
         let Some(open) = &self.open else { return };
         if let Ok(counts) = self.services.voicemail.counts(&open.mailbox).await {
             // Nobody shows lamps.

@@ -17,6 +17,9 @@ pub struct Trunk {
     /// From a number to a mailbox's name; the first rule that fits applies, once.
     #[serde(default)]
     pub numbers: Vec<NumberRule>,
+    /// Its phones may watch every mailbox, not their own alone.
+    #[serde(default)]
+    pub sees_all_mailboxes: bool,
     /// Its most calls.
     #[serde(default)]
     pub limits: TrunkLimits,

@@ -88,7 +88,7 @@ impl Dialogue {
                 }
                 Vec::new()
             }
-            Input::Played => self.heard(now).into_iter().collect(),
+            Input::Played | Input::HungUp => self.heard(now).into_iter().collect(),
             Input::Silence => self.silence(),
             Input::Recorded(millis) => self.recorded(millis),
             Input::Answer(answer) => self.answered(answer, now),

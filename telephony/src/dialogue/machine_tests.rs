@@ -108,6 +108,15 @@ fn messages_are_played_one_after_another_and_marked_when_heard() {
 }
 
 #[test]
+fn what_was_heard_before_the_owner_hung_up_is_marked() {
+    let mut dialogue = opened();
+    press(&mut dialogue, "1", 10);
+    answer(&mut dialogue, Answer::Listed(vec![message("a", "new")]));
+    assert_eq!(line(&dialogue.step(Input::HungUp, Duration::from_secs(12))), "");
+    assert_eq!(line(&dialogue.step(Input::HungUp, Duration::from_secs(16))), "read a");
+}
+
+#[test]
 fn deleting_and_saving_go_on_to_the_next_message() {
     let mut dialogue = opened();
     press(&mut dialogue, "1", 10);

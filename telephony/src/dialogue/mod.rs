@@ -32,6 +32,8 @@ pub enum Input {
     Recorded(u64),
     /// The core answered.
     Answer(Answer),
+    /// The owner hung up.
+    HungUp,
 }
 
 /// What is to be done, in this order.

@@ -18,6 +18,7 @@ use crate::sdp::Offer;
 use async_trait::async_trait;
 use evidence::Evidence;
 use identity::Identity;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Why a request of ours came to nothing.
@@ -48,6 +49,8 @@ impl SipError {
 pub enum Incoming {
     /// A call.
     Call(Box<IncomingCall>),
+    /// A phone that wants to show the lamp.
+    Subscription(Box<IncomingSubscription>),
 }
 
 /// A call that waits for an answer.
@@ -64,6 +67,36 @@ pub struct IncomingCall {
     pub offer: Option<Offer>,
     /// The call itself.
     pub leg: Box<dyn Leg>,
+}
+
+/// A subscription to a mailbox's counts, which waits for an answer.
+pub struct IncomingSubscription {
+    /// Name of the trunk that it came by.
+    pub trunk: String,
+    /// The number or name that is asked for.
+    pub asked: Option<String>,
+    /// Who asks.
+    pub identity: Identity,
+    /// How long it is to live; zero for who asks once.
+    pub time: Duration,
+    /// The subscriber.
+    pub subscriber: Box<dyn Subscriber>,
+}
+
+/// The other side of a subscription. Dropped, nothing more is known of it.
+#[async_trait]
+pub trait Subscriber: Send {
+    /// Takes it.
+    async fn accept(&mut self) -> Result<(), SipError>;
+
+    /// Refuses it.
+    async fn refuse(self: Box<Self>, status: u16);
+
+    /// Tells a state (`Subscription-State`) and a summary; fails when the subscriber knows nothing of it any more.
+    async fn notify(&mut self, state: &str, body: &str) -> Result<(), SipError>;
+
+    /// The next renewal: its time, zero for the end. `None` if none can come.
+    async fn renewed(&mut self) -> Option<Duration>;
 }
 
 /// What the peer does during a call.

@@ -63,6 +63,7 @@ pub struct Metrics {
     recordings: Family<EndLabel, Counter>,
     deposits: Family<OutcomeLabel, Counter>,
     logins: Family<OutcomeLabel, Counter>,
+    notifies: Family<OutcomeLabel, Counter>,
 }
 
 /// A call in progress; counted until it is dropped.
@@ -97,6 +98,11 @@ impl Metrics {
         self.deposits.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
+    /// Counts a notification, or the end of a subscription.
+    pub fn count_notify(&self, outcome: &'static str) {
+        self.notifies.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
     /// Counts an attempt to open a mailbox.
     pub fn count_login(&self, outcome: &'static str) {
         self.logins.get_or_create(&OutcomeLabel { outcome }).inc();
@@ -118,6 +124,11 @@ impl Metrics {
         registry.register("recordings", "Recordings by what ended them", self.recordings.clone());
         registry.register("deposits", "Attempts to bring a recording to the core", self.deposits.clone());
         registry.register("logins", "Attempts to open a mailbox by its PIN", self.logins.clone());
+        registry.register(
+            "notify",
+            "Notifications of phones, and ends of their subscriptions",
+            self.notifies.clone(),
+        );
         let gauge = |value: u64| {
             let gauge: Gauge = Gauge::default();
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));

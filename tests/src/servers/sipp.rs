@@ -66,15 +66,9 @@ impl Call {
 
     /// Begins the call; it ends when the process does.
     pub fn begin(&self, front: SocketAddr) -> Result<(tempfile::TempDir, Child)> {
-        let program = ensure_program("sip-tester", "sipp")?;
         let folder = tempfile::Builder::new().prefix("sipp-").tempdir()?;
-        std::fs::write(folder.path().join("call.xml"), self.scenario(folder.path())?)?;
-        let mut command = Command::new(program);
-        command.arg(front.to_string()).args(["-sf", "call.xml", "-m", "1", "-nostdin", "-i", "127.0.0.1"]);
-        command.args(["-mi", "127.0.0.1", "-s", &self.to, "-timeout", "60", "-timeout_error"]);
-        command.args(["-trace_err", "-error_file", "errors", "-default_behaviors", "all,-bye"]);
-        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.kill_on_drop(true).spawn().context("cannot start sipp")?;
+        let scenario = self.scenario(folder.path())?;
+        let child = follow(&scenario, &self.to, front, folder.path())?;
         Ok((folder, child))
     }
 
@@ -138,6 +132,91 @@ impl Call {
             self.from
         )
     }
+}
+
+/// Begins to follow a scenario in a folder.
+fn follow(scenario: &str, to: &str, front: SocketAddr, folder: &Path) -> Result<Child> {
+    let program = ensure_program("sip-tester", "sipp")?;
+    std::fs::write(folder.join("call.xml"), scenario)?;
+    let mut command = Command::new(program);
+    command.arg(front.to_string()).args(["-sf", "call.xml", "-m", "1", "-nostdin", "-i", "127.0.0.1"]);
+    command.args(["-mi", "127.0.0.1", "-s", to, "-timeout", "60", "-timeout_error"]);
+    command.args(["-trace_err", "-error_file", "errors", "-default_behaviors", "all,-bye"]);
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.kill_on_drop(true).spawn().context("cannot start sipp")
+}
+
+/// A phone that watches a mailbox's lamp.
+#[derive(Clone, Debug)]
+pub struct Lamp {
+    /// The mailbox asked for.
+    pub of: String,
+    /// Who asks.
+    pub from: String,
+    /// The event package.
+    pub event: String,
+    /// Seconds that are asked for.
+    pub expires: u32,
+    /// The status of the answer.
+    pub answer: u16,
+    /// What notifications must hold, one after another; after them the phone unsubscribes.
+    pub told: Vec<String>,
+}
+
+impl Lamp {
+    /// A phone that watches its own mailbox.
+    pub fn own(mailbox: &str, told: &[&str]) -> Self {
+        let told = told.iter().map(|&text| text.to_owned()).collect();
+        let (of, event) = (mailbox.to_owned(), "message-summary".into());
+        Self { from: of.clone(), of, event, expires: 600, answer: 200, told }
+    }
+
+    /// Watches until all was told.
+    pub async fn watch(&self, front: SocketAddr) -> Result<()> {
+        let folder = tempfile::Builder::new().prefix("sipp-").tempdir()?;
+        let child = follow(&self.scenario()?, &self.of, front, folder.path())?;
+        let output = child.wait_with_output().await?;
+        let errors = std::fs::read_to_string(folder.path().join("errors")).unwrap_or_default();
+        ensure!(output.status.success(), "sipp ended with {}: {errors}", output.status);
+        Ok(())
+    }
+
+    fn scenario(&self) -> Result<String> {
+        let mut text = String::from("<?xml version=\"1.0\"?><scenario name=\"lamp\">\n");
+        text.push_str(&self.subscribe(1, self.expires, ""));
+        writeln!(text, "<recv response=\"{}\"/>", self.answer)?;
+        if self.answer == 200 {
+            for told in &self.told {
+                text.push_str(&notified(told, "body"));
+            }
+            text.push_str(&self.subscribe(2, 0, "[peer_tag_param]"));
+            text.push_str("<recv response=\"200\"/>");
+            text.push_str(&notified("terminated", "msg"));
+            text.push_str("<Reference variables=\"1\"/>");
+        }
+        Ok(text + "</scenario>\n")
+    }
+
+    fn subscribe(&self, number: u32, expires: u32, tag: &str) -> String {
+        let Self { from, event, .. } = self;
+        format!(
+            "<send retrans=\"500\"><![CDATA[\nSUBSCRIBE sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
+             From: <sip:{from}@[local_ip]:[local_port]>;tag=[call_number]\n\
+             To: <sip:[service]@[remote_ip]:[remote_port]>{tag}\nCall-ID: [call_id]\nCSeq: {number} SUBSCRIBE\n\
+             Contact: <sip:{from}@[local_ip]:[local_port]>\nMax-Forwards: 70\nEvent: {event}\n\
+             Expires: {expires}\nContent-Length: 0\n\n]]></send>\n"
+        )
+    }
+}
+
+/// A NOTIFY that must hold this, and its answer.
+fn notified(told: &str, place: &str) -> String {
+    format!(
+        "<recv request=\"NOTIFY\"><action><ereg regexp=\"{told}\" search_in=\"{place}\" check_it=\"true\" \
+         assign_to=\"1\"/></action></recv>\n<send><![CDATA[\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n\
+         [last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send>\n"
+    )
 }
 
 fn request(method: &str, number: u32, headers: &str, body: &str) -> String {

@@ -10,6 +10,7 @@
 //! taken out of its table; session timers; options that aren't known. Its log is off: it writes whole messages.
 
 mod call;
+mod subscription;
 mod validate;
 
 use super::evidence::Evidence;
@@ -26,6 +27,7 @@ use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::{Header, Headers, Method, StatusCode, Uri};
 use rsipstack::transaction::Endpoint;
+use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipConnection, TransportLayer};
@@ -76,11 +78,24 @@ pub struct Rsip {
 struct Shared {
     config: Arc<Config>,
     layer: Arc<DialogLayer>,
+    endpoint: EndpointInnerRef,
     contact: Uri,
+    subscriptions: subscription::Table,
     draining: AtomicBool,
     /// Places of each trunk's calls.
     places: HashMap<String, Arc<Semaphore>>,
     tell: mpsc::UnboundedSender<Incoming>,
+}
+
+impl Shared {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether a trunk's assertions of who calls are believed.
+    fn trusts(&self, trunk: &str) -> bool {
+        self.config.trunks.iter().any(|known| known.name == trunk && known.trust.identity)
+    }
 }
 
 impl Rsip {
@@ -108,7 +123,9 @@ impl Rsip {
             places: config.trunks.iter().map(place).collect(),
             layer: Arc::new(DialogLayer::new(endpoint.inner.clone())),
             config,
+            endpoint: endpoint.inner.clone(),
             contact,
+            subscriptions: subscription::Table::default(),
             draining: AtomicBool::new(false),
             tell,
         });
@@ -183,11 +200,13 @@ async fn take(shared: Arc<Shared>, mut transaction: Transaction) {
     let in_dialog = validate::values(&headers, "To").any(|to| to.contains(";tag="));
     let refusal = match method {
         Method::Ack => return,
+        Method::Subscribe if in_dialog => return subscription::renew(&shared, transaction, &headers).await,
         _ if in_dialog || method == Method::Cancel => Refusal::status(481),
         _ => match validate::check(&headers) {
             Err(refusal) => refusal,
             Ok(()) => match method {
                 Method::Invite => return invite(&shared, transaction, headers).await,
+                Method::Subscribe => return subscription::begin(&shared, transaction, headers).await,
                 Method::Options => options(&shared),
                 _ => Refusal { status: 405, header: Some(("Allow", ALLOW.into())) },
             },
@@ -198,7 +217,7 @@ async fn take(shared: Arc<Shared>, mut transaction: Transaction) {
 }
 
 fn options(shared: &Shared) -> Refusal {
-    match shared.draining.load(Ordering::Relaxed) {
+    match shared.is_draining() {
         true => unavailable(),
         false => Refusal { status: 200, header: Some(("Allow", ALLOW.into())) },
     }
@@ -244,7 +263,7 @@ fn prepare(
     transaction: &Transaction,
     headers: &[(String, String)],
 ) -> Result<Prepared, Refusal> {
-    if shared.draining.load(Ordering::Relaxed) {
+    if shared.is_draining() {
         return Err(unavailable());
     }
     let trunk = source_of(transaction).and_then(|source| shared.config.trunk_of(source));

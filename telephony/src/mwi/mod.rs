@@ -1,0 +1,59 @@
+//! The lamp on desk phones: subscriptions to `message-summary` (RFC 3842, RFC 6665).
+//!
+//! ```text
+//! deposits · owners' calls · a look at the core each half minute ─▶ board ─▶ subscriptions ─▶ NOTIFY
+//! ```
+//!
+//! What this process did itself is shown at once; what others did, at the next look at the core, which is asked for the
+//! mailboxes that somebody watches and for no others.
+
+mod board;
+mod subscription;
+mod summary;
+
+pub use board::Board;
+pub use subscription::{Ended, serve};
+pub use summary::{State, summary};
+
+use crate::calls::Services;
+use crate::core::CoreError;
+use crate::signalling::IncomingSubscription;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Takes a subscription, or refuses it, and serves it to its end.
+pub async fn take(
+    services: Arc<Services>,
+    board: Arc<Board>,
+    incoming: IncomingSubscription,
+    draining: watch::Receiver<bool>,
+) {
+    let Some(mailbox) = mailbox_of(&services, &incoming) else {
+        services.metrics.count_notify("forbidden");
+        return incoming.subscriber.refuse(403).await;
+    };
+    let counts = match services.voicemail.counts(&mailbox).await {
+        Ok(counts) => board.watch(&mailbox, counts),
+        Err(CoreError::Unknown) => return incoming.subscriber.refuse(404).await,
+        Err(error) => {
+            tracing::warn!(%error, "a subscription can't be taken without the core");
+            return incoming.subscriber.refuse(503).await;
+        }
+    };
+    let account = format!("sip:{mailbox}@{}", services.config.advertised);
+    let count = |outcome| services.metrics.count_notify(outcome);
+    let ended = serve(incoming.subscriber, incoming.time, &account, counts, draining, count).await;
+    services.metrics.count_notify(ended.label());
+}
+
+/// The mailbox that may be watched: the one asked for, if it is the subscriber's own or the trunk sees all.
+fn mailbox_of(services: &Services, incoming: &IncomingSubscription) -> Option<String> {
+    let trunk = services.config.trunks.iter().find(|trunk| trunk.name == incoming.trunk)?;
+    let own = incoming.identity.caller.as_deref().map(|caller| trunk.mailbox_of(caller));
+    let asked = incoming.asked.as_deref().filter(|asked| !services.config.is_access_number(asked));
+    let asked = asked.map(|asked| trunk.mailbox_of(asked));
+    match asked {
+        None => own,
+        Some(asked) => (trunk.sees_all_mailboxes || own.as_ref() == Some(&asked)).then_some(asked),
+    }
+}
