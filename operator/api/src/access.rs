@@ -55,6 +55,7 @@ pub struct Introspection {
     pub user_claim: String,
     /// Stands before the field in a user's name; when absent beside issuers, the endpoint and #. The same prefix at two makes
     /// their users one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub user_prefix: Option<String>,
     /// Field that lists roles: a list, or words separated by spaces.
@@ -102,6 +103,7 @@ pub struct Issuer {
     pub user_claim: String,
     /// Stands before the claim in a user's name; when absent and there are several issuers, the issuer and #. The same prefix at
     /// two makes their users one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub user_prefix: Option<String>,
     /// Claim that lists roles: a list, or words separated by spaces. Dots lead into objects, as in
