@@ -3,11 +3,6 @@
 //! Children lead back to their tenant by label, so that one rule covers owned and unowned ones. A tenant's
 //! change wakes its requests; an undo wakes the other requests of its case.
 
-use crate::calls::CallError;
-use crate::place::{place, place_of};
-use crate::runtime::queue::Queue;
-use crate::runtime::streams::{Guarded, scoped, sibling, watch_changes, watch_labelled, watch_primary};
-use crate::runtime::{Driver, Reconciler};
 use crate::tenant::context::Context;
 use crate::tenant::memory::child_versions::Version;
 use crate::tenant::steps::observe::note_of;
@@ -36,6 +31,13 @@ use voicemail_resources::conditions::{READY, VALIDATED};
 use voicemail_resources::{
     GdprOperation, GdprRequest, MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant,
 };
+use voicemail_runtime::calls::CallError;
+use voicemail_runtime::place::{place, place_of};
+use voicemail_runtime::reconciling::queue::Queue;
+use voicemail_runtime::reconciling::streams::{
+    Guarded, scoped, sibling, watch_changes, watch_labelled, watch_primary,
+};
+use voicemail_runtime::reconciling::{Driver, Reconciler};
 
 struct Tenants;
 

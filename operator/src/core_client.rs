@@ -7,12 +7,9 @@
 //! What can go wrong: see [`CoreError`]. A problem document's words are passed on only after anything that
 //! looks like a phone number was taken out.
 
-use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::child_names::API_PORT;
 use crate::child_names::CA_CERTIFICATE;
 use crate::child_names::{child_name, serving_secret};
-use crate::fence::{Fence, NotLeading};
-use crate::redact::redact;
 use crate::settings::Settings;
 use crate::tokens::request_token;
 use k8s_openapi::api::core::v1::{Secret, Service};
@@ -26,6 +23,9 @@ use voicemail_api::gdpr::{CasePage, CaseView, GdprAnswer, GdprBody, LedgerView, 
 use voicemail_client::ClientError;
 pub use voicemail_client::Decision as CoreDecision;
 use voicemail_resources::VoicemailTenant;
+use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
+use voicemail_runtime::fence::{Fence, NotLeading};
+use voicemail_runtime::redact::redact;
 
 const TOKEN_SECONDS: i64 = 600;
 const KEPT: Duration = Duration::from_secs(300);

@@ -4,7 +4,6 @@
 //! Alive: the main runtime has shown a sign within a minute. Ready: the API server was reached once; a
 //! replica that stands by is ready too.
 
-use crate::metrics::Metrics;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -15,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use voicemail_runtime::metrics::Metrics;
 
 const SIGN_EVERY: Duration = Duration::from_secs(5);
 const SILENT_FOR: u64 = 60;

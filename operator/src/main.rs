@@ -15,14 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use voicemail_operator::calls::within_deadline;
-use voicemail_operator::fence::{Fence, FenceLayer};
 use voicemail_operator::health::{self, Health};
-use voicemail_operator::metrics::Metrics;
-use voicemail_operator::runtime::requests::CountLayer;
 use voicemail_operator::settings::{Namespaces, Settings, parse_namespaces};
 use voicemail_operator::tenant::context::Context;
-use voicemail_operator::{controllers, crd_files, import, leader, migrate, pre_delete, telemetry};
+use voicemail_operator::{controllers, crd_files, import, migrate, pre_delete, telemetry};
+use voicemail_runtime::calls::within_deadline;
+use voicemail_runtime::fence::{Fence, FenceLayer};
+use voicemail_runtime::leader;
+use voicemail_runtime::metrics::Metrics;
+use voicemail_runtime::reconciling::requests::CountLayer;
 
 /// Running reconciles may end within this time after a signal.
 const GRACE: Duration = Duration::from_secs(25);

@@ -4,12 +4,12 @@
 //! neither could their namespaces. The chart runs this before `helm uninstall` removes anything, as the operator's own
 //! account: rights of its own in each watched namespace couldn't be made in one that is gone.
 
-use crate::calls::{CallError, within_deadline};
-use crate::place::place_of;
 use crate::settings::Namespaces;
 use kube::Client;
 use kube::api::ListParams;
 use voicemail_resources::VoicemailTenant;
+use voicemail_runtime::calls::{CallError, within_deadline};
+use voicemail_runtime::place::place_of;
 
 const SHOWN: usize = 10;
 

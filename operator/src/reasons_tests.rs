@@ -83,10 +83,10 @@ const OTHERS: [&str; 70] = [
 
 /// Sources with reasons outside the controllers' folders.
 const FILES: [&str; 11] = [
-    "operator/src/calls.rs",
+    "operator/runtime/src/calls.rs",
     "operator/src/core_client.rs",
-    "operator/src/runtime.rs",
-    "operator/src/runtime/unreadable.rs",
+    "operator/runtime/src/reconciling.rs",
+    "operator/runtime/src/reconciling/unreadable.rs",
     "voicemail-core/engine/src/core.rs",
     "voicemail-core/api/src/reasons.rs",
     "voicemail-core/server/src/server/mod.rs",

@@ -1,10 +1,10 @@
 //! Short-lived tokens of service accounts, by which the operator and the plugin sign in to a tenant's core.
 
-use crate::calls::{CallError, within_deadline};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// A token of an account for one audience.
 ///

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use voicemail_operator::metrics::{Metrics as OperatorMetrics, Outcome};
 use voicemail_operator::settings::RUNBOOKS;
+use voicemail_runtime::metrics::{Metrics as OperatorMetrics, Outcome};
 use voicemail_telemetry::Metrics as CoreMetrics;
 use voicemail_tests::command::run;
 use voicemail_tests::debian::ensure_program;
@@ -78,7 +78,7 @@ fn show_core() -> String {
 
 fn show_operator() -> String {
     let metrics = OperatorMetrics::default();
-    metrics.set_leader(voicemail_operator::leader::LEASE, true);
+    metrics.set_leader(voicemail_runtime::leader::LEASE, true);
     metrics.add_census(|population, _| {
         population.add_unreadable("GdprRequest");
         population.tenants.insert("stalled", 1);

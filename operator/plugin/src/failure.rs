@@ -1,7 +1,7 @@
 //! Errors of the plugin, each with an exit code a script can branch on.
 
 use voicemail_api::proofs::ProofError;
-use voicemail_operator::calls::CallError;
+use voicemail_runtime::calls::CallError;
 
 /// Why the plugin didn't do what it was asked for.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,8 @@ use futures::{AsyncBufReadExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::LogParams;
 use kube::{Api, ResourceExt};
-use voicemail_operator::calls::CallError;
 use voicemail_operator::tenant::build::deployment::CONTAINER;
+use voicemail_runtime::calls::CallError;
 
 /// Prints them, the pods' lines mixed as they come.
 pub(super) async fn print(place: &Place, tenant: &str, options: &LogOptions) -> Result<(), PluginError> {

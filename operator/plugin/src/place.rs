@@ -7,10 +7,10 @@ use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use voicemail_operator::calls::within_deadline;
-use voicemail_operator::redact::redact;
 use voicemail_operator::tenant::build::names::selector_text;
 use voicemail_resources::{GdprRequest, VoicemailTenant};
+use voicemail_runtime::calls::within_deadline;
+use voicemail_runtime::redact::redact;
 
 /// A namespace of a cluster.
 pub(super) struct Place {

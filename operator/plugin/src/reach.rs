@@ -19,13 +19,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use voicemail_api::causes::root_cause;
 use voicemail_api::gdpr::Problem;
-use voicemail_operator::calls::within_deadline;
 use voicemail_operator::tenant::build::certificate::CA_CERTIFICATE;
 use voicemail_operator::tenant::build::names::{brought_tls_secret, child_name, serving_secret};
 use voicemail_operator::tenant::build::service::API_PORT;
 use voicemail_operator::tokens::request_token;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::voicemail_tenant::Role;
+use voicemail_runtime::calls::within_deadline;
 
 const TOKEN_SECONDS: i64 = 600;
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);

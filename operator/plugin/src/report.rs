@@ -32,10 +32,10 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use voicemail_operator::calls::{CallError, within_deadline};
 use voicemail_operator::tenant::build::deployment::CONTAINER;
 use voicemail_operator::tenant::build::service::METRICS_PORT;
 use voicemail_resources::TENANT_LABEL;
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 const OPERATOR_LABEL: &str = "app.kubernetes.io/name=voicemail-operator";
 const OPERATOR_CONTAINER: &str = "operator";

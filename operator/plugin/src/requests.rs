@@ -50,7 +50,7 @@ pub(super) async fn show(place: &Place, name: &str) -> Result<String, PluginErro
 fn describe(request: &GdprRequest, now: Timestamp) -> String {
     let (spec, status) = (&request.spec, request.status.clone().unwrap_or_default());
     let mut lines = vec![
-        ("Request", voicemail_operator::place::place_of(request)),
+        ("Request", voicemail_runtime::place::place_of(request)),
         ("Tenant", spec.tenant_ref.name.clone()),
         ("Operation", format!("{:?}", spec.operation)),
         ("Case", spec.case_id.clone()),

@@ -6,12 +6,12 @@ use super::table::{age, render, time};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
-use voicemail_operator::calls::within_deadline;
-use voicemail_operator::population::state_of;
 use voicemail_operator::tenant::facts::storage::claim_name;
 use voicemail_resources::conditions::{Condition, REACHABLE, find_condition};
 use voicemail_resources::voicemail_tenant::VoicemailTenantStatus;
 use voicemail_resources::{GdprRequest, VoicemailTenant};
+use voicemail_runtime::calls::within_deadline;
+use voicemail_runtime::population::state_of;
 
 /// Everything that the page shows.
 struct Seen {

@@ -2,7 +2,6 @@
 //!
 //! Without a finalizer, since nothing is to be done but to say so: a deletion while no operator runs goes unsaid.
 
-use crate::runtime::streams::{Guarded, scoped};
 use crate::tenant::context::Context;
 use futures::{StreamExt, pin_mut};
 use kube::core::DeserializeGuard;
@@ -13,6 +12,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use voicemail_resources::GdprRequest;
 use voicemail_resources::gdpr_request::{GdprOperation, Phase};
+use voicemail_runtime::reconciling::streams::{Guarded, scoped};
 
 /// Publishes an event about each, until `stop`.
 pub async fn announce(context: Arc<Context>, namespace: Option<String>, stop: CancellationToken) {

@@ -2,8 +2,6 @@
 
 use super::consumers::{Unusable, read_consumers};
 use super::decisions::person;
-use crate::calls::{CallError, within_deadline};
-use crate::redact::redact;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
@@ -11,6 +9,8 @@ use voicemail_api::gdpr::{GdprBody, MessageRef, Verification};
 use voicemail_resources::gdpr_request::MessageName;
 use voicemail_resources::waiting;
 use voicemail_resources::{GdprRequest, VoicemailTenant};
+use voicemail_runtime::calls::{CallError, within_deadline};
+use voicemail_runtime::redact::redact;
 
 /// The tenant that a request names.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ fn empty_body(request: &GdprRequest) -> GdprBody {
 
 /// The name by which a request finds its run again for ever.
 pub fn request_key(request: &GdprRequest) -> String {
-    crate::place::place_of(request)
+    voicemail_runtime::place::place_of(request)
 }
 
 /// A waiting time as the core reads it, in whole seconds; what isn't one is left for the core to refuse.

@@ -7,7 +7,6 @@
 
 use super::plan::{is_verified, waits_for_backups};
 use super::status::body_of;
-use crate::calls::{CallError, within_deadline};
 use crate::tenant::context::Context;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -19,6 +18,7 @@ use std::time::Duration;
 use voicemail_resources::conditions::whole_seconds;
 use voicemail_resources::gdpr_request::{ConsumersDeletion, GdprRequest, Phase};
 use voicemail_resources::{CONSUMERS_LABEL, MANAGER};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// Does what is due of it; gives when to look again.
 ///

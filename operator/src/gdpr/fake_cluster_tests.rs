@@ -5,8 +5,6 @@
 //! of another UID is a conflict, a deletion has preconditions.
 
 use crate::core_client::Core;
-use crate::fence::Fence;
-use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::tenant::context::Context;
 use axum::Json;
@@ -20,6 +18,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use voicemail_api::gdpr::{GdprAnswer, RunState, RunView};
+use voicemail_runtime::fence::Fence;
+use voicemail_runtime::metrics::Metrics;
 
 /// Paths of the API.
 pub(super) const REQUESTS: &str = "/apis/voicemail.dev/v1beta1/namespaces/n/gdprrequests";

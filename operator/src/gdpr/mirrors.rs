@@ -10,10 +10,7 @@
 //!
 //! What can go wrong: a core is silent, or of a version that has no mark. Then its cases are listed each time.
 
-use crate::calls::within_deadline;
 use crate::core_client::{Core, CoreError};
-use crate::runtime::jittered;
-use crate::runtime::streams::Guarded;
 use crate::tenant::context::Context;
 use crate::tenant::memory::{TenantKey, TenantMemory};
 use crate::tenant::steps::observe::ask_core;
@@ -31,6 +28,9 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use voicemail_api::gdpr::{CaseView, MARK_OF_NO_CASE, Operation, RunView};
 use voicemail_resources::{GdprOperation, GdprRequest, MANAGER, VoicemailTenant};
+use voicemail_runtime::calls::within_deadline;
+use voicemail_runtime::reconciling::jittered;
+use voicemail_runtime::reconciling::streams::Guarded;
 
 /// Label of a mirror, with the door that its run came through.
 pub const ORIGIN_LABEL: &str = "voicemail.dev/origin";

@@ -28,7 +28,6 @@ mod tenantless_tests;
 #[cfg(test)]
 mod unreadable_tests;
 
-use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::core_client::{Core, CoreError};
 use crate::tenant::context::Context;
 use dereference::TenantRead;
@@ -38,6 +37,7 @@ use kube::{Api, ResourceExt};
 use plan::{Seen, Step, Subject};
 use voicemail_api::gdpr::RunView;
 use voicemail_resources::{GdprOperation, GdprRequest, VoicemailTenant};
+use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
 
 /// Why a reconcile must be repeated.
 #[derive(Debug, thiserror::Error)]

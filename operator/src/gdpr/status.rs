@@ -1,6 +1,5 @@
 //! Writes a request's status, only on difference, and an event when its phase changes.
 
-use crate::calls::{CallError, within_deadline};
 use crate::tenant::context::Context;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
@@ -9,6 +8,7 @@ use serde_json::json;
 use voicemail_resources::MANAGER;
 use voicemail_resources::conditions::{READY, find_condition};
 use voicemail_resources::gdpr_request::{GdprRequest, GdprRequestStatus, Phase};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// Writes the status if it differs.
 ///

@@ -2,10 +2,10 @@
 
 use super::fake_cluster::{Cluster, REQUESTS};
 use super::reconcile;
-use crate::runtime::streams::Guarded;
-use crate::runtime::unreadable;
 use serde_json::{Value, json};
 use voicemail_resources::GdprRequest;
+use voicemail_runtime::reconciling::streams::Guarded;
+use voicemail_runtime::reconciling::unreadable;
 
 fn object(name: &str, spec: Value, status: Value) -> Value {
     let mut all = json!({ "tenantRef": { "name": "acme" }, "operation": "ForgetMe", "caseID": "1" });

@@ -13,7 +13,6 @@ use super::crd::{
     CHECK_GROUP, FORMER_VERSION, PRESENT_VERSION, check_crd, is_former, serves_former, transitional_versions,
 };
 use super::{Arguments, MigrateError, originals};
-use crate::calls::{CallError, Class, Classified, within_deadline};
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -21,6 +20,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::time::Duration;
+use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
 
 const GROUP: &str = "voicemail.dev";
 const PATIENCE: Duration = Duration::from_secs(30);

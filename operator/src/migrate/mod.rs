@@ -14,13 +14,13 @@ mod originals;
 mod request;
 mod tenant;
 
-use crate::calls::CallError;
 use convert::{FORMER, Unconvertible, convert};
 use jiff::Timestamp;
 use kube::Client;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;
+use voicemail_runtime::calls::CallError;
 
 /// Arguments of the command.
 #[derive(Clone, Debug, clap::Args)]

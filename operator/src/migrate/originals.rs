@@ -2,7 +2,6 @@
 //! a file. They are written once: a second run finds objects that are converted already, and keeps the first run's.
 
 use super::MigrateError;
-use crate::calls::within_deadline;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
@@ -11,6 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use voicemail_resources::{MANAGED_BY_LABEL, MANAGER};
+use voicemail_runtime::calls::within_deadline;
 
 /// Beginning of the Secrets' names.
 const NAME: &str = "voicemail-v1alpha1-originals";

@@ -1,10 +1,6 @@
 //! State that the reconcilers of tenants and of their data-subject requests share.
 
-use crate::calls::{CallError, within_deadline};
 use crate::core_client::Cores;
-use crate::fence::Fence;
-use crate::metrics::Metrics;
-use crate::runtime::Services;
 use crate::settings::Settings;
 use crate::tenant::memory::kinds::MissingKinds;
 use crate::tenant::memory::rollout::Image;
@@ -16,6 +12,10 @@ use kube::core::DeserializeGuard;
 use kube::runtime::events::Event;
 use std::sync::Arc;
 use voicemail_resources::VoicemailTenant;
+use voicemail_runtime::calls::{CallError, within_deadline};
+use voicemail_runtime::fence::Fence;
+use voicemail_runtime::metrics::Metrics;
+use voicemail_runtime::reconciling::Services;
 
 /// State that the reconcilers share.
 pub struct Context {

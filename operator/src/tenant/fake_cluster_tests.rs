@@ -6,8 +6,6 @@
 
 use super::context::Context;
 use super::{TenantError, reconcile};
-use crate::fence::Fence;
-use crate::metrics::Metrics;
 use http::{Method, Request, Response};
 use kube::Client;
 use kube::client::Body;
@@ -16,6 +14,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use voicemail_resources::VoicemailTenant;
+use voicemail_runtime::fence::Fence;
+use voicemail_runtime::metrics::Metrics;
 
 /// The namespace of all.
 pub(crate) const NAMESPACE: &str = "voice";

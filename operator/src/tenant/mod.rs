@@ -32,8 +32,6 @@ pub mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::calls::{CallError, Class, Classified, within_deadline};
-use crate::runtime::jittered;
 use build::BuildError;
 use context::Context;
 use deletion::Course;
@@ -58,6 +56,8 @@ use voicemail_resources::conditions::{
     STORAGE_READY, find_condition,
 };
 use voicemail_resources::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
+use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
+use voicemail_runtime::reconciling::jittered;
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
 const RESYNC: Duration = Duration::from_secs(10 * 60);

@@ -1,6 +1,5 @@
 //! Tenants on object stores, through the same pure steps: what is refused, rendered and reported.
 
-use crate::calls::{Class, Classified};
 use crate::tenant::build::{Built, BuiltStorage, build};
 use crate::tenant::facts::credentials::{RegionPlan, SecretKind, Source};
 use crate::tenant::steps::apply::{Applied, AppliedStorage};
@@ -17,6 +16,7 @@ use voicemail_api::config::{AzureCredentials, CallerTagging, EtagQuoting, S3Cred
 use voicemail_resources::conditions::ConditionStatus::{False, True};
 use voicemail_resources::conditions::find_condition;
 use voicemail_resources::voicemail_tenant::{RegionRole, VoicemailTenant, VoicemailTenantStatus};
+use voicemail_runtime::calls::{Class, Classified};
 
 const CLIENT: &str = "22222222-2222-2222-2222-222222222222";
 

@@ -4,14 +4,14 @@ use super::fake_cluster::{Cluster, core};
 use super::memory::TenantKey;
 use super::reconcile;
 use super::tests::{settings, tenant};
-use crate::fence::Fence;
-use crate::metrics::Metrics;
 use crate::tenant::context::Context;
 use http::Method;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use voicemail_runtime::fence::Fence;
+use voicemail_runtime::metrics::Metrics;
 
 type Answer = fn(&Method, &str, Value) -> (u16, Value);
 

@@ -1,6 +1,5 @@
 //! From a spec and facts to a plan or a refusal, on real YAML; and what the tests of the other pure steps start from.
 
-use crate::calls::Classified;
 use crate::settings::Settings;
 use crate::tenant::build::certificate::{Authority, make_authority, make_serving_secret};
 use crate::tenant::build::names::serving_secret;
@@ -14,6 +13,7 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use voicemail_api::config::{ApprovalConfig, ApprovalRule, RegionDown};
 use voicemail_resources::VoicemailTenant;
+use voicemail_runtime::calls::Classified;
 
 #[derive(clap::Parser)]
 struct TestArguments {
@@ -228,7 +228,10 @@ fn a_claim_that_somebody_deleted_is_never_made_anew_once_its_store_is_known() {
     let known = tenant(|value| value["status"] = json!({"storeID": "s"}));
     let keys = Some(KeysFact { tenant_key: true, receipt_key: true });
     let refusal = plan_with(&known, &Facts { keys, ..facts() }).unwrap_err();
-    assert_eq!((refusal.reason(), refusal.class()), ("ClaimGone", crate::calls::Class::Permanent));
+    assert_eq!(
+        (refusal.reason(), refusal.class()),
+        ("ClaimGone", voicemail_runtime::calls::Class::Permanent)
+    );
     let words = refusal.to_string();
     assert!(words.contains("acme-voicemail") && words.contains("voicemail.dev/tenant=acme"), "{words}");
     let there = Facts { keys, storage: claim(&["ReadWriteMany"], "Bound"), ..facts() };

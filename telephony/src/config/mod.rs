@@ -207,3 +207,34 @@ impl Config {
         self.trunks.iter().find(|trunk| trunk.addresses.iter().any(|net| net.contains(&source)))
     }
 }
+
+#[cfg(test)]
+mod document_tests {
+    use super::Config;
+
+    /// A configuration that has this field alone, of no right form.
+    fn with(path: &str) -> String {
+        let parts: Vec<&str> = path.split('.').collect();
+        parts.iter().rev().fold("null".to_owned(), |inner, part| match part.strip_suffix("[]") {
+            Some(list) => format!("{{{list}: [{inner}]}}"),
+            None => format!("{{{part}: {inner}}}"),
+        })
+    }
+
+    #[test]
+    fn every_field_that_the_page_names_by_its_path_is_one_of_the_configuration() {
+        let page = include_str!("../../../docs/telephony.md");
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let names =
+            rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let paths: Vec<&str> =
+            names.filter(|name| name.contains('.') && !name.contains([' ', '/', '_'])).collect();
+        assert!(paths.len() > 8, "{paths:?}");
+        for path in paths {
+            let error = Config::parse(&with(path)).map(drop).unwrap_err().to_string();
+            assert!(!error.contains("unknown field"), "{path}: {error}");
+        }
+        let error = Config::parse(&with("listen.nothing")).map(drop).unwrap_err().to_string();
+        assert!(error.contains("unknown field"), "{error}");
+    }
+}

@@ -15,7 +15,7 @@ const MOST_LINES: usize = 20_000;
 const LONGER: [(&str, usize); 0] = [];
 
 /// The crates of the workspace that each crate may depend on, the lowest floor first.
-const FLOORS: [(&str, &[&str]); 14] = [
+const FLOORS: [(&str, &[&str]); 15] = [
     ("voicemail-api", &[]),
     ("voicemail-client", &["voicemail-api"]),
     ("voicemail-model", &["voicemail-api"]),
@@ -27,14 +27,23 @@ const FLOORS: [(&str, &[&str]); 14] = [
     ("voicemail-gdpr", &["voicemail-api", "voicemail-client"]),
     ("voicemail-telephony", &["voicemail-api", "voicemail-client"]),
     ("voicemail-resources", &["voicemail-api"]),
-    ("voicemail-operator", &["voicemail-api", "voicemail-client", "voicemail-resources"]),
+    ("voicemail-runtime", &["voicemail-resources"]),
+    ("voicemail-operator", BELOW_OPERATOR),
     (
         "kubectl-voicemail",
-        &["voicemail-api", "voicemail-client", "voicemail-resources", "voicemail-operator"],
+        &[
+            "voicemail-api",
+            "voicemail-client",
+            "voicemail-resources",
+            "voicemail-runtime",
+            "voicemail-operator",
+        ],
     ),
     // Plays the engine over the tests' stores.
     ("voicemail-simulation", BELOW_SIMULATION),
 ];
+const BELOW_OPERATOR: &[&str] =
+    &["voicemail-api", "voicemail-client", "voicemail-resources", "voicemail-runtime"];
 const BELOW_ENGINE: &[&str] =
     &["voicemail-api", "voicemail-model", "voicemail-store", "voicemail-audio", "voicemail-telemetry"];
 const BELOW_SERVER: &[&str] = &[

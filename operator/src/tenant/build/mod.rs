@@ -28,7 +28,6 @@ pub mod service;
 pub mod service_account;
 pub mod volumes;
 
-use crate::calls::{Class, Classified};
 use crate::tenant::facts::credentials::Source;
 use crate::tenant::facts::storage::{ClaimPlan, StoragePlan};
 use crate::tenant::steps::validate::Plan;
@@ -38,6 +37,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, Serv
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::DynamicObject;
+use voicemail_runtime::calls::{Class, Classified};
 
 /// Why the objects can't be built.
 #[derive(Debug, thiserror::Error)]

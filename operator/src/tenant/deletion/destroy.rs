@@ -4,7 +4,6 @@
 //! Each is looked at first: it goes only if the operator made it for this very tenant, by its labels, and then only the
 //! object that was looked at. What a person made under such a name stays.
 
-use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::names::{child_name, keys_name, ledger_name};
 use crate::tenant::facts::belonging::is_made_for;
 use crate::tenant::facts::storage::volume_of;
@@ -13,6 +12,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
 use voicemail_resources::VoicemailTenant;
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// Deletes them; what is gone already is no error. A claim of somebody else stays, and so do keys that were brought.
 ///

@@ -1,10 +1,10 @@
 //! The tenant's finalizer: while it is there, the tenant can't go.
 
-use crate::calls::{CallError, within_deadline};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use voicemail_resources::{FINALIZER, MANAGER, VoicemailTenant};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// Adds the finalizer, and gives the tenant as it is then.
 ///

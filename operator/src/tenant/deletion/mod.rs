@@ -32,7 +32,6 @@ mod waiting_tests;
 
 pub use finalizer::add_finalizer;
 
-use crate::calls::{CallError, within_deadline};
 use crate::tenant::TenantError;
 use crate::tenant::build::retire_job::Ending;
 use crate::tenant::context::Context;
@@ -52,6 +51,7 @@ use voicemail_resources::conditions::{
     DELETION_BLOCKED, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
 };
 use voicemail_resources::{FINALIZER, GdprRequest, Phase, VoicemailTenant};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// How far a deletion is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! Lets go of the store by two Jobs, one step a reconcile: read what is there, do what comes next, say so.
 
-use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::tenant::TenantError;
 use crate::tenant::build::build;
 use crate::tenant::build::retire_job::{Ending, Stage};
@@ -14,6 +13,7 @@ use crate::tenant::steps::validate::{Plan, validate};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 use voicemail_resources::VoicemailTenant;
+use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
 
 /// How far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

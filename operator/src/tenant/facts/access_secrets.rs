@@ -4,13 +4,13 @@
 //! the condition `AccessReady` of it. They are mounted as optional, so that a missing one keeps no pod from serving those
 //! who come another way: the condition is where it shows. Only names of keys leave this module, never their content.
 
-use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::access::{CA_KEY, INTROSPECTION_KEYS, USERS_KEY};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt};
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ACCESS_READY, Finding};
 use voicemail_resources::references::{CaKind, CaRef};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// A Secret that the spec names.
 #[derive(Clone, Debug, PartialEq, Eq)]

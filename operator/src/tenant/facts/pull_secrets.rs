@@ -2,10 +2,10 @@
 //!
 //! A missing one keeps no pod from being made; its image may be on the node, or public. So it is a condition, and no refusal.
 
-use crate::calls::{CallError, within_deadline};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use voicemail_resources::conditions::{Finding, PULL_SECRETS_READY};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// The Secrets that the pods name, and those of them that aren't there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,13 +4,13 @@
 //! everything in it. What happens to the volume then is decided by its reclaim policy, so that the time to say it is
 //! before. Volumes are cluster-wide objects: an operator with rights in some namespaces only can't read them.
 
-use crate::calls::{CallError, within_deadline};
 use crate::tenant::memory::Memories;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::{Api, Client};
 use std::time::Instant;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, DATA_KEPT, Finding};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// The reclaim policy of a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! or an error of the API server itself, is reported when it comes a second time in a row: else each restart of the API
 //! server would make every tenant unready for a second. A conflict is no failure.
 
-use crate::calls::{Class, Classified};
+use voicemail_runtime::calls::{Class, Classified};
 
 /// Reasons that an API server which is being restarted gives rise to.
 const PASSING: [&str; 2] = ["ApiServerUnreachable", "ApiServerError"];
@@ -32,7 +32,12 @@ impl FailureCount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calls::{CallError, refused};
+    use voicemail_runtime::calls::CallError;
+
+    fn refused(reason: &str, code: u16) -> CallError {
+        let status = kube::core::Status::failure("no", reason).with_code(code).boxed();
+        CallError::Refused { what: "write", source: Box::new(kube::Error::Api(status)) }
+    }
 
     #[test]
     fn a_refusal_is_told_at_once_and_a_silent_api_server_the_second_time() {

@@ -28,7 +28,6 @@ pub mod rollout;
 pub mod shown_runs;
 pub mod status_messages;
 
-use crate::metrics::Metrics;
 use child_versions::{Begun, ChildVersions, PodNote, TenantChildren, Version, fingerprint};
 use core_probes::CoreProbeSchedule;
 use failures::FailureCount;
@@ -46,6 +45,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use voicemail_resources::VoicemailTenant;
+use voicemail_runtime::metrics::Metrics;
 
 /// Which tenant is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]

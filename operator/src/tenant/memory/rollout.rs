@@ -11,7 +11,6 @@
 //! The budget is rebuilt from the tenants' status when an operator begins to lead. A tenant that doesn't
 //! serve anyway needs no place: it has nothing to lose, and must hold up nobody.
 
-use crate::place::place_of;
 use crate::tenant::is_paused;
 use crate::tenant::steps::status::serves;
 use kube::ResourceExt;
@@ -19,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use voicemail_resources::conditions::{READY, RECONCILING, find_condition};
 use voicemail_resources::{VoicemailTenant, VoicemailTenantStatus};
+use voicemail_runtime::place::place_of;
 
 /// How many of those that have a place are named to one that waits.
 const NAMED: usize = 5;

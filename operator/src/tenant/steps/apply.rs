@@ -16,7 +16,6 @@ mod retirement;
 mod secrets;
 mod storage;
 
-use crate::calls::{CallError, Class, Classified};
 use crate::tenant::build::Built;
 use crate::tenant::build::pod_monitor::pod_monitor_resource;
 use crate::tenant::build::prometheus_rule::prometheus_rule_resource;
@@ -28,6 +27,7 @@ use applier::Applier;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use voicemail_runtime::calls::{CallError, Class, Classified};
 
 pub use applier::{Child, remove_owned};
 pub use leaving::{let_children_go, sweep};

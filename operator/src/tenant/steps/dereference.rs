@@ -4,7 +4,6 @@
 //! Secrets are read by name at the moment of use, never listed or watched, and only facts about them leave
 //! this module, apart from the authority's key, which signs the serving certificate.
 
-use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::certificate::{
     Authority, CA_CERTIFICATE, CA_KEY, COPIED_FROM, RENEW_AT, TLS_CERTIFICATE, TLS_KEY,
 };
@@ -27,6 +26,7 @@ use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeMap;
 use voicemail_resources::voicemail_tenant::Region;
 use voicemail_resources::{TENANT_LABEL, VoicemailTenant};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// Everything that was read for a reconcile.
 #[derive(Clone, Debug)]

@@ -8,7 +8,6 @@
 //! stays as it is; the next look repeats it. An erasure that the copy doesn't know yet is one that a restore of
 //! these minutes brings back unseen.
 
-use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::ledger::{build_ledger_secret, extend, read_copy};
 use crate::tenant::build::names::ledger_name;
 use crate::tenant::context::Context;
@@ -20,6 +19,7 @@ use kube::{Api, ResourceExt};
 use std::time::Instant;
 use voicemail_api::gdpr::LedgerView;
 use voicemail_resources::{MANAGER, TENANT_LABEL, VoicemailTenant};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// Brings the copy of a tenant that serves up to date, if it is time to.
 ///

@@ -3,7 +3,6 @@
 //! Flow: list the pods by label, then `GET http://POD:9090/readyz`, which answers 200 or 503 with a reason.
 //! A core that doesn't answer within two seconds is reported as silent, which is no error of ours.
 
-use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::deployment::CONTAINER;
 use crate::tenant::build::names::selector_text;
 use crate::tenant::build::service::METRICS_PORT;
@@ -17,6 +16,7 @@ use serde::Deserialize;
 use std::net::IpAddr;
 use std::time::Duration;
 use voicemail_client::{LONGEST, read_at_most};
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 const PROBES_AT_A_TIME: usize = 8;

@@ -4,7 +4,6 @@
 //! Flow: the watches of children, which list them all when the operator starts, note names that
 //! are none of ours; the tenant's next reconcile looks at those alone, so that a tenant without orphans costs no call.
 
-use crate::calls::CallError;
 use crate::tenant::context::Context;
 use crate::tenant::memory::TenantKey;
 use crate::tenant::memory::orphan_candidates::OrphanKind;
@@ -14,6 +13,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, ResourceExt};
 use voicemail_resources::VoicemailTenant;
+use voicemail_runtime::calls::CallError;
 
 /// Removes the tenant's orphans.
 ///

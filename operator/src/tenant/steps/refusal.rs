@@ -3,8 +3,8 @@
 //! Each has a stable reason for the conditions and a sentence that says what to do. Transient ones go away by
 //! themselves once the object that they name is there.
 
-use crate::calls::{Class, Classified};
 use voicemail_api::config::ConfigError;
+use voicemail_runtime::calls::{Class, Classified};
 
 /// Why nothing is changed for now.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,6 @@
 //!
 //! [`StatusMessageLimiter`]: crate::tenant::memory::status_messages::StatusMessageLimiter
 
-use crate::calls::CallError;
 use crate::tenant::context::Context;
 use crate::tenant::deletion;
 use crate::tenant::deletion::progress::Report;
@@ -18,6 +17,7 @@ use kube::runtime::events::{Event, EventType};
 use std::time::{Duration, Instant};
 use voicemail_resources::conditions::{CONFIRMED_EARLY, Condition, ConditionStatus, READY, find_condition};
 use voicemail_resources::{VoicemailTenant, VoicemailTenantStatus};
+use voicemail_runtime::calls::CallError;
 
 /// How long the claim of a new tenant may be pending before somebody is told.
 const CLAIM_GRACE: Duration = Duration::from_secs(120);

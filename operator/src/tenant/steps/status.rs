@@ -3,7 +3,6 @@
 //! Ready says whether all replicas serve. Reconciling and Stalled follow kstatus: Stalled means that nothing
 //! will happen until a person changes something, and the two are never true together.
 
-use crate::calls::{CallError, Class, Classified, within_deadline};
 use crate::tenant::build::names::{child_name, selector_text};
 use crate::tenant::build::service::API_PORT;
 use crate::tenant::deletion::confirmation::find_early;
@@ -35,6 +34,7 @@ use voicemail_resources::voicemail_tenant::{
     Endpoint, MonitoringMode, VoicemailTenant, VoicemailTenantStatus,
 };
 use voicemail_resources::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
+use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
 
 /// Observations of a reconcile that applied everything.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,5 @@
 //! Brings one child to what it should be, or takes away one that isn't wanted: read, compare, write only if they differ.
 
-use crate::calls::{CallError, Class, Classified, merge_metadata, within_deadline};
 use crate::tenant::build::names::child_name;
 use crate::tenant::context::Context;
 use crate::tenant::facts::belonging::{is_collectable, is_owned, other_owners};
@@ -19,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
 use voicemail_resources::{MANAGER, TENANT_LABEL, VoicemailTenant};
+use voicemail_runtime::calls::{CallError, Class, Classified, merge_metadata, within_deadline};
 
 /// Bounds of every child's type.
 pub trait Live: Resource + Clone + Debug + Serialize + DeserializeOwned {}

@@ -8,7 +8,6 @@
 //! rest follows. A tenant that went without its finalizer leaves children behind; they are given away when the operator
 //! finds them without their tenant ([`sweep`]).
 
-use crate::calls::{CallError, merge_metadata, within_deadline};
 use crate::tenant::build::names::{ca_name, child_name, headless_name, peers_name, tls_copy_name, tls_name};
 use crate::tenant::build::pod_monitor::pod_monitor_resource;
 use crate::tenant::build::prometheus_rule::prometheus_rule_resource;
@@ -26,6 +25,7 @@ use kube::core::ApiResource;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 use voicemail_resources::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, TENANT_UID_LABEL, VoicemailTenant};
+use voicemail_runtime::calls::{CallError, merge_metadata, within_deadline};
 
 /// Whose children: a tenant that goes, or one that is gone.
 struct Leaving<'a> {

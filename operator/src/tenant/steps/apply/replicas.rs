@@ -1,6 +1,5 @@
 //! The Deployment and its autoscaler: who sets the replicas, and how they change hands.
 
-use crate::calls::within_deadline;
 use crate::tenant::build::names::child_name;
 use crate::tenant::memory::child_versions::Version;
 use crate::tenant::steps::apply::ApplyError;
@@ -13,6 +12,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use voicemail_resources::MANAGER;
+use voicemail_runtime::calls::within_deadline;
 
 /// Field manager that holds the replicas between us and an autoscaler.
 const HANDOVER: &str = "voicemail-operator-handover";

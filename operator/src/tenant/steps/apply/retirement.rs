@@ -1,7 +1,6 @@
 //! Objects of a deletion in the cluster: the two Jobs, the volumes of their pods, and the cores' Deployment, which
 //! serves first and has no pod at the end.
 
-use crate::calls::{CallError, within_deadline};
 use crate::tenant::build::deployment::build_deployment;
 use crate::tenant::build::names::{check_job_name, child_name, retire_job_name, selector_text};
 use crate::tenant::build::retire_job::{Ending, Stage, build_retire_job};
@@ -22,6 +21,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use voicemail_resources::MANAGER;
 use voicemail_resources::voicemail_tenant::VoicemailTenant;
+use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// Annotation of a Job: what becomes of the store.
 const ENDING: &str = "voicemail.dev/ending";

@@ -1,7 +1,6 @@
 //! Secrets that the operator makes: the keys, once; the authority and the serving certificate, when they are due; the copy
 //! of a certificate that is brought; and taking away what a certificate was made by, once another one was brought.
 
-use crate::calls::{merge_metadata, within_deadline};
 use crate::tenant::build::certificate::{
     Authority, build_authority_secret, build_copy_secret, make_authority, make_serving_secret,
     renew_authority,
@@ -18,6 +17,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use voicemail_resources::{MANAGER, TENANT_UID_LABEL};
+use voicemail_runtime::calls::{merge_metadata, within_deadline};
 
 impl Applier<'_> {
     /// Creates the keys' Secret, when the plan says that there never was one. Never replaces.

@@ -1,6 +1,5 @@
 //! The claim, or the SecretProviderClasses of regions whose credentials are in a vault.
 
-use crate::calls::{Class, Classified, within_deadline};
 use crate::tenant::build::BuiltStorage;
 use crate::tenant::build::names::child_name;
 use crate::tenant::build::secret_provider_class::provider_class_resource;
@@ -12,6 +11,7 @@ use k8s_openapi::Resource;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{DeleteParams, DynamicObject};
 use kube::{Api, ResourceExt};
+use voicemail_runtime::calls::{Class, Classified, within_deadline};
 
 impl Applier<'_> {
     /// Brings the claim, or the SecretProviderClasses, to what they should be.

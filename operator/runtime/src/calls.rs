@@ -175,17 +175,15 @@ where
     within_deadline(what, api.patch(&name, &parameters, &patch)).await
 }
 
-/// A refusal of the API server, for tests.
-#[cfg(test)]
-pub(crate) fn refused(reason: &str, code: u16) -> CallError {
-    let status = kube::core::Status::failure("no", reason).with_code(code).boxed();
-    CallError::Refused { what: "write", source: Box::new(kube::Error::Api(status)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use kube::core::Status;
+
+    fn refused(reason: &str, code: u16) -> CallError {
+        let status = Status::failure("no", reason).with_code(code).boxed();
+        CallError::Refused { what: "write", source: Box::new(kube::Error::Api(status)) }
+    }
 
     #[test]
     fn failures_are_classed_by_whether_retrying_helps() {

@@ -298,7 +298,7 @@ mod tests {
         let text = metrics.render();
         let shown: BTreeMap<&str, &str> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
-        let table = include_str!("../../../docs/operator-metrics.md");
+        let table = include_str!("../../../../docs/operator-metrics.md");
         let row = |line: &'static str| {
             let mut cells = line.strip_prefix("| `")?.split(" | ");
             Some((cells.next()?.trim_end_matches('`'), cells.next()?))

@@ -92,7 +92,7 @@ mod tests {
 
     fn tenant(holding: &[&'static str]) -> VoicemailTenant {
         let mut tenant: VoicemailTenant =
-            serde_yaml::from_str(include_str!("../../examples/volume-tenant.yaml")).unwrap();
+            serde_yaml::from_str(include_str!("../../../examples/volume-tenant.yaml")).unwrap();
         let findings = holding.iter().map(|type_| Finding::new(type_, true, "R", "")).collect();
         tenant.status.get_or_insert_default().conditions =
             merge_conditions(&[], findings, None, Timestamp::UNIX_EPOCH);
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn only_requests_that_have_not_ended_count_and_the_oldest_is_known() {
         let request = |phase: &str, received: &str, due: &str| -> GdprRequest {
-            let text = include_str!("../../examples/gdpr/forget.yaml");
+            let text = include_str!("../../../examples/gdpr/forget.yaml");
             let status = format!("status: {{phase: {phase}, receivedAt: {received}, dueAt: {due}}}");
             serde_yaml::from_str(&format!("{text}\n{status}\n")).unwrap()
         };
