@@ -1,12 +1,14 @@
 //! From the vendor's tenants and values to manifests, and to notes about what was left behind. Pure.
 
-use super::vendor::{Envs, Tenant, Values};
+use super::vendor::{self, Tenant, Values};
 use super::{Arguments, ImportError};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use voicemail_resources::VoicemailTenant;
 
 const LONGEST_NAME: usize = 40;
+const FILE_SYSTEM: &str = "FileSystem";
+const NAMESPACE: &str = "voice";
 
 /// The result of a conversion.
 #[derive(Clone, Debug)]
@@ -27,6 +29,11 @@ pub fn convert(
     arguments: &Arguments,
 ) -> Result<Conversion, ImportError> {
     let common = convert_common(values, arguments)?;
+    let given = arguments
+        .namespace
+        .clone()
+        .map_or_else(|| values.text(vendor::NAMESPACE), |given| Ok(Some(given)))?;
+    let namespace = given.unwrap_or_else(|| NAMESPACE.into());
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut converted = Vec::new();
     for tenant in tenants {
@@ -35,15 +42,15 @@ pub fn convert(
             let fault = format!("it gets the same name {name:?} as tenant {other:?}: rename one of them");
             return Err(ImportError::Tenant { name: tenant.name.clone(), fault });
         }
-        converted.push(convert_tenant(tenant, &name, &common, arguments)?);
+        converted.push(convert_tenant(tenant, &name, &common, &namespace)?);
     }
-    Ok(Conversion { tenants: converted, notes: collect_notes(values) })
+    Ok(Conversion { tenants: converted, notes: collect_notes(values)? })
 }
 
 /// The part of the spec that all tenants share.
 fn convert_common(values: &Values, arguments: &Arguments) -> Result<Value, ImportError> {
-    let envs = &values.context.envs;
-    let region = arguments.region.clone().or_else(|| envs.current_region.clone());
+    let region =
+        arguments.region.clone().map_or_else(|| values.text(vendor::REGION), |region| Ok(Some(region)))?;
     let region = region.ok_or(ImportError::Missing { what: "a region", flag: "--region" })?;
     let storage = convert_storage(values, arguments)?;
     let mut spec = json!({
@@ -52,32 +59,40 @@ fn convert_common(values: &Values, arguments: &Arguments) -> Result<Value, Impor
         "regions": [{"name": region, "storage": storage}],
         "numbers": {"defaultRegion": arguments.number_region},
     });
-    if arguments.values.is_some() && !values.prometheus.pod_monitor.enabled {
+    if arguments.values.is_some() && !values.is_on(vendor::POD_MONITOR) {
         spec["monitoring"] = json!({"mode": "Disabled"});
     }
-    if let Some(replicas) = values.replica_count {
+    let (replicas, most) = (values.number(vendor::REPLICAS)?, values.number(vendor::MOST_REPLICAS)?);
+    if let Some(replicas) = replicas {
         spec["replicas"] = json!(replicas);
     }
-    if let (Some(min), Some(max)) = (values.replica_count, values.max_replicas)
+    if let (Some(min), Some(max)) = (replicas, most)
         && max > min
     {
         spec["autoscaling"] = json!({"minReplicas": min, "maxReplicas": max});
+    }
+    let pull_secrets = values.names(vendor::PULL_SECRETS)?;
+    if !pull_secrets.is_empty() {
+        let named = |name: &String| json!({"name": name});
+        spec["imagePullSecrets"] = pull_secrets.iter().map(named).collect();
+    }
+    if let Some(policy) = values.text(vendor::PULL_POLICY)? {
+        spec["imagePullPolicy"] = json!(policy);
     }
     Ok(spec)
 }
 
 fn convert_storage(values: &Values, arguments: &Arguments) -> Result<Value, ImportError> {
-    let kind = values.context.envs.storage_interface.as_deref().unwrap_or("FileSystem");
-    let secret = &values.secrets.blob_storage.general.secret_name;
+    let kind = values.text(vendor::STORAGE)?.unwrap_or_else(|| FILE_SYSTEM.into());
     let missing = |what, flag| ImportError::Missing { what, flag };
     let credentials = || {
-        let name =
-            secret.clone().ok_or(missing("the Secret of the store", "secrets.blobStorage in the values"))?;
+        let name = values.text(vendor::STORE_SECRET)?;
+        let name = name.ok_or(missing("the Secret of the store", "secrets.blobStorage in the values"))?;
         Ok::<_, ImportError>(json!({"secretRef": {"name": name}}))
     };
     match kind.to_ascii_lowercase().as_str() {
         "filesystem" => {
-            let claim = values.volumes.pvc_one.claim.clone();
+            let claim = values.text(vendor::CLAIM)?;
             let claim = claim.unwrap_or_else(|| "voice-voicemail-pvc".into());
             Ok(json!({"volume": {"existingClaimRef": {"name": claim}}}))
         }
@@ -110,14 +125,14 @@ fn convert_tenant(
     tenant: &Tenant,
     name: &str,
     common: &Value,
-    arguments: &Arguments,
+    namespace: &str,
 ) -> Result<VoicemailTenant, ImportError> {
     let mut spec = common.clone();
     spec["tenantID"] = json!(tenant.tenant_uuid);
     let manifest = json!({
         "apiVersion": "voicemail.dev/v1beta1",
         "kind": "VoicemailTenant",
-        "metadata": {"name": name, "namespace": arguments.namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": spec,
     });
     let fault = |fault: String| ImportError::Tenant { name: tenant.name.clone(), fault };
@@ -146,32 +161,36 @@ fn convert_name(name: &str) -> Result<String, ImportError> {
     Ok(named)
 }
 
-fn collect_notes(values: &Values) -> Vec<String> {
-    let Envs { storage_interface, gws_base_url, .. } = &values.context.envs;
-    let blob = &values.secrets.blob_storage.general;
-    let left = values.others.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+fn collect_notes(values: &Values) -> Result<Vec<String>, ImportError> {
+    let kind = values.text(vendor::STORAGE)?.unwrap_or_else(|| FILE_SYSTEM.into());
+    let left = values.left_over().join(", ");
+    let by_csi = values.find(vendor::STORE_CSI).is_some()
+        || values.text(vendor::STORE_SECRET_MODE)?.as_deref() == Some("csi");
     let when = |holds: bool, note: String| holds.then_some(note);
     let notes = [
         Some("Messages and mailboxes of the vendor's service are not converted: its storage has another form.".into()),
         when(
-            storage_interface.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("filesystem")),
+            kind.eq_ignore_ascii_case(FILE_SYSTEM),
             "All tenants share the claim, each in a folder of its own. The claim must be ReadWriteMany.".into(),
         ),
         when(
-            blob.mode.as_deref() == Some("csi"),
+            by_csi,
             "The store's credentials came by a CSI mount: name the vault under credentials.keyVault instead of a Secret."
                 .into(),
         ),
         when(
-            blob.secret_name.is_some(),
+            values.find(vendor::STORE_SECRET).is_some(),
             "The store's Secret needs the keys that examples/azure-tenant.yaml and examples/s3-tenant.yaml name.".into(),
         ),
-        gws_base_url.as_ref().map(|url| {
+        values.text(vendor::GATEWAY)?.map(|url| {
             format!("Tokens of {url} are accepted once spec.auth names it as an issuer or for introspection.")
         }),
-        when(values.smtp.enabled, "E-mail (smtp) is not carried over.".into()),
-        when(values.resources.is_some(), "Resources are not carried over: the defaults fit this service.".into()),
+        when(values.is_on(vendor::SMTP), "E-mail (smtp) is not carried over.".into()),
+        when(
+            values.find(vendor::RESOURCES).is_some(),
+            "Resources are not carried over: the defaults fit this service.".into(),
+        ),
         when(!left.is_empty(), format!("Not carried over: {left}.")),
     ];
-    notes.into_iter().flatten().collect()
+    Ok(notes.into_iter().flatten().collect())
 }

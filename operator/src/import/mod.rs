@@ -24,9 +24,9 @@ pub struct Arguments {
     /// Values of the vendor's chart.
     #[arg(long)]
     pub values: Option<PathBuf>,
-    /// Namespace of the manifests.
-    #[arg(long, default_value = "voice")]
-    pub namespace: String,
+    /// Namespace of the manifests; the values' deployment.namespace when absent, else voice.
+    #[arg(long)]
+    pub namespace: Option<String>,
     /// The region that this cluster serves; the values' currentRegion when absent.
     #[arg(long)]
     pub region: Option<String>,

@@ -57,9 +57,14 @@ fn each_tenant_of_the_list_becomes_a_manifest_on_the_claim_that_is_there() {
 #[test]
 fn what_is_left_behind_is_named() {
     let notes = import(TENANTS, VALUES, &[]).unwrap().notes.join("\n");
-    for part in
-        ["smtp", "http://gws/auth/v3", "Resources", "Not carried over: deployment, image", "not converted"]
-    {
+    for part in [
+        "smtp",
+        "http://gws/auth/v3",
+        "Resources",
+        "context.create, context.envs.port",
+        "image.repository",
+        "not converted",
+    ] {
         assert!(notes.contains(part), "{part:?} in {notes}");
     }
 }
@@ -102,5 +107,77 @@ fn the_output_is_yaml_that_kubectl_reads_headed_by_the_notes() {
         let tenant: VoicemailTenant = serde_yaml::from_str(document).unwrap();
         assert_eq!(tenant.metadata.namespace.as_deref(), Some("voice"));
         assert!(!document.contains("status"), "{document}");
+    }
+}
+
+/// Values with the keys as the vendor published them.
+const PUBLISHED: &str = "
+deployment: {type: deployment, replicaCount: 1, maxReplicas: '5', postfix: , namespace: calls, strategy: RollingUpdate}
+image: {registry: registry.example, pullPolicy: Always, imagePullSecrets: pullsecret}
+context: {envs: {storageInterface: BlobStorage, currentRegion: westus2, redis: {port: 6379}}}
+secrets:
+  consulACL: {general: {enabled: true, secretName: /x/y}}
+  blobStorage:
+    general: {mode: 'k8s | csi', enabled: true}
+    mounts: [{name: voicemail-secrets, mountPath: /x}]
+    volumes: [{name: other, emptyDir: {}}, {name: voicemail-secrets, secret: {secretName: voicemail-secrets}}]
+securityContext: {runAsUser: 500}
+podSecurityContext: {}
+";
+
+#[test]
+fn values_are_found_under_every_name_that_the_vendor_gave_them() {
+    let flags = ["--azure-account", "acmevoice", "--azure-container", "voicemail"];
+    let conversion = import(TENANTS, PUBLISHED, &flags).unwrap();
+    let tenant = &conversion.tenants[0];
+    let spec = &tenant.spec;
+    let azure = spec.regions[0].storage.azure_blob.clone().unwrap();
+    assert_eq!(azure.credentials.secret_ref.unwrap().name, "voicemail-secrets");
+    let scaling = spec.autoscaling.as_ref().unwrap();
+    assert_eq!((scaling.min_replicas, scaling.max_replicas), (1, 5));
+    assert_eq!(spec.image_pull_secrets[0].name, "pullsecret");
+    assert_eq!(tenant.metadata.namespace.as_deref(), Some("calls"));
+    let given = import(TENANTS, PUBLISHED, &[&flags[..], &["--namespace", "voice"]].concat()).unwrap();
+    assert_eq!(given.tenants[0].metadata.namespace.as_deref(), Some("voice"));
+}
+
+#[test]
+fn every_key_of_the_values_is_carried_over_or_named() {
+    let flags = ["--azure-account", "acmevoice", "--azure-container", "voicemail"];
+    let notes = import(TENANTS, PUBLISHED, &flags).unwrap().notes;
+    let left = notes.iter().find_map(|note| note.strip_prefix("Not carried over: ")).unwrap();
+    let left: Vec<&str> = left.trim_end_matches('.').split(", ").collect();
+    assert_eq!(
+        left,
+        [
+            "context.envs.redis.port",
+            "deployment.postfix",
+            "deployment.strategy",
+            "deployment.type",
+            "image.registry",
+            "podSecurityContext",
+            "secrets.blobStorage.general.enabled",
+            "secrets.blobStorage.mounts[].mountPath",
+            "secrets.blobStorage.mounts[].name",
+            "secrets.blobStorage.volumes[].emptyDir",
+            "secrets.blobStorage.volumes[].name",
+            "secrets.consulACL.general.enabled",
+            "secrets.consulACL.general.secretName",
+            "securityContext.runAsUser",
+        ]
+    );
+}
+
+#[test]
+fn a_value_of_another_form_is_told_with_its_key() {
+    let region: &[&str] = &["--region", "eu"];
+    for (bad, flags, key) in [
+        ("deployment: {replicaCount: many}", region, "deployment.replicaCount"),
+        ("image: {imagePullSecrets: [{key: a}]}", region, "image.imagePullSecrets"),
+        ("context: {envs: {currentRegion: [a]}}", &[], "context.envs.currentRegion"),
+        ("[1, 2]", region, "the values of the vendor's chart"),
+    ] {
+        let error = import(TENANTS, bad, flags).unwrap_err().to_string();
+        assert!(error.contains(key), "{bad}: {error}");
     }
 }

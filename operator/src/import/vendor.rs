@@ -1,11 +1,14 @@
 //! The vendor's files, as far as they mean something here.
 //!
-//! `tenants.json` is the ConfigMap's array; of the chart's values the storage, the replicas, the resources, the
-//! monitor and the mail are looked at. Other keys are kept by name, so that a note can say that they were left.
+//! `tenants.json` is the ConfigMap's array. The chart's values are a tree of keys that differs between its releases and the
+//! examples that were published: a value is found under any of the names that it has had ([`Values::find`]), and every key that
+//! nothing here reads is told by its path ([`Values::left_over`]).
+//!
+//! What can go wrong: a value of another form than its key has, which is told with the key.
 
 use super::ImportError;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// One entry of the list of tenants.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -19,107 +22,133 @@ pub struct Tenant {
     pub tenant_uuid: String,
 }
 
+/// The paths of one value: `[]` stands for the items of a list, the first that has it counts.
+pub(super) type Paths = &'static [&'static str];
+
+pub(super) const REPLICAS: Paths = &["deployment.replicaCount", "replicaCount"];
+pub(super) const MOST_REPLICAS: Paths = &["deployment.maxReplicas", "maxReplicas"];
+pub(super) const NAMESPACE: Paths = &["deployment.namespace", "namespace"];
+pub(super) const PULL_SECRETS: Paths = &["image.imagePullSecrets", "imagePullSecrets"];
+pub(super) const PULL_POLICY: Paths = &["image.pullPolicy"];
+pub(super) const STORAGE: Paths = &["context.envs.storageInterface"];
+pub(super) const REGION: Paths = &["context.envs.currentRegion"];
+pub(super) const GATEWAY: Paths = &["context.envs.gwsBaseUrl"];
+pub(super) const CLAIM: Paths = &["volumes.pvcOne.claim"];
+pub(super) const STORE_SECRET: Paths =
+    &["secrets.blobStorage.general.secretName", "secrets.blobStorage.volumes[].secret.secretName"];
+pub(super) const STORE_SECRET_MODE: Paths = &["secrets.blobStorage.general.mode"];
+pub(super) const STORE_CSI: Paths = &["secrets.blobStorage.volumes[].csi"];
+pub(super) const POD_MONITOR: Paths = &["prometheus.podMonitor.enabled"];
+pub(super) const SMTP: Paths = &["smtp.enabled"];
+pub(super) const RESOURCES: Paths = &["resources"];
+
+/// All that is read, or that a note of its own is about.
+const READ: [Paths; 15] = [
+    REPLICAS,
+    MOST_REPLICAS,
+    NAMESPACE,
+    PULL_SECRETS,
+    PULL_POLICY,
+    STORAGE,
+    REGION,
+    GATEWAY,
+    CLAIM,
+    STORE_SECRET,
+    STORE_SECRET_MODE,
+    STORE_CSI,
+    POD_MONITOR,
+    SMTP,
+    RESOURCES,
+];
+
 /// Values of the vendor's chart.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Values {
-    /// Pods.
-    pub replica_count: Option<i32>,
-    /// Most pods, where the chart scales.
-    pub max_replicas: Option<i32>,
-    /// Environment.
-    pub context: Context,
-    /// Volumes.
-    pub volumes: Volumes,
-    /// Secrets by purpose.
-    pub secrets: Secrets,
-    /// Requests and limits.
-    pub resources: Option<Value>,
-    /// Monitors.
-    pub prometheus: Prometheus,
-    /// E-mail.
-    pub smtp: Switch,
-    /// Fields that have no meaning here.
-    #[serde(flatten)]
-    pub others: Map<String, Value>,
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Values(Value);
+
+impl Values {
+    /// The value under the first of these paths that has one; an empty text is none.
+    pub(super) fn find(&self, paths: Paths) -> Option<&Value> {
+        paths.iter().find_map(|path| at(&self.0, path)).filter(|value| value.as_str() != Some(""))
+    }
+
+    /// A text.
+    pub(super) fn text(&self, paths: Paths) -> Result<Option<String>, ImportError> {
+        let read = |value: &Value| value.as_str().map(str::to_owned);
+        self.find(paths).map(|value| read(value).ok_or_else(|| malformed(paths, "a text"))).transpose()
+    }
+
+    /// A number, in quotes or not.
+    pub(super) fn number(&self, paths: Paths) -> Result<Option<i32>, ImportError> {
+        let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
+        let read = |value: &Value| number(value).and_then(|number| i32::try_from(number).ok());
+        self.find(paths)
+            .map(|value| read(value).ok_or_else(|| malformed(paths, "a whole number")))
+            .transpose()
+    }
+
+    /// Whether something is on.
+    pub(super) fn is_on(&self, paths: Paths) -> bool {
+        matches!(self.find(paths), Some(Value::Bool(true)))
+            || self.find(paths).is_some_and(|value| value == "true")
+    }
+
+    /// Names, as a text, a list of texts, or a list of objects with a name.
+    pub(super) fn names(&self, paths: Paths) -> Result<Vec<String>, ImportError> {
+        let name = |value: &Value| value.as_str().or_else(|| value["name"].as_str()).map(str::to_owned);
+        let found = match self.find(paths) {
+            None => Some(Vec::new()),
+            Some(Value::Array(items)) => items.iter().map(name).collect(),
+            Some(one) => name(one).map(|name| vec![name]),
+        };
+        found.ok_or_else(|| malformed(paths, "a name or a list of names"))
+    }
+
+    /// Paths of the keys that nothing here reads, sorted.
+    pub(super) fn left_over(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        collect(&self.0, String::new(), &mut found);
+        found.retain(|path| !READ.iter().flat_map(|paths| paths.iter()).any(|read| is_within(path, read)));
+        found.sort();
+        found.dedup();
+        found
+    }
 }
 
-/// The environment of the vendor's pods.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Context {
-    /// Variables.
-    pub envs: Envs,
+fn malformed(paths: Paths, expected: &'static str) -> ImportError {
+    let fault = "it has another form".to_owned();
+    ImportError::Malformed { file: paths.join(" or "), expected, fault }
 }
 
-/// Variables.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Envs {
-    /// FileSystem, BlobStorage or S3.
-    pub storage_interface: Option<String>,
-    /// The region of the pods.
-    pub current_region: Option<String>,
-    /// The authorisation server.
-    pub gws_base_url: Option<String>,
+/// A path is the read one, or lies below it.
+fn is_within(path: &str, read: &str) -> bool {
+    path.strip_prefix(read).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Volumes.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Volumes {
-    /// The one with the messages.
-    pub pvc_one: PvcOne,
+fn at<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let below =
+        |value: &'a Value| rest.map_or(Some(value), |rest| at(value, rest)).filter(|value| !value.is_null());
+    match first.strip_suffix("[]") {
+        Some(list) => tree.get(list)?.as_array()?.iter().find_map(below),
+        None => below(tree.get(first)?),
+    }
 }
 
-/// The claim with the messages.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PvcOne {
-    /// Its name.
-    pub claim: Option<String>,
-}
-
-/// Secrets by purpose.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Secrets {
-    /// Credentials of the object store.
-    pub blob_storage: StoreSecret,
-}
-
-/// Credentials of the object store.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct StoreSecret {
-    /// How they are mounted.
-    pub general: StoreSecretGeneral,
-}
-
-/// How they are mounted.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct StoreSecretGeneral {
-    /// k8s or csi.
-    pub mode: Option<String>,
-    /// Name of the Secret.
-    pub secret_name: Option<String>,
-}
-
-/// Monitors.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Prometheus {
-    /// The PodMonitor.
-    pub pod_monitor: Switch,
-}
-
-/// Something that is on or off.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Switch {
-    /// On.
-    pub enabled: bool,
+/// Paths of all leaves.
+fn collect(tree: &Value, path: String, found: &mut Vec<String>) {
+    match tree {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, value) in fields {
+                let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                collect(value, below, found);
+            }
+        }
+        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
+            items.iter().for_each(|item| collect(item, format!("{path}[]"), found));
+        }
+        _ if path.is_empty() => {}
+        _ => found.push(path),
+    }
 }
 
 /// Reads the list of tenants.
@@ -133,9 +162,14 @@ pub(super) fn parse_tenants(text: &str, file: &str) -> Result<Vec<Tenant>, Impor
 
 /// Reads the chart's values.
 pub(super) fn parse_values(text: &str, file: &str) -> Result<Values, ImportError> {
-    serde_yaml::from_str(text).map_err(|error| ImportError::Malformed {
+    let malformed = |fault: String| ImportError::Malformed {
         file: file.to_owned(),
         expected: "the values of the vendor's chart",
-        fault: error.to_string(),
-    })
+        fault,
+    };
+    match serde_yaml::from_str(text).map_err(|error| malformed(error.to_string()))? {
+        Value::Null => Ok(Values::default()),
+        tree @ Value::Object(_) => Ok(Values(tree)),
+        _ => Err(malformed("it has no keys".into())),
+    }
 }

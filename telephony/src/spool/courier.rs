@@ -195,9 +195,10 @@ impl Courier {
     }
 }
 
-/// Refusals that the same deposit meets again.
+/// Refusals that the same deposit meets again. 400 isn't one: a clock that is ahead makes it, here or at the core, and time
+/// alone may cure that.
 fn is_final(error: &CoreError) -> bool {
-    error.class() == Class::Permanent
+    error.class() == Class::Permanent && !matches!(error, CoreError::Refused { status: 400 })
 }
 
 fn age_of(left: &str) -> Duration {
@@ -283,5 +284,18 @@ mod tests {
         scene.leave("c", 8_000, ago(3_700));
         scene.courier.carry_all().await;
         assert_eq!(scene.spool.count_waiting(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_that_a_wrong_clock_makes_destroys_nothing() {
+        let scene = scene();
+        scene.core.fail(Some(CoreError::Refused { status: 400 }));
+        scene.leave("a", 8_000, ago(120));
+        scene.courier.carry_all().await;
+        assert_eq!(scene.spool.count_waiting(), 1);
+        scene.core.fail(None);
+        tokio::time::sleep(FIRST_PAUSE).await;
+        scene.courier.carry_all().await;
+        assert_eq!(scene.core.deposits().len(), 1);
     }
 }
