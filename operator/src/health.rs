@@ -56,7 +56,7 @@ impl Health {
 /// # Errors
 /// The address can't be had.
 pub fn serve(address: SocketAddr, health: Arc<Health>) -> std::io::Result<()> {
-    let listener = std::net::TcpListener::bind(address)?;
+    let listener = voicemail_api::listen::bind(address)?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer =

@@ -29,7 +29,7 @@ pub struct Settings {
     #[arg(long, env = "CLUSTER_NAME")]
     pub cluster: Option<String>,
     /// Where to answer /healthz, /readyz and /metrics.
-    #[arg(long, env = "HEALTH_ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "HEALTH_ADDRESS", default_value = "[::]:8080")]
     pub health_address: SocketAddr,
     /// Tenants reconciled at a time.
     #[arg(long, env = "TENANT_CONCURRENCY", default_value_t = 8)]

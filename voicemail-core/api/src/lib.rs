@@ -14,6 +14,7 @@
 pub mod causes;
 pub mod config;
 pub mod gdpr;
+pub mod listen;
 pub mod percent;
 #[cfg(feature = "proofs")]
 pub mod proofs;

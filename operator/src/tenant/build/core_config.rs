@@ -10,7 +10,6 @@ use crate::tenant::build::volumes::{DATA_DIR, KEYS_DIR, LEDGER_DIR, TLS_DIR};
 use crate::tenant::facts::credentials::folder;
 use crate::tenant::steps::refusal::Refusal;
 use kube::ResourceExt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use voicemail_api::config::{
     ApprovalConfig, ApprovalRule, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService,
@@ -19,6 +18,7 @@ use voicemail_api::config::{
     TenantConfig, TlsConfig,
 };
 use voicemail_api::gdpr::LEDGER_HEAD;
+use voicemail_api::listen::everywhere;
 use voicemail_resources::quantity::Amount;
 use voicemail_resources::voicemail_tenant::{self as given, Region, StorageKind, VoicemailTenant};
 
@@ -35,7 +35,6 @@ pub fn plan_config(
     cluster: &str,
 ) -> Result<TenantConfig, Refusal> {
     let spec = &tenant.spec;
-    let everywhere = |port: u16| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let tls = TlsConfig {
         certificate: Path::new(TLS_DIR).join("tls.crt"),
         key: Path::new(TLS_DIR).join("tls.key"),

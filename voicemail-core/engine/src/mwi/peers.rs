@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::timeout;
 use voicemail_api::config::PeersConfig;
+use voicemail_api::listen::{as_sent_from, bind_datagrams};
 
 /// Changes within this time are sent together.
 const GATHER: Duration = Duration::from_millis(10);
@@ -47,12 +48,18 @@ pub(super) async fn run(hub: &Hub, context: &Context) {
 
 async fn bind(context: &Context, address: SocketAddr) -> Arc<UdpSocket> {
     loop {
-        match UdpSocket::bind(address).await {
+        match open(address) {
             Ok(socket) => return Arc::new(socket),
             Err(error) => tracing::warn!(%address, %error, "the port for hints can't be bound yet"),
         }
         context.world().sleep(AGAIN).await;
     }
+}
+
+fn open(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = bind_datagrams(address)?;
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket)
 }
 
 struct Sender<'a> {
@@ -90,7 +97,11 @@ impl Sender<'_> {
         }
         self.known = Some(now);
         match timeout(LOOK_UP_LIMIT, lookup_host(&self.config.service)).await {
-            Ok(Ok(found)) => self.peers = found.take(MOST_PEERS).collect(),
+            Ok(Ok(found)) => {
+                let own = self.socket.local_addr();
+                let reached = |peer| own.as_ref().map_or(peer, |own| as_sent_from(*own, peer));
+                self.peers = found.take(MOST_PEERS).map(reached).collect();
+            }
             Ok(Err(error)) => tracing::debug!(%error, "the other replicas can't be looked up"),
             Err(_) => tracing::debug!("looking the other replicas up took too long"),
         }

@@ -23,10 +23,10 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Binds an address; port 0 takes a free one.
+    /// Binds an address; port 0 takes a free one, and `[::]` is both families.
     pub(super) fn bind(address: SocketAddr) -> Result<Self, ServeError> {
         let failed = |source| ServeError::Bind { address, source };
-        let socket = TcpListener::bind(address).map_err(failed)?;
+        let socket = voicemail_api::listen::bind(address).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self { address, handle: Handle::new(), socket })
     }
