@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -70,7 +71,7 @@ async fn every_profile_is_valid_for_every_supported_kubernetes() {
 /// Where the operator's pods run, and with what labels, the check before its removal runs too: on nodes that are all
 /// tainted it could run nowhere, and the removal would hang.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_check_before_removal_runs_where_the_operator_does_under_the_longest_name() {
+async fn jobs_of_the_chart_run_where_the_operator_does_under_the_longest_name() {
     voicemail_tests::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     let values = serde_json::json!({
@@ -96,19 +97,22 @@ async fn the_check_before_removal_runs_where_the_operator_does_under_the_longest
         .filter_map(|object| serde_yaml::from_str(object).ok())
         .filter(|object: &serde_json::Value| object.is_object())
         .collect();
-    let template = |kind: &str| {
-        let found = objects.iter().find(|object| object["kind"] == kind).unwrap();
-        (found["metadata"]["name"].as_str().unwrap().to_owned(), found["spec"]["template"].clone())
-    };
-    let ((_, deployment), (name, job)) = (template("Deployment"), template("Job"));
-    assert!(name.len() <= 63 && name.ends_with("-pre-delete"), "{name}");
-    for field in ["priorityClassName", "nodeSelector", "tolerations", "affinity"] {
-        assert_eq!(job["spec"][field], values[field], "{field}");
-        assert_eq!(deployment["spec"][field], values[field], "{field}");
+    let templates = |kind: &'static str| objects.iter().filter(move |object| object["kind"] == kind);
+    let deployment = &templates("Deployment").next().unwrap()["spec"]["template"];
+    let mut ends = BTreeSet::new();
+    for found in templates("Job") {
+        let (name, job) = (found["metadata"]["name"].as_str().unwrap(), &found["spec"]["template"]);
+        assert!(name.len() <= 63, "{name}");
+        ends.extend(["-pre-delete", "-migrate"].iter().find(|end| name.ends_with(**end)));
+        for field in ["priorityClassName", "nodeSelector", "tolerations", "affinity"] {
+            assert_eq!(job["spec"][field], values[field], "{name}: {field}");
+            assert_eq!(deployment["spec"][field], values[field], "{field}");
+        }
+        assert_eq!(job["metadata"]["labels"]["team"], "telephony", "{name}");
+        assert_eq!(job["metadata"]["annotations"], values["podAnnotations"], "{name}");
+        assert_ne!(job["metadata"]["labels"]["app.kubernetes.io/name"], "voicemail-operator", "{name}");
     }
-    assert_eq!(job["metadata"]["labels"]["team"], "telephony");
-    assert_eq!(job["metadata"]["annotations"], values["podAnnotations"]);
-    assert_ne!(job["metadata"]["labels"]["app.kubernetes.io/name"], "voicemail-operator");
+    assert_eq!(ends.len(), 2, "{ends:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

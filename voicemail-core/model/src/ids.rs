@@ -82,7 +82,7 @@ pub(super) fn is_plain_byte(byte: u8) -> bool {
 }
 
 fn is_user(text: &str) -> bool {
-    (1..=UserId::MAX_BYTES).contains(&text.len())
+    (1..=UserId::MOST).contains(&text.chars().count())
 }
 
 name_type!(
@@ -90,12 +90,12 @@ name_type!(
     UserId,
     "user",
     is_user,
-    "use 1 to 512 bytes of UTF-8"
+    "use 1 to 512 characters"
 );
 
 impl UserId {
-    /// The longest name: 255 bytes of a subject (OpenID Connect Core, section 2), and an issuer's prefix.
-    pub const MAX_BYTES: usize = 512;
+    /// Most characters: 255 of a subject (OpenID Connect Core, section 2), and an issuer's prefix.
+    pub const MOST: usize = 512;
 
     /// The user as one segment of a key: plain names of up to 64 bytes as they are, others as their SHA-256 behind `x.`.
     pub fn key(&self) -> String {
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn names_of_users_are_taken_as_issuers_give_them() {
-        let longest = "x".repeat(UserId::MAX_BYTES);
+        let longest = "x".repeat(UserId::MOST);
         for name in [
             "alice",
             "alice.smith",
@@ -348,7 +348,7 @@ mod tests {
             assert!(UserId::is_key(&user.key()), "{}", user.key());
         }
         assert_eq!("alice_1".parse::<UserId>().unwrap().key(), "alice_1");
-        for bad in ["", &"x".repeat(UserId::MAX_BYTES + 1)] {
+        for bad in ["", &"x".repeat(UserId::MOST + 1)] {
             assert!(bad.parse::<UserId>().is_err());
         }
         for foreign in ["", ".", "x.", "x.00", "alice.smith", &format!("x.{}", "A".repeat(64))] {

@@ -83,7 +83,7 @@ fn parse_line(line: &str) -> Result<(String, User), &'static str> {
     }
     let hash = PasswordHash::parse(hash)?;
     let roles = roles.split(',').map(|role| parse_role(role.trim())).collect::<Result<BTreeSet<_>, _>>()?;
-    let acts_as = acts_as.map(str::parse).transpose().map_err(|_| "ACTS-AS: use 1 to 512 bytes")?;
+    let acts_as = acts_as.map(str::parse).transpose().map_err(|_| "ACTS-AS: use 1 to 512 characters")?;
     Ok((normalise(name), User { hash, roles, acts_as }))
 }
 

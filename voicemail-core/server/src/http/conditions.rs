@@ -16,14 +16,15 @@ pub(super) fn read_precondition(headers: &HeaderMap) -> Result<Precondition, Api
         (None, None) => Ok(Precondition::Always),
         (Some(all), None) if all == "*" => Ok(Precondition::Exists),
         (None, Some(all)) if all == "*" => Ok(Precondition::Absent),
+        // There and not there: never.
+        (Some(_), Some(all)) if all == "*" => Ok(Precondition::Tags(Vec::new())),
         // Weak tags never match, as the RFC wants it.
         (Some(tags), None) => {
             let strong = |tag: &str| tag.trim().strip_prefix('"')?.strip_suffix('"').map(str::to_owned);
             Ok(Precondition::Tags(tags.split(',').filter_map(strong).collect()))
         }
         _ => {
-            let detail =
-                "send If-Match with entity tags or a star, or If-None-Match with a star, and not both";
+            let detail = "send If-Match with entity tags or a star, or If-None-Match with a star";
             Err(ApiError::invalid(detail))
         }
     }

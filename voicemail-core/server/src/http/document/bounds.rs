@@ -5,7 +5,7 @@
 
 use utoipa::Number;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
-use utoipa::openapi::schema::{AdditionalProperties, ArrayItems};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, SchemaType, Type};
 use utoipa::openapi::{Object, OpenApi, RefOr, Schema, SchemaFormat};
 
 /// The bound of a value.
@@ -31,6 +31,7 @@ use Bound::{Format, Length, Named, OneOf, Pattern, Plain, Range};
 
 const NAME: Bound = Pattern("^[A-Za-z0-9_-]{1,64}$");
 const MAILBOX: Bound = Named("^[A-Za-z0-9_+*#-][A-Za-z0-9_.+*#-]*(@[A-Za-z0-9_.+*#-]+)?$", 1, 64);
+const USER: Bound = Length(1, 512);
 const MESSAGE: Bound =
     Pattern("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$");
 const KEY: Bound = Pattern("^[!-~]{1,255}$");
@@ -125,6 +126,11 @@ fn bound_property(schema: &str, field: &str, property: &mut RefOr<Schema>) {
 pub(super) fn bound_parameters(path: &str, method: &str, operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         if let RefOr::T(parameter) = parameter
+            && let Some(schema) = &mut parameter.schema
+        {
+            forbid_null(schema);
+        }
+        if let RefOr::T(parameter) = parameter
             && let Some(bound) = bound_of(path, method, parameter)
             && let Some(schema) = &mut parameter.schema
         {
@@ -133,11 +139,25 @@ pub(super) fn bound_parameters(path: &str, method: &str, operation: &mut Operati
     }
 }
 
+/// What isn't sent is absent: neither a header nor a query can hold null.
+fn forbid_null(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::Object(object)) = schema
+        && let SchemaType::Array(types) = &mut object.schema_type
+    {
+        types.retain(|kind| *kind != Type::Null);
+        if let [only] = types.as_slice() {
+            object.schema_type = SchemaType::Type(only.clone());
+        }
+    }
+}
+
 fn bound_of(path: &str, method: &str, parameter: &Parameter) -> Option<Bound> {
     let provisioned = ["/mailboxes", "/users", "/groups"].contains(&path);
     Some(match (&parameter.parameter_in, parameter.name.as_str()) {
         (ParameterIn::Path, "mailbox") => MAILBOX,
-        (ParameterIn::Path, "user" | "group") => NAME,
+        (ParameterIn::Path, "user") => USER,
+        (ParameterIn::Query, "name") if path == "/users" => USER,
+        (ParameterIn::Path, "group") => NAME,
         (ParameterIn::Path, "id") => MESSAGE,
         (ParameterIn::Path, "caseid") => CASE,
         (ParameterIn::Path, "number") => Pattern(r"^((forgetme|exportme)\.)?[0-9]{1,9}$"),
@@ -152,9 +172,12 @@ fn bound_of(path: &str, method: &str, parameter: &Parameter) -> Option<Bound> {
         (ParameterIn::Query, "rate") => Range(8_000, 48_000),
         (ParameterIn::Query, "after") => Format("uint64"),
         (ParameterIn::Query, "cursor") if path == "/mailboxes" => MAILBOX,
+        (ParameterIn::Query, "cursor") if path == "/users" => {
+            Pattern(r"^([A-Za-z0-9_-]{1,64}|x\.[0-9a-f]{64})$")
+        }
         (ParameterIn::Query, "cursor") if provisioned => NAME,
         (ParameterIn::Header, "Idempotency-Key") => KEY,
-        (ParameterIn::Header, "If-None-Match") if method == "put" => Pattern(r"^\*$"),
+        (ParameterIn::Header, "If-None-Match") if method == "put" => OneOf(&["*"]),
         _ => return None,
     })
 }
