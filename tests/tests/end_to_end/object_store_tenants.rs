@@ -153,7 +153,7 @@ async fn a_tenant_on_azure_serves_rolls_for_another_secret_and_leaves_its_object
     assert_below(&store, &folder).await;
 
     let before = lives(&place).await;
-    let path = "/spec/regions/0/storage/azureBlob/credentials/secret/name";
+    let path = "/spec/regions/0/storage/azureBlob/credentials/secretRef/name";
     let patch = json!([{"op": "replace", "path": path, "value": "another"}]).to_string();
     place.kubectl(&["patch", "vmt", "acme", "--type=json", "-p", &patch]).unwrap();
     let rolled =

@@ -112,7 +112,7 @@ async fn the_plugin_shows_a_tenant_its_requests_its_mailboxes_and_its_logs_and_p
             "Tenant: plugin/acme State: ready Replicas: 2 of 2 serve",
             "Ready True Available",
             "StorageReady True StoreAnswers",
-            "eu-west volume yes yes",
+            "eu-west volume Primary True",
             "acme-voicemail Bound",
             "case-123456789-forget ForgetMe Marked",
         ],
