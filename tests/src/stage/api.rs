@@ -23,6 +23,7 @@ use voicemail_server::http::{DepositAnswer, GroupBody, OwnMailboxes, UserBody};
 use super::Endpoint;
 
 const DEADLINE: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// The API of one tenant, as one caller.
 #[derive(Clone)]
@@ -228,6 +229,19 @@ impl Api {
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// Waits until somebody answers: a node learns a moment after a pod is ready that its Service leads there.
+    pub async fn wait_answer(&self) -> Result<()> {
+        let asked = tokio::time::timeout(DEADLINE, async {
+            loop {
+                match self.http.get(self.url("me")).send().await {
+                    Err(error) if error.is_connect() => tokio::time::sleep(AGAIN).await,
+                    other => return other.map(drop),
+                }
+            }
+        });
+        asked.await.context("nobody answers at the Service")?.context("GET me got no answer")
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {

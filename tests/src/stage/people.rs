@@ -22,6 +22,7 @@ impl People {
     pub async fn meet(site: &Site, tenant: &Tenant, manifest: &TenantManifest) -> Result<Self> {
         let accounts = Accounts::create(site, manifest).await?;
         let api = tenant.connect().await?;
+        api.wait_answer().await?;
         let as_account = |name: &str| anyhow::Ok(api.with_token(accounts.token(name)?));
         Ok(Self {
             admin: as_account("provisioner")?,

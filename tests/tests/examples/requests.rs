@@ -55,7 +55,7 @@ async fn a_dry_run_changes_nothing_and_a_withheld_caller_is_forgotten_once_someb
 
     // What is open would hold the tenant back; the example's own way out is an undo.
     let undo = std::fs::read_to_string(workspace_path("examples/gdpr/undo.yaml")).unwrap();
-    site.apply_text(NAMESPACE, undo.replace("A-1042", "77")).await.unwrap();
+    site.apply_text(NAMESPACE, undo.replace("A-1042", "\"77\"")).await.unwrap();
     follow_request(site, NAMESPACE, "case-77-forget", Phase::Undone, PATIENCE).await.unwrap();
     tenant.remove().await.unwrap();
 }
