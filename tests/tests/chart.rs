@@ -99,11 +99,11 @@ async fn jobs_of_the_chart_run_where_the_operator_does_under_the_longest_name() 
         .collect();
     let templates = |kind: &'static str| objects.iter().filter(move |object| object["kind"] == kind);
     let deployment = &templates("Deployment").next().unwrap()["spec"]["template"];
-    let mut ends = BTreeSet::new();
+    let mut ends: BTreeSet<&str> = BTreeSet::new();
     for found in templates("Job") {
         let (name, job) = (found["metadata"]["name"].as_str().unwrap(), &found["spec"]["template"]);
         assert!(name.len() <= 63, "{name}");
-        ends.extend(["-pre-delete", "-migrate"].iter().find(|end| name.ends_with(**end)));
+        ends.extend(["-pre-delete", "-migrate"].into_iter().find(|end| name.ends_with(end)));
         for field in ["priorityClassName", "nodeSelector", "tolerations", "affinity"] {
             assert_eq!(job["spec"][field], values[field], "{name}: {field}");
             assert_eq!(deployment["spec"][field], values[field], "{field}");
