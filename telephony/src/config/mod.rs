@@ -222,6 +222,15 @@ mod document_tests {
     }
 
     #[test]
+    fn the_configuration_that_the_page_shows_is_one() {
+        let page = include_str!("../../../docs/telephony.md");
+        let shown =
+            page.split("```yaml\n").find(|block| block.starts_with("# voicemail-sip's configuration file\n"));
+        let config = Config::parse(shown.and_then(|block| block.split("```").next()).unwrap()).unwrap();
+        assert_eq!(config.trunks.len(), 1);
+    }
+
+    #[test]
     fn every_field_that_the_page_names_by_its_path_is_one_of_the_configuration() {
         let page = include_str!("../../../docs/telephony.md");
         let rows = page.lines().filter(|line| line.starts_with("| `"));

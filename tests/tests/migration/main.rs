@@ -6,13 +6,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's failure is a panic")]
 
+use std::fmt::Debug;
 use std::path::Path;
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use voicemail_operator::migrate::{Arguments, convert_cluster};
 use voicemail_resources::conditions::{ConditionStatus, find_condition};
@@ -41,10 +44,13 @@ fn tenants() -> Vec<Value> {
 }
 
 impl Scene {
-    /// The CRDs are the former ones. Those of other suites go, and with them what they left.
+    /// The CRDs are the former ones. Those of other suites go, and with them what they left: what a failed one left has a
+    /// finalizer that no operator takes any more.
     async fn open() -> Self {
         voicemail_tests::install_crypto();
         let cluster = Cluster::ensure().await.unwrap();
+        release_leftovers::<VoicemailTenant>(&cluster).await;
+        release_leftovers::<GdprRequest>(&cluster).await;
         for (_, crd) in voicemail_resources::crds() {
             let name = format!("crd/{}", crd.name_any());
             run(cluster.kubectl().command().args(["delete", &name, "--ignore-not-found", "--timeout=60s"]))
@@ -191,6 +197,20 @@ async fn what_the_former_version_stored_is_written_anew_and_nothing_is_lost() {
     let again = convert_cluster(&scene.client(), &arguments).await.unwrap();
     assert!(again.contains("nothing is stored in the former version"), "{again}");
     scene.clear().await;
+}
+
+/// Takes the finalizers of all objects of a kind, if it is served.
+async fn release_leftovers<K>(cluster: &Cluster)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
+    let client = cluster.client().await.unwrap();
+    let Ok(left) = Api::<K>::all(client.clone()).list(&ListParams::default()).await else { return };
+    for object in left {
+        let api: Api<K> = Api::namespaced(client.clone(), &object.namespace().unwrap());
+        let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        api.patch(&object.name_any(), &PatchParams::default(), &none).await.unwrap();
+    }
 }
 
 impl Scene {
