@@ -77,7 +77,8 @@ impl Line {
                 },
                 event = self.leg.event() => match event {
                     LegEvent::Reoffer(offer) => self.describe_again(&offer).await,
-                    LegEvent::Key(key) => return Event::Media(MediaEvent::Digit(key)),
+                    // By INFO or by RTP, a key ends a recording all the same.
+                    LegEvent::Key(key) => self.media.press(key),
                     LegEvent::Ended | LegEvent::Expired => return Event::Over,
                 },
             }

@@ -46,6 +46,7 @@ pub(crate) enum Command {
     Play(Vec<Clip>),
     Stop,
     Record(Sink, RecordRules),
+    Press(Key),
     Finish(oneshot::Sender<Option<Take>>),
 }
 
@@ -82,6 +83,11 @@ impl Media {
     /// Records from the next packet on.
     pub fn record(&self, sink: Sink, rules: RecordRules) {
         self.ask(Command::Record(sink, rules));
+    }
+
+    /// A key that came beside the audio, by signalling.
+    pub fn press(&self, key: Key) {
+        self.ask(Command::Press(key));
     }
 
     /// The next event; `None` if the task ended.

@@ -113,6 +113,7 @@ impl Stream {
                 self.reorder = Reorder::default();
                 self.recorder = Some(Recorder::new(sink, rules, audio.law, self.now()));
             }
+            Command::Press(key) => self.press(key),
             Command::Finish(answer) => {
                 self.drain();
                 let take = self.end_recording(RecordEnd::Cut);
@@ -160,7 +161,8 @@ impl Stream {
 
     fn press(&mut self, key: super::telephone_event::Key) {
         if self.recorder.as_ref().is_some_and(|recorder| recorder.ends_by(key)) {
-            self.tell_recorded(RecordEnd::Key);
+            // It has done its work.
+            return self.tell_recorded(RecordEnd::Key);
         }
         self.tell(MediaEvent::Digit(key));
     }

@@ -20,12 +20,14 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     fall_back(address, |address| TcpListener::bind(address))
 }
 
-/// As [`bind`], for datagrams.
+/// As [`bind`], for datagrams; calls of the socket don't wait.
 ///
 /// # Errors
 /// The system's.
 pub fn bind_datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
-    fall_back(address, |address| UdpSocket::bind(address))
+    let socket = fall_back(address, |address| UdpSocket::bind(address))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// A peer's address as a socket with that local address can send to it: one of IPv6 knows IPv4 by mapped addresses.
@@ -78,6 +80,7 @@ mod tests {
                 to.set_ip(Ipv4Addr::LOCALHOST.into());
             }
             here.send_to(b"x", as_sent_from(here.local_addr().unwrap(), to)).unwrap();
+            peer.set_nonblocking(false).unwrap();
             peer.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
             assert_eq!(peer.recv(&mut [0; 4]).unwrap(), 1);
         }

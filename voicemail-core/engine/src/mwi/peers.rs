@@ -48,18 +48,12 @@ pub(super) async fn run(hub: &Hub, context: &Context) {
 
 async fn bind(context: &Context, address: SocketAddr) -> Arc<UdpSocket> {
     loop {
-        match open(address) {
+        match bind_datagrams(address).and_then(UdpSocket::from_std) {
             Ok(socket) => return Arc::new(socket),
             Err(error) => tracing::warn!(%address, %error, "the port for hints can't be bound yet"),
         }
         context.world().sleep(AGAIN).await;
     }
-}
-
-fn open(address: SocketAddr) -> std::io::Result<UdpSocket> {
-    let socket = bind_datagrams(address)?;
-    socket.set_nonblocking(true)?;
-    UdpSocket::from_std(socket)
 }
 
 struct Sender<'a> {
