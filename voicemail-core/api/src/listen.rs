@@ -17,7 +17,7 @@ pub const fn everywhere(port: u16) -> SocketAddr {
 /// # Errors
 /// The system's.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    fall_back(address, |address| TcpListener::bind(address))
+    fall_back(address, TcpListener::bind)
 }
 
 /// As [`bind`], for datagrams; calls of the socket don't wait.
@@ -25,7 +25,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// # Errors
 /// The system's.
 pub fn bind_datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = fall_back(address, |address| UdpSocket::bind(address))?;
+    let socket = fall_back(address, UdpSocket::bind)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
