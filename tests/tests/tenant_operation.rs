@@ -171,7 +171,7 @@ async fn a_paused_tenant_is_left_alone_until_the_annotation_goes() {
     place.kubectl(&["annotate", "vmt", "acme", "voicemail.dev/paused-"]).unwrap();
     wait_until(&services, CHILD, "it is made again", SOON, |_| true).await.unwrap();
     let tenant = place.wait_ready("acme").await.unwrap();
-    assert!(condition(&tenant, PAUSED).is_none());
+    assert_eq!(condition(&tenant, PAUSED).unwrap().status, ConditionStatus::False);
     assert_eq!(place.operator.metric("voicemail_paused_tenants", "").unwrap(), 0.0);
 }
 

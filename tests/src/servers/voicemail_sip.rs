@@ -1,4 +1,4 @@
-//! The telephone side as a process of its own, before a [`VoicemailCore`](super::voicemail_core::VoicemailCore).
+//! The telephone side as a process of its own, before a `VoicemailCore`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
