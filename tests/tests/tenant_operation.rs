@@ -311,7 +311,7 @@ async fn a_newer_default_image_reaches_one_tenant_after_the_other_and_stops_at_t
     for name in ["acme", "beta"] {
         let moved = |tenant: &VoicemailTenant| {
             tenant.status.as_ref().and_then(|status| status.image.as_deref()) == Some(good.as_str())
-                && condition(tenant, UPDATE_PENDING).is_none()
+                && condition(tenant, UPDATE_PENDING).is_some_and(|pending| pending.status == False)
         };
         wait_until(&place.tenants(), name, "it has the newer image", DEADLINE, moved).await.unwrap();
         place.wait_ready(name).await.unwrap();
