@@ -4,6 +4,7 @@
 
 use super::convert::{UNRECORDED, convert, is_present};
 use crate::tenant::build::retire_job::{Ending, Stage, build_retire_job};
+use crate::tenant::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
 use crate::tenant::build::{BuiltStorage, build};
 use crate::tenant::facts::credentials::{SecretKind, Source, plan_source};
 use crate::tenant::steps::dereference::{ClaimFact, Facts, KeysFact, StorageFacts};
@@ -65,7 +66,9 @@ fn children(tenant: &VoicemailTenant) -> BTreeMap<&'static str, Value> {
 
 /// A core listened by IPv4 alone then; a running one goes on so until it is replaced.
 fn short_digest(value: &Value) -> String {
-    let as_it_was = value.to_string().replace("[::]:", "0.0.0.0:");
+    let as_it_was = [API_PORT, METRICS_PORT, HINTS_PORT].iter().fold(value.to_string(), |text, port| {
+        text.replace(&format!("'[::]:{port}'"), &format!("0.0.0.0:{port}"))
+    });
     hex::encode(&digest(&SHA256, as_it_was.as_bytes()).as_ref()[..8])
 }
 
