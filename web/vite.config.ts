@@ -15,7 +15,11 @@ export default defineConfig({
     target: 'es2022',
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    rollupOptions: { output: { entryFileNames: 'a/[name]-[hash].js', chunkFileNames: 'a/[name]-[hash].js', assetFileNames: 'a/[name]-[hash][extname]' } },
+    rollupOptions: {
+      // The element for other pages has a name that stays, and nothing in common with the page.
+      input: { index: 'index.html', mwi: 'src/mwi/mwi.ts' },
+      output: { entryFileNames: ({ name }) => (name === 'mwi' ? 'mwi.js' : 'a/[name]-[hash].js'), chunkFileNames: 'a/[name]-[hash].js', assetFileNames: 'a/[name]-[hash][extname]' },
+    },
   },
   server: {
     // `npm run dev` in front of `voicemail dev`: the page's requests must seem to come from there.

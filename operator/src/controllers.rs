@@ -5,13 +5,12 @@
 
 use crate::tenant::context::Context;
 use crate::tenant::memory::child_versions::Version;
-use crate::tenant::steps::observe::note_of;
 use crate::{gdpr, tenant};
 use futures::TryStreamExt;
 use futures::future::join_all;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::Resource as _;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -21,15 +20,16 @@ use kube::runtime::Controller;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
-use kube::{Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use voicemail_cores::pods::note_of;
 use voicemail_resources::conditions::{READY, VALIDATED};
 use voicemail_resources::{
-    GdprOperation, GdprRequest, MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailTenant,
+    GdprOperation, GdprRequest, MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, VoicemailPolicy, VoicemailTenant,
 };
 use voicemail_runtime::calls::CallError;
 use voicemail_runtime::place::{place, place_of};
@@ -152,8 +152,38 @@ fn tenant_controller(
     // Whether a Deployment's pods serve, why a pod can't start and where it is reached is in no metadata.
     let note = note_versions(context, Deployment::KIND, namespace, Version::of_deployment);
     let controller = watch_children(controller, context, queue, namespace, note);
+    let note = note_versions(context, StatefulSet::KIND, namespace, Version::of_stateful_set);
+    let controller = watch_children(controller, context, queue, namespace, note);
     let controller = watch_children(controller, context, queue, namespace, note_pods(context, namespace));
-    (watch_ended_requests(controller, context, queue, namespace), store)
+    let controller = watch_ended_requests(controller, context, queue, namespace);
+    (watch_policies(controller, &store, context, queue, namespace), store)
+}
+
+/// What the platform team changes is about any tenant. Where the operator sees some namespaces alone it can't see policies.
+fn watch_policies(
+    controller: Controller<Guarded<VoicemailTenant>>,
+    store: &Store<Guarded<VoicemailTenant>>,
+    context: &Arc<Context>,
+    queue: &Arc<Queue>,
+    namespace: Option<&str>,
+) -> Controller<Guarded<VoicemailTenant>> {
+    if namespace.is_some() {
+        return controller;
+    }
+    let noting = context.clone();
+    // Also when the watch lists anew: one that went meanwhile is told of by nothing else.
+    let note = move |_: &Event<PartialObjectMeta<VoicemailPolicy>>| noting.policies.note_change();
+    let api = Api::all(context.client.clone());
+    let policies = watch_labelled(api, String::new(), context.metrics.clone(), note);
+    let (store, context, queue) = (store.clone(), context.clone(), queue.clone());
+    controller.watches_stream(policies, move |_| {
+        let woken: Vec<_> = store.state().iter().map(|tenant| ObjectRef::from_obj(tenant.as_ref())).collect();
+        for tenant in &woken {
+            context.memories.wake(tenant.namespace.as_deref().unwrap_or_default(), &tenant.name);
+        }
+        noted(&queue, &woken);
+        woken
+    })
 }
 
 /// A tenant is looked at when one of its requests has ended: its ledger has grown.

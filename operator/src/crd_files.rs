@@ -5,8 +5,8 @@
 //!
 //! Run by `cargo crds [--check]` from the top of the repository, and by a unit test.
 
-use crate::crd_reference::write_reference;
 use std::path::{Path, PathBuf};
+use voicemail_resources::crd_reference::write_reference;
 use voicemail_resources::crds;
 
 const PLAIN: &str = "crds";

@@ -15,10 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use voicemail_migration::{import, migrate};
 use voicemail_operator::health::{self, Health};
 use voicemail_operator::settings::{Namespaces, Settings, parse_namespaces};
 use voicemail_operator::tenant::context::Context;
-use voicemail_operator::{controllers, crd_files, import, migrate, pre_delete, telemetry};
+use voicemail_operator::tenant::facts::policies::read_file;
+use voicemail_operator::{controllers, crd_files, pre_delete, telemetry};
 use voicemail_runtime::calls::within_deadline;
 use voicemail_runtime::fence::{Fence, FenceLayer};
 use voicemail_runtime::leader;
@@ -152,7 +154,8 @@ async fn build_context(
     // Plain HTTP: without certificates that it could trust, since a machine without any would be refused. Each pod is
     // asked once a minute at most: to keep its connection would cost 24 KiB.
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).pool_max_idle_per_host(0).build()?;
-    Ok(Context::new(client, http, settings, cluster, metrics, fence))
+    let of_file = settings.policies_file.as_deref().map(read_file).transpose()?.unwrap_or_default();
+    Ok(Context::new(client, http, settings, cluster, metrics, fence).with_policies(of_file))
 }
 
 async fn read_cluster(client: &Client) -> anyhow::Result<String> {

@@ -3,6 +3,9 @@
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use voicemail_api::listen::everywhere;
+use voicemail_cores::core_client::Account;
 
 /// Where the alert rules say that their runbooks are.
 pub const RUNBOOKS: &str = "https://github.com/voicemail-dev/voicemail/blob/main/docs/runbooks/";
@@ -29,7 +32,7 @@ pub struct Settings {
     #[arg(long, env = "CLUSTER_NAME")]
     pub cluster: Option<String>,
     /// Where to answer /healthz, /readyz and /metrics.
-    #[arg(long, env = "HEALTH_ADDRESS", default_value = "[::]:8080")]
+    #[arg(long, env = "HEALTH_ADDRESS", default_value_t = everywhere(8080))]
     pub health_address: SocketAddr,
     /// Tenants reconciled at a time.
     #[arg(long, env = "TENANT_CONCURRENCY", default_value_t = 8)]
@@ -46,6 +49,9 @@ pub struct Settings {
     /// Secrets for private registries that tenants' pods get, by name in the tenant's namespace, separated by commas.
     #[arg(long, env = "TENANT_PULL_SECRETS", value_delimiter = ',')]
     pub tenant_pull_secrets: Vec<String>,
+    /// File with specs of VoicemailPolicies by their names, which tenants are kept to beside the objects of that kind.
+    #[arg(long, env = "POLICIES_FILE")]
+    pub policies_file: Option<PathBuf>,
     /// Data-subject requests reconciled at a time.
     #[arg(long, env = "GDPR_CONCURRENCY", default_value_t = 2)]
     pub gdpr_concurrency: u16,
@@ -83,6 +89,11 @@ pub fn parse_namespaces(text: &str) -> Result<Namespaces, std::convert::Infallib
 }
 
 impl Settings {
+    /// The account that signs in to the tenants' cores.
+    pub fn account(&self) -> Account {
+        Account { namespace: self.namespace.clone(), name: self.service_account.clone() }
+    }
+
     /// The replica's name: given, or with a random ending, since two on one host must differ.
     pub fn replica(&self) -> String {
         let random = || {

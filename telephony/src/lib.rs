@@ -1,4 +1,4 @@
-//! The telephone side of a tenant's voicemail: callers leave messages, owners dial in, desk phones show the lamp.
+//! The telephone side of a tenant's voicemail: callers leave messages, owners dial in, desk phones show that messages wait (MWI).
 //!
 //! ```text
 //! trunks ──SIP──▶ transport ▶ signalling ─▶ calls ─▶ core ──HTTPS──▶ the tenant's core
@@ -13,6 +13,8 @@
 //! `spool::seal`) know no socket and no clock.
 //!
 //! No caller's number, name, digit or key of a mailbox is in a log line, a metric or an error.
+
+#![cfg_attr(not(test), warn(clippy::large_futures))]
 
 pub mod calls;
 pub mod class;

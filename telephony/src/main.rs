@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use voicemail_telephony::calls::Speech;
-use voicemail_telephony::config::Config;
+use voicemail_telephony::config::{Config, Pod};
 use voicemail_telephony::prompts::{Catalogue, PromptsError, make};
 use voicemail_telephony::serve::serve;
 use voicemail_telephony::telemetry::begin_log;
@@ -25,12 +25,16 @@ enum Command {
         /// Configuration, YAML
         #[arg(long)]
         config: PathBuf,
+        #[command(flatten)]
+        pod: Pod,
     },
     /// Examine a configuration, its prompts and its menu without taking calls
     Check {
         /// Configuration, YAML
         #[arg(long)]
         config: PathBuf,
+        #[command(flatten)]
+        pod: Pod,
     },
     /// Make the pack of English prompts; needs flite
     Prompts {
@@ -46,8 +50,8 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
-        Command::Serve { config } => run(&config),
-        Command::Check { config } => check(&config),
+        Command::Serve { config, pod } => run(&config, &pod),
+        Command::Check { config, pod } => check(&config, &pod),
         Command::Prompts { output, sha256 } => make_prompts(&output, sha256),
     };
     match result {
@@ -61,8 +65,8 @@ fn main() -> ExitCode {
 
 type Failure = Box<dyn std::error::Error>;
 
-fn check(config: &std::path::Path) -> Result<(), Failure> {
-    let config = Config::read(config)?;
+fn check(config: &std::path::Path, pod: &Pod) -> Result<(), Failure> {
+    let config = Config::read(config, pod)?;
     if let Some(dialogue) = &config.dialogue {
         Speech::read(dialogue)?;
     }
@@ -83,8 +87,8 @@ fn make_prompts(output: &std::path::Path, expected: Option<String>) -> Result<()
     Ok(())
 }
 
-fn run(config: &std::path::Path) -> Result<(), Failure> {
-    let config = Config::read(config)?;
+fn run(config: &std::path::Path, pod: &Pod) -> Result<(), Failure> {
+    let config = Config::read(config, pod)?;
     begin_log();
     // A second choice of the same library changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -1,5 +1,8 @@
 //! The process: parts are made, calls are served until SIGTERM, then those in progress may end.
 //!
+//! A process is ready once the core lets it in: one that is added to a running tenant comes before the core's settings know it,
+//! and phones that subscribed then would be refused. A core that is away keeps nobody waiting: that is what the spool is for.
+//!
 //! After the first signal no new call is taken and `/readyz` says so; calls go on until `drain` is over; a recording that is
 //! cut off then is kept. The spool is emptied as far as the core allows.
 
@@ -12,7 +15,7 @@ use crate::media::ports::Ports;
 use crate::mwi::{self, Board};
 use crate::signalling::rsip::{Rsip, RsipError};
 use crate::signalling::{Incoming, Signalling};
-use crate::spool::{Courier, Spool, SpoolError};
+use crate::spool::{Courier, Reporter, Spool, SpoolError};
 use crate::telemetry::{Health, Metrics, serve as serve_http};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +23,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// How long the last recordings may take to the core at the end.
-const EMPTYING: Duration = Duration::from_secs(10);
 /// How long phones may take to hear that they must subscribe elsewhere.
 const LEAVING: Duration = Duration::from_secs(5);
+/// How often a core that refuses is asked again at the start.
+const ADMISSION: Duration = Duration::from_secs(2);
+/// The mailbox that the core is asked about then. Whether there is one doesn't matter.
+const ANY: &str = "0";
+/// How long the core may take to hear what stays in the spool.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Why the process can't serve.
 #[derive(Debug, thiserror::Error)]
@@ -68,10 +75,15 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> Result<(),
     let (services, sip, board) = begin(&config, &health).await?;
     let (draining, told) = watch::channel(false);
     let (mut calls, mut phones) = (JoinSet::new(), JoinSet::new());
-    let mut stop = std::pin::pin!(stop);
+    let (mut stop, mut ready) = (std::pin::pin!(stop), false);
+    let mut admitted = std::pin::pin!(wait_for_admission(services.voicemail.as_ref()));
     loop {
         tokio::select! {
             () = &mut stop => break,
+            () = &mut admitted, if !ready => {
+                ready = true;
+                health.set_ready(true);
+            }
             incoming = sip.next() => match incoming {
                 Some(Incoming::Call(call)) => drop(calls.spawn(serve_call(services.clone(), *call))),
                 Some(Incoming::Subscription(phone)) => {
@@ -97,6 +109,14 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> Result<(),
     Ok(())
 }
 
+/// Returns once the core doesn't refuse this process.
+async fn wait_for_admission(voicemail: &dyn Voicemail) {
+    while let Err(error @ CoreError::Refused { status: 401 | 403 }) = voicemail.counts(ANY).await {
+        tracing::warn!(%error, "not ready before the core lets this telephone in");
+        tokio::time::sleep(ADMISSION).await;
+    }
+}
+
 type Parts = (Arc<Services>, Arc<Rsip>, Arc<Board>);
 
 async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<Parts, ServeError> {
@@ -110,8 +130,11 @@ async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<Parts, Serv
     let courier =
         Courier::new(spool.clone(), voicemail.clone(), config.spool.max_age, changed.clone(), count);
     tokio::spawn(courier.clone().run());
+    tokio::spawn(Reporter::new(spool.clone(), voicemail.clone(), config.front()).run());
     let board = Arc::new(Board::default());
-    tokio::spawn(board.clone().follow(voicemail.clone()));
+    let counted = metrics.clone();
+    tokio::spawn(mwi::follow(board.clone(), voicemail.clone(), move |outcome| counted.count_watch(outcome)));
+    tokio::spawn(board.clone().settle(voicemail.clone()));
     tokio::spawn(tell_board(board.clone(), changes));
     let services = Arc::new(Services {
         ports: Ports::new(config.rtp, config.listen.sip.ip()),
@@ -128,11 +151,10 @@ async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<Parts, Serv
     let address = config.listen.metrics;
     let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Metrics(address, error))?;
     let local = listener.local_addr().map_err(|error| ServeError::Metrics(address, error))?;
-    let sip = Arc::new(Rsip::start(config.clone()).await?);
+    let sip = Arc::new(Rsip::start(config.clone(), services.metrics.refused().clone()).await?);
     let told = services.clone();
     let text = move || told.metrics.text(&told.spool, &told.ports, &told.counters);
     tokio::spawn(serve_http(listener, health.clone(), text));
-    health.set_ready(true);
     tracing::info!(sip = %sip.local(), metrics = %local, "listening");
     Ok((services, sip, board))
 }
@@ -173,7 +195,36 @@ async fn drain(services: &Arc<Services>, sip: &Rsip, calls: &mut JoinSet<()>) {
             }
         }
     };
-    if tokio::time::timeout(EMPTYING, emptied).await.is_err() {
+    if tokio::time::timeout(services.config.spool.emptying, emptied).await.is_err() {
         tracing::warn!(recordings = services.spool.count_waiting(), "recordings wait for the next start");
+    }
+    // What stays, or that nothing does.
+    let (spool, voicemail) = (services.spool.clone(), services.voicemail.clone());
+    let mut reporter = Reporter::new(spool, voicemail, services.config.front());
+    let last = reporter.look(jiff::Timestamp::now(), Duration::ZERO);
+    if tokio::time::timeout(LAST_WORD, last).await.is_err() {
+        tracing::warn!("the core couldn't be told what waits here");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::tests::MemoryCore;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_telephone_that_the_core_does_not_know_yet_is_not_ready_and_one_without_a_core_is() {
+        let core = MemoryCore::default();
+        for status in [401, 403] {
+            core.fail(Some(CoreError::Refused { status }));
+            let mut admitted = std::pin::pin!(wait_for_admission(&core));
+            assert!(tokio::time::timeout(Duration::from_secs(60), &mut admitted).await.is_err());
+            core.fail(None);
+            tokio::time::timeout(Duration::from_secs(5), admitted).await.unwrap();
+        }
+        for answer in [None, Some(CoreError::Unknown), Some(CoreError::Away(String::new()))] {
+            core.fail(answer);
+            tokio::time::timeout(Duration::from_secs(1), wait_for_admission(&core)).await.unwrap();
+        }
     }
 }

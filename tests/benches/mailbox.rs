@@ -107,7 +107,12 @@ async fn measure_ours(core: &Arc<Core>, mailbox: &MailboxId, ids: &[MessageId]) 
             core.mailboxes.change(mailbox, *id, change, None).await?;
         }
         core.mailboxes
-            .change(mailbox, *id, MessageChange { state: Some(MessageState::Saved), urgent: None }, None)
+            .change(
+                mailbox,
+                *id,
+                MessageChange { state: Some(MessageState::Saved), ..MessageChange::default() },
+                None,
+            )
             .await
     }))
     .await?;

@@ -16,9 +16,15 @@ pub struct ChartObjects {
 impl ChartObjects {
     /// Renders one template under that release, in the namespace of the same name, and applies it.
     pub fn apply(cluster: &Cluster, release: &str, template: &str) -> Result<Self> {
+        Self::apply_with(cluster, release, template, &[])
+    }
+
+    /// The same with arguments for Helm.
+    pub fn apply_with(cluster: &Cluster, release: &str, template: &str, arguments: &[&str]) -> Result<Self> {
         let chart = workspace_path("charts/voicemail-operator");
         let mut helm = cluster.helm();
         helm.arg("template").arg(release).arg(chart).args(["--namespace", release, "--show-only", template]);
+        helm.args(arguments);
         let manifests = run(&mut helm)?;
         cluster.kubectl().apply(&manifests)?;
         Ok(Self { cluster: cluster.clone(), manifests })

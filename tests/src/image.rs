@@ -9,8 +9,10 @@
 
 mod base;
 mod buildah;
+pub mod prompts;
 
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +25,7 @@ use crate::cluster::Cluster;
 use crate::command::{find_program, write_whole};
 use crate::digest::{Digest, sha256_hex};
 use crate::progress::step;
+use prompts::make_prompts;
 
 /// Name of the image on the node.
 pub const REPOSITORY: &str = "localhost/voicemail";
@@ -31,7 +34,10 @@ pub const KEPT: usize = 6;
 
 const CONTAINERFILE: &str = include_str!("../../Containerfile");
 /// The programs that the Containerfile copies.
-const PROGRAMS: [&str; 3] = ["voicemail-operator", "voicemail", "gdpr"];
+pub const PROGRAMS: [&str; 4] = ["voicemail-operator", "voicemail", "voicemail-sip", "gdpr"];
+/// The telephone's prompts, which it copies too.
+pub const PROMPTS: &str = "en.pack";
+const SPEAKER: &str = "voicemail-sip";
 
 /// Which of cargo's profiles to build with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +87,7 @@ impl fmt::Display for ImageRef {
     }
 }
 
-/// One program of the image: its name there and its file here.
+/// One program of the image, or its prompts: the name there and the file here.
 pub type Program = (String, PathBuf);
 
 /// Builds the workspace's programs and their image, and puts it on the cluster's node.
@@ -138,10 +144,14 @@ pub fn build_program(name: &str) -> Result<PathBuf> {
     found
 }
 
-/// Builds all programs as the surrounding cargo command does and returns those of the image.
+/// Builds all programs as the surrounding cargo command does and returns what the image consists of.
 fn compile(profile: Profile) -> Result<Vec<Program>> {
     let messages = build_bins(profile)?;
-    PROGRAMS.iter().map(|program| find_artifact(&messages, program)).collect()
+    let mut content =
+        PROGRAMS.iter().map(|program| find_artifact(&messages, program)).collect::<Result<Vec<_>>>()?;
+    let (_, speaker) = find_artifact(&messages, SPEAKER)?;
+    content.push((PROMPTS.to_owned(), make_prompts(&speaker)?));
+    Ok(content)
 }
 
 fn build_bins(profile: Profile) -> Result<String> {
@@ -232,9 +242,17 @@ fn build_in(work: &tempfile::TempDir, image: &ImageRef, programs: &[Program]) ->
     buildah::build(work.path(), &context, image.as_str())
 }
 
-/// Copies a program without its debug information, which would only make the image big.
+/// Whether a file is a program, which loads libraries and has debug information.
+fn is_program(file: &Path) -> Result<bool> {
+    let mut begin = [0; 4];
+    let read = std::fs::File::open(file).and_then(|mut file| file.read(&mut begin));
+    read.with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(&begin == b"\x7fELF")
+}
+
+/// Copies a file; a program without its debug information, which would only make the image big.
 fn copy_stripped(from: &Path, to: &Path) -> Result<()> {
-    match find_program("strip") {
+    match find_program("strip").filter(|_| is_program(from).unwrap_or(false)) {
         Some(strip) => crate::command::run(Command::new(strip).arg("-o").arg(to).arg(from)).map(drop),
         None => std::fs::copy(from, to).map(drop).context("copying a program"),
     }

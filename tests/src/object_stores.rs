@@ -38,6 +38,9 @@ impl ObjectPlace {
             region: REGION.into(),
             endpoint: Some(server.url.clone()),
             etag_quoting: None,
+            sts_endpoint: None,
+            encryption: None,
+            restore_archived: None,
             credentials: S3Credentials::Files { dir: credentials.path().to_owned() },
         });
         Ok(Self { storage, credentials })
@@ -58,6 +61,8 @@ impl ObjectPlace {
             container: container.into(),
             prefix: None,
             endpoint: Some(server.url.clone()),
+            encryption: None,
+            restore_archived: None,
             credentials: AzureCredentials::Files { dir: credentials.path().to_owned() },
         });
         Ok(Self { storage, credentials })

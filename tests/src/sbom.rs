@@ -1,5 +1,5 @@
 //! The software bill of materials of what is shipped, as CycloneDX 1.5: every crate that is linked into one of the programs,
-//! and every npm package of which something is in the pages that are compiled into one.
+//! every npm package of which something is in the pages that are compiled into one, and the voice that speaks the prompts.
 //!
 //! Flow: `cargo metadata` tells packages and who needs whom, `Cargo.lock` the checksums; `web/dist/licences.json` tells what
 //! the pages were built of, `web/package-lock.json` the digests. What only tests or build scripts need is left out. Nothing in it changes with time or machine, so the same lock file gives the same bytes.
@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use crate::command::run;
 
 /// The crates whose programs are shipped.
-pub const SHIPPED: [&str; 4] =
-    ["voicemail-operator", "voicemail-server", "voicemail-gdpr", "kubectl-voicemail"];
+pub const SHIPPED: [&str; 5] =
+    ["voicemail-operator", "voicemail-server", "voicemail-telephony", "voicemail-gdpr", "kubectl-voicemail"];
 
 /// The document for the workspace in that folder.
 pub fn describe_workspace(folder: &Path) -> Result<Value> {
@@ -28,7 +28,31 @@ pub fn describe_workspace(folder: &Path) -> Result<Value> {
     let lock = std::fs::read_to_string(folder.join("Cargo.lock")).context("reading Cargo.lock")?;
     let mut document = describe(&metadata, &read_checksums(&lock))?;
     add_pages(&mut document, folder)?;
+    add_voice(&mut document, folder)?;
     Ok(document)
+}
+
+/// Name and version of the voice that speaks the prompts.
+const VOICE: [&str; 2] = ["flite-slt", "2.2"];
+/// The program that has them spoken.
+const SPEAKS: &str = "pkg:cargo/voicemail-telephony@";
+
+/// Adds the voice, whose sounds are in the pack of prompts.
+fn add_voice(document: &mut Value, folder: &Path) -> Result<()> {
+    let sums = folder.join("telephony/prompts/SHA256SUMS");
+    let sums = std::fs::read_to_string(&sums).with_context(|| format!("reading {}", sums.display()))?;
+    let digest = sums.split_whitespace().next().context("SHA256SUMS is empty")?;
+    let [name, version] = VOICE;
+    let reference = format!("pkg:generic/{name}@{version}");
+    let component = json!({
+        "type": "data", "bom-ref": reference, "purl": reference, "name": name, "version": version,
+        "licenses": [{"expression": "MIT-Festival"}],
+        "hashes": [{"alg": "SHA-256", "content": digest}],
+    });
+    push(&mut document["components"], component);
+    need(document, SPEAKS, &reference);
+    push(&mut document["dependencies"], json!({"ref": reference, "dependsOn": []}));
+    Ok(())
 }
 
 /// The program that the pages are compiled into.
@@ -55,14 +79,19 @@ fn add_pages(document: &mut Value, folder: &Path) -> Result<()> {
             "hashes": [{"alg": "SHA-512", "content": hex::encode(digest)}],
         });
         push(&mut document["components"], component);
-        for one in document["dependencies"].as_array_mut().into_iter().flatten() {
-            if one["ref"].as_str().is_some_and(|name| name.starts_with(SERVES_PAGES)) {
-                push(&mut one["dependsOn"], json!(reference));
-            }
-        }
+        need(document, SERVES_PAGES, &reference);
         push(&mut document["dependencies"], json!({"ref": reference, "dependsOn": []}));
     }
     Ok(())
+}
+
+/// Says that our program of that name needs what has this reference.
+fn need(document: &mut Value, program: &str, reference: &str) {
+    for one in document["dependencies"].as_array_mut().into_iter().flatten() {
+        if one["ref"].as_str().is_some_and(|name| name.starts_with(program)) {
+            push(&mut one["dependsOn"], json!(reference));
+        }
+    }
 }
 
 fn push(list: &mut Value, one: Value) {

@@ -68,13 +68,29 @@ pub async fn prepare_cluster() -> Result<(Cluster, ImageRef)> {
 impl TenantPlace {
     /// A namespace called `prefix` and something random, with a running operator.
     pub async fn prepare(prefix: &str) -> Result<Self> {
+        Self::prepare_with(prefix, OperatorIdentity::install).await
+    }
+
+    /// The same with an operator for all namespaces. Those of other tests are closed to it.
+    pub async fn prepare_for_all(prefix: &str) -> Result<Self> {
+        Self::prepare_with(prefix, OperatorIdentity::install_for_all).await
+    }
+
+    async fn prepare_with(
+        prefix: &str,
+        install: fn(&Cluster, &str) -> Result<OperatorIdentity>,
+    ) -> Result<Self> {
         let permit = PLACES.acquire().await?;
         let (cluster, image) = prepare_cluster().await?;
         let namespace = TestNamespace::create(cluster.config().await?, prefix).await?;
         keep_out(&cluster, namespace.name())?;
-        let identity = Arc::new(OperatorIdentity::install(&cluster, namespace.name())?);
+        let identity = Arc::new(install(&cluster, namespace.name())?);
         let operator = OperatorProcess::start(identity.clone(), "operator-0", &image).await?;
-        let cleanup = Cleanup { cluster: cluster.clone(), namespace: namespace.name().to_owned() };
+        let cleanup = Cleanup {
+            cluster: cluster.clone(),
+            namespace: namespace.name().to_owned(),
+            identity: identity.clone(),
+        };
         let volumes = Vec::new();
         Ok(Self {
             operator,
@@ -142,10 +158,11 @@ impl TenantPlace {
     }
 }
 
-/// Takes the finalizer from all tenants.
+/// Takes the finalizer from all tenants, and the operator's cluster-wide rights.
 struct Cleanup {
     cluster: Cluster,
     namespace: String,
+    identity: Arc<OperatorIdentity>,
 }
 
 impl Drop for Cleanup {
@@ -154,6 +171,9 @@ impl Drop for Cleanup {
             && let Err(error) = self.release_tenants()
         {
             eprintln!("tenants in {} may stay: {error:#}", self.namespace);
+        }
+        if let Err(error) = self.identity.uninstall(&self.cluster) {
+            eprintln!("rights of {} may stay: {error:#}", self.namespace);
         }
     }
 }

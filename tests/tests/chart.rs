@@ -129,6 +129,28 @@ async fn the_chart_is_linted_without_a_warning_for_every_profile() {
     }
 }
 
+/// Browsers reach the pages by the same host as the API, whose cookie they share.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_in_leads_to_the_api_and_to_the_pages() {
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    for (profile, kind) in [("ingress", "Ingress"), ("gateway", "HTTPRoute")] {
+        let values = chart().join(format!("profiles/{profile}.yaml"));
+        let rendered = run(&mut render(&cluster, Some(&values), "v1.37.0")).unwrap();
+        let objects = rendered
+            .split("\n---\n")
+            .filter_map(|object| serde_yaml::from_str::<serde_json::Value>(object).ok());
+        let routes: Vec<_> = objects.filter(|object| object["kind"] == kind).collect();
+        assert_eq!(routes.len(), 1, "{kind}");
+        let rule = &routes[0]["spec"]["rules"][0];
+        let paths: Vec<_> = match kind {
+            "Ingress" => rule["http"]["paths"].as_array().unwrap().iter().map(|path| &path["path"]).collect(),
+            _ => rule["matches"].as_array().unwrap().iter().map(|one| &one["path"]["value"]).collect(),
+        };
+        assert_eq!(paths, ["/api/", "/ui"], "{kind}");
+    }
+}
+
 /// For those without Helm; docs/releasing.md says how it is written.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plain_manifests_are_what_the_chart_renders_and_are_accepted() {

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service}
 use kube::api::PostParams;
 use serde_json::{Value, json};
 use voicemail_tests::cluster::{Cluster, HostVolume, STORAGE_CLASS};
-use voicemail_tests::image::build_from;
+use voicemail_tests::image::{PROGRAMS, PROMPTS, build_from};
 use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::wait::{wait_for, wait_gone, wait_until};
 
@@ -238,8 +238,8 @@ async fn a_pod_reads_the_token_issuers_keys_with_its_ordinary_token() {
 async fn an_image_of_the_containerfile_runs_under_its_numeric_user() {
     let place = Place::prepare().await;
     let any_program = PathBuf::from(env!("CARGO_BIN_EXE_cluster"));
-    let programs =
-        ["voicemail-operator", "voicemail", "gdpr"].map(|name| (name.to_owned(), any_program.clone()));
+    let names = PROGRAMS.into_iter().chain([PROMPTS]);
+    let programs: Vec<_> = names.map(|name| (name.to_owned(), any_program.clone())).collect();
     let image = build_from(&place.cluster, "localhost/voicemail-containerfile-test", &programs).unwrap();
     let again = build_from(&place.cluster, "localhost/voicemail-containerfile-test", &programs).unwrap();
     assert_eq!(image, again);

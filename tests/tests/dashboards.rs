@@ -26,12 +26,13 @@ const METRICS_PORT: u16 = 9090;
 const HEALTH_PORT: u16 = 8080;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Counters that have no series until something goes wrong, or is configured: not in a scrape before.
-const OF_FAULTS: [&str; 7] = [
+const OF_FAULTS: [&str; 8] = [
     "voicemail_watch_failures_total",
     "voicemail_store_call_failures_total",
     "voicemail_store_errors_total",
     "voicemail_mwi_drift_total",
     "voicemail_mwi_webhook_deliveries_total",
+    "voicemail_emails_total",
     "voicemail_index_conflicts_total",
     "voicemail_config_reloads_total",
 ];

@@ -6,12 +6,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
-use voicemail_resources::CONFIRM_DELETION;
+use voicemail_api::config::TenantConfig;
+use voicemail_resources::conditions::ConditionStatus;
 use voicemail_resources::voicemail_tenant::DeletionPolicy;
+use voicemail_resources::{CONFIRM_DELETION, VoicemailPolicy};
 use voicemail_runtime::leader::LEASE;
 use voicemail_tests::access_review::{Question, may, questions, unexpected};
 use voicemail_tests::chart_objects::ChartObjects;
@@ -19,7 +22,7 @@ use voicemail_tests::cluster::AuditLog;
 use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::operator_audit::settle;
 use voicemail_tests::operator_process::ACCOUNT;
-use voicemail_tests::tenant_manifest::tenant_on;
+use voicemail_tests::tenant_manifest::{example_tenant, tenant_on};
 use voicemail_tests::tenant_place::{TenantPlace, prepare_cluster};
 use voicemail_tests::wait::wait_gone;
 
@@ -50,7 +53,7 @@ const REFUSED: [(&str, &str, &str); 22] = [
     ("approve", "voicemail.dev", "gdprrequests"),
 ];
 /// Granted, and not asked for in the life of the tenant below: where it is.
-const ELSEWHERE: [(&str, &str); 13] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("create gdprrequests", "gdpr_phases.rs: what was asked for by the API is shown as an object"),
     ("delete gdprrequests", "gdpr_phases.rs: such an object goes with its run"),
     ("get gdprrequests", "data_subject_rights.rs"),
@@ -62,6 +65,9 @@ const ELSEWHERE: [(&str, &str); 13] = [
     ("create secretproviderclasses", "object_store_tenants.rs"),
     ("patch secretproviderclasses", "object_store_tenants.rs"),
     ("delete secretproviderclasses", "object_store_tenants.rs"),
+    ("create statefulsets", "examples/telephony.rs: a tenant with a telephone"),
+    ("patch statefulsets", "examples/telephony.rs"),
+    ("delete statefulsets", "examples/telephony.rs: the telephone goes with its field"),
     ("delete poddisruptionbudgets", "orphans.rs"),
     ("delete networkpolicies", "orphans.rs"),
 ];
@@ -139,6 +145,40 @@ async fn cluster_wide_the_operator_reads_secrets_by_name_everywhere_and_lists_th
         verbs.into_iter().map(String::as_str).collect::<Vec<_>>(),
         ["create", "delete", "get", "patch"]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_wide_the_operator_keeps_tenants_to_policies_as_they_come_and_go() {
+    voicemail_tests::install_crypto();
+    let place = TenantPlace::prepare_for_all("policies").await.unwrap();
+    let name = place.namespace.name().to_owned();
+    let mut tenant = example_tenant().unwrap();
+    tenant.metadata.name = Some("acme".into());
+    tenant.spec.replicas = 0;
+    tenant.spec.audit = serde_json::from_value(json!({"retentionDays": 1})).unwrap();
+    place.create(&tenant).await.unwrap();
+    let kept = async |days: u64| {
+        let map = place.namespace.api::<ConfigMap>().get("acme-voicemail").await.unwrap();
+        let config = TenantConfig::parse(&map.data.unwrap()["config.yaml"]).unwrap();
+        assert_eq!(config.audit.retention, Duration::from_secs(days * 86_400));
+    };
+    let [yes, no] = [ConditionStatus::True, ConditionStatus::False];
+    place.wait_condition("acme", "PolicyCompliant", yes, "PoliciesKept").await.unwrap();
+    kept(1).await;
+
+    let spec = json!({"namespaceLabels": {"kubernetes.io/metadata.name": name}, "floors": {"auditRetentionDays": 90}});
+    let policy = VoicemailPolicy::new(&name, serde_json::from_value(spec).unwrap());
+    let policies: Api<VoicemailPolicy> = Api::all(place.namespace.client());
+    policies.create(&PostParams::default(), &policy).await.unwrap();
+    let told = place.wait_condition("acme", "PolicyCompliant", no, "PolicyViolation").await;
+    if told.is_ok() {
+        kept(90).await;
+    }
+    // The policy is the whole cluster's: it goes whatever came of it.
+    policies.delete(&name, &DeleteParams::default()).await.unwrap();
+    told.unwrap();
+    place.wait_condition("acme", "PolicyCompliant", yes, "PoliciesKept").await.unwrap();
+    kept(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
-//! Rights of people by the cluster's own roles and the chart's, asked of the real API server: tenants are for those who
-//! view, edit and administer a namespace, data-subject requests for privacy officers and approvers alone.
+//! Rights of people by the cluster's own roles and the chart's, asked of the real API server: whoever views, edits or administers
+//! a namespace sees its tenants and changes none, unless the chart is asked for it; data-subject requests are for privacy officers
+//! and approvers alone, policies for the platform team.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
@@ -16,27 +17,55 @@ type Person =
 const PEOPLE: [Person; 3] = [
     (
         "view",
-        &[("get", "voicemailtenants"), ("watch", "voicemailtenants/status")],
+        &[("get", "voicemailtenants"), ("watch", "voicemailtenants/status"), ("list", "voicemailpolicies")],
         &[("patch", "voicemailtenants"), ("get", "gdprrequests"), ("create", "gdprrequests")],
     ),
     (
         "edit",
+        &[("get", "voicemailtenants"), ("list", "voicemailtenants")],
         &[
             ("create", "voicemailtenants"),
+            ("patch", "voicemailtenants"),
             ("delete", "voicemailtenants"),
             ("patch", "voicemailtenants/scale"),
+            ("create", "gdprrequests"),
+            ("get", "gdprrequests"),
+            ("patch", "voicemailtenants/status"),
+            ("create", "voicemailpolicies"),
         ],
-        &[("create", "gdprrequests"), ("get", "gdprrequests"), ("patch", "voicemailtenants/status")],
     ),
     (
         "admin",
-        &[("create", "voicemailtenants"), ("update", "voicemailtenants/scale"), ("list", "voicemailtenants")],
-        &[("create", "gdprrequests"), ("patch", "gdprrequests"), ("approve", "gdprrequests")],
+        &[("list", "voicemailtenants")],
+        &[
+            ("create", "voicemailtenants"),
+            ("update", "voicemailtenants/scale"),
+            ("create", "gdprrequests"),
+            ("patch", "gdprrequests"),
+            ("approve", "gdprrequests"),
+            ("patch", "voicemailpolicies"),
+        ],
     ),
 ];
+/// What the role for tenants lets them do, and not.
+const TENANT_ADMIN: Person = (
+    "tenant-admin",
+    &[
+        ("get", "voicemailtenants"),
+        ("create", "voicemailtenants"),
+        ("delete", "voicemailtenants"),
+        ("patch", "voicemailtenants/scale"),
+    ],
+    &[
+        ("deletecollection", "voicemailtenants"),
+        ("patch", "voicemailtenants/status"),
+        ("create", "gdprrequests"),
+        ("patch", "voicemailpolicies"),
+    ],
+);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_with_the_clusters_own_roles_handle_tenants_and_privacy_officers_alone_handle_requests() {
+async fn the_clusters_own_roles_see_tenants_and_only_the_charts_change_them_or_handle_requests() {
     voicemail_tests::install_crypto();
     let (cluster, _) = prepare_cluster().await.unwrap();
     let namespace = TestNamespace::create(cluster.config().await.unwrap(), "people").await.unwrap();
@@ -58,8 +87,10 @@ async fn people_with_the_clusters_own_roles_handle_tenants_and_privacy_officers_
                 .unwrap()
         }
     };
-    for (role, allowed, refused) in PEOPLE {
-        bind(role, role);
+    let clusters = PEOPLE.map(|person| (person, person.0.to_owned()));
+    let all = clusters.into_iter().chain([(TENANT_ADMIN, format!("{release}-{}", TENANT_ADMIN.0))]);
+    for ((role, allowed, refused), name) in all {
+        bind(role, &name);
         wait_in_force(&client, role, &release, allowed[0]).await;
         for (verb, resource) in allowed {
             assert!(ask(role, verb, "voicemail.dev", resource).await, "{role} can't {verb} {resource}");
@@ -89,6 +120,24 @@ async fn people_with_the_clusters_own_roles_handle_tenants_and_privacy_officers_
     for verb in ["create", "delete"] {
         assert!(!ask("approver", verb, "voicemail.dev", "gdprrequests").await, "an approver can {verb}");
     }
+    bind("platform", &format!("{release}-policy-admin"));
+    wait_in_force(&client, "platform", &release, ("create", "voicemailpolicies")).await;
+    for (verb, resource) in [
+        ("deletecollection", "voicemailpolicies"),
+        ("get", "voicemailtenants"),
+        ("patch", "voicemailtenants"),
+        ("create", "gdprrequests"),
+    ] {
+        assert!(
+            !ask("platform", verb, "voicemail.dev", resource).await,
+            "the platform team can {verb} {resource}"
+        );
+    }
+    // Who asks the chart for it has it as it was.
+    let asked = ["--set", "roles.aggregateToEdit=true"];
+    let _rendered = ChartObjects::apply_with(&cluster, &release, "templates/roles.yaml", &asked).unwrap();
+    wait_in_force(&client, "edit", &release, ("create", "voicemailtenants")).await;
+    wait_in_force(&client, "admin", &release, ("update", "voicemailtenants/scale")).await;
 }
 
 async fn wait_in_force(client: &Client, user: &str, namespace: &str, right: (&str, &str)) {

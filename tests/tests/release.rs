@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,12 +15,13 @@ use serde_json::Value;
 use voicemail_tests::cluster::Cluster;
 use voicemail_tests::command::run;
 use voicemail_tests::foreign_operators::keep_out;
-use voicemail_tests::image::{Profile, build_from, build_programs};
+use voicemail_tests::image::prompts::english_prompts;
+use voicemail_tests::image::{PROGRAMS, PROMPTS, Profile, build_from, build_programs};
 use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::operator_process::install_crds;
 use voicemail_tests::stage::workspace_path;
 
-const PROGRAMS: [&str; 4] = ["voicemail-operator", "voicemail", "gdpr", "kubectl-voicemail"];
+const PLUGIN: &str = "kubectl-voicemail";
 const RELEASE: &str = "adopted";
 /// Where the manifests say that the image is.
 const PUBLIC: &str = "ghcr.io/voicemail-dev/voicemail";
@@ -33,11 +35,16 @@ impl Artefacts {
     fn make(cluster: &Cluster) -> Self {
         build_programs(Profile::current()).unwrap();
         // Tests lie in `deps`, programs beside it.
-        let programs = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+        let built = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+        let programs = tempfile::tempdir().unwrap();
+        for program in PROGRAMS.into_iter().chain([PLUGIN]) {
+            symlink(built.join(program), programs.path().join(program)).unwrap();
+        }
+        symlink(english_prompts().unwrap(), programs.path().join(PROMPTS)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut release = Command::new(workspace_path("tools/release"));
         release.args(["--dry-run", "--architectures", architecture(), "--into"]).arg(folder.path());
-        release.args(["--programs", &format!("{}={}", architecture(), programs.display())]);
+        release.args(["--programs", &format!("{}={}", architecture(), programs.path().display())]);
         run(release.env("HELM", cluster.helm().get_program())).unwrap();
         Self { folder }
     }
@@ -77,11 +84,11 @@ fn check_archive(artefacts: &Artefacts) {
     let unpacked = tempfile::tempdir().unwrap();
     let archive = artefacts.find("voicemail-", &format!("linux-{}.tar.gz", architecture()));
     run(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(unpacked.path())).unwrap();
-    for program in PROGRAMS {
+    for program in PROGRAMS.into_iter().chain([PLUGIN]) {
         let said = run(Command::new(unpacked.path().join(program)).arg("--version")).unwrap();
         assert!(said.contains(env!("CARGO_PKG_VERSION")), "{program}: {said}");
     }
-    for file in ["LICENSE", "THIRD-PARTY-NOTICES.md"] {
+    for file in ["LICENSE", "THIRD-PARTY-NOTICES.md", PROMPTS] {
         assert!(unpacked.path().join(file).exists(), "{file} is missing");
     }
 }
@@ -97,7 +104,7 @@ fn check_notices(artefacts: &Artefacts) {
     let components: BTreeSet<String> = bom["components"].as_array().unwrap().iter().map(component).collect();
     let unknown: Vec<&&str> = named.iter().filter(|name| !components.contains(**name)).collect();
     assert!(named.len() > 150 && unknown.is_empty(), "{} notices, not in the SBOM: {unknown:?}", named.len());
-    for library in ["kube", "rustls", "object_store", "aws-lc-sys", "axum", "serde"] {
+    for library in ["kube", "rustls", "rsipstack", "flite-slt", "axum", "serde"] {
         assert!(named.iter().any(|name| name.starts_with(&format!("{library} "))), "{library} has no notice");
     }
     let mut lengths: BTreeMap<&str, usize> = BTreeMap::new();
@@ -165,9 +172,10 @@ async fn the_operator_is_installed_from_the_folder_of_a_release_alone() {
 
 /// By Helm, with an image of the folder's own programs.
 async fn install(artefacts: &Artefacts, cluster: &Cluster, namespace: &TestNamespace, package: &Path) {
-    let programs: Vec<(String, PathBuf)> = PROGRAMS[..3]
-        .iter()
-        .map(|name| ((*name).to_owned(), artefacts.path(&format!("image/{}/{name}", architecture()))))
+    let programs: Vec<(String, PathBuf)> = PROGRAMS
+        .into_iter()
+        .chain([PROMPTS])
+        .map(|name| (name.to_owned(), artefacts.path(&format!("image/{}/{name}", architecture()))))
         .collect();
     let image = build_from(cluster, "localhost/voicemail-release", &programs).unwrap();
     let mut helm = cluster.helm();

@@ -8,12 +8,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/dist").canonicalize()?;
+    // The folder of this run: a build script may be of another checkout whose results were kept.
+    let dist = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../../web/dist").canonicalize()?;
     println!("cargo::rerun-if-changed={}", dist.display());
     println!("cargo::rerun-if-changed=build.rs");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let mut table = String::new();
     writeln!(table, "static PAGE: Asset = {};", describe(&dist.join("index.html"), &out)?)?;
+    writeln!(table, "static MWI: Asset = {};", describe(&dist.join("mwi.js"), &out)?)?;
     writeln!(table, "static ASSETS: &[Asset] = &[")?;
     let mut files: Vec<PathBuf> = std::fs::read_dir(dist.join("a"))?
         .map(|entry| Ok(entry?.path()))

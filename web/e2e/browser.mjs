@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { test } from 'node:test';
 
 const { CHROMIUM, MODULES, PEOPLE, URL: base } = process.env;
 const load = createRequire(join(MODULES, 'package.json'));
@@ -44,6 +45,18 @@ export async function signIn(page, name = 'alice') {
   await page.getByLabel('Password').fill(people[name]);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { level: 2, name: /1001|1002/ }).waitFor();
+}
+
+/** Tests as steps, one after the other: what follows one that failed would only wait for what isn't there. */
+export function steps() {
+  let failed;
+  return (name, run) =>
+    test(name, async () => {
+      assert.equal(failed, undefined, 'a step before failed');
+      failed = name;
+      await run();
+      failed = undefined;
+    });
 }
 
 /** Findings of axe, none of which there may be. */

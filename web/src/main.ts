@@ -5,8 +5,13 @@ import { start } from './lib/i18n.svelte.ts';
 
 // Another replica may have been updated meanwhile, and lack the file that this page wants.
 addEventListener('vite:preloadError', (event) => {
-  if (sessionStorage.getItem('reloaded')) return;
-  sessionStorage.setItem('reloaded', '1');
+  try {
+    if (sessionStorage.getItem('reloaded')) return;
+    sessionStorage.setItem('reloaded', '1');
+  } catch {
+    // A frame that may keep nothing can't know whether it has been loaded anew.
+    return;
+  }
   event.preventDefault();
   location.reload();
 });

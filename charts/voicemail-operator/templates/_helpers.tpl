@@ -80,6 +80,10 @@ affinity:
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch]
+# The telephone's pods, which are told to end when a tenant has no telephone any more.
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch, delete]
 # They let go of a deleted tenant's store.
 - apiGroups: [batch]
   resources: [jobs]
@@ -100,6 +104,27 @@ affinity:
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- end -}}
+
+{{/* Whether a VoicemailPolicy is for the namespace of the object. */}}
+{{- define "operator.policyApplies" -}}
+- name: applies
+  expression: >-
+    !has(params.spec.namespaceLabels) || params.spec.namespaceLabels.all(k, has(namespaceObject.metadata.labels)
+    && k in namespaceObject.metadata.labels && namespaceObject.metadata.labels[k] == params.spec.namespaceLabels[k])
+{{- end -}}
+
+{{/* All VoicemailPolicies count. */}}
+{{- define "operator.policyBinding" -}}
+validationActions: [Deny]
+paramRef:
+  selector: {}
+  parameterNotFoundAction: Allow
+{{- with .Values.admissionPolicy.namespaceSelector }}
+matchResources:
+  namespaceSelector:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
 {{- end -}}
 
 {{/* A cluster's own name, which can't be read without a cluster-wide right. */}}

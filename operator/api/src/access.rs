@@ -5,14 +5,14 @@
 #![allow(unreachable_pub)]
 
 use super::references::{CaRef, Reference};
-use super::rules::{forbidden, form, forms, invalid, wait};
+use super::rules::{ORIGIN, forbidden, form, forms, invalid, wait, wait_between};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Token issuers and the accounts that have roles.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
     /// OpenID issuers beside the cluster's own.
@@ -31,6 +31,59 @@ pub struct Auth {
     /// Clients that authenticate by name and password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,
+    /// People with identities of several authorities. Where two must have said yes, identities of different authorities are
+    /// one person's unless they are here under two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub people: Vec<Person>,
+    /// A signed token that was issued for longer isn't accepted, such as 24h; 5m to 87600h.
+    #[serde(default = "default_token_life")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = wait_between("5m", "87600h", "longestTokenLife: write 5m to 87600h"))]
+    pub longest_token_life: String,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            issuers: Vec::new(),
+            service_accounts: Vec::new(),
+            introspection: None,
+            basic: None,
+            people: Vec::new(),
+            longest_token_life: default_token_life(),
+        }
+    }
+}
+
+fn default_token_life() -> String {
+    "24h".into()
+}
+
+/// Somebody with several identities.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Person {
+    /// Tells them from the others of this list, such as p-1042.
+    #[schemars(length(min = 1, max = 64))]
+    pub name: String,
+    /// Their names.
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["authority".into(), "name".into()]))]
+    pub identities: Vec<Identity>,
+}
+
+/// A name at an authority.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// An issuer, the introspection endpoint, basic, serviceAccounts, or objects for names of the API server in GdprRequests.
+    #[schemars(length(min = 1, max = 512))]
+    pub authority: String,
+    /// The sub of their tokens; else their user name.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
 }
 
 /// The introspection endpoint for opaque tokens (RFC 7662).
@@ -224,7 +277,7 @@ pub struct Cors {
     #[x_kube(
         merge_strategy = ListMerge::Set,
         validation = forms(
-            r"https?://[a-z0-9.:\[\]-]+",
+            ORIGIN,
             "allowedOrigins: write scheme, host and port as a browser sends them, such as https://desk.example.com"
         )
     )]
@@ -257,10 +310,18 @@ pub struct ClientLimits {
     #[serde(default = "default_requests_per_caller")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub requests_per_caller: i32,
+    /// The same of one caller with the role Telephony, such as the telephone's pods; 0 for no limit.
+    #[serde(default = "default_requests_per_telephony")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub requests_per_telephony: i32,
     /// Refused credentials a minute from one address, after which none is looked at for a while; 0 for no limit.
     #[serde(default = "default_refusals")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub refusals_per_address: i32,
+    /// Event streams that one user holds at a pod.
+    #[serde(default = "default_streams")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub streams_per_user: i32,
     /// Addresses that many clients share, such as an ingress's, or ranges such as 10.0.0.0/8: no limit by address counts
     /// for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -287,6 +348,14 @@ fn default_requests_per_caller() -> i32 {
     500
 }
 
+fn default_streams() -> i32 {
+    32
+}
+
+fn default_requests_per_telephony() -> i32 {
+    2000
+}
+
 fn default_refusals() -> i32 {
     60
 }
@@ -299,6 +368,12 @@ pub struct Audit {
     #[serde(default = "default_audit_days")]
     #[schemars(range(min = 1, max = 3650))]
     pub retention_days: i32,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { retention_days: default_audit_days() }
+    }
 }
 
 fn default_audit_days() -> i32 {

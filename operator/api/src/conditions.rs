@@ -17,12 +17,20 @@ pub const STALLED: &str = "Stalled";
 pub const STORAGE_READY: &str = "StorageReady";
 /// The Secrets that say who may call are there.
 pub const ACCESS_READY: &str = "AccessReady";
+/// The Secrets of the receivers of MWI states are there.
+pub const RECEIVERS_READY: &str = "ReceiversReady";
+/// The Secret and authority of the mail server are there.
+pub const EMAIL_READY: &str = "EmailReady";
 /// The Secrets for private registries are there.
 pub const PULL_SECRETS_READY: &str = "PullSecretsReady";
 /// The serving certificate can be used: chain, key pair, dates, names.
 pub const CERTIFICATE_READY: &str = "CertificateReady";
 /// Monitors and alert rules are as the spec says.
 pub const MONITORING_READY: &str = "MonitoringReady";
+/// The telephone's pods take calls.
+pub const TELEPHONY_READY: &str = "TelephonyReady";
+/// People can sign in to the pages.
+pub const WEB_READY: &str = "WebReady";
 /// A tenant that is being deleted waits for something.
 pub const DELETION_BLOCKED: &str = "DeletionBlocked";
 /// An annotation that confirms a deletion stands before there is one, and doesn't count.
@@ -31,6 +39,8 @@ pub const CONFIRMED_EARLY: &str = "ConfirmedEarly";
 pub const PAUSED: &str = "Paused";
 /// A newer image of the core waits for its turn.
 pub const UPDATE_PENDING: &str = "UpdatePending";
+/// The tenant is as the platform team's policies want it.
+pub const POLICY_COMPLIANT: &str = "PolicyCompliant";
 /// Whether the volume stays when its claim goes.
 pub const DATA_KEPT: &str = "DataKept";
 /// A data-subject request has ended, in whatever way.
@@ -67,7 +77,7 @@ pub const DEADLINE_AT_RISK: &str = "DeadlineAtRisk";
 const UNUSUAL: [&str; 6] =
     [UPDATE_PENDING, PAUSED, CONFIRMED_EARLY, DELETION_BLOCKED, STALLED, DEADLINE_AT_RISK];
 /// All conditions of a tenant, in the order in which they are told.
-pub const OF_TENANTS: [&str; 12] = [
+pub const OF_TENANTS: [&str; 15] = [
     READY,
     RECONCILING,
     STALLED,
@@ -75,6 +85,9 @@ pub const OF_TENANTS: [&str; 12] = [
     ACCESS_READY,
     CERTIFICATE_READY,
     MONITORING_READY,
+    TELEPHONY_READY,
+    WEB_READY,
+    POLICY_COMPLIANT,
     DATA_KEPT,
     UPDATE_PENDING,
     PAUSED,
@@ -177,6 +190,12 @@ impl Finding {
         message: impl Into<String>,
     ) -> Self {
         Self { type_, status: status.into(), reason: reason.into(), message: message.into() }
+    }
+
+    /// The finding that a condition of that type tells of; none if there is no such condition.
+    pub fn known(type_: &'static str, conditions: &[Condition]) -> Option<Self> {
+        let known = find_condition(conditions, type_)?;
+        Some(Self::new(type_, known.status, known.reason.clone(), known.message.clone()))
     }
 }
 

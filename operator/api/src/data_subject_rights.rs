@@ -26,12 +26,24 @@ pub struct Gdpr {
     #[serde(default = "default_backup_days")]
     #[schemars(range(min = 0, max = 36500))]
     pub backup_retention_days: i32,
-    /// Whether a second person must approve an erasure.
+    /// Whether a second person must approve an erasure or an export.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
     /// Whether an erasure waits or is refused while a region other than the primary one is unavailable.
     #[serde(default)]
     pub region_down: RegionDown,
+}
+
+impl Default for Gdpr {
+    fn default() -> Self {
+        Self {
+            undo_window: default_window(),
+            export_lifetime: default_lifetime(),
+            backup_retention_days: default_backup_days(),
+            approval: None,
+            region_down: RegionDown::default(),
+        }
+    }
 }
 
 fn default_window() -> String {
@@ -46,32 +58,45 @@ fn default_backup_days() -> i32 {
     35
 }
 
-/// Four eyes on erasures.
+/// Four eyes on erasures and exports.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
     /// Which erasures need approval.
     #[serde(default)]
     pub required: ApprovalRule,
+    /// Which exports need approval. What was found is held meanwhile, and nothing of it can be fetched.
+    #[serde(default)]
+    pub exports: ApprovalRule,
     /// Number of matches from which on a search counts as large, as that of a switchboard does.
     #[serde(default = "default_large")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub large_matches: i32,
 }
 
+impl Default for Approval {
+    fn default() -> Self {
+        Self {
+            required: ApprovalRule::default(),
+            exports: ApprovalRule::default(),
+            large_matches: default_large(),
+        }
+    }
+}
+
 fn default_large() -> i32 {
     100
 }
 
-/// When a second person must approve an erasure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// When a second person must approve, the stricter the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ApprovalRule {
     /// Only if a request asks for it.
     #[default]
     Never,
     /// If the search finds many messages.
     LargeMatches,
-    /// Every erasure.
+    /// Always.
     Always,
 }
 

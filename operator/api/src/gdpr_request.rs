@@ -78,8 +78,8 @@ use serde::{Deserialize, Serialize};
         "dryRun: only ForgetMe and ExportMe have one"
     ).field_path(".dryRun"),
     validation = forbidden(
-        "!self.requireApproval || self.operation == 'ForgetMe'",
-        "requireApproval: only ForgetMe is approved"
+        "!self.requireApproval || self.operation != 'UndoForgetMe'",
+        "requireApproval: an undo isn't approved"
     ).field_path(".requireApproval"),
     validation = forbidden(
         "!has(self.approval) || self.operation != 'UndoForgetMe'",
@@ -146,7 +146,7 @@ pub struct GdprRequestSpec {
     /// Find and count, and change nothing.
     #[serde(default)]
     pub dry_run: bool,
-    /// For ForgetMe: a second person must approve, whatever the tenant's own rule is.
+    /// For ForgetMe and ExportMe: a second person must approve, whatever the tenant's own rule is.
     #[serde(default)]
     pub require_approval: bool,
     /// This object goes that long after its end, such as 7776000, and not before backups are cleared; it stays when absent.

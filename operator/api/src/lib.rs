@@ -9,25 +9,33 @@
 
 pub mod access;
 pub mod conditions;
+pub mod crd_reference;
 pub mod data_subject_rights;
+mod email;
 pub mod gdpr_decisions;
 pub mod gdpr_request;
 pub mod gdpr_status;
 pub mod mailboxes;
+mod mwi;
 pub mod network;
 pub mod numbers;
 pub mod pods;
+pub mod policy;
+pub mod progress;
 pub mod quantity;
 pub mod references;
 mod rules;
 mod schema;
 pub mod storage;
 pub mod telemetry;
+pub mod telephony;
 pub mod tenant_status;
 pub mod voicemail_tenant;
 pub mod waiting;
+mod web;
 
 pub use gdpr_request::{GdprOperation, GdprRequest, GdprRequestSpec, GdprRequestStatus, Phase};
+pub use policy::{VoicemailPolicy, VoicemailPolicySpec};
 pub use voicemail_tenant::{VoicemailTenant, VoicemailTenantSpec, VoicemailTenantStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -43,6 +51,8 @@ pub const TENANT_UID_LABEL: &str = "voicemail.dev/tenant-uid";
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Label that a Secret must carry, with value `true`, before its consumers are read.
 pub const CONSUMERS_LABEL: &str = "voicemail.dev/gdpr-consumers";
+/// Label by which whoever may write a Secret lets tenants use it: `true`, or a tenant's name.
+pub const TENANT_USABLE_LABEL: &str = "voicemail.dev/tenant-usable";
 /// Annotation that confirms the deletion of a tenant's data: its value is the tenant's name.
 pub const CONFIRM_DELETION: &str = "voicemail.dev/confirm-deletion";
 /// Annotation that lets a tenant go whose store can't be asked any more: its value is the tenant's name.
@@ -55,10 +65,11 @@ pub const RECONCILE_AT: &str = "voicemail.dev/reconcile-at";
 pub const FINALIZER: &str = "voicemail.dev/tenant";
 
 /// The CustomResourceDefinitions, each with its file name.
-pub fn crds() -> [(&'static str, CustomResourceDefinition); 2] {
+pub fn crds() -> [(&'static str, CustomResourceDefinition); 3] {
     [
         ("voicemail.dev_gdprrequests.yaml", schema::finish(GdprRequest::crd())),
         ("voicemail.dev_voicemailtenants.yaml", schema::finish(VoicemailTenant::crd())),
+        ("voicemail.dev_voicemailpolicies.yaml", schema::finish(VoicemailPolicy::crd())),
     ]
 }
 
@@ -145,8 +156,9 @@ mod tests {
                         "{name}{path}: {rule}"
                     );
                     let Some(field) = rule["fieldPath"].as_str() else { continue };
-                    let field = field.strip_prefix('.').unwrap();
-                    assert!(schema["properties"][field].is_object(), "{name}{path}: {rule}");
+                    let named = field.strip_prefix('.').unwrap().split('.');
+                    let found = named.fold(&schema, |schema, field| &schema["properties"][field]);
+                    assert!(found.is_object(), "{name}{path}: {rule}");
                 }
             }
         }

@@ -5,6 +5,7 @@
 
 use super::rules::{form, invalid};
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Limits and retention of a kind of mailbox.
@@ -48,6 +49,28 @@ pub struct ClassOfService {
     #[serde(default = "default_trash_hours")]
     #[schemars(range(min = 0, max = 720))]
     pub trash_hours: i32,
+    /// How much e-mails tell at most: None, Note (mailbox and length), Caller (and number and name), Link (and a link to the Inbox; needs spec.web), Audio (and the recording).
+    #[serde(default, skip_serializing_if = "EmailContent::is_none")]
+    pub email: EmailContent,
+}
+
+/// How much an e-mail about a new message tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "the field says what they mean")]
+pub enum EmailContent {
+    #[default]
+    None,
+    Note,
+    Caller,
+    Link,
+    Audio,
+}
+
+impl EmailContent {
+    /// Whether nothing is sent.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 fn default_max_messages() -> i32 {

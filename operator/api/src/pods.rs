@@ -49,11 +49,11 @@ fn default_target() -> i32 {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
-    /// What is reserved, such as cpu: 250m.
+    /// Amounts that are reserved, such as cpu: 250m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::amounts")]
     pub requests: Option<BTreeMap<String, Amount>>,
-    /// What is never passed, such as memory: 512Mi.
+    /// Amounts that are never passed, such as memory: 512Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::amounts")]
     pub limits: Option<BTreeMap<String, Amount>>,
@@ -103,7 +103,7 @@ impl Metadata {
     }
 }
 
-/// What the pods have beside what the operator gives them. A change rolls the pods.
+/// Additions to the pods that the operator makes. A change rolls the pods.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PodTemplate {
     /// Labels and annotations of the pods alone.

@@ -40,7 +40,7 @@ pub struct CaRef {
     pub name: String,
 }
 
-/// What holds certificates that are trusted.
+/// The kind of object that holds trusted certificates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum CaKind {
     /// A ConfigMap: certificates of an authority are public.

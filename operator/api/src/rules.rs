@@ -37,12 +37,22 @@ pub(crate) fn forms(pattern: &str, message: &str) -> Rule {
     invalid(&format!("self.all(text, text.matches(r'''^({pattern})$'''))"), message)
 }
 
+/// The origin of a web page, as a browser sends it.
+pub(crate) const ORIGIN: &str = r"https?://[a-z0-9.:\[\]-]+";
+
 /// A waiting time is one, and not above another.
 pub(crate) fn wait(most: &str, message: &str) -> Rule {
     invalid(
         &format!("self.matches('{}') && duration(self) <= duration('{most}')", crate::waiting::FORM),
         message,
     )
+}
+
+/// A waiting time is one, and between two others.
+pub(crate) fn wait_between(least: &str, most: &str, message: &str) -> Rule {
+    let is_one = format!("self.matches('{}')", crate::waiting::FORM);
+    let bounds = format!("duration(self) >= duration('{least}') && duration(self) <= duration('{most}')");
+    invalid(&format!("{is_one} && {bounds}"), message)
 }
 
 /// An amount is one, and between two others.

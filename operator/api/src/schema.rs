@@ -1,4 +1,4 @@
-//! What the schema of a resource has beyond its Rust types: bounds, fields that can't change, and Kubernetes' own types.
+//! Additions to a resource's schema beyond its Rust types: bounds, fields that can't change, and Kubernetes' own types.
 //!
 //! Types of core/v1 and networking/v1 are written out here with their bounds, since those that come with the library
 //! have none, and hundreds of kilobytes of text.
@@ -19,7 +19,7 @@ const REGION: &str = "/properties/regions/items/properties/storage/properties";
 const THERE: &str = "the messages are there";
 
 /// Of a tenant: what can't be taken back.
-const FIXED_OF_TENANT: [Fixed; 12] = [
+const FIXED_OF_TENANT: [Fixed; 13] = [
     ("", "tenantID", "it names the tenant's data; make another tenant instead"),
     ("", "primaryRegion", "that region holds the mailboxes"),
     ("", "keys", "nobody can find a caller's messages by another key"),
@@ -32,6 +32,11 @@ const FIXED_OF_TENANT: [Fixed; 12] = [
     ("REGION/azureBlob", "prefix", THERE),
     ("REGION/s3", "bucket", THERE),
     ("REGION/s3", "prefix", THERE),
+    (
+        "/properties/telephony/properties/spool/properties/claim",
+        "storageClassName",
+        "the pods have their volumes",
+    ),
 ];
 
 const RECORD: &str = "a request is a record; make another one instead";
@@ -60,8 +65,12 @@ pub(crate) fn finish(crd: CustomResourceDefinition) -> CustomResourceDefinition 
     let Ok(mut value) = serde_json::to_value(&crd) else { return crd };
     remove_nullable(&mut value);
     bound(&mut value);
-    let fixed: &[Fixed] =
-        if crd.spec.names.kind == "GdprRequest" { &FIXED_OF_REQUEST } else { &FIXED_OF_TENANT };
+    let fixed: &[Fixed] = match crd.spec.names.kind.as_str() {
+        "GdprRequest" => &FIXED_OF_REQUEST,
+        "VoicemailTenant" => &FIXED_OF_TENANT,
+        // What the platform team wants may change.
+        _ => &[],
+    };
     let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
     for (parent, field, why) in fixed {
         let path = format!("{spec}{}", parent.replace("REGION", REGION));

@@ -52,12 +52,27 @@ pub struct VoicemailTenantStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub regions: Vec<RegionStatus>,
+    /// The telephone's pods; none without spec.telephony.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telephony: Option<TelephonyStatus>,
+}
+
+/// The pods that take calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TelephonyStatus {
+    /// Pods.
+    #[serde(default)]
+    pub replicas: i32,
+    /// Pods that take calls.
+    #[serde(default)]
+    pub ready_replicas: i32,
 }
 
 /// A way to reach the tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Endpoint {
-    /// What is reached: api.
+    /// Name of the interface: api, sip, web.
     #[schemars(length(max = 63))]
     pub name: String,
     /// Its URL, such as `https://acme-voicemail.voice.svc:8081`.
@@ -96,7 +111,7 @@ impl RegionStatus {
     }
 }
 
-/// What a region holds.
+/// Contents of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RegionRole {
     /// Everything: mailboxes, messages, records, and the audio of those who call there.

@@ -12,11 +12,13 @@
 #![allow(clippy::duplicated_attributes)]
 
 pub use super::access::{
-    Algorithm, Audit, Auth, Basic, ClientLimits, Cors, Introspection, Issuer, LookedUpRole, Role,
-    ServiceAccount,
+    Algorithm, Audit, Auth, Basic, ClientLimits, Cors, Identity, Introspection, Issuer, LookedUpRole, Person,
+    Role, ServiceAccount,
 };
 pub use super::data_subject_rights::{Approval, ApprovalRule, Gdpr, RegionDown};
-pub use super::mailboxes::{ClassOfService, Reception, UTC};
+pub use super::email::{Email, Smtp, SmtpTls};
+pub use super::mailboxes::{ClassOfService, EmailContent, Reception, UTC};
+pub use super::mwi::{Mwi, Webhook};
 pub use super::network::{
     ExternalTrafficPolicy, IpFamily, IpFamilyPolicy, NetworkPolicy, ServiceTemplate, ServiceType, Sources,
 };
@@ -26,13 +28,20 @@ pub use super::pods::{
 };
 use super::quantity::Amount;
 use super::references::{Reference, SecretSource};
-use super::rules::{amount, forbidden, form, invalid};
+use super::rules::{amount, forbidden, form, invalid, required};
 pub use super::storage::{
-    AzureBlob, AzureCloud, AzureCredentials, Claim, EtagQuoting, KeepFree, KeyVault, KeyVaultEntry, Label,
-    Region, S3, S3Credentials, Storage, StorageKind, Volume, WebIdentity, WorkloadIdentity,
+    AzureBlob, AzureCloud, AzureCredentials, AzureEncryption, AzureRestoration, AzureTier, Claim,
+    EtagQuoting, KeepFree, KeyVault, KeyVaultEntry, Label, Region, S3, S3Algorithm, S3Credentials,
+    S3Encryption, S3Restoration, Storage, StorageKind, Volume, WebIdentity, WorkloadIdentity,
 };
 pub use super::telemetry::{Otlp, Telemetry};
-pub use super::tenant_status::{Endpoint, RegionRole, RegionStatus, VoicemailTenantStatus};
+pub use super::telephony::{
+    Advertised, ClientCertificates, Dialogue, DigestAlgorithm, PortBlock, Spool, SpoolClaim, Telephony,
+    TelephonyNetwork, TelephonyPorts, TelephonyTls, Trunk, TrunkDigest, TrunkLimits, TrunkNumber,
+    TrunkTransport, Trust,
+};
+pub use super::tenant_status::{Endpoint, RegionRole, RegionStatus, TelephonyStatus, VoicemailTenantStatus};
+pub use super::web::{IdentityFrom, Login, Passwords, Session, Web};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,6 +81,10 @@ use serde::{Deserialize, Serialize};
         "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
         "metadata.name: write 1 to 40 lower-case letters, digits and dashes, beginning with a letter: Services are named after it"
     ),
+    validation = invalid(
+        "!has(self.spec.telephony) || self.metadata.name.size() <= 38",
+        "telephony: the tenant's name may have 38 characters at most, since pods bear it in a label: make another tenant"
+    ).field_path(".spec.telephony"),
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -106,7 +119,19 @@ use serde::{Deserialize, Serialize};
     validation = invalid(
         "self.regions.all(a, !has(a.storage.s3) || !has(a.storage.s3.credentials.webIdentity) || self.regions.all(b, !has(b.storage.s3) || !has(b.storage.s3.credentials.webIdentity) || a.storage.s3.credentials.webIdentity.roleARN == b.storage.s3.credentials.webIdentity.roleARN))",
         "regions: all web identities must name the same role: the pods have one service account"
-    ).field_path(".regions")
+    ).field_path(".regions"),
+    validation = invalid(
+        "!has(self.web) || !has(self.web.login) || self.web.login.all(l, has(self.auth.issuers) && self.auth.issuers.exists(i, i.issuer == l.issuer))",
+        "login: name issuers of spec.auth.issuers alone: their claims and role maps say who has signed in"
+    ).field_path(".web.login"),
+    validation = required(
+        "!has(self.web) || self.web.passwords != 'Allowed' || has(self.auth.basic)",
+        "basic: name a Secret with users in spec.auth.basic, or write web.passwords: Forbidden"
+    ).field_path(".auth.basic"),
+    validation = required(
+        "has(self.web) || !has(self.classesOfService) || self.classesOfService.all(c, !has(c.email) || c.email != 'Link')",
+        "web: give the host by which browsers reach the Inbox, since a class of service sends links to it"
+    ).field_path(".web")
 )]
 pub struct VoicemailTenantSpec {
     /// Contact-centre id (ccid), such as 2c5ea4c0-4067-11e9-8bad-9b1deb4d3b7d: names the tenant's tree in every store.
@@ -151,6 +176,11 @@ pub struct VoicemailTenantSpec {
     #[serde(default = "default_upload_buffer")]
     #[x_kube(validation = amount("16Mi", "4Gi", "uploadBuffer: write 16Mi to 4Gi, such as 64Mi"))]
     pub upload_buffer: Amount,
+    /// Calls of each pod to a region's store that are under way at a time; one operation makes at most half of them. More
+    /// make erasures and exports faster where a store answers slowly.
+    #[serde(default = "default_store_calls")]
+    #[schemars(range(min = 4, max = 1024))]
+    pub store_calls: u32,
     /// What the pods have beside what the operator gives them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
@@ -183,6 +213,15 @@ pub struct VoicemailTenantSpec {
     /// Defaults of mailboxes that receive callers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reception: Option<Reception>,
+    /// Message waiting indication: event streams, and receivers that are told by requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mwi: Option<Mwi>,
+    /// E-mails about new messages, as far as classes of service allow any; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+    /// The pages that people use in their browsers, such as the Inbox; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<Web>,
     /// Limits and retention by name; `standard` exists always.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -204,6 +243,9 @@ pub struct VoicemailTenantSpec {
     /// The collector for the pods' spans; none are exported when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
+    /// The telephone: trunks may call, owners dial in, and desk phones show that messages wait (MWI). There is none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telephony: Option<Telephony>,
 }
 
 fn default_replicas() -> i32 {
@@ -212,6 +254,10 @@ fn default_replicas() -> i32 {
 
 fn default_upload_buffer() -> Amount {
     Amount::of_mebibytes(64)
+}
+
+fn default_store_calls() -> u32 {
+    64
 }
 
 /// Whether a deleted tenant's data, claim and keys are kept.

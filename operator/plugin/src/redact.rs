@@ -11,6 +11,8 @@ const TOKEN: &str = "[token]";
 const DIGITS: usize = 7;
 /// Who somebody is, in a GdprRequest: staff, not callers, but nobody else's business.
 const PEOPLE: [&str; 3] = ["requestedBy", "by", "verifier"];
+/// The list of people and their identities, in a VoicemailTenant.
+const LISTED: &str = "people";
 const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An object without managed fields, copies of itself, people and numbers.
@@ -22,12 +24,29 @@ pub(super) fn clean_object(object: &mut Value) {
             for (name, value) in fields.iter_mut() {
                 match value {
                     Value::String(text) if PEOPLE.contains(&name.as_str()) => *text = "[person]".into(),
+                    Value::Array(people) if name == LISTED => people.iter_mut().for_each(hide_names),
                     value => clean_object(value),
                 }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(clean_object),
         Value::String(text) => *text = clean_text(text),
+        _ => {}
+    }
+}
+
+/// Every name in an entry of the list of people.
+fn hide_names(entry: &mut Value) {
+    match entry {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                match value {
+                    Value::String(text) if name == "name" => *text = "[person]".into(),
+                    value => hide_names(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide_names),
         _ => {}
     }
 }
@@ -130,12 +149,14 @@ mod tests {
     fn objects_lose_copies_of_themselves_and_people() {
         let mut object = serde_json::json!({
             "metadata": {"managedFields": [], "annotations": {APPLIED: "{}", "a": "b"}},
-            "spec": {"requestedBy": "anna@example.com", "approval": {"by": "bert"}, "optOut": "+442079460100"},
+            "spec": {"requestedBy": "anna@example.com", "approval": {"by": "bert"}, "optOut": "+442079460100",
+                     "people": [{"name": "Anna", "identities": [{"authority": "basic", "name": "anna"}]}]},
         });
         clean_object(&mut object);
         let expected = serde_json::json!({
             "metadata": {"annotations": {"a": "b"}},
-            "spec": {"requestedBy": "[person]", "approval": {"by": "[person]"}, "optOut": "[number]"},
+            "spec": {"requestedBy": "[person]", "approval": {"by": "[person]"}, "optOut": "[number]",
+                     "people": [{"name": "[person]", "identities": [{"authority": "basic", "name": "[person]"}]}]},
         });
         assert_eq!(object, expected);
     }

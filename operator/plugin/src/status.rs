@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 use voicemail_operator::tenant::facts::storage::claim_name;
 use voicemail_resources::conditions::{Condition, REACHABLE, find_condition};
-use voicemail_resources::voicemail_tenant::VoicemailTenantStatus;
+use voicemail_resources::voicemail_tenant::{Endpoint, VoicemailTenantStatus};
 use voicemail_resources::{GdprRequest, VoicemailTenant};
 use voicemail_runtime::calls::within_deadline;
 use voicemail_runtime::population::state_of;
@@ -65,7 +65,7 @@ fn head(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, now: Timestamp
         false => "",
     };
     format!(
-        "Tenant:    {namespace}/{}\nState:     {}{looked}\nReplicas:  {} of {} serve\nImage:     {}\nStore:     {}\nAge:       {}\n",
+        "Tenant:    {namespace}/{}\nState:     {}{looked}\nReplicas:  {} of {} serve\nImage:     {}\nStore:     {}\nAge:       {}\n{}",
         tenant.name_any(),
         state_of(tenant),
         status.ready_replicas,
@@ -73,7 +73,22 @@ fn head(tenant: &VoicemailTenant, status: &VoicemailTenantStatus, now: Timestamp
         status.image.as_deref().unwrap_or("-"),
         status.store_id.as_deref().unwrap_or("-"),
         age(tenant.metadata.creation_timestamp.as_ref(), now),
+        endpoints(status),
     ) + unseen
+}
+
+/// Where the tenant is reached: from within the cluster, by telephones, and by browsers.
+fn endpoints(status: &VoicemailTenantStatus) -> String {
+    let line = |endpoint: &Endpoint| {
+        let label = match endpoint.name.as_str() {
+            "api" => "API",
+            "sip" => "Telephone",
+            "web" => "Pages",
+            other => other,
+        };
+        format!("{:<11}{}\n", format!("{label}:"), endpoint.url)
+    };
+    status.endpoints.iter().map(line).collect()
 }
 
 /// Older than an operator needs to look at it.
@@ -183,7 +198,8 @@ mod tests {
         let example = include_str!("../../../examples/volume-tenant.yaml");
         let mut tenant: VoicemailTenant = serde_yaml::from_str(example).unwrap();
         tenant.status = serde_yaml::from_str(
-            "{replicas: 2, readyReplicas: 1, conditions: [{type: Ready, status: 'False', reason: RolloutInProgress, \
+            "{replicas: 2, readyReplicas: 1, endpoints: [{name: api, url: 'https://acme-voicemail.voice.svc:8081'}, \
+             {name: web, url: 'https://voicemail.acme.example/ui'}], conditions: [{type: Ready, status: 'False', reason: RolloutInProgress, \
              message: 1 of 2 replicas serve, lastTransitionTime: '2026-01-01T00:00:00Z'}], \
              regions: [{name: eu-west, storage: volume, role: Primary, conditions: [{type: Reachable, status: 'True', \
              reason: StoreAnswers, message: '', lastTransitionTime: '2026-01-01T00:00:00Z'}]}]}",
@@ -199,6 +215,7 @@ mod tests {
         for part in [
             "State:     unknown",
             "1 of 2 serve",
+            "API:       https://acme-voicemail.voice.svc:8081\nPages:     https://voicemail.acme.example/ui\n",
             "Ready       False    RolloutInProgress   60m     1 of 2 replicas serve",
             "eu-west   volume    Primary   True",
             "you may not read GdprRequests here",

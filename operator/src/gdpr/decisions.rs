@@ -1,8 +1,8 @@
 //! Which of the decisions in a request's spec the core has still to be told of. Pure.
 
-use crate::core_client::CoreDecision;
 use aws_lc_rs::digest::{SHA256, digest};
 use voicemail_api::gdpr::{ApproveBody, CancelBody, DenyBody, ExtendBody, RunState, RunView};
+use voicemail_cores::core_client::CoreDecision;
 use voicemail_resources::gdpr_request::{Decision, GdprOperation, GdprRequest};
 
 /// The decisions that the run doesn't show yet, in the order in which they are told.

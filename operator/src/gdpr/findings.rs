@@ -5,14 +5,14 @@
 
 use super::mirror::is_erased;
 use super::plan::{Seen, Subject, asks_nobody};
-use super::progress::{end_of, find_progress};
 use jiff::Timestamp;
-use voicemail_api::gdpr::{RunState, RunView};
+use voicemail_api::gdpr::{ResidualCopy, RunState, RunView};
 use voicemail_resources::conditions::{
     APPROVED, BACKUPS_CLEARED, ConditionStatus, DEADLINE_AT_RISK, DECISIONS_TAKEN, ERASED, FOUND, Finding,
     MARKED, OF_REQUESTS, REGIONS_READY, SUBJECT_VERIFIED, SUCCEEDED, VALIDATED, VERIFIED, complete,
 };
 use voicemail_resources::gdpr_request::{GdprOperation, GdprRequest, GdprRequestStatus, Phase};
+use voicemail_resources::progress::{end_of, find_progress};
 
 /// Of the time until a deadline, how much may pass before it is at risk.
 const AT_RISK: f64 = 0.8;
@@ -88,14 +88,10 @@ fn trouble(status: &GdprRequestStatus, reason: &str, message: &str) -> Vec<Findi
         BACKUPS_CLEARED,
         SUCCEEDED,
     ];
-    let keep = |type_: &'static str| {
-        let known = status.conditions.iter().find(|known| known.type_ == type_)?;
-        Some(Finding::new(type_, known.status, known.reason.clone(), known.message.clone()))
-    };
     let mut findings: Vec<Finding> = kept
         .into_iter()
         .filter(|type_| status.phase.is_terminal() || *type_ != SUCCEEDED)
-        .filter_map(keep)
+        .filter_map(|type_| Finding::known(type_, &status.conditions))
         .collect();
     if !status.phase.is_terminal() {
         findings.push(open(reason, message));
@@ -141,10 +137,7 @@ fn verification(status: &GdprRequestStatus, subject: &Subject) -> Option<Finding
     match subject {
         Subject::NotNamed => None,
         Subject::Compared(_) => Some(truth(SUBJECT_VERIFIED, true, "Compared", "")),
-        Subject::AsBefore => {
-            let known = status.conditions.iter().find(|known| known.type_ == SUBJECT_VERIFIED)?;
-            Some(Finding::new(SUBJECT_VERIFIED, known.status, known.reason.clone(), known.message.clone()))
-        }
+        Subject::AsBefore => Finding::known(SUBJECT_VERIFIED, &status.conditions),
         Subject::Unknown(reason, message) => {
             let words = format!(
                 "{message}, so whether the run is about the people whom this request means can't be compared"
@@ -219,9 +212,10 @@ fn work(run: &RunView) -> Vec<Finding> {
 
 fn backups(run: &RunView) -> Option<Finding> {
     let cleared = run.backups_cleared?;
-    let kinds: Vec<String> =
-        run.residual_copies.iter().map(|copy| format!("{} in {}", copy.kind, copy.region)).collect();
-    Some(match (cleared, &run.backups_clear_after) {
+    let (mails, kept): (Vec<_>, Vec<_>) =
+        run.residual_copies.iter().partition(|copy| copy.kind == ResidualCopy::MAILS);
+    let kinds: Vec<String> = kept.iter().map(|copy| format!("{} in {}", copy.kind, copy.region)).collect();
+    let mut finding = match (cleared, &run.backups_clear_after) {
         (true, _) => truth(BACKUPS_CLEARED, true, "Cleared", ""),
         (false, Some(after)) => truth(
             BACKUPS_CLEARED,
@@ -235,7 +229,18 @@ fn backups(run: &RunView) -> Option<Finding> {
             "RetentionUnknown",
             format!("ask the administrator of the store: {}", kinds.join(", ")),
         ),
-    })
+    };
+    let sent: u64 = mails.iter().filter_map(|copy| copy.copies).sum();
+    if sent > 0 {
+        let words =
+            format!("{sent} e-mails told of the messages and can't be recalled: tell who got them (Art. 19)");
+        finding.message = [finding.message, words]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("; ");
+    }
+    Some(finding)
 }
 
 fn end(operation: GdprOperation, phase: Phase, run: &RunView) -> (&'static str, String) {

@@ -10,10 +10,8 @@
 //!
 //! What can go wrong: a core is silent, or of a version that has no mark. Then its cases are listed each time.
 
-use crate::core_client::{Core, CoreError};
 use crate::tenant::context::Context;
 use crate::tenant::memory::{TenantKey, TenantMemory};
-use crate::tenant::steps::observe::ask_core;
 use crate::tenant::steps::status::serves;
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt;
@@ -27,6 +25,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use voicemail_api::gdpr::{CaseView, MARK_OF_NO_CASE, Operation, RunView};
+use voicemail_cores::core_client::{Core, CoreError};
+use voicemail_cores::pods::ask_core;
 use voicemail_resources::{GdprOperation, GdprRequest, MANAGER, VoicemailTenant};
 use voicemail_runtime::calls::within_deadline;
 use voicemail_runtime::reconciling::jittered;
@@ -182,7 +182,7 @@ async fn show_cases(
     known: &mut HashSet<String>,
     gone: &HashSet<String>,
 ) -> Result<(), CoreError> {
-    let core: Arc<Core> = context.cores.connect(&context.client, &context.settings, tenant).await?;
+    let core: Arc<Core> = context.cores.connect(&context.client, tenant).await?;
     let mut shown = None;
     let now = Timestamp::now();
     let from = now.checked_sub(HOURS_BACK.hours()).unwrap_or(now).to_string();

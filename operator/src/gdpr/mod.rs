@@ -19,7 +19,6 @@ pub mod findings;
 pub mod mirror;
 pub mod mirrors;
 pub mod plan;
-pub mod progress;
 #[cfg(test)]
 mod recreation_tests;
 pub mod status;
@@ -28,7 +27,6 @@ mod tenantless_tests;
 #[cfg(test)]
 mod unreadable_tests;
 
-use crate::core_client::{Core, CoreError};
 use crate::tenant::context::Context;
 use dereference::TenantRead;
 use jiff::Timestamp;
@@ -36,6 +34,7 @@ use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 use plan::{Seen, Step, Subject};
 use voicemail_api::gdpr::RunView;
+use voicemail_cores::core_client::{Core, CoreError};
 use voicemail_resources::{GdprOperation, GdprRequest, VoicemailTenant};
 use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
 
@@ -84,7 +83,7 @@ async fn advance(request: &GdprRequest, step: &Step, context: &Context) -> Resul
         TenantRead::Missing => return Ok(without_tenant(request)),
         TenantRead::Unreadable(words) => return Ok(Seen::Pending("TenantUnreadable".into(), words)),
     };
-    let result = match context.cores.connect(&context.client, &context.settings, &tenant).await {
+    let result = match context.cores.connect(&context.client, &tenant).await {
         Ok(core) => drive(request, step, &core, context).await,
         Err(error) => Err(error),
     };

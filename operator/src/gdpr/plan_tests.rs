@@ -1,10 +1,12 @@
 //! Steps and statuses for given runs and requests.
 
 use super::*;
-use crate::core_client::CoreDecision;
 use crate::gdpr::decisions::{open_decisions, person};
-use voicemail_api::gdpr::{ApprovalView, RunState};
-use voicemail_resources::conditions::{APPROVED, DEADLINE_AT_RISK, STALLED, SUCCEEDED, VALIDATED, VERIFIED};
+use voicemail_api::gdpr::{ApprovalView, ResidualCopy, RunState};
+use voicemail_cores::core_client::CoreDecision;
+use voicemail_resources::conditions::{
+    APPROVED, BACKUPS_CLEARED, ConditionStatus, DEADLINE_AT_RISK, STALLED, SUCCEEDED, VALIDATED, VERIFIED,
+};
 use voicemail_resources::gdpr_request::GdprOperation;
 
 fn request(operation: &str, status: &str) -> GdprRequest {
@@ -123,6 +125,22 @@ fn an_end_is_looked_at_again_until_no_backup_holds_copies() {
     );
     let rests = GdprRequest { status: Some(decided.status), ..ended };
     assert_eq!((decided.look_again, next_step(&rests)), (None, Step::Rest));
+}
+
+#[test]
+fn mails_that_cannot_be_recalled_are_told_apart_from_what_stores_keep() {
+    let copy =
+        |kind: &str, copies| ResidualCopy { region: "eu".into(), kind: kind.into(), days: None, copies };
+    let run = RunView {
+        backups_cleared: Some(true),
+        residual_copies: vec![copy("backups", None), copy("email", Some(3))],
+        ..run(RunState::Purged)
+    };
+    let seen = Seen::Run(Box::new(run), Subject::Compared(None), None);
+    let status = decide(&request("ForgetMe", ""), &seen, at("2026-02-01T10:01:00Z")).status;
+    let cleared = find_condition(&status.conditions, BACKUPS_CLEARED).unwrap();
+    assert_eq!((cleared.status, cleared.reason.as_str()), (ConditionStatus::True, "Cleared"));
+    assert!(cleared.message.starts_with("3 e-mails told of the messages"), "{}", cleared.message);
 }
 
 #[test]

@@ -142,7 +142,7 @@ async fn a_core_of_another_version_that_refuses_a_question_fails_no_request() {
             let phase = cluster.get(&path()).unwrap()["status"]["phase"].clone();
             let before = if status.is_null() { json!("Pending") } else { json!("Marked") };
             assert_eq!(phase, before, "{code}: the request has a new phase");
-            context.cores.keep("tenant", crate::core_client::Core::at(cluster.serve_core().await));
+            context.cores.keep("tenant", cluster.serve_core().await);
         }
         // Of the same version again, it goes on.
         cluster.0.lock().unwrap().lookups = None;

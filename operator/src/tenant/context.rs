@@ -1,7 +1,7 @@
 //! State that the reconcilers of tenants and of their data-subject requests share.
 
-use crate::core_client::Cores;
 use crate::settings::Settings;
+use crate::tenant::facts::policies::Policies;
 use crate::tenant::memory::kinds::MissingKinds;
 use crate::tenant::memory::rollout::Image;
 use crate::tenant::memory::{Memories, TenantKey};
@@ -11,7 +11,8 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::events::Event;
 use std::sync::Arc;
-use voicemail_resources::VoicemailTenant;
+use voicemail_cores::core_client::Cores;
+use voicemail_resources::{VoicemailPolicy, VoicemailTenant};
 use voicemail_runtime::calls::{CallError, within_deadline};
 use voicemail_runtime::fence::Fence;
 use voicemail_runtime::metrics::Metrics;
@@ -37,6 +38,8 @@ pub struct Context {
     pub kinds: MissingKinds,
     /// The memories of tenants.
     pub memories: Memories,
+    /// What the platform team lets tenants be.
+    pub policies: Policies,
 }
 
 impl Context {
@@ -52,15 +55,21 @@ impl Context {
     ) -> Self {
         Self {
             services: Services::new(client.clone(), metrics.clone(), settings.replica()),
-            cores: Cores::new(fence),
+            cores: Cores::new(settings.account(), fence),
             kinds: MissingKinds::default(),
             memories: Memories::new(metrics.clone(), settings.max_concurrent_rollouts),
+            policies: Policies::new(settings.watch_namespaces.0.is_empty()),
             client,
             http,
             settings,
             cluster,
             metrics,
         }
+    }
+
+    /// The same with the policies of a file.
+    pub fn with_policies(self, of_file: Vec<VoicemailPolicy>) -> Self {
+        Self { policies: self.policies.with_file(of_file), ..self }
     }
 
     /// Decides which image a tenant gets, after learning who is moving to the default one.

@@ -196,6 +196,7 @@ impl Stored {
                         .map(|(group, plural)| format!("{group}/namespaces/{NAMESPACE}/{plural}"));
                     (200, self.list(&within.unwrap_or_default(), query))
                 }
+                None if path.ends_with("/voicemailpolicies") => (200, self.list(path, query)),
                 None if path.contains("/persistentvolumes/") => {
                     self.forbidden += 1;
                     refuse(403, "Forbidden")

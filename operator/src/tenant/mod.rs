@@ -17,6 +17,8 @@ mod access_tests;
 pub mod build;
 #[cfg(test)]
 mod certificate_tests;
+#[cfg(test)]
+mod config_coverage_tests;
 pub mod context;
 pub mod deletion;
 pub mod facts;
@@ -26,6 +28,8 @@ mod fake_cluster;
 pub mod memory;
 #[cfg(test)]
 mod object_store_tests;
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod reconcile_tests;
 pub mod steps;
@@ -37,6 +41,7 @@ use context::Context;
 use deletion::Course;
 use deletion::progress::Report;
 use facts::certificate::{CertificateSeen, Meanwhile};
+use facts::policies::{bind_tenant, find_refusal};
 use facts::storage;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
@@ -46,15 +51,19 @@ use memory::rollout::Image;
 use std::time::{Duration, Instant};
 use steps::apply::{Applied, ApplyError};
 use steps::dereference::Facts;
-use steps::observe::PodSeen;
+use steps::narrow::narrow_running;
+use steps::refusal::Refusal;
 use steps::report::report;
 use steps::status::{Outcome, Seen, has_pods, is_settled};
+use steps::telephony_status::observe_telephony;
 use steps::validate::{Plan, TlsPlan};
-use steps::{apply, dereference, ledger, observe, orphans, validate};
+use steps::{apply, dereference, ledger, orphans, validate};
+use voicemail_cores::pods::{self, PodSeen};
 use voicemail_resources::conditions::{
-    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, MONITORING_READY, PULL_SECRETS_READY, RECONCILING,
-    STORAGE_READY, find_condition,
+    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, EMAIL_READY, MONITORING_READY, PULL_SECRETS_READY,
+    RECEIVERS_READY, RECONCILING, STORAGE_READY, TELEPHONY_READY, WEB_READY, find_condition,
 };
+use voicemail_resources::policy::Bound;
 use voicemail_resources::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
 use voicemail_runtime::reconciling::jittered;
@@ -156,6 +165,7 @@ async fn go_on(
 
 /// A deletion that waits leaves the tenant to serve, and so to be maintained as any other.
 async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<Action, TenantError> {
+    let (tenant, bound) = &bind_tenant(context, tenant).await?;
     match Box::pin(deletion::advance(tenant, context)).await? {
         Course::Gone => {
             context.memories.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
@@ -166,7 +176,7 @@ async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<A
             report(tenant, &Outcome::Paused, Some(&course), context).await?;
         }
         Course::Serving(course) => {
-            Box::pin(converge(tenant, Some(&course), context)).await?;
+            Box::pin(converge(tenant, bound, Some(&course), context)).await?;
         }
     }
     Ok(Action::requeue(jittered(PROGRESS)))
@@ -185,7 +195,7 @@ async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &C
     let pods = match tenant.has_known_store() {
         true => Vec::new(),
         false => {
-            observe::observe_pods(&context.client, &context.http, &namespace, &name).await.unwrap_or_default()
+            pods::observe_pods(&context.client, &context.http, &namespace, &name).await.unwrap_or_default()
         }
     };
     let outcome = match error.class() {
@@ -204,7 +214,8 @@ async fn settle(tenant: &VoicemailTenant, begun: Begun, context: &Context) -> Re
         report(tenant, &Outcome::Paused, None, context).await?;
         return Ok(Action::await_change());
     }
-    match Box::pin(converge(tenant, None, context)).await? {
+    let (held, bound) = bind_tenant(context, tenant).await?;
+    match Box::pin(converge(&held, &bound, None, context)).await? {
         Next::Soon(pause) => Ok(Action::requeue(jittered(pause))),
         Next::Rest(pause) => {
             let pause = jittered(pause);
@@ -227,17 +238,24 @@ pub fn is_paused(tenant: &VoicemailTenant) -> bool {
     tenant.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-/// `deletion`: what a deletion that leaves the tenant to serve waits for.
+/// `tenant`: as its policies let it be, which `bound` says. `deletion`: what a deletion that leaves the tenant to serve
+/// waits for.
 async fn converge(
     tenant: &VoicemailTenant,
+    bound: &Bound,
     deletion: Option<&Report>,
     context: &Context,
 ) -> Result<Next, TenantError> {
     let facts = Box::pin(dereference::dereference(context, tenant)).await?;
-    let plan = match validate::validate(tenant, &facts, &context.settings, &context.cluster) {
+    let facts = Facts { least_undo_window: bound.least_undo_window, ..facts };
+    let valid = validate::validate(tenant, &facts, &context.settings, &context.cluster);
+    let plan = match allow(valid, tenant, bound, context).await? {
         Ok(plan) => plan,
         Err(refusal) => {
             context.give_place_back(tenant);
+            if !bound.words().is_empty() {
+                narrow_running(context, tenant, bound.least_undo_window).await?;
+            }
             report(tenant, &Outcome::Refused(&refusal), deletion, context).await?;
             return Ok(Next::Soon(REFUSED));
         }
@@ -257,6 +275,8 @@ async fn converge(
         Err(error) => return Err(error.into()),
     };
     let pods = look_at_pods(tenant, &plan, &applied, context).await?;
+    let Plan { namespace, name, .. } = &plan;
+    let telephones = observe_telephony(&context.client, namespace, name, applied.telephony()).await?;
     let claim = storage::claim_name(tenant);
     let seen = Seen {
         applied: &applied,
@@ -267,6 +287,8 @@ async fn converge(
         certificate: describe_certificate(&facts, &plan),
         access: &facts.access,
         pull_secrets: &facts.pull_secrets,
+        telephones: &telephones,
+        policy: &bound.words(),
     };
     let reported = report(tenant, &Outcome::Applied(seen), deletion, context).await?;
     orphans::remove_orphans(tenant, context).await?;
@@ -274,8 +296,20 @@ async fn converge(
         ledger::keep_ledger(tenant, &plan, context).await?;
     }
     let pause = next_look(&reported.status, &image);
+    let pause = if plan.telephone_leaves { pause.min(PROGRESS) } else { pause };
     let pause = if facts.brought.is_some() { pause.min(BROUGHT) } else { pause };
     Ok(Next::Rest(if reported.put_off { pause.min(PROGRESS) } else { pause }))
+}
+
+/// What policies refuse isn't rolled out.
+async fn allow(
+    valid: Result<Plan, Refusal>,
+    tenant: &VoicemailTenant,
+    bound: &Bound,
+    context: &Context,
+) -> Result<Result<Plan, Refusal>, CallError> {
+    let Ok(plan) = valid else { return Ok(valid) };
+    Ok(find_refusal(&context.client, tenant, bound).await?.map_or(Ok(plan), Err))
 }
 
 /// The certificate that the condition is about: the brought one, or the one that the operator made.
@@ -317,7 +351,7 @@ async fn look_at_pods(
         return Ok(Some(Vec::new()));
     }
     let Plan { namespace, name, .. } = plan;
-    observe::observe_pods(&context.client, &context.http, namespace, name).await.map(Some)
+    pods::observe_pods(&context.client, &context.http, namespace, name).await.map(Some)
 }
 
 /// When to look again: soon while something is on its way or a store is away.
@@ -327,9 +361,17 @@ fn next_look(status: &VoicemailTenantStatus, image: &Image) -> Duration {
     let stored = find(STORAGE_READY).is_some_and(|condition| condition.status != ConditionStatus::False);
     let unmonitored =
         find(MONITORING_READY).is_some_and(|condition| condition.status == ConditionStatus::False);
-    let lacking = [ACCESS_READY, CERTIFICATE_READY, PULL_SECRETS_READY]
-        .into_iter()
-        .any(|type_| find(type_).is_some_and(|condition| condition.status == ConditionStatus::False));
+    let lacking = [
+        ACCESS_READY,
+        CERTIFICATE_READY,
+        EMAIL_READY,
+        PULL_SECRETS_READY,
+        RECEIVERS_READY,
+        TELEPHONY_READY,
+        WEB_READY,
+    ]
+    .into_iter()
+    .any(|type_| find(type_).is_some_and(|condition| condition.status == ConditionStatus::False));
     match (settled && stored && status.store_id.is_some(), status.regions.len()) {
         (false, _) => PROGRESS,
         // Secrets aren't watched.

@@ -4,7 +4,6 @@ use crate::tenant::build::{Built, BuiltStorage, build};
 use crate::tenant::facts::credentials::{RegionPlan, SecretKind, Source};
 use crate::tenant::steps::apply::{Applied, AppliedStorage};
 use crate::tenant::steps::dereference::{Facts, StorageFacts};
-use crate::tenant::steps::observe::{CoreReadiness, PodSeen, RegionSeen};
 use crate::tenant::steps::refusal::Refusal;
 use crate::tenant::steps::status::{Outcome, compute_status};
 use crate::tenant::steps::status_tests::{applied_outcome, condition, deployment, unready_core};
@@ -13,6 +12,7 @@ use crate::tenant::tests::{example, facts, now, plan_with};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use voicemail_api::config::{AzureCredentials, CallerTagging, EtagQuoting, S3Credentials, StorageConfig};
+use voicemail_cores::pods::{CoreReadiness, PodSeen, RegionSeen};
 use voicemail_resources::conditions::ConditionStatus::{False, True};
 use voicemail_resources::conditions::find_condition;
 use voicemail_resources::voicemail_tenant::{RegionRole, VoicemailTenant, VoicemailTenantStatus};
@@ -56,7 +56,7 @@ fn with(secrets: &[(&str, &[&'static str])], classes: Option<&[&str]>) -> Facts 
     Facts { storage: StorageFacts::ObjectStores { secrets, provider_classes }, ..facts() }
 }
 
-fn complete() -> Facts {
+pub(crate) fn complete() -> Facts {
     let both: &[&str] = &["accessKeyId", "secretAccessKey"];
     with(&[("azure", &["accountKey"]), ("other", &["sasToken"]), ("s3", both)], Some(&[]))
 }
@@ -145,6 +145,9 @@ fn numbers_quotas_tags_and_buffers_reach_the_core() {
     tenant.spec.upload_buffer = serde_json::from_value(json!("128Mi")).unwrap();
     let config = planned(&tenant).config;
     assert_eq!((config.caller_tag, config.upload_buffer_mib), (CallerTagging::Hash, 128));
+    assert_eq!(config.store_calls, 64);
+    tenant.spec.store_calls = 200;
+    assert_eq!(planned(&tenant).config.store_calls, 200);
     assert_eq!(config.classes_of_service[0].quota_seconds, Some(1800));
     assert_eq!(config.withheld_callers, ["Amtsleitung"]);
     let prefixes: Vec<_> = config

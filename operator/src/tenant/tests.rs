@@ -58,6 +58,8 @@ pub(crate) fn facts() -> Facts {
         reclaim: None,
         access: Vec::new(),
         pull_secrets: Default::default(),
+        telephone_leaves: false,
+        least_undo_window: None,
     }
 }
 
@@ -207,14 +209,20 @@ fn rules_of_the_core_are_checked_before_anything_is_written() {
 #[test]
 fn approvals_and_regions_that_are_away_are_the_tenants_to_decide() {
     let given = |value: &mut Value| {
-        value["spec"]["gdpr"] = json!({"approval": {"required": "LargeMatches", "largeMatches": 7}, "regionDown": "MarkAndRetry"});
+        value["spec"]["gdpr"] = json!({"approval": {"required": "LargeMatches", "largeMatches": 7, "exports": "Always"}, "regionDown": "MarkAndRetry"});
     };
     let gdpr = plan_with(&tenant(given), &facts()).unwrap().config.gdpr;
-    assert_eq!(gdpr.approval, ApprovalConfig { required: ApprovalRule::Large, large_matches: 7 });
+    assert_eq!(
+        gdpr.approval,
+        ApprovalConfig { required: ApprovalRule::Large, exports: ApprovalRule::Always, large_matches: 7 }
+    );
     assert_eq!(gdpr.region_down, RegionDown::MarkAndRetry);
     let silent = |value: &mut Value| value["spec"]["gdpr"] = json!({"approval": {"required": "Always"}});
     let gdpr = plan_with(&tenant(silent), &facts()).unwrap().config.gdpr;
-    assert_eq!(gdpr.approval, ApprovalConfig { required: ApprovalRule::Always, large_matches: 100 });
+    assert_eq!(
+        gdpr.approval,
+        ApprovalConfig { required: ApprovalRule::Always, exports: ApprovalRule::Never, large_matches: 100 }
+    );
     assert_eq!(
         (gdpr.region_down, plan().config.gdpr.approval),
         (RegionDown::Refuse, ApprovalConfig::default())

@@ -8,6 +8,7 @@ mod deposit;
 mod line;
 mod logins;
 mod retrieval;
+mod session;
 mod speech;
 
 pub use logins::Logins;

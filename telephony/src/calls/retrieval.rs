@@ -2,6 +2,7 @@
 
 use super::line::{Event, Line, LineError};
 use super::logins::Source;
+use super::session::Session;
 use super::{Outcome, Services, Speech};
 use crate::class::Class;
 use crate::core::{CoreError, Open, Voicemail};
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use voicemail_api::telephony::Law;
+use voicemail_api::telephony::{Law, Mark};
 
 /// Longest greeting.
 const LONGEST_GREETING: Duration = Duration::from_secs(120);
@@ -31,7 +32,7 @@ struct Owner<'a> {
     line: Line,
     dialogue: Dialogue,
     source: Source,
-    open: Option<Open>,
+    session: Session,
     zone: TimeZone,
     greeting: Vec<u8>,
     began: Instant,
@@ -66,7 +67,7 @@ pub(super) async fn serve(services: &Services, call: IncomingCall, speech: &Spee
         line,
         dialogue: Dialogue::new(Arc::clone(&speech.menu)),
         source,
-        open: None,
+        session: Session::default(),
         zone: TimeZone::UTC,
         greeting: Vec::new(),
         began: Instant::now(),
@@ -82,7 +83,7 @@ pub(super) async fn serve(services: &Services, call: IncomingCall, speech: &Spee
         owner.run(vec![Output::Say(vec![Say::clip("wrong"), Say::clip("goodbye")]), Output::HangUp]).await;
     }
     owner.tell_changes().await;
-    if owner.open.is_some() { Outcome::Opened } else { Outcome::Closed }
+    if owner.session.open().is_some() { Outcome::Opened } else { Outcome::Closed }
 }
 
 impl Owner<'_> {
@@ -101,6 +102,7 @@ impl Owner<'_> {
                     Event::Media(event) => self.read(event).await,
                 },
                 () = tokio::time::sleep(silence), if waiting => Some(Input::Silence),
+                never = self.session.keep(&self.services.voicemail) => match never {},
             };
             over = match input {
                 Some(input) => {
@@ -174,7 +176,7 @@ impl Owner<'_> {
     }
 
     fn say(&mut self, said: &[Say]) {
-        let (law, open) = (self.line.law(), self.open.clone());
+        let (law, open) = (self.line.law(), self.session.open().cloned());
         let voicemail = Arc::clone(&self.services.voicemail);
         let message = |id: &str| stream(Arc::clone(&voicemail), open.clone(), id.to_owned(), law);
         let clips = self.speech.clips(said, &self.zone, message);
@@ -186,11 +188,12 @@ impl Owner<'_> {
 
     /// Whether a message is marked doesn't keep its owner waiting.
     fn mark_read(&mut self, id: String) {
-        let (Some(open), voicemail) = (self.open.clone(), Arc::clone(&self.services.voicemail)) else {
+        let (Some(open), voicemail) = (self.session.open().cloned(), Arc::clone(&self.services.voicemail))
+        else {
             return;
         };
         self.marks.spawn(async move {
-            if let Err(error) = voicemail.mark(&open, &id, "read").await {
+            if let Err(error) = voicemail.mark(&open, &id, Mark::Heard).await {
                 tracing::warn!(%error, "a message that was heard couldn't be marked");
             }
         });
@@ -199,26 +202,41 @@ impl Owner<'_> {
     async fn ask(&mut self, ask: Ask) -> Answer {
         let result = match ask {
             Ask::Open { mailbox, pin } => return self.open(mailbox, &pin).await,
-            Ask::List { new } => match &self.open {
+            Ask::List { new } => match self.session.open() {
                 Some(open) => self.services.voicemail.list(open, new).await.map(Answer::Listed),
                 None => Err(CoreError::Unknown),
             },
+            Ask::SetPin(pin) => self.set_pin(&pin).await.map(|()| Answer::Done),
             other => self.change(other).await.map(|()| Answer::Done),
         };
         result.unwrap_or_else(|error| told(&error))
     }
 
     async fn change(&self, ask: Ask) -> Result<(), CoreError> {
-        let (voicemail, open) = (&self.services.voicemail, self.open.as_ref().ok_or(CoreError::Unknown)?);
+        let (voicemail, open) = (&self.services.voicemail, self.session.open().ok_or(CoreError::Unknown)?);
         match ask {
-            Ask::Save { id } => voicemail.mark(open, &id, "saved").await,
+            Ask::Save { id } => voicemail.mark(open, &id, Mark::Saved).await,
             Ask::Trash { id } => voicemail.trash(open, &id).await,
             Ask::SetGreeting => {
                 voicemail.set_greeting(open, write_wav(&self.greeting, self.line.law())).await
             }
-            Ask::SetPin(pin) => voicemail.set_pin(open, &pin).await,
-            Ask::Open { .. } | Ask::List { .. } => Ok(()),
+            Ask::Open { .. } | Ask::List { .. } | Ask::SetPin(_) => Ok(()),
         }
+    }
+
+    /// A token is good for the PIN that gave it: the new one gives the next.
+    async fn set_pin(&mut self, pin: &str) -> Result<(), CoreError> {
+        let (voicemail, open) =
+            (&self.services.voicemail, self.session.open().cloned().ok_or(CoreError::Unknown)?);
+        voicemail.set_pin(&open, pin).await?;
+        // The PIN is set, whatever becomes of the token.
+        match voicemail.open(&open.mailbox, pin).await {
+            Ok(token) => self.session.begin(Open { token, ..open }),
+            Err(error) => {
+                tracing::warn!(%error, "a new PIN gave no token: the call can't go on with the mailbox")
+            }
+        }
+        Ok(())
     }
 
     /// A wrong PIN, an unknown mailbox and one that is locked are told alike.
@@ -239,16 +257,16 @@ impl Owner<'_> {
         let (counts, reception) = tokio::join!(voicemail.counts(&mailbox), voicemail.reception(&mailbox));
         let zone = reception.ok().and_then(|reception| TimeZone::get(&reception.time_zone).ok());
         self.zone = zone.unwrap_or(TimeZone::UTC);
-        self.open = Some(Open { mailbox, token });
+        self.session.begin(Open { mailbox, token });
         counts.map_or_else(|error| told(&error), Answer::Opened)
     }
 
-    /// Lamps follow what an owner did.
+    /// MWI follows what an owner did.
     async fn tell_changes(&mut self) {
         while self.marks.join_next().await.is_some() {}
-        let Some(open) = &self.open else { return };
+        let Some(open) = self.session.open() else { return };
         if let Ok(counts) = self.services.voicemail.counts(&open.mailbox).await {
-            // Nobody shows lamps.
+            // Nobody shows MWI.
             let _ = self.services.changed.send((open.mailbox.clone(), counts));
         }
     }

@@ -7,9 +7,13 @@
 //! to write.
 
 mod check;
+mod pod;
 mod trunk;
 
-pub use trunk::{NumberRule, Trunk, TrunkLimits, Trust};
+pub use pod::Pod;
+pub use trunk::{
+    Algorithm, ClientCertificates, DigestConfig, NumberRule, Transport, Trunk, TrunkLimits, Trust,
+};
 
 use crate::class::Class;
 use serde::{Deserialize, Deserializer};
@@ -24,8 +28,16 @@ use voicemail_api::config::parse_duration;
 pub struct Config {
     /// Where to listen.
     pub listen: Listen,
-    /// The address in Contact, Via and SDP: the one at which trunks reach this process.
+    /// The address in Contact, Via and SDP: the one at which trunks reach this process. In the file also a list with one for
+    /// each pod, or nothing, which is the pod's own ([`Pod`]).
     pub advertised: IpAddr,
+    /// The host behind a mailbox's name in the account that phones are told, such as pbx.example.com; the advertised address
+    /// when absent.
+    #[serde(default)]
+    pub domain: Option<String>,
+    /// Name by which the core knows what waits in this process's spool; its pod's name, or the advertised address, when absent.
+    #[serde(default)]
+    pub front: Option<String>,
     /// The core.
     pub core: CoreConfig,
     /// Ports of audio.
@@ -52,8 +64,30 @@ pub struct Config {
 pub struct Listen {
     /// SIP over UDP.
     pub sip: SocketAddr,
+    /// SIP over TCP, where a trunk uses it.
+    #[serde(default)]
+    pub tcp: Option<SocketAddr>,
+    /// SIP over TLS, where a trunk uses it.
+    #[serde(default)]
+    pub tls: Option<TlsListen>,
     /// `/healthz`, `/readyz` and `/metrics`, plain HTTP; never exposed outside a cluster.
     pub metrics: SocketAddr,
+}
+
+/// SIP over TLS: where, and by which certificate. Files are read again when they change.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsListen {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// PEM file of the certificate and those between it and its authority.
+    pub certificate: PathBuf,
+    /// PEM file of its key.
+    pub key: PathBuf,
+    /// PEM file of the authorities of peers that we connect to, when a dialogue's own connection is gone; without it such a
+    /// connection isn't opened again.
+    #[serde(default)]
+    pub peer_authorities: Option<PathBuf>,
 }
 
 /// How the core is reached.
@@ -121,6 +155,13 @@ pub struct SpoolConfig {
     /// After so long a recording that the core doesn't accept is destroyed (1 h to 5 d).
     #[serde(default = "default_max_age", deserialize_with = "duration")]
     pub max_age: Duration,
+    /// How long the process goes on after its last call to bring away what lies there (1 s to 1 h).
+    #[serde(default = "default_emptying", deserialize_with = "duration")]
+    pub emptying: Duration,
+}
+
+fn default_emptying() -> Duration {
+    Duration::from_secs(10)
 }
 
 fn default_access_numbers() -> Vec<String> {
@@ -186,14 +227,31 @@ impl Config {
         Ok(config)
     }
 
+    /// The same of a pod, which completes it.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn parse_in(text: &str, pod: &Pod) -> Result<Self, ConfigError> {
+        let mut value: serde_yaml::Value = serde_yaml::from_str(text)?;
+        pod.complete(&mut value)?;
+        let config: Self = serde_yaml::from_value(value)?;
+        config.check()?;
+        Ok(config)
+    }
+
     /// Reads and parses a file.
     ///
     /// # Errors
     /// The same, or the file can't be read.
-    pub fn read(file: &std::path::Path) -> Result<Self, ConfigError> {
+    pub fn read(file: &std::path::Path, pod: &Pod) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(file).map_err(|why| ConfigError::File { file: file.to_owned(), why })?;
-        Self::parse(&text)
+        Self::parse_in(&text, pod)
+    }
+
+    /// Whom users of digest authentication prove themselves to.
+    pub fn realm(&self) -> &str {
+        self.domain.as_deref().unwrap_or("voicemail")
     }
 
     /// Whether a number is one that owners dial.
@@ -201,10 +259,21 @@ impl Config {
         self.access_numbers.iter().any(|access| access == number)
     }
 
-    /// The trunk that an address belongs to.
-    pub fn trunk_of(&self, source: IpAddr) -> Option<&Trunk> {
-        let source = source.to_canonical();
-        self.trunks.iter().find(|trunk| trunk.addresses.iter().any(|net| net.contains(&source)))
+    /// The name by which the core knows this process's spool.
+    pub fn front(&self) -> String {
+        self.front.clone().unwrap_or_else(|| self.advertised.to_string())
+    }
+
+    /// The trunk that an address belongs to and that sends by that transport. One that is known by its certificates isn't known
+    /// by its address.
+    pub fn trunk_of(&self, source: IpAddr, transport: Transport) -> Option<&Trunk> {
+        let admitting = || {
+            let by_address =
+                |trunk: &&Trunk| trunk.client_certificates.is_none() && trunk.admits(source, transport);
+            self.trunks.iter().filter(by_address)
+        };
+        // One that may be anywhere comes after those that are somewhere.
+        admitting().find(|trunk| !trunk.addresses.is_empty()).or_else(|| admitting().next())
     }
 }
 

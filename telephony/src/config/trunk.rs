@@ -2,6 +2,8 @@
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// A peer that may call.
 #[derive(Clone, Debug, Deserialize)]
@@ -9,8 +11,18 @@ use serde::Deserialize;
 pub struct Trunk {
     /// Name, in metrics and logs.
     pub name: String,
-    /// Networks that its requests come from.
+    /// Networks that its requests come from; everywhere when empty, for one that is known by certificates or users.
+    #[serde(default)]
     pub addresses: Vec<IpNet>,
+    /// By what its requests come.
+    #[serde(default = "default_transports")]
+    pub transports: Vec<Transport>,
+    /// Certificates that it is known by, over TLS.
+    #[serde(default)]
+    pub client_certificates: Option<ClientCertificates>,
+    /// Its calls and subscriptions must name a user and prove the password.
+    #[serde(default)]
+    pub digest: Option<DigestConfig>,
     /// What of its requests is believed.
     #[serde(default)]
     pub trust: Trust,
@@ -23,6 +35,58 @@ pub struct Trunk {
     /// Its most calls.
     #[serde(default)]
     pub limits: TrunkLimits,
+}
+
+/// What carries SIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// Connections.
+    Tcp,
+    /// Sealed connections.
+    Tls,
+}
+
+fn default_transports() -> Vec<Transport> {
+    vec![Transport::Udp]
+}
+
+/// Certificates of a trunk: of one of these authorities, and for one of these names.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClientCertificates {
+    /// PEM file of the authorities.
+    pub authorities: PathBuf,
+    /// Names, one of which must be among the certificate's alternative names: hosts or addresses.
+    pub names: Vec<String>,
+}
+
+/// Users and passwords of a trunk, for digest authentication.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DigestConfig {
+    /// File of lines `NAME:PASSWORD`, read at each use.
+    pub users: PathBuf,
+    /// What is offered, the best first.
+    #[serde(default = "default_algorithms")]
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// How a password is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Algorithm {
+    /// RFC 8760.
+    #[serde(rename = "SHA-256")]
+    Sha256,
+    /// For telephones and PBXs that know nothing else.
+    #[serde(rename = "MD5")]
+    Md5,
+}
+
+fn default_algorithms() -> Vec<Algorithm> {
+    vec![Algorithm::Sha256, Algorithm::Md5]
 }
 
 /// What is believed.
@@ -51,18 +115,24 @@ pub struct NumberRule {
     pub digits: Option<usize>,
 }
 
-/// Calls at once.
+/// Calls at once, and how fast they may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrunkLimits {
     /// Of all callers.
     #[serde(default = "default_calls")]
     pub calls: usize,
+    /// That begin within a second, and in a burst; any number when absent.
+    #[serde(default)]
+    pub calls_per_second: Option<u32>,
+    /// Of one caller who tells their number; any number when absent.
+    #[serde(default)]
+    pub calls_per_caller: Option<usize>,
 }
 
 impl Default for TrunkLimits {
     fn default() -> Self {
-        Self { calls: default_calls() }
+        Self { calls: default_calls(), calls_per_second: None, calls_per_caller: None }
     }
 }
 
@@ -71,6 +141,13 @@ fn default_calls() -> usize {
 }
 
 impl Trunk {
+    /// Whether it may send from there by that.
+    pub fn admits(&self, source: IpAddr, transport: Transport) -> bool {
+        let source = source.to_canonical();
+        let from_there = self.addresses.is_empty() || self.addresses.iter().any(|net| net.contains(&source));
+        from_there && self.transports.contains(&transport)
+    }
+
     /// The mailbox's name that a number stands for. Separators that people write are left out.
     pub fn mailbox_of(&self, number: &str) -> String {
         let plain: String = number.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.')).collect();

@@ -1,22 +1,27 @@
-//! The core over its HTTPS contract, by the typed client. The token is read anew for every request: it is exchanged while
-//! we run.
+//! The core over its HTTPS contract, by the typed client. Token and authorities are read anew for every request: they are
+//! exchanged while we run.
 
-use super::{CoreError, Open, Voicemail};
+use super::{CoreError, Open, Voicemail, Watch};
 use crate::config::CoreConfig;
 use crate::g711::find_samples;
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
 use std::ops::Range;
 use std::time::Duration;
-use voicemail_api::telephony::{Counts, DepositFields, GreetingView, Law, ListedMessage, ReceptionView};
-use voicemail_client::{AnswerError, Client, read_at_most};
+use voicemail_api::telephony::{
+    Counts, DepositFields, GreetingView, Law, ListedMessage, Mark, ReceptionView,
+};
+use voicemail_client::{AnswerError, Client, MwiStep, MwiStream, read_at_most};
 
 /// The instructions for a caller who waits.
 const SOON: Duration = Duration::from_secs(2);
 /// A greeting or a PIN, while somebody waits.
 const PATIENCE: Duration = Duration::from_secs(10);
 const DEPOSIT: Duration = Duration::from_secs(60);
+/// A core that says nothing for so long on a stream is gone: it gives a sign of life each 15 seconds.
+const SILENT: Duration = Duration::from_secs(45);
 const CONNECT: Duration = Duration::from_secs(5);
 /// Messages of a list.
 const MOST_LISTED: &str = "1000";
@@ -25,8 +30,25 @@ const LONGEST_GREETING: usize = 4 << 20;
 
 /// A core at an address.
 pub struct HttpsCore {
-    http: reqwest::Client,
+    connections: Mutex<Connections>,
     config: CoreConfig,
+}
+
+/// Connections to a core whose certificate is of these authorities.
+struct Connections {
+    authorities: Option<Vec<u8>>,
+    http: reqwest::Client,
+}
+
+impl Connections {
+    fn new(authorities: Option<Vec<u8>>) -> Result<Self, CoreError> {
+        let files = |error: reqwest::Error| CoreError::Files(format!("core.caFile: {}", error.without_url()));
+        let mut builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT);
+        if let Some(pem) = &authorities {
+            builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem).map_err(files)?);
+        }
+        Ok(Self { authorities, http: builder.build().map_err(files)? })
+    }
 }
 
 impl HttpsCore {
@@ -35,16 +57,22 @@ impl HttpsCore {
     /// # Errors
     /// [`CoreError::Files`].
     pub fn new(config: &CoreConfig) -> Result<Self, CoreError> {
-        let mut builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT);
-        let files = |error: &dyn std::fmt::Display| CoreError::Files(format!("core.caFile: {error}"));
-        if let Some(file) = &config.ca_file {
-            let pem = std::fs::read(file).map_err(|error| files(&error))?;
-            let authorities =
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| files(&error.without_url()))?;
-            builder = builder.tls_certs_only(authorities);
+        let connections = Connections::new(read_authorities(config)?)?;
+        Ok(Self { connections: Mutex::new(connections), config: config.clone() })
+    }
+
+    /// The authorities are renewed while we run. A file that can't be used meanwhile leaves the former ones in force.
+    fn http(&self) -> reqwest::Client {
+        let mut connections = self.connections.lock();
+        if let Ok(authorities) = read_authorities(&self.config)
+            && authorities != connections.authorities
+        {
+            match Connections::new(authorities) {
+                Ok(renewed) => *connections = renewed,
+                Err(error) => tracing::warn!(%error, "the core's new authorities can't be used"),
+            }
         }
-        let http = builder.build().map_err(|error| files(&error.without_url()))?;
-        Ok(Self { http, config: config.clone() })
+        connections.http.clone()
     }
 
     /// A client with the token as it is now.
@@ -56,8 +84,13 @@ impl HttpsCore {
         };
         HeaderValue::from_str(&authorization)
             .map_err(|_| CoreError::Files("the file of the core's token holds no token".into()))?;
-        Ok(Client::new(self.http.clone(), self.config.url.trim_end_matches('/'), authorization))
+        Ok(Client::new(self.http(), self.config.url.trim_end_matches('/'), authorization))
     }
+}
+
+fn read_authorities(config: &CoreConfig) -> Result<Option<Vec<u8>>, CoreError> {
+    let read = config.ca_file.as_ref().map(std::fs::read).transpose();
+    read.map_err(|error| CoreError::Files(format!("core.caFile: {error}")))
 }
 
 fn read(file: &std::path::Path, field: &str) -> Result<String, CoreError> {
@@ -94,6 +127,14 @@ async fn samples_of(answer: reqwest::Response, most: usize) -> Result<Bytes, Cor
 }
 
 #[async_trait]
+impl Watch for MwiStream {
+    async fn next(&mut self) -> Result<MwiStep, CoreError> {
+        let step = within(SILENT, MwiStream::next(self)).await?;
+        step.ok_or_else(|| CoreError::Away("the stream has ended".into()))
+    }
+}
+
+#[async_trait]
 impl Voicemail for HttpsCore {
     async fn reception(&self, mailbox: &str) -> Result<ReceptionView, CoreError> {
         within(SOON, self.client()?.reception(mailbox)).await
@@ -120,20 +161,28 @@ impl Voicemail for HttpsCore {
         Ok(within(PATIENCE, self.client()?.verify_pin(mailbox, pin)).await?.token)
     }
 
+    async fn renew(&self, open: &Open) -> Result<String, CoreError> {
+        let client = self.client()?.signed_in(&open.token);
+        Ok(within(PATIENCE, client.renew_pin(&open.mailbox)).await?.token)
+    }
+
     async fn counts(&self, mailbox: &str) -> Result<Counts, CoreError> {
         within(PATIENCE, self.client()?.counts(mailbox)).await
     }
 
+    async fn watch(&self, mailboxes: &[String]) -> Result<Box<dyn Watch>, CoreError> {
+        Ok(Box::new(within(PATIENCE * 3, self.client()?.watch_mwi(mailboxes)).await?))
+    }
+
+    async fn report(&self, front: &str, spooled: u64, oldest: Option<&str>) -> Result<(), CoreError> {
+        within(PATIENCE, self.client()?.tell_spooled(front, spooled, oldest)).await
+    }
+
     async fn list(&self, open: &Open, new: bool) -> Result<Vec<ListedMessage>, CoreError> {
         let client = self.client()?.signed_in(&open.token);
-        let states: &[&str] = if new { &["new"] } else { &["read", "saved"] };
-        let mut all = Vec::new();
-        for state in states {
-            let query = [("state", *state), ("limit", MOST_LISTED)];
-            all.extend(within(PATIENCE, client.list_messages(&open.mailbox, &query)).await?.messages);
-        }
-        all.sort_by(|a, b| a.received.cmp(&b.received).then_with(|| a.id.cmp(&b.id)));
-        Ok(all)
+        let states = if new { "new" } else { "read,saved" };
+        let query = [("state", states), ("order", "oldest"), ("limit", MOST_LISTED)];
+        Ok(within(PATIENCE, client.list_messages(&open.mailbox, &query)).await?.messages)
     }
 
     async fn audio(&self, open: &Open, id: &str, law: Law, range: Range<u64>) -> Result<Bytes, CoreError> {
@@ -151,9 +200,9 @@ impl Voicemail for HttpsCore {
         }
     }
 
-    async fn mark(&self, open: &Open, id: &str, state: &'static str) -> Result<(), CoreError> {
+    async fn mark(&self, open: &Open, id: &str, mark: Mark) -> Result<(), CoreError> {
         let client = self.client()?.signed_in(&open.token);
-        within(PATIENCE, client.mark_message(&open.mailbox, id, state)).await.map(drop)
+        within(PATIENCE, client.mark_message(&open.mailbox, id, mark)).await.map(drop)
     }
 
     async fn trash(&self, open: &Open, id: &str) -> Result<(), CoreError> {

@@ -5,12 +5,15 @@
 mod https;
 
 pub use https::HttpsCore;
+pub use voicemail_client::MwiStep;
 
 use crate::class::Class;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::ops::Range;
-use voicemail_api::telephony::{Counts, DepositFields, GreetingView, Law, ListedMessage, ReceptionView};
+use voicemail_api::telephony::{
+    Counts, DepositFields, GreetingView, Law, ListedMessage, Mark, ReceptionView,
+};
 use voicemail_client::ClientError;
 
 /// Why the core didn't do it.
@@ -57,6 +60,16 @@ impl From<ClientError> for CoreError {
     }
 }
 
+/// Mailboxes that one stream of counts is for.
+pub const MOST_WATCHED: usize = 500;
+
+/// Counts of mailboxes as they change: first the state of all, then each change.
+#[async_trait]
+pub trait Watch: Send {
+    /// The next step; an error when there are no more: the core has ended it, or is away.
+    async fn next(&mut self) -> Result<MwiStep, CoreError>;
+}
+
 /// What the telephone side asks of a core.
 #[async_trait]
 pub trait Voicemail: Send + Sync {
@@ -78,8 +91,17 @@ pub trait Voicemail: Send + Sync {
     /// Opens a mailbox by its PIN: the token that works with it.
     async fn open(&self, mailbox: &str, pin: &str) -> Result<String, CoreError>;
 
+    /// Another token in place of the one that a mailbox is open by, which lasts ten minutes.
+    async fn renew(&self, open: &Open) -> Result<String, CoreError>;
+
     /// A mailbox's counts.
     async fn counts(&self, mailbox: &str) -> Result<Counts, CoreError>;
+
+    /// Follows the counts of up to [`MOST_WATCHED`] mailboxes.
+    async fn watch(&self, mailboxes: &[String]) -> Result<Box<dyn Watch>, CoreError>;
+
+    /// Tells how many recordings wait at this process, and since when the oldest does, RFC 3339.
+    async fn report(&self, front: &str, spooled: u64, oldest: Option<&str>) -> Result<(), CoreError>;
 
     /// Messages, oldest first: new ones, or heard and saved ones.
     async fn list(&self, open: &Open, new: bool) -> Result<Vec<ListedMessage>, CoreError>;
@@ -87,8 +109,8 @@ pub trait Voicemail: Send + Sync {
     /// A range of a message's file in that coding; empty behind its end.
     async fn audio(&self, open: &Open, id: &str, law: Law, range: Range<u64>) -> Result<Bytes, CoreError>;
 
-    /// Marks a message `read` or `saved`.
-    async fn mark(&self, open: &Open, id: &str, state: &'static str) -> Result<(), CoreError>;
+    /// Notes that a message was heard or is kept.
+    async fn mark(&self, open: &Open, id: &str, mark: Mark) -> Result<(), CoreError>;
 
     /// Moves a message to the trash.
     async fn trash(&self, open: &Open, id: &str) -> Result<(), CoreError>;
@@ -113,17 +135,46 @@ pub struct Open {
 pub(crate) mod tests {
     use super::*;
     use parking_lot::Mutex;
+    use tokio::sync::mpsc::UnboundedReceiver;
 
     /// A core in memory that takes everything, or fails as it is told.
     #[derive(Default)]
     pub(crate) struct MemoryCore {
         failure: Mutex<Option<CoreError>>,
         deposits: Mutex<Vec<(String, String, bool)>>,
+        streams: Mutex<Vec<UnboundedReceiver<MwiStep>>>,
+        watched: Mutex<Vec<Vec<String>>>,
+        reports: Mutex<Vec<(String, u64)>>,
+    }
+
+    /// A stream whose steps a test writes.
+    struct Pushed(UnboundedReceiver<MwiStep>);
+
+    #[async_trait]
+    impl Watch for Pushed {
+        async fn next(&mut self) -> Result<MwiStep, CoreError> {
+            self.0.recv().await.ok_or_else(|| CoreError::Away("over".into()))
+        }
     }
 
     impl MemoryCore {
         pub(crate) fn fail(&self, failure: Option<CoreError>) {
             *self.failure.lock() = failure;
+        }
+
+        /// Streams that it gives, one after the other; then it has no such operation.
+        pub(crate) fn push(&self, streams: Vec<UnboundedReceiver<MwiStep>>) {
+            *self.streams.lock() = streams.into_iter().rev().collect();
+        }
+
+        /// What it was told to wait at which process.
+        pub(crate) fn reports(&self) -> Vec<(String, u64)> {
+            self.reports.lock().clone()
+        }
+
+        /// What each stream was asked for.
+        pub(crate) fn watched(&self) -> Vec<Vec<String>> {
+            self.watched.lock().clone()
         }
 
         /// Mailbox, id, and whether it said when it was left.
@@ -165,9 +216,27 @@ pub(crate) mod tests {
             Err(CoreError::Unknown)
         }
 
+        async fn renew(&self, open: &Open) -> Result<String, CoreError> {
+            self.check()?;
+            Ok(format!("{}+", open.token))
+        }
+
         async fn counts(&self, _: &str) -> Result<Counts, CoreError> {
             self.check()?;
             Ok(Counts { new: u32::try_from(self.deposits.lock().len()).unwrap(), ..Counts::default() })
+        }
+
+        async fn watch(&self, mailboxes: &[String]) -> Result<Box<dyn Watch>, CoreError> {
+            self.check()?;
+            self.watched.lock().push(mailboxes.to_vec());
+            let stream = self.streams.lock().pop().ok_or(CoreError::Unknown)?;
+            Ok(Box::new(Pushed(stream)))
+        }
+
+        async fn report(&self, front: &str, spooled: u64, _: Option<&str>) -> Result<(), CoreError> {
+            self.check()?;
+            self.reports.lock().push((front.into(), spooled));
+            Ok(())
         }
 
         async fn list(&self, _: &Open, _: bool) -> Result<Vec<ListedMessage>, CoreError> {
@@ -178,7 +247,7 @@ pub(crate) mod tests {
             Err(CoreError::Unknown)
         }
 
-        async fn mark(&self, _: &Open, _: &str, _: &'static str) -> Result<(), CoreError> {
+        async fn mark(&self, _: &Open, _: &str, _: Mark) -> Result<(), CoreError> {
             Err(CoreError::Unknown)
         }
 

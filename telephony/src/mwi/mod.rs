@@ -1,23 +1,27 @@
-//! The lamp on desk phones: subscriptions to `message-summary` (RFC 3842, RFC 6665).
+//! Message waiting (MWI) on desk phones: subscriptions to `message-summary` (RFC 3842, RFC 6665).
 //!
 //! ```text
-//! deposits · owners' calls · a look at the core each half minute ─▶ board ─▶ subscriptions ─▶ NOTIFY
+//! deposits · owners' calls · the core's streams ─▶ board ─▶ subscriptions ─▶ NOTIFY
 //! ```
 //!
-//! What this process did itself is shown at once; what others did, at the next look at the core, which is asked for the
-//! mailboxes that somebody watches and for no others.
+//! What this process did itself is shown at once; what others did is pushed by the core, which is told the mailboxes that
+//! somebody watches and no others.
 
 mod board;
+mod follower;
 mod subscription;
 mod summary;
 
 pub use board::Board;
+pub use follower::follow;
 pub use subscription::{Ended, serve};
 pub use summary::{State, summary};
 
 use crate::calls::Services;
+use crate::config::Config;
 use crate::core::CoreError;
 use crate::signalling::IncomingSubscription;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -40,10 +44,19 @@ pub async fn take(
             return incoming.subscriber.refuse(503).await;
         }
     };
-    let account = format!("sip:{mailbox}@{}", services.config.advertised);
+    let account = format!("sip:{mailbox}@{}", host_of(&services.config));
     let count = |outcome| services.metrics.count_notify(outcome);
     let ended = serve(incoming.subscriber, incoming.time, &account, counts, draining, count).await;
     services.metrics.count_notify(ended.label());
+}
+
+/// The host that mailboxes are said to be at.
+fn host_of(config: &Config) -> String {
+    match (&config.domain, config.advertised) {
+        (Some(domain), _) => domain.clone(),
+        (None, IpAddr::V6(address)) => format!("[{address}]"),
+        (None, IpAddr::V4(address)) => address.to_string(),
+    }
 }
 
 /// The mailbox that may be watched: the one asked for, if it is the subscriber's own or the trunk sees all.

@@ -8,6 +8,7 @@
 //! [`identity`]. SIP's Call-ID never leaves here: a call is known by an id of ours, which is its first message's id, too.
 
 pub mod address;
+pub mod digest;
 pub mod evidence;
 pub mod identity;
 pub mod rsip;
@@ -49,7 +50,7 @@ impl SipError {
 pub enum Incoming {
     /// A call.
     Call(Box<IncomingCall>),
-    /// A phone that wants to show the lamp.
+    /// A phone that wants to show its MWI.
     Subscription(Box<IncomingSubscription>),
 }
 

@@ -159,7 +159,7 @@ impl Courier {
         let wav = write_wav(&recording.samples, description.law);
         match self.voicemail.deposit(&description.mailbox, &description.id, &fields, wav).await {
             Ok(counts) => {
-                // Who shows lamps may have ended before us.
+                // Who shows MWI may have ended before us.
                 let _ = self.deposited.send((description.mailbox.clone(), counts));
                 Outcome::Stored
             }

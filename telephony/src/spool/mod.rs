@@ -9,10 +9,12 @@
 //! that can't be opened stays until its age destroys it, and is told.
 
 mod courier;
+mod reporter;
 pub mod seal;
 mod writer;
 
 pub use courier::{Courier, Deposited};
+pub use reporter::Reporter;
 pub use writer::Writer;
 
 use crate::class::Class;
@@ -23,6 +25,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use uuid::Uuid;
 
 const OPEN: &str = "open";
 const READY: &str = "ready";
@@ -112,6 +116,18 @@ impl Spool {
         Ok(files)
     }
 
+    /// How long the oldest has waited; none is no time. A name has the time at which the call began.
+    pub fn oldest(&self, now: jiff::Timestamp) -> Duration {
+        let begun = |file: &PathBuf| {
+            let id = Uuid::try_parse(file.file_stem()?.to_str()?).ok()?;
+            let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
+            Some(Duration::new(seconds, nanoseconds))
+        };
+        let oldest = self.waiting().ok().and_then(|files| files.iter().find_map(begun));
+        let now = Duration::from_millis(u64::try_from(now.as_millisecond()).unwrap_or_default());
+        oldest.map_or(Duration::ZERO, |begun| now.saturating_sub(begun))
+    }
+
     /// How many wait.
     pub fn count_waiting(&self) -> usize {
         self.files(READY).map_or(0, |files| files.len())
@@ -144,15 +160,20 @@ impl Spool {
 mod tests {
     use super::seal::Ending;
     use super::*;
-    use std::time::Duration;
     use voicemail_api::telephony::Law;
 
     pub(super) fn spool(folder: &Path) -> Spool {
         let key_file = folder.join("key");
         std::fs::write(&key_file, [7; 32]).unwrap();
         let folder = folder.join("spool");
-        Spool::open(&SpoolConfig { folder, key_file, size_mib: 1, max_age: Duration::from_secs(3_600) })
-            .unwrap()
+        Spool::open(&SpoolConfig {
+            folder,
+            key_file,
+            size_mib: 1,
+            max_age: Duration::from_secs(3_600),
+            emptying: Duration::from_secs(1),
+        })
+        .unwrap()
     }
 
     pub(super) fn description(id: &str) -> Description {
@@ -182,6 +203,19 @@ mod tests {
         let files = spool.waiting().unwrap();
         assert_eq!(spool.read(&files[0]).unwrap().samples, vec![5; 12_345]);
         assert_eq!(spool.read(&files[1]).unwrap().ending, Some(Ending { urgent: false }));
+    }
+
+    #[test]
+    fn the_oldest_is_known_by_the_time_in_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = spool(folder.path());
+        let now = jiff::Timestamp::from_second(1_800_000_000).unwrap();
+        assert_eq!(spool.oldest(now), Duration::ZERO);
+        for seconds in [1_799_999_900, 1_799_999_400] {
+            let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0)).to_string();
+            spool.begin(&description(&id)).unwrap().commit(Ending::default()).unwrap();
+        }
+        assert_eq!(spool.oldest(now), Duration::from_secs(600));
     }
 
     #[test]

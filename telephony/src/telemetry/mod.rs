@@ -9,6 +9,7 @@ pub use http::{Health, serve};
 use crate::media::Counters;
 use crate::media::ports::Ports;
 use crate::spool::Spool;
+use crate::transport::{Refused, Why};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -55,6 +56,11 @@ struct EndLabel {
     end: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WhyLabel {
+    why: &'static str,
+}
+
 /// All counts.
 #[derive(Default)]
 pub struct Metrics {
@@ -64,6 +70,8 @@ pub struct Metrics {
     deposits: Family<OutcomeLabel, Counter>,
     logins: Family<OutcomeLabel, Counter>,
     notifies: Family<OutcomeLabel, Counter>,
+    watches: Family<OutcomeLabel, Counter>,
+    refused: Arc<Refused>,
 }
 
 /// A call in progress; counted until it is dropped.
@@ -103,9 +111,19 @@ impl Metrics {
         self.notifies.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
+    /// Counts a stream of the core that was opened, has ended, or couldn't be opened.
+    pub fn count_watch(&self, outcome: &'static str) {
+        self.watches.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
     /// Counts an attempt to open a mailbox.
     pub fn count_login(&self, outcome: &'static str) {
         self.logins.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// What is dropped before anybody looks at it is counted there.
+    pub const fn refused(&self) -> &Arc<Refused> {
+        &self.refused
     }
 
     /// Calls in progress.
@@ -129,6 +147,12 @@ impl Metrics {
             "Notifications of phones, and ends of their subscriptions",
             self.notifies.clone(),
         );
+        registry.register("watches", "Streams of the core, by what became of them", self.watches.clone());
+        let dropped = Family::<WhyLabel, Counter>::default();
+        for why in Why::ALL {
+            dropped.get_or_create(&WhyLabel { why: why.label() }).inc_by(self.refused.of(why));
+        }
+        registry.register("refused", "Messages and connections that were dropped unread", dropped);
         let gauge = |value: u64| {
             let gauge: Gauge = Gauge::default();
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -138,6 +162,8 @@ impl Metrics {
         lost.inc_by(counters.lost.load(Ordering::Relaxed));
         registry.register("rtp_lost", "Packets of recordings that never came, or too late", lost);
         registry.register("spool_bytes", "Bytes of recordings that wait", gauge(spool.bytes()));
+        let oldest = gauge(spool.oldest(jiff::Timestamp::now()).as_secs());
+        registry.register("spool_oldest_seconds", "Age of the oldest recording that waits", oldest);
         registry.register("spool_files", "Recordings that wait", gauge(spool.count_waiting() as u64));
         registry.register(
             "ports_free",

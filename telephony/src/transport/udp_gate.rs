@@ -1,18 +1,24 @@
-//! The UDP socket of SIP: a datagram from a stranger is dropped without an answer, so that scanners learn nothing.
+//! The UDP socket of SIP: a datagram from a stranger is dropped without an answer, so that scanners learn nothing, and so is
+//! what one source sends beyond a rate, so that reading it takes no processor from calls.
 
+use super::bucket::{Rate, Sources};
+use super::refused::{Refused, Why};
 use crate::class::Class;
-use crate::config::Config;
+use crate::config::{Config, Transport};
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use rsipstack::platform::net::UdpSocket as StackSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use tokio::net::UdpSocket;
 
 /// Bytes that the kernel keeps for us while we are busy: bursts of calls overflow its default.
 const RECEIVE_BUFFER: usize = 4 << 20;
 const LARGEST: usize = 65_536;
+/// Datagrams of one source: a thousand calls a second have no more, and a processor reads no more beside its calls.
+const OF_ONE: Rate = Rate { each_second: 4_000.0, at_once: 4_000.0 };
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -29,20 +35,13 @@ impl UdpGateError {
     }
 }
 
-/// What was dropped before it was parsed.
-#[derive(Debug, Default)]
-pub struct Dropped {
-    /// From strangers.
-    pub strangers: AtomicU64,
-    /// Longer than the parser takes.
-    pub too_long: AtomicU64,
-}
-
 /// The socket.
 pub struct UdpGate {
     socket: UdpSocket,
     config: Arc<Config>,
-    dropped: Dropped,
+    refused: Arc<Refused>,
+    sources: Mutex<Sources>,
+    begun: Instant,
 }
 
 impl UdpGate {
@@ -50,7 +49,7 @@ impl UdpGate {
     ///
     /// # Errors
     /// [`UdpGateError`].
-    pub async fn bind(config: Arc<Config>) -> Result<Self, UdpGateError> {
+    pub async fn bind(config: Arc<Config>, refused: Arc<Refused>) -> Result<Self, UdpGateError> {
         let address = config.listen.sip;
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
@@ -58,7 +57,8 @@ impl UdpGate {
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
-        Ok(Self { socket, config, dropped: Dropped::default() })
+        let (sources, begun) = (Mutex::new(Sources::new(OF_ONE)), Instant::now());
+        Ok(Self { socket, config, refused, sources, begun })
     }
 
     /// The address.
@@ -67,11 +67,6 @@ impl UdpGate {
     /// The kernel's.
     pub fn local(&self) -> Result<SocketAddr, UdpGateError> {
         Ok(self.socket.local_addr()?)
-    }
-
-    /// What was dropped.
-    pub const fn dropped(&self) -> &Dropped {
-        &self.dropped
     }
 }
 
@@ -82,12 +77,16 @@ impl StackSocket for UdpGate {
         let mut datagram = vec![0; LARGEST];
         loop {
             let (length, from) = self.socket.recv_from(&mut datagram).await?;
-            if self.config.trunk_of(from.ip()).is_none() {
-                self.dropped.strangers.fetch_add(1, Ordering::Relaxed);
+            if self.config.trunk_of(from.ip(), Transport::Udp).is_none() {
+                self.refused.count(Why::Stranger);
+                continue;
+            }
+            if !self.sources.lock().take(from.ip(), self.begun.elapsed()) {
+                self.refused.count(Why::Rate);
                 continue;
             }
             let (Some(message), Some(place)) = (datagram.get(..length), buffer.get_mut(..length)) else {
-                self.dropped.too_long.fetch_add(1, Ordering::Relaxed);
+                self.refused.count(Why::TooLong);
                 continue;
             };
             place.copy_from_slice(message);

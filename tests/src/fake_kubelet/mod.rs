@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::cluster::programs::{Module, module};
-use crate::servers::install::install_program;
+use crate::install::install_program;
 
 const MODULE: Module = module!("kwok", &["kwok"], cgo: false, tags: "", renamed: &[]);
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::Program;
+use super::{Program, is_program};
 use crate::cluster::images::{Entry, write_archive};
 use crate::digest::{Digest, sha256_hex};
 use crate::libraries::find_libraries;
@@ -28,7 +28,7 @@ pub(super) fn digest(programs: &[Program]) -> Result<String> {
     for (path, content) in FILES {
         digest = digest.with(path).with(content);
     }
-    for library in find_libraries(paths(programs))? {
+    for library in find_libraries(paths(programs)?)? {
         digest = digest.with(sha256_hex(&std::fs::read(library)?));
     }
     Ok(digest.hex())
@@ -42,13 +42,19 @@ pub(super) fn write(archive: &Path, programs: &[Program]) -> Result<()> {
     }
     let certificates = std::fs::read(CERTIFICATES).with_context(|| format!("cannot read {CERTIFICATES}"))?;
     entries.push(Entry::File(CERTIFICATES.trim_start_matches('/').to_owned(), certificates, 0o644));
-    for library in find_libraries(paths(programs))? {
+    for library in find_libraries(paths(programs)?)? {
         let path = library.to_string_lossy();
         entries.push(Entry::program(path.trim_start_matches('/'), &library)?);
     }
     write_archive(archive, REFERENCE, "/usr/local/bin/voicemail", &entries)
 }
 
-fn paths(programs: &[Program]) -> impl Iterator<Item = &Path> {
-    programs.iter().map(|(_, path)| path.as_path())
+fn paths(programs: &[Program]) -> Result<Vec<&Path>> {
+    let mut paths = Vec::new();
+    for (_, path) in programs {
+        if is_program(path)? {
+            paths.push(path.as_path());
+        }
+    }
+    Ok(paths)
 }

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 use crate::cluster::programs::{Module, module};
 use crate::command::run;
-use crate::servers::install::{install_once, install_program};
+use crate::install::{install_once, install_program};
 
 const MODULE: Module = module!("kubeconform", &["kubeconform"], cgo: false, tags: "", renamed: &[]);
 

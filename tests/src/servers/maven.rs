@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::command::run;
 use crate::debian::ensure_program;
-use crate::servers::install::install_once;
+use crate::install::install_once;
 
 /// Where the jars of `name` are, installed from this list if need be, with further files beside them.
 pub(super) fn install(name: &str, list: &str, files: &[(&str, &str)]) -> Result<PathBuf> {

@@ -11,7 +11,7 @@ use anyhow::Result;
 use reqwest::StatusCode;
 
 use crate::cluster::programs::{Module, module};
-use crate::servers::install::install_program;
+use crate::install::install_program;
 use crate::servers::process::{Launch, ServerProcess};
 use crate::servers::s3_admin::{S3Endpoint, S3Keys};
 

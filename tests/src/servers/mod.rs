@@ -1,4 +1,4 @@
-//! Real servers for the tests: Azurite for Azure Blob; MinIO, versitygw, moto, s3proxy and one of our own for S3; an authorisation server; Prometheus;
+//! Real servers for the tests: Azurite for Azure Blob; MinIO, versitygw, moto, s3proxy and one of our own for S3; an authorisation server; Prometheus; Exim for mail;
 //! and Chromium for the pages.
 //!
 //! schemathesis is no server: it asks the one under test.
@@ -17,8 +17,9 @@ pub mod answer;
 pub mod azure_admin;
 pub mod azurite;
 pub mod browser;
+pub mod exim;
 pub(crate) mod in_process;
-pub(crate) mod install;
+pub mod listener;
 mod maven;
 pub mod minio;
 pub mod moto;
@@ -27,13 +28,13 @@ pub mod oidc;
 pub(crate) mod ports;
 mod process;
 pub mod prometheus;
-pub mod prompts;
 mod python;
 pub mod s3_admin;
 pub mod s3proxy;
 pub mod s3s;
 pub mod schemathesis;
 pub mod sipp;
+pub mod tls_tunnel;
 pub mod versitygw;
 pub mod voicemail_core;
 pub mod voicemail_sip;

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::command::{find_program, run};
-use crate::servers::install::install_once;
+use crate::install::install_once;
 
 const OLDEST_NODE: u32 = 20;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::command::{find_program, run};
-use crate::servers::install::install_once;
+use crate::install::install_once;
 
 const WANTED: &str =
     "Python 3.11 or later with venv is needed by tests (Debian packages python3 and python3-venv)";

@@ -1,7 +1,7 @@
 //! Calls by sipp, a telephone that follows a scenario: what it says is a file of µ-law samples, 20 ms a packet.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tokio::process::{Child, Command};
 
+use super::ports::find_free_port;
 use crate::debian::ensure_program;
 
 /// One step of a call after the answer.
@@ -39,6 +40,20 @@ pub struct Call {
     pub listener: Option<u16>,
     /// The status that is expected instead of an answer.
     pub refused: Option<u16>,
+    /// What carries it.
+    pub over: Over,
+    /// A user and the password, by which a challenge is answered.
+    pub user: Option<(String, String)>,
+}
+
+/// What carries SIP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    /// Datagrams.
+    #[default]
+    Udp,
+    /// One connection.
+    Tcp,
 }
 
 impl Call {
@@ -52,6 +67,8 @@ impl Call {
             steps,
             listener: None,
             refused: None,
+            over: Over::Udp,
+            user: None,
         }
     }
 
@@ -68,21 +85,30 @@ impl Call {
     pub fn begin(&self, front: SocketAddr) -> Result<(tempfile::TempDir, Child)> {
         let folder = tempfile::Builder::new().prefix("sipp-").tempdir()?;
         let scenario = self.scenario(folder.path())?;
-        let child = follow(&scenario, &self.to, front, folder.path())?;
+        let child = follow(&scenario, &self.to, front, folder.path(), self.over)?;
         Ok((folder, child))
     }
 
     fn scenario(&self, folder: &Path) -> Result<String> {
         let mut text = String::from("<?xml version=\"1.0\"?><scenario name=\"call\">\n");
-        text.push_str(&self.invite());
+        text.push_str(&self.invite(1, ""));
+        let invites = if let Some((user, password)) = &self.user {
+            text.push_str("<recv response=\"100\" optional=\"true\"/><recv response=\"401\" auth=\"true\"/>");
+            text.push_str(&request("ACK", 1, "", ""));
+            let proof = format!("[authentication username={user} password={password}]\n");
+            text.push_str(&self.invite(2, &proof));
+            2
+        } else {
+            1
+        };
         if let Some(status) = self.refused {
             write!(text, "<recv response=\"100\" optional=\"true\"/><recv response=\"{status}\"/>")?;
-            text.push_str(&request("ACK", 1, "", ""));
+            text.push_str(&request("ACK", invites, "", ""));
             return Ok(text + "</scenario>\n");
         }
         text.push_str("<recv response=\"100\" optional=\"true\"/><recv response=\"200\" rrs=\"true\"/>");
-        text.push_str(&request("ACK", 1, "", ""));
-        let (mut number, mut hangs_up) = (2, true);
+        text.push_str(&request("ACK", invites, "", ""));
+        let (mut number, mut hangs_up) = (invites + 1, true);
         for (at, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Wait(time) => writeln!(text, "<pause milliseconds=\"{}\"/>", time.as_millis())?,
@@ -115,7 +141,7 @@ impl Call {
         Ok(text + "</scenario>\n")
     }
 
-    fn invite(&self) -> String {
+    fn invite(&self, number: u32, proof: &str) -> String {
         let headers: String = self.headers.iter().map(|line| format!("{line}\n")).collect();
         let port = self.listener.map_or("[rtpstream_audio_port]".into(), |port| port.to_string());
         let sdp = format!(
@@ -126,29 +152,53 @@ impl Call {
             "<send retrans=\"500\"><![CDATA[\nINVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n\
              Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
              From: \"Bob\" <sip:{}@[local_ip]:[local_port]>;tag=[call_number]\n\
-             To: <sip:[service]@[remote_ip]:[remote_port]>\nCall-ID: [call_id]\nCSeq: 1 INVITE\n\
-             Contact: <sip:bob@[local_ip]:[local_port]>\nMax-Forwards: 70\n{headers}\
+             To: <sip:[service]@[remote_ip]:[remote_port]>\nCall-ID: [call_id]\nCSeq: {number} INVITE\n\
+             Contact: <sip:bob@[local_ip]:[local_port]>\nMax-Forwards: 70\n{proof}{headers}\
              Content-Type: application/sdp\nContent-Length: [len]\n\n{sdp}]]></send>\n",
             self.from
         )
     }
 }
 
+/// The address of this machine that those who answer from there are to send to.
+pub fn own_address(front: SocketAddr) -> Result<IpAddr> {
+    let socket = UdpSocket::bind((IpAddr::from(Ipv4Addr::UNSPECIFIED), 0))?;
+    socket.connect(front)?;
+    Ok(socket.local_addr()?.ip())
+}
+
 /// Begins to follow a scenario in a folder.
-fn follow(scenario: &str, to: &str, front: SocketAddr, folder: &Path) -> Result<Child> {
+fn follow(scenario: &str, to: &str, front: SocketAddr, folder: &Path, over: Over) -> Result<Child> {
     let program = ensure_program("sip-tester", "sipp")?;
     std::fs::write(folder.join("call.xml"), scenario)?;
     let mut command = Command::new(program);
-    command.arg(front.to_string()).args(["-sf", "call.xml", "-m", "1", "-nostdin", "-i", "127.0.0.1"]);
-    command.args(["-mi", "127.0.0.1", "-s", to, "-timeout", "60", "-timeout_error"]);
-    command.args(["-trace_err", "-error_file", "errors", "-default_behaviors", "all,-bye"]);
+    let own = own_address(front)?.to_string();
+    command.arg(front.to_string()).args(["-sf", "call.xml", "-m", "1", "-nostdin", "-i", &own]);
+    command.args(["-mi", &own, "-s", to, "-timeout", "60", "-timeout_error"]);
+    command.args([
+        "-trace_msg",
+        "-message_file",
+        "messages",
+        "-trace_err",
+        "-error_file",
+        "errors",
+        "-default_behaviors",
+        "all,-bye",
+    ]);
+    // What a challenge is answered for, beside its method.
+    command.args(["-auth_uri", &format!("{to}@{front}")]);
+    if over == Over::Tcp {
+        // The usual port waits for a while after each connection.
+        let port = find_free_port(own_address(front)?)?.port();
+        command.args(["-t", "t1", "-p", &port.to_string()]);
+    }
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.kill_on_drop(true).spawn().context("cannot start sipp")
 }
 
-/// A phone that watches a mailbox's lamp.
+/// A phone that watches a mailbox's MWI.
 #[derive(Clone, Debug)]
-pub struct Lamp {
+pub struct MwiPhone {
     /// The mailbox asked for.
     pub of: String,
     /// Who asks.
@@ -161,28 +211,31 @@ pub struct Lamp {
     pub answer: u16,
     /// What notifications must hold, one after another; after them the phone unsubscribes.
     pub told: Vec<String>,
+    /// What carries it.
+    pub over: Over,
 }
 
-impl Lamp {
+impl MwiPhone {
     /// A phone that watches its own mailbox.
     pub fn own(mailbox: &str, told: &[&str]) -> Self {
         let told = told.iter().map(|&text| text.to_owned()).collect();
         let (of, event) = (mailbox.to_owned(), "message-summary".into());
-        Self { from: of.clone(), of, event, expires: 600, answer: 200, told }
+        Self { from: of.clone(), of, event, expires: 600, answer: 200, told, over: Over::Udp }
     }
 
-    /// Watches until all was told.
-    pub async fn watch(&self, front: SocketAddr) -> Result<()> {
+    /// Watches until all was told; gives what each notification said.
+    pub async fn watch(&self, front: SocketAddr) -> Result<Vec<String>> {
         let folder = tempfile::Builder::new().prefix("sipp-").tempdir()?;
-        let child = follow(&self.scenario()?, &self.of, front, folder.path())?;
+        let child = follow(&self.scenario()?, &self.of, front, folder.path(), self.over)?;
         let output = child.wait_with_output().await?;
         let errors = std::fs::read_to_string(folder.path().join("errors")).unwrap_or_default();
         ensure!(output.status.success(), "sipp ended with {}: {errors}", output.status);
-        Ok(())
+        let messages = std::fs::read_to_string(folder.path().join("messages")).unwrap_or_default();
+        Ok(read_summaries(&messages))
     }
 
     fn scenario(&self) -> Result<String> {
-        let mut text = String::from("<?xml version=\"1.0\"?><scenario name=\"lamp\">\n");
+        let mut text = String::from("<?xml version=\"1.0\"?><scenario name=\"phone_mwi\">\n");
         text.push_str(&self.subscribe(1, self.expires, ""));
         writeln!(text, "<recv response=\"{}\"/>", self.answer)?;
         if self.answer == 200 {
@@ -210,6 +263,17 @@ impl Lamp {
     }
 }
 
+/// The bodies of notifications, of what sipp wrote down.
+fn read_summaries(messages: &str) -> Vec<String> {
+    let bodies = messages.split("Messages-Waiting:").skip(1);
+    let lines = |body: &str| {
+        let lines =
+            body.lines().map(str::trim).take_while(|line| !line.is_empty() && !line.starts_with("---"));
+        format!("Messages-Waiting: {}", lines.collect::<Vec<_>>().join("\n"))
+    };
+    bodies.map(lines).collect()
+}
+
 /// A NOTIFY that must hold this, and its answer.
 fn notified(told: &str, place: &str) -> String {
     format!(
@@ -219,13 +283,25 @@ fn notified(told: &str, place: &str) -> String {
     )
 }
 
+/// A request within the call, whose tag is the last answer's: that of a refusal before was another one.
 fn request(method: &str, number: u32, headers: &str, body: &str) -> String {
     let retrans = if method == "ACK" { "" } else { " retrans=\"500\"" };
     format!(
         "<send{retrans}><![CDATA[\n{method} [next_url] SIP/2.0\n\
          Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
          From: \"Bob\" <sip:bob@[local_ip]:[local_port]>;tag=[call_number]\n\
-         To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]\nCall-ID: [call_id]\n\
+         [last_To:]\nCall-ID: [call_id]\n\
          CSeq: {number} {method}\nMax-Forwards: 70\n{headers}Content-Length: [len]\n\n{body}]]></send>\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_summaries;
+
+    #[test]
+    fn what_notifications_said_is_read_from_what_sipp_wrote_down() {
+        let messages = "NOTIFY sip:a SIP/2.0\r\n\r\nMessages-Waiting: yes\r\nVoice-Message: 1/0 (0/0)\r\n\r\n-----\nSIP/2.0 200 OK\n";
+        assert_eq!(read_summaries(messages), ["Messages-Waiting: yes\nVoice-Message: 1/0 (0/0)"]);
+    }
 }

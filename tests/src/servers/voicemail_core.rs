@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::process::{Launch, ServerProcess};
 use crate::image::build_program;
+use crate::poll::poll;
 
 /// Everybody's.
 pub const PASSWORD: &str = "a telephone";
@@ -33,10 +34,17 @@ pub struct VoicemailCore {
 impl VoicemailCore {
     /// Starts one with alice's mailboxes.
     pub async fn start() -> Result<Self> {
+        Self::start_with("").await
+    }
+
+    /// As [`start`](Self::start), with further lines of its configuration; where they name a field that is there, theirs counts.
+    pub async fn start_with(more: &str) -> Result<Self> {
+        let more: serde_yaml::Mapping =
+            if more.is_empty() { Default::default() } else { serde_yaml::from_str(more)? };
         let program = build_program("voicemail")?;
         let launch = Launch {
             name: "voicemail",
-            command: Box::new(move |address, folder| command(&program, address, folder)),
+            command: Box::new(move |address, folder| command(&program, address, folder, &more)),
             health_path: "/api/v1/nothing",
             is_up: |status| status == StatusCode::NOT_FOUND,
         };
@@ -47,13 +55,10 @@ impl VoicemailCore {
     }
 
     async fn provision(&self) -> Result<()> {
-        let end = tokio::time::Instant::now() + OPENS_WITHIN;
         for mailbox in MAILBOXES {
             let path = format!("/mailboxes/{mailbox}");
-            while let Err(error) = self.ask("root", Method::PUT, &path, Some(json!({}))).await {
-                ensure!(tokio::time::Instant::now() < end, "the core doesn't open: {error:#}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            let made = async || self.ask("root", Method::PUT, &path, Some(json!({}))).await;
+            poll(OPENS_WITHIN, made).await.context("the core doesn't open")?;
         }
         self.ask("root", Method::PUT, "/users/alice", Some(json!({ "mailboxes": MAILBOXES }))).await?;
         Ok(())
@@ -75,6 +80,24 @@ impl VoicemailCore {
         self.provision().await
     }
 
+    /// Starts it again on the same address and store, and changes nothing in it.
+    pub async fn start_again_as_it_is(&mut self) -> Result<()> {
+        self.process.start_again().await?;
+        let opened = async || self.ask("root", Method::GET, "/users/alice", None).await;
+        poll(OPENS_WITHIN, opened).await.map(drop).context("the core doesn't open")
+    }
+
+    /// Its metrics, whose address it has printed.
+    pub async fn metrics(&self) -> Result<String> {
+        let log = self.log();
+        let addresses = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let told = addresses.filter_map(|line| {
+            line["fields"]["metrics"].as_str().or(line["metrics"].as_str()).map(str::to_owned)
+        });
+        let address = told.into_iter().next().context("it has printed no address")?;
+        Ok(self.http.get(format!("http://{address}/metrics")).send().await?.text().await?)
+    }
+
     /// A request of somebody's, as JSON.
     pub async fn ask(&self, who: &str, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
         let request = self.http.request(method, format!("{}{path}", self.url()));
@@ -90,6 +113,23 @@ impl VoicemailCore {
         if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).context("no JSON") }
     }
 
+    /// Leaves a message as the media server does; its id.
+    pub async fn deposit(&self, mailbox: &str, caller: &str, name: &str, wav: Vec<u8>) -> Result<String> {
+        let audio = reqwest::multipart::Part::bytes(wav).file_name("message.wav").mime_str("audio/wav")?;
+        let form = reqwest::multipart::Form::new()
+            .text("caller", caller.to_owned())
+            .text("callerName", name.to_owned());
+        let request = self.http.post(format!("{}/mailboxes/{mailbox}/messages", self.url()));
+        let request = request.basic_auth("front", Some(PASSWORD)).multipart(form.part("audio", audio));
+        let answer: Value = request.send().await?.error_for_status()?.json().await?;
+        Ok(answer["id"].as_str().context("no id")?.to_owned())
+    }
+
+    /// All that it has printed.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     /// Alice's messages of a mailbox, newest first.
     pub async fn messages(&self, mailbox: &str) -> Result<Vec<Value>> {
         let page = self.ask("alice", Method::GET, &format!("/mailboxes/{mailbox}/messages"), None).await?;
@@ -98,15 +138,12 @@ impl VoicemailCore {
 
     /// Alice's messages as soon as there are so many.
     pub async fn wait_messages(&self, mailbox: &str, count: usize, within: Duration) -> Result<Vec<Value>> {
-        let end = tokio::time::Instant::now() + within;
-        loop {
+        poll(within, async || {
             let messages = self.messages(mailbox).await?;
-            if messages.len() == count {
-                return Ok(messages);
-            }
-            ensure!(tokio::time::Instant::now() < end, "{} messages instead of {count}", messages.len());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            ensure!(messages.len() == count, "{} messages instead of {count}", messages.len());
+            Ok(messages)
+        })
+        .await
     }
 
     /// A message's audio as it is stored.
@@ -126,15 +163,15 @@ impl VoicemailCore {
     }
 }
 
-fn command(program: &Path, address: SocketAddr, folder: &Path) -> Command {
+fn command(program: &Path, address: SocketAddr, folder: &Path, more: &serde_yaml::Mapping) -> Command {
     // A folder that can't be written shows in the log of the process that then doesn't start.
-    let _ = write_files(address, folder);
+    let _ = write_files(address, folder, more);
     let mut command = Command::new(program);
     command.args(["serve", "--config"]).arg(folder.join("config.yaml"));
     command
 }
 
-fn write_files(address: SocketAddr, folder: &Path) -> Result<()> {
+fn write_files(address: SocketAddr, folder: &Path, more: &serde_yaml::Mapping) -> Result<()> {
     let at = |name: &str| folder.join(name);
     std::fs::create_dir_all(at("keys"))?;
     std::fs::create_dir_all(at("store"))?;
@@ -151,6 +188,9 @@ fn write_files(address: SocketAddr, folder: &Path) -> Result<()> {
     config["auth"] = serde_yaml::from_str(&format!("basic: {{usersFile: {folder}/users}}"))?;
     config["listen"] = serde_yaml::from_str(&format!("{{api: '{address}', metrics: '127.0.0.1:0'}}"))?;
     config["classesOfService"][0]["minSeconds"] = 1.into();
+    for (name, value) in more {
+        config[name] = value.clone();
+    }
     let text = serde_yaml::to_string(&config)?.replace("/var/lib/voicemail", folder);
     Ok(std::fs::write(at("config.yaml"), text)?)
 }

@@ -17,13 +17,31 @@ const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 #[derive(Debug)]
 pub struct VoicemailSip(ServerProcess);
 
+/// What is added to a configuration whose trunk is this machine, over UDP. `FOLDER` stands for the process's own.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Fields of `listen`.
+    pub listen: String,
+    /// Lines of the trunk, or of further ones.
+    pub trunk: String,
+    /// Lines at the end.
+    pub more: String,
+    /// Files, by name.
+    pub files: Vec<(&'static str, Vec<u8>)>,
+}
+
 impl VoicemailSip {
     /// Starts one for that core, whose trunk is this machine; `more` are further lines of its configuration.
     pub async fn start(core: &VoicemailCore, more: &str) -> Result<Self> {
-        let (program, url, more) = (build_program("voicemail-sip")?, core.url(), more.to_owned());
+        Self::set_up(core, Setup { more: more.to_owned(), ..Setup::default() }).await
+    }
+
+    /// The same with what is added.
+    pub async fn set_up(core: &VoicemailCore, setup: Setup) -> Result<Self> {
+        let (program, url) = (build_program("voicemail-sip")?, core.url());
         let launch = Launch {
             name: "voicemail-sip",
-            command: Box::new(move |address, folder| command(&program, address, folder, &url, &more)),
+            command: Box::new(move |address, folder| command(&program, address, folder, &url, &setup)),
             health_path: "/readyz",
             is_up: |status| status == StatusCode::OK,
         };
@@ -50,6 +68,11 @@ impl VoicemailSip {
         self.0.start_again().await
     }
 
+    /// Its folder, where the files of its setup are.
+    pub fn folder(&self) -> PathBuf {
+        self.0.data_folder()
+    }
+
     /// The folder of recordings that wait.
     pub fn spool(&self) -> PathBuf {
         self.0.data_folder().join("spool")
@@ -67,22 +90,26 @@ impl VoicemailSip {
     }
 }
 
-fn command(program: &Path, address: SocketAddr, folder: &Path, url: &str, more: &str) -> Command {
+fn command(program: &Path, address: SocketAddr, folder: &Path, url: &str, setup: &Setup) -> Command {
     // A folder that can't be written shows in the log of the process that then doesn't start.
-    let _ = write_files(address, folder, url, more);
+    let _ = write_files(address, folder, url, setup);
     let mut command = Command::new(program);
     command.args(["serve", "--config"]).arg(folder.join("sip.yaml"));
     command
 }
 
 /// The metrics' TCP port is free, and so is, most likely, the same one of UDP.
-fn write_files(address: SocketAddr, folder: &Path, url: &str, more: &str) -> Result<()> {
+fn write_files(address: SocketAddr, folder: &Path, url: &str, setup: &Setup) -> Result<()> {
     let at = |name: &str| folder.join(name).display().to_string();
     std::fs::write(at("password"), format!("front:{PASSWORD}\n"))?;
     std::fs::write(at("spool.key"), [0x5a; 32])?;
+    for (name, content) in &setup.files {
+        std::fs::write(at(name), content)?;
+    }
+    let Setup { listen, trunk, more, .. } = setup;
     let first = 33_000 + address.port() % 100 * 200;
     let config = format!(
-        "listen: {{sip: '{address}', metrics: '{address}'}}
+        "listen: {{sip: '{address}', metrics: '{address}'{listen}}}
 advertised: 127.0.0.1
 core: {{url: '{url}', passwordFile: {}}}
 rtp: {{from: {first}, to: {}}}
@@ -91,6 +118,7 @@ trunks:
   addresses: [127.0.0.0/8]
   trust: {{identity: true, redirection: true}}
   limits: {{calls: 50}}
+{trunk}
 spool: {{folder: {}, keyFile: {}}}
 {more}",
         at("password"),
@@ -98,5 +126,6 @@ spool: {{folder: {}, keyFile: {}}}
         at("spool"),
         at("spool.key"),
     );
+    let config = config.replace("FOLDER", &folder.display().to_string());
     Ok(std::fs::write(at("sip.yaml"), config)?)
 }

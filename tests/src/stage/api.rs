@@ -21,9 +21,9 @@ use voicemail_model::{MessageId, Mwi};
 use voicemail_server::http::{DepositAnswer, GroupBody, OwnMailboxes, UserBody};
 
 use super::Endpoint;
+use crate::poll::poll;
 
 const DEADLINE: Duration = Duration::from_secs(30);
-const AGAIN: Duration = Duration::from_millis(200);
 
 /// The API of one tenant, as one caller.
 #[derive(Clone)]
@@ -197,6 +197,13 @@ impl Api {
         self.send(self.http.delete(self.url(&path)), "DELETE", &path).await.map(drop)
     }
 
+    /// Gives a mailbox its PIN.
+    pub async fn set_pin(&self, mailbox: &str, pin: &str) -> Result<()> {
+        let path = format!("/mailboxes/{mailbox}/pin");
+        let request = self.http.put(self.url(&path)).json(&json!({ "pin": pin }));
+        self.send(request, "PUT", &path).await.map(drop)
+    }
+
     /// Asks for a data-subject right.
     pub async fn exercise(&self, operation: Operation, body: &GdprBody) -> Result<GdprAnswer> {
         let path = format!("/gdpr/{}", operation.segment());
@@ -233,15 +240,8 @@ impl Api {
 
     /// Waits until somebody answers: a node learns a moment after a pod is ready that its Service leads there.
     pub async fn wait_answer(&self) -> Result<()> {
-        let asked = tokio::time::timeout(DEADLINE, async {
-            loop {
-                match self.http.get(self.url("me")).send().await {
-                    Err(error) if error.is_connect() => tokio::time::sleep(AGAIN).await,
-                    other => return other.map(drop),
-                }
-            }
-        });
-        asked.await.context("nobody answers at the Service")?.context("GET me got no answer")
+        let answered = async || self.http.get(self.url("me")).send().await.context("GET me got no answer");
+        poll(DEADLINE, answered).await.map(drop)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {

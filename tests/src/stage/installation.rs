@@ -117,7 +117,8 @@ async fn apply_crds(site: &Site) -> Result<()> {
     site.apply_file("default", &workspace_path("crds")).await.context("applying the CRDs")?;
     let arguments =
         ["wait", "--for=condition=Established", "--timeout=30s", "crd/voicemailtenants.voicemail.dev"];
-    site.run_kubectl(&[&arguments[..], &["crd/gdprrequests.voicemail.dev"]].concat()).await.map(drop)
+    let others = ["crd/gdprrequests.voicemail.dev", "crd/voicemailpolicies.voicemail.dev"];
+    site.run_kubectl(&[&arguments[..], &others].concat()).await.map(drop)
 }
 
 fn is_available(deployment: &Deployment) -> bool {

@@ -141,10 +141,17 @@ impl Tenant {
 
     /// Opens the way to its API, for callers who bring a token.
     pub async fn connect(&self) -> Result<HttpApi> {
-        let service = child_name(&self.name);
-        let endpoint = Endpoint::open(&self.site, &self.namespace, &service).await?;
-        let authority = self.read_secret(&tls_name(&self.name), CA_CERTIFICATE).await?;
-        HttpApi::new(endpoint, &authority)
+        HttpApi::new(self.open_way().await?, &self.authority().await?)
+    }
+
+    /// Opens the way to its Service.
+    pub async fn open_way(&self) -> Result<Endpoint> {
+        Endpoint::open(&self.site, &self.namespace, &child_name(&self.name)).await
+    }
+
+    /// The authority of its certificate, in PEM.
+    pub async fn authority(&self) -> Result<Vec<u8>> {
+        self.read_secret(&tls_name(&self.name), CA_CERTIFICATE).await
     }
 
     /// The folder of its volume, with everything that is stored; on the local cluster only.

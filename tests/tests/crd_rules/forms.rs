@@ -69,6 +69,24 @@ fn store_forms() -> Vec<Row> {
             &text(&["minio:9000", "https://a?b", "https://user@a"]),
         ),
         form(
+            "stsEndpoint: write a URL without",
+            in_store(bucket.clone(), "/s3/stsEndpoint"),
+            &text(&["https://sts.cn-north-1.amazonaws.com.cn"]),
+            &text(&["sts", "https://a?b"]),
+        ),
+        form(
+            "kmsKeyID: write the key",
+            in_store(bucket.clone(), "/s3/encryption/kmsKeyID"),
+            &text(&["arn:aws:kms:eu-west-1:123456789012:key/a", "alias/voice"]),
+            &text(&["two words"]),
+        ),
+        form(
+            "scope: write",
+            in_store(blob.clone(), "/azureBlob/encryption/scope"),
+            &text(&["tenant-a"]),
+            &text(&["tenant_a", "a scope"]),
+        ),
+        form(
             "vaultName: write",
             in_store(azure(vault()), "/azureBlob/credentials/keyVault/vaultName"),
             &text(&["acme-1"]),
@@ -135,12 +153,49 @@ fn access_forms() -> Vec<Row> {
     let (text, https) = (texts, ["http://id.example", "id.example", "https://"]);
     vec![
         form("issuer: write", at("/spec/auth/issuers/0/issuer"), &text(&["https://a"]), &text(&https)),
+        form("issuer: write", at("/spec/web/login/0/issuer"), &text(&["https://id.example"]), &text(&https)),
         form("jwksURI: write", at("/spec/auth/issuers/0/jwksURI"), &text(&["https://a/k"]), &text(&https)),
         form(
             "endpoint: write a URL that begins",
             at("/spec/auth/introspection/endpoint"),
             &text(&["https://a/i"]),
             &text(&https),
+        ),
+        form(
+            "longestTokenLife: write",
+            at("/spec/auth/longestTokenLife"),
+            &text(&["5m", "24h", "87600h"]),
+            &text(&["4m59s", "87601h", "1d"]),
+        ),
+        form(
+            "streamLifetime: write",
+            at("/spec/mwi/streamLifetime"),
+            &text(&["1m", "24h"]),
+            &text(&["59s", "25h"]),
+        ),
+        form(
+            "reconcileEvery: write",
+            at("/spec/mwi/reconcileEvery"),
+            &text(&["1s", "1h"]),
+            &text(&["999ms", "61m"]),
+        ),
+        form(
+            "webhooks.name: write",
+            at("/spec/mwi/webhooks/0/name"),
+            &text(&["pbx-1"]),
+            &text(&["Pbx", "p.b"]),
+        ),
+        form(
+            "url: write",
+            at("/spec/mwi/webhooks/0/url"),
+            &text(&["https://a"]),
+            &text(&["http://a", "https://", "https://a b"]),
+        ),
+        form(
+            "allowedPrivateRanges: write",
+            at("/spec/mwi/webhooks/0/allowedPrivateRanges/0"),
+            &text(&["10.0.0.0/8", "fd00::/8"]),
+            &text(&["10.0.0.1", "pbx/8"]),
         ),
         form(
             "clockSkew: write",
@@ -193,10 +248,28 @@ fn other_forms() -> Vec<Row> {
             &text(&["+4", "a"]),
         ),
         form(
-            "replaceWith: write",
+            "replaceWith: write digits",
             at("/spec/numbers/prefixes/0/replaceWith"),
             &text(&["", "+44", "0"]),
             &text(&["++4", "a"]),
+        ),
+        form(
+            "from: write one address",
+            at("/spec/email/from"),
+            &text(&["a@b", "Größe & Co <a.b+c@mail.example.com>"]),
+            &text(&["a b@", "a@b, c@d", "A <a@b> c", "A <a@b", "a@b\r\nBcc: c@d"]),
+        ),
+        form(
+            "replyTo: write one address",
+            at("/spec/email/replyTo"),
+            &text(&["a@b"]),
+            &text(&["a b c", "A <a>"]),
+        ),
+        form(
+            "host: write a host name",
+            at("/spec/email/smtp/host"),
+            &text(&["mail", "mail.example.com"]),
+            &text(&["mail example", "smtp://mail", "mail:25"]),
         ),
         form("optOut: write", at("/spec/reception/optOut"), &text(&["sip:a@b"]), &text(&["a b", "ä"])),
         form(

@@ -1,16 +1,21 @@
-//! Every rule and every bound of both CRDs, accepted and refused by the real API server, and what kubectl
-//! shows of both kinds.
+//! Every rule and every bound of the CRDs, accepted and refused by the real API server, what kubectl shows of them, and what the
+//! chart's admission policies make of VoicemailPolicies.
 //!
 //! Bounds are read from the schema (`schema_bounds`), rules are in the tables below; a rule without a row
 //! fails a test. All but the objects that an update needs are dry runs.
 
+#![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's failure is a panic")]
 
+mod admission;
 mod forms;
 mod objects;
+mod policy_tables;
 mod request_tables;
 mod store_tables;
 mod tables;
+mod telephony_tables;
+mod web_tables;
 
 use std::collections::BTreeSet;
 
@@ -28,6 +33,7 @@ use voicemail_tests::schema_bounds::{Bound, find_bounds};
 
 use forms::{request_forms, tenant_forms};
 use objects::{Kind, apply, edited, full_request, full_tenant};
+use policy_tables::policy_rules;
 use request_tables::{request_rules, request_transitions};
 use tables::{Row, tenant_rules, tenant_transitions};
 
@@ -51,9 +57,14 @@ impl Place {
     }
 
     fn api(&self, kind: Kind) -> Api<DynamicObject> {
-        let kind = GroupVersionKind::gvk("voicemail.dev", "v1beta1", kind.name());
-        let resource = ApiResource::from_gvk(&kind);
-        Api::namespaced_with(self.namespace.client(), self.namespace.name(), &resource)
+        let gvk = GroupVersionKind::gvk("voicemail.dev", "v1beta1", kind.name());
+        let resource = ApiResource::from_gvk(&gvk);
+        match kind {
+            Kind::Policy => Api::all_with(self.namespace.client(), &resource),
+            Kind::Tenant | Kind::Request => {
+                Api::namespaced_with(self.namespace.client(), self.namespace.name(), &resource)
+            }
+        }
     }
 
     async fn try_create(&self, kind: Kind, object: &Value) -> Answer {
@@ -82,7 +93,24 @@ impl Place {
         written.map(drop).map_err(say)
     }
 
+    /// Takes away what doesn't end with the namespace.
+    fn clear(&self, kind: Kind) {
+        if kind != Kind::Policy {
+            return;
+        }
+        let all = self.kubectl(&["get", "vmp", "-o", "name"]).unwrap();
+        let of_test = format!("/{}-", self.namespace.name());
+        for policy in all.lines().filter(|name| name.contains(&of_test)) {
+            self.kubectl(&["delete", policy]).unwrap();
+        }
+    }
+
     async fn store(&self, kind: Kind, name: &str, object: &Value) -> DynamicObject {
+        // Names of policies are the whole cluster's.
+        let name = match kind {
+            Kind::Policy => format!("{}-{name}", self.namespace.name()),
+            Kind::Tenant | Kind::Request => name.to_owned(),
+        };
         let object = edited(object, &[("/metadata/name", json!(name))]);
         let object = serde_json::from_value(object).unwrap();
         self.api(kind).create(&PostParams::default(), &object).await.unwrap_or_else(|e| panic!("{name}: {e}"))
@@ -142,7 +170,7 @@ fn examples() -> Vec<(String, Value)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_example_of_a_tenant_is_accepted_without_an_unknown_field() {
+async fn every_example_of_a_tenant_or_policy_is_accepted_without_an_unknown_field() {
     let place = Place::prepare().await;
     let examples = examples();
     assert!(examples.len() >= 5, "{examples:?}");
@@ -155,6 +183,8 @@ async fn every_example_of_a_tenant_is_accepted_without_an_unknown_field() {
         let path = format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"));
         place.kubectl(&["apply", "--dry-run=server", "--validate=strict", "-f", &path]).unwrap();
     }
+    let policy = format!("{}/../examples/policy.yaml", env!("CARGO_MANIFEST_DIR"));
+    place.kubectl(&["apply", "--dry-run=server", "--validate=strict", "-f", &policy]).unwrap();
 }
 
 fn dry() -> PostParams {
@@ -209,6 +239,12 @@ fn keep_rules(bound: &str, object: &mut Value) {
             object["spec"]["regions"][0]["name"] = object["spec"][field].clone();
             object["spec"][other] = object["spec"][field].clone();
         }
+        "spec.regions[].storage.s3.encryption.algorithm" => {
+            let encryption = &mut object["spec"]["regions"][0]["storage"]["s3"]["encryption"];
+            if encryption["algorithm"] != "KMS" {
+                encryption.as_object_mut().unwrap().remove("kmsKeyID");
+            }
+        }
         "spec.auth.serviceAccounts[].roles" | "spec.auth.serviceAccounts[].roles[]" => {
             let account = object["spec"]["auth"]["serviceAccounts"][0].as_object_mut().unwrap();
             account.remove("user");
@@ -227,6 +263,35 @@ fn keep_rules(bound: &str, object: &mut Value) {
         }
         "spec.autoscaling.maxReplicas" => object["spec"]["autoscaling"]["minReplicas"] = json!(1),
         "spec.autoscaling.minReplicas" => object["spec"]["autoscaling"]["maxReplicas"] = json!(50),
+        "spec.telephony.replicas" => {
+            object["spec"]["telephony"]["network"].as_object_mut().unwrap().remove("advertised");
+        }
+        "spec.telephony.network.advertised.addresses" | "spec.telephony.network.advertised.addresses[]" => {
+            object["spec"]["telephony"]["replicas"] = json!(1);
+        }
+        "spec.telephony.network.ports.rtp.from" | "spec.telephony.network.ports.rtp.to" => {
+            let telephony = &mut object["spec"]["telephony"];
+            let block = &mut telephony["network"]["ports"]["rtp"];
+            if name.ends_with("from") {
+                block["to"] = json!(block["from"].as_i64().unwrap() + 1);
+            } else {
+                block["from"] = json!(block["to"].as_i64().unwrap() - 1);
+            }
+            telephony["trunks"][0]["limits"]["calls"] = json!(1);
+        }
+        "spec.telephony.trunks[].transports" | "spec.telephony.trunks[].transports[]" => {
+            let trunk = object["spec"]["telephony"]["trunks"][0].as_object_mut().unwrap();
+            trunk.remove("clientCertificates");
+        }
+        "spec.telephony.trunks[].limits.calls" => {
+            object["spec"]["telephony"]["network"]["ports"]["rtp"] = json!({"from": 40_000, "to": 59_999});
+        }
+        // Pages name issuers of the tenant.
+        name if name.starts_with("spec.web.login") => {
+            let logins = object["spec"]["web"]["login"].as_array().cloned().unwrap_or_default();
+            let issuer = |login: &Value| json!({"issuer": login["issuer"], "audience": "v", "roleMap": {}});
+            object["spec"]["auth"]["issuers"] = logins.iter().map(issuer).collect();
+        }
         "spec.service.type" => {
             object["spec"]["service"] = json!({"type": object["spec"]["service"]["type"]});
         }
@@ -296,10 +361,12 @@ async fn check_bounds(kind: Kind, least: usize) {
         bases.push((base, stored));
     }
     let schema = kind.schema();
-    let bounds = [find_bounds(&schema, "spec"), find_bounds(&schema, "status")].concat();
+    let parts = ["spec", "status"].into_iter().filter(|part| schema["properties"].get(part).is_some());
+    let bounds: Vec<Bound> = parts.flat_map(|part| find_bounds(&schema, part)).collect();
     assert!(bounds.len() >= least, "only {} bounds were found", bounds.len());
     let checks = bounds.iter().map(|bound| check_bound(&place, kind, bound, &bases));
     let complaints: Vec<Vec<String>> = stream::iter(checks).buffer_unordered(AT_A_TIME).collect().await;
+    place.clear(kind);
     assert_none(&complaints.concat());
 }
 
@@ -311,6 +378,11 @@ async fn every_bound_of_a_tenant_is_kept_by_the_api_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bound_of_a_request_is_kept_by_the_api_server() {
     check_bounds(Kind::Request, 30).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_bound_of_a_policy_is_kept_by_the_api_server() {
+    check_bounds(Kind::Policy, 30).await;
 }
 
 /// The format of a time admits what nothing reads; the pattern is as strict as what does.
@@ -359,7 +431,7 @@ fn rules_of(path: &str, schema: &Value, found: &mut BTreeSet<Rule>) {
         found.insert(Rule {
             message: text(rule, "message"),
             reason: text(rule, "reason"),
-            path: format!("{path}{}", text(rule, "fieldPath")),
+            path: format!("{path}{}", text(rule, "fieldPath")).trim_start_matches('.').to_owned(),
             about_change: text(rule, "rule").contains("oldSelf"),
         });
     }
@@ -408,6 +480,7 @@ fn every_rule_has_a_row() {
     let tables = [
         (Kind::Tenant, [tenant_rules(), tenant_forms()].concat(), tenant_transitions()),
         (Kind::Request, [request_rules(), request_forms()].concat(), request_transitions()),
+        (Kind::Policy, policy_rules(), Vec::new()),
     ];
     for (kind, rules, transitions) in tables {
         let messages = |rows: &[Row], about_change: bool| {
@@ -444,6 +517,7 @@ async fn check_rules(kind: Kind, rows: Vec<Row>) {
             complaints.extend(judge_rule(format!("{}: updated {edits:?}", row.rule), answer, &rules));
         }
     }
+    place.clear(kind);
     assert_none(&complaints);
 }
 
@@ -479,6 +553,11 @@ async fn each_rule_about_changing_a_tenant_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_rule_about_a_request_is_kept_on_create() {
     check_rules(Kind::Request, [request_rules(), request_forms()].concat()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_rule_about_a_policy_is_kept() {
+    check_rules(Kind::Policy, policy_rules()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

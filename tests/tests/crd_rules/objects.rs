@@ -1,16 +1,24 @@
-//! Valid objects of both kinds in which, together, every field is present, and ways to edit them.
+//! Valid objects of all kinds in which, together, every field is present, and ways to edit them.
 
 use serde_json::{Value, json};
+
+use crate::policy_tables::full_policy;
+use crate::telephony_tables::full_telephony;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
     Tenant,
     Request,
+    Policy,
 }
 
 impl Kind {
     pub(crate) fn name(self) -> &'static str {
-        if self == Self::Tenant { "VoicemailTenant" } else { "GdprRequest" }
+        match self {
+            Self::Tenant => "VoicemailTenant",
+            Self::Request => "GdprRequest",
+            Self::Policy => "VoicemailPolicy",
+        }
     }
 
     pub(crate) fn schema(self) -> Value {
@@ -32,20 +40,34 @@ impl Kind {
                 edited(&full_tenant(), &[(VOLUME, json!({"existingClaimRef": {"name": "messages"}}))]),
                 edited(
                     &full_tenant(),
-                    &[(
-                        "/spec/networkPolicy",
-                        network_policy(
-                            json!({"ipBlock": {"cidr": "10.20.0.0/16", "except": ["10.20.1.0/24"]}}),
+                    &[
+                        (
+                            "/spec/networkPolicy",
+                            network_policy(
+                                json!({"ipBlock": {"cidr": "10.20.0.0/16", "except": ["10.20.1.0/24"]}}),
+                            ),
                         ),
-                    )],
+                        (
+                            "/spec/telephony/mediaFrom",
+                            json!([{"ipBlock": {"cidr": "10.20.0.0/16", "except": ["10.20.1.0/24"]}}]),
+                        ),
+                    ],
                 ),
                 on(azure(json!({"secretRef": {"name": "azure"}}))),
                 on(azure(vault())),
+                edited(
+                    &on(azure(vault())),
+                    &[(
+                        "/spec/regions/0/storage/azureBlob/encryption",
+                        json!({"customerKeySecretRef": {"name": "key"}}),
+                    )],
+                ),
                 on(azure(identity(CLIENT))),
                 on(s3(json!({"secretRef": {"name": "s3"}}))),
                 on(s3(role("voicemail"))),
             ],
             Self::Request => vec![full_request(), full_undo(), full_decided()],
+            Self::Policy => vec![full_policy()],
         }
     }
 }
@@ -65,7 +87,8 @@ pub(crate) fn on(storage: Value) -> Value {
 
 pub(crate) fn azure(credentials: Value) -> Value {
     json!({"azureBlob": {"account": "acmevoice", "container": "voicemail", "prefix": "calls/acme",
-                         "endpoint": "https://acme.example", "credentials": credentials}})
+                         "endpoint": "https://acme.example", "credentials": credentials,
+                         "encryption": {"scope": "tenant-a"}, "restoreArchived": {"tier": "Hot"}}})
 }
 
 pub(crate) fn vault() -> Value {
@@ -79,7 +102,9 @@ pub(crate) fn identity(client: &str) -> Value {
 
 pub(crate) fn s3(credentials: Value) -> Value {
     json!({"s3": {"bucket": "contact-centre", "prefix": "voicemail/acme", "region": "eu-west-1",
-                  "endpoint": "http://minio:9000", "etagQuoting": "RFC", "credentials": credentials}})
+                  "endpoint": "http://minio:9000", "etagQuoting": "RFC", "credentials": credentials,
+                  "stsEndpoint": "https://sts.example", "encryption": {"algorithm": "KMS", "kmsKeyID": "key-1"},
+                  "restoreArchived": {"days": 7}}})
 }
 
 pub(crate) fn role(name: &str) -> Value {
@@ -88,7 +113,6 @@ pub(crate) fn role(name: &str) -> Value {
 
 pub(crate) fn full_tenant() -> Value {
     let amounts = json!({"cpu": "100m", "memory": "64Mi"});
-    let metadata = json!({"labels": {"team": "voice"}, "annotations": {"owner": "voice"}});
     json!({
         "apiVersion": "voicemail.dev/v1beta1", "kind": "VoicemailTenant",
         "metadata": {"name": "acme"},
@@ -101,31 +125,28 @@ pub(crate) fn full_tenant() -> Value {
                 "labels": {"servicename": "voice-voicemail"}, "annotations": {"a": "b"},
             }, "keepFree": {"size": "64Mi", "percent": 5}}}}],
             "keys": {"secretRef": {"name": "keys"}}, "tls": {"secretRef": {"name": "tls"}},
-            "resources": {"requests": amounts, "limits": amounts}, "uploadBuffer": "64Mi",
-            "inheritedMetadata": metadata,
-            "podTemplate": {"metadata": metadata, "spec": {
-                "nodeSelector": {"disk": "fast"}, "priorityClassName": "high", "schedulerName": "default-scheduler",
-                "runtimeClassName": "gvisor", "affinity": {"nodeAffinity": {}},
-                "tolerations": [{"key": "voice", "operator": "Equal", "value": "only", "effect": "NoSchedule",
-                                 "tolerationSeconds": 5}],
-                "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
-            }},
+            "resources": {"requests": amounts, "limits": amounts}, "uploadBuffer": "64Mi", "storeCalls": 128,
+            "inheritedMetadata": metadata(),
+            "podTemplate": full_pod_template(),
             "service": {"type": "LoadBalancer", "annotations": {"a": "b"}, "labels": {"a": "b"},
                         "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"], "externalTrafficPolicy": "Local",
                         "loadBalancerClass": "example.com/internal", "loadBalancerSourceRanges": ["192.0.2.0/24"]},
             "classesOfService": [{"name": "standard", "maxMessages": 10, "maxSeconds": 180,
-                                  "minSeconds": 0, "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24}],
+                                  "minSeconds": 0, "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24, "email": "Note"}],
             "numbers": {"defaultRegion": "GB", "callerTag": "E164", "withheld": ["nobody"],
                         "prefixes": [{"prefix": "9", "replaceWith": "+44", "digits": 12}]},
             "auth": {
                 "issuers": [{"issuer": "https://id.example", "audience": "voice", "jwksURI": "https://id.example/k",
                              "userClaim": "sub", "userPrefix": "corp#", "rolesClaim": "roles", "roleMap": {"listener": "Agent"},
-                             "algorithms": ["ES256"], "clockSkew": "10s", "caRef": {"kind": "ConfigMap", "name": "ca"}}],
+                             "algorithms": ["ES256"], "clockSkew": "10s", "caRef": {"kind": "ConfigMap", "name": "ca"}},
+                            {"issuer": "https://id.example", "audience": "pages", "roleMap": {"listener": "Agent"}}],
                 "introspection": {"endpoint": "https://id.example/i", "secretRef": {"name": "client"},
                                   "caRef": {"kind": "Secret", "name": "ca"}, "audience": "voice", "userClaim": "sub", "userPrefix": "token#",
                                   "rolesClaim": "scope", "roleMap": {"listener": "Agent"}, "cache": "60s"},
                 "basic": {"secretRef": {"name": "people"}},
                 "serviceAccounts": [{"namespace": "voice", "name": "alice", "roles": ["Agent"], "user": "alice"}],
+                "people": [{"name": "p-1", "identities": [{"authority": "basic", "name": "anna"}]}],
+                "longestTokenLife": "24h",
             },
             "autoscaling": {"minReplicas": 2, "maxReplicas": 6, "targetCPUUtilizationPercentage": 70},
             "networkPolicy": network_policy(json!({
@@ -137,16 +158,30 @@ pub(crate) fn full_tenant() -> Value {
             "reception": {"optOut": "+442079460100", "language": "en-GB", "timeZone": "Europe/London"},
             "cors": {"allowedOrigins": ["https://desk.example"]},
             "clientLimits": {"connections": 4096, "connectionsPerAddress": 100, "requestsPerAddress": 1000,
-                             "requestsPerCaller": 500, "refusalsPerAddress": 60,
+                             "requestsPerCaller": 500, "requestsPerTelephony": 2_000, "refusalsPerAddress": 60,
+                             "streamsPerUser": 32,
                              "sharedAddresses": ["10.0.0.1", "10.1.0.0/16"]},
             "audit": {"retentionDays": 180},
+            "mwi": {"streamLifetime": "1h", "reconcileEvery": "30s", "webhooks": [{
+                "name": "pbx", "url": "https://pbx.example/mwi", "secretRef": {"name": "pbx"},
+                "caRef": {"kind": "ConfigMap", "name": "ca"}, "allowedPrivateRanges": ["10.20.0.0/16"],
+            }]},
+            "email": {"from": "Voicemail <voicemail@example.com>", "replyTo": "help@example.com", "templatesRef": {"name": "words"}, "smtp": {
+                "host": "mail.example.com", "port": 587, "tls": "StartTLS", "secretRef": {"name": "mail"},
+                "caRef": {"kind": "ConfigMap", "name": "ca"},
+            }},
+            "web": {"host": "voicemail.example:8443", "passwords": "Allowed", "embedIn": ["https://desk.example"], "session": {"lifetime": "12h", "epoch": 1}, "login": [{
+                "issuer": "https://id.example", "label": "Acme", "secretRef": {"name": "pages"}, "scopes": ["openid"],
+                "resource": "urn:voicemail", "identityFrom": "IDToken",
+            }]},
             "gdpr": {"undoWindow": "24h", "exportLifetime": "168h", "backupRetentionDays": 35,
-                     "approval": {"required": "LargeMatches", "largeMatches": 100}, "regionDown": "MarkAndRetry"},
-            "deletionPolicy": "Retain",
+                     "approval": {"required": "LargeMatches", "largeMatches": 100, "exports": "Always"}, "regionDown": "MarkAndRetry"},
+            "deletionPolicy": "Retain", "telephony": full_telephony(),
         },
         "status": {
             "conditions": [condition()], "storeID": "s", "image": "localhost/voicemail:none",
             "lastHandledReconcileAt": "1", "replicas": 1, "readyReplicas": 1, "selector": "a=b",
+            "telephony": {"replicas": 2, "readyReplicas": 2},
             "endpoints": [{"name": "api", "url": "https://acme-voicemail.voice.svc:8081", "audience": "acme-1"}],
             "regions": [
                 {"name": "eu", "storage": "volume", "role": "Primary", "conditions": [reachable("True")]},
@@ -154,6 +189,20 @@ pub(crate) fn full_tenant() -> Value {
             ],
         },
     })
+}
+
+fn metadata() -> Value {
+    json!({"labels": {"team": "voice"}, "annotations": {"owner": "voice"}})
+}
+
+pub(crate) fn full_pod_template() -> Value {
+    json!({"metadata": metadata(), "spec": {
+        "nodeSelector": {"disk": "fast"}, "priorityClassName": "high", "schedulerName": "default-scheduler",
+        "runtimeClassName": "gvisor", "affinity": {"nodeAffinity": {}},
+        "tolerations": [{"key": "voice", "operator": "Equal", "value": "only", "effect": "NoSchedule",
+                         "tolerationSeconds": 5}],
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+    }})
 }
 
 fn reachable(status: &str) -> Value {
@@ -165,7 +214,7 @@ fn network_policy(peer: Value) -> Value {
     json!({"api": {"from": [peer]}, "metrics": {"from": [peer]}})
 }
 
-fn selector(key: &str) -> Value {
+pub(crate) fn selector(key: &str) -> Value {
     json!({"matchLabels": {key: "a"}, "matchExpressions": [{"key": key, "operator": "In", "values": ["a"]}]})
 }
 

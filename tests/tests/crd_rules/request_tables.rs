@@ -42,6 +42,8 @@ pub(crate) fn request_rules() -> Vec<Row> {
     dry_undo.push(("/spec/dryRun".into(), json!(true)));
     let mut export_approved = export.clone();
     export_approved.push(("/spec/requireApproval".into(), json!(true)));
+    let mut undo_approved = undo_without.clone();
+    undo_approved.push(("/spec/requireApproval".into(), json!(true)));
     let mut decided_undo = undo_without.clone();
     decided_undo.push(("/spec/approval".into(), json!({"decision": "Approve", "by": "b"})));
     let approval = |value: Value| edit("/spec/approval", value);
@@ -66,10 +68,10 @@ pub(crate) fn request_rules() -> Vec<Row> {
         row("undoWindow: only", vec![], vec![no_window], vec![operation("ExportMe"), windowed_undo]),
         row("dryRun: only", vec![], vec![edit("/spec/dryRun", json!(true))], vec![dry_undo]),
         row(
-            "requireApproval: only",
+            "requireApproval: an undo",
             vec![],
-            vec![edit("/spec/requireApproval", json!(true))],
-            vec![export_approved],
+            vec![edit("/spec/requireApproval", json!(true)), export_approved],
+            vec![undo_approved],
         ),
         row(
             "approval: an undo",

@@ -55,6 +55,35 @@ pub(crate) fn store_rules() -> Vec<Row> {
             ],
         ),
         row(
+            "encryption: write exactly one",
+            vec![],
+            vec![
+                on_storage(blob()),
+                on_storage(but(blob(), "encryption", json!({"customerKeySecretRef": {"name": "key"}}))),
+            ],
+            vec![
+                on_storage(but(blob(), "encryption", json!({}))),
+                on_storage(but(
+                    blob(),
+                    "encryption",
+                    json!({"scope": "tenant-a", "customerKeySecretRef": {"name": "key"}}),
+                )),
+            ],
+        ),
+        row(
+            "kmsKeyID: leave it out",
+            vec![],
+            vec![
+                on_storage(but(bucket(), "encryption", json!({"algorithm": "KMS"}))),
+                on_storage(but(bucket(), "encryption", json!({"algorithm": "AES256"}))),
+            ],
+            vec![on_storage(but(
+                bucket(),
+                "encryption",
+                json!({"algorithm": "AES256", "kmsKeyID": "key-1"}),
+            ))],
+        ),
+        row(
             "regions: two regions name the same account",
             vec![],
             vec![

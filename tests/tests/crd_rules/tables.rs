@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::objects::{Edits, STORAGE, VOLUME, claim, s3};
 use crate::store_tables::{secret, store_rules, store_transitions};
+use crate::telephony_tables::{telephony_rules, telephony_transitions};
+use crate::web_tables::web_rules;
 
 /// Specs that a rule accepts and refuses, all starting from the kind's first base with `before` applied.
 #[derive(Clone)]
@@ -54,12 +56,15 @@ pub(crate) fn account(user: Option<&str>, roles: &[&str]) -> Edits {
 }
 
 pub(crate) fn names(valid: &[&str]) -> Vec<Edits> {
-    valid.iter().map(|name| edit("/metadata/name", json!(name))).collect()
+    // A telephone needs a shorter name.
+    let named =
+        |name: &&str| [edit("/metadata/name", json!(name)), edit("/spec/telephony", Value::Null)].concat();
+    valid.iter().map(named).collect()
 }
 
 /// Rules about what an object is.
 pub(crate) fn tenant_rules() -> Vec<Row> {
-    [common_rules(), store_rules(), operation_rules()].concat()
+    [common_rules(), store_rules(), operation_rules(), telephony_rules(), web_rules()].concat()
 }
 
 /// Rules about how the pods are run.
@@ -171,7 +176,7 @@ fn common_rules() -> Vec<Row> {
 
 /// Rules about how an object may change.
 pub(crate) fn tenant_transitions() -> Vec<Row> {
-    [common_transitions(), store_transitions()].concat()
+    [common_transitions(), store_transitions(), telephony_transitions()].concat()
 }
 
 fn common_transitions() -> Vec<Row> {
@@ -220,7 +225,7 @@ fn common_transitions() -> Vec<Row> {
         ),
         row("existingClaimRef can't be added", vec![], vec![], vec![existing("others")]),
         row(
-            "storageClassName can't be changed",
+            "storageClassName can't be changed: the messages",
             vec![],
             vec![other()],
             vec![

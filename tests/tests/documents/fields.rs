@@ -8,10 +8,22 @@ use voicemail_tests::stage::workspace_path;
 
 use crate::pages::{pages, without_blocks};
 
-const CRDS: [&str; 2] = ["crds/voicemail.dev_voicemailtenants.yaml", "crds/voicemail.dev_gdprrequests.yaml"];
+const CRDS: [&str; 3] = [
+    "crds/voicemail.dev_voicemailtenants.yaml",
+    "crds/voicemail.dev_gdprrequests.yaml",
+    "crds/voicemail.dev_voicemailpolicies.yaml",
+];
 const VALUES: &str = "charts/voicemail-operator/values.yaml";
 /// Fields that are none of ours, those that a core has without Kubernetes, where the page says so, and API groups.
-const OTHERS: [&str; 3] = ["gdpr.expectedHead", "workspace.package.version", "migration.voicemail.dev"];
+const OTHERS: [&str; 6] = [
+    "gdpr.expectedHead",
+    "gdpr.leastUndoWindow",
+    "workspace.package.version",
+    "migration.voicemail.dev",
+    // Of a webhook's request.
+    "id.timestamp.body",
+    "mwi.gone",
+];
 /// The page of a program with a configuration file of its own, whose crate compares the two.
 const TELEPHONY: &str = "docs/telephony.md";
 /// Endings of files.

@@ -7,4 +7,5 @@ mod decisions;
 mod fields;
 mod links;
 mod pages;
+mod reasons;
 mod site;

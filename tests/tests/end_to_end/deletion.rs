@@ -22,6 +22,7 @@ use voicemail_resources::{ABANDON_STORE, CONFIRM_DELETION, TENANT_UID_LABEL};
 use voicemail_telemetry::Metrics;
 use voicemail_tests::object_stores::write_s3_keys;
 use voicemail_tests::operator_process::CLUSTER_NAME;
+use voicemail_tests::poll::poll;
 use voicemail_tests::served_tenant::{MAILBOX, serve};
 use voicemail_tests::servers::minio::Minio;
 use voicemail_tests::stage::{Coding, Deposits, People, Studio};
@@ -38,6 +39,7 @@ const CHILD: &str = "acme-voicemail";
 const RETIRE_POD: &str = "app.kubernetes.io/name=voicemail-retire";
 /// The Job looks again after a minute at most, and a store that is away is given up after as long.
 const PATIENT: Duration = Duration::from_secs(240);
+const EVENTUALLY: Duration = Duration::from_secs(20);
 
 async fn prepare(prefix: &str) -> TenantPlace {
     voicemail_tests::install_crypto();
@@ -92,8 +94,14 @@ fn message(tenant: &VoicemailTenant) -> String {
 }
 
 async fn assert_event(place: &TenantPlace, reason: &str) {
-    let events = place.namespace.api::<Event>().list(&ListParams::default()).await.unwrap();
-    assert!(events.iter().any(|event| event.reason.as_deref() == Some(reason)), "no event {reason}");
+    // It is sent behind the status.
+    let look = async || {
+        let events = place.namespace.api::<Event>().list(&ListParams::default()).await?;
+        let is_there = events.iter().any(|event| event.reason.as_deref() == Some(reason));
+        anyhow::ensure!(is_there, "no event {reason}");
+        Ok(())
+    };
+    poll(EVENTUALLY, look).await.unwrap();
 }
 
 async fn objects(minio: &Minio) -> Vec<String> {

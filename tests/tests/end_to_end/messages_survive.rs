@@ -20,6 +20,7 @@ use voicemail_store::documents::Documents;
 use voicemail_store::volume::{LockProbe, VolumeStore};
 use voicemail_store::{Key, Store};
 use voicemail_tests::later::sweep_later;
+use voicemail_tests::poll::poll;
 use voicemail_tests::stage::{
     Api, Coding, Deposit, ExampleTenant, People, Promise, Report, Site, Studio, Tenant, TenantManifest,
     check_promises, deposit_until_acknowledged,
@@ -52,8 +53,9 @@ async fn every_acknowledged_message_survives_sigkill_of_its_pods_and_no_orphan_i
 
     tenant.wait_ready().await.unwrap();
     assert_eq!(promises.len(), CLIENTS * MESSAGES);
-    check_promises(&agent, &promises).await.unwrap();
-    check_lamps(&agent).await;
+    // A Service leads to a killed process until its node has noticed.
+    poll(PATIENCE, async || check_promises(&agent, &promises).await).await.unwrap();
+    check_mwi(&agent).await;
     check_nothing_else_is_left(site, tenant).await;
     give_back(tenant.volume_folder().unwrap());
     tenant.remove().await.unwrap();
@@ -117,7 +119,7 @@ async fn core_processes(site: &Site) -> Vec<Pid> {
     found
 }
 
-async fn check_lamps(agent: &Api) {
+async fn check_mwi(agent: &Api) {
     for mailbox in BOXES {
         let (mwi, listed) = (agent.mwi(mailbox).await.unwrap(), agent.list(mailbox).await.unwrap());
         assert_eq!(mwi.new as usize, listed.len(), "the MWI of {mailbox} shows what its list shows");

@@ -5,17 +5,19 @@
 
 mod foreign;
 mod requests;
+mod telephony;
 mod tenants;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Files with the test's source that applies them; those of this folder are included by name.
-const APPLIED: [(&str, &str); 22] = [
+const APPLIED: [(&str, &str); 27] = [
     ("argo-cd/application.yaml", "examples/foreign.rs"),
     ("argo-cd/argocd-cm.yaml", "examples/foreign.rs"),
     ("autoscaling-tenant.yaml", "examples/tenants.rs"),
     ("azure-tenant.yaml", "end_to_end/object_store_tenants.rs"),
+    ("email-tenant.yaml", "examples/tenants.rs"),
     ("existing-claim-tenant.yaml", "examples/tenants.rs"),
     ("gdpr/consumers.yaml", "end_to_end/data_subject_rights.rs"),
     ("gdpr/dry-run.yaml", "examples/requests.rs"),
@@ -25,14 +27,18 @@ const APPLIED: [(&str, &str); 22] = [
     ("gdpr/undo.yaml", "end_to_end/data_subject_rights.rs"),
     ("gdpr/withheld.yaml", "examples/requests.rs"),
     ("keyvault-tenant.yaml", "end_to_end/object_store_tenants.rs"),
+    ("mwi-tenant.yaml", "examples/tenants.rs"),
     ("monitored-tenant.yaml", "examples/tenants.rs"),
     ("nfs-storage-class.yaml", "examples/foreign.rs"),
+    ("policy.yaml", "crd_rules/main.rs"),
     ("s3-tenant.yaml", "examples/tenants.rs"),
+    ("telephony-tenant.yaml", "examples/telephony.rs"),
     ("tls-tenant.yaml", "examples/tenants.rs"),
     ("tls/certificate.yaml", "examples/foreign.rs"),
     ("two-regions-tenant.yaml", "end_to_end/object_store_tenants.rs"),
     ("volume-tenant.yaml", "examples/tenants.rs"),
     ("web-identity-tenant.yaml", "examples/tenants.rs"),
+    ("web-tenant.yaml", "examples/tenants.rs"),
     ("workload-identity-tenant.yaml", "examples/tenants.rs"),
 ];
 /// No manifests: a configuration, a pipeline, a media server's dialogue, cases of the health scripts. Each has a test.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
@@ -17,13 +17,13 @@ use voicemail_tests::tenant_stores::{minio_secret, secret, start_minio};
 
 const CHILD: &str = "acme-voicemail";
 
-async fn prepare(prefix: &str) -> TenantPlace {
+pub(crate) async fn prepare(prefix: &str) -> TenantPlace {
     voicemail_tests::install_crypto();
     TenantPlace::prepare(prefix).await.unwrap()
 }
 
 /// The example on a volume of the tests, which are small and many.
-async fn on_volume(place: &mut TenantPlace, file: &str) -> VoicemailTenant {
+pub(crate) async fn on_volume(place: &mut TenantPlace, file: &str) -> VoicemailTenant {
     let (volume, _) = place.create_volume().await.unwrap();
     let mut tenant = named_example(file).unwrap();
     let claim = claim_mut(&mut tenant).unwrap();
@@ -46,6 +46,56 @@ async fn a_tenant_on_a_volume_and_one_that_is_monitored_get_ready() {
     let policy = place.namespace.api::<NetworkPolicy>().get("watched-voicemail").await.unwrap();
     let text = serde_json::to_string(&policy.spec).unwrap();
     assert!(text.contains("\"kubernetes.io/metadata.name\":\"monitoring\""), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_with_a_receiver_serves_and_names_the_receivers_secret_until_it_is_there() {
+    let mut place = prepare("receiver").await;
+    let tenant = on_volume(&mut place, "mwi-tenant.yaml").await;
+    place.create(&tenant).await.unwrap();
+    place.wait_ready("acme").await.unwrap();
+    let (no, yes) = (ConditionStatus::False, ConditionStatus::True);
+    place.wait_condition("acme", "ReceiversReady", no, "ReceiverSecretNotFound").await.unwrap();
+    let value = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    place.create(&secret("pbx-webhook", &[("secret", value)])).await.unwrap();
+    place.kubectl(&["annotate", "vmt", "acme", "voicemail.dev/reconcile-at=now"]).unwrap();
+    place.wait_condition("acme", "ReceiversReady", yes, "SecretsComplete").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_with_e_mail_serves_and_names_what_is_missing_and_then_the_words_that_are_not_right() {
+    let mut place = prepare("email").await;
+    let map = |name: &str, key: &str, text: &str| -> ConfigMap {
+        serde_json::from_value(json!({"metadata": {"name": name}, "data": {key: text}})).unwrap()
+    };
+    place.create(&map("mail-words", "en.json", r#"{"footer": "{caller}"}"#)).await.unwrap();
+    let tenant = on_volume(&mut place, "email-tenant.yaml").await;
+    place.create(&tenant).await.unwrap();
+    place.wait_ready("acme").await.unwrap();
+    let no = ConditionStatus::False;
+    place.wait_condition("acme", "EmailReady", no, "EmailSecretNotFound").await.unwrap();
+    place.create(&secret("mail-login", &[("username", "voicemail"), ("password", "x")])).await.unwrap();
+    place.create(&map("mail-authority", "ca.crt", "x")).await.unwrap();
+    place.kubectl(&["annotate", "vmt", "acme", "voicemail.dev/reconcile-at=now"]).unwrap();
+    place.wait_condition("acme", "EmailReady", no, "EmailTemplatesUnusable").await.unwrap();
+}
+
+/// The example's issuer is nowhere: that is what its cores say once the Secret is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_with_pages_serves_them_and_names_the_secret_and_then_the_issuer_that_is_missing() {
+    let mut place = prepare("web").await;
+    let tenant = on_volume(&mut place, "web-tenant.yaml").await;
+    place.create(&tenant).await.unwrap();
+    place.wait_ready("acme").await.unwrap();
+    let no = ConditionStatus::False;
+    place.wait_condition("acme", "WebReady", no, "WebSecretNotFound").await.unwrap();
+    let status = place.namespace.api::<VoicemailTenant>().get("acme").await.unwrap().status.unwrap();
+    let pages = status.endpoints.iter().find(|endpoint| endpoint.name == "web").unwrap();
+    assert_eq!(pages.url, "https://voicemail.acme.example/ui");
+    let client = [("clientId", "voicemail"), ("clientSecret", "x")];
+    place.create(&secret("acme-pages", &client)).await.unwrap();
+    place.kubectl(&["annotate", "vmt", "acme", "voicemail.dev/reconcile-at=now"]).unwrap();
+    place.wait_condition("acme", "WebReady", no, "IssuerUnreachable").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,19 +15,23 @@ const MOST_LINES: usize = 20_000;
 const LONGER: [(&str, usize); 0] = [];
 
 /// The crates of the workspace that each crate may depend on, the lowest floor first.
-const FLOORS: [(&str, &[&str]); 15] = [
+const FLOORS: [(&str, &[&str]); 19] = [
     ("voicemail-api", &[]),
     ("voicemail-client", &["voicemail-api"]),
     ("voicemail-model", &["voicemail-api"]),
     ("voicemail-store", &["voicemail-api", "voicemail-model"]),
     ("voicemail-audio", &["voicemail-api", "voicemail-model", "voicemail-store"]),
     ("voicemail-telemetry", &["voicemail-api", "voicemail-model", "voicemail-store"]),
+    ("voicemail-email", &["voicemail-api", "voicemail-model"]),
     ("voicemail-engine", BELOW_ENGINE),
+    ("voicemail-mailer", BELOW_MAILER),
     ("voicemail-server", BELOW_SERVER),
     ("voicemail-gdpr", &["voicemail-api", "voicemail-client"]),
     ("voicemail-telephony", &["voicemail-api", "voicemail-client"]),
     ("voicemail-resources", &["voicemail-api"]),
     ("voicemail-runtime", &["voicemail-resources"]),
+    ("voicemail-migration", &["voicemail-api", "voicemail-resources", "voicemail-runtime"]),
+    ("voicemail-cores", &["voicemail-api", "voicemail-client", "voicemail-resources", "voicemail-runtime"]),
     ("voicemail-operator", BELOW_OPERATOR),
     (
         "kubectl-voicemail",
@@ -36,16 +40,32 @@ const FLOORS: [(&str, &[&str]); 15] = [
             "voicemail-client",
             "voicemail-resources",
             "voicemail-runtime",
+            "voicemail-migration",
+            "voicemail-cores",
             "voicemail-operator",
         ],
     ),
     // Plays the engine over the tests' stores.
     ("voicemail-simulation", BELOW_SIMULATION),
 ];
-const BELOW_OPERATOR: &[&str] =
-    &["voicemail-api", "voicemail-client", "voicemail-resources", "voicemail-runtime"];
+const BELOW_OPERATOR: &[&str] = &[
+    "voicemail-api",
+    "voicemail-client",
+    "voicemail-resources",
+    "voicemail-runtime",
+    "voicemail-migration",
+    "voicemail-cores",
+];
 const BELOW_ENGINE: &[&str] =
     &["voicemail-api", "voicemail-model", "voicemail-store", "voicemail-audio", "voicemail-telemetry"];
+const BELOW_MAILER: &[&str] = &[
+    "voicemail-api",
+    "voicemail-model",
+    "voicemail-store",
+    "voicemail-telemetry",
+    "voicemail-email",
+    "voicemail-engine",
+];
 const BELOW_SERVER: &[&str] = &[
     "voicemail-api",
     "voicemail-model",
@@ -53,6 +73,7 @@ const BELOW_SERVER: &[&str] = &[
     "voicemail-audio",
     "voicemail-telemetry",
     "voicemail-engine",
+    "voicemail-mailer",
 ];
 const BELOW_SIMULATION: &[&str] = &[
     "voicemail-api",

@@ -17,7 +17,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use voicemail_operator::migrate::{Arguments, convert_cluster};
+use voicemail_migration::migrate::{Arguments, convert_cluster};
 use voicemail_resources::conditions::{ConditionStatus, find_condition};
 use voicemail_resources::{GdprRequest, VoicemailTenant};
 use voicemail_tests::cluster::Cluster;
@@ -39,7 +39,7 @@ fn fixture(name: &str) -> String {
 }
 
 fn tenants() -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../operator/src/migrate/fixture/tenants.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../operator/migration/fixture/tenants.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 

@@ -1,9 +1,12 @@
-//! The telephone side on real parts: a core and the program as processes, and a telephone from Debian that calls.
+//! The telephone side on real parts: a core and the program as processes, and a telephone and a mail server from Debian.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod lamps;
-mod listener;
+mod connections;
+mod emails;
+mod forged;
+mod message_waiting;
 mod messages;
 mod owners;
 mod scene;
+mod users;

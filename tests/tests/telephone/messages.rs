@@ -1,5 +1,7 @@
 //! Callers leave messages.
 
+use anyhow::Context;
+use voicemail_tests::poll::poll;
 use voicemail_tests::servers::sipp::Call;
 use voicemail_tests::stage::sound_of;
 
@@ -45,11 +47,8 @@ async fn what_was_said_before_the_process_was_killed_is_there_once() {
         let files = std::fs::read_dir(&spool).into_iter().flatten().flatten();
         files.map(|file| file.metadata().map_or(0, |metadata| metadata.len())).sum()
     };
-    let end = tokio::time::Instant::now() + PATIENCE;
-    while written() < 4 * 8_000 {
-        assert!(tokio::time::Instant::now() < end, "nothing is recorded");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let recorded = async || (written() >= 4 * 8_000).then_some(()).context("nothing is recorded");
+    poll(PATIENCE, recorded).await.unwrap();
     scene.sip.kill().unwrap();
     phone.kill().await.unwrap();
     scene.sip.start_again().await.unwrap();

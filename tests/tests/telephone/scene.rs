@@ -1,13 +1,15 @@
 //! A core, the telephone side before it, and sounds to say.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use voicemail_tests::servers::prompts::english_prompts;
+use voicemail_tests::image::prompts::english_prompts;
 use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::voicemail_sip::VoicemailSip;
 
+pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(crate) const PIN: &str = "739154";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -30,7 +30,11 @@ use shell::Shell;
 const NAMESPACE: &str = "trial";
 const RELEASE: &str = "voicemail";
 const VOLUME: &str = "trial-acme";
-const CRDS: [&str; 2] = ["crd/voicemailtenants.voicemail.dev", "crd/gdprrequests.voicemail.dev"];
+const CRDS: [&str; 3] = [
+    "crd/voicemailtenants.voicemail.dev",
+    "crd/gdprrequests.voicemail.dev",
+    "crd/voicemailpolicies.voicemail.dev",
+];
 
 fn page() -> String {
     std::fs::read_to_string(workspace_path("docs/tutorial.md")).unwrap()

@@ -11,6 +11,7 @@
 //!
 //! Nothing here does IO but reading a configuration file.
 
+pub mod aws;
 pub mod causes;
 pub mod config;
 pub mod gdpr;

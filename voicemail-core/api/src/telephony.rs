@@ -134,6 +134,51 @@ pub struct Counts {
     pub urgent_old: u32,
 }
 
+impl Counts {
+    /// Reads `new/old (urgent new/urgent old)`, as RFC 3842 writes them.
+    pub fn parse(text: &str) -> Option<Self> {
+        let pair = |text: &str| {
+            let (new, old) = text.split_once('/')?;
+            Some((new.trim().parse().ok()?, old.trim().parse().ok()?))
+        };
+        let (all, urgent) = text.strip_suffix(')')?.split_once('(')?;
+        let ((new, old), (urgent_new, urgent_old)) = (pair(all)?, pair(urgent)?);
+        Some(Self { new, old, urgent_new, urgent_old })
+    }
+}
+
+/// The state of mailboxes that somebody follows.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct WatchedState {
+    /// Those that there are.
+    #[serde(rename = "Mailboxes")]
+    pub mailboxes: Vec<WatchedMwi>,
+}
+
+/// A mailbox's counts, as an event has them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct WatchedMwi {
+    /// Which mailbox.
+    #[serde(rename = "Mailbox")]
+    pub mailbox: String,
+    /// Its counts.
+    #[serde(rename = "Voice-Message", deserialize_with = "read_counts")]
+    pub counts: Counts,
+}
+
+/// A mailbox that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct GoneMwi {
+    /// Which.
+    #[serde(rename = "Mailbox")]
+    pub mailbox: String,
+}
+
+fn read_counts<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Counts, D::Error> {
+    let text = String::deserialize(from)?;
+    Counts::parse(&text).ok_or_else(|| serde::de::Error::custom("use new/old (urgent new/urgent old)"))
+}
+
 /// The acknowledgement of a deposit.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct DepositReceipt {
@@ -172,6 +217,15 @@ pub struct ListedMessage {
     pub received: String,
     /// Length in milliseconds.
     pub duration_ms: u64,
+}
+
+/// What an owner's work by telephone notes on a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// It was listened to: read, unless somebody saved it meanwhile.
+    Heard,
+    /// It is kept.
+    Saved,
 }
 
 /// A page of messages.

@@ -9,9 +9,11 @@
 mod answers;
 mod error;
 mod telephony;
+mod watch;
 
 pub use answers::{AnswerError, LONGEST, LONGEST_LEDGER, read_at_most};
 pub use error::ClientError;
+pub use watch::{MwiStep, MwiStream};
 
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::ops::Range;
 use voicemail_api::percent::encode_segment;
 use voicemail_api::telephony::{
-    Counts, DepositFields, DepositReceipt, GreetingView, Law, ListedMessage, ListedPage, MailboxToken,
+    Counts, DepositFields, DepositReceipt, GreetingView, Law, ListedMessage, ListedPage, MailboxToken, Mark,
     ReceptionView,
 };
 
@@ -80,6 +80,33 @@ impl Client {
         self.post(&format!("mailboxes/{}/pin/verify", encode_segment(mailbox)), &json!({ "pin": pin })).await
     }
 
+    /// Another token for the holder of one that a PIN gave: this client must be [signed in](Self::signed_in) with it.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a problem of status 403 when the PIN was given too long ago.
+    pub async fn renew_pin(&self, mailbox: &str) -> Result<MailboxToken, ClientError> {
+        let url = self.url(&format!("mailboxes/{}/pin/renew", encode_segment(mailbox)));
+        self.read(self.send(self.http.post(url)).await?).await
+    }
+
+    /// Tells how many recordings wait at a telephone, and since when (RFC 3339) if any do.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn tell_spooled(
+        &self,
+        front: &str,
+        spooled: u64,
+        oldest: Option<&str>,
+    ) -> Result<(), ClientError> {
+        let url = self.url(&format!("telephony/fronts/{}", encode_segment(front)));
+        let body = match oldest {
+            Some(oldest) => json!({ "spooled": spooled, "oldest": oldest }),
+            None => json!({ "spooled": spooled }),
+        };
+        self.send(self.http.put(url).json(&body)).await.map(drop)
+    }
+
     /// A mailbox's counts.
     ///
     /// # Errors
@@ -117,7 +144,7 @@ impl Client {
         self.send(request.query(&query).header(header::RANGE, range)).await
     }
 
-    /// Sets a message's state: `new`, `read` or `saved`.
+    /// Notes that a message was heard or is kept.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -125,10 +152,14 @@ impl Client {
         &self,
         mailbox: &str,
         id: &str,
-        state: &str,
+        mark: Mark,
     ) -> Result<ListedMessage, ClientError> {
+        let change = match mark {
+            Mark::Heard => json!({ "heard": true }),
+            Mark::Saved => json!({ "state": "saved" }),
+        };
         let request = self.http.patch(self.url(&message_path(mailbox, id)));
-        self.read(self.send(request.json(&json!({ "state": state }))).await?).await
+        self.read(self.send(request.json(&change)).await?).await
     }
 
     /// Moves a message to the trash.

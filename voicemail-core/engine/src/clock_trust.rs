@@ -4,7 +4,8 @@
 //! forty days ahead would expire every message and end every undo window. So the wall clock is held against what
 //! else is known: the monotonic clock since it was last trusted, and after a start the newest heartbeat in the tenant
 //! document. A jump is doubted until another machine's clock agrees, or until nobody else could be asked for so long
-//! that going on is the smaller harm.
+//! that going on is the smaller harm; retention then goes on slowly for a day ([`Ration`]), so that somebody who reads
+//! the log can still set the clock right.
 
 use std::time::Duration;
 use voicemail_model::Time;
@@ -17,6 +18,11 @@ const SLEW: u32 = 500;
 const LONGEST_GAP: Duration = Duration::from_secs(3_600);
 /// How long a doubt lasts that nobody can answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3_600);
+/// How long retention is slowed after a doubt that nobody answered.
+const RATIONED: Duration = Duration::from_secs(86_400);
+/// Messages whose time is over by such a clock and that are destroyed in an hour.
+const RATION: usize = 500;
+const HOUR: Duration = Duration::from_secs(3_600);
 /// How far another machine's clock may be from ours and still agree: a header has whole seconds, and takes its time.
 const AGREEMENT: Duration = Duration::from_secs(30);
 
@@ -83,6 +89,36 @@ impl ClockTrust {
     }
 }
 
+/// What retention may destroy after a doubt that nobody answered. Times are the monotonic clock's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ration {
+    until: Duration,
+    hour: Duration,
+    left: usize,
+}
+
+impl Ration {
+    /// From the end of the doubt.
+    pub(crate) fn begin(now: Duration) -> Self {
+        Self { until: now + RATIONED, hour: now, left: RATION }
+    }
+
+    /// Whether all may be destroyed again.
+    pub(crate) fn is_over(&self, now: Duration) -> bool {
+        now >= self.until
+    }
+
+    /// How many of so many messages may be destroyed now.
+    pub(crate) fn take(&mut self, wanted: usize, now: Duration) -> usize {
+        if now.saturating_sub(self.hour) >= HOUR {
+            (self.hour, self.left) = (now, RATION);
+        }
+        let granted = wanted.min(self.left);
+        self.left -= granted;
+        granted
+    }
+}
+
 /// Whether another machine's clock says what ours does.
 pub(crate) fn agrees(ours: Time, theirs: Time) -> bool {
     apart(ours, theirs) <= AGREEMENT
@@ -136,6 +172,15 @@ mod tests {
         }
         assert_eq!(ClockTrust::begin(Some(START), START.plus(seconds(1_800)), seconds(0)).doubt, None);
         assert_eq!(ClockTrust::begin(None, START, seconds(0)).doubt, None, "a new store");
+    }
+
+    #[test]
+    fn a_ration_is_for_an_hour_and_ends_after_a_day() {
+        let mut ration = Ration::begin(seconds(10));
+        assert_eq!((ration.take(300, seconds(20)), ration.take(300, seconds(30))), (300, RATION - 300));
+        assert_eq!(ration.take(1, seconds(3_600)), 0);
+        assert_eq!(ration.take(usize::MAX, seconds(3_610)), RATION);
+        assert!(!ration.is_over(DAY) && ration.is_over(DAY + seconds(10)));
     }
 
     #[test]

@@ -192,7 +192,10 @@ impl Context {
     }
 
     /// Reads the tenant document again: another replica may have brought a rule set that a search must know.
-    pub(crate) async fn refresh_identity(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn refresh_identity(&self) -> Result<(), StoreError> {
         if let Some(tenant) = self.0.documents.load::<TenantDocument>(&Key::tenant()).await? {
             self.set_identity(tenant);
         }

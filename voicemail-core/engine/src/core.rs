@@ -175,7 +175,7 @@ impl Core {
         for region in &config.regions {
             let store = make_store(config, &region.storage, &world)?;
             let measured: Arc<dyn Store> =
-                Arc::new(MeasuredStore::new(store, metrics.clone(), label(region)));
+                Arc::new(MeasuredStore::new(store, metrics.clone(), label(region), config.store_calls));
             regions.insert(region.name.clone(), measured);
         }
         Self::open_on(config, keys, regions, world).await

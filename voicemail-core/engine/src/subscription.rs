@@ -1,4 +1,5 @@
-//! One client's view: the MWI states of all mailboxes of a user, and those that the client was told.
+//! One client's view: the MWI states of all mailboxes of a user, or of those that an account named, and those that the
+//! client was told.
 //!
 //! Nothing is queued. When something changed, the present MWI states are compared with those that the client
 //! knows; a client that reads slowly skips what lies between. Each step carries a tag of the whole state after
@@ -6,7 +7,8 @@
 
 use crate::context::Context;
 use crate::mailbox::{Directory, Membership, OwnedAs};
-use crate::mwi::{Alarm, Cause, Change, MwiByMailbox, MwiEvent, MwiGone, state, steps};
+pub use crate::mwi::Refused;
+use crate::mwi::{Alarm, Cause, Change, Follower, MwiByMailbox, MwiEvent, MwiGone, state, steps};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,30 +17,21 @@ use voicemail_store::StoreError;
 
 /// Reads of one subscriber under way at once.
 const READS: usize = 8;
+/// Streams of an account that names mailboxes, at one replica: those of all telephones of a tenant.
+const STREAMS_OF_ACCOUNT: u32 = 1_000;
 
-/// A client's view of its user's MWI states.
+/// A client's view of its MWI states.
 pub struct Subscription {
     context: Context,
-    user: UserId,
+    who: Follower,
     id: u64,
     alarm: Arc<Alarm>,
     boxes: BTreeSet<MailboxId>,
-    /// Which mailboxes of those names are theirs.
+    /// Which mailboxes of those names are the user's.
     memberships: Vec<Membership>,
     told: MwiByMailbox,
     /// The tag that the client brought, until it was answered.
     begin: Option<String>,
-}
-
-/// Why nobody can subscribe now.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// As many as can be are there already.
-    #[error("there are as many event streams as this replica can hold")]
-    TooMany,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl Subscription {
@@ -48,19 +41,39 @@ impl Subscription {
     /// # Errors
     /// See [`Refused`].
     pub async fn open(context: &Context, user: &UserId, known: Option<String>) -> Result<Self, Refused> {
-        let (id, alarm) = context.mwi().subscribe(user).ok_or(Refused::TooMany)?;
-        let mut new = Self {
+        let most = context.config().limits.streams_per_user;
+        let mut new = Self::begin(context, Follower::User(user.clone()), most, known)?;
+        new.follow_membership().await?;
+        Ok(new)
+    }
+
+    /// Subscribes a client of an account that may see every mailbox to those that it names.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn open_named(
+        context: &Context,
+        account: &str,
+        mailboxes: BTreeSet<MailboxId>,
+        known: Option<String>,
+    ) -> Result<Self, Refused> {
+        let mut new = Self::begin(context, Follower::Account(account.into()), STREAMS_OF_ACCOUNT, known)?;
+        new.watch_only(mailboxes).await?;
+        Ok(new)
+    }
+
+    fn begin(context: &Context, who: Follower, most: u32, known: Option<String>) -> Result<Self, Refused> {
+        let (id, alarm) = context.mwi().subscribe(&who, most)?;
+        Ok(Self {
             context: context.clone(),
-            user: user.clone(),
+            who,
             id,
             alarm,
             boxes: BTreeSet::new(),
             memberships: Vec::new(),
             told: MwiByMailbox::new(),
             begin: Some(known.unwrap_or_default()),
-        };
-        new.follow_membership().await?;
-        Ok(new)
+        })
     }
 
     /// The next changes for the client, each with the tag of the state that it leads to. Waits until there is
@@ -82,21 +95,27 @@ impl Subscription {
         }
     }
 
-    /// Watches what is the user's now, and nothing else.
+    /// Watches what is the user's now, and nothing else. What an account named stays the same.
     async fn follow_membership(&mut self) -> Result<(), StoreError> {
-        let memberships = Directory::new(self.context.clone()).memberships(&self.user).await?;
+        let Follower::User(user) = &self.who else { return Ok(()) };
+        let memberships = Directory::new(self.context.clone()).memberships(user).await?;
         let groups = memberships.iter().filter_map(|membership| match &membership.owned_as {
             OwnedAs::Group(group) => Some(group.clone()),
             OwnedAs::Personal => None,
         });
+        self.context.mwi().note_groups(self.id, groups);
+        let now = memberships.iter().map(|membership| membership.mailbox.clone()).collect();
+        self.memberships = memberships;
+        self.watch_only(now).await
+    }
+
+    /// Watches these, and reads what is new among them.
+    async fn watch_only(&mut self, now: BTreeSet<MailboxId>) -> Result<(), StoreError> {
         let hub = self.context.mwi();
-        hub.note_groups(self.id, groups);
-        let now: BTreeSet<MailboxId> =
-            memberships.iter().map(|membership| membership.mailbox.clone()).collect();
         let new: Vec<MailboxId> = now.difference(&self.boxes).cloned().collect();
         new.iter().for_each(|mailbox| hub.watch(self.id, mailbox));
         self.boxes.difference(&now).for_each(|mailbox| hub.unwatch(self.id, mailbox));
-        (self.boxes, self.memberships) = (now, memberships);
+        self.boxes = now;
         let reads = new.into_iter().map(|mailbox| read(self.context.clone(), mailbox));
         stream::iter(reads).buffer_unordered(READS).try_collect::<()>().await
     }
@@ -129,13 +148,14 @@ impl Subscription {
         (change, self.tag())
     }
 
-    /// The MWI states of the user's mailboxes; one of which nothing is known stays as the client knows it. One that was
+    /// The MWI states of the client's mailboxes; one of which nothing is known stays as the client knows it. One that was
     /// deleted and made again isn't theirs until they are put into it anew.
     fn present(&self) -> MwiByMailbox {
         let hub = self.context.mwi();
         let is_theirs = |mailbox: &MailboxId, present: &Present| {
             let about = |membership: &&Membership| membership.mailbox == *mailbox;
-            self.memberships.iter().filter(about).any(|membership| membership.means(present))
+            let is_users = || self.memberships.iter().filter(about).any(|one| one.means(present));
+            matches!(self.who, Follower::Account(_)) || is_users()
         };
         let counts = |mailbox: &MailboxId| match hub.reading(mailbox) {
             Some(Some((present, counts))) => is_theirs(mailbox, &present).then_some(counts),
@@ -147,7 +167,11 @@ impl Subscription {
 
     /// Keyed, since it goes through clients and their logs: it tells nothing but whether two states are the same.
     fn tag(&self) -> String {
-        let mut text = format!("{}\n", self.user);
+        let who = match &self.who {
+            Follower::User(user) => user.as_str(),
+            Follower::Account(account) => account,
+        };
+        let mut text = format!("{who}\n");
         for (mailbox, counts) in &self.told {
             let event = MwiEvent::new(mailbox, counts);
             text.push_str(&format!("{mailbox} {}\n", event.voice_message));

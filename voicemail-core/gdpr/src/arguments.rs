@@ -7,7 +7,7 @@ use voicemail_api::gdpr::Operation;
 /// Carries out data-subject requests about voicemail.
 ///
 /// Exit codes: 0 done; 1 a local fault; 2 wrong usage; 3 refused; 4 not signed in; 5 not reachable, try again; 6 a second
-/// person must approve; 7 not done in time; 8 a receipt isn't genuine; 9 denied, cancelled or taken back; 10 ccid missing
+/// person must approve; 7 not done in time; 8 a receipt isn't genuine, or a chain isn't whole; 9 denied, cancelled or taken back; 10 ccid missing
 /// or unknown.
 #[derive(Parser)]
 #[command(name = "gdpr", version, args_conflicts_with_subcommands = false)]
@@ -71,10 +71,18 @@ pub enum Command {
         /// The case
         case: String,
     },
-    /// Check a receipt with the public key alone, without a connection
+    /// Check a receipt with the public key alone, without a connection; or, with --all, the chains of all receipts and of the audit
+    /// log's seals
     Verify {
         /// The receipt, as GET …/receipts/… gave it
-        receipt: PathBuf,
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        receipt: Option<PathBuf>,
+        /// Fetch the chains of receipts and seals, and say what is missing or changed
+        #[arg(long)]
+        all: bool,
+        /// The newest links as they are kept outside the store: head.json of the ledger's Secret
+        #[arg(long, requires = "all", value_name = "FILE")]
+        head: Option<PathBuf>,
         /// Public key: the answer of GET …/gdpr/keys, or one raw key in base64
         #[arg(long)]
         key: PathBuf,

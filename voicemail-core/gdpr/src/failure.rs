@@ -30,6 +30,9 @@ pub enum Failure {
     /// A receipt that nobody with the key signed.
     #[error("the receipt isn't genuine: {0}")]
     NotGenuine(ProofError),
+    /// Links of a chain, or what they prove, are missing or changed.
+    #[error("what was recorded isn't whole:\n{0}")]
+    Broken(String),
     /// The run ended otherwise.
     #[error("run {0} ended as {1}")]
     EndedOtherwise(String, String),
@@ -49,7 +52,7 @@ impl Failure {
             Self::TryAgain(_) => 5,
             Self::AwaitingApproval(_) => 6,
             Self::NotInTime(_) => 7,
-            Self::NotGenuine(_) => 8,
+            Self::NotGenuine(_) | Self::Broken(_) => 8,
             Self::EndedOtherwise(..) => 9,
             Self::Ccid(_) => 10,
         }

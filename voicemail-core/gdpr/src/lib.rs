@@ -39,7 +39,10 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
     match &arguments.command {
         None => operation::carry_out(&arguments).await,
         Some(Command::Status { case }) => operation::show_status(&arguments, case).await,
-        Some(Command::Verify { receipt, key }) => proof::verify(receipt, key),
+        Some(Command::Verify { receipt: Some(receipt), key, .. }) => proof::verify(receipt, key),
+        Some(Command::Verify { receipt: None, key, head, .. }) => {
+            proof::verify_all(&arguments, key, head.as_deref()).await
+        }
         Some(Command::Report { from, to, format }) => {
             report::print(&arguments, from, to.as_deref(), *format).await
         }

@@ -43,6 +43,9 @@ async fn exercise(
     if operation == Operation::ExportMe && !body.dry_run {
         output.claim(&answer.run.id, &digest_of_people(&answer))?;
     }
+    if answer.run.state.is_under_way() {
+        answer = await_answer((&tenant, operation), arguments, body, answer, output).await?;
+    }
     let waits = arguments.wait || operation == Operation::ExportMe;
     if waits && !body.dry_run {
         answer.run = follow(&tenant, arguments, &answer.caseid, answer.run, output).await?;
@@ -58,6 +61,40 @@ async fn exercise(
     }
     tell_run(output, "done", &answer.run)?;
     judge(&answer.run)
+}
+
+/// The whole answer to a request whose work took longer than an answer may: the run is followed until that is done, and
+/// the request repeated, which gives its own run with the messages' ids.
+async fn await_answer(
+    (tenant, operation): (&Client, Operation),
+    arguments: &Arguments,
+    body: &voicemail_api::gdpr::GdprBody,
+    mut answer: GdprAnswer,
+    output: &mut Output,
+) -> Result<GdprAnswer, Failure> {
+    let end = Instant::now() + Duration::from_secs(arguments.timeout);
+    while answer.run.state.is_under_way() {
+        if Instant::now() >= end {
+            return Err(Failure::NotInTime(answer.run.id));
+        }
+        tokio::time::sleep(POLL).await;
+        let found = match tenant.read_case(&answer.caseid).await.map_err(Failure::from) {
+            // The run goes on by itself.
+            Err(Failure::TryAgain(_)) => continue,
+            other => other?.runs.into_iter().find(|found| found.id == answer.run.id),
+        };
+        answer.run = found.ok_or_else(|| Failure::Refused(format!("run {} is gone", answer.run.id)))?;
+    }
+    tell_run(output, "changed", &answer.run)?;
+    // Of a run that is being carried out a repetition would begin another.
+    if !matches!(answer.run.state, RunState::Marked | RunState::Ready | RunState::Undone) {
+        return Ok(answer);
+    }
+    match tenant.open(operation, body).await.map_err(Failure::from) {
+        Ok(again) if again.run.id == answer.run.id => Ok(again),
+        Ok(_) | Err(Failure::TryAgain(_)) => Ok(answer),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Tells the people of one answer from another's: the case and each identifier as it was given.

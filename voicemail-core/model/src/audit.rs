@@ -2,7 +2,7 @@
 //!
 //! Filed as `audit/<yyyymmddHH>/<ms in hex>-<random>`, so that a listing is in the order of time.
 
-use super::{MailboxId, MessageId, Time, UserId};
+use super::{CaseId, GroupId, MailboxId, MessageId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Something that somebody did.
@@ -69,6 +69,51 @@ pub enum AuditAction {
     UnlockPin,
     /// This record was read.
     ReadAudit,
+    /// A mailbox's messages were listed, with their callers.
+    ViewMessages,
+    /// A message was marked read, saved, new or urgent.
+    ChangeMessage,
+    /// A message was moved to the trash.
+    TrashMessage,
+    /// A message was taken out of the trash.
+    RestoreMessage,
+    /// A message was copied into other mailboxes.
+    ForwardMessage,
+    /// A member of a group claimed a message.
+    ClaimMessage,
+    /// A member of a group released a message.
+    ReleaseMessage,
+    /// A greeting was recorded.
+    SetGreeting,
+    /// A greeting was removed.
+    RemoveGreeting,
+    /// The times of the alternate greeting were set or removed.
+    SetSchedule,
+    /// A mailbox's preferences were set.
+    SetPreferences,
+    /// A mailbox was made, or its settings were changed.
+    PutMailbox,
+    /// A user was made, or was given other mailboxes and groups.
+    PutUser,
+    /// A user was removed.
+    DeleteUser,
+    /// A group was made, or was given another mailbox.
+    PutGroup,
+    /// A group was removed.
+    DeleteGroup,
+    /// Mailboxes, users or groups were listed.
+    ViewProvisioning,
+    /// Cases, their receipts, their register or a legal hold were read.
+    ViewCases,
+}
+
+impl AuditAction {
+    /// Whether the act may be done although the store takes no record of it for now: what owners of mailboxes need to
+    /// hear their messages and to make room.
+    pub fn may_wait(self) -> bool {
+        use AuditAction::{ChangeMessage, Listen, RestoreMessage, TrashMessage, ViewMessages};
+        matches!(self, Listen | ViewMessages | ChangeMessage | TrashMessage | RestoreMessage)
+    }
 }
 
 /// The object of an act. Never a number.
@@ -89,6 +134,25 @@ pub struct AuditSubject {
     /// The criterion of a search: `caller` or `time`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// A case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub case: Option<CaseId>,
+    /// Whom it was about: a user's name as keys have it, so that one that may be an address is a digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// A group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub group: Option<GroupId>,
+    /// The mailboxes that a user has since, or that took a copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub mailboxes: Vec<MailboxId>,
+    /// The groups that a user belongs to since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub groups: Vec<GroupId>,
     /// How many messages it was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<u32>,
@@ -103,6 +167,21 @@ impl AuditSubject {
     /// A message.
     pub fn message(mailbox: &MailboxId, id: MessageId) -> Self {
         Self { message: Some(id), ..Self::mailbox(mailbox) }
+    }
+
+    /// A case.
+    pub fn case(case: &CaseId) -> Self {
+        Self { case: Some(case.clone()), ..Self::default() }
+    }
+
+    /// A user, by the name that keys have.
+    pub fn user(user: &UserId) -> Self {
+        Self { user: Some(user.key().to_string()), ..Self::default() }
+    }
+
+    /// A group.
+    pub fn group(group: &GroupId) -> Self {
+        Self { group: Some(group.clone()), ..Self::default() }
     }
 
     /// A case's run.

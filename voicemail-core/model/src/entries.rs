@@ -55,6 +55,13 @@ impl Entries {
         let older = self.order.get(..end).unwrap_or_default();
         older.iter().rev().filter_map(|position| Some((*position, self.by_id.get(&position.1)?)))
     }
+
+    /// From the oldest, or the oldest after a position, to the newest.
+    pub fn oldest_first(&self, after: Option<Position>) -> impl Iterator<Item = (Position, &Entry)> {
+        let begin = after.map_or(0, |after| self.order.partition_point(|one| *one <= after));
+        let newer = self.order.get(begin..).unwrap_or_default();
+        newer.iter().filter_map(|position| Some((*position, self.by_id.get(&position.1)?)))
+    }
 }
 
 impl Deref for Entries {
@@ -122,8 +129,12 @@ mod tests {
             let before = before.map(|(at, number)| Position(Time(at), id(number)));
             let mut expected: Vec<Position> =
                 entries.iter().map(|(id, entry)| Position(entry.received, *id)).collect();
-            expected.retain(|position| before.is_none_or(|before| *position < before));
             expected.sort();
+            let later: Vec<Position> =
+                expected.iter().copied().filter(|position| before.is_none_or(|after| *position > after)).collect();
+            let shown: Vec<Position> = entries.oldest_first(before).map(|(position, _)| position).collect();
+            prop_assert_eq!(shown, later);
+            expected.retain(|position| before.is_none_or(|before| *position < before));
             let shown: Vec<Position> = entries.newest_first(before).map(|(position, _)| position).collect();
             prop_assert_eq!(shown, expected.into_iter().rev().collect::<Vec<_>>());
         }

@@ -8,6 +8,8 @@
 pub enum Broken {
     /// A forget lists a caller's messages before it writes the mark.
     MarkAfterList,
+    /// A forget lists a caller's messages beside the writing of the mark.
+    MarkBesideList,
     /// A deposit's entry is inserted without a look at the mark.
     NoFirstLook,
     /// A deposit doesn't look at the mark after the insertion.
@@ -50,6 +52,8 @@ pub enum Broken {
     NarrowDueItem,
     /// The removal of a mark doesn't look for runs that have lost theirs.
     LostMarkForgotten,
+    /// A deposit's second look at the mark is made beside the insertion.
+    LookBesideInsertion,
     /// The insertion doesn't ask whether there is room.
     NoQuotaAtInsertion,
     /// The insertion takes an attempt that found no room before, when there is some.

@@ -232,15 +232,11 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Time>,
     /// How long its clocks stood still in pauses that are over, in milliseconds.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub paused_ms: u64,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Entry {

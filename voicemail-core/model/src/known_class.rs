@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use voicemail_api::config::ClassOfService;
+use voicemail_api::config::{ClassOfService, EmailContent};
 
 /// A class's limits. The name is the key that they are kept under.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct KnownClass {
     pub retention_days: u32,
     /// Hours that a deleted message can be restored for.
     pub trash_hours: u32,
+    /// How much e-mails may tell.
+    #[serde(default, skip_serializing_if = "EmailContent::is_none")]
+    pub email: EmailContent,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -36,6 +39,7 @@ impl KnownClass {
             quota_seconds: class.quota_seconds,
             retention_days: class.retention_days,
             trash_hours: class.trash_hours,
+            email: class.email,
             unknown: Map::new(),
         }
     }
@@ -50,6 +54,7 @@ impl KnownClass {
             quota_seconds: self.quota_seconds,
             retention_days: self.retention_days,
             trash_hours: self.trash_hours,
+            email: self.email,
         }
     }
 }

@@ -10,14 +10,17 @@ mod caller;
 pub mod clock;
 mod deposit_key;
 mod due;
+mod email_address;
 mod entries;
 pub mod fault_injection;
+mod fronts;
 mod greeting;
 mod ids;
 mod index;
 mod index_ops;
 mod known_class;
 mod mailbox_id;
+mod mailing;
 mod mark;
 mod mwi;
 mod numbers;
@@ -26,6 +29,7 @@ mod provisioning;
 mod register;
 mod run;
 mod schedule;
+mod shown;
 mod statement;
 mod tenant;
 mod time;
@@ -35,7 +39,9 @@ pub use audit::{AuditAction, AuditEvent, AuditSubject};
 pub use caller::{ByRules, CallerHash, CallerId, CallerTag, TenantKey};
 pub use deposit_key::DepositKey;
 pub use due::{Due, DueItem, GreetingStage, RunStage};
+pub use email_address::{EmailAddress, InvalidEmail};
 pub use entries::{Entries, Position};
+pub use fronts::{Front, FrontId, Fronts};
 pub use greeting::{
     Greeting, GreetingKey, GreetingPlace, MailboxGreeting, MailboxGreetings, TenantGreeting, TenantGreetings,
 };
@@ -46,11 +52,12 @@ pub use index::{
 pub use index_ops::{IndexOp, IndexOutcome, MessageChange, NewEntry, PurgeItem};
 pub use known_class::KnownClass;
 pub use mailbox_id::MailboxId;
+pub use mailing::{Mailed, Mailing, Outcome, TURN};
 pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
 pub use mwi::Mwi;
 pub use numbers::{PrefixRule, RuleSet, built_in_withheld, check_withheld_callers};
 pub use pin::{Pin, PinAttempt, PinDigest, check_new_pin};
-pub use provisioning::{Group, MailboxSettings, Preferences, User};
+pub use provisioning::{EmailRefused, Group, MailboxSettings, Preferences, User};
 pub use register::RegisterEntry;
 pub use run::CUTOFF_MARGIN;
 pub use run::{
@@ -58,6 +65,12 @@ pub use run::{
     Manifest, Receipt, RegionProgress, RequestName, Residual, Run, SignedReceipt, StartRun, Verified,
 };
 pub use schedule::{DateRange, Day, Schedule, WeeklyWindow};
+pub use shown::{escape_html, minutes_and_seconds};
 pub use statement::{StatementError, check_name, check_statement, looks_personal};
 pub use tenant::{IdentityError, Opening, Probed, Registration, TenantDocument};
 pub use time::Time;
+
+/// Whether a field is left out of a document; serde passes references.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

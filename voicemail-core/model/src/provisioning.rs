@@ -7,10 +7,11 @@
 //! says which it means: a mailbox by its generation, a group by the id that it got when it was made. Documents of a release
 //! that said neither mean what is there until it is deleted.
 
-use super::{GroupId, MailboxGreetings, MailboxId, Pin, UserId};
+use super::{EmailAddress, GroupId, MailboxGreetings, MailboxId, Pin, Time, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use voicemail_api::config::EmailContent;
 
 /// Settings of a mailbox, `mb/<m2>/<mailbox>/settings`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -102,6 +103,18 @@ pub struct User {
     /// Ids of the groups that are meant.
     #[serde(rename = "groupIds", skip_serializing_if = "BTreeMap::is_empty")]
     pub group_ids: BTreeMap<GroupId, String>,
+    /// Where e-mails about new messages go. Personal data of the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<EmailAddress>,
+    /// Language of e-mails, such as `de` or `de-AT`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// How much e-mails tell this user at most, where that is less than the mailbox's class allows.
+    #[serde(rename = "emailContent", skip_serializing_if = "Option::is_none")]
+    pub email_content: Option<EmailContent>,
+    /// The mail server has refused the address for good; nothing is sent to it until it is changed.
+    #[serde(rename = "emailRefused", skip_serializing_if = "Option::is_none")]
+    pub email_refused: Option<EmailRefused>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -133,6 +146,18 @@ impl User {
     pub fn is_in(&self, name: &GroupId, group: &Group) -> bool {
         self.groups.contains(name) && self.group_ids.get(name) == group.id.as_ref()
     }
+}
+
+/// An address that a mail server refused for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailRefused {
+    /// When.
+    pub at: Time,
+    /// The server's reply code, such as 550 (RFC 5321, 4.2).
+    pub code: u16,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
 }
 
 /// A group, `group/<group>`.

@@ -1,5 +1,7 @@
 //! The voicemail service as a process: HTTP, authentication, reload and drain, and administration of a tenant's stores.
 
+#![cfg_attr(not(test), warn(clippy::large_futures))]
+
 pub mod admin;
 pub mod auth;
 pub mod configuration;

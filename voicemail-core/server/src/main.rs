@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use voicemail_api::config::TenantConfig;
+use voicemail_api::config::{EmailContent, TenantConfig};
 use voicemail_server::admin::{Progress, Purpose, Retirement};
 use voicemail_server::server::Server;
 use voicemail_server::{admin, configuration, demonstration, http};
@@ -96,6 +96,8 @@ enum AdminCommand {
     /// Let go of a tenant's stores, or remove all that it has in them, once no core serves it: 0 done, 1 something
     /// stands in the way, 2 couldn't. Without a flag only say what is there
     Retire(RetireArguments),
+    /// Print an e-mail as readers would get it, about a message that nobody left; nothing is sent, no store is asked
+    EmailPreview(PreviewArguments),
     /// Check every invariant over the whole store: 0 clean, 1 findings, 2 couldn't check
     Fsck {
         /// Configuration, YAML
@@ -108,6 +110,26 @@ enum AdminCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(clap::Args)]
+struct PreviewArguments {
+    /// Configuration, YAML
+    #[arg(long, default_value = POD_CONFIG)]
+    config: PathBuf,
+    /// Folder with the tenant's own words, instead of the configuration's
+    #[arg(long)]
+    templates: Option<PathBuf>,
+    /// Language of the reader: de, en, es, fr or it
+    #[arg(long, default_value = "en")]
+    language: String,
+    /// How much it tells: note, caller, link or audio
+    #[arg(long, default_value = "audio", value_parser = read_content)]
+    content: EmailContent,
+}
+
+fn read_content(text: &str) -> Result<EmailContent, String> {
+    serde_json::from_value(text.into()).map_err(|_| "write note, caller, link or audio".into())
 }
 
 #[derive(clap::Args)]
@@ -258,6 +280,15 @@ async fn administer_store(command: &AdminCommand) -> Outcome {
             let progress =
                 if arguments.report { Progress::serve(address).await? } else { Progress::silent() };
             admin::run_retire(&config, &world, &arguments.retirement(&config), &progress, &mut out).await?
+        }
+        AdminCommand::EmailPreview(arguments) => {
+            let mut config = read(&arguments.config)?;
+            if let (Some(email), Some(folder)) = (&mut config.email, &arguments.templates) {
+                email.templates_dir = Some(folder.clone());
+            }
+            let (language, content) = (&arguments.language, arguments.content);
+            out.write_all(&voicemail_mailer::preview(&config, language, content, world.now())?)?;
+            0
         }
         AdminCommand::Fsck { config, repair, json } => {
             admin::run_fsck(&read(config)?, &world, *repair, *json, &mut out).await?

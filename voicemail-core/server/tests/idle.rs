@@ -92,6 +92,7 @@ impl Store for Counted {
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
         self.count("list");
+        println!("LIST {prefix}");
         self.inner.list(prefix)
     }
 
@@ -148,12 +149,13 @@ impl Store for Counted {
 /// With a webhook whose secret is in that file; it has been told of every MWI state.
 async fn open(world: &World, store: Arc<Counted>, secret: &Path) -> Core {
     let mut config = TenantConfig::parse(include_str!("../../../examples/standalone.yaml")).unwrap();
-    config.mwi.webhook = Some(WebhookConfig {
+    config.mwi.webhooks = vec![WebhookConfig {
+        name: "desk".into(),
         url: "https://mwi.example/".into(),
         secret_file: secret.to_owned(),
         allowed_private_ranges: Vec::new(),
         ca_file: None,
-    });
+    }];
     let receipt = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
     let keys = TenantKeys {
         tenant: TenantKey::new(&[7; 32]).unwrap(),
@@ -170,7 +172,8 @@ async fn note_all_delivered(store: &Counted) {
     let document =
         json!({ "_": { "schema": 1, "revision": 1, "nonces": [] }, "mailboxes": mailboxes }).to_string();
     for part in 0..16 {
-        let key = Key::listed(&format!("mwi/delivered/{part:x}")).unwrap();
+        let tag = TenantKey::new(&[7; 32]).unwrap().tag("mwi-receiver", b"desk\nhttps://mwi.example/");
+        let key = Key::listed(&format!("mwi/{}/delivered/{part:x}", &tag[..16])).unwrap();
         store.replace(&key, None, Bytes::from(document.clone())).await.unwrap();
     }
 }

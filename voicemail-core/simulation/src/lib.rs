@@ -31,4 +31,5 @@ mod restores;
 mod scheduler;
 mod store;
 mod tenant;
+mod waiting;
 mod world;

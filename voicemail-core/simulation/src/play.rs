@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use voicemail_api::gdpr::{ApproveBody, CancelBody, GdprBody, HoldBody, RunState};
+use voicemail_engine::testing::officer;
 use voicemail_model::clock::Surroundings;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{MessageId, Time};
@@ -269,7 +270,7 @@ impl Play {
         let (replica, ledger) = (self.replica(), Rc::clone(&self.ledger));
         self.scheduler.spawn(format!("approve {case}"), async move {
             let name = case.parse().unwrap();
-            let run = replica.gdpr.approve(&name, &ApproveBody::default(), "ben").await;
+            let run = replica.gdpr.approve(&name, &ApproveBody::default(), &officer("ben")).await;
             if run.is_ok_and(|run| run.state == RunState::Marked) {
                 ledger.borrow_mut().cases.entry(case).and_modify(|(_, marked)| *marked = true);
             }
@@ -377,12 +378,12 @@ fn caught(mistake: Broken, seeds: std::ops::Range<u64>) -> Option<(u64, String)>
 
 #[test]
 fn random_schedules_find_people_who_keep_a_mailbox_that_was_made_again() {
-    let found = caught(Broken::FormerPeopleStay, 0..60);
+    let found = caught(Broken::FormerPeopleStay, 0..400);
     assert!(found.as_ref().is_some_and(|(_, violation)| violation.contains("was made again")), "{found:?}");
 }
 
 #[test]
 fn random_schedules_find_a_quota_that_is_not_asked_for_at_the_insertion() {
-    let found = caught(Broken::NoQuotaAtInsertion, 0..60);
+    let found = caught(Broken::NoQuotaAtInsertion, 0..400);
     assert!(found.as_ref().is_some_and(|(_, violation)| violation.contains("that takes 3")), "{found:?}");
 }

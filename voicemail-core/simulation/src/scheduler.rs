@@ -1,5 +1,10 @@
 //! One step at a time: each lets one store call of one operation happen, or not.
+//!
+//! An operation may wait for several calls at once, where it makes them side by side. A random schedule draws which of
+//! them comes next, so that every order that the operation allows is played; a directed one takes them in the order in
+//! which the operation began them.
 
+use super::waiting::{OWNER, Place, WAITING, Waiting};
 use super::world::{Dice, SimWorld};
 use futures::future::LocalBoxFuture;
 use std::cell::Cell;
@@ -20,12 +25,71 @@ pub(super) enum Fate {
 }
 
 thread_local! {
-    static LEAVE: Cell<Option<Fate>> = const { Cell::new(None) };
+    /// The call that may be made, and its fate.
+    static LEAVE: Cell<Option<(u64, Fate)>> = const { Cell::new(None) };
 }
 
 /// Waits for the scheduler's leave to make one store call.
 pub(super) fn leave() -> impl Future<Output = Fate> + Send {
-    poll_fn(|_| LEAVE.take().map_or(Poll::Pending, Poll::Ready))
+    let mut place: Option<Place> = None;
+    poll_fn(move |context| {
+        let place_taken = place.get_or_insert_with(|| Place::take(false, context.waker()));
+        match LEAVE.get() {
+            Some((whose, fate)) if whose == place_taken.0 => {
+                LEAVE.set(None);
+                place = None;
+                Poll::Ready(fate)
+            }
+            _ => {
+                place_taken.remember(context.waker());
+                Poll::Pending
+            }
+        }
+    })
+}
+
+/// Polls an operation, with leave for the call that is drawn among those that it waits for, if there is a fate. Says
+/// whether it made that call.
+fn poll_one<T>(
+    future: &mut LocalBoxFuture<'static, T>,
+    fate: Option<Fate>,
+    draw: impl Fn(usize) -> usize,
+) -> (bool, Poll<T>) {
+    let owner = std::ptr::from_ref(&**future).cast::<()>().addr();
+    OWNER.set(owner);
+    wake_sleepers(owner);
+    let mut polled = Poll::Pending;
+    let mut given = false;
+    // An operation that has waited for no call yet says with the first poll which ones it wants to make.
+    while !given && polled.is_pending() {
+        let calls = calls_of(owner);
+        let drawn = calls.get(if calls.is_empty() { 0 } else { draw(calls.len()) % calls.len() });
+        let leave = fate.and_then(|fate| drawn.map(|(number, waker)| (*number, waker, fate)));
+        LEAVE.set(leave.map(|(number, waker, fate)| {
+            waker.wake_by_ref();
+            (number, fate)
+        }));
+        given = leave.is_some();
+        polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if fate.is_none() || calls_of(owner).is_empty() {
+            break;
+        }
+    }
+    let left = LEAVE.take().is_some();
+    (given && !left, polled)
+}
+
+fn calls_of(owner: usize) -> Vec<(u64, Waker)> {
+    let call = |waiting: &&Waiting| waiting.owner == owner && !waiting.sleeps;
+    let show = |waiting: &Waiting| (waiting.number, waiting.waker.clone());
+    WAITING.with_borrow(|all| all.iter().filter(call).map(show).collect())
+}
+
+fn wake_sleepers(owner: usize) {
+    let sleeps = |waiting: &&Waiting| waiting.owner == owner && waiting.sleeps;
+    let wakers: Vec<Waker> =
+        WAITING.with_borrow(|all| all.iter().filter(sleeps).map(|waiting| waiting.waker.clone()).collect());
+    wakers.into_iter().for_each(Waker::wake);
 }
 
 /// An operation under way.
@@ -81,13 +145,13 @@ impl Scheduler {
             return false;
         }
         let cruelty = self.cruelty;
-        let (chosen, fate, freeze, die) = {
+        let (chosen, fate, freeze, die, drawn) = {
             let mut shared = self.world.shared.lock().unwrap();
             let dice = &mut shared.dice;
             let chosen = awake[dice.below(awake.len())];
             let freeze = dice.chance(cruelty.freeze).then(|| dice.pick(&[20, 120, 2_000, 5 * 3_600]));
             let die = dice.chance(cruelty.kill).then(|| dice.chance(0.5));
-            (chosen, self.fate(dice), freeze, die)
+            (chosen, self.fate(dice), freeze, die, dice.below(1 << 16))
         };
         if let Some(seconds) = freeze {
             self.tasks[chosen].frozen_until = now + seconds * 1_000;
@@ -97,7 +161,8 @@ impl Scheduler {
             self.tasks.swap_remove(chosen);
             return true;
         }
-        if poll(&mut self.tasks[chosen], Some(fate)) || die.is_some() {
+        let (_, polled) = poll_one(&mut self.tasks[chosen].future, Some(fate), |_| drawn);
+        if polled.is_ready() || die.is_some() {
             self.tasks.swap_remove(chosen);
         }
         true
@@ -117,14 +182,6 @@ impl Scheduler {
     }
 }
 
-/// Lets a task make at most one store call. True when it has ended.
-fn poll(task: &mut Task, fate: Option<Fate>) -> bool {
-    LEAVE.set(fate);
-    let ready = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
-    LEAVE.set(None);
-    ready
-}
-
 /// Lets a future make `calls` store calls, kindly, and gives back its answer if it ended by then.
 pub(super) fn advance<T>(
     world: &SimWorld,
@@ -133,9 +190,7 @@ pub(super) fn advance<T>(
 ) -> Option<T> {
     let (mut made, mut idle) = (0, 0);
     loop {
-        LEAVE.set((made < calls).then_some(Fate::Apply));
-        let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        let used = LEAVE.take().is_none() && made < calls;
+        let (used, polled) = poll_one(future, (made < calls).then_some(Fate::Apply), |_| 0);
         if let Poll::Ready(answer) = polled {
             return Some(answer);
         }

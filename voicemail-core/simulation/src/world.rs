@@ -1,5 +1,6 @@
 //! Time and randomness of a simulation: one clock that the scheduler moves, seen a little wrong by each replica.
 
+use super::waiting::Place;
 use futures::future::BoxFuture;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -90,7 +91,15 @@ impl Surroundings for SimWorld {
         let world = self.clone();
         let until = world.true_ms() + duration.as_millis() as i64;
         // The scheduler polls everything again and again; it moves the clock itself.
-        Box::pin(poll_fn(move |_| if world.true_ms() >= until { Poll::Ready(()) } else { Poll::Pending }))
+        let mut place: Option<Place> = None;
+        Box::pin(poll_fn(move |context| {
+            if world.true_ms() >= until {
+                place = None;
+                return Poll::Ready(());
+            }
+            place.get_or_insert_with(|| Place::take(true, context.waker())).remember(context.waker());
+            Poll::Pending
+        }))
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {

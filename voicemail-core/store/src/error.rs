@@ -39,10 +39,11 @@ impl WriteRefusal {
     pub fn remedy(self) -> &'static str {
         match self {
             Self::Rights => {
-                "let the credentials write and delete in the tenant's folder, and look for a policy that denies it"
+                "let the credentials write and delete in the tenant's folder, and look for a policy that denies it (one that demands \
+                 encryption of each write wants `encryption` in the region's storage)"
             }
             Self::Encryption => {
-                "set a default encryption of the bucket or container whose key can be used, instead of demanding it of each request"
+                "write into `encryption` of the region's storage what the store demands of each write, or make the key that it names usable"
             }
             Self::Lock => {
                 "take away the lock, lease or immutability policy, or give the tenant a place without one"
@@ -100,6 +101,9 @@ pub enum StoreError {
         "the object was moved to an archive class: restore it in the store, and change the lifecycle rule that moved it: {0}"
     )]
     Archived(String),
+    /// The object is on its way back from an archive, which takes hours.
+    #[error("the object was moved to an archive class and has been asked back, which takes hours: {0}")]
+    Restoring(String),
     /// A document was written by a newer version: it can be read, not written.
     #[error("the document has schema {found}, newer than {known}: upgrade this core before it writes")]
     NewerSchema {
@@ -116,6 +120,7 @@ impl StoreError {
         match self {
             Self::Exists | Self::Conflict => ErrorClass::Conflict,
             Self::Unclear(_)
+            | Self::Restoring(_)
             | Self::Unavailable(_)
             | Self::Credentials(_)
             | Self::Full(_)
@@ -141,7 +146,10 @@ impl StoreError {
     /// Whether this is about one document or object, and says nothing of others: it is damaged, archived, or a newer
     /// version's.
     pub fn is_about_one(&self) -> bool {
-        matches!(self, Self::Undecodable { .. } | Self::Archived(_) | Self::NewerSchema { .. })
+        matches!(
+            self,
+            Self::Undecodable { .. } | Self::Archived(_) | Self::Restoring(_) | Self::NewerSchema { .. }
+        )
     }
 
     /// Stable name for metrics and logs.
@@ -156,6 +164,7 @@ impl StoreError {
             Self::WriteRefused { .. } => "WriteRefused",
             Self::Refused(_) => "Refused",
             Self::Archived(_) => "Archived",
+            Self::Restoring(_) => "Restoring",
             Self::Body(_) => "Body",
             Self::NewerSchema { .. } => "NewerSchema",
             Self::Undecodable { .. } => "Undecodable",

@@ -159,19 +159,47 @@ impl Key {
         Self(Family::Greetings.segment().into())
     }
 
-    /// The replica whose turn it is to deliver MWI states.
-    pub fn courier() -> Self {
-        Self::below(Family::Delivery, format_args!("courier"))
+    /// What waits at telephones.
+    pub fn fronts() -> Self {
+        Self(Family::Fronts.segment().into())
     }
 
-    /// The MWI states delivered last, for the sixteenth of all mailboxes that this one belongs to.
-    pub fn delivered(mailbox: &MailboxId) -> Self {
-        Self::below(Family::Delivery, format_args!("delivered/{:x}", hash(mailbox) >> 28))
+    /// The replica whose turn it is to deliver MWI states to a receiver, of that digest.
+    pub fn courier(receiver: &str) -> Self {
+        Self::below(Family::Delivery, format_args!("{receiver}/courier"))
+    }
+
+    /// The MWI states delivered last to a receiver, for the sixteenth of all mailboxes that this one belongs to.
+    pub fn delivered(receiver: &str, mailbox: &MailboxId) -> Self {
+        Self::below(Family::Delivery, format_args!("{receiver}/delivered/{:x}", hash(mailbox) >> 28))
+    }
+
+    /// The e-mails about a mailbox's messages.
+    pub fn mailing(mailbox: &MailboxId) -> Self {
+        Self::below(Family::Mailing, format_args!("{:02x}/{}", hash(mailbox) >> 24, mailbox.key()))
+    }
+
+    /// The folder of a listed key of deliveries: a receiver's, or none for what former releases, which knew one receiver,
+    /// wrote.
+    pub fn receiver_of(key: &str) -> Option<&str> {
+        let (receiver, rest) = key.strip_prefix(Family::Delivery.prefix())?.split_once('/')?;
+        (rest == "courier" || rest.starts_with("delivered/")).then_some(receiver)
     }
 
     /// An act of the audit log.
     pub fn audit(at: Time, random: &str) -> Self {
         Self(format!("{}{:011x}-{random}", Self::audits(at), at.0.max(0)))
+    }
+
+    /// The number of the seal of an hour.
+    pub fn sealed_hour(hour: &str) -> Self {
+        Self::below(Family::Seal, format_args!("hour/{hour}"))
+    }
+
+    /// The hour of a listed act.
+    pub fn hour_of_act(key: &str) -> Option<&str> {
+        Self::audited_at(key)?;
+        key.strip_prefix(Family::Audit.prefix())?.split_once('/').map(|(hour, _)| hour)
     }
 
     /// Below this are all acts of that hour.
@@ -242,6 +270,13 @@ pub fn parse_index(key: &str) -> Option<MailboxId> {
     (document == "index" && Key::index(&mailbox).as_str() == key).then_some(mailbox)
 }
 
+/// The mailbox of a listed mailing's key.
+pub fn parse_mailing(key: &str) -> Option<MailboxId> {
+    let (_, mailbox) = key.strip_prefix(Family::Mailing.prefix())?.split_once('/')?;
+    let mailbox = MailboxId::of_key(mailbox)?;
+    (Key::mailing(&mailbox).as_str() == key).then_some(mailbox)
+}
+
 /// Reads mailbox and message from a listed envelope key.
 pub fn parse_envelope(key: &str) -> Option<(MailboxId, MessageId)> {
     let mut parts = key.rsplit('/');
@@ -273,6 +308,7 @@ mod tests {
                 assert!(key.as_str().starts_with(&Key::envelopes(&caller)));
                 assert_eq!(parse_envelope(key.as_str()), Some((mailbox.clone(), id)));
             }
+            assert_eq!(parse_mailing(Key::mailing(&mailbox).as_str()), Some(mailbox.clone()));
             assert_eq!(parse_index(Key::index(&mailbox).as_str()), Some(mailbox));
         }
     }

@@ -37,10 +37,16 @@ pub enum Family {
     Register,
     /// Work to do at a given time.
     Due,
-    /// MWI states delivered to the webhook.
+    /// Recordings that wait at telephones.
+    Fronts,
+    /// MWI states delivered to receivers of the webhook.
     Delivery,
+    /// E-mails about a mailbox's messages: to whom, and what was sent.
+    Mailing,
     /// Acts of the audit log.
     Audit,
+    /// Seals of the audit log's hours.
+    Seal,
     /// Probes' throw-away names.
     Probe,
     /// Objects that couldn't be decoded.
@@ -74,7 +80,7 @@ pub enum Kind {
 impl Family {
     /// All of them, in the order in which a whole store is walked and removed: what says whose the store is stands first and
     /// last.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Tenant,
         Self::Greetings,
         Self::Mailbox,
@@ -89,8 +95,11 @@ impl Family {
         Self::Ledger,
         Self::Register,
         Self::Due,
+        Self::Fronts,
         Self::Delivery,
+        Self::Mailing,
         Self::Audit,
+        Self::Seal,
         Self::Probe,
         Self::Quarantine,
         Self::Audio,
@@ -114,8 +123,11 @@ impl Family {
             Self::Ledger => "ledger",
             Self::Register => "register",
             Self::Due => "due",
+            Self::Fronts => "fronts",
             Self::Delivery => "mwi",
+            Self::Mailing => "email",
             Self::Audit => "audit",
+            Self::Seal => "seal",
             Self::Probe => "probe",
             Self::Quarantine => "quarantine",
             Self::Audio => "au",
@@ -126,7 +138,7 @@ impl Family {
     /// The prefix that lists its keys: a folder, which ends in `/`; for a single document its key.
     pub const fn prefix(self) -> &'static str {
         match self {
-            Self::Tenant | Self::Greetings | Self::Region => self.segment(),
+            Self::Tenant | Self::Greetings | Self::Fronts | Self::Region => self.segment(),
             Self::Mailbox => "mb/",
             Self::User => "user/",
             Self::Group => "group/",
@@ -140,7 +152,9 @@ impl Family {
             Self::Register => "register/",
             Self::Due => DueItem::PREFIX,
             Self::Delivery => "mwi/",
+            Self::Mailing => "email/",
             Self::Audit => "audit/",
+            Self::Seal => "seal/",
             Self::Probe => "probe/",
             Self::Quarantine => "quarantine/",
             Self::Audio => AudioKey::PREFIX,
@@ -149,7 +163,7 @@ impl Family {
 
     /// Whether it is one document and no folder.
     pub const fn is_single(self) -> bool {
-        matches!(self, Self::Tenant | Self::Greetings | Self::Region)
+        matches!(self, Self::Tenant | Self::Greetings | Self::Fronts | Self::Region)
     }
 
     /// Where it stands.
@@ -171,8 +185,11 @@ impl Family {
             | Self::Ledger
             | Self::Register
             | Self::Due
+            | Self::Fronts
             | Self::Delivery
+            | Self::Mailing
             | Self::Audit
+            | Self::Seal
             | Self::Quarantine => Scope::Master,
         }
     }
@@ -208,6 +225,9 @@ impl Family {
             | Self::Receipts
             | Self::Ledger
             | Self::Register
+            | Self::Seal
+            | Self::Mailing
+            | Self::Fronts
             | Self::Delivery => Kind::Documents,
         }
     }
@@ -229,8 +249,11 @@ impl Family {
             | Self::Receipts
             | Self::Register
             | Self::Due
+            | Self::Fronts
             | Self::Delivery
+            | Self::Mailing
             | Self::Audit
+            | Self::Seal
             | Self::Probe
             | Self::Quarantine
             | Self::Audio
@@ -258,8 +281,11 @@ impl Family {
             | Self::Greeting
             | Self::Receipts
             | Self::Register
+            | Self::Fronts
             | Self::Delivery
+            | Self::Mailing
             | Self::Audit
+            | Self::Seal
             | Self::Probe
             | Self::Region => false,
         }

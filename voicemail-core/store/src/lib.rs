@@ -28,7 +28,7 @@ pub mod volume;
 pub use error::{ErrorClass, StoreError, WriteRefusal};
 pub use hindrance::Hindrance;
 pub use key::Key;
-pub use key::{parse_envelope, parse_index};
+pub use key::{parse_envelope, parse_index, parse_mailing};
 pub use layout::{Family, Kind, Scope};
 pub use machine::real_world;
 pub use make::make_store;

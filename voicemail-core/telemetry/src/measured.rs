@@ -1,4 +1,4 @@
-//! Counts and times every call to a region's store, retries included.
+//! Counts and times every call to a region's store, retries included, and keeps them within a number at a time.
 
 use super::{Answered, Metrics, StoreLabels, note_store_call};
 use async_trait::async_trait;
@@ -8,6 +8,7 @@ use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::Semaphore;
 use voicemail_model::{CallerTag, Time};
 use voicemail_store::probe::Finding;
 use voicemail_store::{
@@ -20,15 +21,31 @@ pub struct MeasuredStore {
     inner: Arc<dyn Store>,
     metrics: Metrics,
     labels: StoreLabels,
+    calls: Semaphore,
 }
 
 impl MeasuredStore {
-    /// Around that store.
-    pub fn new(inner: Arc<dyn Store>, metrics: Metrics, labels: StoreLabels) -> Self {
-        Self { inner, metrics, labels }
+    /// Around that store, with at most so many calls under way at a time; further ones wait, and their time is counted
+    /// from when they are made. Bodies on their way in have a budget of their own, in memory.
+    pub fn new(inner: Arc<dyn Store>, metrics: Metrics, labels: StoreLabels, calls: u32) -> Self {
+        let calls = Semaphore::new(usize::try_from(calls).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS));
+        Self { inner, metrics, labels, calls }
     }
 
     async fn timed<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let waiting = UnderWay::begin(&self.metrics, &self.labels.region, "waiting");
+        // It is never closed.
+        let _place = self.calls.acquire().await.ok();
+        drop(waiting);
+        let _under_way = UnderWay::begin(&self.metrics, &self.labels.region, "underWay");
+        self.measured(operation, call).await
+    }
+
+    async fn measured<T>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
@@ -44,6 +61,22 @@ impl MeasuredStore {
         let (took, failed) = (begun.elapsed(), answered.reason());
         self.metrics.count_store_call(&self.labels, operation, answered, took);
         note_store_call(&self.labels.region, operation, took, failed);
+    }
+}
+
+/// A call that is counted among those of its state as long as this is there, however it ends.
+struct UnderWay<'a>(&'a Metrics, &'a str, &'static str);
+
+impl<'a> UnderWay<'a> {
+    fn begin(metrics: &'a Metrics, region: &'a str, state: &'static str) -> Self {
+        metrics.add_store_calls(region, state, 1);
+        Self(metrics, region, state)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.add_store_calls(self.1, self.2, -1);
     }
 }
 
@@ -102,11 +135,11 @@ impl Store for MeasuredStore {
     }
 
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
-        self.timed("put", self.inner.put(key, body)).await
+        self.measured("put", self.inner.put(key, body)).await
     }
 
     async fn put_tagged(&self, key: &Key, body: BodyStream, tag: &CallerTag) -> Result<u64, StoreError> {
-        self.timed("put", self.inner.put_tagged(key, body, tag)).await
+        self.measured("put", self.inner.put_tagged(key, body, tag)).await
     }
 
     async fn tag(&self, key: &Key) -> Result<Option<String>, StoreError> {

@@ -46,7 +46,8 @@ struct HintLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
+struct DeliveryLabels {
+    receiver: String,
     outcome: &'static str,
 }
 
@@ -74,7 +75,10 @@ struct Inner {
     mwi_subscribers: Gauge,
     mwi_drift: Counter,
     mwi_hints: Family<HintLabels, Counter>,
-    mwi_deliveries: Family<OutcomeLabels, Counter>,
+    mwi_deliveries: Family<DeliveryLabels, Counter>,
+    emails: Family<ResultLabels, Counter>,
+    emails_waiting: Gauge,
+    emails_waiting_seconds: Gauge,
     rejections: Family<ReasonLabels, Counter>,
     tenant: TenantMetrics,
     runs: OpenRuns,
@@ -105,6 +109,9 @@ impl Metrics {
             mwi_drift: Counter::default(),
             mwi_hints: Family::default(),
             mwi_deliveries: Family::default(),
+            emails: Family::default(),
+            emails_waiting: Gauge::default(),
+            emails_waiting_seconds: Gauge::default(),
             rejections: Family::default(),
             tenant: TenantMetrics::default(),
             runs: OpenRuns::default(),
@@ -150,8 +157,14 @@ impl Inner {
         registry.register("mwi_drift", help, self.mwi_drift.clone());
         let help = "Hints to and from other replicas, by outcome";
         registry.register("mwi_hints", help, self.mwi_hints.clone());
-        let help = "MWI states sent to the webhook, by outcome";
+        let help = "MWI states sent to receivers of the webhook, by outcome";
         registry.register("mwi_webhook_deliveries", help, self.mwi_deliveries.clone());
+        registry.register("emails", "E-mails about new messages, by outcome", self.emails.clone());
+        let help = "Mailboxes that wait for their e-mails in this replica";
+        registry.register("emails_waiting_mailboxes", help, self.emails_waiting.clone());
+        let help = "How long the first of them has waited";
+        let waiting = self.emails_waiting_seconds.clone();
+        registry.register_with_unit("emails_waiting", help, Unit::Seconds, waiting);
         self.runs.register(registry);
     }
 }
@@ -236,9 +249,22 @@ impl Metrics {
         self.0.mwi_hints.get_or_create(&HintLabels { direction, outcome }).inc();
     }
 
-    /// Counts an MWI state for the webhook: `delivered`, `refused`, `unreachable`, `unusable` or `dropped`.
-    pub fn count_delivery(&self, outcome: &'static str) {
-        self.0.mwi_deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
+    /// Counts an MWI state for a receiver of the webhook: `delivered`, `refused`, `unreachable`, `unusable` or `dropped`.
+    pub fn count_delivery(&self, receiver: &str, outcome: &'static str) {
+        let receiver = receiver.to_owned();
+        self.0.mwi_deliveries.get_or_create(&DeliveryLabels { receiver, outcome }).inc();
+    }
+
+    /// Counts an e-mail: `sent`, `deferred`, `addressRefused`, `mailRefused`, `tooLarge` (and then without its recording), or
+    /// `serverFailed`, when the server took none.
+    pub fn count_email(&self, result: &'static str) {
+        self.0.emails.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// Shows how many mailboxes wait for their e-mails, and for how long the first.
+    pub fn show_emails_waiting(&self, mailboxes: usize, longest: Duration) {
+        self.0.emails_waiting.set(i64::try_from(mailboxes).unwrap_or(i64::MAX));
+        self.0.emails_waiting_seconds.set(i64::try_from(longest.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// Counts a request of a media server, or by a token that was given for a PIN.
@@ -259,6 +285,11 @@ impl Metrics {
         took: Duration,
     ) {
         self.0.tenant.count_store_call(labels, operation, answered, took);
+    }
+
+    /// Adds to the calls to a region's store that wait or are under way.
+    pub(crate) fn add_store_calls(&self, region: &str, state: &'static str, calls: i64) {
+        self.0.tenant.add_store_calls(region, state, calls);
     }
 
     /// Counts a replacement of an index: by the operations that shared it, and how often it began anew.
@@ -302,13 +333,15 @@ mod tests {
         metrics.count_store_error("Unclear");
         metrics.count_reload("applied");
         metrics.count_hint("in", "heeded");
-        metrics.count_delivery("delivered");
+        metrics.count_delivery("desk", "delivered");
+        metrics.count_email("sent");
         metrics.count_rejection("gone");
         metrics.count_messages("added", 1, 1);
         metrics.show_hindrances(&[("r".into(), Some(Hindrance::Full("x".into())))]);
         let labels = StoreLabels { region: "r".into(), account: "a".into(), master: true };
         let failed = Answered::Failed { reason: "Unclear", code: 2 };
         metrics.count_store_call(&labels, "get", failed, Duration::ZERO);
+        metrics.add_store_calls("r", "waiting", 1);
         metrics.show_open_runs(&Measured {
             phases: [(RunState::Marked, 1)].into(),
             to_deadline: [(Operation::ForgetMe, 1.0)].into(),

@@ -25,6 +25,12 @@ struct CallLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallStateLabels {
+    region: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabels {
     operation: &'static str,
     region: String,
@@ -99,6 +105,7 @@ pub(super) struct TenantMetrics {
     store_calls: StoreCalls,
     store_failures: Family<FailureLabels, Counter>,
     hindered: Family<HindranceLabels, Gauge>,
+    store_calls_now: Family<CallStateLabels, Gauge>,
     index_conflicts: Counter,
     index_commits: Operations,
     sweeper_lag: Gauge<f64, AtomicU64>,
@@ -145,6 +152,8 @@ impl TenantMetrics {
         registry.register("store_call_failures", help, self.store_failures.clone());
         let help = "1 while a region's store answers and takes no messages, or soon none, by reason";
         registry.register("storage_hindered", help, self.hindered.clone());
+        let help = "Calls to a region's store that are under way, and those that wait for a place";
+        registry.register("store_calls_now", help, self.store_calls_now.clone());
         let help = "Replacements of an index that had to begin anew, since another writer was faster";
         registry.register("index_conflicts", help, self.index_conflicts.clone());
         let help = "Operations that shared a replacement of an index";
@@ -198,6 +207,11 @@ impl TenantMetrics {
         let now = Instant::now();
         self.access_rate.set(self.accesses.per_second(now));
         self.deposit_rate.set(self.deposits.per_second(now));
+    }
+
+    pub(super) fn add_store_calls(&self, region: &str, state: &'static str, calls: i64) {
+        let labels = CallStateLabels { region: region.to_owned(), state };
+        self.store_calls_now.get_or_create(&labels).inc_by(calls);
     }
 
     pub(super) fn count_store_call(

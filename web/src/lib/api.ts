@@ -1,4 +1,4 @@
-// Requests of the API: the cookie says who asks, nothing is kept on disk, and what goes wrong is a Problem.
+// Requests of the API: the cookie says who asks, or the token that a desktop has handed over, nothing is kept on disk, and what goes wrong is a Problem.
 import type { components } from './schema';
 
 export type Message = components['schemas']['MessageView'];
@@ -24,6 +24,12 @@ export class Problem extends Error {
 }
 
 let signedOut: () => void = () => {};
+let bearer: string | undefined;
+
+/** From now on this token says who asks, and no cookie. It is in memory alone. */
+export function askAs(token: string | undefined) {
+  bearer = token;
+}
 
 /** Calls `told` when an answer says that the session is over. */
 export function onSignedOut(told: () => void) {
@@ -61,6 +67,7 @@ export async function read<T>(path: string, options: Ask = {}): Promise<T> {
 export async function request(url: string, options: Ask = {}): Promise<Response> {
   const headers = new Headers(options.headers);
   headers.set('X-Voicemail-Page', '1');
+  if (bearer) headers.set('Authorization', `Bearer ${bearer}`);
   let body = options.body;
   if (options.json !== undefined) {
     headers.set('Content-Type', 'application/json');
@@ -69,7 +76,7 @@ export async function request(url: string, options: Ask = {}): Promise<Response>
   const { method = 'GET', signal } = options;
   let answer: Response;
   try {
-    answer = await fetch(url, { method, headers, body, signal, cache: 'no-store', credentials: 'same-origin', redirect: 'error' });
+    answer = await fetch(url, { method, headers, body, signal, cache: 'no-store', credentials: bearer ? 'omit' : 'same-origin', redirect: 'error' });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem('network', 0);

@@ -1,5 +1,6 @@
 // The messages of one mailbox as shown: asked for with the tag of what is known, changed at once on a click, and taken back
-// when the server refuses.
+// when the server refuses. Changes of one message are asked for one after the other, as they were made: two that are under
+// way together may arrive in any order.
 import { Problem, ask, boxPath, messagePath, read, type Message, type MessagePage } from './api.ts';
 
 export type Filter = 'all' | 'new' | 'saved' | 'trashed';
@@ -15,6 +16,8 @@ export class BoxList {
   open: string | undefined;
   #tag: string | undefined;
   #asking: AbortController | undefined;
+  /** The last change under way of each message. */
+  #changing = new Map<string, Promise<void>>();
 
   constructor(
     readonly mailbox: string,
@@ -61,45 +64,61 @@ export class BoxList {
   }
 
   /** Changes a message here at once, and there; what was shown before comes back when it is refused. */
-  async change(id: string, now: Partial<Message>, method: string, path = '', json?: unknown): Promise<void> {
-    const at = this.messages.findIndex((message) => message.id === id);
-    const before = this.messages[at];
-    if (!before) return;
-    this.#tag = undefined;
-    const shown = { ...before, ...now };
-    if (this.#shows(shown)) this.messages[at] = shown;
-    else this.messages.splice(at, 1);
-    try {
-      const answer = await ask(messagePath(before) + path, { method, json });
-      this.#put((await answer.json()) as Message);
-    } catch (error) {
-      this.#put(before, at);
-      throw error;
-    }
+  change(message: Message, now: Partial<Message>, method: string, path = '', json?: unknown): Promise<void> {
+    const before = this.messages.find(({ id }) => id === message.id) ?? message;
+    this.#put({ ...before, ...now });
+    return this.#inTurn(message, () => ask(messagePath(message) + path, { method, json }), before);
+  }
+
+  /** Notes that a message was listened to: what was saved meanwhile, here or elsewhere, stays so. */
+  heard(message: Message): Promise<void> {
+    return this.#inTurn(message, () => ask(messagePath(message), { method: 'PATCH', json: { heard: true } }));
   }
 
   /** Takes a message out of the trash, wherever it was deleted. */
-  async restore(message: Message): Promise<void> {
+  restore(message: Message): Promise<void> {
+    return this.#inTurn(message, () => ask(`${messagePath(message)}/restore`, { method: 'POST' }));
+  }
+
+  /** Asks for a change after those before it, and shows the answer of the last one. */
+  #inTurn({ id }: Message, change: () => Promise<Response>, before?: Message): Promise<void> {
     this.#tag = undefined;
-    const answer = await ask(`${messagePath(message)}/restore`, { method: 'POST' });
-    const now = (await answer.json()) as Message;
-    const older = this.messages.findIndex(({ received }) => received < now.received);
-    this.#put(now, older < 0 ? this.messages.length : older);
+    const isLast = () => this.#changing.get(id) === turn;
+    const run = async () => {
+      try {
+        const message = (await (await change()).json()) as Message;
+        if (isLast()) this.#put(message);
+      } catch (error) {
+        if (before && isLast()) this.#put(before);
+        throw error;
+      } finally {
+        if (isLast()) this.#changing.delete(id);
+      }
+    };
+    const turn: Promise<void> = (this.#changing.get(id) ?? Promise.resolve()).then(run, run);
+    this.#changing.set(id, turn);
+    return turn;
   }
 
   #take(messages: Message[]) {
     const at = this.messages.findIndex(({ id }) => id === this.open);
     const open = this.messages[at];
-    this.messages = messages;
-    if (open && open.state !== 'trashed' && !messages.some(({ id }) => id === open.id)) this.messages.splice(at, 0, open);
+    // What is being changed is shown as it will be, and not as it was when the list was made.
+    const changing = (id: string) => this.messages.filter((one) => one.id === id);
+    this.messages = messages.flatMap((message) => (this.#changing.has(message.id) ? changing(message.id) : [message]));
+    if (open && open.state !== 'trashed' && !this.messages.some(({ id }) => id === open.id)) this.messages.splice(at, 0, open);
   }
 
-  #put(message: Message, at = this.messages.length) {
+  /** Shows a message where it belongs, the newest first; or no more. */
+  #put(message: Message) {
     const there = this.messages.findIndex(({ id }) => id === message.id);
     if (!this.#shows(message)) {
       if (there >= 0) this.messages.splice(there, 1);
     } else if (there >= 0) this.messages[there] = message;
-    else this.messages.splice(at, 0, message);
+    else {
+      const older = this.messages.findIndex(({ received }) => received < message.received);
+      this.messages.splice(older < 0 ? this.messages.length : older, 0, message);
+    }
   }
 
   #shows({ id, state }: Message): boolean {

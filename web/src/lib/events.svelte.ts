@@ -3,6 +3,7 @@
 // One tab reads and tells the others: over HTTP/1.1 a browser opens six connections to a host. When that tab is closed,
 // another one takes over.
 import { Problem, ask, type Mwi, type MwiState } from './api.ts';
+import { embed } from './embed.svelte.ts';
 
 /** After so long a silence the counts may be old, in milliseconds; the server sends something every 15 s. */
 const SILENCE = 20_000;
@@ -26,6 +27,7 @@ class Counts {
     for (const mwi of state) {
       if (JSON.stringify(before[mwi.Mailbox]) !== JSON.stringify(mwi)) this.changes[mwi.Mailbox] = (this.changes[mwi.Mailbox] ?? 0) + 1;
     }
+    embed.count(state.map((mwi) => ({ mailbox: mwi.Mailbox, new: mwi.NewMessages, old: mwi.OldMessages })));
     this.live = live;
     if (live) this.since = new Date();
   }
@@ -35,7 +37,8 @@ export const counts = new Counts();
 
 /** Follows the counts until `signal` says stop. */
 export function follow(signal: AbortSignal) {
-  const channel = new BroadcastChannel('vm-counts');
+  // In a frame of a desktop it may be somebody else than in the tabs of this browser, and there may be no way to tell them.
+  const channel = embed.active ? undefined : new BroadcastChannel('vm-counts');
   let known: Told = { state: [], live: false };
   let leading = false;
   // A stream ends with its session, and the next one begins at once: that is no reason to say that counts are old.
@@ -45,21 +48,22 @@ export function follow(signal: AbortSignal) {
     lapse = undefined;
     known = told;
     counts.take(told);
-    channel.postMessage(told);
+    channel?.postMessage(told);
   };
-  channel.onmessage = ({ data }: MessageEvent<Told | 'hello'>) => {
-    if (data !== 'hello') counts.take((known = data));
-    else if (leading) channel.postMessage(known);
-  };
-  channel.postMessage('hello');
   signal.addEventListener('abort', () => {
     clearTimeout(lapse);
-    channel.close();
+    channel?.close();
   });
   const lead = async () => {
     leading = true;
     await read(signal, () => known, tell, () => (lapse ??= setTimeout(() => tell({ ...known, live: false }), SILENCE)));
   };
+  if (!channel) return void lead();
+  channel.onmessage = ({ data }: MessageEvent<Told | 'hello'>) => {
+    if (data !== 'hello') counts.take((known = data));
+    else if (leading) channel.postMessage(known);
+  };
+  channel.postMessage('hello');
   navigator.locks.request('vm-counts', { signal }, lead).catch(() => {});
 }
 

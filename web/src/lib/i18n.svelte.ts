@@ -16,13 +16,23 @@ let words: Words = $state({} as Words);
 /** The language with its region: dates are written otherwise in London than in New York. */
 let locale = $state('en');
 
-/** Loads the first of the browser's languages that there is. */
-export async function start() {
+/** Loads the first of the browser's languages that there is, or the one that is wanted before them. */
+export async function start(wanted?: string) {
   const of = (tag: string) => tag.split('-')[0] ?? '';
-  locale = navigator.languages.find((tag) => of(tag) in LANGUAGES) ?? 'en';
+  const tags = wanted === undefined ? navigator.languages : [wanted, ...navigator.languages];
+  locale = tags.find((tag) => of(tag) in LANGUAGES && isTag(tag)) ?? 'en';
   const language = of(locale);
   words = (await (LANGUAGES[language] ?? LANGUAGES.en!)()).default;
   document.documentElement.lang = language;
+}
+
+/** Whether dates can be written in it. */
+function isTag(tag: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(tag).length === 1;
+  } catch {
+    return false;
+  }
 }
 
 /** The words of a key, with `{name}` filled in. */

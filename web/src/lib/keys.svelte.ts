@@ -1,14 +1,15 @@
 // Whether single keys act in list and player: kept in this browser, and nothing else is but the speed of playing.
+import { keep, kept } from './kept.ts';
 
 const NAME = 'vm-keys';
 const SPEED = 'vm-speed';
 
 class Keys {
-  on = $state(localStorage.getItem(NAME) !== 'off');
+  on = $state(kept(NAME) !== 'off');
 
   set(on: boolean) {
     this.on = on;
-    localStorage.setItem(NAME, on ? 'on' : 'off');
+    keep(NAME, on ? 'on' : 'off');
   }
 }
 
@@ -17,11 +18,11 @@ export const keys = new Keys();
 export const SPEEDS = [0.75, 1, 1.25, 1.5, 2];
 
 class Speed {
-  now = $state(SPEEDS.find((speed) => String(speed) === localStorage.getItem(SPEED)) ?? 1);
+  now = $state(SPEEDS.find((speed) => String(speed) === kept(SPEED)) ?? 1);
 
   set(speed: number) {
     this.now = speed;
-    localStorage.setItem(SPEED, String(speed));
+    keep(SPEED, String(speed));
   }
 
   /** One step slower or faster. */

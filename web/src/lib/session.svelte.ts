@@ -1,7 +1,8 @@
 // Who has signed in. The session is a cookie that no script can read; what is known of it comes from /ui/session.
 //
 // It is renewed a minute before it ends, by one tab at a time: a renewal may be good for once.
-import { Problem, onSignedOut, request } from './api.ts';
+import { Problem, askAs, onSignedOut, read, request } from './api.ts';
+import { embed, type Handed } from './embed.svelte.ts';
 
 export interface SignedIn {
   user?: string;
@@ -16,11 +17,21 @@ interface Answer {
   passwords: boolean;
   providers: string[];
   demonstration: boolean;
+  embedIn: string[];
+}
+
+interface Me {
+  user?: string;
+  subject: string;
+  roles: string[];
+  endsAt: string;
 }
 
 const RENEW_BEFORE = 60;
 /** How long to wait after a renewal that didn't get through, in seconds. */
 const TRY_AGAIN = 10;
+/** Longest time of a timer of browsers, in milliseconds. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 class Session {
   state: 'loading' | 'out' | 'in' | 'failed' = $state('loading');
@@ -31,9 +42,40 @@ class Session {
   demonstration = $state(false);
   problem: Problem | undefined = $state();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether a token of the desktop says who it is, and no session. */
+  #handed = false;
 
   constructor() {
-    onSignedOut(() => void this.load());
+    onSignedOut(() => (this.#handed ? this.#needToken() : void this.load()));
+    // Who signs in at another tab comes back to this frame signed in.
+    if (embed.active) document.addEventListener('visibilitychange', () => !document.hidden && this.state === 'out' && !this.#handed && void this.load());
+  }
+
+  /** Takes the token that the desktop hands over. */
+  async take({ token, expiresAt }: Handed) {
+    askAs(token);
+    this.#handed = true;
+    try {
+      const { user, subject, roles, endsAt } = await read<Me>('/me');
+      const ends = Math.min(Date.parse(endsAt), Date.parse(expiresAt ?? '') || Infinity);
+      const secondsLeft = (ends - Date.now()) / 1_000;
+      this.who = { user, subject, roles, secondsLeft };
+      [this.state, this.problem] = ['in', undefined];
+      clearTimeout(this.#timer);
+      // The desktop's next one comes before this one ends.
+      const wait = Math.max(secondsLeft - RENEW_BEFORE, secondsLeft / 2, 1);
+      this.#timer = setTimeout(() => embed.needToken(), Math.min(wait * 1_000, LONGEST_TIMER));
+    } catch (error) {
+      // Without an answer nothing is known of the token: who looks at the page can try again.
+      if (!(error instanceof Problem && error.status === 401)) this.#fail(error);
+    }
+  }
+
+  #needToken() {
+    askAs(undefined);
+    this.#handed = false;
+    this.#end();
+    embed.needToken();
   }
 
   /** Asks who has signed in. A session that has ended is renewed if it can be. */
@@ -55,7 +97,7 @@ class Session {
     const answer = await request('/ui/session/logout', { method: 'POST' });
     const { endSession } = (await answer.json()) as { endSession?: string };
     this.#end();
-    channel.postMessage('out');
+    channel?.postMessage('out');
     // Whoever stays signed in at the issuer would come back in without being asked.
     if (endSession) location.assign(endSession);
   }
@@ -84,8 +126,12 @@ class Session {
     this.passwords = answer.passwords;
     this.providers = answer.providers;
     this.demonstration = answer.demonstration;
+    embed.start(answer.embedIn, (handed) => void this.take(handed));
+    // While this was asked the desktop may have said who it is.
+    if (this.#handed) return;
     this.who = answer.session;
     this.state = answer.session ? 'in' : 'out';
+    if (embed.active && !answer.session) embed.needToken();
     if (answer.session && answer.renewable) this.#renewIn(answer.session.secondsLeft - RENEW_BEFORE);
     else if (answer.session) this.#timer = setTimeout(() => void this.load(), answer.session.secondsLeft * 1_000);
   }
@@ -114,6 +160,7 @@ async function ask(path: string, json?: unknown): Promise<Answer> {
   return (await answer.json()) as Answer;
 }
 
-const channel = new BroadcastChannel('vm-session');
+// Signing out in a tab is told to frames by the next answer of the server: a frame of another site may have no channel.
+const channel = embed.active ? undefined : new BroadcastChannel('vm-session');
 export const session = new Session();
-channel.onmessage = () => session.told();
+if (channel) channel.onmessage = () => session.told();

@@ -35,6 +35,52 @@ pub struct AzureBlob {
     pub endpoint: Option<String>,
     /// How requests are signed; may change at any time.
     pub credentials: AzureCredentials,
+    /// The key that every write asks for; the account's when absent. What is there stays as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<AzureEncryption>,
+    /// Moves an archived recording back that somebody wants to hear, which takes hours; it is told, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_archived: Option<AzureRestoration>,
+}
+
+/// Exactly one of scope and customerKeySecretRef.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = required(
+        "has(self.scope) != has(self.customerKeySecretRef)",
+        "encryption: write exactly one of scope and customerKeySecretRef"
+    )
+)]
+pub struct AzureEncryption {
+    /// An encryption scope of the account, for every write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 63))]
+    #[x_kube(validation = form("[A-Za-z0-9-]+", "scope: write letters, digits and dashes"))]
+    pub scope: Option<String>,
+    /// Secret with the key customerKey: 32 bytes in base64, for every write and read. What was written by another key can't be
+    /// read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_key_secret_ref: Option<Reference>,
+}
+
+/// To which tier what was archived is moved back.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AzureRestoration {
+    /// A tier that is read at once.
+    pub tier: AzureTier,
+}
+
+/// A tier that is read at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AzureTier {
+    /// For what is read often.
+    Hot,
+    /// For what is read seldom.
+    Cool,
+    /// For what is read hardly ever.
+    Cold,
 }
 
 /// Exactly one kind of credentials.

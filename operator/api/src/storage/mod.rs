@@ -11,8 +11,11 @@ mod azure;
 mod s3;
 mod volume;
 
-pub use azure::{AzureBlob, AzureCloud, AzureCredentials, KeyVault, KeyVaultEntry, WorkloadIdentity};
-pub use s3::{EtagQuoting, S3, S3Credentials, WebIdentity};
+pub use azure::{
+    AzureBlob, AzureCloud, AzureCredentials, AzureEncryption, AzureRestoration, AzureTier, KeyVault,
+    KeyVaultEntry, WorkloadIdentity,
+};
+pub use s3::{EtagQuoting, S3, S3Algorithm, S3Credentials, S3Encryption, S3Restoration, WebIdentity};
 pub use volume::{Claim, KeepFree, Label, Volume};
 
 use crate::rules::{forbidden, form, required};

@@ -4,7 +4,7 @@
 #![allow(unreachable_pub)]
 
 use crate::references::Reference;
-use crate::rules::{form, required};
+use crate::rules::{forbidden, form, required};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,8 +34,58 @@ pub struct S3 {
     /// How ETags are sent back in conditions; found out when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag_quoting: Option<EtagQuoting>,
+    /// Where a web identity is exchanged for credentials; the partition's own endpoint of that region when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = form(crate::storage::ENDPOINT, "stsEndpoint: write a URL without a query, such as https://sts.example.com"))]
+    pub sts_endpoint: Option<String>,
     /// How requests are signed; may change at any time.
     pub credentials: S3Credentials,
+    /// The encryption that every write asks for; the bucket's default when absent. What is there stays as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<S3Encryption>,
+    /// Asks for a copy of an archived recording that somebody wants to hear, which takes hours; it is told, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_archived: Option<S3Restoration>,
+}
+
+/// Encryption at the store.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = forbidden(
+        "!has(self.kmsKeyID) || self.algorithm == 'KMS'",
+        "kmsKeyID: leave it out, or write algorithm: KMS"
+    ).field_path(".kmsKeyID")
+)]
+pub struct S3Encryption {
+    /// By whose keys.
+    pub algorithm: S3Algorithm,
+    /// The key's id, alias or ARN; the account's own for S3 when absent.
+    #[serde(default, rename = "kmsKeyID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(validation = form(r"\S+", "kmsKeyID: write the key's id, alias or ARN"))]
+    pub kms_key_id: Option<String>,
+}
+
+/// The owner of the keys that encrypt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum S3Algorithm {
+    /// The store's own: header AES256.
+    #[serde(rename = "AES256")]
+    Aes256,
+    /// A key management service's: header aws:kms.
+    #[serde(rename = "KMS")]
+    Kms,
+}
+
+/// How long a copy of what was archived stays.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct S3Restoration {
+    /// Days.
+    #[schemars(range(min = 1, max = 365))]
+    pub days: i32,
 }
 
 /// How ETags are sent back in conditions.

@@ -20,7 +20,7 @@ use rcgen::{
 };
 use std::time::Duration;
 
-pub use crate::child_names::CA_CERTIFICATE;
+pub use voicemail_cores::child_names::CA_CERTIFICATE;
 
 /// Annotation with the time from which a certificate is made anew, RFC 3339.
 pub const RENEW_AT: &str = "voicemail.dev/renew-at";

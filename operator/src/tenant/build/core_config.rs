@@ -3,19 +3,23 @@
 //! The paths are those at which the Deployment mounts things.
 
 use crate::settings::Settings;
-use crate::tenant::build::access::{ca_file, days, plan_audit, plan_auth, plan_limits, read_wait};
+use crate::tenant::build::access::{
+    CUSTOMER_KEY, CUSTOMER_KEYS_DIR, ca_file, days, plan_audit, plan_auth, plan_email, plan_limits, plan_mwi,
+    read_wait,
+};
 use crate::tenant::build::names::peers_name;
 use crate::tenant::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
 use crate::tenant::build::volumes::{DATA_DIR, KEYS_DIR, LEDGER_DIR, TLS_DIR};
+use crate::tenant::build::web::plan_web;
 use crate::tenant::facts::credentials::folder;
 use crate::tenant::steps::refusal::Refusal;
 use kube::ResourceExt;
 use std::path::{Path, PathBuf};
 use voicemail_api::config::{
-    ApprovalConfig, ApprovalRule, AzureBlobConfig, AzureCredentials, CallerTagging, ClassOfService,
-    EtagQuoting, GdprConfig, KeepFree, ListenConfig, MwiConfig, NumberPrefix, OtlpConfig, PeersConfig,
-    ReceptionConfig, RegionConfig, RegionDown, S3Config, S3Credentials, StorageConfig, TelemetryConfig,
-    TenantConfig, TlsConfig,
+    ApprovalConfig, ApprovalRule, AzureBlobConfig, AzureCredentials, AzureEncryption, AzureRestoration,
+    AzureTier, CallerTagging, ClassOfService, EmailContent, EtagQuoting, GdprConfig, KeepFree, ListenConfig,
+    NumberPrefix, OtlpConfig, PeersConfig, ReceptionConfig, RegionConfig, RegionDown, S3Algorithm, S3Config,
+    S3Credentials, S3Encryption, S3Restoration, StorageConfig, TelemetryConfig, TenantConfig, TlsConfig,
 };
 use voicemail_api::gdpr::LEDGER_HEAD;
 use voicemail_api::listen::everywhere;
@@ -25,7 +29,7 @@ use voicemail_resources::voicemail_tenant::{self as given, Region, StorageKind, 
 /// Percent, as the core's own default.
 const ALL_TRACES: u8 = 100;
 
-/// Writes the configuration and checks the core's own rules.
+/// Writes the configuration and checks the core's own rules. `has_telephone`: pods that take calls work with the core.
 ///
 /// # Errors
 /// [`Refusal::InvalidSpec`] names the field.
@@ -33,13 +37,14 @@ pub fn plan_config(
     tenant: &VoicemailTenant,
     settings: &Settings,
     cluster: &str,
+    has_telephone: bool,
 ) -> Result<TenantConfig, Refusal> {
     let spec = &tenant.spec;
     let tls = TlsConfig {
         certificate: Path::new(TLS_DIR).join("tls.crt"),
         key: Path::new(TLS_DIR).join("tls.key"),
     };
-    let config = TenantConfig {
+    let mut config = TenantConfig {
         tenant_id: spec.tenant_id.clone(),
         cluster: cluster.into(),
         // Beside the configuration: see the ConfigMap.
@@ -52,7 +57,7 @@ pub fn plan_config(
             .collect::<Result<_, _>>()?,
         keys_dir: PathBuf::from(KEYS_DIR),
         listen: ListenConfig { api: everywhere(API_PORT), metrics: everywhere(METRICS_PORT), tls: Some(tls) },
-        auth: plan_auth(tenant, settings)?,
+        auth: plan_auth(tenant, settings, has_telephone)?,
         classes_of_service: spec.classes_of_service.iter().map(plan_class).collect(),
         default_number_region: spec.numbers.default_region.clone(),
         number_prefixes: spec.numbers.prefixes.iter().map(plan_prefix).collect(),
@@ -62,8 +67,9 @@ pub fn plan_config(
             given::CallerTag::Hash => CallerTagging::Hash,
         },
         upload_buffer_mib: read_mebibytes("uploadBuffer", &spec.upload_buffer)?,
+        store_calls: spec.store_calls,
         gdpr: plan_gdpr(tenant)?,
-        mwi: MwiConfig::default(),
+        mwi: plan_mwi(tenant)?,
         reception: spec.reception.as_ref().map(plan_reception).unwrap_or_default(),
         peers: Some(PeersConfig {
             listen: everywhere(HINTS_PORT),
@@ -73,10 +79,22 @@ pub fn plan_config(
         limits: plan_limits(tenant)?,
         audit: plan_audit(tenant),
         telemetry: spec.telemetry.as_ref().map(plan_telemetry).unwrap_or_default(),
-        web: None,
+        web: spec.web.as_ref().map(plan_web).transpose()?,
+        email: spec.email.as_ref().map(plan_email),
     };
+    config.leave_out_dead_links();
     config.check()?;
     Ok(config)
+}
+
+fn plan_content(given: given::EmailContent) -> EmailContent {
+    match given {
+        given::EmailContent::None => EmailContent::None,
+        given::EmailContent::Note => EmailContent::Note,
+        given::EmailContent::Caller => EmailContent::Caller,
+        given::EmailContent::Link => EmailContent::Link,
+        given::EmailContent::Audio => EmailContent::Audio,
+    }
 }
 
 fn plan_telemetry(given: &given::Telemetry) -> TelemetryConfig {
@@ -109,6 +127,20 @@ fn plan_region(region: &Region, primary: &str) -> Result<RegionConfig, Refusal> 
                 Some(_) => AzureCredentials::WorkloadIdentity {},
                 None => AzureCredentials::Files { dir: folder(&region.name) },
             },
+            encryption: azure.encryption.as_ref().map(|given| AzureEncryption {
+                scope: given.scope.clone(),
+                customer_key_file: given
+                    .customer_key_secret_ref
+                    .as_ref()
+                    .map(|_| Path::new(CUSTOMER_KEYS_DIR).join(&region.name).join(CUSTOMER_KEY)),
+            }),
+            restore_archived: azure.restore_archived.as_ref().map(|given| AzureRestoration {
+                tier: match given.tier {
+                    given::AzureTier::Hot => AzureTier::Hot,
+                    given::AzureTier::Cool => AzureTier::Cool,
+                    given::AzureTier::Cold => AzureTier::Cold,
+                },
+            }),
         }),
         StorageKind::S3(s3) => StorageConfig::S3(S3Config {
             bucket: s3.bucket.clone(),
@@ -120,9 +152,23 @@ fn plan_region(region: &Region, primary: &str) -> Result<RegionConfig, Refusal> 
                 Some(_) => S3Credentials::WebIdentity {},
                 None => S3Credentials::Files { dir: folder(&region.name) },
             },
+            sts_endpoint: s3.sts_endpoint.clone(),
+            encryption: s3.encryption.as_ref().map(plan_encryption),
+            restore_archived: s3
+                .restore_archived
+                .as_ref()
+                .map(|given| S3Restoration { days: given.days.unsigned_abs() }),
         }),
     };
     Ok(RegionConfig { name: region.name.clone(), master: region.name == primary, storage })
+}
+
+fn plan_encryption(given: &given::S3Encryption) -> S3Encryption {
+    let algorithm = match given.algorithm {
+        given::S3Algorithm::Aes256 => S3Algorithm::Aes256,
+        given::S3Algorithm::Kms => S3Algorithm::Kms,
+    };
+    S3Encryption { algorithm, kms_key_id: given.kms_key_id.clone() }
 }
 
 fn plan_keep_free(given: &given::KeepFree) -> Result<KeepFree, Refusal> {
@@ -161,6 +207,7 @@ fn plan_class(class: &given::ClassOfService) -> ClassOfService {
         quota_seconds: class.quota_seconds.map(i32::unsigned_abs),
         retention_days: class.retention_days.unsigned_abs(),
         trash_hours: class.trash_hours.unsigned_abs(),
+        email: plan_content(class.email),
     }
 }
 
@@ -189,12 +236,14 @@ fn plan_gdpr(tenant: &VoicemailTenant) -> Result<GdprConfig, Refusal> {
 }
 
 fn plan_approval(given: &given::Approval) -> ApprovalConfig {
+    let rule = |given| match given {
+        given::ApprovalRule::Never => ApprovalRule::Never,
+        given::ApprovalRule::LargeMatches => ApprovalRule::Large,
+        given::ApprovalRule::Always => ApprovalRule::Always,
+    };
     ApprovalConfig {
-        required: match given.required {
-            given::ApprovalRule::Never => ApprovalRule::Never,
-            given::ApprovalRule::LargeMatches => ApprovalRule::Large,
-            given::ApprovalRule::Always => ApprovalRule::Always,
-        },
+        required: rule(given.required),
+        exports: rule(given.exports),
         large_matches: given.large_matches.unsigned_abs(),
     }
 }

@@ -7,7 +7,7 @@
 //! ready must stay alive to say why.
 
 use crate::tenant::build::names::{child, child_name, labels, selector};
-use crate::tenant::build::placement::with_given;
+use crate::tenant::build::placement::{Placement, with_given};
 use crate::tenant::build::service::{API_PORT, METRICS_PORT};
 use crate::tenant::build::service_account::{pod_annotations, pod_labels};
 use crate::tenant::build::volumes::{CONFIG_DIR, build_mounts, build_volumes};
@@ -19,13 +19,13 @@ use k8s_openapi::api::core::v1::{
     SecurityContext, SleepAction, TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
 use voicemail_resources::quantity::Amount;
 
 /// Name of the core's container.
-pub const CONTAINER: &str = "voicemail";
+pub use voicemail_cores::pods::CONTAINER;
 const USER: i64 = 10_001;
 /// Memory limit of a pod without the buffers of its object stores.
 const BASE_MEMORY_MIB: u64 = 256;
@@ -71,7 +71,17 @@ fn build_strategy() -> DeploymentStrategy {
 
 /// The pods' specification.
 pub(super) fn build_pod(plan: &Plan) -> PodSpec {
-    let placement = plan.placement.clone();
+    PodSpec {
+        service_account_name: Some(child_name(&plan.name)),
+        termination_grace_period_seconds: Some(30),
+        containers: vec![build_container(plan)],
+        volumes: Some(build_volumes(plan)),
+        ..build_placed_pod(plan, plan.placement.clone(), selector(&plan.name))
+    }
+}
+
+/// What every pod of a tenant has: where it runs, the Secrets by which its image is fetched, and no rights on its node.
+pub(super) fn build_placed_pod(plan: &Plan, placement: Placement, selector: LabelSelector) -> PodSpec {
     PodSpec {
         node_selector: placement.node_selector,
         affinity: placement.affinity,
@@ -80,24 +90,22 @@ pub(super) fn build_pod(plan: &Plan) -> PodSpec {
         scheduler_name: placement.scheduler_name,
         runtime_class_name: placement.runtime_class_name,
         image_pull_secrets: build_pull_secrets(plan),
-        service_account_name: Some(child_name(&plan.name)),
-        termination_grace_period_seconds: Some(30),
         enable_service_links: Some(false),
         security_context: Some(build_pod_security()),
-        topology_spread_constraints: Some(placement.spread.unwrap_or_else(|| vec![build_spread(plan)])),
-        containers: vec![build_container(plan)],
-        volumes: Some(build_volumes(plan)),
+        topology_spread_constraints: Some(
+            placement.spread.unwrap_or_else(|| vec![spread_over_nodes(selector)]),
+        ),
         ..Default::default()
     }
 }
 
 /// The Secrets by which kubelet fetches the image; none for a public registry.
-fn build_pull_secrets(plan: &Plan) -> Option<Vec<LocalObjectReference>> {
+pub(super) fn build_pull_secrets(plan: &Plan) -> Option<Vec<LocalObjectReference>> {
     let names = plan.pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() });
     (!plan.pull_secrets.is_empty()).then(|| names.collect())
 }
 
-fn build_pod_security() -> PodSecurityContext {
+pub(super) fn build_pod_security() -> PodSecurityContext {
     PodSecurityContext {
         run_as_non_root: Some(true),
         run_as_user: Some(USER),
@@ -109,12 +117,13 @@ fn build_pod_security() -> PodSecurityContext {
     }
 }
 
-fn build_spread(plan: &Plan) -> TopologySpreadConstraint {
+/// The usual spread of the pods that are chosen so.
+pub(super) fn spread_over_nodes(selector: LabelSelector) -> TopologySpreadConstraint {
     TopologySpreadConstraint {
         max_skew: 1,
         topology_key: "kubernetes.io/hostname".into(),
         when_unsatisfiable: "ScheduleAnyway".into(),
-        label_selector: Some(selector(&plan.name)),
+        label_selector: Some(selector),
         ..Default::default()
     }
 }
@@ -143,7 +152,7 @@ pub(super) fn build_container(plan: &Plan) -> Container {
     }
 }
 
-fn build_port(name: &str, port: u16) -> ContainerPort {
+pub(super) fn build_port(name: &str, port: u16) -> ContainerPort {
     ContainerPort {
         name: Some(name.into()),
         container_port: port.into(),
@@ -152,7 +161,7 @@ fn build_port(name: &str, port: u16) -> ContainerPort {
     }
 }
 
-fn build_probe(path: &str, period: i32) -> Probe {
+pub(super) fn build_probe(path: &str, period: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.into()),
@@ -192,11 +201,11 @@ fn default_limits(plan: &Plan) -> BTreeMap<String, Quantity> {
     BTreeMap::from([("memory".into(), Quantity(memory))])
 }
 
-fn build_amounts(amounts: BTreeMap<String, Amount>) -> BTreeMap<String, Quantity> {
+pub(super) fn build_amounts(amounts: BTreeMap<String, Amount>) -> BTreeMap<String, Quantity> {
     amounts.into_iter().map(|(name, amount)| (name, Quantity(amount.0))).collect()
 }
 
-fn build_container_security() -> SecurityContext {
+pub(super) fn build_container_security() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         read_only_root_filesystem: Some(true),

@@ -69,7 +69,9 @@ fn check_follows(known: &LedgerView, news: &LedgerView) -> Result<(), Refused> {
         Some(first) => first.link().is_some_and(|link| link.previous == known.head.hash),
         None => news.head.epoch > known.head.epoch || news.head.is_same_entry(&known.head),
     };
-    let behind = news.head.epoch < known.head.epoch || news.head.lacks_receipts_of(&known.head);
+    let behind = news.head.epoch < known.head.epoch
+        || news.head.lacks_receipts_of(&known.head)
+        || news.head.lacks_seals_of(&known.head);
     if behind || !follows { Err(Refused::NotFollowing) } else { Ok(()) }
 }
 
@@ -124,7 +126,7 @@ mod tests {
     fn ledger(epoch: u64, hash: &str, entries: Vec<LedgerText>) -> LedgerView {
         LedgerView {
             store_id: "s".into(),
-            head: LedgerHead { epoch, hash: hash.into(), receipts: None },
+            head: LedgerHead { epoch, hash: hash.into(), receipts: None, seals: None },
             entries,
         }
     }

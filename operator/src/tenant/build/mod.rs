@@ -26,7 +26,9 @@ pub mod retire_job;
 pub mod secret_provider_class;
 pub mod service;
 pub mod service_account;
+pub mod telephony;
 pub mod volumes;
+pub mod web;
 
 use crate::tenant::facts::credentials::Source;
 use crate::tenant::facts::storage::{ClaimPlan, StoragePlan};
@@ -46,8 +48,8 @@ pub enum BuildError {
     /// The configuration can't be written.
     #[error(transparent)]
     Config(#[from] voicemail_api::config::ConfigError),
-    /// The alert rules that are part of this program can't be read: a fault of ours.
-    #[error("the alert rules can't be read: {0}")]
+    /// The alert rules that are part of this program can't be read, or a configuration can't be written: a fault of ours.
+    #[error("YAML of ours: {0}")]
     Rules(#[from] serde_yaml::Error),
 }
 
@@ -87,6 +89,8 @@ pub struct Built {
     pub prometheus_rule: Option<DynamicObject>,
     /// The pods.
     pub deployment: Deployment,
+    /// The telephone; none where the tenant has none.
+    pub telephony: Option<telephony::BuiltTelephony>,
 }
 
 /// Objects that the storage needs.
@@ -138,5 +142,6 @@ pub fn build(plan: &Plan) -> Result<Built, BuildError> {
         pod_monitor: pod_monitor::build_pod_monitor(plan),
         prometheus_rule: prometheus_rule::build_prometheus_rule(plan)?,
         deployment: deployment::build_deployment(plan),
+        telephony: telephony::build_telephony(plan)?,
     })
 }

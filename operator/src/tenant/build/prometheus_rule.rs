@@ -10,12 +10,20 @@ use crate::tenant::steps::validate::Plan;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
+use voicemail_cores::child_names::sip_name;
 use voicemail_resources::voicemail_tenant::MonitoringMode;
 
-const RULES: [&str; 2] = [
+const RULES: [&str; 4] = [
     include_str!("../../../../charts/voicemail-operator/alerts/data-subject-rights.yaml"),
     include_str!("../../../../charts/voicemail-operator/alerts/storage.yaml"),
+    EMAIL,
+    TELEPHONY,
 ];
+/// Of tenants that send e-mails.
+const EMAIL: &str = include_str!("../../../../charts/voicemail-operator/alerts/email.yaml");
+/// Of tenants that have a telephone.
+const TELEPHONY: &str = include_str!("../../../../charts/voicemail-operator/alerts/telephony.yaml");
+const TELEPHONES: &str = "voicemail_sip_";
 const METRIC: &str = "voicemail_";
 
 /// The kind.
@@ -34,36 +42,37 @@ pub fn build_prometheus_rule(plan: &Plan) -> Result<Option<DynamicObject>, serde
     }
     let mut rules = DynamicObject::new(&child_name(&plan.name), &prometheus_rule_resource());
     rules.metadata = chosen_by_labels(plan);
-    let mut spec = read_rules()?;
-    narrow(&mut spec, &plan.namespace, &child_name(&plan.name));
+    let mut spec = read_rules(plan.telephony.is_some(), plan.config.email.is_some())?;
+    narrow(&mut spec, &plan.namespace, &plan.name);
     link(&mut spec, &plan.runbooks);
     rules.data = json!({ "spec": spec });
     Ok(Some(rules))
 }
 
-/// The groups of all files.
-fn read_rules() -> Result<Value, serde_yaml::Error> {
+/// The groups of all files that are about the tenant.
+fn read_rules(has_telephone: bool, sends_mails: bool) -> Result<Value, serde_yaml::Error> {
     let mut groups = Vec::new();
-    for file in RULES {
+    let wanted = |file: &&&str| (has_telephone || **file != TELEPHONY) && (sends_mails || **file != EMAIL);
+    for file in RULES.iter().filter(wanted) {
         let mut read: Value = serde_yaml::from_str(file)?;
         groups.extend(read["groups"].as_array_mut().map(std::mem::take).unwrap_or_default());
     }
     Ok(json!({ "groups": groups }))
 }
 
-/// Prometheus' operator gives the job of a PodMonitor the name `NAMESPACE/NAME`.
-fn narrow(value: &mut Value, namespace: &str, name: &str) {
+/// Prometheus' operator gives the job of a PodMonitor the name `NAMESPACE/NAME`; the telephone has one of its own.
+fn narrow(value: &mut Value, namespace: &str, tenant: &str) {
     match value {
         Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| match value {
             Value::String(text) if key == "expr" => {
-                *text = narrow_metrics(
-                    text,
-                    &format!("{{namespace=\"{namespace}\",job=\"{namespace}/{name}\"}}"),
-                );
+                let telephone = text.contains(TELEPHONES);
+                let name = if telephone { sip_name(tenant) } else { child_name(tenant) };
+                let selector = format!("{{namespace=\"{namespace}\",job=\"{namespace}/{name}\"}}");
+                *text = narrow_metrics(text, &selector);
             }
-            _ => narrow(value, namespace, name),
+            _ => narrow(value, namespace, tenant),
         }),
-        Value::Array(items) => items.iter_mut().for_each(|item| narrow(item, namespace, name)),
+        Value::Array(items) => items.iter_mut().for_each(|item| narrow(item, namespace, tenant)),
         _ => {}
     }
 }
@@ -103,13 +112,19 @@ mod tests {
 
     #[test]
     fn every_metric_of_every_rule_is_narrowed_to_the_tenant() {
-        let mut spec = read_rules().unwrap();
-        narrow(&mut spec, "voice", "acme-voicemail");
+        let mut spec = read_rules(true, true).unwrap();
+        narrow(&mut spec, "voice", "acme");
         let text = spec.to_string().replace('\\', "");
         let (metrics, narrowed) = (
             text.matches("(voicemail_").count(),
-            text.matches("{namespace=\"voice\",job=\"voice/acme-voicemail\"").count(),
+            text.matches("{namespace=\"voice\",job=\"voice/acme-voicemail\"").count()
+                + text.matches("{namespace=\"voice\",job=\"voice/acme-voicemail-sip\"").count(),
         );
+        assert!(
+            text.contains("voicemail_sip_ports_free{namespace=\"voice\",job=\"voice/acme-voicemail-sip\"")
+        );
+        let usual = read_rules(false, false).unwrap().to_string();
+        assert!(!usual.contains("voicemail_sip_") && !usual.contains("voicemail_emails_"));
         assert!(metrics >= 7 && metrics == narrowed, "{text}");
         link(&mut spec, "https://intranet/runbooks/");
         let text = spec.to_string();

@@ -6,7 +6,7 @@
 //! growing pauses, and the Job replaces one whose node is lost: so they survive restarts of the operator.
 
 use crate::tenant::build::config::CONFIG_FILE;
-use crate::tenant::build::deployment::{CONTAINER, build_container, build_pod};
+use crate::tenant::build::deployment::{CONTAINER, build_container, build_pod, build_port};
 use crate::tenant::build::names::{NAME_LABEL, check_job_name, child, retire_job_name};
 use crate::tenant::build::placement::with_given;
 use crate::tenant::build::service::METRICS_PORT;
@@ -14,7 +14,7 @@ use crate::tenant::build::service_account::{pod_annotations, pod_labels};
 use crate::tenant::build::volumes::CONFIG_DIR;
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
-use k8s_openapi::api::core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use voicemail_api::config::TenantConfig;
 
@@ -67,12 +67,7 @@ fn build_retire_pod(plan: &Plan, stage: Stage, ending: Ending) -> PodSpec {
     let container = Container {
         name: CONTAINER.into(),
         args: Some(build_arguments(&plan.config, stage, ending)),
-        ports: Some(vec![ContainerPort {
-            name: Some("metrics".into()),
-            container_port: METRICS_PORT.into(),
-            protocol: Some("TCP".into()),
-            ..Default::default()
-        }]),
+        ports: Some(vec![build_port("metrics", METRICS_PORT)]),
         startup_probe: None,
         readiness_probe: None,
         liveness_probe: None,

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use voicemail_resources::voicemail_tenant::{IpFamily, Metadata};
 
-pub use crate::child_names::{API_PORT, METRICS_PORT};
+pub use voicemail_cores::child_names::{API_PORT, METRICS_PORT};
 
 /// UDP port of the hints that replicas send one another, inside the cluster only.
 pub const HINTS_PORT: u16 = 9091;

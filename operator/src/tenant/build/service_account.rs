@@ -11,7 +11,7 @@ use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use voicemail_api::config::{RegionConfig, StorageConfig};
+use voicemail_api::config::{RegionConfig, StorageConfig, TenantConfig};
 use voicemail_resources::voicemail_tenant::KeyVault;
 
 const AZURE_CLIENT: &str = "azure.workload.identity/client-id";
@@ -97,6 +97,11 @@ fn hash_stores(plan: &Plan) -> Option<String> {
         StorageConfig::Volume { keep_free, .. } => keep_free.is_usual(),
         _ => false,
     };
-    let stores = json!({"regions": plan.config.regions, "buffer": plan.config.upload_buffer_mib});
-    (!plan.config.regions.iter().all(is_usual)).then(|| hash(&stores))
+    let mut stores = json!({"regions": plan.config.regions, "buffer": plan.config.upload_buffer_mib});
+    // As it was before there was such a field, so that an upgrade of the operator rolls no pods.
+    if plan.config.store_calls != TenantConfig::USUAL_STORE_CALLS {
+        stores["calls"] = plan.config.store_calls.into();
+    }
+    let usual = plan.config.regions.iter().all(is_usual) && stores.get("calls").is_none();
+    (!usual).then(|| hash(&stores))
 }

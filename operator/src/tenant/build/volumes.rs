@@ -5,12 +5,14 @@
 //! hold up the pod, and no other key gets into it. kubelet refreshes the files when the Secret changes.
 
 use crate::tenant::build::access::{
-    AccessPlan, BASIC_DIR, CA_KEY, INTROSPECTION_DIR, INTROSPECTION_KEYS, TRUST_DIR, USERS_KEY, ca_folder,
+    AccessPlan, BASIC_DIR, CA_KEY, CUSTOMER_KEY, CUSTOMER_KEYS_DIR, INTROSPECTION_DIR, INTROSPECTION_KEYS,
+    RECEIVER_KEY, RECEIVERS_DIR, SMTP_DIR, SMTP_KEYS, TEMPLATES_DIR, TRUST_DIR, USERS_KEY, ca_folder,
 };
 use crate::tenant::build::certificate::{TLS_CERTIFICATE, TLS_KEY};
 use crate::tenant::build::keys::{RECEIPT_KEY, TENANT_KEY};
 use crate::tenant::build::names::{child_name, ledger_name};
 use crate::tenant::build::secret_provider_class::DRIVER;
+use crate::tenant::build::web::{LOGIN_KEYS, LOGINS_DIR};
 use crate::tenant::facts::credentials::{RegionPlan, Source, folder};
 use crate::tenant::facts::storage::{ClaimPlan, StoragePlan};
 use crate::tenant::steps::validate::Plan;
@@ -51,7 +53,7 @@ pub fn build_mounts(plan: &Plan) -> Vec<VolumeMount> {
     mounts
 }
 
-fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
+pub(super) fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
     VolumeMount {
         name: name.into(),
         mount_path: path.into(),
@@ -64,7 +66,12 @@ fn mount_access(access: &AccessPlan) -> Vec<VolumeMount> {
     let asked = [
         (access.introspection.is_some(), "introspection", INTROSPECTION_DIR),
         (access.basic.is_some(), "basic", BASIC_DIR),
+        (access.smtp.is_some(), "smtp", SMTP_DIR),
+        (access.templates.is_some(), "email-templates", TEMPLATES_DIR),
         (!access.trust.is_empty(), "trust", TRUST_DIR),
+        (!access.receivers.is_empty(), "receivers", RECEIVERS_DIR),
+        (!access.customer_keys.is_empty(), "customer-keys", CUSTOMER_KEYS_DIR),
+        (!access.logins.is_empty(), "logins", LOGINS_DIR),
     ];
     asked.into_iter().filter(|(asked, ..)| *asked).map(|(_, name, path)| mount(name, path, true)).collect()
 }
@@ -101,7 +108,7 @@ pub fn build_volumes(plan: &Plan) -> Vec<Volume> {
     volumes
 }
 
-fn named(name: &str) -> Volume {
+pub(super) fn named(name: &str) -> Volume {
     Volume { name: name.into(), ..Default::default() }
 }
 
@@ -131,15 +138,28 @@ fn build_access(access: &AccessPlan) -> Vec<Volume> {
     [
         introspection.map(|secret| optional("introspection", secret, &INTROSPECTION_KEYS)),
         basic.map(|secret| optional("basic", secret, &[USERS_KEY])),
+        access.smtp.as_ref().map(|secret| optional("smtp", secret, &SMTP_KEYS)),
+        access.templates.as_ref().map(|map| build_templates(map)),
         trust,
+        (!access.receivers.is_empty())
+            .then(|| build_folders("receivers", &access.receivers, &[RECEIVER_KEY])),
+        (!access.customer_keys.is_empty())
+            .then(|| build_folders("customer-keys", &access.customer_keys, &[CUSTOMER_KEY])),
+        (!access.logins.is_empty()).then(|| build_folders("logins", &access.logins, &LOGIN_KEYS)),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
+/// All keys: each is a file of one language.
+fn build_templates(map: &str) -> Volume {
+    let source = ConfigMapVolumeSource { name: map.into(), optional: Some(true), ..Default::default() };
+    Volume { config_map: Some(source), ..named("email-templates") }
+}
+
 /// One volume for all authorities, each in a folder named after its Secret or ConfigMap.
-fn build_trust(authorities: &BTreeSet<CaRef>) -> Volume {
+pub(super) fn build_trust(authorities: &BTreeSet<CaRef>) -> Volume {
     let source = |authority: &CaRef| {
         let path = format!("{}/{CA_KEY}", ca_folder(authority));
         let (name, optional) = (authority.name.clone(), Some(true));
@@ -158,6 +178,19 @@ fn build_trust(authorities: &BTreeSet<CaRef>) -> Volume {
     let sources = Some(authorities.iter().map(source).collect());
     let projected = ProjectedVolumeSource { default_mode: Some(0o440), sources };
     Volume { projected: Some(projected), ..named("trust") }
+}
+
+/// One volume for the same keys of several Secrets, each in a folder of its own.
+pub(super) fn build_folders(name: &str, secrets: &BTreeMap<String, String>, keys: &[&str]) -> Volume {
+    let source = |(folder, secret): (&String, &String)| {
+        let item = |key: &&str| KeyToPath { key: (*key).into(), path: format!("{folder}/{key}"), mode: None };
+        let items = Some(keys.iter().map(item).collect());
+        let secret = SecretProjection { name: secret.clone(), optional: Some(true), items };
+        VolumeProjection { secret: Some(secret), ..Default::default() }
+    };
+    let sources = Some(secrets.iter().map(source).collect());
+    let projected = ProjectedVolumeSource { default_mode: Some(0o440), sources };
+    Volume { projected: Some(projected), ..named(name) }
 }
 
 fn build_region(region: &RegionPlan) -> Option<Volume> {
@@ -181,7 +214,7 @@ fn build_csi(class: &str) -> CSIVolumeSource {
     }
 }
 
-fn build_secret(name: &str, keys: &[&str]) -> SecretVolumeSource {
+pub(super) fn build_secret(name: &str, keys: &[&str]) -> SecretVolumeSource {
     let item = |key: &&str| KeyToPath { key: (*key).into(), path: (*key).into(), mode: None };
     SecretVolumeSource {
         secret_name: Some(name.into()),

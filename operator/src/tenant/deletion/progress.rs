@@ -2,9 +2,9 @@
 
 use crate::tenant::build::retire_job::{Ending, Stage};
 use crate::tenant::deletion::decide::way_out;
-use crate::tenant::steps::observe::{CoreReadiness, PodSeen};
 use jiff::{SignedDuration, Timestamp};
 use voicemail_api::reasons::{ASKING_STORE, REMOVING_OBJECTS};
+use voicemail_cores::pods::{CoreReadiness, PodSeen};
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{DELETION_BLOCKED, Finding};
 

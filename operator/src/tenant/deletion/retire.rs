@@ -1,17 +1,18 @@
 //! Lets go of the store by two Jobs, one step a reconcile: read what is there, do what comes next, say so.
 
-use crate::tenant::TenantError;
 use crate::tenant::build::build;
 use crate::tenant::build::retire_job::{Ending, Stage};
 use crate::tenant::context::Context;
 use crate::tenant::deletion::decide::way_out;
 use crate::tenant::deletion::progress::{JobSeen, Next, Report, Seen, describe_job, find_next};
+use crate::tenant::facts::policies::bind_tenant;
 use crate::tenant::steps::apply::Retirement;
 use crate::tenant::steps::dereference::{ClaimFact, Facts, StorageFacts, dereference};
-use crate::tenant::steps::observe::observe_job;
 use crate::tenant::steps::validate::{Plan, validate};
+use crate::tenant::{TenantError, allow};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt};
+use voicemail_cores::pods::observe_job;
 use voicemail_resources::VoicemailTenant;
 use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
 
@@ -42,7 +43,9 @@ pub(super) async fn advance(
         return Ok(Step::Done);
     }
     let facts = Box::pin(dereference(context, tenant)).await?;
-    let plan = match validate(tenant, &facts, &context.settings, &context.cluster) {
+    let (_, bound) = bind_tenant(context, tenant).await?;
+    let valid = validate(tenant, &facts, &context.settings, &context.cluster);
+    let plan = match allow(valid, tenant, &bound, context).await? {
         Ok(plan) => plan,
         Err(_) if !tenant.has_known_store() && (ending == Ending::Deregister || facts.keys.is_none()) => {
             return Ok(Step::NeverStored);
@@ -102,6 +105,10 @@ async fn step(
             Step::Serving(describe_job(tenant, Stage::Check, ending, &job, now))
         }
         Next::StopCores => {
+            if !retirement.stop_telephony().await? {
+                let words = "calls may end, and what callers left comes to the core".to_owned();
+                return Ok(Step::Stopped(Report::going("StoppingTelephony", words)));
+            }
             retirement.stop_cores().await?;
             let words = format!("{} pods of the core are being stopped", seen.cores);
             Step::Stopped(Report::going("StoppingCores", words))

@@ -1,20 +1,24 @@
-//! Whether the Secrets that say who may call are there with the keys that the core reads.
+//! Whether the Secrets that say who may call, and those of receivers of MWI states, of the mail server and of the issuers where
+//! people sign in to the pages, are there with the keys that the core reads.
 //!
 //! Flow: [`list_secrets`] names them from the spec, [`read_secrets`] looks which keys each has, and [`find_access`] makes
-//! the condition `AccessReady` of it. They are mounted as optional, so that a missing one keeps no pod from serving those
-//! who come another way: the condition is where it shows. Only names of keys leave this module, never their content.
+//! the conditions `AccessReady`, `ReceiversReady`, `EmailReady` and `WebReady` of it. They are mounted as optional, so that a
+//! missing one keeps no pod from serving those who come another way: the condition is where it shows. Only names of keys leave this module, never their content.
 
-use crate::tenant::build::access::{CA_KEY, INTROSPECTION_KEYS, USERS_KEY};
+use crate::tenant::build::access::{CA_KEY, INTROSPECTION_KEYS, RECEIVER_KEY, SMTP_KEYS, USERS_KEY};
+use crate::tenant::build::web::LOGIN_KEYS;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt};
 use voicemail_resources::VoicemailTenant;
-use voicemail_resources::conditions::{ACCESS_READY, Finding};
+use voicemail_resources::conditions::{ACCESS_READY, EMAIL_READY, Finding, RECEIVERS_READY, WEB_READY};
 use voicemail_resources::references::{CaKind, CaRef};
 use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// A Secret that the spec names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessSecret {
+    /// The condition that tells of it.
+    pub condition: &'static str,
     /// Field of the spec that names it.
     pub field: String,
     /// A ConfigMap, which CAs may be in, or a Secret.
@@ -38,6 +42,7 @@ pub struct AccessFact {
 pub fn list_secrets(tenant: &VoicemailTenant) -> Vec<AccessSecret> {
     let auth = &tenant.spec.auth;
     let named = |field: String, name: &str, keys| AccessSecret {
+        condition: ACCESS_READY,
         field,
         kind: CaKind::Secret,
         name: name.to_owned(),
@@ -56,6 +61,28 @@ pub fn list_secrets(tenant: &VoicemailTenant) -> Vec<AccessSecret> {
     secrets.extend(
         auth.basic.iter().map(|given| named("auth.basic".into(), &given.secret_ref.name, &[USERS_KEY])),
     );
+    let receivers = tenant.spec.mwi.iter().flat_map(|mwi| &mwi.webhooks);
+    for given in receivers {
+        let field = format!("mwi.webhooks[{}]", given.name);
+        let ca = given.ca_ref.iter().map(|ca| authority(format!("{field}.caRef"), ca));
+        let both = [named(field.clone(), &given.secret_ref.name, &[RECEIVER_KEY])].into_iter().chain(ca);
+        secrets.extend(both.map(|secret| AccessSecret { condition: RECEIVERS_READY, ..secret }));
+    }
+    if let Some(smtp) = tenant.spec.email.as_ref().map(|email| &email.smtp) {
+        let login = smtp.secret_ref.iter().map(|login| named("email.smtp".into(), &login.name, &SMTP_KEYS));
+        let ca = smtp.ca_ref.iter().map(|ca| authority("email.smtp.caRef".into(), ca));
+        secrets.extend(login.chain(ca).map(|secret| AccessSecret { condition: EMAIL_READY, ..secret }));
+    }
+    if let Some(map) = tenant.spec.email.as_ref().and_then(|email| email.templates_ref.as_ref()) {
+        let map =
+            AccessSecret { kind: CaKind::ConfigMap, ..named("email.templatesRef".into(), &map.name, &[]) };
+        secrets.push(AccessSecret { condition: EMAIL_READY, ..map });
+    }
+    for login in tenant.spec.web.iter().flat_map(|web| &web.login) {
+        let field = format!("web.login[{}]", login.issuer);
+        let secret = named(field, &login.secret_ref.name, &LOGIN_KEYS);
+        secrets.push(AccessSecret { condition: WEB_READY, ..secret });
+    }
     secrets
 }
 
@@ -98,33 +125,62 @@ fn find_lacking_texts(map: &ConfigMap, keys: &[&'static str]) -> Vec<&'static st
     keys.iter().copied().filter(|key| !has(key)).collect()
 }
 
-/// The condition; none for a tenant that names no Secret.
-pub fn find_access(facts: &[AccessFact]) -> Option<Finding> {
+/// The conditions; none for a tenant that names no Secret of the kind.
+pub fn find_access(facts: &[AccessFact]) -> Vec<Finding> {
+    let callers =
+        ("all Secrets that say who may call are there with their keys", "nobody who depends on it gets in");
+    let receivers =
+        ("the Secrets of all receivers are there with their keys", "its receiver is told nothing");
+    let mail = ("the Secret and authority of the mail server are there with their keys", "no e-mail is sent");
+    let pages =
+        ("the Secrets of all issuers are there with their keys", "nobody signs in to the pages there");
+    [(ACCESS_READY, callers), (RECEIVERS_READY, receivers), (EMAIL_READY, mail), (WEB_READY, pages)]
+        .into_iter()
+        .filter_map(|(condition, (complete, until_then))| {
+            let ours = facts.iter().filter(|fact| fact.secret.condition == condition);
+            find_faults(condition, ours.collect(), complete, until_then)
+        })
+        .collect()
+}
+
+fn find_faults(
+    condition: &'static str,
+    facts: Vec<&AccessFact>,
+    complete: &str,
+    until_then: &str,
+) -> Option<Finding> {
     if facts.is_empty() {
         return None;
     }
-    let faults: Vec<(&'static str, String)> = facts.iter().filter_map(find_fault).collect();
+    let faults: Vec<(&'static str, String)> = facts.into_iter().filter_map(find_fault).collect();
     let Some((reason, _)) = faults.first() else {
-        let message = "all Secrets that say who may call are there with their keys";
-        return Some(Finding::new(ACCESS_READY, true, "SecretsComplete", message));
+        return Some(Finding::new(condition, true, "SecretsComplete", complete));
     };
     let faults: Vec<&str> = faults.iter().map(|(_, fault)| fault.as_str()).collect();
-    let message = format!("{}; until then nobody who depends on it gets in", faults.join("; "));
-    Some(Finding::new(ACCESS_READY, false, *reason, message))
+    let message = format!("{}; until then {until_then}", faults.join("; "));
+    Some(Finding::new(condition, false, *reason, message))
 }
 
 fn find_fault(fact: &AccessFact) -> Option<(&'static str, String)> {
-    let AccessSecret { field, kind, name, keys } = &fact.secret;
+    let AccessSecret { condition, field, kind, name, keys } = &fact.secret;
+    let (missing, incomplete) = match *condition {
+        RECEIVERS_READY => ("ReceiverSecretNotFound", "ReceiverSecretIncomplete"),
+        EMAIL_READY => ("EmailSecretNotFound", "EmailSecretIncomplete"),
+        WEB_READY => ("WebSecretNotFound", "WebSecretIncomplete"),
+        _ => ("AccessSecretNotFound", "AccessSecretIncomplete"),
+    };
     match &fact.lacks {
-        None => Some((
-            "AccessSecretNotFound",
-            format!(
-                "spec.{field}: there is no {kind:?} {name} in this namespace: create it with {}",
-                keys.join(" and ")
-            ),
-        )),
+        None => {
+            let with = match keys {
+                [] => "a file a language, such as en.json".to_owned(),
+                keys => keys.join(" and "),
+            };
+            let says =
+                format!("spec.{field}: there is no {kind:?} {name} in this namespace: create it with {with}");
+            Some((missing, says))
+        }
         Some(lacks) if !lacks.is_empty() => Some((
-            "AccessSecretIncomplete",
+            incomplete,
             format!("spec.{field}: {kind:?} {name} has no {}: add it", lacks.join(" and no ")),
         )),
         Some(_) => None,
@@ -138,14 +194,19 @@ mod tests {
     use voicemail_resources::conditions::ConditionStatus;
 
     fn fact(field: &str, keys: &'static [&'static str], lacks: Option<&[&'static str]>) -> AccessFact {
-        let secret =
-            AccessSecret { field: field.into(), kind: CaKind::Secret, name: format!("of-{field}"), keys };
+        let secret = AccessSecret {
+            condition: ACCESS_READY,
+            field: field.into(),
+            kind: CaKind::Secret,
+            name: format!("of-{field}"),
+            keys,
+        };
         AccessFact { secret, lacks: lacks.map(<[&str]>::to_vec) }
     }
 
     #[test]
     fn a_tenant_that_names_no_secret_has_no_such_condition() {
-        assert_eq!(find_access(&[]), None);
+        assert_eq!(find_access(&[]), []);
     }
 
     #[test]
@@ -154,7 +215,7 @@ mod tests {
             fact("auth.introspection", &INTROSPECTION_KEYS, None),
             fact("auth.basic", &[USERS_KEY], Some(&[])),
         ];
-        let found = find_access(&facts).unwrap();
+        let found = find_access(&facts).remove(0);
         assert_eq!((found.status, found.reason.as_str()), (ConditionStatus::False, "AccessSecretNotFound"));
         for part in ["spec.auth.introspection", "of-auth.introspection", "clientId and clientSecret"] {
             assert!(found.message.contains(part), "{}", found.message);
@@ -168,15 +229,29 @@ mod tests {
             fact("auth.introspection", &INTROSPECTION_KEYS, Some(&["clientSecret"])),
             fact("auth.basic", &[USERS_KEY], None),
         ];
-        let found = find_access(&facts).unwrap();
+        let found = find_access(&facts).remove(0);
         assert_eq!(found.reason, "AccessSecretIncomplete");
         assert!(found.message.contains("has no clientSecret") && found.message.contains("of-auth.basic"));
     }
 
     #[test]
     fn what_is_complete_holds() {
-        let found = find_access(&[fact("auth.basic", &[USERS_KEY], Some(&[]))]).unwrap();
+        let found = find_access(&[fact("auth.basic", &[USERS_KEY], Some(&[]))]).remove(0);
         assert_eq!((found.status, found.reason.as_str()), (ConditionStatus::True, "SecretsComplete"));
+    }
+
+    #[test]
+    fn a_receivers_secret_is_told_by_a_condition_of_its_own() {
+        let mut receiver = fact("mwi.webhooks[desk]", &[RECEIVER_KEY], None);
+        receiver.secret.condition = RECEIVERS_READY;
+        let found = find_access(&[fact("auth.basic", &[USERS_KEY], Some(&[])), receiver]);
+        let told: Vec<_> = found.iter().map(|one| (one.type_, one.status, one.reason.as_str())).collect();
+        let expected = [
+            ("AccessReady", ConditionStatus::True, "SecretsComplete"),
+            ("ReceiversReady", ConditionStatus::False, "ReceiverSecretNotFound"),
+        ];
+        assert_eq!(told, expected);
+        assert!(found[1].message.contains("spec.mwi.webhooks[desk]"), "{}", found[1].message);
     }
 
     #[test]

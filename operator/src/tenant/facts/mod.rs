@@ -7,6 +7,8 @@ pub mod access_secrets;
 pub mod belonging;
 pub mod certificate;
 pub mod credentials;
+pub mod policies;
 pub mod pull_secrets;
 pub mod reclaim;
 pub mod storage;
+pub mod telephones;

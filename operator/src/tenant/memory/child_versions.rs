@@ -10,7 +10,8 @@
 //! its kind.
 
 use crate::tenant::steps::status::has_settled;
-use k8s_openapi::api::apps::v1::Deployment;
+use crate::tenant::steps::telephony_status;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+use voicemail_cores::pods::PodNote;
 use voicemail_resources::VoicemailTenant;
 
 /// Written by the controller of Deployments.
@@ -40,6 +42,12 @@ impl Version {
     /// Of a Deployment: also whether its pods serve, and why they can't be made.
     pub fn of_deployment(deployment: &Deployment) -> Self {
         Self::with(&deployment.metadata, hash_of(&describe(deployment)))
+    }
+
+    /// Of a StatefulSet: also whether its pods take calls.
+    pub fn of_stateful_set(set: &StatefulSet) -> Self {
+        let ready = set.status.as_ref().and_then(|status| status.ready_replicas);
+        Self::with(&set.metadata, hash_of(&(ready, telephony_status::has_settled(set))))
     }
 
     /// Of an autoscaler: what it should do, by what it says. Its status changes with the load, and many clusters count no
@@ -86,15 +94,6 @@ fn hash_of(value: &impl Hash) -> u64 {
 
 /// A kind and a name.
 type Member = (&'static str, String);
-
-/// The remembered state of a pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PodNote {
-    /// Its address, once it runs.
-    pub address: Option<IpAddr>,
-    /// Why it doesn't serve though it was made, in words that don't change by themselves.
-    pub failure: Option<String>,
-}
 
 /// The counters at the begin of a reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-use super::child_versions::{PodNote, Version};
+use super::child_versions::Version;
 use super::{Memories, TenantKey};
 use crate::tenant::tests::tenant;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use voicemail_cores::pods::PodNote;
 use voicemail_resources::VoicemailTenant;
 
 const KIND: &str = "ConfigMap";

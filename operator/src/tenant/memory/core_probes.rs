@@ -5,10 +5,12 @@
 //! are always asked while something is wrong or unknown, every minute where there are several regions, and else
 //! every ten minutes, unless the look at their marks has heard meanwhile that all is as the status says.
 
-use crate::tenant::steps::observe::CoreReadiness;
+use crate::tenant::steps::email_status::says_as_much_of_mail;
 use crate::tenant::steps::storage_status::said_hindrance;
+use crate::tenant::steps::web_status::says_as_much_of_web;
 use std::time::{Duration, Instant};
 use voicemail_api::reasons::HINDRANCES;
+use voicemail_cores::pods::CoreReadiness;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, STORAGE_READY, find_condition};
 
@@ -80,16 +82,19 @@ fn confirms(core: &CoreReadiness, tenant: &VoicemailTenant) -> bool {
     core.ready && core.store_id.as_ref() == known && core.regions.iter().all(|region| region.reachable)
 }
 
-/// Whether the cores say of a store that is full, or refuses to write, what the status says of it.
+/// Whether the cores say of a store that is full, or refuses to write, of the mail server and of the issuers of the
+/// pages what the status says of them.
 fn says_as_much(answers: &[CoreReadiness], tenant: &VoicemailTenant) -> bool {
     let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let shown = find_condition(conditions, STORAGE_READY).map(|storage| storage.reason.as_str());
     let shown = shown.filter(|reason| HINDRANCES.contains(reason));
     let mut said = answers.iter().filter_map(said_hindrance).peekable();
-    match shown {
+    let of_store = match shown {
         None => said.peek().is_none(),
         Some(shown) => said.any(|reason| reason == shown),
-    }
+    };
+    let status = tenant.status.as_ref();
+    of_store && says_as_much_of_mail(answers, status) && says_as_much_of_web(answers, status)
 }
 
 fn pause(tenant: &VoicemailTenant) -> Duration {

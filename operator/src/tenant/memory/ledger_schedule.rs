@@ -1,9 +1,11 @@
 //! When a tenant's ledger of erasures is read: when one of its requests has ended, when a core's change token for open
-//! cases says so, and every nine minutes where cores have no such token.
+//! cases says so, every nine minutes where cores have no such token, and
+//! once an hour for the seals of the audit log.
 
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_secs(9 * 60);
+const SEALED: Duration = Duration::from_secs(60 * 60);
 
 /// When one ledger was read. Empty at the start: the copy that the operator before this one kept was up to date.
 #[derive(Debug, Default)]
@@ -32,7 +34,8 @@ impl LedgerSchedule {
     pub fn is_due(&mut self, now: Instant) -> bool {
         let last = *self.last.get_or_insert(now);
         let old = !self.told && now.duration_since(last) >= PAUSE;
-        let due = self.grown || old;
+        // The audit log is sealed once an hour where something was done, and nobody tells of that.
+        let due = self.grown || old || now.duration_since(last) >= SEALED;
         if due {
             (self.last, self.grown) = (Some(now), false);
         }
@@ -55,5 +58,8 @@ mod tests {
         assert!(!schedule.is_due(now + 3 * PAUSE), "the cores say when it grows");
         schedule.note_tokens(true, true, now);
         assert!(schedule.is_due(now + 3 * PAUSE));
+        schedule.note_tokens(true, false, now);
+        assert!(!schedule.is_due(now + SEALED), "an hour from the last time");
+        assert!(schedule.is_due(now + 3 * PAUSE + SEALED), "the seals of the audit log");
     }
 }

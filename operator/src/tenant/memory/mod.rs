@@ -28,7 +28,7 @@ pub mod rollout;
 pub mod shown_runs;
 pub mod status_messages;
 
-use child_versions::{Begun, ChildVersions, PodNote, TenantChildren, Version, fingerprint};
+use child_versions::{Begun, ChildVersions, TenantChildren, Version, fingerprint};
 use core_probes::CoreProbeSchedule;
 use failures::FailureCount;
 use k8s_openapi::Resource as _;
@@ -44,6 +44,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use voicemail_cores::pods::PodNote;
 use voicemail_resources::VoicemailTenant;
 use voicemail_runtime::metrics::Metrics;
 
@@ -310,6 +311,11 @@ impl Memories {
     pub fn is_absent(&self, kind: &'static str, tenant: &TenantKey, name: &str) -> bool {
         let listed = self.lock().is_listed(kind, &tenant.namespace);
         listed && self.with(tenant, |children, memory| memory.children.is_absent(children, kind, name))
+    }
+
+    /// Whether a child of that kind and name with our labels is known to be there.
+    pub fn is_seen(&self, kind: &'static str, tenant: &TenantKey, name: &str) -> bool {
+        self.with(tenant, |children, memory| !memory.children.is_absent(children, kind, name))
     }
 
     /// A reconcile begins.

@@ -3,8 +3,8 @@
 //! Only kinds that work against the tenant when nobody maintains them: an autoscaler that fights over replicas, a
 //! policy that keeps callers out, a budget that blocks drains. Others lie still and go with their tenant.
 
-use crate::child_names::child_name;
 use std::collections::BTreeSet;
+use voicemail_cores::child_names::{child_name, sip_name};
 
 /// A kind that is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,10 +33,11 @@ impl OrphanKind {
 pub struct OrphanCandidates(BTreeSet<(OrphanKind, String)>);
 
 impl OrphanCandidates {
-    /// A child with our labels was seen. Each tenant has one of these kinds at most, named after it.
+    /// A child with our labels was seen. Each tenant has one of these kinds at most, named after it, and its telephone one
+    /// more.
     pub(super) fn note(&mut self, kind: &str, tenant: &str, name: &str) {
         let Some(kind) = OrphanKind::named(kind) else { return };
-        if name != child_name(tenant) {
+        if name != child_name(tenant) && name != sip_name(tenant) {
             self.0.insert((kind, name.to_owned()));
         }
     }
@@ -62,6 +63,7 @@ mod tests {
     fn only_what_has_another_name_than_the_tenants_child_is_a_candidate() {
         let mut orphans = OrphanCandidates::default();
         orphans.note("NetworkPolicy", "acme", "acme-voicemail");
+        orphans.note("NetworkPolicy", "acme", "acme-voicemail-sip");
         orphans.note("ConfigMap", "acme", "acme-old");
         assert!(orphans.is_empty());
         orphans.note("NetworkPolicy", "acme", "acme-old");

@@ -15,6 +15,7 @@ mod replicas;
 mod retirement;
 mod secrets;
 mod storage;
+mod telephony;
 
 use crate::tenant::build::Built;
 use crate::tenant::build::pod_monitor::pod_monitor_resource;
@@ -33,6 +34,7 @@ pub use applier::{Child, remove_owned};
 pub use leaving::{let_children_go, sweep};
 pub use monitoring::MonitoringFact;
 pub use retirement::Retirement;
+pub use telephony::TelephonyFact;
 
 /// Why applying stopped.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +88,7 @@ pub struct Applied {
     deployment: Deployment,
     storage: AppliedStorage,
     monitoring: MonitoringFact,
+    telephony: TelephonyFact,
 }
 
 /// The storage's objects in the cluster.
@@ -120,9 +123,19 @@ impl Applied {
         &self.monitoring
     }
 
+    /// How the telephone's objects are.
+    pub fn telephony(&self) -> &TelephonyFact {
+        &self.telephony
+    }
+
     #[cfg(test)]
     pub(crate) fn for_test(deployment: Deployment, storage: AppliedStorage) -> Self {
-        Self { deployment, storage, monitoring: MonitoringFact::default() }
+        Self {
+            deployment,
+            storage,
+            monitoring: MonitoringFact::default(),
+            telephony: TelephonyFact::default(),
+        }
     }
 }
 
@@ -156,7 +169,8 @@ pub async fn apply(
     let monitor = applier.ensure_known(pod_monitor_resource(), built.pod_monitor).await;
     let rules = applier.ensure_known(prometheus_rule_resource(), built.prometheus_rule).await;
     applier.delete_unused_classes().await?;
-    let applied = Applied { deployment, storage, monitoring: monitor.and(rules) };
+    let telephony = Box::pin(applier.ensure_telephony(built.telephony)).await?;
+    let applied = Applied { deployment, storage, monitoring: monitor.and(rules), telephony };
     if is_settled(&applied) {
         applier.remove_unused_certificate().await?;
     }

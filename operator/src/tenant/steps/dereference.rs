@@ -18,12 +18,18 @@ use crate::tenant::facts::credentials::{Source, plan_source};
 use crate::tenant::facts::pull_secrets::{PullSecretsFact, read_pull_secrets};
 use crate::tenant::facts::reclaim::{ReclaimFact, read_reclaim};
 use crate::tenant::facts::storage::claim_name;
+use crate::tenant::facts::telephones::find_telephones;
+use crate::tenant::memory::TenantKey;
 use crate::tenant::steps::validate::plan_pull_secrets;
 use jiff::Timestamp;
+use k8s_openapi::Resource as _;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeMap;
+use std::time::Duration;
+use voicemail_cores::child_names::sip_name;
 use voicemail_resources::voicemail_tenant::Region;
 use voicemail_resources::{TENANT_LABEL, VoicemailTenant};
 use voicemail_runtime::calls::{CallError, within_deadline};
@@ -51,6 +57,10 @@ pub struct Facts {
     pub access: Vec<AccessFact>,
     /// The Secrets for private registries.
     pub pull_secrets: PullSecretsFact,
+    /// The tenant has no telephone any more, and pods that took calls are still there.
+    pub telephone_leaves: bool,
+    /// The shortest time from a mark to an erasure that policies let requests ask for.
+    pub least_undo_window: Option<Duration>,
 }
 
 /// The objects of the tenant's storage as they were found.
@@ -180,7 +190,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     let authority = ca_name(&name);
     let (now, reached_by) = (Timestamp::now(), api_name(&name, &namespace));
     let pull_secrets = plan_pull_secrets(tenant, &context.settings);
-    let (storage, access, pull_secrets, keys, tls, authority, brought) = tokio::try_join!(
+    let (storage, access, pull_secrets, keys, tls, authority, brought, telephone_leaves) = tokio::try_join!(
         dereference_storage(client, tenant),
         read_secrets(client, tenant),
         read_pull_secrets(client, &namespace, pull_secrets),
@@ -188,6 +198,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         within_deadline("read the certificate's Secret", secrets.get_opt(&tls)),
         within_deadline("read the authority's Secret", secrets.get_opt(&authority)),
         read_brought(&secrets, tenant, &reached_by, now),
+        is_telephone_leaving(context, tenant),
     )?;
     let reclaim = match &storage {
         StorageFacts::Volume { claim: Some(ClaimFact { volume: Some(volume), .. }) } => {
@@ -203,11 +214,27 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         reclaim,
         access,
         pull_secrets,
+        telephone_leaves,
+        least_undo_window: None,
         keys: keys.as_ref().map(read_keys),
         tls: tls.as_ref().map(|secret| read_tls(secret, &reached_by, now)),
         brought,
         authority: authority.as_ref().and_then(read_authority),
     })
+}
+
+/// Whether pods that took calls still let them end: their set is deleted in the foreground, so it is there as long as they
+/// are. Asked only while the watches don't know better.
+async fn is_telephone_leaving(context: &Context, tenant: &VoicemailTenant) -> Result<bool, CallError> {
+    let name = sip_name(&tenant.name_any());
+    let known = context.memories.is_absent(StatefulSet::KIND, &TenantKey::of(tenant), &name);
+    if tenant.spec.telephony.is_some() || known {
+        return Ok(false);
+    }
+    let sets: Api<StatefulSet> =
+        Api::namespaced(context.client.clone(), &tenant.namespace().unwrap_or_default());
+    let found = find_telephones(&sets, &name).await?;
+    Ok(found.is_some_and(|set| is_owned(&set, &tenant.name_any(), &tenant.uid().unwrap_or_default())))
 }
 
 async fn dereference_storage(client: &Client, tenant: &VoicemailTenant) -> Result<StorageFacts, CallError> {

@@ -62,7 +62,7 @@ async fn bring_up_to_date(
 /// The entries that the core has after the copy's last; none when the core doesn't say.
 async fn ask(tenant: &VoicemailTenant, copy: Option<&LedgerView>, context: &Context) -> Option<LedgerView> {
     let after = copy.map_or(0, |copy| copy.head.epoch);
-    let answer = match context.cores.connect(&context.client, &context.settings, tenant).await {
+    let answer = match context.cores.connect(&context.client, tenant).await {
         Ok(core) => core.read_ledger(after).await,
         Err(error) => Err(error),
     };

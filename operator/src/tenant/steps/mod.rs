@@ -10,8 +10,9 @@
 
 pub mod apply;
 pub mod dereference;
+pub mod email_status;
 pub mod ledger;
-pub mod observe;
+pub mod narrow;
 pub mod orphans;
 pub mod refusal;
 pub mod report;
@@ -19,4 +20,6 @@ pub mod status;
 #[cfg(test)]
 pub(super) mod status_tests;
 pub mod storage_status;
+pub mod telephony_status;
 pub mod validate;
+pub mod web_status;

@@ -4,7 +4,11 @@
 //! themselves once the object that they name is there.
 
 use voicemail_api::config::ConfigError;
+use voicemail_resources::TENANT_USABLE_LABEL;
 use voicemail_runtime::calls::{Class, Classified};
+
+/// Reason of what a policy doesn't let be.
+pub const POLICY_VIOLATION: &str = "PolicyViolation";
 
 /// Why nothing is changed for now.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +94,15 @@ pub enum Refusal {
         /// What is wrong.
         fault: String,
     },
+    /// The platform team's policies don't let it be rolled out.
+    #[error("{0}. What runs goes on: change the spec, or have the policy changed")]
+    PolicyViolation(String),
+    /// Secrets that the tenant names lack the label that the platform team's policies want.
+    #[error(
+        "Secrets without the label {TENANT_USABLE_LABEL}: {0}. Whoever may write them lets this tenant use them: kubectl label \
+         secret NAME {TENANT_USABLE_LABEL}=true. What is mounted stays mounted"
+    )]
+    SecretNotUsable(String),
     /// A rule that the CRD can't express.
     #[error("spec.{0}")]
     InvalidSpec(String),
@@ -124,6 +137,8 @@ impl Classified for Refusal {
             Self::KeysSecretInvalid { .. } => "KeysSecretInvalid",
             Self::TlsSecretInvalid { .. } => "TlsSecretInvalid",
             Self::PodTemplateInvalid { .. } => "PodTemplateInvalid",
+            Self::PolicyViolation(_) => POLICY_VIOLATION,
+            Self::SecretNotUsable(_) => "SecretNotUsable",
             Self::InvalidSpec(_) => "InvalidSpec",
         }
     }
@@ -143,6 +158,8 @@ impl Refusal {
             | Self::KeysSecretInvalid { .. }
             | Self::TlsSecretInvalid { .. }
             | Self::PodTemplateInvalid { .. }
+            | Self::PolicyViolation(_)
+            | Self::SecretNotUsable(_)
             | Self::InvalidSpec(_) => false,
         }
     }

@@ -13,22 +13,27 @@ use crate::tenant::facts::pull_secrets::{PullSecretsFact, find_pull_secrets};
 use crate::tenant::facts::reclaim::{ReclaimFact, find_data_kept};
 use crate::tenant::memory::rollout::Image;
 use crate::tenant::steps::apply::{Applied, MonitoringFact};
-use crate::tenant::steps::observe::PodSeen;
-use crate::tenant::steps::refusal::Refusal;
+use crate::tenant::steps::email_status::add_email;
+use crate::tenant::steps::refusal::{POLICY_VIOLATION, Refusal};
 use crate::tenant::steps::storage_status::{
     CLAIM_NOT_EXPANDABLE, CLAIM_TERMINATING, REGION_UNREACHABLE, RESTORE_DETECTED, find_other_store,
     find_storage, find_terminating, keep_regions, list_regions,
 };
+use crate::tenant::steps::telephony_status::{count_telephony, find_telephony};
+use crate::tenant::steps::web_status::add_web;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use voicemail_api::reasons::HINDRANCES;
+use voicemail_cores::child_names::sip_name;
+use voicemail_cores::pods::PodSeen;
 use voicemail_resources::conditions::{
-    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, Finding, MONITORING_READY,
-    OF_TENANTS, PAUSED, PULL_SECRETS_READY, READY, RECONCILING, STALLED, STORAGE_READY, UPDATE_PENDING,
-    complete, find_condition, merge_conditions,
+    ACCESS_READY, CERTIFICATE_READY, ConditionStatus, DATA_KEPT, DELETION_BLOCKED, EMAIL_READY, Finding,
+    MONITORING_READY, OF_TENANTS, PAUSED, POLICY_COMPLIANT, PULL_SECRETS_READY, READY, RECEIVERS_READY,
+    RECONCILING, STALLED, STORAGE_READY, TELEPHONY_READY, UPDATE_PENDING, WEB_READY, complete,
+    find_condition, merge_conditions,
 };
 use voicemail_resources::voicemail_tenant::{
     Endpoint, MonitoringMode, VoicemailTenant, VoicemailTenantStatus,
@@ -55,6 +60,10 @@ pub struct Seen<'a> {
     pub access: &'a [AccessFact],
     /// The Secrets for private registries.
     pub pull_secrets: &'a PullSecretsFact,
+    /// The telephone's pods, unless all of them take calls.
+    pub telephones: &'a [PodSeen],
+    /// What the tenant has otherwise than its policies want it; empty when they are kept.
+    pub policy: &'a str,
 }
 
 /// How a reconcile went.
@@ -107,13 +116,18 @@ const FAILURES: [&str; 9] = [
     "NotEncodable",
 ];
 /// Conditions that stay as they were when a reconcile fails.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 12] = [
+    POLICY_COMPLIANT,
     DATA_KEPT,
     ACCESS_READY,
+    RECEIVERS_READY,
+    EMAIL_READY,
     PULL_SECRETS_READY,
     CERTIFICATE_READY,
     UPDATE_PENDING,
     MONITORING_READY,
+    TELEPHONY_READY,
+    WEB_READY,
     DELETION_BLOCKED,
 ];
 
@@ -141,7 +155,7 @@ pub fn compute_status(
         return pause(tenant, previous, deletion, now);
     }
     let mut findings = match outcome {
-        Outcome::Applied(seen) => find_from_cluster(seen, &previous),
+        Outcome::Applied(seen) => find_from_cluster(tenant, seen, &previous),
         Outcome::Paused => Vec::new(),
         Outcome::Refused(refusal) => find_from_refusal(refusal, &previous),
         Outcome::Stopped(reason, message) => {
@@ -186,23 +200,45 @@ pub fn compute_status(
         image,
         endpoints: list_endpoints(tenant),
         regions,
+        telephony: match outcome {
+            Outcome::Applied(seen) => count_telephony(seen.applied.telephony(), previous.telephony),
+            _ => previous.telephony,
+        },
     }
 }
 
-/// Where the API is reached within the cluster, and the audience that tokens for it need.
+/// Where the API is reached within the cluster, and the audience that tokens for it need; where calls are taken; and where
+/// browsers find the pages.
 fn list_endpoints(tenant: &VoicemailTenant) -> Vec<Endpoint> {
     let (service, namespace) = (child_name(&tenant.name_any()), tenant.namespace().unwrap_or_default());
-    vec![Endpoint {
+    let api = Endpoint {
         name: "api".into(),
         url: format!("https://{service}.{namespace}.svc:{API_PORT}"),
         audience: Some(tenant.spec.tenant_id.clone()),
-    }]
+    };
+    let telephone = sip_name(&tenant.name_any());
+    let sip = tenant.spec.telephony.as_ref().map(|telephony| Endpoint {
+        name: "sip".into(),
+        url: format!("sip:{telephone}.{namespace}.svc:{}", telephony.network.ports.sip),
+        audience: None,
+    });
+    let web = tenant.spec.web.as_ref().map(|web| Endpoint {
+        name: "web".into(),
+        url: format!("https://{}/ui", web.host),
+        audience: None,
+    });
+    [api].into_iter().chain(sip).chain(web).collect()
 }
 
 /// The conditions that stand on a tenant: of a feature only while it is wanted.
 fn types_of(tenant: &VoicemailTenant) -> Vec<&'static str> {
     let mode = tenant.spec.monitoring.as_ref().map(|monitoring| monitoring.mode).unwrap_or_default();
-    let wanted = |type_: &&'static str| *type_ != MONITORING_READY || mode == MonitoringMode::Enabled;
+    let wanted = |type_: &&'static str| match *type_ {
+        MONITORING_READY => mode == MonitoringMode::Enabled,
+        TELEPHONY_READY => tenant.spec.telephony.is_some(),
+        WEB_READY => tenant.spec.web.is_some(),
+        _ => true,
+    };
     OF_TENANTS.into_iter().filter(wanted).collect()
 }
 
@@ -271,6 +307,13 @@ fn find_from_refusal(refusal: &Refusal, previous: &VoicemailTenantStatus) -> Vec
     let stalled = refusal.class() == Class::Permanent;
     let obstacle = Obstacle::new(refusal.reason(), refusal.to_string(), stalled);
     let mut findings = progress_findings(Some(&obstacle), false);
+    match refusal {
+        Refusal::PolicyViolation(words) => findings.push(find_compliance(words)),
+        Refusal::SecretNotUsable(_) => {
+            findings.push(Finding::new(POLICY_COMPLIANT, false, refusal.reason(), refusal.to_string()));
+        }
+        _ => {}
+    }
     findings.push(if refusal.is_about_storage() {
         Finding::new(STORAGE_READY, false, obstacle.reason, obstacle.message)
     } else {
@@ -284,23 +327,21 @@ fn find_from_failure(reason: &str, message: &str, previous: &VoicemailTenantStat
     let obstacle = Obstacle::new(reason, format!("{message}; it is tried again"), false);
     let mut findings = progress_findings(Some(&obstacle), false);
     findings.push(kept_storage(previous));
-    let known = previous.conditions.iter();
-    findings.extend(KEPT.iter().filter_map(|type_| {
-        let found = known.clone().find(|condition| condition.type_ == *type_)?;
-        Some(Finding::new(type_, found.status, found.reason.clone(), found.message.clone()))
-    }));
+    findings.extend(KEPT.iter().filter_map(|type_| Finding::known(type_, &previous.conditions)));
     findings
 }
 
 /// Keeps the previous finding about the storage, when this reconcile learned nothing about it.
 fn kept_storage(previous: &VoicemailTenantStatus) -> Finding {
-    match find_condition(&previous.conditions, STORAGE_READY) {
-        Some(known) => Finding::new(STORAGE_READY, known.status, known.reason.clone(), known.message.clone()),
-        None => Finding::new(STORAGE_READY, ConditionStatus::Unknown, "NotLookedAt", ""),
-    }
+    let unknown = || Finding::new(STORAGE_READY, ConditionStatus::Unknown, "NotLookedAt", "");
+    Finding::known(STORAGE_READY, &previous.conditions).unwrap_or_else(unknown)
 }
 
-fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<Finding> {
+fn find_from_cluster(
+    tenant: &VoicemailTenant,
+    seen: &Seen<'_>,
+    previous: &VoicemailTenantStatus,
+) -> Vec<Finding> {
     let (applied, pods) = (seen.applied, seen.pods.unwrap_or_default());
     let storage = match seen.terminating {
         Some(claim) => find_terminating(claim),
@@ -314,11 +355,23 @@ fn find_from_cluster(seen: &Seen<'_>, previous: &VoicemailTenantStatus) -> Vec<F
     findings.push(storage);
     findings.extend(seen.reclaim.map(find_data_kept));
     findings.extend(find_access(seen.access));
+    add_email(&mut findings, seen.pods, previous);
+    add_web(&mut findings, tenant.spec.web.is_some(), seen.pods, previous);
     findings.extend(find_pull_secrets(seen.pull_secrets));
     findings.extend(seen.certificate.as_ref().map(find_certificate));
     findings.extend(find_update(seen.image));
     findings.extend(find_monitoring(applied.monitoring()));
+    findings.extend(find_telephony(applied.telephony(), seen.telephones));
+    findings.push(find_compliance(seen.policy));
     findings
+}
+
+/// Whether the tenant is as its policies want it.
+fn find_compliance(words: &str) -> Finding {
+    if words.is_empty() {
+        return Finding::new(POLICY_COMPLIANT, true, "PoliciesKept", "");
+    }
+    Finding::new(POLICY_COMPLIANT, false, POLICY_VIOLATION, words)
 }
 
 /// Monitors and rules are no reason to stop anything; none where the spec wants none.

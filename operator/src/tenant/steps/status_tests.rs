@@ -4,7 +4,6 @@ use crate::tenant::deletion::progress::Report;
 use crate::tenant::facts::pull_secrets::PullSecretsFact;
 use crate::tenant::memory::rollout::Image;
 use crate::tenant::steps::apply::{Applied, AppliedStorage};
-use crate::tenant::steps::observe::{CoreReadiness, PodSeen, RegionSeen};
 use crate::tenant::steps::refusal::Refusal;
 use crate::tenant::steps::status::{Outcome, Seen, compute_status, serves};
 use crate::tenant::tests::{now, tenant};
@@ -12,6 +11,7 @@ use jiff::ToSpan;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 use std::sync::LazyLock;
+use voicemail_cores::pods::{CoreReadiness, PodSeen, RegionSeen};
 use voicemail_resources::conditions::{ConditionStatus, find_condition};
 use voicemail_resources::{VoicemailTenant, VoicemailTenantStatus};
 
@@ -47,6 +47,8 @@ pub(crate) fn applied_outcome<'a>(applied: &'a Applied, pods: &'a [PodSeen]) -> 
         certificate: None,
         access: &[],
         pull_secrets: &NO_PULL_SECRETS,
+        telephones: &[],
+        policy: "",
     })
 }
 

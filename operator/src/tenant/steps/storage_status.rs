@@ -9,11 +9,11 @@ use crate::tenant::build::claim::READ_WRITE_MANY;
 use crate::tenant::facts::credentials::RegionPlan;
 use crate::tenant::steps::apply::{Applied, AppliedStorage};
 use crate::tenant::steps::dereference::read_claim;
-use crate::tenant::steps::observe::{CoreReadiness, PodSeen, RegionSeen, STARTING};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use voicemail_api::reasons::{HINDRANCES, STORAGE_LOW};
+use voicemail_cores::pods::{CoreReadiness, PodSeen, RegionSeen, STARTING};
 use voicemail_resources::conditions::{ConditionStatus, Finding, REACHABLE, STORAGE_READY, merge_conditions};
 use voicemail_resources::voicemail_tenant::{Region, RegionRole, RegionStatus, VoicemailTenant};
 

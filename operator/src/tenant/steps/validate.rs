@@ -9,6 +9,7 @@ use crate::tenant::build::certificate::Authority;
 use crate::tenant::build::core_config::plan_config;
 use crate::tenant::build::names::{brought_tls_secret, keys_secret, serving_secret};
 use crate::tenant::build::placement::{Placement, plan_placement};
+use crate::tenant::build::telephony::{TelephonyPlan, plan_telephony};
 use crate::tenant::facts::certificate::{CertificateParts, Fault, Grade};
 use crate::tenant::facts::storage::{StoragePlan, plan_storage};
 use crate::tenant::memory::TenantKey;
@@ -78,9 +79,18 @@ pub struct Plan {
     pub has_unused_certificate: bool,
     /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
     pub unmarked_secrets: Vec<String>,
+    /// The telephone; none where the tenant has none.
+    pub telephony: Option<TelephonyPlan>,
+    /// The tenant has no telephone any more, and its pods let their calls end.
+    pub telephone_leaves: bool,
 }
 
 impl Plan {
+    /// Whether pods that take calls work with the core.
+    pub fn has_telephone(&self) -> bool {
+        self.telephony.is_some() || self.telephone_leaves
+    }
+
     /// Which tenant it is for.
     pub fn key(&self) -> TenantKey {
         TenantKey { namespace: self.namespace.clone(), name: self.name.clone(), uid: self.uid.clone() }
@@ -122,8 +132,11 @@ pub fn validate(
     cluster: &str,
 ) -> Result<Plan, Refusal> {
     let name = tenant.name_any();
-    let config = plan_config(tenant, settings, cluster)?;
+    let has_telephone = tenant.spec.telephony.is_some() || facts.telephone_leaves;
+    let mut config = plan_config(tenant, settings, cluster, has_telephone)?;
+    config.gdpr.least_undo_window = facts.least_undo_window.unwrap_or_default();
     let tls = plan_tls(tenant, facts)?;
+    let telephony = plan_telephony(tenant, has_authority(facts, &tls))?;
     let storage = plan_storage(tenant, facts);
     if matches!(storage, Err(Refusal::ClaimGone { .. })) {
         // Without its keys a claim that is brought back helps nobody: they are asked for first.
@@ -158,6 +171,8 @@ pub fn validate(
         brought_tls_secret: brought_tls_secret(tenant),
         unmarked_secrets: facts.unmarked_secrets.clone(),
         config,
+        telephony,
+        telephone_leaves: facts.telephone_leaves,
         name,
     })
 }
@@ -233,6 +248,16 @@ fn refuse_tls(brought: &BroughtFact, tenant: &VoicemailTenant) -> Refusal {
 fn serves_copy(facts: &Facts, tls: &TlsPlan) -> bool {
     let copied = facts.tls.as_ref().is_some_and(|tls| tls.copied_from.is_some());
     matches!(tls, TlsPlan::Copy(..)) || (*tls == TlsPlan::Keep && copied)
+}
+
+/// Whether the certificate that the pods serve comes with its authority, once the plan is carried out.
+fn has_authority(facts: &Facts, tls: &TlsPlan) -> bool {
+    let served = facts.tls.as_ref().and_then(|tls| tls.parts.as_ref());
+    match tls {
+        TlsPlan::Keep => served.is_some_and(|parts| parts.authority.is_some()),
+        TlsPlan::Copy(_, parts) => parts.authority.is_some(),
+        TlsPlan::Renew(_) | TlsPlan::Prolong(_) | TlsPlan::Start => true,
+    }
 }
 
 fn plan_made(facts: &Facts) -> TlsPlan {

@@ -3,26 +3,26 @@
 //! The dialog is taken out of the stack's table when it ends; the stack itself never does that. A leg that is dropped
 //! hangs up.
 
-use super::headers_of;
+use super::beginner::key;
+use super::places::Place;
 use super::validate::{Refusal, session_expires};
+use super::{Shared, headers_of};
 use crate::media::telephone_event::Key;
 use crate::sdp::Offer;
 use crate::signalling::{Leg, LegEvent, SipError};
 use async_trait::async_trait;
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TransactionHandle};
-use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Header, Method, Request, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// What we know, in answers.
 pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, SUBSCRIBE";
 
 pub(super) struct RsipLeg {
-    pub(super) layer: Arc<DialogLayer>,
+    pub(super) shared: Arc<Shared>,
     pub(super) dialog: InviteDialog,
     pub(super) states: DialogStateReceiver,
     /// The session's length, if it is timed.
@@ -31,7 +31,7 @@ pub(super) struct RsipLeg {
     /// A new description that waits for our answer.
     pub(super) waiting: Option<TransactionHandle>,
     /// The call's place among its trunk's.
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) _place: Place,
 }
 
 fn sdp() -> Header {
@@ -171,7 +171,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A leg that is dropped hangs up; nobody waits for the peer's answer.
 impl Drop for RsipLeg {
     fn drop(&mut self) {
-        let (layer, dialog) = (Arc::clone(&self.layer), self.dialog.clone());
+        let (shared, dialog) = (Arc::clone(&self.shared), self.dialog.clone());
         tokio::spawn(async move {
             for _ in 0..TRIES {
                 if dialog.state().is_terminated() || dialog.bye().await.is_ok() {
@@ -179,7 +179,8 @@ impl Drop for RsipLeg {
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-            layer.remove_dialog(&dialog.id());
+            shared.layer.remove_dialog(&dialog.id());
+            shared.calls.lock().remove(&key(&dialog.id()));
         });
     }
 }

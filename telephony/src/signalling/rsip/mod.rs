@@ -1,28 +1,33 @@
 //! SIP by rsipstack: the one place that knows it.
 //!
 //! ```text
-//! datagram ─▶ transport::UdpGate ─▶ parser, transactions ─▶ validate ─▶ dialog's ─▶ its leg
-//!                                                              └──────▶ INVITE ──▶ a leg and an incoming call
+//! datagram, connection ─▶ transport ─▶ parser, transactions ─▶ validate ─▶ dialog's ─▶ its leg
+//!                                                                 └──────▶ INVITE ──▶ a leg and an incoming call
 //! ```
 //!
 //! What the stack leaves to us: a transaction's driver that lives until its timers have run, so that no reply is dropped
 //! early; an answer to each request in a dialog, also to those that the stack ignores (500, RFC 3261, 12.2.2); dialogs
 //! taken out of its table; session timers; options that aren't known. Its log is off: it writes whole messages.
 
+mod admission;
+mod beginner;
 mod call;
+mod places;
 mod subscription;
 mod validate;
 
+use super::digest::NoRandomness;
 use super::evidence::Evidence;
 use super::identity::Identity;
 use super::{Incoming, IncomingCall, Signalling};
 use crate::class::Class;
-use crate::config::Config;
+use crate::config::{Config, Transport, Trunk};
 use crate::sdp::Offer;
-use crate::transport::{UdpGate, UdpGateError};
+use crate::transport::{Contacts, ListenError, Listeners, Peers, Refused, UdpGate, UdpGateError};
 use async_trait::async_trait;
 use call::{ALLOW, RsipLeg, other};
 use rsipstack::EndpointBuilder;
+use rsipstack::dialog::DialogId;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::{Header, Headers, Method, StatusCode, Uri};
@@ -31,12 +36,11 @@ use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipConnection, TransportLayer};
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::DropGuard;
 use uuid::Uuid;
 use validate::Refusal;
@@ -52,6 +56,12 @@ pub enum RsipError {
     /// The socket.
     #[error(transparent)]
     Gate(#[from] UdpGateError),
+    /// The listeners for connections.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Nothing random can be made.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
     /// The stack refused its parts.
     #[error("the SIP stack can't be started")]
     Stack,
@@ -62,7 +72,8 @@ impl RsipError {
     pub const fn class(&self) -> Class {
         match self {
             Self::Gate(_) => Class::Transient,
-            Self::Stack => Class::Permanent,
+            Self::Listen(error) => error.class(),
+            Self::NoRandomness(_) | Self::Stack => Class::Permanent,
         }
     }
 }
@@ -79,17 +90,42 @@ struct Shared {
     config: Arc<Config>,
     layer: Arc<DialogLayer>,
     endpoint: EndpointInnerRef,
-    contact: Uri,
+    contacts: Contacts,
+    /// Trunks of open connections.
+    peers: Peers,
     subscriptions: subscription::Table,
+    calls: beginner::Calls,
     draining: AtomicBool,
+    admission: admission::Admission,
     /// Places of each trunk's calls.
-    places: HashMap<String, Arc<Semaphore>>,
+    places: places::Places,
     tell: mpsc::UnboundedSender<Incoming>,
 }
 
 impl Shared {
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The trunk that a request came by.
+    fn trunk_of(&self, transaction: &Transaction) -> Option<&Trunk> {
+        let connection = transaction.connection.as_ref()?;
+        let source = connection.get_remote_addr()?.get_socketaddr().ok()?;
+        match transport_of(connection) {
+            Transport::Udp => self.config.trunk_of(source.ip(), Transport::Udp),
+            // By what was known when it was opened. What comes by a connection of ours begins nothing.
+            transport => {
+                let name = self.peers.lock().get(&(transport, source)).cloned()?;
+                self.config.trunks.iter().find(|trunk| trunk.name == name)
+            }
+        }
+    }
+
+    /// Our address in a dialogue that a request begins.
+    fn contact_for(&self, transaction: &Transaction) -> Uri {
+        let transport = transaction.connection.as_ref().map_or(Transport::Udp, transport_of);
+        let secure = transaction.original.uri.to_string().starts_with("sips:");
+        self.contacts.of(transport, secure).clone()
     }
 
     /// Whether a trunk's assertions of who calls are believed.
@@ -99,34 +135,37 @@ impl Shared {
 }
 
 impl Rsip {
-    /// Binds the socket and serves.
+    /// Binds the sockets and serves.
     ///
     /// # Errors
     /// [`RsipError`].
-    pub async fn start(config: Arc<Config>) -> Result<Self, RsipError> {
+    pub async fn start(config: Arc<Config>, refused: Arc<Refused>) -> Result<Self, RsipError> {
         let stop = CancellationToken::new();
-        let gate = Arc::new(UdpGate::bind(Arc::clone(&config)).await?);
+        let admission = admission::Admission::new(Arc::clone(&refused))?;
+        let gate = Arc::new(UdpGate::bind(Arc::clone(&config), Arc::clone(&refused)).await?);
+        let listeners = Listeners::bind(&config, &refused, &stop).await?;
         let local = gate.local()?;
         let advertised = SocketAddr::new(config.advertised, local.port());
+        let contacts = Contacts::new(advertised, &listeners.addresses()).ok_or(RsipError::Stack)?;
         let transport = TransportLayer::new(stop.clone());
         let connection = UdpConnection::from_socket(gate, Some(advertised), Some(stop.child_token())).await;
         transport.add_transport(connection.map_err(|_| RsipError::Stack)?.into());
+        let peers = listeners.serve(&transport).await?;
         let mut builder = EndpointBuilder::new();
         builder.with_user_agent("voicemail").with_transport_layer(transport).with_cancel_token(stop.clone());
         let endpoint = builder.build();
-        let contact =
-            Uri::try_from(format!("sip:voicemail@{advertised}").as_str()).map_err(|_| RsipError::Stack)?;
         let (tell, incoming) = mpsc::unbounded_channel();
-        let place =
-            |trunk: &crate::config::Trunk| (trunk.name.clone(), Arc::new(Semaphore::new(trunk.limits.calls)));
         let shared = Arc::new(Shared {
-            places: config.trunks.iter().map(place).collect(),
+            places: places::Places::new(&config),
             layer: Arc::new(DialogLayer::new(endpoint.inner.clone())),
             config,
             endpoint: endpoint.inner.clone(),
-            contact,
+            contacts,
+            peers,
             subscriptions: subscription::Table::default(),
+            calls: beginner::Calls::default(),
             draining: AtomicBool::new(false),
+            admission,
             tell,
         });
         serve(&endpoint, &shared)?;
@@ -177,10 +216,11 @@ pub(super) fn headers_of(headers: &Headers) -> Vec<(String, String)> {
     headers.iter().filter_map(pair).collect()
 }
 
-fn source_of(transaction: &Transaction) -> Option<IpAddr> {
-    match transaction.connection.as_ref()? {
-        SipConnection::Udp(connection) => Some(connection.get_remote_addr()?.get_socketaddr().ok()?.ip()),
-        _ => None,
+fn transport_of(connection: &SipConnection) -> Transport {
+    match connection.transport() {
+        rsipstack::sip::Transport::Tcp => Transport::Tcp,
+        rsipstack::sip::Transport::Tls => Transport::Tls,
+        _ => Transport::Udp,
     }
 }
 
@@ -188,6 +228,13 @@ fn source_of(transaction: &Transaction) -> Option<IpAddr> {
 async fn take(shared: Arc<Shared>, mut transaction: Transaction) {
     let method = transaction.original.method;
     if let Some(mut dialog) = shared.layer.match_dialog(&transaction) {
+        if !is_beginners(&shared, &dialog.id(), &transaction) {
+            // Whoever it is learns no more than of a call that isn't there.
+            if method != Method::Ack {
+                refuse(&mut transaction, &Refusal::status(481)).await;
+            }
+            return finish(transaction).await;
+        }
         let handled = dialog.handle(&mut transaction).await;
         let unanswered = transaction.last_response.is_none() && method != Method::Ack;
         if handled.is_err() || unanswered {
@@ -205,6 +252,11 @@ async fn take(shared: Arc<Shared>, mut transaction: Transaction) {
         _ => match validate::check(&headers) {
             Err(refusal) => refusal,
             Ok(()) => match method {
+                Method::Invite | Method::Subscribe
+                    if !admission::is_admitted(&shared, &mut transaction, &headers).await =>
+                {
+                    return finish(transaction).await;
+                }
                 Method::Invite => return invite(&shared, transaction, headers).await,
                 Method::Subscribe => return subscription::begin(&shared, transaction, headers).await,
                 Method::Options => options(&shared),
@@ -214,6 +266,12 @@ async fn take(shared: Arc<Shared>, mut transaction: Transaction) {
     };
     refuse(&mut transaction, &refusal).await;
     finish(transaction).await;
+}
+
+/// Whether a request within a call comes from who began it.
+fn is_beginners(shared: &Shared, call: &DialogId, transaction: &Transaction) -> bool {
+    let began = shared.calls.lock().get(&beginner::key(call)).cloned();
+    began.is_some_and(|began| began.sent(shared, transaction))
 }
 
 fn options(shared: &Shared) -> Refusal {
@@ -266,23 +324,24 @@ fn prepare(
     if shared.is_draining() {
         return Err(unavailable());
     }
-    let trunk = source_of(transaction).and_then(|source| shared.config.trunk_of(source));
-    let trunk = trunk.ok_or_else(|| Refusal::status(403))?;
+    let trunk = shared.trunk_of(transaction).ok_or_else(|| Refusal::status(403))?;
     let session = validate::session_expires(headers)?;
     let request = &transaction.original;
     let offer = match request.body.is_empty() {
         true => None,
         false => Some(Offer::parse(&request.body).map_err(|_| Refusal::status(488))?),
     };
-    let place = shared.places.get(&trunk.name).and_then(|places| Arc::clone(places).try_acquire_owned().ok());
-    let place = place.ok_or_else(unavailable)?;
+    let identity = Identity::read(headers, trunk.trust.identity);
+    let place = shared.places.take(trunk, identity.caller.as_deref()).ok_or_else(unavailable)?;
+    let began = beginner::Beginner::of(transaction, trunk).ok_or_else(|| Refusal::status(400))?;
     let (tell, states) = shared.layer.new_dialog_state_channel();
     let dialog = shared
         .layer
-        .get_or_create_server_invite(transaction, tell, None, Some(shared.contact.clone()))
+        .get_or_create_server_invite(transaction, tell, None, Some(shared.contact_for(transaction)))
         .map_err(|_| Refusal::status(400))?;
+    shared.calls.lock().insert(beginner::key(&dialog.id()), began);
     let leg = RsipLeg {
-        layer: Arc::clone(&shared.layer),
+        shared: Arc::clone(shared),
         dialog: dialog.clone(),
         states,
         session,
@@ -294,7 +353,7 @@ fn prepare(
         id: Uuid::now_v7(),
         trunk: trunk.name.clone(),
         evidence: Evidence::read(&request.uri.to_string(), headers),
-        identity: Identity::read(headers, trunk.trust.identity),
+        identity,
         offer,
         leg: Box::new(leg),
     };

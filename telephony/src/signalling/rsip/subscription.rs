@@ -1,9 +1,11 @@
 //! Subscriptions over rsipstack's transactions. The stack's own dialog for them stops notifying after a renewal, so the
 //! dialog's state (tags, numbers, route) is ours here.
 
+use super::beginner::Beginner;
 use super::call::other;
 use super::validate::{Refusal, values};
-use super::{Shared, finish, headers_of, refuse, source_of};
+use super::{Shared, finish, headers_of, refuse, transport_of};
+use crate::config::Transport;
 use crate::signalling::evidence::Evidence;
 use crate::signalling::identity::Identity;
 use crate::signalling::{Incoming, IncomingSubscription, SipError, Subscriber};
@@ -27,8 +29,8 @@ const SHORTEST: u32 = 60;
 /// Subscriptions of all phones.
 const MOST: usize = 20_000;
 
-/// Call-ID and our tag of each subscription, and who is told of its renewals.
-pub(super) type Table = Mutex<HashMap<(String, String), mpsc::UnboundedSender<Duration>>>;
+/// Call-ID and our tag of each subscription, who began it, and who is told of its renewals.
+pub(super) type Table = Mutex<HashMap<(String, String), (Beginner, mpsc::UnboundedSender<Duration>)>>;
 
 /// The time that is granted, by the header Expires.
 fn granted(headers: &[(String, String)]) -> Result<Duration, Refusal> {
@@ -61,11 +63,13 @@ fn expires(time: Duration) -> Header {
 /// A SUBSCRIBE within a subscription: a renewal, or its end.
 pub(super) async fn renew(shared: &Shared, mut transaction: Transaction, headers: &[(String, String)]) {
     let known = names(headers).and_then(|names| shared.subscriptions.lock().get(&names).cloned());
+    let known = known.filter(|(began, _)| began.sent(shared, &transaction)).map(|(_, tell)| tell);
     match (known, granted(headers)) {
         (None, _) => refuse(&mut transaction, &Refusal::status(481)).await,
         (_, Err(refusal)) => refuse(&mut transaction, &refusal).await,
         (Some(tell), Ok(time)) => {
-            let headers = vec![expires(time), other("Contact", format!("<{}>", shared.contact))];
+            let contact = shared.contact_for(&transaction);
+            let headers = vec![expires(time), other("Contact", format!("<{contact}>"))];
             if transaction.reply_with(StatusCode::OK, headers, None).await.is_err() {
                 tracing::debug!("a renewal couldn't be answered");
             }
@@ -83,7 +87,7 @@ pub(super) async fn begin(
     headers: Vec<(String, String)>,
 ) {
     match prepare(shared, &transaction, &headers) {
-        Ok((trunk, time)) => {
+        Ok((trunk, began, time)) => {
             let evidence = Evidence::read(&transaction.original.uri.to_string(), &headers);
             let identity = Identity::read(&headers, shared.trusts(&trunk));
             let subscriber = Box::new(RsipSubscriber {
@@ -91,6 +95,7 @@ pub(super) async fn begin(
                 connection: transaction.connection.clone(),
                 transaction: Some(transaction),
                 time,
+                began,
                 dialog: None,
                 renewals: None,
                 number: 0,
@@ -111,13 +116,13 @@ fn prepare(
     shared: &Shared,
     transaction: &Transaction,
     headers: &[(String, String)],
-) -> Result<(String, Duration), Refusal> {
+) -> Result<(String, Beginner, Duration), Refusal> {
     if shared.is_draining() || shared.subscriptions.lock().len() >= MOST {
         return Err(super::unavailable());
     }
-    let trunk = source_of(transaction).and_then(|source| shared.config.trunk_of(source));
-    let trunk = trunk.ok_or_else(|| Refusal::status(403))?;
-    Ok((trunk.name.clone(), granted(headers)?))
+    let trunk = shared.trunk_of(transaction).ok_or_else(|| Refusal::status(403))?;
+    let began = Beginner::of(transaction, trunk).ok_or_else(|| Refusal::status(400))?;
+    Ok((trunk.name.clone(), began, granted(headers)?))
 }
 
 /// Our side of a subscription's dialog.
@@ -125,6 +130,7 @@ struct Dialog {
     names: (String, String),
     target: Uri,
     route: Vec<String>,
+    contact: Uri,
     /// Ours and theirs, with tags, as they stand in a NOTIFY.
     from: String,
     to: String,
@@ -135,12 +141,32 @@ struct RsipSubscriber {
     connection: Option<SipConnection>,
     transaction: Option<Transaction>,
     time: Duration,
+    began: Beginner,
     dialog: Option<Dialog>,
     renewals: Option<mpsc::UnboundedReceiver<Duration>>,
     number: u32,
 }
 
 impl RsipSubscriber {
+    /// Where we are reached by the transport that carries the subscription; the first listener's for datagrams.
+    fn own_address(&self) -> Option<SipAddr> {
+        let transport = transport_of(self.connection.as_ref()?);
+        let listeners = self.shared.endpoint.transport_layer.get_listen_addrs();
+        listeners.into_iter().find(|own| match transport {
+            Transport::Udp => false,
+            Transport::Tcp => own.r#type == Some(rsipstack::sip::Transport::Tcp),
+            Transport::Tls => own.r#type == Some(rsipstack::sip::Transport::Tls),
+        })
+    }
+
+    /// The connection that carries the subscription, while it is open; another one is opened to the phone's Contact else.
+    fn open_connection(&self) -> Option<SipConnection> {
+        let connection = self.connection.as_ref()?;
+        let over =
+            connection.is_reliable() && connection.cancel_token().is_some_and(|token| token.is_cancelled());
+        (!over).then(|| connection.clone())
+    }
+
     fn dialog_of(&self, transaction: &Transaction) -> Option<Dialog> {
         let headers = headers_of(&transaction.original.headers);
         let to = values(&headers, "From").next()?.to_owned();
@@ -150,6 +176,7 @@ impl RsipSubscriber {
             None => contact.split(';').next()?,
         };
         Some(Dialog {
+            contact: self.shared.contact_for(transaction),
             names: names(&headers)?,
             target: Uri::try_from(uri).ok()?,
             route: values(&headers, "Record-Route").map(str::to_owned).collect(),
@@ -161,7 +188,7 @@ impl RsipSubscriber {
     fn request(&mut self, state: &str, body: &str) -> Result<Request, SipError> {
         let dialog = self.dialog.as_ref().ok_or(SipError::Over)?;
         self.number += 1;
-        let via = self.shared.endpoint.get_via(None, None).map_err(|_| SipError::NotSent)?;
+        let via = self.shared.endpoint.get_via(self.own_address(), None).map_err(|_| SipError::NotSent)?;
         let mut headers = vec![Header::Via(via.into())];
         headers.extend(dialog.route.iter().map(|route| other("Route", route.clone())));
         headers.extend([
@@ -170,7 +197,7 @@ impl RsipSubscriber {
             Header::CallId(dialog.names.0.clone().into()),
             Header::CSeq(format!("{} NOTIFY", self.number).into()),
             Header::MaxForwards(70.into()),
-            other("Contact", format!("<{}>", self.shared.contact)),
+            other("Contact", format!("<{}>", dialog.contact)),
             other("Event", PACKAGE),
             other("Subscription-State", state),
             Header::ContentType("application/simple-message-summary".into()),
@@ -207,12 +234,13 @@ async fn send(
 impl Subscriber for RsipSubscriber {
     async fn accept(&mut self) -> Result<(), SipError> {
         let mut transaction = self.transaction.take().ok_or(SipError::Over)?;
-        let headers = vec![expires(self.time), other("Contact", format!("<{}>", self.shared.contact))];
+        let contact = self.shared.contact_for(&transaction);
+        let headers = vec![expires(self.time), other("Contact", format!("<{contact}>"))];
         transaction.reply_with(StatusCode::OK, headers, None).await.map_err(|_| SipError::NotSent)?;
         // The reply has put our tag into the request's To.
         let dialog = self.dialog_of(&transaction).ok_or(SipError::Description)?;
         let (tell, renewals) = mpsc::unbounded_channel();
-        self.shared.subscriptions.lock().insert(dialog.names.clone(), tell);
+        self.shared.subscriptions.lock().insert(dialog.names.clone(), (self.began.clone(), tell));
         (self.dialog, self.renewals) = (Some(dialog), Some(renewals));
         tokio::spawn(finish(transaction));
         Ok(())
@@ -227,11 +255,12 @@ impl Subscriber for RsipSubscriber {
 
     async fn notify(&mut self, state: &str, body: &str) -> Result<(), SipError> {
         let request = self.request(state, body)?;
-        let to = match &self.connection {
+        let connection = self.open_connection();
+        let to = match &connection {
             Some(SipConnection::Udp(connection)) => connection.get_remote_addr().cloned(),
             _ => None,
         };
-        match send(&self.shared.endpoint, self.connection.clone(), to, request).await? {
+        match send(&self.shared.endpoint, connection, to, request).await? {
             // Those that end a subscription (RFC 6665, 4.2.2); all else is the phone's own trouble.
             404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604 => Err(SipError::Over),
             _ => Ok(()),

@@ -11,7 +11,11 @@ pub(super) const ALICE: &str = "1001";
 pub(super) const BOB: &str = "1002";
 /// The mailbox of the group that both belong to.
 pub(super) const SUPPORT: &str = "5000";
-/// All of them.
+/// The mailbox that telephones call, alice's too.
+pub(super) const DIALLED: &str = "1042";
+/// The people with mailboxes of their own, besides the group's, in the order of their numbers.
+pub(super) const OWNERS: [(&str, &[&str]); 2] = [("alice", &[ALICE, DIALLED]), ("bob", &[BOB])];
+/// All that messages are left in over HTTPS.
 pub(super) const MAILBOXES: [&str; 3] = [ALICE, BOB, SUPPORT];
 /// The case of `examples/gdpr`.
 pub(super) const CASE: &str = "A-1042";

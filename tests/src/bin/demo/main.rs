@@ -1,7 +1,7 @@
 //! `cargo demo`: the main job from nothing to a proven erasure, on a real Kubernetes, before the reader's eyes.
 //!
 //! ```text
-//! cluster ▸ image ▸ operator ▸ tenant ▸ mailboxes ▸ messages ▸ playback ▸ export ▸ forget ▸ undo ▸ forget ▸ scan
+//! cluster ▸ image ▸ operator ▸ tenant ▸ mailboxes ▸ messages ▸ playback ▸ pages ▸ export ▸ forget ▸ undo ▸ forget ▸ scan ▸ dial
 //! ```
 //!
 //! Every step checks what it claims and ends the demo where that isn't so. What an earlier, aborted run left
@@ -10,6 +10,8 @@
 
 mod arguments;
 mod cast;
+mod dialling;
+mod pages;
 mod privacy;
 mod rooms;
 mod setup;
@@ -43,11 +45,13 @@ async fn play(arguments: &Arguments) -> Result<()> {
     let scene = Scene::set(arguments, &mut steps).await?;
     let rooms = scene.open_rooms(&mut steps).await?;
     let messages = rooms.leave_messages(&mut steps).await?;
+    let address = pages::open(&scene, &mut steps).await?;
     privacy::exercise_rights(&scene, &rooms, &messages, &mut steps).await?;
+    dialling::dial(&scene, &rooms, &mut steps).await?;
     tour::show_resources(&scene, &mut steps).await?;
     if arguments.keep {
         steps.summarise();
-        return tour::describe(&scene);
+        return tour::describe(&scene, &address);
     }
     scene.strike(&mut steps).await?;
     steps.summarise();

@@ -7,7 +7,7 @@ use voicemail_engine::mailbox::MessageView;
 use voicemail_model::{MessageId, Mwi};
 use voicemail_tests::stage::{Accounts, Api, Deposit, Steps};
 
-use crate::cast::{ALICE, BOB, Call, MAILBOXES, SUPPORT, make_calls, read_subject};
+use crate::cast::{ALICE, BOB, Call, DIALLED, MAILBOXES, OWNERS, SUPPORT, make_calls, read_subject};
 
 /// The API as each of the people who use it.
 pub(super) struct Rooms {
@@ -39,7 +39,7 @@ pub(super) struct Sight {
 }
 
 impl Rooms {
-    /// Provisions two personal mailboxes and one of a group.
+    /// Provisions the agents' personal mailboxes and one of a group.
     pub(super) async fn furnish(accounts: Accounts, api: Api, steps: &mut Steps) -> Result<Self> {
         let as_account = |name| Ok::<Api, anyhow::Error>(api.with_token(accounts.token(name)?));
         let provisioner = as_account("provisioner")?;
@@ -50,7 +50,7 @@ impl Rooms {
             privacy_officer: as_account("privacy-officer")?,
         };
         let provision = provision(&provisioner);
-        steps.run("two personal mailboxes and one group mailbox are provisioned", provision).await?;
+        steps.run("three personal mailboxes and one group mailbox are provisioned", provision).await?;
         Ok(rooms)
     }
 
@@ -90,10 +90,10 @@ impl Rooms {
         for mailbox in MAILBOXES {
             lists.insert(mailbox, self.owner(mailbox).list(mailbox).await?);
         }
-        for (agent, own) in [(&self.alice, ALICE), (&self.bob, BOB)] {
+        for (agent, (name, own)) in [&self.alice, &self.bob].into_iter().zip(OWNERS) {
             let boxes = agent.own_mailboxes().await?.mailboxes;
             let names: Vec<&str> = boxes.iter().map(|found| found.mailbox.as_str()).collect();
-            ensure!(names == [own, SUPPORT], "the owner of {own} has mailboxes {names:?}");
+            ensure!(names == [own, &[SUPPORT]].concat(), "{name} has mailboxes {names:?}");
             for mailbox in MAILBOXES {
                 let found = boxes.iter().find(|found| found.mailbox.as_str() == mailbox);
                 found.map(|found| counts.insert(mailbox, found.mwi));
@@ -124,12 +124,13 @@ impl Rooms {
 }
 
 async fn provision(admin: &Api) -> Result<()> {
-    for (mailbox, label) in [(ALICE, "Alice"), (BOB, "Bob"), (SUPPORT, "Support")] {
+    for (mailbox, label) in [(ALICE, "Alice"), (BOB, "Bob"), (SUPPORT, "Support"), (DIALLED, "Alice's phone")]
+    {
         admin.put_mailbox(mailbox, "standard", label).await?;
     }
     admin.put_group("support", SUPPORT).await?;
-    for (user, mailbox) in [("alice", ALICE), ("bob", BOB)] {
-        admin.put_user(user, &[mailbox], &["support"]).await?;
+    for (user, mailboxes) in OWNERS {
+        admin.put_user(user, mailboxes, &["support"]).await?;
     }
     Ok(())
 }

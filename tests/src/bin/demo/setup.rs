@@ -7,6 +7,7 @@ use voicemail_tests::stage::{
 };
 
 use crate::arguments::Arguments;
+use crate::pages::{self, People};
 use crate::rooms::Rooms;
 
 /// Namespace of the tenant; its service accounts are there too.
@@ -17,6 +18,8 @@ pub(super) struct Scene {
     pub(super) site: Site,
     pub(super) tenant: Tenant,
     pub(super) manifest: TenantManifest,
+    /// Those who sign in to the pages.
+    pub(super) people: People,
     installation: Installation,
     // Nobody else may change or use the operator while the demo has it to itself.
     _lock: OperatorLock,
@@ -33,8 +36,9 @@ impl Scene {
         let installation = Installation::shared(&site);
         let leftovers = remove_leftovers(&site, &installation, &manifest);
         steps.run("nothing is left of an earlier run", leftovers).await?;
-        let tenant = raise(&site, &installation, &image, &manifest, steps).await?;
-        Ok(Self { site, tenant, manifest, installation, _lock: lock })
+        let people = People::make();
+        let tenant = raise(&site, &installation, &image, (&manifest, &people), steps).await?;
+        Ok(Self { site, tenant, manifest, people, installation, _lock: lock })
     }
 
     /// Makes the accounts and opens the way to the API.
@@ -65,7 +69,7 @@ async fn raise(
     site: &Site,
     installation: &Installation,
     image: &voicemail_tests::image::ImageRef,
-    manifest: &TenantManifest,
+    (manifest, people): (&TenantManifest, &People),
     steps: &mut Steps,
 ) -> Result<Tenant> {
     let install = async {
@@ -74,15 +78,17 @@ async fn raise(
     };
     steps.run("the operator is available in the cluster", install).await?;
     let apply = async {
+        people.bring(site).await?;
         let tenant = Tenant::apply(site, NAMESPACE, manifest).await?;
         tenant.wait_ready().await?;
         Ok(tenant)
     };
-    steps.run("examples/volume-tenant.yaml is applied and tenant acme is Ready", apply).await
+    steps.run("examples/volume-tenant.yaml, with pages, is applied and tenant acme is Ready", apply).await
 }
 
 fn write_manifest(arguments: &Arguments) -> Result<TenantManifest> {
-    let manifest = TenantManifest::example()?;
+    let mut manifest = TenantManifest::example()?;
+    pages::write_into(&mut manifest.document()["spec"]);
     Ok(match &arguments.storage_class {
         Some(class) => manifest.on_storage_class(class),
         None if arguments.context.is_none() => manifest.on_storage_class(STORAGE_CLASS),

@@ -19,11 +19,17 @@ pub(super) async fn show_resources(scene: &Scene, steps: &mut Steps) -> Result<(
 }
 
 /// Tells how to look around in what was kept.
-pub(super) fn describe(scene: &Scene) -> Result<()> {
+pub(super) fn describe(scene: &Scene, pages: &str) -> Result<()> {
     let kubectl = scene.site.kubectl_words();
     let audience = scene.manifest.tenant_id();
+    let forwarded =
+        if scene.site.cluster().is_some() { "" } else { "  once the port is forwarded, as below" };
     let lines = [
-        "Everything was kept. To look around:".to_owned(),
+        "Everything was kept. The Inbox, whose certificate is of the tenant's own authority, which the browser asks about:"
+            .to_owned(),
+        format!("  {pages}{forwarded}"),
+        format!("  sign in as {}", scene.people.describe()),
+        "To look around:".to_owned(),
         format!("  {kubectl} get voicemail,pods,pvc,services -n {NAMESPACE}"),
         format!("  {kubectl} logs -n {NAMESPACE} -l voicemail.dev/tenant={}", scene.tenant.name()),
         format!(

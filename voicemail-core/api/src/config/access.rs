@@ -73,12 +73,36 @@ pub struct LimitsConfig {
     pub requests_per_address: u32,
     /// Requests a second of one caller, 0 for no limit.
     pub requests_per_caller: u32,
+    /// The same of one caller with the role `telephony`, such as the telephone's pods, which call for all who call them.
+    #[serde(skip_serializing_if = "is_usual_for_telephony")]
+    pub requests_per_telephony: u32,
     /// Requests a minute from one address whose credentials are refused; then none is looked at for a while.
     /// 0 for no limit.
     pub refusals_per_address: u32,
+    /// Event streams that one user holds at a replica, 1 to 10000.
+    #[serde(skip_serializing_if = "is_usual_number_of_streams")]
+    pub streams_per_user: u32,
     /// Addresses that many clients share, such as an ingress's, or ranges of them: no limit by address counts for them.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub shared_addresses: BTreeSet<AddressRange>,
+}
+
+/// A person's devices and pages, and those that were left behind without a word.
+const USUAL_STREAMS: u32 = 32;
+
+/// Cores of before can read what says nothing of it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_usual_number_of_streams(streams: &u32) -> bool {
+    *streams == USUAL_STREAMS
+}
+
+/// Three requests a call, at 300 calls a second and twice that.
+const TELEPHONY_REQUESTS: u32 = 2_000;
+
+/// A core of a release before there was that limit reads a configuration without it.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_usual_for_telephony(count: &u32) -> bool {
+    *count == TELEPHONY_REQUESTS
 }
 
 impl LimitsConfig {
@@ -96,7 +120,9 @@ impl Default for LimitsConfig {
             header_time: Duration::from_secs(20),
             requests_per_address: 1_000,
             requests_per_caller: 500,
+            requests_per_telephony: TELEPHONY_REQUESTS,
             refusals_per_address: 60,
+            streams_per_user: USUAL_STREAMS,
             shared_addresses: BTreeSet::new(),
         }
     }

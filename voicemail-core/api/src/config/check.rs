@@ -3,8 +3,8 @@
 //! Pure: nothing is read from disk here, so that the operator can check what it is about to write.
 
 use super::{
-    ClassOfService, KeepFree, MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig, StorageConfig,
-    TenantConfig, WebhookConfig,
+    AzureBlobConfig, ClassOfService, KeepFree, MwiConfig, NumberPrefix, PeersConfig, ReceptionConfig,
+    S3Algorithm, S3Config, StorageConfig, TenantConfig, WebhookConfig,
 };
 use std::collections::BTreeSet;
 
@@ -51,16 +51,22 @@ impl TenantConfig {
         super::check_access::check_access(self)?;
         super::telemetry::check_telemetry(&self.telemetry)?;
         super::web::check_web(self)?;
+        super::email::check_email(self)?;
         self.peers.iter().try_for_each(check_peers)?;
         rule((16..=4096).contains(&self.upload_buffer_mib), "uploadBufferMib", || "write 16 to 4096".into())?;
+        rule((4..=1024).contains(&self.store_calls), "storeCalls", || "write 4 to 1024".into())?;
         rule(
             (1..=1_000_000).contains(&self.gdpr.approval.large_matches),
             "gdpr.approval.largeMatches",
             || "write 1 to 1000000".into(),
         )?;
-        rule(self.gdpr.undo_window.as_secs() <= MAX_WINDOW_SECONDS, "gdpr.undoWindow", || {
-            "write at most 30d".into()
-        })
+        for (name, window) in [
+            ("gdpr.undoWindow", self.gdpr.undo_window),
+            ("gdpr.leastUndoWindow", self.gdpr.least_undo_window),
+        ] {
+            rule(window.as_secs() <= MAX_WINDOW_SECONDS, name, || "write at most 30d".into())?;
+        }
+        Ok(())
     }
 
     fn check_identity(&self) -> Result<(), ConfigError> {
@@ -115,10 +121,29 @@ fn check_mwi(mwi: &MwiConfig) -> Result<(), ConfigError> {
     rule((60..=86_400).contains(&lifetime), "mwi.streamLifetime", || "write 1m to 24h".into())?;
     let period = mwi.reconcile_every.map_or(1, |period| period.as_secs());
     rule((1..=3_600).contains(&period), "mwi.reconcileEvery", || "write 1s to 1h".into())?;
-    let secure = |webhook: &WebhookConfig| webhook.url.len() <= 2_048 && webhook.url.starts_with("https://");
-    rule(mwi.webhook.as_ref().is_none_or(secure), "mwi.webhook.url", || {
-        "write a URL that begins with https://".into()
-    })
+    check_receivers(&mwi.webhooks)
+}
+
+/// Receivers that one core delivers to, at most.
+const MOST_RECEIVERS: usize = 16;
+
+fn check_receivers(receivers: &[WebhookConfig]) -> Result<(), ConfigError> {
+    rule(receivers.len() <= MOST_RECEIVERS, "mwi.webhooks", || {
+        format!("name at most {MOST_RECEIVERS} receivers")
+    })?;
+    let names: BTreeSet<&str> = receivers.iter().map(|receiver| receiver.name.as_str()).collect();
+    rule(names.len() == receivers.len(), "mwi.webhooks", || "give each receiver a name of its own".into())?;
+    let plain = |name: &str| {
+        (1..=56).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    rule(names.iter().all(|name| plain(name)), "mwi.webhooks.name", || {
+        "write 1 to 56 lower-case letters, digits and dashes".into()
+    })?;
+    let secure = |receiver: &WebhookConfig| {
+        receiver.url.len() <= 2_048 && receiver.url.starts_with("https://") && receiver.url.len() > 8
+    };
+    rule(receivers.iter().all(secure), "mwi.webhooks.url", || "write a URL that begins with https://".into())
 }
 
 /// The rules of what is usual when mailboxes receive callers, and of what one of them prefers.
@@ -131,23 +156,24 @@ pub fn check_reception(reception: &ReceptionConfig) -> Result<(), ConfigError> {
     rule(reception.opt_out.as_ref().is_none_or(dialable), "reception.optOut", || {
         "write a number or an address of at most 128 visible ASCII characters without spaces".into()
     })?;
-    let tagged = |text: &String| {
-        let mut parts = text.split('-');
-        let plain =
-            |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
-        let language = parts.next().unwrap_or_default();
-        (2..=3).contains(&language.len())
-            && language.bytes().all(|b| b.is_ascii_alphabetic())
-            && text.len() <= 35
-            && parts.all(plain)
-    };
-    rule(reception.language.as_ref().is_none_or(tagged), "reception.language", || {
+    rule(reception.language.as_deref().is_none_or(is_language_tag), "reception.language", || {
         "write a language tag such as en-GB".into()
     })?;
     let known = |name: &String| jiff::tz::TimeZone::get(name).is_ok();
     rule(reception.time_zone.as_ref().is_none_or(known), "reception.timeZone", || {
         "write an IANA name such as Europe/London".into()
     })
+}
+
+/// Whether it has the form of a language tag, such as `de` or `en-GB` (RFC 5646).
+pub fn is_language_tag(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let plain = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let language = parts.next().unwrap_or_default();
+    (2..=3).contains(&language.len())
+        && language.bytes().all(|b| b.is_ascii_alphabetic())
+        && text.len() <= 35
+        && parts.all(plain)
 }
 
 fn check_peers(peers: &PeersConfig) -> Result<(), ConfigError> {
@@ -190,8 +216,14 @@ impl TenantConfig {
 fn check_storage(storage: &StorageConfig) -> Result<(), ConfigError> {
     let (prefix, endpoint) = match storage {
         StorageConfig::Volume { keep_free, .. } => return check_keep_free(*keep_free),
-        StorageConfig::AzureBlob(azure) => (&azure.prefix, &azure.endpoint),
-        StorageConfig::S3(s3) => (&s3.prefix, &s3.endpoint),
+        StorageConfig::AzureBlob(azure) => {
+            check_azure(azure)?;
+            (&azure.prefix, &azure.endpoint)
+        }
+        StorageConfig::S3(s3) => {
+            check_s3(s3)?;
+            (&s3.prefix, &s3.endpoint)
+        }
     };
     let plain = |segment: &str| {
         !matches!(segment, "" | "." | "..")
@@ -206,6 +238,45 @@ fn check_storage(storage: &StorageConfig) -> Result<(), ConfigError> {
     rule(endpoint.as_ref().is_none_or(is_http), "regions.storage.endpoint", || {
         "write a URL that begins with https:// (or http:// for a server in the same cluster)".into()
     })
+}
+
+fn check_azure(azure: &AzureBlobConfig) -> Result<(), ConfigError> {
+    let Some(given) = &azure.encryption else { return Ok(()) };
+    rule(
+        given.scope.is_some() != given.customer_key_file.is_some(),
+        "regions.storage.azureBlob.encryption",
+        || "write exactly one of scope and customerKeyFile".into(),
+    )?;
+    let plain = |scope: &String| {
+        (3..=63).contains(&scope.len()) && scope.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    rule(given.scope.as_ref().is_none_or(plain), "regions.storage.azureBlob.encryption.scope", || {
+        "write the scope's name: 3 to 63 letters, digits and dashes".into()
+    })?;
+    let secure = azure.endpoint.as_ref().is_none_or(|url| url.starts_with("https://"));
+    rule(given.customer_key_file.is_none() || secure, "regions.storage.azureBlob.endpoint", || {
+        "write https://: a customer's key goes with each request".into()
+    })
+}
+
+fn check_s3(s3: &S3Config) -> Result<(), ConfigError> {
+    let is_url = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+    rule(s3.sts_endpoint.as_ref().is_none_or(is_url), "regions.storage.s3.stsEndpoint", || {
+        "write a URL that begins with https://".into()
+    })?;
+    if let Some(asked) = &s3.encryption {
+        rule(
+            asked.kms_key_id.is_none() || asked.algorithm == S3Algorithm::Kms,
+            "regions.storage.s3.encryption.kmsKeyID",
+            || "leave it out, or write algorithm: KMS".into(),
+        )?;
+        let plain = |id: &String| (1..=2_048).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+        rule(asked.kms_key_id.as_ref().is_none_or(plain), "regions.storage.s3.encryption.kmsKeyID", || {
+            "write the key's id, alias or ARN".into()
+        })?;
+    }
+    let days = s3.restore_archived.map_or(1, |asked| asked.days);
+    rule((1..=365).contains(&days), "regions.storage.s3.restoreArchived.days", || "write 1 to 365".into())
 }
 
 fn check_keep_free(keep: KeepFree) -> Result<(), ConfigError> {

@@ -16,7 +16,10 @@ const DAY: u64 = 86_400;
 pub(super) fn check_access(config: &TenantConfig) -> Result<(), ConfigError> {
     config.auth.issuers.iter().try_for_each(check_issuer)?;
     config.auth.introspection.iter().try_for_each(check_introspection)?;
-    check_origins(&config.browser_origins)?;
+    let life = config.auth.longest_token_life.as_secs();
+    rule((300..=3_650 * DAY).contains(&life), "auth.longestTokenLife", || "write 5m to 3650d".into())?;
+    super::people::check_people(&config.auth.people)?;
+    check_origins("browserOrigins", &config.browser_origins)?;
     check_limits(&config.limits)?;
     check_audit(&config.audit)
 }
@@ -40,7 +43,7 @@ fn check_introspection(given: &IntrospectionConfig) -> Result<(), ConfigError> {
 }
 
 /// `scheme://host[:port]`, as browsers send it.
-fn check_origins(origins: &[String]) -> Result<(), ConfigError> {
+pub(super) fn check_origins(field: &'static str, origins: &[String]) -> Result<(), ConfigError> {
     let plain = |origin: &String| {
         let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
         host.is_some_and(|host| {
@@ -48,8 +51,8 @@ fn check_origins(origins: &[String]) -> Result<(), ConfigError> {
             !host.is_empty() && host.len() <= 253 && host.bytes().all(good)
         })
     };
-    rule(origins.len() <= MOST_ORIGINS, "browserOrigins", || format!("write at most {MOST_ORIGINS}"))?;
-    rule(origins.iter().all(plain), "browserOrigins", || {
+    rule(origins.len() <= MOST_ORIGINS, field, || format!("write at most {MOST_ORIGINS}"))?;
+    rule(origins.iter().all(plain), field, || {
         "write scheme, host and port as a browser sends them, such as https://desk.example.com: in lower case, \
          without a path and without a star"
             .into()
@@ -63,6 +66,9 @@ fn check_limits(limits: &LimitsConfig) -> Result<(), ConfigError> {
         "limits.connectionsPerAddress",
         || "write 1 to limits.connections".into(),
     )?;
+    rule((1..=10_000).contains(&limits.streams_per_user), "limits.streamsPerUser", || {
+        "write 1 to 10000".into()
+    })?;
     rule((1..=300).contains(&limits.header_time.as_secs()), "limits.headerTime", || "write 1s to 5m".into())
 }
 

@@ -13,9 +13,11 @@ mod address_range;
 mod check;
 mod check_access;
 mod duration;
+mod email;
 mod gdpr;
 mod holder;
 mod mwi;
+mod people;
 mod reception;
 mod storage;
 mod telemetry;
@@ -24,15 +26,17 @@ mod web;
 
 pub use access::{AuditConfig, BasicConfig, IntrospectionConfig, LimitsConfig};
 pub use address_range::AddressRange;
-pub use check::{ConfigError, check_reception};
+pub use check::{ConfigError, check_reception, is_language_tag};
 pub use duration::{format_duration, parse_duration};
+pub use email::{EmailConfig, EmailContent, SmtpConfig, SmtpTls};
 pub use gdpr::{ApprovalConfig, ApprovalRule, GdprConfig, RegionDown};
 pub use holder::{HOLDER_FILE, Holder};
 pub use mwi::{MwiConfig, PeersConfig, WebhookConfig};
+pub use people::{BASIC, IdentityConfig, OBJECTS, Person, SERVICE_ACCOUNTS};
 pub use reception::ReceptionConfig;
 pub use storage::{
-    AzureBlobConfig, AzureCredentials, EtagQuoting, KeepFree, RegionConfig, S3Config, S3Credentials,
-    StorageConfig,
+    AzureBlobConfig, AzureCredentials, AzureEncryption, AzureRestoration, AzureTier, EtagQuoting, KeepFree,
+    RegionConfig, S3Algorithm, S3Config, S3Credentials, S3Encryption, S3Restoration, StorageConfig,
 };
 pub use telemetry::{OtlpConfig, TelemetryConfig};
 pub use web::{IdentityFrom, LoginConfig, SessionConfig, WebConfig};
@@ -83,6 +87,9 @@ pub struct TenantConfig {
     /// Memory for messages on their way into an object store, in MiB; more uploads wait. 16 to 4096.
     #[serde(default = "default_upload_buffer")]
     pub upload_buffer_mib: u32,
+    /// Calls to a region's store that are under way at a time; one operation makes at most half of them. 4 to 1024.
+    #[serde(default = "default_store_calls", skip_serializing_if = "is_usual_store_calls")]
+    pub store_calls: u32,
     /// Times of the data-subject rights.
     #[serde(default)]
     pub gdpr: GdprConfig,
@@ -110,6 +117,9 @@ pub struct TenantConfig {
     /// Pages for people below `/ui`; none when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<WebConfig>,
+    /// E-mails about new messages; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<EmailConfig>,
 }
 
 /// Addresses and certificate of the two servers.
@@ -136,7 +146,7 @@ pub struct TlsConfig {
 }
 
 /// Token issuers and the accounts that have roles.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AuthConfig {
     /// The cluster's own service-account issuer.
@@ -151,6 +161,36 @@ pub struct AuthConfig {
     /// Callers with name and password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<BasicConfig>,
+    /// People with identities of several authorities; where two must have said yes, identities of different authorities are
+    /// one person's unless they are here under two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<Person>,
+    /// A signed token that was issued for longer isn't accepted (5 m to 3650 d).
+    #[serde(default = "default_token_life", with = "duration", skip_serializing_if = "is_usual_token_life")]
+    pub longest_token_life: Duration,
+}
+
+/// A day: what issuers give people and programs ends sooner.
+fn default_token_life() -> Duration {
+    Duration::from_secs(86_400)
+}
+
+/// Cores of before can read what says nothing of it.
+fn is_usual_token_life(life: &Duration) -> bool {
+    *life == default_token_life()
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            kubernetes: None,
+            issuers: Vec::new(),
+            introspection: None,
+            basic: None,
+            people: Vec::new(),
+            longest_token_life: default_token_life(),
+        }
+    }
 }
 
 /// How tokens of the cluster's service accounts are checked: the issuer's name and keys are found
@@ -288,6 +328,9 @@ pub struct ClassOfService {
     /// Hours that a deleted message can be restored for.
     #[serde(default = "default_trash_hours")]
     pub trash_hours: u32,
+    /// How much e-mails about its messages may tell at most.
+    #[serde(default, skip_serializing_if = "EmailContent::is_none")]
+    pub email: EmailContent,
 }
 
 fn default_max_messages() -> u32 {
@@ -324,12 +367,27 @@ impl ClassOfService {
             quota_seconds: None,
             retention_days: default_retention_days(),
             trash_hours: default_trash_hours(),
+            email: EmailContent::None,
         }
     }
 }
 
 fn default_upload_buffer() -> u32 {
     64
+}
+
+impl TenantConfig {
+    /// Calls to a region's store at a time, unless the configuration says otherwise.
+    pub const USUAL_STORE_CALLS: u32 = 64;
+}
+
+fn default_store_calls() -> u32 {
+    TenantConfig::USUAL_STORE_CALLS
+}
+
+/// Cores of before know no such field.
+fn is_usual_store_calls(calls: &u32) -> bool {
+    *calls == TenantConfig::USUAL_STORE_CALLS
 }
 
 /// A prefix of a tenant's own, such as the digit for an outside line or a range of extensions.

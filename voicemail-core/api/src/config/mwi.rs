@@ -18,15 +18,18 @@ pub struct MwiConfig {
     /// a volume, and 5 m on a store whose requests cost money.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::optional")]
     pub reconcile_every: Option<Duration>,
-    /// Where MWI states are sent for systems that can't hold a stream.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<WebhookConfig>,
+    /// Where MWI states are sent for systems that can't hold a stream: at most 16, each with what it was told last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookConfig>,
 }
 
 /// A receiver of signed requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WebhookConfig {
+    /// Names the receiver in metrics, logs and the store: 1 to 56 lower-case letters, digits and dashes. Another name or
+    /// URL is another receiver, which is told of every mailbox.
+    pub name: String,
     /// Where to, `https://` only. Redirects are not followed.
     pub url: String,
     /// File with one or more secrets of the form `whsec_BASE64`, separated by white space; re-read at every use.
@@ -46,7 +49,7 @@ fn default_stream_lifetime() -> Duration {
 
 impl Default for MwiConfig {
     fn default() -> Self {
-        Self { stream_lifetime: default_stream_lifetime(), reconcile_every: None, webhook: None }
+        Self { stream_lifetime: default_stream_lifetime(), reconcile_every: None, webhooks: Vec::new() }
     }
 }
 

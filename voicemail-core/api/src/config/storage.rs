@@ -78,6 +78,53 @@ pub struct AzureBlobConfig {
     /// How requests are signed.
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub credentials: AzureCredentials,
+    /// Which key encrypts what is written; the account's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<AzureEncryption>,
+    /// What becomes of a recording that a rule has archived, when somebody wants to hear it; told, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_archived: Option<AzureRestoration>,
+}
+
+/// Exactly one of the two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AzureEncryption {
+    /// Name of an encryption scope of the account, for every write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// File with a key of the customer's, 32 bytes in base64, for every write and read. Read once: what was written by another
+    /// key can't be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_key_file: Option<PathBuf>,
+}
+
+/// Archived blobs are moved back when they are asked for, which takes hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AzureRestoration {
+    /// To which tier.
+    pub tier: AzureTier,
+}
+
+/// A tier that is read at once, as Azure calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum AzureTier {
+    Hot,
+    Cool,
+    Cold,
+}
+
+impl AzureTier {
+    /// As the header has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hot => "Hot",
+            Self::Cool => "Cool",
+            Self::Cold => "Cold",
+        }
+    }
 }
 
 /// How requests to Azure are signed.
@@ -110,9 +157,58 @@ pub struct S3Config {
     /// How ETags are sent back; found by the probe when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag_quoting: Option<EtagQuoting>,
+    /// Where a web identity is exchanged for credentials; the partition's own endpoint of that region when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sts_endpoint: Option<String>,
     /// How requests are signed.
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub credentials: S3Credentials,
+    /// The encryption that every write asks for; the bucket's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<S3Encryption>,
+    /// What becomes of a recording that a rule has archived, when somebody wants to hear it; told, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_archived: Option<S3Restoration>,
+}
+
+/// Encryption at the server, asked for by each write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct S3Encryption {
+    /// By whose keys.
+    pub algorithm: S3Algorithm,
+    /// The key's id, alias or ARN, for `KMS` alone; the account's own for S3 when absent.
+    #[serde(default, rename = "kmsKeyID", skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+}
+
+/// Whose keys encrypt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum S3Algorithm {
+    /// The store's own: header `AES256`.
+    #[serde(rename = "AES256")]
+    Aes256,
+    /// A key management service's: header `aws:kms`.
+    #[serde(rename = "KMS")]
+    Kms,
+}
+
+impl S3Algorithm {
+    /// As the header has it.
+    pub fn header(self) -> &'static str {
+        match self {
+            Self::Aes256 => "AES256",
+            Self::Kms => "aws:kms",
+        }
+    }
+}
+
+/// A copy that can be read is asked for when an archived object is, which takes hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct S3Restoration {
+    /// For how many days the copy stays, 1 to 365.
+    pub days: u32,
 }
 
 /// How ETags are sent back in conditions.
@@ -161,7 +257,20 @@ impl StorageConfig {
             Self::AzureBlob(azure) => azure.endpoint.clone().unwrap_or_default(),
             Self::Volume { .. } | Self::S3(_) => String::new(),
         };
-        format!("{} {endpoint}{}", self.kind(), self.place())
+        format!("{} {endpoint}{}{}", self.kind(), self.place(), self.encryption())
+    }
+
+    /// Which encryption writes ask for; nothing where they ask for none.
+    fn encryption(&self) -> String {
+        match self {
+            Self::S3(S3Config { encryption: Some(asked), .. }) => {
+                format!(" {} {}", asked.algorithm.header(), asked.kms_key_id.as_deref().unwrap_or_default())
+            }
+            Self::AzureBlob(AzureBlobConfig { encryption: Some(asked), .. }) => {
+                format!(" scope {}", asked.scope.as_deref().unwrap_or("of the customer"))
+            }
+            _ => String::new(),
+        }
     }
 
     /// Name of the kind, as in manifests.

@@ -1,6 +1,7 @@
 //! The pages that a core serves below `/ui`: how people sign in, and for how long. Off unless it is there.
 
 use super::check::rule;
+use super::check_access::check_origins;
 use super::{ConfigError, TenantConfig, duration};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ pub struct WebConfig {
     pub login: Vec<LoginConfig>,
     /// Whether users of `auth.basic` may sign in by a form.
     pub passwords: bool,
+    /// Origins of the pages that may show the Inbox in a frame, such as `https://desk.example.com`; none when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub embed_in: Vec<String>,
     /// How long a session lasts.
     pub session: SessionConfig,
 }
@@ -104,6 +108,7 @@ pub(super) fn check_web(config: &TenantConfig) -> Result<(), ConfigError> {
         "write a host, and its port unless that is 443, without scheme and path: voicemail.acme.example"
             .into()
     })?;
+    check_origins("web.embedIn", &web.embed_in)?;
     web.login.iter().try_for_each(|login| check_login(login, config))
 }
 
@@ -164,6 +169,12 @@ mod tests {
             ("{}".to_owned(), BASIC, "web:"),
             ("{passwords: true}".to_owned(), ISSUER, "web.passwords"),
             ("{passwords: true, session: {lifetime: 5m}}".to_owned(), BASIC, "web.session.lifetime"),
+            ("{passwords: true, embedIn: ['https://*.example']}".to_owned(), BASIC, "web.embedIn"),
+            (
+                "{passwords: true, embedIn: ['https://desk.example; script-src *']}".to_owned(),
+                BASIC,
+                "web.embedIn",
+            ),
             (login("v.example", "https://other", "[openid]"), ISSUER, "web.login.issuer"),
             (login("https://v.example/", "https://id", "[openid]"), ISSUER, "web.host"),
             (login("v.example", "https://id", "[profile]"), ISSUER, "web.login.scopes"),

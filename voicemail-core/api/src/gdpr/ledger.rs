@@ -17,6 +17,9 @@ pub struct LedgerHead {
     /// copies of before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipts: Option<ReceiptsHead>,
+    /// The newest seal of the audit log; absent where no hour was sealed, and in copies of before there were seals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seals: Option<ReceiptsHead>,
 }
 
 impl LedgerHead {
@@ -30,9 +33,15 @@ impl LedgerHead {
         let number = |head: &Self| head.receipts.as_ref().map_or(0, |head| head.number);
         number(self) < number(other)
     }
+
+    /// Whether hours of the audit log were sealed that this head doesn't know.
+    pub fn lacks_seals_of(&self, other: &Self) -> bool {
+        let number = |head: &Self| head.seals.as_ref().map_or(0, |head| head.number);
+        number(self) < number(other)
+    }
 }
 
-/// The newest receipt.
+/// The newest link of a chain: of receipts, or of seals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct ReceiptsHead {

@@ -10,10 +10,12 @@ mod ledger;
 mod packed;
 mod request;
 mod run;
+mod seal;
 
 pub use input::{InputError, read_input};
 pub use ledger::{LedgerHead, LedgerLink, LedgerText, LedgerView, PublicKey, ReceiptsHead};
 pub use packed::{LEDGER_FILE, LEDGER_HEAD, unpack_ledger};
+pub use seal::{AuditHour, ProofsView, ReceiptLink, Seal, SignedSeal};
 
 pub use request::{
     ApproveBody, CancelBody, DenialGround, DenyBody, ExtendBody, GdprBody, HoldBody, HoldView, MessageRef,

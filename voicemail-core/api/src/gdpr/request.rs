@@ -44,12 +44,15 @@ pub struct GdprBody {
     /// How the person's identity was verified (Art. 12(6)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
-    /// A second person must approve an erasure, whatever the tenant's own rule is.
+    /// A second person must approve it, whatever the tenant's own rule is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub require_approval: bool,
     /// The sender, as authenticated here; never read from the wire.
     #[serde(skip)]
     pub requester: Option<String>,
+    /// The authority that vouches for the sender's name, as authenticated here; never read from the wire.
+    #[serde(skip)]
+    pub authority: Option<String>,
     /// The cluster whose operator sent it, as authenticated here; never read from the wire.
     #[serde(skip)]
     pub recorded_by: Option<String>,

@@ -43,6 +43,14 @@ pub enum RunState {
     DryRun,
 }
 
+impl RunState {
+    /// Whether the service is still at what a request asked for at once: to hide, to show again or to collect.
+    #[must_use]
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Self::Opening | Self::Marking | Self::Undoing | Self::Collecting)
+    }
+}
+
 /// A run without any personal data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -236,9 +244,21 @@ pub struct DenialView {
 pub struct ResidualCopy {
     /// In which region's store.
     pub region: String,
-    /// `backups`, `versions`, `softDelete`, `immutability`, `replication`, or `unknown` for settings that can't be read.
+    /// `backups`, `versions`, `softDelete`, `immutability`, `replication`, or `unknown` for settings that can't be read; `email`
+    /// for mails that told of the caller, which can't be recalled: their readers must be told (Art. 19 GDPR); `spool` for
+    /// recordings of any callers that waited at telephones then: those of an erased one are erased when they come.
     pub kind: String,
     /// For how many days; absent if nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
+    /// How many; of mails and of what waits at telephones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<u64>,
+}
+
+impl ResidualCopy {
+    /// The kind of mails that told of a caller.
+    pub const MAILS: &str = "email";
+    /// The kind of recordings that wait at telephones.
+    pub const SPOOL: &str = "spool";
 }

@@ -5,7 +5,8 @@
 //! message in pieces, as players do, is recorded once in ten minutes. [`Audit::page`] lists hour by hour.
 //!
 //! What can go wrong: the store is away; then what can't be recorded isn't answered. One that can be read and not
-//! written is the exception: listening goes on, and who listened is kept in memory ([`pending`]) until it is written.
+//! written is the exception: owners go on listening and making room, and who did is kept in memory ([`pending`]) until it is
+//! written.
 
 mod pending;
 mod recent;
@@ -18,15 +19,13 @@ use voicemail_store::Family;
 use crate::context::{Context, Memory};
 use crate::principal::Principal;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
 use std::time::Duration;
 use voicemail_model::{AuditAction, AuditEvent, AuditSubject, Time};
 use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
 const HOUR: Duration = Duration::from_secs(3_600);
-/// Events read at a time.
-const AT_ONCE: usize = 8;
 /// How long the same act of the same actor is one.
 const SAME: Duration = Duration::from_secs(600);
 
@@ -111,7 +110,7 @@ impl<'a> Audit<'a> {
         let bytes = serde_json::to_vec(&event).map_err(|error| StoreError::Refused(error.to_string()))?;
         let (key, bytes) = (Key::audit(event.at, &world.random_hex()), Bytes::from(bytes));
         match ensure(self.context.store(), world, &key, &bytes).await {
-            Err(error) if error.is_hindrance() && action == AuditAction::Listen => {
+            Err(error) if error.is_hindrance() && action.may_wait() => {
                 if self.context.acts().pending.keep(key, bytes) { Ok(()) } else { Err(error) }
             }
             other => other,
@@ -124,10 +123,20 @@ impl<'a> Audit<'a> {
     /// The store's: what is left stays.
     pub(crate) async fn write_pending(self) -> Result<(), StoreError> {
         while let Some((key, bytes)) = self.context.acts().pending.first() {
-            ensure(self.context.store(), self.context.world(), &key, &bytes).await?;
+            let under = self.open_key(&key);
+            ensure(self.context.store(), self.context.world(), under.as_ref().unwrap_or(&key), &bytes)
+                .await?;
             self.context.acts().pending.forget(&key);
         }
         Ok(())
+    }
+
+    /// The name under which an act of an hour that may be sealed is written: that of now, and the same at each attempt. The act
+    /// itself says when it was.
+    fn open_key(self, key: &Key) -> Option<Key> {
+        let (now, at) = (self.context.world().now(), Key::audited_at(key.as_str())?);
+        let random = key.as_str().rsplit('-').next()?;
+        (now.since(at) > HOUR).then(|| Key::audit(now, random))
     }
 
     /// Records an act that comes in pieces, once in ten minutes for each replica.
@@ -168,8 +177,7 @@ impl<'a> Audit<'a> {
             found.truncate(query.limit);
             found.last().map(|key: &Key| Key::audit_name(key.as_str()).to_owned())
         });
-        let events = stream::iter(found).map(|key| self.read(key)).buffered(AT_ONCE);
-        let events: Vec<Option<AuditEvent>> = events.try_collect().await?;
+        let events = self.context.all(found, |key| self.read(key)).await?;
         Ok(AuditEvents { events: events.into_iter().flatten().collect(), next: next.flatten() })
     }
 

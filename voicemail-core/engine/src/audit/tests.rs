@@ -5,6 +5,7 @@ use voicemail_api::config::{AuditConfig, Role, TenantConfig};
 
 fn somebody(subject: &str) -> Principal {
     Principal {
+        authority: "https://id.example".into(),
         subject: subject.into(),
         user: None,
         mailbox: None,

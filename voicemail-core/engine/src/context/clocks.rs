@@ -6,7 +6,7 @@
 //! What can go wrong: an answer of before a jump says nothing of the time after it, so a doubt asks the store anew.
 
 use super::Context;
-use crate::clock_trust::{self, ClockTrust, Doubt, PATIENCE};
+use crate::clock_trust::{self, ClockTrust, Doubt, PATIENCE, Ration};
 use futures::future::BoxFuture;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(super) struct Clocks {
     /// When the store's clock last agreed with ours.
     guarded: Mutex<Option<Duration>>,
     trust: Mutex<ClockTrust>,
+    /// After a jump that nobody confirmed.
+    ration: Mutex<Option<Ration>>,
     /// When other machines were last asked.
     asked: Mutex<Option<Duration>>,
     witnesses: OnceLock<Box<dyn Witnesses>>,
@@ -101,23 +103,44 @@ impl Context {
     /// The guard of steps that destroy data by the clock: beside the store's clock the wall clock must have gone on as
     /// it was expected to, or another machine's clock must agree with it.
     pub(crate) async fn guard_destruction(&self) -> Result<(), GuardError> {
-        let Some(doubt) = self.doubt() else { return self.guard_clock().await };
+        let Some(doubt) = self.doubt() else {
+            self.end_ration().await;
+            return self.guard_clock().await;
+        };
         self.compare_clocks().await?;
         let (world, seconds) = (self.world(), doubt.by.as_secs());
         let waited = world.monotonic().saturating_sub(doubt.since);
         // An object store's clock, which has just agreed, is another machine's.
         if self.store().is_metered() || self.a_witness_agrees().await {
+            *hold(&self.clocks().ration) = None;
             tracing::info!(seconds, "the clock jumped, and another machine's clock agrees");
         } else if waited >= PATIENCE {
+            *hold(&self.clocks().ration) = Some(Ration::begin(world.monotonic()));
             tracing::error!(
                 seconds,
-                "the clock jumped, and nobody could be asked for an hour: it is taken for right"
+                "the clock jumped, and nobody could be asked for an hour: it is taken for right, and for a day retention \
+                 destroys only some messages an hour"
             );
         } else {
             return Err(GuardError::Unconfirmed { seconds });
         }
         hold(&self.clocks().trust).confirm(world.now(), world.monotonic());
         Ok(())
+    }
+
+    /// How many of so many messages whose time is over may be destroyed now: all of them, unless the clock jumped and
+    /// nobody confirmed it.
+    pub(crate) fn may_expire(&self, wanted: usize) -> usize {
+        let now = self.world().monotonic();
+        hold(&self.clocks().ration).as_mut().map_or(wanted, |ration| ration.take(wanted, now))
+    }
+
+    async fn end_ration(&self) {
+        let now = self.world().monotonic();
+        let Some(ration) = *hold(&self.clocks().ration) else { return };
+        if ration.is_over(now) || self.a_witness_agrees().await {
+            *hold(&self.clocks().ration) = None;
+        }
     }
 
     /// Whether the wall clock is where it was expected to be, or somebody has agreed with it.

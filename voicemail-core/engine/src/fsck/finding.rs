@@ -52,6 +52,7 @@ codes! {
     UndecodableManifest = "undecodable-manifest", Error, "restore this object from a backup: the erasure waits for it";
     UndecodableReceipt = "undecodable-receipt", Error, "restore this object from a backup";
     UndecodableLink = "undecodable-chain", Error, "restore this object from a backup: the chain of receipts or the ledger is broken there";
+    BrokenChain = "broken-chain", Error, "links of the chain of receipts or of seals, or sealed acts of the audit log, are missing or changed: restore them from a backup; gdpr verify --all names each";
     UndecodableTenant = "undecodable-tenant", Error, "restore this document from a backup: no core opens the store";
     UndecodableSettings = "undecodable-settings", Error, "--repair moves it to quarantine; then provision it again";
     UndecodableEnvelope = "undecodable-envelope", Error, "--repair moves it to quarantine and makes it again from its message, if there is one";

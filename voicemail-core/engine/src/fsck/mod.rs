@@ -25,6 +25,7 @@ pub use finding::{Code, Finding, Severity};
 pub use repair::repair;
 
 use crate::context::Context;
+use crate::gdpr::GdprError;
 use dues::DueSummary;
 use futures::TryStreamExt;
 use read::Read;
@@ -32,6 +33,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use voicemail_api::gdpr::LedgerHead;
+use voicemail_api::proofs::{Chain, find_broken};
 use voicemail_model::{Index, MailboxId, Time};
 use voicemail_store::{Family, Key, Store, StoreError};
 
@@ -99,6 +102,10 @@ pub async fn check(context: &Context, mut show: impl FnMut(&Finding)) -> Result<
             show(&finding);
         }
     }
+    for finding in check_chains(context).await? {
+        summary.add(&finding);
+        show(&finding);
+    }
     let still = context.store().unpruned().await?;
     for key in unpruned.iter().filter(|key| still.contains(key)) {
         let finding = Finding::new(Code::Unpruned, key);
@@ -106,6 +113,28 @@ pub async fn check(context: &Context, mut show: impl FnMut(&Finding)) -> Result<
         show(&finding);
     }
     Ok(summary)
+}
+
+/// Each chain that has a gap, or doesn't end where the head outside the store says. A head that can't be decoded is a
+/// finding of its own; nothing follows from it.
+async fn check_chains(context: &Context) -> Result<Vec<Finding>, StoreError> {
+    let proofs = match crate::gdpr::proofs(context).await {
+        Ok(proofs) => proofs,
+        Err(GdprError::Store(StoreError::Undecodable { .. })) => return Ok(Vec::new()),
+        Err(GdprError::Store(error)) => return Err(error),
+        Err(error) => return Err(StoreError::Refused(error.to_string())),
+    };
+    let config = context.config();
+    let kept = config.gdpr.expected_head.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    let kept: Option<LedgerHead> = kept.and_then(|text| serde_json::from_str(&text).ok());
+    let finding = |chain: Chain| {
+        let family = match chain {
+            Chain::Receipts => Family::Receipts,
+            Chain::Seals => Family::Seal,
+        };
+        Finding::new(Code::BrokenChain, Key::chain_head(family.segment()))
+    };
+    Ok(find_broken(&proofs, kept.as_ref()).into_iter().map(finding).collect())
 }
 
 impl<'a> Checker<'a> {
@@ -174,8 +203,11 @@ impl<'a> Checker<'a> {
                 | Family::Receipts
                 | Family::Ledger
                 | Family::Register
+                | Family::Fronts
                 | Family::Delivery
+                | Family::Mailing
                 | Family::Audit
+                | Family::Seal
                 | Family::Probe
                 | Family::Quarantine
                 | Family::Region,
@@ -193,8 +225,3 @@ impl<'a> Checker<'a> {
         Ok(index)
     }
 }
-
-#[cfg(test)]
-mod damage_tests;
-#[cfg(test)]
-mod tests;

@@ -9,10 +9,12 @@ use crate::mwi::{Courier, Delivered};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use voicemail_api::gdpr::{ReceiptLink, Seal, SignedSeal};
 use voicemail_model::{
-    AuditEvent, DepositKey, DueItem, Group, GroupId, RegisterEntry, TenantDocument, User, UserId,
+    AuditEvent, DepositKey, DueItem, Fronts, Group, GroupId, Mailing, RegisterEntry, TenantDocument, User,
+    UserId,
 };
-use voicemail_store::{Key, StoreError};
+use voicemail_store::{Key, StoreError, parse_mailing};
 
 /// Work that is this late fails, or nobody does it.
 const OVERDUE: Duration = Duration::from_secs(26 * 3_600);
@@ -35,10 +37,21 @@ impl Checker<'_> {
             ["tenant"] => self.check_tenant(key).await?,
             ["user", name] if UserId::is_key(name) => self.check_user(key, name).await?,
             ["group", name] if name.parse::<GroupId>().is_ok() => self.check_document::<Group>(key).await?,
-            ["mwi", "courier"] => self.check_document::<Courier>(key).await?,
-            ["mwi", "delivered", _] => self.check_document::<Delivered>(key).await?,
+            // Without a receiver: of a former release, which knew one.
+            ["mwi", "courier"] | ["mwi", _, "courier"] => self.check_document::<Courier>(key).await?,
+            ["mwi", "delivered", _] | ["mwi", _, "delivered", _] => {
+                self.check_document::<Delivered>(key).await?
+            }
+            ["email", _, _] if parse_mailing(key.as_str()).is_some() => {
+                self.check_document::<Mailing>(key).await?
+            }
             ["audit", ..] => self.check_act(key).await?,
-            ["receipts" | "ledger", "head"] => self.check_document::<ChainHead>(key).await?,
+            ["fronts"] => self.check_document::<Fronts>(key).await?,
+            ["receipts" | "ledger" | "seal", "head"] => self.check_document::<ChainHead>(key).await?,
+            ["seal", "hour", hour] if hour.len() == 10 => None,
+            ["seal", number] if number.len() == 20 && number.parse::<u64>().is_ok() => {
+                self.check_seal(key, number).await?
+            }
             ["receipts" | "ledger", number] if number.len() == 20 && number.parse::<u64>().is_ok() => {
                 self.check_link(key).await?
             }
@@ -69,7 +82,8 @@ impl Checker<'_> {
             Read::Missing => None,
             Read::Undecodable => Some(Code::UndecodableAudit),
             Read::Newer(_) => Some(Code::NewerSchema),
-            Read::Good(event) if event.at != at => Some(Code::Misfiled),
+            // One that was written late stands under the hour in which it was.
+            Read::Good(event) if event.at > at => Some(Code::Misfiled),
             Read::Good(_) => {
                 let kept = self.context.config().audit.retention;
                 is_older(at, self.now, kept.saturating_add(OVERDUE * 2)).then_some(Code::Overdue)
@@ -104,6 +118,22 @@ impl Checker<'_> {
             Read::Undecodable => Some(Code::UndecodableLink),
             Read::Newer(_) => Some(Code::NewerSchema),
             _ => None,
+        })
+    }
+
+    /// A seal, which says its own number in its signed words.
+    async fn check_seal(&self, key: &Key, number: &str) -> Result<Option<Code>, StoreError> {
+        if let Read::Good(link) = read::object::<ReceiptLink>(self.store(), key).await? {
+            return Ok((number.parse() != Ok(link.number)).then_some(Code::Misfiled));
+        }
+        Ok(match read::object::<SignedSeal>(self.store(), key).await? {
+            Read::Good(signed) => match serde_json::from_str::<Seal>(&signed.seal) {
+                Ok(seal) => (number.parse() != Ok(seal.number)).then_some(Code::Misfiled),
+                Err(_) => Some(Code::UndecodableLink),
+            },
+            Read::Undecodable => Some(Code::UndecodableLink),
+            Read::Newer(_) => Some(Code::NewerSchema),
+            Read::Missing => None,
         })
     }
 

@@ -2,7 +2,7 @@
 //! `output.json` in the vendor's shape, and `index.html` for people. Ids are unique in a mailbox alone: where two mailboxes hold
 //! one, the first file is named by the id and the further ones by id and mailbox, in all documents alike.
 //!
-//! Streamed from the live objects, a message at a time, the next one opened while this one is read: 10 GB costs the
+//! Streamed from the live objects, a message at a time, the next ones opened while this one is read: 10 GB costs the
 //! same memory as 10 MB, and no archive of personal data is left behind. A message that is erased while the stream runs is left out
 //! of the manifest, which is written last.
 
@@ -25,6 +25,9 @@ use voicemail_audio::WavFormat;
 use voicemail_model::{CallerId, CaseId, Run};
 use voicemail_store::{Key, StoreError};
 use voicemail_telemetry::carry;
+
+/// Messages that are opened ahead of the one that is sent. Of each no more than its first piece is in memory.
+const OPEN_AT_A_TIME: usize = 16;
 
 type Chunk = Result<Bytes, StoreError>;
 type File = (BoxStream<'static, Chunk>, Option<WavFormat>);
@@ -52,7 +55,7 @@ pub(super) async fn stream(gdpr: &Gdpr, case: &CaseId) -> Result<BoxStream<'stat
         run,
         subject,
         left: found.into(),
-        opening: None,
+        opening: VecDeque::new(),
         done: Vec::new(),
         names: Names::default(),
     }))
@@ -63,7 +66,7 @@ struct Archive {
     run: Run,
     subject: Subject,
     left: VecDeque<Found>,
-    opening: Option<Opening>,
+    opening: VecDeque<Opening>,
     done: Vec<Packed>,
     names: Names,
 }
@@ -89,13 +92,13 @@ fn write(archive: Archive) -> BoxStream<'static, Chunk> {
 
 /// The next message, or the two documents and the end.
 async fn next_part(mut archive: Archive) -> (BoxStream<'static, Chunk>, Option<Archive>) {
-    let Some(Opening { message, name, file }) = archive.opening.take().or_else(|| archive.begin_next())
-    else {
+    archive.begin_next();
+    let Some(Opening { message, name, file }) = archive.opening.pop_front() else {
         return (stream::iter(archive.documents().into_iter().map(Ok)).boxed(), None);
     };
     let opened =
         file.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a message wasn't opened".into())));
-    archive.opening = archive.begin_next();
+    archive.begin_next();
     match opened {
         Ok(Some((file, format))) => {
             archive.done.push(Packed { message, name, format });
@@ -124,12 +127,16 @@ async fn open(context: Context, message: Found, name: String) -> Result<Option<F
 }
 
 impl Archive {
-    /// Opens the next message in a task of its own.
-    fn begin_next(&mut self) -> Option<Opening> {
-        let message = self.left.pop_front()?;
-        let name = self.names.of(&message);
-        let opening = tokio::spawn(carry(open(self.context.clone(), message.clone(), name.clone())));
-        Some(Opening { message, name, file: AbortOnDropHandle::new(opening) })
+    /// Opens the next messages, each in a task of its own.
+    fn begin_next(&mut self) {
+        let most = OPEN_AT_A_TIME.min(self.context.abreast());
+        while self.opening.len() < most
+            && let Some(message) = self.left.pop_front()
+        {
+            let name = self.names.of(&message);
+            let opening = tokio::spawn(carry(open(self.context.clone(), message.clone(), name.clone())));
+            self.opening.push_back(Opening { message, name, file: AbortOnDropHandle::new(opening) });
+        }
     }
 
     fn documents(&self) -> Vec<Bytes> {

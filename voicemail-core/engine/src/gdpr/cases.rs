@@ -3,16 +3,19 @@
 //! Each decision is one conditional change of the run's document (see [`Run`]'s machine). An approval goes on with
 //! the run at once; if that fails, the run stays approved, and a repetition or the sweeper takes it up.
 
-use super::export::let_go;
+use super::export::{collect, let_go};
 use super::forget::{check_regions, proceed};
+use super::in_time::in_time;
 use super::intake::statement;
 use super::runs::{change, is_run, list_runs, load_run, schedule};
 use super::target::Target;
 use super::{Gdpr, GdprError, receipt, register};
 use crate::context::Context;
+use crate::principal::{Principal, find_person};
 use futures::TryStreamExt;
 use serde_json::Map;
 use std::time::Duration;
+use voicemail_api::config::{OBJECTS, TenantConfig};
 use voicemail_api::gdpr::{
     ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, Operation, RunState, RunView,
 };
@@ -128,22 +131,46 @@ fn asked_through(context: &Context, run: &Run) -> Door {
     if object { Door::Object } else { Door::Token }
 }
 
+/// The person who asked, as the tenant's list of people has them.
+fn who_asked<'a>(config: &'a TenantConfig, run: &Run, through: Door) -> Option<&'a str> {
+    let handling = &run.handling;
+    let (authority, name) = match through {
+        Door::Object => (Some(OBJECTS), handling.requested_by.as_deref()),
+        Door::Token => (handling.authority.as_deref(), handling.requester.as_deref()),
+    };
+    find_person(&config.auth.people, authority?, name?)
+}
+
 pub(super) async fn approve(
     gdpr: &Gdpr,
     case: &CaseId,
     body: &ApproveBody,
-    by: &str,
+    by: &Principal,
 ) -> Result<RunView, GdprError> {
     let context = &gdpr.context;
     let run = choose(context, case, body.run.as_deref()).await?;
     let away = check_regions(context).await?;
     context.guard_clock().await?;
     // An operator passes on what others decide, and is nobody itself.
-    let passed_on = body.on_behalf_of.is_some() || context.config().is_operator(by);
+    let config = context.config();
+    let passed_on = body.on_behalf_of.is_some() || config.is_operator(&by.subject);
     let door = if passed_on { Door::Object } else { Door::Token };
-    let by = |run: &Run| Approver { name: by, door, asked_through: asked_through(context, run) };
-    let run = decide(context, &run, |run, now| run.approve(by(run), now)).await?;
-    proceed(context, &run, &away).await?;
+    let authority = if passed_on { OBJECTS } else { &by.authority };
+    let asked = asked_through(context, &run);
+    let asked_by = who_asked(&config, &run, asked).map(str::to_owned);
+    let approver = Approver {
+        name: &by.subject,
+        door,
+        authority,
+        person: find_person(&config.auth.people, authority, &by.subject),
+        asked_through: asked,
+        asked_by: asked_by.as_deref(),
+    };
+    let run = decide(context, &run, |run, now| run.approve(approver, now)).await?;
+    match run.operation {
+        Operation::ExportMe => drop(in_time(context, &run, Box::pin(collect(gdpr, &run))).await?),
+        _ => drop(in_time(context, &run, Box::pin(proceed(context, &run, &away))).await?),
+    }
     let run = load_run(context, &run.id).await?.unwrap_or(run);
     register::note(context, &run).await?;
     Ok(show(context, &run))

@@ -1,4 +1,4 @@
-//! A chain of numbered, immutable links, each made with the hash of the one before: receipts, and the ledger.
+//! A chain of numbered, immutable links, each made with the hash of the one before: receipts, seals, and the ledger.
 //!
 //! ```text
 //! <chain>/head  document: {number, hash, pending}      <chain>/00…07  object: link 7, never changed
@@ -15,7 +15,7 @@ use crate::context::Context;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use voicemail_api::gdpr::RunState;
+use voicemail_api::gdpr::{ReceiptsHead, RunState};
 use voicemail_model::RunId;
 use voicemail_store::Family;
 use voicemail_store::documents::Decision;
@@ -26,6 +26,9 @@ use voicemail_store::{Key, StoreError};
 pub(super) const RECEIPTS: &str = Family::Receipts.segment();
 /// The ledger of erasures.
 pub(super) const LEDGER: &str = Family::Ledger.segment();
+
+/// Seals of the audit log.
+pub(crate) const SEALS: &str = Family::Seal.segment();
 
 /// Newest link of a chain.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +44,13 @@ pub struct ChainHead {
     /// Fields of newer versions.
     #[serde(flatten)]
     pub(crate) unknown: Map<String, Value>,
+}
+
+impl ChainHead {
+    /// The newest link as others know it; none where there is no link yet.
+    pub(super) fn newest(self) -> Option<ReceiptsHead> {
+        (self.number > 0).then_some(ReceiptsHead { number: self.number, hash: self.hash })
+    }
 }
 
 /// A link that may not be written yet.
@@ -78,28 +88,35 @@ pub(super) async fn read_head(context: &Context, chain: &str) -> Result<ChainHea
         return Ok(ChainHead::default());
     };
     let Some(pending) = head.pending.take() else { return Ok(head) };
-    write(context, chain, head.number, &pending).await?;
+    complete(context, chain, head.number, &pending).await?;
+    Ok(head)
+}
+
+/// Writes a pending link's objects, lets its run know, and takes it from the head.
+async fn complete(context: &Context, chain: &str, number: u64, pending: &Pending) -> Result<(), StoreError> {
+    write(context, chain, number, pending).await?;
     if chain == LEDGER {
-        ledger::note_entered(context, head.number, &pending.link).await?;
+        ledger::note_entered(context, number, &pending.link).await?;
     }
     let strip = |found: Option<ChainHead>, _| match found {
-        Some(mut found) if found.number == head.number && found.pending.is_some() => {
+        Some(mut found) if found.number == number && found.pending.is_some() => {
             found.pending = None;
             Decision::Write(found, ())
         }
         _ => Decision::Keep(()),
     };
-    context.documents().update(&key, strip).await?;
-    Ok(head)
+    context.documents().update(&Key::chain_head(chain), strip).await
 }
 
 async fn write(context: &Context, chain: &str, number: u64, pending: &Pending) -> Result<(), StoreError> {
     let (store, world) = (context.store(), context.world());
-    if let Some((key, text)) = &pending.beside {
+    let beside = async {
+        let Some((key, text)) = &pending.beside else { return Ok(()) };
         let key = Key::listed(key).ok_or_else(|| StoreError::Refused("a chain names no key".into()))?;
-        ensure(store, world, &key, &text.clone().into()).await?;
-    }
-    ensure(store, world, &Key::chain_link(chain, number), &pending.link.clone().into()).await
+        ensure(store, world, &key, &text.clone().into()).await
+    };
+    let (link, text) = (Key::chain_link(chain, number), pending.link.clone().into());
+    tokio::try_join!(beside, ensure(store, world, &link, &text)).map(drop)
 }
 
 /// The evidence that a link was made before.
@@ -132,15 +149,16 @@ impl Once<'_> {
 pub(super) async fn append<F>(
     context: &Context,
     chain: &str,
-    first: u64,
+    first: impl Future<Output = Result<u64, StoreError>> + Send,
     once: Once<'_>,
     make: F,
 ) -> Result<Option<u64>, GdprError>
 where
     F: Fn(u64, &str) -> Result<Link, StoreError> + Send + Sync,
 {
+    // It says no more than where a chain begins, so that it may be of a moment ago.
+    let (first, mut head) = tokio::try_join!(first, read_head(context, chain))?;
     loop {
-        let head = read_head(context, chain).await?;
         if once.is_done(context).await? {
             return Ok(None);
         }
@@ -149,16 +167,19 @@ where
         let advance = |found: Option<ChainHead>, _| {
             let mut found = found.unwrap_or_default();
             if found.number != head.number || found.pending.is_some() {
-                return Decision::Keep(false);
+                return Decision::Keep(None);
             }
             let beside = link.beside.as_ref().map(|(key, text)| (key.as_str().to_owned(), text.clone()));
-            found.pending = Some(Pending { link: link.text.clone(), beside, unknown: Map::new() });
+            let pending = Pending { link: link.text.clone(), beside, unknown: Map::new() };
+            found.pending = Some(pending.clone());
             (found.number, found.hash) = (number, link.hash.clone());
-            Decision::Write(found, true)
+            Decision::Write(found, Some(pending))
         };
-        if context.documents().update(&Key::chain_head(chain), advance).await? {
-            read_head(context, chain).await?;
+        let moved = context.documents().update(&Key::chain_head(chain), advance).await?;
+        if let Some(pending) = moved {
+            complete(context, chain, number, &pending).await?;
             return Ok(Some(number));
         }
+        head = read_head(context, chain).await?;
     }
 }

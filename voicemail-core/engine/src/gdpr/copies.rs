@@ -1,6 +1,7 @@
 //! Copies of erased data that may still exist: in the backups that the tenant says it keeps, and in each region's
-//! store, as far as its settings can be read.
+//! store, as far as its settings can be read; and at telephones.
 
+use super::spooled;
 use crate::context::Context;
 use std::time::Duration;
 use voicemail_model::{CopyKeeper, Residual, Time};
@@ -15,14 +16,16 @@ pub(super) async fn find_residual(context: &Context) -> Residual {
         let days = u32::try_from(backups.as_secs().div_ceil(DAY)).unwrap_or(u32::MAX);
         copies.push(CopyKeeper::new(&context.master(), "backups", Some(days)));
     }
-    for (name, store) in context.regions() {
-        match store.keeps().await {
+    let asked = context.regions().map(|(name, store)| async move { (name, store.keeps().await) });
+    for (name, kept) in futures::future::join_all(asked).await {
+        match kept {
             Ok(kept) => {
                 copies.extend(kept.into_iter().map(|keeper| CopyKeeper::new(name, keeper.kind, keeper.days)));
             }
             Err(_) => copies.push(CopyKeeper::new(name, "unknown", None)),
         }
     }
+    copies.extend(spooled::keeper(context).await);
     let clear_after = clear_after(&copies, backups, context.world().now());
     Residual { copies, clear_after, ..Residual::default() }
 }

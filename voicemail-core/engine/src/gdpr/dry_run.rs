@@ -3,10 +3,11 @@
 
 use super::forget::answer;
 use super::intake::{Wanted, check_new_case};
+use super::runs::list_runs;
 use super::search::{by_region, find};
 use super::subject::refresh_rules;
 use super::target::Target;
-use super::{Gdpr, GdprError};
+use super::{Gdpr, GdprError, emailed, spooled};
 use crate::context::Context;
 use voicemail_api::gdpr::{GdprAnswer, RunState};
 use voicemail_model::{RequestName, Run, RunId, StartRun};
@@ -19,13 +20,16 @@ pub(super) async fn count(gdpr: &Gdpr, wanted: &Wanted) -> Result<GdprAnswer, Gd
     refresh_rules(context).await?;
     // A number that may mean two people is counted for both: the count shows whether it matters.
     wanted.subject.require_somebody(context)?;
-    check_new_case(context, &wanted.case).await?;
+    check_new_case(context, &wanted.case, &list_runs(context, &wanted.case).await?)?;
     ask_regions(context).await?;
     let run = imagine(context, wanted)?;
     let found = find(context, &Target::of(&run), run.created_at).await?;
     let mut answer = answer(context, wanted, &run, &found).await?;
     answer.run.id = format!("{}/{}.dry-run", wanted.case.key(), wanted.operation.segment());
     answer.run.state = RunState::DryRun;
+    let mails = emailed::keeper(context, emailed::count(context, &found).await?);
+    let copies = mails.into_iter().chain(spooled::keeper(context).await);
+    answer.run.residual_copies = copies.map(|keeper| keeper.view()).collect();
     answer.run.matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
     (answer.run.received_at, answer.run.expires_at) = (None, None);
     let mut counted = run;

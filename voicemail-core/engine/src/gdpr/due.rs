@@ -63,6 +63,9 @@ async fn resume(gdpr: &Gdpr, run: Run, scope: Scope<'_>) -> Result<(), GdprError
     let context = &gdpr.context;
     let now = context.world().now();
     match run.state {
+        RunState::AwaitingApproval if run.operation == Operation::ExportMe => {
+            finish_export(gdpr, &run, now).await
+        }
         // Counted, and nothing else: it waits for a person.
         RunState::Opening | RunState::AwaitingApproval if !run.handling.is_cleared() => {
             Ok(forget::look_tomorrow(context, &run).await?)

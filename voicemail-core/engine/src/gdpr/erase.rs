@@ -5,12 +5,12 @@
 //! the envelopes that led to the messages are gone. Identifiers leave the run before the wait for old
 //! revisions begins, so that nothing but the ledger holds the caller when the run ends.
 
-use super::round::erase_round;
+use super::round::{Waiting, erase_round};
 use super::runs::{change, list_runs, load_run, schedule};
 use super::search::{Boxes, Found, Indexes, exclude_copies, search, whole};
 use super::target::Target;
-use super::undo::{FIRST_PASS, keep_mark_until, set_mark};
-use super::{Gdpr, GdprError, copies, ledger, receipt, register};
+use super::undo::{FIRST_PASS, keep_mark_until, set_marks};
+use super::{Gdpr, GdprError, copies, emailed, ledger, receipt, register};
 use crate::context::Context;
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
@@ -40,9 +40,7 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
     let Some((run, true)) = begun else { return Ok(()) };
     // Before the first deletion: whatever is restored later, the erasure is known.
     ledger::enter(context, &run, scope).await?;
-    for (key, _) in scope.target.marks() {
-        set_mark(context, &key, scope.run, MarkState::Purging, None).await?;
-    }
+    set_marks(context, scope.target, scope.run, MarkState::Purging, None).await?;
     erase_rounds(context, scope).await?;
     exclude_copies(context, &run.missing, scope.target).await?;
     if let Some(later) = settle(context, scope).await? {
@@ -65,8 +63,12 @@ async fn look_again(context: &Context, scope: Scope<'_>, at: Time) -> Result<(),
 
 /// Rounds of search and erasure until a search finds nothing but what legal holds keep. Returns how many went.
 pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>) -> Result<u64, GdprError> {
+    tokio::try_join!(erase_found(context, scope), erase_quarantined(context, scope.target))
+        .map(|(erased, ())| erased)
+}
+
+async fn erase_found(context: &Context, scope: Scope<'_>) -> Result<u64, GdprError> {
     let mut erased = 0;
-    erase_quarantined(context, scope.target).await?;
     loop {
         let Some(run) = load_run(context, scope.run).await? else { return Ok(erased) };
         if !matches!(run.state, RunState::Purging | RunState::Purged) {
@@ -102,6 +104,7 @@ struct Split {
 
 async fn split_held(context: &Context, run: &Run, found: Vec<Found>) -> Result<Split, StoreError> {
     let (mut indexes, mut split) = (Indexes::default(), Split::default());
+    indexes.load_all(context, found.iter().map(|message| &message.mailbox)).await?;
     for message in found {
         let index = match indexes.load(context, &message.mailbox).await {
             // Its round says that it can't be read.
@@ -127,11 +130,11 @@ async fn split_held(context: &Context, run: &Run, found: Vec<Found>) -> Result<S
 /// Messages that a hold keeps from an erasure are hidden nevertheless.
 async fn hide(context: &Context, run: &Run, shown: Boxes) -> Result<(), StoreError> {
     let purge_at = run.purge_at.unwrap_or(context.world().now());
-    for (mailbox, messages) in shown {
+    let flag = |(mailbox, messages)| {
         let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages };
-        context.indexes().try_apply(&mailbox, op).await?;
-    }
-    Ok(())
+        async move { context.indexes().try_apply(&mailbox, op).await }
+    };
+    context.all(shown, flag).await.map(drop)
 }
 
 async fn note_kept(context: &Context, run: &Run, kept: BTreeMap<String, u64>) -> Result<(), StoreError> {
@@ -155,7 +158,7 @@ async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<()
     }
     if fault_injection::is(Broken::NoManifest) {
         for (mailbox, items) in &manifest.items {
-            super::round::erase_objects(context, mailbox, items, &mut BTreeMap::new()).await?;
+            super::round::erase_objects(context, mailbox, items, &Waiting::default()).await?;
             context.indexes().try_apply(mailbox, IndexOp::BeginPurge(items.clone())).await?;
             context.indexes().try_apply(mailbox, IndexOp::FinishPurge(items.clone())).await?;
         }
@@ -163,9 +166,13 @@ async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<()
     }
     let round = run.round + 1;
     let key = Key::manifest(&run.id, round);
-    ensure(context.store(), context.world(), &key, &encode(&manifest)?).await?;
+    let (manifest, world) = (encode(&manifest)?, context.world());
+    let written = ensure(context.store(), world, &key, &manifest);
+    // Before the first deletion: afterwards nobody knows which mails were about these messages.
+    let ((), mails) = tokio::try_join!(written, emailed::count(context, found))?;
     let advance = |run: &mut Run, _| {
         let next = run.round + 1 == round;
+        run.emailed += if next { mails } else { 0 };
         run.round = run.round.max(round);
         (next, ())
     };
@@ -174,7 +181,7 @@ async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<()
 }
 
 /// Erases objects that `fsck` moved away because they couldn't be decoded: their names still tell caller or message.
-async fn erase_quarantined(context: &Context, target: &Target) -> Result<(), StoreError> {
+async fn erase_quarantined(context: &Context, target: &Target) -> Result<(), GdprError> {
     let keys: Vec<String> = context.store().list(Family::Quarantine.prefix()).try_collect().await?;
     let is_theirs = |key: &&String| {
         let parts = key.split(['/', '.']).collect::<Vec<_>>();
@@ -182,10 +189,14 @@ async fn erase_quarantined(context: &Context, target: &Target) -> Result<(), Sto
             target.callers.iter().any(|caller| !caller.is_withheld() && parts.contains(&caller.as_str()));
         by_caller || target.messages.iter().any(|name| names(key, name))
     };
-    for key in keys.iter().filter(is_theirs).filter_map(|key| Key::listed(key)) {
-        delete(context.store(), context.world(), &key).await?;
-    }
-    Ok(())
+    let keys = keys.iter().filter(is_theirs).filter_map(|key| Key::listed(key));
+    Ok(remove_all(context, keys).await?)
+}
+
+/// Removes objects of the master region, side by side.
+async fn remove_all(context: &Context, keys: impl Iterator<Item = Key>) -> Result<(), StoreError> {
+    let remove = |key: Key| async move { delete(context.store(), context.world(), &key).await };
+    context.all(keys, remove).await.map(drop)
 }
 
 /// Keys name a message by its mailbox and its id, side by side; another mailbox may hold the same id.
@@ -199,10 +210,8 @@ fn names(key: &str, message: &MessageName) -> bool {
 /// may leave one of a round that never began: it goes with the last pass, when nobody can resume it.
 pub(super) async fn delete_manifests(context: &Context, run: &RunId, last: bool) -> Result<(), StoreError> {
     let rounds = load_run(context, run).await?.map_or(0, |run| run.round_done);
-    for round in 1..=rounds.saturating_add(u32::from(last)) {
-        delete(context.store(), context.world(), &Key::manifest(run, round)).await?;
-    }
-    Ok(())
+    let rounds = 1..=rounds.saturating_add(u32::from(last));
+    remove_all(context, rounds.map(|round| Key::manifest(run, round))).await
 }
 
 /// The run forgets who it was about, then superseded states of all documents go that may have named them: of
@@ -239,33 +248,34 @@ pub(super) async fn prune(
     boxes: &[MailboxId],
 ) -> Result<Option<Time>, GdprError> {
     let keys = boxes.iter().map(Key::index).chain(runs.iter().map(Key::run));
-    let (mut later, now) = (None, context.world().now());
-    for key in keys {
-        later = later.max(context.store().prune_history(History::Of(&key), now).await?);
-    }
-    Ok(later)
+    let now = context.world().now();
+    let prune = |key: Key| async move { context.store().prune_history(History::Of(&key), now).await };
+    Ok(context.all(keys, prune).await?.into_iter().flatten().max())
 }
 
 /// Concludes the erasure: ledger, receipt, end.
 async fn conclude(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError> {
     let context = &gdpr.context;
     let keep_until = keep_mark_until(context);
-    for (key, _) in scope.target.marks() {
-        set_mark(context, &key, scope.run, MarkState::Purged, Some(keep_until)).await?;
-    }
-    let residual = copies::find_residual(context).await;
+    let marked = set_marks(context, scope.target, scope.run, MarkState::Purged, Some(keep_until));
+    let (marked, residual) = tokio::join!(marked, copies::find_residual(context));
+    marked?;
     let note = |run: &mut Run, now| {
         let fresh = run.state == RunState::Purging && run.residual.is_none();
         if fresh {
-            (run.residual, run.erased_at) = (Some(residual.clone()), Some(now));
+            let mut residual = residual.clone();
+            residual.copies.extend(emailed::keeper(context, run.emailed));
+            (run.residual, run.erased_at) = (Some(residual), Some(now));
         }
         (fresh, ())
     };
     change(context, scope.run, note).await?;
     receipt::issue(gdpr, scope.run, RunState::Purged).await?;
-    delete_manifests(context, scope.run, false).await?;
     let first_pass = context.world().now().plus(FIRST_PASS);
-    schedule(context, scope.run, RunStage::After(1), first_pass, scope.target, scope.cutoff).await?;
+    tokio::try_join!(
+        delete_manifests(context, scope.run, false),
+        schedule(context, scope.run, RunStage::After(1), first_pass, scope.target, scope.cutoff),
+    )?;
     let ended = change(context, scope.run, |run, now| (run.finish_purge(now), ())).await?;
     match ended {
         Some((run, ())) => Ok(register::note(context, &run).await?),

@@ -3,18 +3,17 @@
 //! Nothing is copied: the archive is streamed from the live objects when it is fetched (see
 //! [`archive`](super::archive)). A forget goes before an export: what it hides or erases isn't exported.
 
-use super::forget::{answer, check_regions, skip_one};
+use super::forget::{answer, apply_to_all, look_tomorrow, prepare};
+use super::in_time::in_time;
 use super::intake::Wanted;
 use super::runs::{change, find_or_create, load_run, schedule};
-use super::search::{Found, by_mailbox, by_region, search, whole};
-use super::subject::refresh_rules;
+use super::search::{Boxes, Found, Indexes, by_mailbox, by_region, search, whole};
 use super::target::Target;
-use super::{Gdpr, GdprError, dry_run, receipt, register};
+use super::{Gdpr, GdprError, dry_run, receipt, register, spooled};
 use crate::context::Context;
-use std::collections::BTreeMap;
 use voicemail_api::gdpr::{GdprAnswer, GdprBody, Operation, RunState};
-use voicemail_model::{Index, IndexOp, MailboxId, Run, RunStage};
-use voicemail_store::{Key, StoreError};
+use voicemail_model::{IndexOp, Residual, Run, RunStage, Time};
+use voicemail_store::StoreError;
 
 pub(super) async fn export(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, GdprError> {
     let context = &gdpr.context;
@@ -22,15 +21,13 @@ pub(super) async fn export(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
     if body.dry_run {
         return dry_run::count(gdpr, &wanted).await;
     }
+    let (away, runs) = prepare(context, &wanted).await?;
     // Data that can't be read can't be exported: an export never goes on without a region.
-    if let Some(region) = check_regions(context).await?.into_iter().next() {
+    if let Some(region) = away.into_iter().next() {
         return Err(GdprError::RegionDown { region });
     }
-    context.guard_clock().await?;
-    refresh_rules(context).await?;
-    wanted.subject.require_clear(context)?;
-    let run = find_or_create(gdpr, &wanted).await?;
-    let found = collect(gdpr, &run).await?;
+    let run = find_or_create(gdpr, &wanted, runs).await?;
+    let found = in_time(context, &run, collect(gdpr, &run)).await?.unwrap_or_default();
     let run = load_run(context, &run.id).await?.unwrap_or(run);
     answer(context, &wanted, &run, &found).await
 }
@@ -44,21 +41,25 @@ pub(super) async fn collect(gdpr: &Gdpr, run: &Run) -> Result<Vec<Found>, GdprEr
     }
     let target = Target::of(run);
     schedule(context, &run.id, RunStage::Deadline, until, &target, cutoff).await?;
-    let search = search(context, &target, cutoff).await?;
+    // What waits at telephones meanwhile isn't in it.
+    let (search, waiting) = futures::join!(search(context, &target, cutoff), spooled::keeper(context));
+    let search = search?;
     let mut unreadable = search.unreadable.len();
-    if run.state == RunState::Collecting {
-        for (mailbox, messages) in by_mailbox(&search.found) {
-            let op = IndexOp::Hold { hold: run.id.flat(), until, messages };
-            unreadable += skip_one(context.indexes().try_apply(&mailbox, op).await)?;
-        }
+    if matches!(run.state, RunState::Collecting | RunState::AwaitingApproval) {
+        unreadable += hold(context, run, by_mailbox(&search.found), until).await?;
     }
     // Holds already placed stay; but an incomplete export must not be offered as the whole.
     whole(unreadable)?;
     let found = keep_visible(context, search.found).await?;
+    if !run.handling.is_cleared() && await_second_person(context, run, &found).await? {
+        return Ok(found);
+    }
     let (exported, regions) = (u64::try_from(found.len()).unwrap_or(u64::MAX), by_region(&found));
     let finish = |run: &mut Run, _| {
         let finished = run.finish_collecting(exported);
         if finished {
+            run.residual =
+                waiting.clone().map(|keeper| Residual { copies: vec![keeper], ..Residual::default() });
             run.note_matched(&regions);
         }
         (finished, ())
@@ -72,29 +73,41 @@ pub(super) async fn collect(gdpr: &Gdpr, run: &Run) -> Result<Vec<Found>, GdprEr
     Ok(found)
 }
 
+/// Whether it waits for a second person: what was found is held meanwhile, and nothing of it can be fetched. It is looked at
+/// daily, so that one that nobody approves isn't forgotten.
+async fn await_second_person(context: &Context, run: &Run, found: &[Found]) -> Result<bool, GdprError> {
+    let matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    look_tomorrow(context, run).await?;
+    let asked = change(context, &run.id, |run, _| (run.await_approval(matched), ())).await?;
+    let Some((run, ())) = asked.filter(|(run, ())| run.state == RunState::AwaitingApproval) else {
+        return Ok(false);
+    };
+    register::note(context, &run).await?;
+    Ok(true)
+}
+
 /// Ends the holds of an export that nobody will fetch any more: from now on its messages expire as ever. What a
 /// collecting worker holds at the same time, and what can't be read, stays held until the export would have expired.
 pub(super) async fn let_go(context: &Context, run: &Run) -> Result<(), GdprError> {
     let Some(cutoff) = run.cutoff else { return Ok(()) };
     let now = context.world().now();
     let search = search(context, &Target::of(run), cutoff).await?;
-    for (mailbox, messages) in by_mailbox(&search.found) {
-        let op = IndexOp::Hold { hold: run.id.flat(), until: now, messages };
-        skip_one(context.indexes().try_apply(&mailbox, op).await)?;
-    }
+    hold(context, run, by_mailbox(&search.found), now).await.map(drop)?;
     Ok(())
+}
+
+/// Holds messages for a run until then, mailboxes side by side. Gives how many couldn't be read.
+async fn hold(context: &Context, run: &Run, boxes: Boxes, until: Time) -> Result<usize, StoreError> {
+    apply_to_all(context, boxes, |messages| IndexOp::Hold { hold: run.id.flat(), until, messages }).await
 }
 
 /// Only what its owner could still listen to: what a forget hides is no longer ours to hand out.
 pub(super) async fn keep_visible(context: &Context, found: Vec<Found>) -> Result<Vec<Found>, StoreError> {
-    let mut indexes: BTreeMap<MailboxId, Index> = BTreeMap::new();
+    let mut indexes = Indexes::default();
+    indexes.load_all(context, found.iter().map(|message| &message.mailbox)).await?;
     let mut visible = Vec::new();
     for message in found {
-        if !indexes.contains_key(&message.mailbox) {
-            let index = context.documents().load(&Key::index(&message.mailbox)).await?;
-            indexes.insert(message.mailbox.clone(), index.unwrap_or_default());
-        }
-        let entry = indexes.get(&message.mailbox).and_then(|index| index.visible(message.id));
+        let entry = indexes.load(context, &message.mailbox).await?.visible(message.id);
         if entry.is_some_and(|entry| entry.caller_hash == message.caller) {
             visible.push(message);
         }

@@ -4,25 +4,29 @@
 //! that a deposit is either found here or finds the mark itself. The flagging process looks at the mark again
 //! afterwards, because an undo may have come between.
 
+use super::in_time::in_time;
 use super::intake::Wanted;
 use super::narrow::narrow;
-use super::runs::{change, find_or_create, load_run, schedule};
+use super::runs::{change, find_or_create, list_runs, load_run, schedule};
 use super::search::{Boxes, Found, Search, by_mailbox, by_region, find, search, whole};
 use super::subject::{Subject, refresh_rules, target_of_phone};
 use super::target::Target;
 use super::{Gdpr, GdprError, dry_run, promise, register};
 use crate::context::Context;
+use futures::future::join_all;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use voicemail_api::config::RegionDown;
 use voicemail_api::gdpr::{GdprAnswer, GdprBody, MessageRef, Operation, RunState};
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{
-    ByRules, Entry, Index, IndexOp, MailboxId, Mark, MarkState, Run, RunId, RunStage, Time,
+    ByRules, CallerHash, Entry, Index, IndexOp, MailboxId, Mark, MarkState, MessageId, Run, RunId, RunStage,
+    Time,
 };
 use voicemail_store::documents::Decision;
-use voicemail_store::{Key, StoreError};
+use voicemail_store::{Key, Store, StoreError};
 
 /// When a started run is looked at again: resumed, or marked once more.
 pub(super) const RESUME_AFTER: Duration = Duration::from_secs(60);
@@ -34,19 +38,32 @@ pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
     if body.dry_run {
         return dry_run::count(gdpr, &wanted).await;
     }
-    let away = check_regions(context).await?;
-    context.guard_clock().await?;
-    refresh_rules(context).await?;
-    wanted.subject.require_clear(context)?;
+    let (away, runs) = prepare(context, &wanted).await?;
     if fault_injection::is(Broken::DueBeforeRun) {
         let (id, now) = (RunId::new(&wanted.case, Operation::ForgetMe, 1), context.world().now());
         let target = Target { messages: Vec::new(), ..wanted.subject.target(context)? };
         schedule(context, &id, RunStage::Resume, now.plus(RESUME_AFTER), &target, now).await?;
     }
-    let run = find_or_create(gdpr, &wanted).await?;
-    let found = if run.has_ended() { Vec::new() } else { proceed(context, &run, &away).await? };
+    let run = find_or_create(gdpr, &wanted, runs).await?;
+    let found = match run.has_ended() {
+        true => Vec::new(),
+        false => in_time(context, &run, Box::pin(proceed(context, &run, &away))).await?.unwrap_or_default(),
+    };
     let run = load_run(context, &run.id).await?.unwrap_or(run);
     answer(context, &wanted, &run, &found).await
+}
+
+/// What stands before a run, side by side: the regions are checked, the clock and the rules for numbers, and the case is
+/// read. Gives the regions that are away, and the case's runs.
+pub(super) async fn prepare(
+    context: &Context,
+    wanted: &Wanted,
+) -> Result<(Vec<String>, Vec<Run>), GdprError> {
+    let (clock, runs) = (context.guard_clock(), list_runs(context, &wanted.case));
+    let checks = tokio::join!(check_regions(context), clock, refresh_rules(context), runs);
+    let (away, (), (), runs) = (checks.0?, checks.1?, checks.2?, checks.3?);
+    wanted.subject.require_clear(context)?;
+    Ok((away, runs))
 }
 
 /// Checks the regions: every region answers a write and a read, else the request is refused whole; or, where the
@@ -54,12 +71,9 @@ pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
 pub(super) async fn check_regions(context: &Context) -> Result<Vec<String>, GdprError> {
     let goes_on = context.config().gdpr.region_down == RegionDown::MarkAndRetry;
     let (master, mut away) = (context.master(), Vec::new());
-    for (name, store) in context.regions() {
-        let key = Key::probe(context.world().now(), &context.world().random_hex());
-        let written = store.create(&key, "region".into()).await;
-        let read = store.get(&key).await;
-        let removed = store.delete(&key).await;
-        if written.is_ok() && removed.is_ok() && matches!(read, Ok(Some(_))) {
+    let checks = context.regions().map(|(name, store)| async move { (name, answers(context, store).await) });
+    for (name, answers) in join_all(checks).await {
+        if answers {
             continue;
         }
         if *name == master || !goes_on {
@@ -68,6 +82,15 @@ pub(super) async fn check_regions(context: &Context) -> Result<Vec<String>, Gdpr
         away.push(name.clone());
     }
     Ok(away)
+}
+
+/// Whether a region takes a write and gives it back.
+async fn answers(context: &Context, store: &Arc<dyn Store>) -> bool {
+    let key = Key::probe(context.world().now(), &context.world().random_hex());
+    let written = store.create(&key, "region".into()).await;
+    let read = store.get(&key).await;
+    let removed = store.delete(&key).await;
+    written.is_ok() && removed.is_ok() && matches!(read, Ok(Some(_)))
 }
 
 /// As far as it goes now: a run that takes a second person is counted and waits for them.
@@ -124,25 +147,25 @@ async fn note_away(
 /// Opens the run, marks its callers and hides their messages, in whatever state before `marked`; in a later state only
 /// searches.
 async fn start(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
-    if run.state == RunState::Opening && fault_injection::is(Broken::DueBeforeRun) {
-        open(context, &run.id).await?;
-    } else if run.state == RunState::Opening {
+    if run.state == RunState::Opening && !fault_injection::is(Broken::DueBeforeRun) {
         let at = context.world().now().plus(RESUME_AFTER);
         schedule(context, &run.id, RunStage::Resume, at, &Target::of(run), run.created_at).await?;
-        open(context, &run.id).await?;
     }
-    match load_run(context, &run.id).await? {
+    let run = match run.state {
+        RunState::Opening => open(context, &run.id).await?,
+        _ => load_run(context, &run.id).await?,
+    };
+    match run {
         Some(run) if matches!(run.state, RunState::Marking | RunState::Marked) => mark(context, &run).await,
         Some(run) => Ok(find(context, &Target::of(&run), run.cutoff.unwrap_or(run.created_at)).await?),
         None => Err(GdprError::UnknownCase),
     }
 }
 
-/// Opens the run: sets its times, and files the deadline.
-pub(super) async fn open(context: &Context, run: &RunId) -> Result<(), GdprError> {
+/// Opens the run: sets its times. Gives it as it is then; `None` if it is no more.
+pub(super) async fn open(context: &Context, run: &RunId) -> Result<Option<Run>, GdprError> {
     context.guard_clock().await?;
-    change(context, run, |run, now| (run.open(now), ())).await?;
-    Ok(())
+    Ok(change(context, run, |run, now| (run.open(now), ())).await?.map(|(run, ())| run))
 }
 
 /// Marks the callers, hides their messages and notes that the run is `marked`. Run once more a minute later, and
@@ -151,19 +174,20 @@ pub(super) async fn open(context: &Context, run: &RunId) -> Result<(), GdprError
 pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
     let run = &widen(context, &narrow(context, run.clone()).await?).await?;
     let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(Vec::new()) };
-    schedule(context, &run.id, RunStage::Deadline, purge_at, &Target::of(run), cutoff).await?;
     let early = match fault_injection::is(Broken::MarkAfterList) {
         true => Some(search(context, &Target::of(run), cutoff).await?),
         false => None,
     };
-    let (target, search, mut unreadable) = mark_and_search(context, run, cutoff, purge_at).await?;
+    // Until the deadline is filed the item that resumes the run stands for it.
+    let target = Target::of(run);
+    let filed = schedule(context, &run.id, RunStage::Deadline, purge_at, &target, cutoff);
+    let (filed, marked) = tokio::join!(filed, mark_and_search(context, run, cutoff, purge_at));
+    let ((), (target, search, mut unreadable)) = (filed?, marked?);
     let search = early.unwrap_or(search);
     let boxes = choose_messages(context, &search, cutoff).await?;
     unreadable += search.unreadable.len();
-    for (mailbox, messages) in &boxes {
-        let op = IndexOp::Flag { run: run.id.clone(), purge_at, messages: messages.clone() };
-        unreadable += skip_one(context.indexes().try_apply(mailbox, op).await)?;
-    }
+    let flag = |messages| IndexOp::Flag { run: run.id.clone(), purge_at, messages };
+    unreadable += apply_to_all(context, boxes.clone(), flag).await?;
     if !fault_injection::is(Broken::NoLookAfterFlagging) && is_undone(context, &run.id, &target).await? {
         clear_flags(context, &run.id, boxes.keys()).await?;
     }
@@ -199,13 +223,16 @@ async fn mark_and_search(
 ) -> Result<(Target, Search, usize), GdprError> {
     let mut target = Target::of(run);
     loop {
-        let mut unreadable = 0;
-        for (key, only) in target.marks() {
-            // Without their mark a caller's deposits are refused; others' messages must not wait for it.
-            unreadable +=
-                skip_one(add_mark(context, &key, &run.id, (cutoff, purge_at), only.as_ref()).await)?;
-        }
-        let search = search(context, &target, cutoff).await?;
+        // Without their mark a caller's deposits are refused; others' messages must not wait for it.
+        let add = |(key, only): (Key, Option<ByRules>)| async move {
+            skip_one(add_mark(context, &key, &run.id, (cutoff, purge_at), only.as_ref()).await)
+        };
+        let marking = async { Ok::<usize, StoreError>(context.all(target.marks(), add).await?.iter().sum()) };
+        let (unreadable, search) = match fault_injection::is(Broken::MarkBesideList) {
+            true => tokio::try_join!(marking, search(context, &target, cutoff))?,
+            // All marks stand before the first list: whoever deposits is seen here, or sees the mark.
+            false => (marking.await?, search(context, &target, cutoff).await?),
+        };
         let wider = Target::named(search.named.iter().cloned());
         if target.covers(&wider) {
             return Ok((target, search, unreadable));
@@ -243,6 +270,27 @@ async fn choose_messages(context: &Context, search: &Search, cutoff: Time) -> Re
         }
     }
     Ok(boxes)
+}
+
+/// Applies an operation to each mailbox, with its messages, side by side: an operation is about one mailbox alone.
+/// Gives how many couldn't be read.
+pub(super) async fn apply_to_all(
+    context: &Context,
+    boxes: Boxes,
+    op: impl Fn(BTreeMap<MessageId, CallerHash>) -> IndexOp,
+) -> Result<usize, StoreError> {
+    apply_each(context, boxes.into_iter().map(|(mailbox, messages)| (mailbox, op(messages)))).await
+}
+
+/// As [`apply_to_all`], where each mailbox has an operation of its own.
+pub(super) async fn apply_each(
+    context: &Context,
+    operations: impl IntoIterator<Item = (MailboxId, IndexOp)>,
+) -> Result<usize, StoreError> {
+    let apply = |(mailbox, op): (MailboxId, IndexOp)| async move {
+        skip_one(context.indexes().try_apply(&mailbox, op).await)
+    };
+    Ok(context.all(operations, apply).await?.into_iter().sum())
 }
 
 /// 1 for a document that can't be read or written here: others must not wait for it.
@@ -286,7 +334,7 @@ pub(super) async fn add_mark(
         let mut mark = mark.unwrap_or_default();
         if mark.add(run, cutoff, purge_at, only) { Decision::Write(mark, ()) } else { Decision::Keep(()) }
     };
-    context.documents().update(key, add).await
+    context.documents().update_new(key, add).await
 }
 
 /// A worker that was frozen before it flagged may find its run undone.
@@ -307,12 +355,8 @@ pub(super) async fn clear_flags(
     run: &RunId,
     boxes: impl IntoIterator<Item = &MailboxId>,
 ) -> Result<(), GdprError> {
-    let mut unreadable = 0;
-    for mailbox in boxes {
-        let op = IndexOp::ClearFlags { run: run.clone() };
-        unreadable += skip_one(context.indexes().try_apply(mailbox, op).await)?;
-    }
-    whole(unreadable)
+    let clear = |mailbox: &MailboxId| (mailbox.clone(), IndexOp::ClearFlags { run: run.clone() });
+    whole(apply_each(context, boxes.into_iter().map(clear)).await?)
 }
 
 /// The answer: each phone as given, with the ids of its messages.

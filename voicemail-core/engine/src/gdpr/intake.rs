@@ -2,7 +2,6 @@
 //!
 //! Pure but for the configuration and the clock. Nothing that is refused here has touched the store.
 
-use super::runs::list_runs;
 use super::subject::Subject;
 use super::{GdprError, forget::LONGEST_WINDOW};
 use crate::context::Context;
@@ -12,8 +11,8 @@ use std::time::Duration;
 use voicemail_api::config::{ApprovalRule, parse_duration};
 use voicemail_api::gdpr::{GdprBody, MessageRef, Operation, Verification};
 use voicemail_model::{
-    Approval, ApprovalReason, CaseId, Handling, MessageName, RequestName, StatementError, Time, Verified,
-    check_name, check_statement, looks_personal,
+    Approval, ApprovalReason, CaseId, Handling, MessageName, RequestName, Run, StatementError, Time,
+    Verified, check_name, check_statement, looks_personal,
 };
 
 /// Messages that one request may name.
@@ -39,14 +38,14 @@ impl Wanted {
         let handling = read_handling(context, body, operation)?;
         let window = read_window(context, body, operation)?;
         let wanted = Self { case, operation, subject, window, name: read_name(body)?, handling };
-        wanted.check_deadline(context.world().now())?;
+        wanted.check_deadline(context.world().now(), context.config().gdpr.least_undo_window)?;
         Ok(wanted)
     }
 
-    /// An erasure must not fall past its deadline. A request that is late already may be erased at once.
-    fn check_deadline(&self, now: Time) -> Result<(), GdprError> {
+    /// An erasure must not fall past its deadline. A request that is late already may be erased as soon as anybody may ask for.
+    fn check_deadline(&self, now: Time, least: Duration) -> Result<(), GdprError> {
         let due = self.handling.received_at.unwrap_or(now).plus_months(1);
-        let in_time = now.plus(self.window) <= due || self.window.is_zero();
+        let in_time = now.plus(self.window) <= due || self.window <= least;
         if self.operation != Operation::ForgetMe || in_time { Ok(()) } else { Err(GdprError::WindowPastDue) }
     }
 }
@@ -97,6 +96,10 @@ fn read_window(context: &Context, body: &GdprBody, operation: Operation) -> Resu
         Some(text) => parse_duration(text).map_err(|_| GdprError::InvalidWindow)?,
         None => config.gdpr.undo_window,
     };
+    let window = match operation {
+        Operation::ForgetMe => window.max(config.gdpr.least_undo_window),
+        Operation::ExportMe | Operation::UndoForget => window,
+    };
     let too_long = operation == Operation::ForgetMe && window > LONGEST_WINDOW;
     if too_long { Err(GdprError::InvalidWindow) } else { Ok(window) }
 }
@@ -111,6 +114,7 @@ fn read_handling(context: &Context, body: &GdprBody, operation: Operation) -> Re
         received_at,
         requested_by: person(body.requested_by.as_deref(), "requestedBy")?,
         requester: body.requester.clone(),
+        authority: body.authority.clone(),
         verification: body
             .verification
             .as_ref()
@@ -145,10 +149,8 @@ fn person(text: Option<&str>, field: &'static str) -> Result<Option<String>, Gdp
 
 /// A new case isn't named by what names its subject: its id stands in paths, keys and objects. One that a former release
 /// took under such a name goes on.
-pub(super) async fn check_new_case(context: &Context, case: &CaseId) -> Result<(), GdprError> {
-    if !looks_personal(&context.rules_in_force()?, case.as_str())
-        || !list_runs(context, case).await?.is_empty()
-    {
+pub(super) fn check_new_case(context: &Context, case: &CaseId, runs: &[Run]) -> Result<(), GdprError> {
+    if !looks_personal(&context.rules_in_force()?, case.as_str()) || !runs.is_empty() {
         return Ok(());
     }
     Err(GdprError::InvalidField("caseid", StatementError::Personal.to_string()))
@@ -168,12 +170,16 @@ fn read_approval(
     body: &GdprBody,
     operation: Operation,
 ) -> Result<Option<Approval>, GdprError> {
-    if operation != Operation::ForgetMe {
-        let refuse = GdprError::InvalidField("requireApproval", "only an erasure is approved".into());
-        return if body.require_approval { Err(refuse) } else { Ok(None) };
-    }
     let rule = context.config().gdpr.approval;
-    Ok(match rule.required {
+    let required = match operation {
+        Operation::ForgetMe => rule.required,
+        Operation::ExportMe => rule.exports,
+        Operation::UndoForget if body.require_approval => {
+            return Err(GdprError::InvalidField("requireApproval", "an undo isn't approved".into()));
+        }
+        Operation::UndoForget => return Ok(None),
+    };
+    Ok(match required {
         _ if body.require_approval => Some(Approval::needed(ApprovalReason::Requested, 0)),
         ApprovalRule::Always => Some(Approval::needed(ApprovalReason::Always, 0)),
         ApprovalRule::Large => Some(Approval::needed(ApprovalReason::Large, u64::from(rule.large_matches))),

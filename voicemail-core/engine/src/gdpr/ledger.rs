@@ -5,9 +5,9 @@
 //! holds (see [`promise`](super::promise)). Entries go when no backup can be as old.
 
 use super::GdprError;
-use super::chain::{self, LEDGER, Link, Once, RECEIPTS};
+use super::chain::{self, LEDGER, Link, Once, RECEIPTS, SEALS};
 use super::erase::Scope;
-use super::forget::skip_one;
+use super::forget::apply_to_all;
 use super::promise::Promise;
 use super::runs::change;
 use super::search::{by_mailbox, search};
@@ -17,14 +17,14 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use voicemail_api::gdpr::{LedgerHead, LedgerText, LedgerView, ReceiptsHead};
+use voicemail_api::gdpr::{LedgerHead, LedgerText, LedgerView, ReceiptLink, ReceiptsHead};
 use voicemail_model::{
     ByRules, CallerHash, CaseId, Entry, Forwarding, IndexOp, MARK_MINIMUM, MessageName, Run, RunId,
     TenantDocument, Time,
 };
 use voicemail_store::Family;
 use voicemail_store::documents::Decision;
-use voicemail_store::retry_until_known::delete;
+use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{History, Key, StoreError};
 
 /// One erasure.
@@ -91,8 +91,7 @@ pub(super) async fn append(context: &Context, entry: LedgerEntry, once: Once<'_>
         let text = serde_json::to_string(&entry).map_err(failed)?;
         Ok(Link { hash: chain::hash(&text), text, beside: None })
     };
-    let first = tenant_epoch(context).await?;
-    chain::append(context, LEDGER, first, once, make).await.map(drop)
+    chain::append(context, LEDGER, tenant_epoch(context), once, make).await.map(drop)
 }
 
 /// The subject of a purge that has begun; nobody if it hasn't, or is older than the ledger reaches.
@@ -113,8 +112,8 @@ pub(super) async fn find_covering(
     let (mut covering, given) = (BTreeSet::new(), entry.caller.as_ref());
     let mut names: Vec<MessageName> = entry.forwarded_from.iter().flat_map(Forwarding::ancestors).collect();
     names.push(message.clone());
-    for (_, key) in list(context).await? {
-        let Some(bytes) = context.store().get(&key).await? else { continue };
+    let read = |(_, key): (u64, Key)| async move { context.store().get(&key).await };
+    for bytes in context.all(list(context).await?, read).await?.into_iter().flatten() {
         let erasure = LedgerEntry::read(&String::from_utf8_lossy(&bytes))?;
         let target = erasure.target();
         let theirs = names.iter().any(|name| target.messages.contains(name))
@@ -133,16 +132,14 @@ pub(super) async fn note_entered(context: &Context, epoch: u64, text: &str) -> R
         return Err(StoreError::Refused("the ledger's newest entry can't be read".into()));
     };
     if let Some(promise) = promise {
-        note_promised(context, &promise).await?;
-        return raise_epoch(context, epoch).await;
+        return tokio::try_join!(note_promised(context, &promise), raise_epoch(context, epoch)).map(drop);
     }
     let note = |run: &mut Run, _| {
         let fresh = run.epoch.is_none();
         run.epoch = run.epoch.or(Some(epoch));
         (fresh, ())
     };
-    change(context, &run, note).await?;
-    raise_epoch(context, epoch).await
+    tokio::try_join!(change(context, &run, note), raise_epoch(context, epoch)).map(drop)
 }
 
 async fn note_promised(context: &Context, promise: &Promise) -> Result<(), StoreError> {
@@ -165,11 +162,8 @@ pub(super) async fn hide(
     purge_at: Time,
 ) -> Result<(), GdprError> {
     let search = search(context, target, cutoff).await?;
-    for (mailbox, messages) in by_mailbox(&search.found) {
-        let op = IndexOp::Flag { run: run.clone(), purge_at, messages };
-        skip_one(context.indexes().try_apply(&mailbox, op).await)?;
-    }
-    Ok(())
+    let flag = |messages| IndexOp::Flag { run: run.clone(), purge_at, messages };
+    Ok(apply_to_all(context, by_mailbox(&search.found), flag).await.map(drop)?)
 }
 
 /// The number that erasures of before the ledger reached.
@@ -193,24 +187,24 @@ pub(super) async fn raise_epoch(context: &Context, epoch: u64) -> Result<(), Sto
 pub(super) async fn read_head(context: &Context) -> Result<LedgerHead, StoreError> {
     let head = chain::read_head(context, LEDGER).await?;
     let epoch = if head.number == 0 { tenant_epoch(context).await? } else { head.number };
-    let receipts = chain::read_head(context, RECEIPTS).await?;
-    let receipts =
-        (receipts.number > 0).then_some(ReceiptsHead { number: receipts.number, hash: receipts.hash });
-    Ok(LedgerHead { epoch, hash: head.hash, receipts })
+    let receipts = chain::read_head(context, RECEIPTS).await?.newest();
+    let seals = chain::read_head(context, SEALS).await?.newest();
+    Ok(LedgerHead { epoch, hash: head.hash, receipts, seals })
 }
 
 /// The ledger after that number.
 pub(super) async fn read(context: &Context, after: u64) -> Result<LedgerView, GdprError> {
     let head = read_head(context).await?;
     let mut entries = Vec::new();
-    for (epoch, key) in list(context).await? {
-        if epoch <= after || epoch > head.epoch {
-            continue;
-        }
-        if let Some(bytes) = context.store().get(&key).await? {
-            entries.push(LedgerText { epoch, text: String::from_utf8_lossy(&bytes).into_owned() });
-        }
-    }
+    let wanted =
+        list(context).await?.into_iter().filter(|(epoch, _)| (after + 1..=head.epoch).contains(epoch));
+    let read = |(epoch, key): (u64, Key)| async move {
+        let bytes = context.store().get(&key).await?;
+        let show =
+            |bytes: bytes::Bytes| LedgerText { epoch, text: String::from_utf8_lossy(&bytes).into_owned() };
+        Ok::<_, StoreError>(bytes.map(show))
+    };
+    entries.extend(context.all(wanted, read).await?.into_iter().flatten());
     Ok(LedgerView { store_id: context.identity().store_id.clone(), head, entries })
 }
 
@@ -236,6 +230,13 @@ pub(crate) async fn find_restore(
     if head.lacks_receipts_of(expected) {
         return Ok(Some(
             "more receipts were issued than the store knows: it was restored from a backup; run voicemail admin \
+             replay-erasures"
+                .into(),
+        ));
+    }
+    if head.lacks_seals_of(expected) {
+        return Ok(Some(
+            "more hours of the audit log were sealed than the store knows: it was restored from a backup; run voicemail admin \
              replay-erasures"
                 .into(),
         ));
@@ -277,21 +278,50 @@ pub(crate) async fn expire(context: &Context) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The chain of receipts goes on from the newest that is known outside the store: no number is given twice.
-pub(super) async fn adopt_receipts(context: &Context, newest: &LedgerHead) -> Result<(), StoreError> {
-    let Some(receipts) = &newest.receipts else { return Ok(()) };
+/// The chains of receipts and of seals go on from the newest that are known outside the store: no number is given twice.
+pub(super) async fn adopt_links(context: &Context, newest: &LedgerHead) -> Result<(), StoreError> {
+    for (chain, newest) in [(RECEIPTS, &newest.receipts), (SEALS, &newest.seals)] {
+        if let Some(newest) = newest {
+            adopt_link(context, chain, newest).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What was lost is told from what somebody removed: a link stands for the newest that was known outside.
+async fn stand_in(context: &Context, chain: &str, newest: &ReceiptsHead) -> Result<(), StoreError> {
+    let link = ReceiptLink {
+        number: newest.number,
+        previous: String::new(),
+        hash: newest.hash.clone(),
+        adopted: true,
+    };
+    let text = serde_json::to_string(&link)
+        .map_err(|error| StoreError::Refused(format!("a link can't be encoded: {error}")))?;
+    let key = Key::chain_link(chain, newest.number);
+    if context.store().get(&key).await?.is_some() {
+        return Ok(());
+    }
+    ensure(context.store(), context.world(), &key, &text.into()).await
+}
+
+async fn adopt_link(context: &Context, chain: &str, newest: &ReceiptsHead) -> Result<(), StoreError> {
     // A pending entry is written first, under its own number.
-    chain::read_head(context, RECEIPTS).await?;
+    let known = chain::read_head(context, chain).await?;
+    if known.number >= newest.number {
+        return Ok(());
+    }
+    stand_in(context, chain, newest).await?;
     let adopt = |found: Option<chain::ChainHead>, _| {
         let mut head = found.unwrap_or_default();
-        if head.number >= receipts.number || head.pending.is_some() {
-            return Decision::Keep(head.number >= receipts.number);
+        if head.number >= newest.number || head.pending.is_some() {
+            return Decision::Keep(head.number >= newest.number);
         }
-        (head.number, head.hash) = (receipts.number, receipts.hash.clone());
+        (head.number, head.hash) = (newest.number, newest.hash.clone());
         Decision::Write(head, true)
     };
-    while !context.documents().update(&Key::chain_head(RECEIPTS), adopt).await? {
-        chain::read_head(context, RECEIPTS).await?;
+    while !context.documents().update(&Key::chain_head(chain), adopt).await? {
+        chain::read_head(context, chain).await?;
     }
     Ok(())
 }

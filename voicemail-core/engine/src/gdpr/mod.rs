@@ -13,11 +13,13 @@ mod chain;
 mod copies;
 mod dry_run;
 mod due;
+mod emailed;
 mod erase;
 mod error;
 mod export;
 mod forget;
 mod holds;
+mod in_time;
 mod intake;
 mod ledger;
 mod lineage;
@@ -30,11 +32,14 @@ mod register;
 mod replay;
 mod round;
 mod runs;
+mod seals;
 mod search;
+mod spooled;
 mod subject;
 mod target;
 mod undo;
 
+use crate::principal::Principal;
 pub use cases::CaseFilter;
 pub use error::GdprError;
 pub(crate) use ledger::find_restore;
@@ -42,6 +47,7 @@ pub use open_runs::{Writes, find_open};
 pub use receipt::ReceiptKey;
 pub use register::RegisterPart;
 pub use replay::Replayed;
+pub(crate) use seals::proofs;
 pub use subject::SoughtCaller;
 pub use subject::find_caller;
 
@@ -61,7 +67,7 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use voicemail_api::gdpr::{
     ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, GdprAnswer, GdprBody, LedgerView,
-    Operation, PublicKey, RunView,
+    Operation, ProofsView, PublicKey, RunView,
 };
 use voicemail_model::{CaseId, RunId, SignedReceipt, Time};
 use voicemail_store::{Key, StoreError};
@@ -87,7 +93,7 @@ impl Gdpr {
     /// # Errors
     /// See [`GdprError`]; nothing has changed after one of its permanent kind.
     pub async fn forget(&self, body: GdprBody) -> Result<GdprAnswer, GdprError> {
-        forget::forget(self, body).await
+        Box::pin(forget::forget(self, body)).await
     }
 
     /// Art. 15: collects everything of the consumers for an archive that can be fetched for some days.
@@ -95,7 +101,7 @@ impl Gdpr {
     /// # Errors
     /// See [`GdprError`].
     pub async fn export(&self, body: GdprBody) -> Result<GdprAnswer, GdprError> {
-        export::export(self, body).await
+        Box::pin(export::export(self, body)).await
     }
 
     /// Takes a forget back within its window.
@@ -103,7 +109,7 @@ impl Gdpr {
     /// # Errors
     /// See [`GdprError`].
     pub async fn undo(&self, body: GdprBody) -> Result<GdprAnswer, GdprError> {
-        undo::undo(self, body).await
+        Box::pin(undo::undo(self, body)).await
     }
 
     /// All runs of a case.
@@ -175,8 +181,13 @@ impl Gdpr {
     ///
     /// # Errors
     /// `Decision`, `UnknownCase`, or as those of a forget.
-    pub async fn approve(&self, case: &CaseId, body: &ApproveBody, by: &str) -> Result<RunView, GdprError> {
-        cases::approve(self, case, body, by).await
+    pub async fn approve(
+        &self,
+        case: &CaseId,
+        body: &ApproveBody,
+        by: &Principal,
+    ) -> Result<RunView, GdprError> {
+        Box::pin(cases::approve(self, case, body, by)).await
     }
 
     /// Denies the case's run, on a ground, before anything was hidden.
@@ -184,7 +195,7 @@ impl Gdpr {
     /// # Errors
     /// `Decision`, `InvalidField`, `UnknownCase`, or the store's.
     pub async fn deny(&self, case: &CaseId, body: &DenyBody, by: &str) -> Result<RunView, GdprError> {
-        cases::deny(self, case, body, by).await
+        Box::pin(cases::deny(self, case, body, by)).await
     }
 
     /// Extends the deadline of the case's run by a month or two.
@@ -200,7 +211,7 @@ impl Gdpr {
     /// # Errors
     /// `Decision`, `InvalidField`, `UnknownCase`, or the store's.
     pub async fn cancel(&self, case: &CaseId, body: &CancelBody, by: &str) -> Result<RunView, GdprError> {
-        cases::cancel(self, case, body, by).await
+        Box::pin(cases::cancel(self, case, body, by)).await
     }
 
     /// The register of requests received in that time.
@@ -219,6 +230,23 @@ impl Gdpr {
         ledger::read(&self.context, after).await
     }
 
+    /// Seals the hours of the audit log that are closed and had acts, after the one that was looked at before. Gives the
+    /// newest that has been looked at.
+    ///
+    /// # Errors
+    /// The store's: what is left is sealed the next time.
+    pub async fn seal_audit(&self, looked_at: Option<&str>) -> Result<String, GdprError> {
+        seals::seal(self, looked_at).await
+    }
+
+    /// What the chains of receipts and of seals are checked by.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn proofs(&self) -> Result<ProofsView, GdprError> {
+        seals::proofs(&self.context).await
+    }
+
     /// Erases again what a restore brought back.
     ///
     /// # Errors
@@ -227,6 +255,3 @@ impl Gdpr {
         replay::replay(self, ledger).await
     }
 }
-
-#[cfg(test)]
-mod tests;

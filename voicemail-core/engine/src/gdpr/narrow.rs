@@ -9,10 +9,11 @@ use super::search::{Boxes, list_envelopes, whole};
 use super::subject::{Subject, refresh_rules};
 use super::target::Target;
 use super::undo::{keep_mark_until, set_mark};
-use super::{GdprError, forget::skip_one};
+use super::{GdprError, forget::apply_to_all};
 use crate::context::Context;
+use std::collections::BTreeMap;
 use voicemail_api::gdpr::Operation;
-use voicemail_model::{CallerHash, IndexOp, MarkState, Run};
+use voicemail_model::{CallerHash, IndexOp, MarkState, MessageId, Run};
 use voicemail_store::Key;
 use voicemail_store::codec::decode_envelope;
 
@@ -47,10 +48,11 @@ async fn let_strangers_go(context: &Context, run: &Run, target: &Target) -> Resu
             set_mark(context, &Key::mark(caller), &run.id, MarkState::Undone, Some(keep_mark_until(context)))
                 .await?;
         }
-        for (mailbox, messages) in strangers(context, caller, target).await? {
-            let op = IndexOp::Unflag { run: run.id.clone(), messages: messages.into_keys().collect() };
-            unreadable += skip_one(context.indexes().try_apply(&mailbox, op).await)?;
-        }
+        let unflag = |messages: BTreeMap<MessageId, CallerHash>| IndexOp::Unflag {
+            run: run.id.clone(),
+            messages: messages.into_keys().collect(),
+        };
+        unreadable += apply_to_all(context, strangers(context, caller, target).await?, unflag).await?;
     }
     whole(unreadable)
 }

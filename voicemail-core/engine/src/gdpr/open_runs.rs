@@ -122,17 +122,23 @@ pub async fn find_open(context: &Context) -> Result<Vec<Run>, StoreError> {
 
 /// Every open run has a due item, whose name tells which it is: a run is found by it although the item can't be read.
 async fn look(context: &Context) -> Result<Looked, StoreError> {
-    let (mut seen, mut looked) = (BTreeSet::new(), Looked::default());
+    let (mut seen, mut looked, mut named) = (BTreeSet::new(), Looked::default(), Vec::new());
     let mut keys = context.store().list(Family::Due.prefix());
     while let Some(text) = keys.next().await {
         let Ok(text) = text else { continue };
         let name = text.rsplit('/').next().and_then(|name| name.strip_prefix("run."));
         let Some((flat, _stage)) = name.and_then(|name| name.rsplit_once('.')) else { continue };
         let Some(key) = run_key(flat).filter(|_| seen.insert(flat.to_owned())) else { continue };
-        match context.documents().load::<Run>(&key).await {
+        named.push((flat.to_owned(), key));
+    }
+    let read = |(flat, key): (String, Key)| async move {
+        Ok::<_, StoreError>((flat, context.documents().load::<Run>(&key).await))
+    };
+    for (flat, run) in context.all(named, read).await? {
+        match run {
             Ok(run) => looked.runs.extend(run.filter(is_open)),
             Err(_) => {
-                looked.unreadable.insert(flat.to_owned());
+                looked.unreadable.insert(flat);
             }
         }
     }

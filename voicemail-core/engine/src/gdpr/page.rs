@@ -1,6 +1,7 @@
 //! The export's page for people, `index.html`: self-contained, without scripts, everything stored escaped.
 
 use std::fmt::Write;
+use voicemail_model::{escape_html as escape, minutes_and_seconds};
 
 /// A message as the page shows it; all text as stored.
 pub(super) struct Row<'a> {
@@ -40,31 +41,11 @@ pub(super) fn render(case: &str, created: &str, rows: &[Row<'_>]) -> String {
             escape(row.mailbox),
             escape(row.caller.unwrap_or("withheld")),
             escape(row.name.unwrap_or_default()),
-            length(row.duration_ms),
+            minutes_and_seconds(row.duration_ms),
         );
     }
     page.push_str("</table>\n</body>\n</html>\n");
     page
-}
-
-fn length(ms: u64) -> String {
-    let seconds = ms.div_ceil(1_000);
-    format!("{}:{:02}", seconds / 60, seconds % 60)
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

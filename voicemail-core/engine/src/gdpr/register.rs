@@ -3,6 +3,7 @@
 use super::GdprError;
 use crate::context::Context;
 use futures::TryStreamExt;
+use voicemail_api::gdpr::RunState;
 use voicemail_model::{RegisterEntry, Run, Time};
 use voicemail_store::documents::Decision;
 use voicemail_store::{Key, StoreError};
@@ -18,7 +19,12 @@ pub(super) async fn note(context: &Context, run: &Run) -> Result<(), StoreError>
         }
         None => Decision::Write(entry.clone(), ()),
     };
-    context.documents().update(&Key::register(run.received_at(), &run.id), write).await?;
+    let (documents, key) = (context.documents(), Key::register(run.received_at(), &run.id));
+    match run.state {
+        // It was made just now.
+        RunState::Opening | RunState::Collecting => documents.update_new(&key, write).await?,
+        _ => documents.update(&key, write).await?,
+    }
     context.register_writes().count();
     Ok(())
 }
@@ -47,14 +53,16 @@ pub(super) async fn read(context: &Context, from: Time, to: Time) -> Result<Regi
             break;
         }
         let keys: Vec<String> = context.store().list(&Key::registered_in(month)).try_collect().await?;
-        for key in keys.iter().filter_map(|key| Key::listed(key)) {
+        let read = |key: Key| async move {
             match context.documents().load::<RegisterEntry>(&key).await {
-                Ok(found) => entries.extend(found),
                 // One bad entry must not take all others from those who have to account for them.
-                Err(error) if error.is_about_one() => unreadable += 1,
-                Err(error) => return Err(error.into()),
+                Err(error) if error.is_about_one() => Ok(Err(())),
+                other => other.map(Ok),
             }
-        }
+        };
+        let found = context.all(keys.iter().filter_map(|key| Key::listed(key)), read).await?;
+        unreadable += found.iter().filter(|entry| entry.is_err()).count() as u64;
+        entries.extend(found.into_iter().flatten().flatten());
     }
     let received = |entry: &RegisterEntry| Time::from_rfc3339(&entry.received_at).unwrap_or_default();
     entries.retain(|entry| received(entry) >= from && received(entry) < to);

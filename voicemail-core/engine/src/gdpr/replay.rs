@@ -41,7 +41,7 @@ pub(super) async fn replay(gdpr: &Gdpr, ledger: &LedgerView) -> Result<Replayed,
         missing.iter().map(|text| LedgerEntry::read(&text.text)).collect();
     let entries = entries?;
     // Before any receipt of what is carried out again.
-    ledger::adopt_receipts(context, &ledger.head).await?;
+    ledger::adopt_links(context, &ledger.head).await?;
     // Holds before everything else: one may have been entered after an erasure that it kept its message from.
     for hold in promise::latest_holds(&entries) {
         promise::carry_out(context, hold).await?;
@@ -164,12 +164,12 @@ mod tests {
     fn ledger() -> LedgerView {
         let first = entry(1, "");
         let second = entry(2, &chain::hash(&first.text));
-        let head = LedgerHead { epoch: 2, hash: chain::hash(&second.text), receipts: None };
+        let head = LedgerHead { epoch: 2, hash: chain::hash(&second.text), receipts: None, seals: None };
         LedgerView { store_id: "s".into(), head, entries: vec![first, second] }
     }
 
     fn own(epoch: u64, hash: &str) -> LedgerHead {
-        LedgerHead { epoch, hash: hash.into(), receipts: None }
+        LedgerHead { epoch, hash: hash.into(), receipts: None, seals: None }
     }
 
     #[test]

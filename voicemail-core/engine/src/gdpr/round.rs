@@ -8,6 +8,7 @@ use super::GdprError;
 use super::runs::{change, load_run};
 use super::search::whole;
 use crate::context::Context;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use voicemail_api::gdpr::RunState;
 use voicemail_model::fault_injection::{self, Broken};
@@ -19,6 +20,24 @@ use voicemail_store::{ErrorClass, Key, StoreError};
 /// Regions that don't answer: how many messages wait there, and why.
 type Blocked = BTreeMap<String, (u64, &'static str)>;
 
+/// Regions that a round found away, shared by all that it does at a time.
+#[derive(Default)]
+pub(super) struct Waiting(Mutex<Blocked>);
+
+impl Waiting {
+    /// Whether the region is away; then one message more waits for it.
+    fn counts_one_more(&self, region: &str) -> bool {
+        let mut blocked = self.0.lock();
+        let Some((waiting, _)) = blocked.get_mut(region) else { return false };
+        *waiting += 1;
+        true
+    }
+
+    fn note(&self, region: &str, reason: &'static str) {
+        self.0.lock().entry(region.to_owned()).or_insert((0, reason)).0 += 1;
+    }
+}
+
 /// The outcome of a round.
 #[derive(Default)]
 struct Tally {
@@ -29,6 +48,17 @@ struct Tally {
     /// Mailboxes that can't be read.
     unreadable: usize,
     blocked: Blocked,
+}
+
+impl Tally {
+    fn with(mut self, other: Self) -> Self {
+        self.touched += other.touched;
+        self.unreadable += other.unreadable;
+        for (region, gone) in other.gone {
+            *self.gone.entry(region).or_default() += gone;
+        }
+        self
+    }
 }
 
 /// Erases the messages of the round's manifest. Returns how many entries went.
@@ -43,14 +73,19 @@ pub(super) async fn erase_round(context: &Context, run: &Run) -> Result<u64, Gdp
             _ => return Ok(0),
         },
     };
-    let mut tally = Tally::default();
-    for (mailbox, items) in &manifest.items {
-        match erase_in_mailbox(context, mailbox, items, &mut tally).await {
-            Ok(()) => {}
-            Err(error) if error.is_about_one() => tally.unreadable += 1,
-            Err(error) => return Err(error.into()),
+    let waiting = Waiting::default();
+    let erase = |(mailbox, items): (&MailboxId, &Vec<PurgeItem>)| {
+        let (mailbox, items, waiting) = (mailbox.clone(), items.clone(), &waiting);
+        async move {
+            match erase_in_mailbox(context, &mailbox, &items, waiting).await {
+                Err(error) if error.is_about_one() => Ok(Tally { unreadable: 1, ..Tally::default() }),
+                other => other,
+            }
         }
-    }
+    };
+    let tallies = context.all(&manifest.items, erase).await?;
+    let mut tally = tallies.into_iter().fold(Tally::default(), Tally::with);
+    tally.blocked = waiting.0.into_inner();
     report_blocked(context, run, &tally).await?;
     // The manifest stays for the mailboxes that couldn't be read.
     whole(tally.unreadable)?;
@@ -78,11 +113,12 @@ async fn erase_in_mailbox(
     context: &Context,
     mailbox: &MailboxId,
     items: &[PurgeItem],
-    tally: &mut Tally,
-) -> Result<(), StoreError> {
+    waiting: &Waiting,
+) -> Result<Tally, StoreError> {
+    let mut tally = Tally::default();
     context.indexes().try_apply(mailbox, IndexOp::BeginPurge(items.to_vec())).await?;
     let going = without_held(context, mailbox, items).await?;
-    let gone = erase_objects(context, mailbox, &going, &mut tally.blocked).await?;
+    let gone = erase_objects(context, mailbox, &going, waiting).await?;
     let applied = context.indexes().try_apply(mailbox, IndexOp::FinishPurge(gone.clone())).await?;
     if let Some(IndexOutcome::Touched(touched)) = applied.map(|applied| applied.outcome) {
         tally.touched += u64::from(touched);
@@ -90,7 +126,7 @@ async fn erase_in_mailbox(
     for item in gone {
         *tally.gone.entry(item.region).or_default() += 1;
     }
-    Ok(())
+    Ok(tally)
 }
 
 /// Once an entry is `deleting` no hold can be put on it: what isn't by now is held.
@@ -112,33 +148,44 @@ async fn without_held(
     Ok(items.iter().filter(|item| !stays(item)).cloned().collect())
 }
 
-/// Deletes audio first, then the envelopes of all messages whose audio is gone; gives these messages.
+/// Deletes each message's audio first, then its envelope; messages side by side. Gives those that are gone.
 pub(super) async fn erase_objects(
     context: &Context,
     mailbox: &MailboxId,
     items: &[PurgeItem],
-    blocked: &mut Blocked,
+    waiting: &Waiting,
 ) -> Result<Vec<PurgeItem>, StoreError> {
-    let (world, master) = (context.world(), context.master());
-    let mut gone = Vec::new();
-    for item in items {
-        // A region that didn't answer a moment ago isn't waited for again.
-        if let Some((waiting, _)) = blocked.get_mut(&item.region) {
-            *waiting += 1;
-            continue;
+    let erase = |item: &PurgeItem| {
+        let item = item.clone();
+        async move {
+            let gone = erase_audio_and_envelope(context, mailbox, &item, waiting).await?;
+            Ok::<_, StoreError>(gone.then_some(item))
         }
-        match delete(context.region(&item.region)?.as_ref(), world, &Key::audio(&item.audio)).await {
-            Ok(()) => gone.push(item.clone()),
-            Err(error) if error.class() == ErrorClass::Transient && item.region != master => {
-                blocked.insert(item.region.clone(), (1, error.reason()));
-            }
-            Err(error) => return Err(error),
+    };
+    Ok(context.all(items, erase).await?.into_iter().flatten().collect())
+}
+
+/// False when the message's region is away: then its envelope, which leads to the audio, stays.
+async fn erase_audio_and_envelope(
+    context: &Context,
+    mailbox: &MailboxId,
+    item: &PurgeItem,
+    waiting: &Waiting,
+) -> Result<bool, StoreError> {
+    let world = context.world();
+    let envelope = Key::envelope(&item.caller, mailbox, item.id);
+    // A region that didn't answer a moment ago isn't waited for again.
+    if waiting.counts_one_more(&item.region) {
+        return Ok(false);
+    }
+    match delete(context.region(&item.region)?.as_ref(), world, &Key::audio(&item.audio)).await {
+        Ok(()) => delete(context.store(), world, &envelope).await.map(|()| true),
+        Err(error) if error.class() == ErrorClass::Transient && item.region != context.master() => {
+            waiting.note(&item.region, error.reason());
+            Ok(false)
         }
+        Err(error) => Err(error),
     }
-    for item in &gone {
-        delete(context.store(), world, &Key::envelope(&item.caller, mailbox, item.id)).await?;
-    }
-    Ok(gone)
 }
 
 async fn finish_round(

@@ -20,11 +20,9 @@ use voicemail_store::{Key, StoreError};
 pub(super) async fn list_runs(context: &Context, case: &CaseId) -> Result<Vec<Run>, StoreError> {
     let prefix = Key::runs_of(&case.key());
     let keys: Vec<String> = context.store().list(&prefix).try_collect().await?;
-    let mut runs = Vec::new();
-    for key in keys.iter().filter(|key| is_run(key)) {
-        let Some(key) = Key::listed(key) else { continue };
-        runs.extend(context.documents().load::<Run>(&key).await?);
-    }
+    let read = |key: Key| async move { context.documents().load::<Run>(&key).await };
+    let named = keys.iter().filter(|key| is_run(key)).filter_map(|key| Key::listed(key));
+    let mut runs: Vec<Run> = context.all(named, read).await?.into_iter().flatten().collect();
     runs.sort_by_key(|run| (run.created_at, run.id.clone()));
     Ok(runs)
 }
@@ -40,13 +38,17 @@ pub(super) async fn load_run(context: &Context, run: &RunId) -> Result<Option<Ru
     context.documents().load(&Key::run(run)).await
 }
 
-/// The request's own run from before, the case's open run, or a new one.
-pub(super) async fn find_or_create(gdpr: &Gdpr, wanted: &Wanted) -> Result<Run, GdprError> {
+/// The request's own run from before, the case's open run, or a new one. `all` are the case's runs as just listed: a
+/// new one is decided by creating it.
+pub(super) async fn find_or_create(
+    gdpr: &Gdpr,
+    wanted: &Wanted,
+    mut all: Vec<Run>,
+) -> Result<Run, GdprError> {
     let context = &gdpr.context;
     let digest = wanted.subject.digest(context)?;
-    check_new_case(context, &wanted.case).await?;
+    check_new_case(context, &wanted.case, &all)?;
     loop {
-        let all = list_runs(context, &wanted.case).await?;
         if let Some(run) = find_by_name(context, &all, wanted)? {
             return Ok(run);
         }
@@ -59,6 +61,7 @@ pub(super) async fn find_or_create(gdpr: &Gdpr, wanted: &Wanted) -> Result<Run, 
         if let Some(run) = create(context, wanted, &digest, number).await? {
             return Ok(run);
         }
+        all = list_runs(context, &wanted.case).await?;
     }
 }
 
@@ -116,7 +119,7 @@ async fn create(
         Some(_) => Decision::Keep(false),
         None => Decision::Write(run.clone(), true),
     };
-    let created = context.documents().update(&Key::run(&id), insert).await?;
+    let created = context.documents().update_new(&Key::run(&id), insert).await?;
     if !created {
         return Ok(None);
     }

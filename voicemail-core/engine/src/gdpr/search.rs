@@ -5,7 +5,7 @@ use super::GdprError;
 use super::lineage::{Known, Lineage, follow};
 use super::target::Target;
 use crate::context::Context;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use voicemail_model::{
     CallerHash, Entry, Envelope, Forwarding, Index, MailboxId, MessageId, MessageName, MessageState, Time,
@@ -74,22 +74,39 @@ pub(super) fn whole(unreadable: usize) -> Result<(), GdprError> {
 /// All messages of the subject received up to the cutoff.
 pub(super) async fn search(context: &Context, target: &Target, cutoff: Time) -> Result<Search, StoreError> {
     let mut search = Search::default();
-    for caller in target.all_callers() {
-        for (mailbox, id, key) in list_envelopes(context, caller).await? {
-            let Some(bytes) = context.store().get(&key).await? else { continue };
-            match decode_envelope(&bytes) {
-                Ok(envelope) if target.admits(context, caller, envelope.caller.as_ref()).await? => {
-                    search.take(mailbox, id, caller.clone(), envelope, cutoff);
-                }
-                Err(_) if !is_known_stranger(context, target, caller, &mailbox, id).await? => {
-                    search.unreadable.push((mailbox, id, caller.clone()));
-                }
-                _ => {}
+    let callers: Vec<&CallerHash> = target.all_callers().collect();
+    let listed = context.all(callers.clone(), |caller| list_envelopes(context, caller)).await?;
+    for (caller, envelopes) in callers.into_iter().zip(listed) {
+        let look = |filed| look_at(context, target, caller, filed);
+        for (mailbox, id, envelope) in context.all(envelopes, look).await?.into_iter().flatten() {
+            match envelope {
+                Some(envelope) => search.take(mailbox, id, caller.clone(), envelope, cutoff),
+                None => search.unreadable.push((mailbox, id, caller.clone())),
             }
         }
     }
     search_named(context, &target.messages, cutoff, &mut search).await?;
     Ok(search)
+}
+
+/// A message of the subject's with its envelope, which is absent if it can't be decoded; `None` if it is somebody else's
+/// or gone.
+async fn look_at(
+    context: &Context,
+    target: &Target,
+    caller: &CallerHash,
+    (mailbox, id, key): (MailboxId, MessageId, Key),
+) -> Result<Option<(MailboxId, MessageId, Option<Envelope>)>, StoreError> {
+    let Some(bytes) = context.store().get(&key).await? else { return Ok(None) };
+    Ok(match decode_envelope(&bytes) {
+        Ok(envelope) if target.admits(context, caller, envelope.caller.as_ref()).await? => {
+            Some((mailbox, id, Some(envelope)))
+        }
+        Err(_) if !is_known_stranger(context, target, caller, &mailbox, id).await? => {
+            Some((mailbox, id, None))
+        }
+        _ => None,
+    })
 }
 
 /// All envelopes that are filed under a hash.
@@ -138,6 +155,7 @@ async fn search_named(
     let Lineage { named, missing, .. } = follow(&load_known(context, names, search).await?, names);
     search.missing = missing;
     let mut indexes = Indexes::default();
+    indexes.load_all(context, named.iter().map(|name| &name.mailbox)).await?;
     for MessageName { mailbox, id } in named {
         search.named.insert(MessageName::new(&mailbox, id));
         if search.knows(&mailbox, id) {
@@ -190,11 +208,21 @@ async fn load_known(
     names: &[MessageName],
     search: &mut Search,
 ) -> Result<BTreeMap<MessageName, Known>, StoreError> {
-    let (mut known, mut keys) = (BTreeMap::new(), context.store().list(Family::Mailbox.prefix()));
+    let mut known = BTreeMap::new();
     let asked: BTreeSet<&MessageName> = names.iter().collect();
-    while let Some(text) = keys.try_next().await? {
-        let (Some(mailbox), Some(key)) = (parse_index(&text), Key::listed(&text)) else { continue };
-        let index: Index = match context.documents().load(&key).await {
+    let parse = async |text: Result<String, StoreError>| {
+        let parsed = text.map(|text| parse_index(&text).zip(Key::listed(&text)));
+        parsed.transpose()
+    };
+    let read = async |found: Result<(MailboxId, Key), StoreError>| {
+        let (mailbox, key) = found?;
+        let index = context.documents().load::<Index>(&key).await;
+        Ok::<_, StoreError>((mailbox, index))
+    };
+    let keys = context.store().list(Family::Mailbox.prefix()).filter_map(parse);
+    let mut indexes = std::pin::pin!(keys.map(read).buffered(context.abreast()));
+    while let Some((mailbox, index)) = indexes.try_next().await? {
+        let index: Index = match index {
             Err(error) if error.is_about_one() => {
                 let Some(name) = names.first() else { continue };
                 search.unreadable.push((mailbox, name.id, CallerHash::withheld()));
@@ -237,6 +265,26 @@ impl Indexes {
             self.0.insert(mailbox.clone(), index.unwrap_or_default());
         }
         Ok(self.0.entry(mailbox.clone()).or_default())
+    }
+
+    /// Reads those that aren't known yet, side by side. One that can't be read says so when it is asked for.
+    pub(super) async fn load_all(
+        &mut self,
+        context: &Context,
+        mailboxes: impl Iterator<Item = &MailboxId>,
+    ) -> Result<(), StoreError> {
+        let missing: BTreeSet<&MailboxId> = mailboxes.filter(|name| !self.0.contains_key(*name)).collect();
+        let read = |mailbox: &MailboxId| {
+            let mailbox = mailbox.clone();
+            async move {
+                match context.documents().load::<Index>(&Key::index(&mailbox)).await {
+                    Err(error) if error.is_about_one() => Ok(None),
+                    other => Ok::<_, StoreError>(Some((mailbox, other?.unwrap_or_default()))),
+                }
+            }
+        };
+        self.0.extend(context.all(missing, read).await?.into_iter().flatten());
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! that whoever flags late finds out; late flags are cleared again by the passes after the end.
 
 use super::forget::{answer, clear_flags, mark};
+use super::in_time::in_time;
 use super::intake::{Wanted, check_request, read_name, read_subject};
 use super::runs::{change, list_runs, load_run, schedule};
 use super::search::{by_mailbox, search};
@@ -31,9 +32,18 @@ pub(super) async fn undo(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gdpr
     let run = choose(context, &case, &body, &name, &subject).await?;
     let target = Target::of(&run);
     let cutoff = run.cutoff.unwrap_or(run.created_at);
-    take_back(gdpr, run.clone(), &name).await?;
-    let found = search(context, &target, cutoff).await?.found;
+    let work = async {
+        take_back(gdpr, run.clone(), &name).await?;
+        Ok(search(context, &target, cutoff).await?.found)
+    };
+    let found = in_time(context, &run, Box::pin(work)).await?;
     let run = load_run(context, &run.id).await?.unwrap_or(run);
+    if found.is_none() && !matches!(run.state, RunState::Undoing | RunState::Undone) {
+        // Nothing remembers yet that it is to be taken back.
+        let busy = "the request is still hiding messages: repeat the undo";
+        return Err(StoreError::Unavailable(busy.into()).into());
+    }
+    let found = found.unwrap_or_default();
     let wanted = Wanted {
         case,
         operation: Operation::ForgetMe,
@@ -133,9 +143,7 @@ pub(super) async fn lift(
     cutoff: Time,
 ) -> Result<(), GdprError> {
     let keep_until = keep_mark_until(context);
-    for (key, _) in target.marks() {
-        set_mark(context, &key, run, MarkState::Undone, Some(keep_until)).await?;
-    }
+    set_marks(context, target, run, MarkState::Undone, Some(keep_until)).await?;
     let search = search(context, target, cutoff).await?;
     let boxes = by_mailbox(&search.found);
     let others = search.unreadable.iter().map(|(mailbox, ..)| mailbox);
@@ -148,6 +156,18 @@ pub(super) async fn lift(
 pub(super) fn keep_mark_until(context: &Context) -> Time {
     let life = context.config().gdpr.backup_retention.max(MARK_MINIMUM);
     context.world().now().plus(life)
+}
+
+/// Sets the state of a run in all marks of its subject, side by side.
+pub(super) async fn set_marks(
+    context: &Context,
+    target: &Target,
+    run: &RunId,
+    state: MarkState,
+    keep_until: Option<Time>,
+) -> Result<(), StoreError> {
+    let set = |(key, _): (Key, _)| async move { set_mark(context, &key, run, state, keep_until).await };
+    context.all(target.marks(), set).await.map(drop)
 }
 
 pub(super) async fn set_mark(

@@ -95,8 +95,10 @@ impl Mailboxes {
     /// the store's.
     pub async fn admit(&self, request: DepositRequest) -> Result<Admitted, MailboxError> {
         let (started, begun) = (self.context.world().monotonic(), self.context.world().now());
-        let index =
-            self.context.indexes().load(&request.mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
+        let indexes = self.context.indexes();
+        let (index, class, clock) =
+            tokio::join!(indexes.load(&request.mailbox), self.class_of(&request.mailbox), self.guard_clock());
+        let index = index?.ok_or(MailboxError::UnknownMailbox)?;
         let is_retry = index.entries.contains_key(&request.id);
         if index.closed && !is_retry {
             return Err(MailboxError::UnknownMailbox);
@@ -105,7 +107,7 @@ impl Mailboxes {
             return Err(MailboxError::IdOutOfTime);
         }
         let received = request.left.map_or(Ok(begun), |left| received_then(left, begun))?;
-        let class = self.class_of(&request.mailbox).await?;
+        let class = class?;
         let retention = DAY * class.retention_days;
         if !is_retry {
             check_quota(&index, &Quota::of(&class))?;
@@ -115,7 +117,7 @@ impl Mailboxes {
                 ));
             }
         }
-        self.guard_clock().await?;
+        clock?;
         Ok(Admitted {
             max_seconds: class.max_seconds,
             begun,
@@ -189,13 +191,41 @@ impl Mailboxes {
             expires: left.received.plus(admitted.retention),
             generation: admitted.generation,
         };
-        let envelope = settle_envelope(context, Key::envelope(&caller, &mailbox, id), envelope, &tag).await?;
-        // The item of a day that ends while we are at it may be gone before the message is there.
-        let day = envelope.expires.max(context.world().now().plus(ATTEMPT_LIFE));
-        ensure_retention(context, &mailbox, day).await?;
-        let insertion = Insertion { mailbox, id, caller, envelope };
-        Finisher::new(context).finish_within(insertion, Some(admitted.quota)).await
+        let ours = Insertion { mailbox, id, caller, envelope };
+        insert(context, ours, &tag, admitted.quota).await
     }
+}
+
+/// What stands between the audio and the entry doesn't depend on one another: the envelope, the day's due item, the
+/// first look at the mark, and the index that the entry goes into.
+async fn insert(
+    context: &Context,
+    ours: Insertion,
+    tag: &CallerTag,
+    quota: Quota,
+) -> Result<Deposited, MailboxError> {
+    let (finisher, indexes) = (Finisher::new(context), context.indexes());
+    let key = Key::envelope(&ours.caller, &ours.mailbox, ours.id);
+    let (settled, retained, mark, fresh) = tokio::join!(
+        settle_envelope(context, key, ours.envelope.clone(), tag),
+        retain(context, &ours.mailbox, ours.envelope.expires),
+        finisher.load_mark(&ours),
+        indexes.freshen(&ours.mailbox),
+    );
+    let envelope = settled?;
+    retained?;
+    fresh?;
+    if envelope.audio == ours.envelope.audio {
+        return finisher.finish_seen(ours, Some(quota), mark?).await;
+    }
+    // An earlier attempt's envelope decides: what was looked at was about ours.
+    retain(context, &ours.mailbox, envelope.expires).await?;
+    finisher.finish_within(Insertion { envelope, ..ours }, Some(quota)).await
+}
+
+/// The item of a day that ends while we are at it may be gone before the message is there.
+async fn retain(context: &Context, mailbox: &MailboxId, expires: Time) -> Result<(), StoreError> {
+    ensure_retention(context, mailbox, expires.max(context.world().now().plus(ATTEMPT_LIFE))).await
 }
 
 /// When a message counts as received that was left then. A media server's clock may be ahead, but a message of the

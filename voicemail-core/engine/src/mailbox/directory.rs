@@ -11,7 +11,7 @@ use crate::context::Context;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use voicemail_model::{Due, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, PurgeItem};
+use voicemail_model::{Due, DueItem, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, PurgeItem};
 use voicemail_store::codec::encode;
 use voicemail_store::documents::Decision;
 use voicemail_store::retry_until_known::{delete, ensure};
@@ -221,8 +221,25 @@ impl Directory {
             self.context.indexes().apply(mailbox, IndexOp::Close { generation: index.generation }).await;
         self.context.access().forget_all();
         closed?;
-        if empty_closed(&self.context, mailbox, index.generation).await? {
-            delete(self.context.store(), self.context.world(), &Key::due(&item)).await?;
+        self.empty_in_time(mailbox, index.generation, &item).await
+    }
+
+    /// The mailbox is closed and shows nothing. What takes longer than people wait goes on by itself, from a due item.
+    async fn empty_in_time(
+        &self,
+        mailbox: &MailboxId,
+        generation: u32,
+        filed: &DueItem,
+    ) -> Result<(), MailboxError> {
+        let (context, world) = (&self.context, self.context.world());
+        match context.in_time(empty_closed(context, mailbox, generation)).await? {
+            Some(true) => delete(context.store(), world, &Key::due(filed)).await?,
+            Some(false) => {}
+            None => {
+                let item = filed.due.clone().at(world.now());
+                ensure(context.store(), world, &Key::due(&item), &encode(&item)?).await?;
+                context.expect_due(item.at);
+            }
         }
         Ok(())
     }
@@ -240,9 +257,8 @@ pub(crate) async fn empty_closed(
     let is_ours = |index: &Index| index.closed && index.generation == generation;
     let Some(index) = load().await?.filter(|index| is_ours(index)) else { return Ok(true) };
     clear_settings(context, mailbox, generation + 1).await?;
-    for (id, entry) in index.entries.iter().filter(|(_, entry)| entry.forget.is_empty()) {
-        let remover = Remover::new(context);
-        remover.remove(mailbox, &PurgeItem::of_entry(*id, entry)).await?;
-    }
+    let going = index.entries.iter().filter(|(_, entry)| entry.forget.is_empty());
+    let remove = |item: PurgeItem| async move { Remover::new(context).remove(mailbox, &item).await };
+    context.all(going.map(|(id, entry)| PurgeItem::of_entry(*id, entry)), remove).await?;
     Ok(load().await?.is_none_or(|index| !is_ours(&index) || index.entries.is_empty()))
 }

@@ -47,6 +47,9 @@ pub enum MailboxError {
     /// The PIN is another.
     #[error("the PIN is wrong")]
     WrongPin,
+    /// The PIN was given too long ago, or a token was brought that wasn't given for one.
+    #[error("only a token given for a PIN in the last two hours is renewed: ask for the PIN again")]
+    PinNeeded,
     /// Too many wrong PINs.
     #[error("too many wrong PINs: try again later, or have an administrator unlock it")]
     PinLocked {

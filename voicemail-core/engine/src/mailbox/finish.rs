@@ -52,7 +52,22 @@ impl<'a> Finisher<'a> {
         insertion: Insertion,
         quota: Option<Quota>,
     ) -> Result<Deposited, MailboxError> {
-        let flags = self.look_before(&insertion).await?;
+        let mark = self.load_mark(&insertion).await?;
+        self.finish_seen(insertion, quota, mark).await
+    }
+
+    /// As [`finish_within`](Self::finish_within), once somebody has looked at the mark. What it says since, the look after
+    /// the insertion finds.
+    ///
+    /// # Errors
+    /// As those of `finish_within`.
+    pub(crate) async fn finish_seen(
+        &self,
+        insertion: Insertion,
+        quota: Option<Quota>,
+        mark: Mark,
+    ) -> Result<Deposited, MailboxError> {
+        let flags = self.look_before(&insertion, &mark).await?;
         self.note_copy(&insertion).await?;
         let entry =
             insertion.envelope.entry(insertion.caller.clone(), flags.clone(), self.context.world().now());
@@ -72,7 +87,11 @@ impl<'a> Finisher<'a> {
             }
         }
         let mut mwi = applied.map(|applied| applied.mwi).unwrap_or_default();
-        self.look_after(&insertion, &flags, outcome == IndexOutcome::AlreadyThere, &mut mwi).await?;
+        let mark = match fault_injection::is(Broken::LookBesideInsertion) {
+            true => mark,
+            false => self.load_mark(&insertion).await?,
+        };
+        self.look_after(&insertion, mark, (&flags, outcome == IndexOutcome::AlreadyThere), &mut mwi).await?;
         Ok(Deposited { id: insertion.id, mwi, created: outcome == IndexOutcome::Done })
     }
 
@@ -126,12 +145,15 @@ impl<'a> Finisher<'a> {
         self.context.indexes().try_apply(&origin.mailbox, op).await.map(drop)
     }
 
-    async fn look_before(&self, insertion: &Insertion) -> Result<BTreeMap<RunId, Time>, MailboxError> {
+    async fn look_before(
+        &self,
+        insertion: &Insertion,
+        mark: &Mark,
+    ) -> Result<BTreeMap<RunId, Time>, MailboxError> {
         let mut flags = BTreeMap::new();
         if fault_injection::is(Broken::NoFirstLook) {
             return Ok(flags);
         }
-        let mark = self.load_mark(insertion).await?;
         for (run, marked) in mark.covering(insertion.envelope.received) {
             match marked.state {
                 MarkState::Undone => {}
@@ -147,14 +169,13 @@ impl<'a> Finisher<'a> {
     async fn look_after(
         &self,
         insertion: &Insertion,
-        flags: &BTreeMap<RunId, Time>,
-        was_there: bool,
+        mark: Mark,
+        (flags, was_there): (&BTreeMap<RunId, Time>, bool),
         mwi: &mut Mwi,
     ) -> Result<(), MailboxError> {
         if fault_injection::is(Broken::NoLookAfterInsertion) {
             return Ok(());
         }
-        let mark = self.load_mark(insertion).await?;
         for (run, marked) in mark.covering(insertion.envelope.received) {
             match marked.state {
                 MarkState::Undone => *mwi = self.clear(insertion, run).await?,

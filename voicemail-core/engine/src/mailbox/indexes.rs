@@ -93,6 +93,14 @@ impl Indexes {
         self.documents.load_known(&self.known, &Key::index(mailbox)).await
     }
 
+    /// Sees to it that the next change needs no read before it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn freshen(&self, mailbox: &MailboxId) -> Result<(), StoreError> {
+        self.documents.freshen(&self.known, &Key::index(mailbox)).await
+    }
+
     /// Applies an operation.
     ///
     /// # Errors

@@ -8,17 +8,14 @@
 
 use super::access::{Membership, Memberships, Rights};
 use super::own_box::{MailboxLimits, MailboxUse, PinState};
-use super::settings::load_settings;
+use super::settings::load_any_settings;
 use super::{Directory, MailboxError};
-use futures::{StreamExt, TryStreamExt, stream};
+use crate::principal::{OneMailbox, PinVersion};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use voicemail_model::{GroupId, MailboxId, Mwi, Present, UserId};
-use voicemail_store::StoreError;
-
-/// Mailboxes of one user that are read at a time.
-const READ_AT_A_TIME: usize = 8;
+use voicemail_model::{GroupId, MailboxId, MailboxSettings, Mwi, Present, UserId};
+use voicemail_store::{Key, StoreError};
 
 /// How a user comes by a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -73,7 +70,7 @@ impl Directory {
         each.retain(|mailbox| seen.insert(mailbox.clone()));
         let memberships = &memberships;
         let show = |mailbox: MailboxId| async move { self.show_readable(&mailbox, memberships).await };
-        let shown = stream::iter(each).map(show).buffered(READ_AT_A_TIME).try_collect::<Vec<_>>().await?;
+        let shown = self.context().all(each, show).await?;
         Ok(shown.into_iter().flatten().collect())
     }
 
@@ -98,12 +95,14 @@ impl Directory {
         mailbox: &MailboxId,
         memberships: &[Membership],
     ) -> Result<Option<OwnMailbox>, StoreError> {
-        let Some(index) = self.open_index(mailbox).await? else { return Ok(None) };
+        let settings = load_any_settings(self.context(), mailbox);
+        let (index, settings) = tokio::try_join!(self.open_index(mailbox), settings)?;
+        let Some(index) = index else { return Ok(None) };
         let Some(present) = index.present() else { return Ok(None) };
         let ours = |membership: &&Membership| membership.mailbox == *mailbox && membership.means(&present);
         let meant = || memberships.iter().filter(ours);
         let Some(owned_as) = meant().next().map(|first| first.owned_as.clone()) else { return Ok(None) };
-        let settings = load_settings(self.context(), mailbox, index.generation).await?;
+        let settings = settings.as_of(index.generation);
         let class = self.context().class_named(&settings.class_of_service);
         Ok(Some(OwnMailbox {
             mailbox: mailbox.clone(),
@@ -122,22 +121,33 @@ impl Directory {
     /// # Errors
     /// The store's.
     pub async fn rights(&self, user: &UserId, mailbox: &MailboxId) -> Result<Option<Rights>, MailboxError> {
-        let memberships = self.known_memberships(user).await?;
+        // A mailbox that isn't theirs is as unknown as one that isn't there: the two may be read at a time.
+        let (memberships, present) = tokio::join!(self.known_memberships(user), self.present(mailbox));
+        let memberships = memberships?;
         let about = || memberships.iter().filter(|membership| membership.mailbox == *mailbox);
         if about().next().is_none() {
             return Ok(None);
         }
-        let Some(present) = self.present(mailbox).await? else { return Ok(None) };
+        let Some(present) = present? else { return Ok(None) };
         let meant = about().filter(|membership| membership.means(&present));
         Ok(meant.map(|membership| membership.rights).max())
     }
 
-    /// Whether the mailbox is there, and is the one of that generation.
+    /// Whether the mailbox is there, is the one of that generation, and has that PIN still.
     ///
     /// # Errors
     /// The store's.
-    pub async fn is_still(&self, mailbox: &MailboxId, generation: Option<u32>) -> Result<bool, MailboxError> {
-        Ok(self.present(mailbox).await?.is_some_and(|present| present.is_meant_by(generation)))
+    pub async fn is_still(&self, opened: &OneMailbox) -> Result<bool, MailboxError> {
+        let present = self.present(&opened.name).await?;
+        if !present.is_some_and(|present| present.is_meant_by(opened.generation)) {
+            return Ok(false);
+        }
+        let Some(known) = opened.pin else { return Ok(true) };
+        let context = self.context();
+        let settings: Option<MailboxSettings> =
+            context.documents().load(&Key::settings(&opened.name)).await?;
+        let pin = settings.and_then(|settings| settings.pin);
+        Ok(pin.is_some_and(|pin| PinVersion::of(context.key(), &pin.digest) == known))
     }
 
     async fn known_memberships(&self, user: &UserId) -> Result<Memberships, StoreError> {
@@ -174,8 +184,8 @@ impl Directory {
             rights: Rights::Change,
         };
         let mut memberships: Vec<_> = user.mailboxes.iter().map(personal).collect();
-        for name in &user.groups {
-            let group = self.load_group(name).await?;
+        let groups = self.context().all(&user.groups, |name| self.load_group(name)).await?;
+        for (name, group) in user.groups.iter().zip(groups) {
             let Some(group) = group.filter(|group| user.is_in(name, group)) else { continue };
             let read_only = user.read_only_groups.contains(name);
             memberships.push(Membership {

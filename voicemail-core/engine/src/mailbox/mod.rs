@@ -24,6 +24,7 @@ mod pin;
 mod played;
 mod precondition;
 mod preferences;
+mod readers;
 mod reception;
 mod remove;
 mod retained;
@@ -61,8 +62,6 @@ pub(crate) use retention::expire_messages;
 mod deposit_tests;
 #[cfg(test)]
 mod generation_tests;
-#[cfg(test)]
-mod quota_tests;
 
 use crate::context::Context;
 

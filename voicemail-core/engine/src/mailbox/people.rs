@@ -10,14 +10,20 @@ use super::{Directory, MailboxError};
 use crate::mwi::Topic;
 use serde_json::Map;
 use std::collections::BTreeSet;
+use voicemail_api::config::is_language_tag;
 use voicemail_model::fault_injection::{self, Broken};
-use voicemail_model::{Group, GroupId, MailboxId, User, UserId};
+use voicemail_model::{EmailRefused, Group, GroupId, MailboxId, User, UserId};
 use voicemail_store::documents::Decision;
 use voicemail_store::retry_until_known::delete;
 use voicemail_store::{Key, StoreError};
 
 /// How often others may be faster.
 const ATTEMPTS: u32 = 8;
+
+/// A mail server's refusal is of one address: another one begins anew.
+fn still_refused(old: Option<&User>, new: &User) -> Option<EmailRefused> {
+    old.filter(|old| old.email == new.email).and_then(|old| old.email_refused.clone())
+}
 
 impl Directory {
     /// The tag of a user in that state.
@@ -58,17 +64,22 @@ impl Directory {
             if !expected.holds(shown.map(|shown| self.user_tag(user, &shown)).as_deref()) {
                 return Err(MailboxError::Changed);
             }
+            let had = stored.as_ref().is_some_and(|stored| stored.email.is_some());
+            self.note_reader(user, &new, !had).await?;
             let change = |old: Option<User>, _| {
                 if old != stored {
                     return Decision::Keep(None);
                 }
+                let email_refused = still_refused(old.as_ref(), &new);
                 let unknown = old.map(|old| old.unknown).unwrap_or_default();
-                let new = User { name: User::named(user).name, unknown, ..new.clone() };
+                let new = User { name: User::named(user).name, unknown, email_refused, ..new.clone() };
                 Decision::Write(new.clone(), Some(new))
             };
             let changed = self.context().documents().update(&Key::user(user), change).await;
             self.note_change(&Topic::User(user.clone()));
             if let Some(changed) = changed? {
+                // A group may have got another mailbox meanwhile.
+                self.note_reader(user, &changed, false).await?;
                 return Ok(changed);
             }
             self.context().world().back_off(attempt).await;
@@ -93,6 +104,9 @@ impl Directory {
         if boxes.len() > User::MAX_MAILBOXES || groups.len() > User::MAX_GROUPS {
             let (most_boxes, most_groups) = (User::MAX_MAILBOXES, User::MAX_GROUPS);
             return invalid(format!("a user has at most {most_boxes} mailboxes and {most_groups} groups"));
+        }
+        if !user.language.as_deref().is_none_or(is_language_tag) {
+            return invalid("language: write a tag such as de or de-AT".into());
         }
         (user.generations, user.group_ids) = Default::default();
         for mailbox in boxes {
@@ -213,9 +227,14 @@ impl Directory {
             let new = Group { id, generation, unknown, ..new.clone() };
             Decision::Write(new.clone(), Some(new))
         };
+        let former = self.load_group(group).await?.map(|former| former.mailbox);
+        // Before, for a death in between, and after, for whoever was noted at the former one meanwhile.
+        self.move_readers(former.as_ref(), &new.mailbox).await?;
         let changed = self.context().documents().update(&Key::group(group), change).await;
         self.note_change(&Topic::Group(group.clone()));
-        changed?.ok_or(MailboxError::Changed)
+        let changed = changed?.ok_or(MailboxError::Changed)?;
+        self.move_readers(former.as_ref(), &changed.mailbox).await?;
+        Ok(changed)
     }
 
     /// A group's mailbox.

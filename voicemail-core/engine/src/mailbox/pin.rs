@@ -10,7 +10,7 @@ use super::settings::change_settings;
 use super::{Directory, MailboxError};
 use crate::context::{Context, Memory};
 use crate::digests;
-use crate::principal::MailboxToken;
+use crate::principal::{MailboxToken, OneMailbox, PinVersion};
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::sync::Arc;
@@ -87,7 +87,18 @@ impl Directory {
             pin.iter_mut().filter(|pin| pin.digest == known).for_each(Pin::forgive);
         };
         self.change_pin_of(mailbox, generation, forgive).await?;
-        Ok(MailboxToken::issue(context.key(), mailbox, generation, context.world().now()))
+        let version = PinVersion::of(context.key(), &known);
+        Ok(MailboxToken::issue(context.key(), mailbox, generation, version, context.world().now()))
+    }
+
+    /// Another token for the holder of one, who was let in with it.
+    ///
+    /// # Errors
+    /// `PinNeeded`.
+    pub fn renew_token(&self, held: Option<&OneMailbox>) -> Result<(String, Time), MailboxError> {
+        let context = self.context();
+        let renew = |held| MailboxToken::renew(context.key(), held, context.world().now());
+        held.and_then(renew).ok_or(MailboxError::PinNeeded)
     }
 
     async fn count_attempt(

@@ -1,6 +1,6 @@
 //! Reception: what a media server plays to a caller, and what it allows, before it records.
 //!
-//! One read each of the mailbox's index, its settings and the tenant's greetings. The answer is true at that moment
+//! One read each of the mailbox's index, its settings and the tenant's greetings, side by side. The answer is true at that moment
 //! only: the deposit is admitted anew.
 
 use super::{MailboxError, Mailboxes};
@@ -40,9 +40,14 @@ impl Mailboxes {
     /// `UnknownMailbox`, or the store's.
     pub async fn reception(&self, mailbox: &MailboxId) -> Result<Reception, MailboxError> {
         let context = &self.context;
-        let index = context.indexes().load(mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
-        let settings: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
-        let tenant: Option<TenantGreetings> = context.documents().load(&Key::tenant_greetings()).await?;
+        let (indexes, documents) = (context.indexes(), context.documents());
+        let (own, common) = (Key::settings(mailbox), Key::tenant_greetings());
+        let (index, settings, tenant) = tokio::try_join!(
+            indexes.load(mailbox),
+            documents.load::<MailboxSettings>(&own),
+            documents.load::<TenantGreetings>(&common),
+        )?;
+        let index = index.ok_or(MailboxError::UnknownMailbox)?;
         let settings = settings.unwrap_or_default().as_of(index.generation);
         let tenant = tenant.unwrap_or_default();
         let config = context.config();

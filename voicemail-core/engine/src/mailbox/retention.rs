@@ -2,7 +2,8 @@
 //!
 //! The item names no message. It reads the index, deletes what has expired and is neither flagged nor
 //! held, and makes the item of the next day on which something may expire. So a message whose clock
-//! stood still, or that was held, is looked at again every day until it goes.
+//! stood still, or that was held, is looked at again every day until it goes. After a jump of the clock that nobody
+//! confirmed only a ration goes, and the item stays for the rest.
 
 use super::deposit::ensure_retention;
 use super::{Remover, remove::Only};
@@ -11,25 +12,29 @@ use std::time::Duration;
 use voicemail_model::{Index, MailboxId, PurgeItem, Time};
 use voicemail_store::{Key, StoreError};
 
-/// Deletes a mailbox's expired messages and sees to the next look. Returns how many went.
-pub(crate) async fn expire_messages(context: &Context, mailbox: &MailboxId) -> Result<u32, StoreError> {
+/// Deletes a mailbox's expired messages and sees to the next look. Returns whether all of them went.
+pub(crate) async fn expire_messages(context: &Context, mailbox: &MailboxId) -> Result<bool, StoreError> {
     // Its item goes when this is done: what was remembered of this day, and of days that a clock took for over, is nothing.
     context.retained().forget(mailbox);
     let key = Key::index(mailbox);
     let load = || context.documents().load::<Index>(&key);
-    let Some(index) = load().await? else { return Ok(0) };
+    let Some(index) = load().await? else { return Ok(true) };
     let now = context.world().now();
-    let mut gone = 0;
-    for (id, entry) in index.entries.iter().filter(|(_, entry)| entry.is_expired(now)) {
+    let expired: Vec<_> = index.entries.iter().filter(|(_, entry)| entry.is_expired(now)).collect();
+    let allowed = context.may_expire(expired.len());
+    let remove = |item: PurgeItem| async move {
         let only = Only { expired: true, visible: true };
-        let remover = Remover::new(context);
-        let removed = remover.remove_if(mailbox, &PurgeItem::of_entry(*id, entry), only).await?;
-        gone += u32::from(removed);
+        Remover::new(context).remove_if(mailbox, &item, only).await
+    };
+    let items = expired.iter().take(allowed).map(|(id, entry)| PurgeItem::of_entry(**id, entry));
+    context.all(items, remove).await?;
+    if allowed < expired.len() {
+        return Ok(false);
     }
     if let Some(index) = load().await? {
         schedule_next(context, mailbox, &index, now).await?;
     }
-    Ok(gone)
+    Ok(true)
 }
 
 async fn schedule_next(

@@ -1,6 +1,6 @@
 //! Agents' operations on messages: list, listen, mark, trash and restore.
 //!
-//! A list is one read of the index, newest first; a cursor names the last message shown, so that
+//! A list is one read of the index, newest or oldest first; a cursor names the last message shown, so that
 //! messages arriving meanwhile neither repeat nor hide others.
 
 use super::deposit::ensure_retention;
@@ -27,8 +27,10 @@ pub type ListedState = ShownState;
 /// Which messages to list.
 #[derive(Clone, Debug, Default)]
 pub struct MessageFilter {
-    /// Only these; all but the trash when absent.
-    pub state: Option<ListedState>,
+    /// Only these; all but the trash when there are none.
+    pub states: Vec<ListedState>,
+    /// The oldest first, not the newest.
+    pub oldest_first: bool,
     /// At most this many.
     pub limit: usize,
     /// Go on after the page that gave this.
@@ -38,7 +40,7 @@ pub struct MessageFilter {
 /// A page of a list.
 #[derive(Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct MessagePage {
-    /// Newest first.
+    /// In the order asked for.
     pub messages: Vec<MessageView>,
     /// Gives the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,7 +73,7 @@ impl Mailboxes {
         index.visible(id).cloned().ok_or(MailboxError::UnknownMessage)
     }
 
-    /// Lists messages, newest first.
+    /// Lists messages.
     ///
     /// # Errors
     /// `UnknownMailbox`, `Invalid` for a cursor that isn't ours, or the store's.
@@ -96,9 +98,14 @@ impl Mailboxes {
         let (index, revision) = self.index(mailbox).await?;
         let wanted = |entry: &Entry| {
             let state = shown(entry);
-            entry.is_visible() && filter.state.map_or(state != ShownState::Trashed, |only| only == state)
+            let any = filter.states.is_empty() && state != ShownState::Trashed;
+            entry.is_visible() && (any || filter.states.contains(&state))
         };
-        let mut found = index.entries.newest_first(after).filter(|(_, entry)| wanted(entry));
+        let ordered: Box<dyn Iterator<Item = (Position, &Entry)>> = match filter.oldest_first {
+            true => Box::new(index.entries.oldest_first(after)),
+            false => Box::new(index.entries.newest_first(after)),
+        };
+        let mut found = ordered.filter(|(_, entry)| wanted(entry));
         let shown: Vec<(Position, &Entry)> = found.by_ref().take(filter.limit).collect();
         let last = shown.last().map(|(position, _)| *position);
         let next = last.filter(|_| found.next().is_some()).map(write_cursor);
@@ -125,14 +132,22 @@ impl Mailboxes {
         id: MessageId,
         range: Option<Range<u64>>,
     ) -> Result<Audio, MailboxError> {
-        let entry = self.entry(mailbox, id).await?;
+        self.audio_of(&self.entry(mailbox, id).await?, range).await
+    }
+
+    /// As [`audio`](Self::audio), of a message that was looked up a moment ago. One that has been erased since has no
+    /// audio.
+    ///
+    /// # Errors
+    /// `UnknownMessage`, or the store's.
+    pub async fn audio_of(&self, entry: &Entry, range: Option<Range<u64>>) -> Result<Audio, MailboxError> {
         let store = self.context.region(&entry.region)?;
         let start = range.as_ref().map_or(0, |range| range.start);
         let found = store.read(&Key::audio(&entry.audio), range).await?;
         // Erased between the look at the index and the read.
         let body = found.ok_or(MailboxError::UnknownMessage)?;
-        let bytes = as_played(body.bytes, start, entry.mends);
-        Ok(Audio { size: body.size, digest: entry.digest, bytes })
+        let bytes = as_played(body.bytes, start, entry.mends.clone());
+        Ok(Audio { size: body.size, digest: entry.digest.clone(), bytes })
     }
 
     /// Changes state or urgency. A user who marks a message as read or saved counts as having listened to it.

@@ -30,8 +30,19 @@ pub(super) async fn load_settings(
     mailbox: &MailboxId,
     generation: u32,
 ) -> Result<MailboxSettings, StoreError> {
+    Ok(load_any_settings(context, mailbox).await?.as_of(generation))
+}
+
+/// The settings that stand under a mailbox's name, whichever mailbox of that name they belong to.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn load_any_settings(
+    context: &Context,
+    mailbox: &MailboxId,
+) -> Result<MailboxSettings, StoreError> {
     let found: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
-    Ok(found.unwrap_or_default().as_of(generation))
+    Ok(found.unwrap_or_default())
 }
 
 /// Changes the settings of the mailbox of that generation. `change` says whether it changed anything, and its answer.

@@ -27,11 +27,6 @@ impl<T: Ord + Clone> Backlog<T> {
         self.waiting().get_or_insert_default();
     }
 
-    /// Lets go of all, and takes nothing more.
-    pub(super) fn close(&self) {
-        *self.waiting() = None;
-    }
-
     /// Adds a thing; false if there is no room for it.
     pub(super) fn add(&self, thing: &T) -> bool {
         let mut waiting = self.waiting();

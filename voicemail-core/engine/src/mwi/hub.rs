@@ -6,12 +6,14 @@
 
 use super::backlog::Backlog;
 use super::hint::{Digest, HintKey};
-use super::watched::{Alarm, Cause, Reading, Registry, Subscriber};
+use super::refused::Refused;
+use super::watched::{Alarm, Cause, Follower, Reading, Registry, Subscriber};
+use super::webhook::Receiver;
 use super::{peers, webhook};
 use crate::context::{Context, Memory};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -23,8 +25,8 @@ use voicemail_telemetry::Metrics;
 const MOST_SUBSCRIBERS: usize = 10_000;
 /// Changes that wait to be told to the other replicas; more are left to their timers.
 const MOST_HINTS: usize = 4_096;
-/// Mailboxes that wait for the webhook; more than any tenant should have.
-const MOST_DELIVERIES: usize = 100_000;
+/// Changed mailboxes that wait for whoever follows them.
+const MOST_CHANGED: usize = 100_000;
 /// Reads under way at once.
 const MOST_READS: usize = 16;
 /// Pause before a read that failed is tried again.
@@ -50,8 +52,9 @@ pub struct Hub {
     registry: Mutex<Registry>,
     wake: Notify,
     outgoing: Backlog<Topic>,
-    deliveries: Backlog<MailboxId>,
-    turn: Mutex<Option<String>>,
+    changed: Backlog<MailboxId>,
+    /// By digest.
+    receivers: Mutex<BTreeMap<String, Arc<Receiver>>>,
     metrics: OnceLock<Metrics>,
 }
 
@@ -76,8 +79,8 @@ impl Hub {
             registry: Mutex::default(),
             wake: Notify::new(),
             outgoing: Backlog::new(MOST_HINTS),
-            deliveries: Backlog::new(MOST_DELIVERIES),
-            turn: Mutex::default(),
+            changed: Backlog::new(MOST_CHANGED),
+            receivers: Mutex::default(),
             metrics: OnceLock::new(),
         }
     }
@@ -87,19 +90,14 @@ impl Hub {
         &self.outgoing
     }
 
-    /// Mailboxes whose MWI state the webhook's receiver may not know.
-    pub(super) fn deliveries(&self) -> &Backlog<MailboxId> {
-        &self.deliveries
+    /// Receivers of the webhook that are delivered to, by digest.
+    pub(super) fn receivers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Receiver>>> {
+        self.receivers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Under which name this replica delivers now, if it is its turn.
-    pub(super) fn turn(&self) -> MutexGuard<'_, Option<String>> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn count_delivery(&self, outcome: &'static str) {
+    pub(super) fn count_delivery(&self, receiver: &str, outcome: &'static str) {
         if let Some(metrics) = self.metrics.get() {
-            metrics.count_delivery(outcome);
+            metrics.count_delivery(receiver, outcome);
         }
     }
 
@@ -134,10 +132,32 @@ impl Hub {
         if !self.outgoing.add(topic) {
             self.count_hint("out", "dropped");
         }
-        if let Topic::Mailbox(mailbox) = topic
-            && !self.deliveries.add(mailbox)
-        {
-            self.count_delivery("dropped");
+        if let Topic::Mailbox(mailbox) = topic {
+            self.note_for_receivers(mailbox);
+            self.changed.add(mailbox);
+        }
+    }
+
+    /// From now on mailboxes that change here are kept for [`next_changed`](Self::next_changed), each once.
+    pub fn follow_changes(&self) {
+        self.changed.open();
+    }
+
+    /// Takes the next mailbox that changed here, or waits for one.
+    pub async fn next_changed(&self) -> MailboxId {
+        loop {
+            self.changed.wait().await;
+            if let Some(mailbox) = self.changed.take(1).pop() {
+                return mailbox;
+            }
+        }
+    }
+
+    fn note_for_receivers(&self, mailbox: &MailboxId) {
+        for receiver in self.receivers().values() {
+            if !receiver.deliveries().add(mailbox) {
+                self.count_delivery(receiver.name(), "dropped");
+            }
         }
     }
 
@@ -162,17 +182,27 @@ impl Hub {
         }
     }
 
-    /// Adds a subscriber; `None` when there are as many as can be.
-    pub fn subscribe(&self, user: &UserId) -> Option<(u64, Arc<Alarm>)> {
+    /// Adds a subscriber, of which one user or account may have so many.
+    ///
+    /// # Errors
+    /// `TooMany` or `TooManyOfUser` when there are as many as can be.
+    pub fn subscribe(&self, who: &Follower, most: u32) -> Result<(u64, Arc<Alarm>), Refused> {
         let alarm = Arc::new(Alarm::default());
-        let new = Subscriber::new(user, self.digest(&Topic::User(user.clone())), Arc::clone(&alarm));
+        let digest = match who {
+            Follower::User(user) => Some(self.digest(&Topic::User(user.clone()))),
+            Follower::Account(_) => None,
+        };
+        let new = Subscriber::new(who, digest, Arc::clone(&alarm));
         let mut registry = self.registry();
         if registry.subscribers() >= MOST_SUBSCRIBERS {
-            return None;
+            return Err(Refused::TooMany);
+        }
+        if registry.subscribers_of(who) >= usize::try_from(most).unwrap_or(usize::MAX) {
+            return Err(Refused::TooManyOfUser(most));
         }
         let id = registry.add(new);
         self.show_subscribers(&registry);
-        Some((id, alarm))
+        Ok((id, alarm))
     }
 
     pub fn unsubscribe(&self, id: u64, boxes: &BTreeSet<MailboxId>) {

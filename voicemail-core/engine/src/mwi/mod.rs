@@ -15,11 +15,13 @@ mod event;
 mod hint;
 mod hub;
 mod peers;
+mod refused;
 mod watched;
 mod webhook;
 
 pub use event::{Change, MwiByMailbox, state, steps};
 pub use event::{MwiEvent, MwiGone, MwiState};
 pub(crate) use hub::{Hub, Topic};
-pub use watched::{Alarm, Cause};
-pub(crate) use webhook::{Courier, Delivered};
+pub use refused::Refused;
+pub use watched::{Alarm, Cause, Follower};
+pub(crate) use webhook::{Courier, Delivered, forget_unused};

@@ -41,8 +41,17 @@ impl Alarm {
     }
 }
 
+/// Who follows MWI states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Follower {
+    /// A user, whose mailboxes are looked up.
+    User(UserId),
+    /// An account that names mailboxes.
+    Account(String),
+}
+
 pub(super) struct Subscriber {
-    pub(super) user: UserId,
+    pub(super) who: Follower,
     /// The user's digest, and that of every group that the user was in since they subscribed.
     digests: HashSet<Digest>,
     groups: HashSet<GroupId>,
@@ -50,8 +59,8 @@ pub(super) struct Subscriber {
 }
 
 impl Subscriber {
-    pub(super) fn new(user: &UserId, digest: Digest, alarm: Arc<Alarm>) -> Self {
-        Self { user: user.clone(), digests: HashSet::from([digest]), groups: HashSet::new(), alarm }
+    pub(super) fn new(who: &Follower, digest: Option<Digest>, alarm: Arc<Alarm>) -> Self {
+        Self { who: who.clone(), digests: digest.into_iter().collect(), groups: HashSet::new(), alarm }
     }
 }
 
@@ -89,6 +98,10 @@ pub(super) struct Registry {
 impl Registry {
     pub(super) fn subscribers(&self) -> usize {
         self.subscribers.len()
+    }
+
+    pub(super) fn subscribers_of(&self, who: &Follower) -> usize {
+        self.subscribers.values().filter(|subscriber| subscriber.who == *who).count()
     }
 
     pub(super) fn add(&mut self, subscriber: Subscriber) -> u64 {
@@ -165,7 +178,7 @@ impl Registry {
     /// The subscribers whose list of mailboxes may have changed.
     pub(super) fn alarms(&self, topic: Option<&Topic>) -> Vec<Arc<Alarm>> {
         let concerns = |subscriber: &&Subscriber| match topic {
-            Some(Topic::User(user)) => subscriber.user == *user,
+            Some(Topic::User(user)) => matches!(&subscriber.who, Follower::User(of) if of == user),
             Some(Topic::Group(group)) => subscriber.groups.contains(group),
             Some(Topic::Mailbox(_)) => false,
             None => true,

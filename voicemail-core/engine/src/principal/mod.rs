@@ -2,8 +2,10 @@
 //! services.
 
 mod mailbox_token;
+mod person;
 
-pub use mailbox_token::{MailboxToken, MailboxTokenError};
+pub use mailbox_token::{MailboxToken, MailboxTokenError, PinVersion};
+pub use person::{audit_name, find_person};
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,6 +17,9 @@ use voicemail_model::{MailboxId, Time, UserId};
 pub struct Principal {
     /// Name for audit: a service account's, or for a person a digest of issuer and subject.
     pub subject: String,
+    /// Who vouches for that name: an issuer, an endpoint, or one of the words of [`voicemail_api::config::Person`]. Empty where
+    /// nobody knows.
+    pub authority: String,
     /// The user whose mailboxes an agent opens.
     pub user: Option<UserId>,
     /// The one mailbox that a token given for a PIN opens.
@@ -32,6 +37,10 @@ pub struct OneMailbox {
     pub name: MailboxId,
     /// Its generation then; unknown to the release before.
     pub generation: Option<u32>,
+    /// The PIN that somebody knew; unknown to the release before.
+    pub pin: Option<PinVersion>,
+    /// When somebody gave it. A ticket doesn't tell.
+    pub since: Option<Time>,
 }
 
 impl Principal {

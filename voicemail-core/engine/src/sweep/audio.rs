@@ -4,7 +4,7 @@
 //! no envelope names is removed after a day, when its attempt is long over and its name can't be used
 //! again. Recent hours are walked often, all hours that ids may name once a day.
 
-use super::{Sweeper, Swept};
+use super::Swept;
 use crate::context::Context;
 use crate::mailbox::{Finisher, Insertion, MailboxError, ensure_retention};
 use futures::TryStreamExt;
@@ -28,22 +28,22 @@ const SHARE: u32 = 3;
 const TURN_MS: i64 = 900_000;
 
 /// Hours from three back to the one to come, in the region that this cluster serves.
-pub(super) async fn sweep_recent(sweeper: &Sweeper, swept: &mut Swept) -> Result<(), StoreError> {
-    let region = sweeper.context.config().region.clone();
-    sweep_hours(&sweeper.context, &region, 0..=4, swept).await
+pub(super) async fn sweep_recent(context: &Context, swept: &mut Swept) -> Result<(), StoreError> {
+    let region = context.config().region.clone();
+    sweep_hours(context, &region, 0..=4, swept).await
 }
 
 /// All hours that an id may name.
-pub(super) async fn sweep_all(sweeper: &Sweeper, swept: &mut Swept) {
-    sweep_everywhere(&sweeper.context, 0..=HOURS, swept).await;
+pub(super) async fn sweep_all(context: &Context, swept: &mut Swept) {
+    sweep_everywhere(context, 0..=HOURS, swept).await;
 }
 
 /// The share of those hours whose turn it is by the clock, so that restarts leave none out.
-pub(super) async fn sweep_share(sweeper: &Sweeper, swept: &mut Swept) {
+pub(super) async fn sweep_share(context: &Context, swept: &mut Swept) {
     let turns = i64::from(HOURS / SHARE + 1);
-    let turn = sweeper.context.world().now().0.div_euclid(TURN_MS).rem_euclid(turns);
+    let turn = context.world().now().0.div_euclid(TURN_MS).rem_euclid(turns);
     let first = u32::try_from(turn).unwrap_or_default() * SHARE;
-    sweep_everywhere(&sweeper.context, first..=first + SHARE - 1, swept).await;
+    sweep_everywhere(context, first..=first + SHARE - 1, swept).await;
 }
 
 /// In all regions: one whose clusters are gone is nobody else's. A region that is away doesn't keep the others

@@ -15,18 +15,20 @@ pub(super) enum Task {
     Greetings,
     Quarantine,
     Audit,
+    Receivers,
     Audio,
     History,
 }
 
 impl Task {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Openings,
         Self::Ledger,
         Self::Probes,
         Self::Greetings,
         Self::Quarantine,
         Self::Audit,
+        Self::Receivers,
         Self::Audio,
         Self::History,
     ];
@@ -40,6 +42,7 @@ impl Task {
             Self::Greetings => "greetings that aren't in force",
             Self::Quarantine => "quarantined objects",
             Self::Audit => "old acts of the audit log",
+            Self::Receivers => "what is remembered of receivers that are no more",
             Self::Audio => "audio of all hours",
             Self::History => "superseded states of documents",
         }

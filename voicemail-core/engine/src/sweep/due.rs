@@ -1,18 +1,15 @@
 //! Due items whose time has come.
 //!
-//! Listed in the order of their minutes, so that reading stops at the first that lies ahead. An item
-//! goes only when its work is done; a crash, or an error, leaves it for the next pass.
+//! Each is taken up beside the others (see [`lanes`](super::lanes)). An item goes only when its work is done; a crash, or an error, leaves it for the next pass.
 
-use super::{Sweeper, Swept};
+use super::Swept;
 use crate::context::Context;
-use crate::gdpr::{GdprError, end_release, move_run_on};
+use crate::gdpr::{Gdpr, GdprError, end_release, move_run_on};
 use crate::mailbox::{
     GreetingStatus, Remover, empty_closed, expire_messages, forget_deposit_key, settle_greeting,
 };
-use futures::StreamExt;
 use std::time::Duration;
 use voicemail_model::{Due, DueItem, GreetingKey, GreetingStage, MailboxId, MessageState, Time};
-use voicemail_store::Family;
 use voicemail_store::codec::{decode, require_known};
 use voicemail_store::retry_until_known::delete;
 use voicemail_store::{ErrorClass, Key, StoreError};
@@ -20,44 +17,17 @@ use voicemail_store::{ErrorClass, Key, StoreError};
 /// How long a deletion that never became visible is kept: its maker may only be slow.
 const DOUBT: Duration = Duration::from_secs(86_400);
 
-/// Carries out what is due. An item's failure is its own, as long as the store answers for others.
-///
-/// # Errors
-/// The store's, when the listing couldn't go on; what came before it was carried out.
-pub(super) async fn sweep(sweeper: &Sweeper, swept: &mut Swept) -> Result<(), StoreError> {
-    let context = &sweeper.context;
-    let mut keys = context.store().list(Family::Due.prefix());
-    let mut unlisted = Ok(());
-    while let Some(key) = keys.next().await {
-        let key = match key {
-            Ok(key) => key,
-            // A volume goes on behind a folder that can't be listed.
-            Err(error) => {
-                unlisted = unlisted.and(Err(error));
-                continue;
-            }
-        };
-        let now = context.world().now();
-        if minute_of(&key) > now.minute().as_str() {
-            swept.next = swept.next.or_else(|| Time::from_minute(minute_of(&key)));
-            break;
-        }
-        let Some(key) = Key::listed(&key) else { continue };
-        if let Err(error) = take_up(sweeper, &key, now, swept).await {
-            let since = Time::from_minute(minute_of(key.as_str()));
-            swept.lag = swept.lag.max(since.map_or(Duration::ZERO, |since| now.since(since)));
-            swept.skip_one(context, "a due item", error).await?;
-        }
-    }
-    unlisted
-}
-
 /// One item, unless it lies ahead.
 ///
 /// # Errors
 /// The store's, for the item itself; what its work met is counted.
-async fn take_up(sweeper: &Sweeper, key: &Key, now: Time, swept: &mut Swept) -> Result<(), StoreError> {
-    let context = &sweeper.context;
+pub(super) async fn take_up(
+    context: &Context,
+    gdpr: &Gdpr,
+    key: &Key,
+    now: Time,
+    swept: &mut Swept,
+) -> Result<(), StoreError> {
     let Some(bytes) = context.store().get(key).await? else { return Ok(()) };
     // An item that can't be read must not stand in the way of all that come after it.
     let known = |item: DueItem| match (&item.due, item.schema) {
@@ -69,7 +39,7 @@ async fn take_up(sweeper: &Sweeper, key: &Key, now: Time, swept: &mut Swept) -> 
         swept.next = Some(swept.next.map_or(item.at, |next| next.min(item.at)));
         return Ok(());
     }
-    match carry_out(sweeper, &item).await {
+    match carry_out(context, gdpr, &item).await {
         Ok(Done::Yes) => {
             swept.lag = swept.lag.max(now.since(item.at));
             delete(context.store(), context.world(), key).await?;
@@ -87,7 +57,7 @@ async fn take_up(sweeper: &Sweeper, key: &Key, now: Time, swept: &mut Swept) -> 
     Ok(())
 }
 
-fn minute_of(key: &str) -> &str {
+pub(super) fn minute_of(key: &str) -> &str {
     key.split('/').nth(1).unwrap_or_default()
 }
 
@@ -96,27 +66,20 @@ enum Done {
     NotYet,
 }
 
-async fn carry_out(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> {
-    let context = &sweeper.context;
+async fn carry_out(context: &Context, gdpr: &Gdpr, item: &DueItem) -> Result<Done, DueError> {
     match &item.due {
-        Due::Retain { mailbox } => expire_messages(context, mailbox).await?,
+        Due::Retain { mailbox } => {
+            let done = expire_messages(context, mailbox).await?;
+            return Ok(if done { Done::Yes } else { Done::NotYet });
+        }
         Due::Close { mailbox, generation } => {
-            return finish_closing(sweeper, item, mailbox, *generation).await;
+            return finish_closing(context, item, mailbox, *generation).await;
         }
-        Due::Released { message, reason } => {
-            end_release(context, message, reason).await?;
-            0
-        }
-        Due::Run { .. } => {
-            move_run_on(&sweeper.gdpr, &item.due).await?;
-            0
-        }
-        Due::DepositKey { digest } => {
-            forget_deposit_key(context, digest).await?;
-            0
-        }
+        Due::Released { message, reason } => end_release(context, message, reason).await?,
+        Due::Run { .. } => move_run_on(gdpr, &item.due).await?,
+        Due::DepositKey { digest } => forget_deposit_key(context, digest).await?,
         Due::Greeting { audio, stage } => return look_at_greeting(context, item.at, audio, *stage).await,
-        Due::Delete { .. } => return finish_deletion(sweeper, item).await,
+        Due::Delete { .. } => return finish_deletion(context, item).await,
     };
     Ok(Done::Yes)
 }
@@ -124,12 +87,11 @@ async fn carry_out(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> 
 /// Empties a closed mailbox. A mailbox that isn't closed may be yet: the process that filed the item may only be slow,
 /// so that it is dropped after a day.
 async fn finish_closing(
-    sweeper: &Sweeper,
+    context: &Context,
     item: &DueItem,
     mailbox: &MailboxId,
     generation: u32,
 ) -> Result<Done, DueError> {
-    let context = &sweeper.context;
     let index = context.indexes().load(mailbox).await?;
     if index.is_some_and(|index| !index.closed && index.generation == generation) {
         let doubtful = context.world().now().since(item.at) <= DOUBT;
@@ -141,8 +103,7 @@ async fn finish_closing(
 
 /// Finishes a deletion from its due item. An entry that isn't `Deleting` means that the deletion never began: it was
 /// never acknowledged, but its maker may only be slow, so the item is dropped after a day.
-async fn finish_deletion(sweeper: &Sweeper, item: &DueItem) -> Result<Done, DueError> {
-    let context = &sweeper.context;
+async fn finish_deletion(context: &Context, item: &DueItem) -> Result<Done, DueError> {
     let Due::Delete { mailbox, id, audio, .. } = &item.due else { return Ok(Done::Yes) };
     let index = context.indexes().load(mailbox).await?;
     let entry = index.as_ref().and_then(|index| index.entries.get(id));

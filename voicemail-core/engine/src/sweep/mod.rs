@@ -1,7 +1,7 @@
 //! The sweeper: carries out what is due and completes or removes what crashes left behind.
 //!
 //! Every replica runs one; any may do any work, because all of it is idempotent. One file a kind of
-//! garbage. Due items are taken up at their second; audio without an entry is looked for among recent hours
+//! garbage. Due items are taken up at their second, each beside the others, so that none waits for one that takes long; audio without an entry is looked for among recent hours
 //! of this cluster's region, and once a day in all regions and among all hours that ids may name.
 //!
 //! On a store whose requests cost money an idle replica looks every two minutes. It sleeps no longer than to
@@ -10,19 +10,24 @@
 
 mod audio;
 mod audit;
+mod chores;
 mod daily;
 mod due;
 mod greetings;
+mod lanes;
 mod openings;
 mod probes;
 mod quarantine;
 
 use crate::context::{Context, GuardError};
-use crate::gdpr::{Gdpr, expire_ledger};
-use daily::{Daily, Task};
+use crate::gdpr::Gdpr;
+use chores::Chores;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use lanes::Lanes;
 use std::time::Duration;
 use voicemail_model::Time;
-use voicemail_store::{ErrorClass, History, Key, StoreError};
+use voicemail_store::{ErrorClass, Key, StoreError};
 
 /// Longest pause between two looks at due items, and how often recent audio is walked.
 struct Pace {
@@ -32,14 +37,16 @@ struct Pace {
 
 const FREE: Pace = Pace { pause: Duration::from_secs(5), audio: Duration::from_secs(60) };
 const METERED: Pace = Pace { pause: Duration::from_secs(120), audio: Duration::from_secs(900) };
+
 /// The sweeper of one replica.
 pub struct Sweeper {
     pub(crate) context: Context,
     pub(crate) gdpr: Gdpr,
-    last_audio: Option<Duration>,
+    lanes: Lanes,
+    /// None while they are under way.
+    chores: Option<Chores>,
     last_facts: Option<Duration>,
     last_pass: Option<Duration>,
-    daily: Daily,
     next: Option<Time>,
 }
 
@@ -61,6 +68,16 @@ pub struct Swept {
 }
 
 impl Swept {
+    /// Adds what was done beside it.
+    fn add(&mut self, other: Self) {
+        self.due += other.due;
+        self.failed += other.failed;
+        self.completed += other.completed;
+        self.orphans += other.orphans;
+        self.lag = self.lag.max(other.lag);
+        self.next = [self.next, other.next].into_iter().flatten().min();
+    }
+
     /// An item, or a part of the pass, that failed: it is tried again, and nothing else waits for it.
     fn skip(&mut self, what: &'static str, error: &StoreError) {
         self.failed += 1;
@@ -98,80 +115,131 @@ impl Sweeper {
     /// Over a tenant's services.
     pub fn new(context: Context, gdpr: Gdpr) -> Self {
         Self {
+            lanes: Lanes::new(context.clone(), gdpr.clone()),
+            chores: Some(Chores::new(context.clone(), gdpr.clone())),
             context,
             gdpr,
-            last_audio: None,
             last_facts: None,
             last_pass: None,
-            daily: Daily::default(),
             next: None,
         }
     }
 
-    /// Sweeps until the future is dropped. Failures are logged and retried with the next pass.
+    /// Sweeps until the future is dropped. Failures are logged and retried with the next pass. A pass only begins what
+    /// is due: items and chores that take long go on beside the passes that follow.
     pub async fn run(mut self) {
+        let mut chores = FuturesUnordered::new();
+        let mut since = Swept::default();
         loop {
-            match self.pass().await {
-                Ok(swept) if swept.failed > 0 => {
-                    tracing::warn!(failed = swept.failed, "some due work failed and will be tried again");
-                }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(reason = error.reason(), %error, "a sweep failed"),
+            let outcome = self.begin().await;
+            if outcome.is_ok()
+                && let Some(mut due) = self.chores.take()
+            {
+                chores.push(async move {
+                    let swept = due.work().await;
+                    (due, swept)
+                });
             }
-            self.rest().await;
+            let pause = if outcome.is_ok() { self.pace().pause } else { FREE.pause };
+            self.report(outcome.map(|begun| {
+                since.add(begun);
+                std::mem::take(&mut since)
+            }));
+            let context = self.context.clone();
+            let mut end = Box::pin(context.world().sleep(pause));
+            while !self.is_time() {
+                tokio::select! {
+                    () = &mut end => break,
+                    () = until_next(&context, self.next) => break,
+                    () = context.expected() => {}
+                    Some(done) = self.lanes.next_done() => {
+                        self.next = [self.next, done.next].into_iter().flatten().min();
+                        self.last_facts = self.last_facts.filter(|_| done.due == 0);
+                        since.add(Swept { next: None, ..done });
+                    }
+                    Some((back, swept)) = chores.next() => {
+                        self.chores = Some(back);
+                        since.add(Swept { next: None, ..swept });
+                    }
+                }
+            }
         }
     }
 
-    /// One pass over everything whose time has come. Each part fails by itself: one item that can't be read, or a
-    /// region that is away, keeps nothing else from being done, and the metrics say so.
+    /// Whether something that is known is due.
+    fn is_time(&mut self) -> bool {
+        self.next = [self.next, self.context.take_expected()].into_iter().flatten().min();
+        self.next.is_some_and(|next| next <= self.context.world().now())
+    }
+
+    /// One pass over everything whose time has come, to its end. Each part fails by itself: one item that can't be read,
+    /// or a region that is away, keeps nothing else from being done, and the metrics say so.
     ///
     /// # Errors
     /// The store's, when due items couldn't be listed to their end; all else was tried nevertheless.
     pub async fn pass(&mut self) -> Result<Swept, StoreError> {
         let outcome = self.work().await;
+        self.report(outcome.clone());
+        outcome
+    }
+
+    fn report(&mut self, outcome: Result<Swept, StoreError>) {
         let now = self.context.world().monotonic();
         let (lag, failed) = match &outcome {
             Ok(swept) => (swept.lag, swept.failed),
             Err(_) => (now.saturating_sub(*self.last_pass.get_or_insert(now)), 1),
         };
-        if outcome.is_ok() {
-            self.last_pass = Some(now);
+        match outcome {
+            Ok(swept) => {
+                self.last_pass = Some(now);
+                if swept.failed > 0 {
+                    tracing::warn!(failed = swept.failed, "some due work failed and will be tried again");
+                }
+            }
+            Err(error) => tracing::warn!(reason = error.reason(), %error, "a sweep failed"),
         }
         if let Some(metrics) = self.context.mwi().metrics() {
             metrics.show_sweep(lag, failed);
         }
-        outcome
+    }
+
+    /// Takes on what is due, and begins it. After one that fails nothing is known to be due: the next look comes after a
+    /// pause.
+    async fn begin(&mut self) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        self.next = None;
+        // Deadlines are looked up whatever becomes of the rest: somebody must learn of one that isn't kept.
+        self.look_up_facts(&mut swept).await;
+        if !may_destroy(&self.context, &mut swept).await? {
+            return Err(StoreError::Unavailable("the clocks don't agree".into()));
+        }
+        let taken = self.lanes.take_on().await;
+        self.next = taken.next;
+        taken.listed.map(|()| swept)
     }
 
     async fn work(&mut self) -> Result<Swept, StoreError> {
-        // Deadlines are looked up whatever becomes of the rest: somebody must learn of one that isn't kept.
         let mut swept = Swept::default();
         self.look_up_facts(&mut swept).await;
-        // Every time-driven step of a sweep deletes or hides data, so the pass is skipped while the clock can't be
-        // trusted.
-        match self.context.guard_destruction().await {
-            Ok(()) => {}
-            Err(GuardError::Store(error)) => return Err(error),
-            Err(error @ (GuardError::Skew { .. } | GuardError::Unconfirmed { .. })) => {
-                tracing::error!(%error, "nothing is swept until the clocks agree again");
-                swept.failed += 1;
-                return Ok(swept);
-            }
+        if !may_destroy(&self.context, &mut swept).await? {
+            return Ok(swept);
         }
-        let due = due::sweep(self, &mut swept).await;
-        let now = self.context.world().monotonic();
-        let audio = self.sweep_audio(now, &mut swept).await;
-        swept.note("recent audio", audio);
-        self.do_daily_work(now, &mut swept).await;
-        let tidied = self.context.store().tidy().await;
-        swept.note("tidying the store", tidied);
+        let taken = self.lanes.take_on().await;
+        swept.next = taken.next;
+        let mut chores =
+            self.chores.take().unwrap_or_else(|| Chores::new(self.context.clone(), self.gdpr.clone()));
+        let (due, done) = tokio::join!(self.lanes.finish(), chores.work());
+        self.chores = Some(chores);
+        swept.add(due);
+        swept.add(done);
         self.next = swept.next;
         // Due items that were carried out change the list of open runs.
         if swept.due > 0 {
             self.last_facts = None;
             self.look_up_facts(&mut swept).await;
         }
-        due.map(|()| swept)
+        let away = self.lanes.was_away();
+        taken.listed.and(away).map(|()| swept)
     }
 
     async fn look_up_facts(&mut self, swept: &mut Swept) {
@@ -185,67 +253,36 @@ impl Sweeper {
         }
     }
 
-    async fn do_daily_work(&mut self, now: Duration, swept: &mut Swept) {
-        for task in Task::ALL {
-            if !self.daily.is_due(task, now) {
-                continue;
-            }
-            let outcome = self.carry_out(task, swept).await;
-            self.daily.note(task, now, outcome.is_ok());
-            swept.note(task.name(), outcome);
-        }
-    }
-
-    async fn carry_out(&self, task: Task, swept: &mut Swept) -> Result<(), StoreError> {
-        let context = &self.context;
-        match task {
-            Task::Openings => openings::drop_stale(context, swept).await,
-            Task::Ledger => expire_ledger(context).await,
-            Task::Probes => probes::remove_stale(context, swept).await,
-            Task::Greetings => greetings::remove_orphans(context, swept).await,
-            Task::Quarantine => quarantine::remove_old(context, swept).await,
-            Task::Audit => audit::remove_old(context).await,
-            Task::Audio => {
-                audio::sweep_all(self, swept).await;
-                Ok(())
-            }
-            // A volume is walked slice by slice when it is tidied.
-            Task::History if context.store().is_metered() => {
-                context.store().prune_history(History::All, Time(0)).await.map(drop)
-            }
-            Task::History => Ok(()),
-        }
-    }
-
-    /// Recent hours; where every request costs money, also a share of all hours instead of all once a day.
-    async fn sweep_audio(&mut self, now: Duration, swept: &mut Swept) -> Result<(), StoreError> {
-        if !is_time(self.last_audio, now, self.pace().audio) {
-            return Ok(());
-        }
-        self.last_audio = Some(now);
-        let recent = audio::sweep_recent(self, swept).await;
-        if self.context.store().is_metered() {
-            audio::sweep_share(self, swept).await;
-            self.daily.note(Task::Audio, now, true);
-        }
-        recent
-    }
-
     fn pace(&self) -> Pace {
-        if self.context.store().is_metered() { METERED } else { FREE }
+        pace_of(&self.context)
     }
+}
 
-    /// Sleeps until the next known item, or until something new is filed here that comes before it.
-    async fn rest(&mut self) {
-        loop {
-            self.next = [self.next, self.context.take_expected()].into_iter().flatten().min();
-            let (now, longest) = (self.context.world().now(), self.pace().pause);
-            let left = self.next.map_or(longest, |next| next.since(now));
-            tokio::select! {
-                () = self.context.world().sleep(left.clamp(Duration::from_millis(20), longest)) => return,
-                () = self.context.expected() => {}
-            }
+/// Every time-driven step of a sweep deletes or hides data, so the pass is skipped while the clock can't be trusted.
+async fn may_destroy(context: &Context, swept: &mut Swept) -> Result<bool, StoreError> {
+    match context.guard_destruction().await {
+        Ok(()) => Ok(true),
+        Err(GuardError::Store(error)) => Err(error),
+        Err(error @ (GuardError::Skew { .. } | GuardError::Unconfirmed { .. })) => {
+            tracing::error!(%error, "nothing is swept until the clocks agree again");
+            swept.failed += 1;
+            Ok(false)
         }
+    }
+}
+
+fn pace_of(context: &Context) -> Pace {
+    if context.store().is_metered() { METERED } else { FREE }
+}
+
+/// Sleeps until the next known item.
+async fn until_next(context: &Context, next: Option<Time>) {
+    match next {
+        Some(next) => {
+            let left = next.since(context.world().now());
+            context.world().sleep(left.max(Duration::from_millis(20))).await;
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -95,7 +95,7 @@ async fn a_case_id_with_dots_is_found_by_its_due_item() {
     assert!(site.now() > Time(0));
 }
 
-/// Beyond every retention.
+/// Beyond every undo window.
 const AHEAD: i64 = 400 * 86_400_000;
 
 #[tokio::test]
@@ -118,6 +118,25 @@ async fn a_machine_whose_clock_jumps_ahead_destroys_nothing_before_somebody_agre
     assert_eq!(sweeper.pass().await.unwrap().failed, 0, "it is right again");
     assert_eq!(state(&site).await, RunState::Marked);
     assert_eq!(site.core.gdpr.undo(body("c", None, 0)).await.unwrap().run.state, RunState::Undone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_nothing_may_be_destroyed_the_sweeper_rests_between_its_looks() {
+    let (site, requests) = Site::in_memory_and_slow().await;
+    requests.come_near();
+    site.jump(0);
+    site.let_time_go();
+    site.deposit("1001", CALLER).await;
+    site.core.gdpr.forget(body("c", Some(CALLER), 20)).await.unwrap();
+    let mut running = Box::pin(sweeper(&site).run());
+    let wait = Duration::from_secs;
+    assert!(tokio::time::timeout(wait(2), &mut running).await.is_err(), "the erasure is known to come");
+    site.jump(AHEAD);
+    let (cost, ended) = requests.cost_of(tokio::time::timeout(wait(60), &mut running)).await;
+    assert!(ended.is_err());
+    // A look each five seconds; without rests there would be one after another, for 2,000 round trips.
+    assert!(cost.requests < 200, "{cost:?}");
+    assert_eq!(state(&site).await, RunState::Marked);
 }
 
 #[tokio::test]
@@ -163,4 +182,24 @@ async fn a_start_with_a_clock_that_is_ahead_is_doubted_again_after_each_start_an
     let mut sweeper = Sweeper::new(core.context.clone(), core.gdpr.clone());
     assert_eq!(sweeper.pass().await.unwrap().failed, 0, "nobody could be asked for an hour");
     assert_eq!(state(&site).await, RunState::Purged);
+}
+
+#[tokio::test]
+async fn a_clock_that_nobody_confirmed_expires_messages_slowly_for_a_day() {
+    let site = Site::in_memory().await;
+    site.jump(0);
+    for _ in 0..620 {
+        site.deposit("1001", OTHER_CALLER).await;
+    }
+    let mut sweeper = sweeper(&site);
+    assert_eq!(sweeper.pass().await.unwrap().failed, 0);
+    site.jump(10 * AHEAD);
+    assert_eq!(sweeper.pass().await.unwrap().failed, 1);
+    let left = async || site.index("1001").await.entries.len();
+    // Ten times that is beyond every retention.
+    for (seconds, expected) in [(3_601, 120), (60, 120), (3_601, 0)] {
+        site.pass_time(Duration::from_secs(seconds));
+        assert_eq!(sweeper.pass().await.unwrap().failed, 0);
+        assert_eq!(left().await, expected, "after {seconds} s more");
+    }
 }

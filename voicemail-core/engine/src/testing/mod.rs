@@ -9,6 +9,7 @@
 
 mod clocked;
 mod pieces;
+mod slow;
 mod switched;
 mod tree;
 
@@ -16,11 +17,12 @@ use crate::context::Context;
 use crate::core::tool::{Access, open_on};
 use crate::core::{Core, TenantKeys};
 use crate::gdpr::ReceiptKey;
-use crate::mailbox::{DepositRequest, MailboxError};
+use crate::mailbox::{DepositRequest, Finisher, Insertion, MailboxError};
 use crate::sweep::Sweeper;
 use clocked::Clocked;
 use futures::future::BoxFuture;
-pub use pieces::{RECEIPT_KEY, body, config, hash, key, mailbox, recording};
+pub use pieces::{ISSUER, RECEIPT_KEY, body, config, hash, key, mailbox, officer, recording};
+pub use slow::{Cost, Requests, Slow, TICK, ticks};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -30,7 +32,7 @@ pub use switched::{Broken, Switch, Switched};
 pub use tree::{Tree, is_document, load_tree};
 use voicemail_api::config::TenantConfig;
 use voicemail_model::clock::{Surroundings, World};
-use voicemail_model::{CallerId, Entry, Index, MessageId, Time};
+use voicemail_model::{CallerHash, CallerId, Entry, Envelope, Index, MessageId, Time};
 use voicemail_store::documents::Documents;
 use voicemail_store::memory::MemoryStore;
 use voicemail_store::volume::{LockProbe, VolumeStore};
@@ -46,13 +48,20 @@ pub struct Clock {
     now: AtomicI64,
     /// How far the wall clock, and the files' with it, is off; none: it can't be.
     jumped: Mutex<Option<i64>>,
+    /// Since when it goes with tokio's; none: it stands.
+    going: Mutex<Option<tokio::time::Instant>>,
     drawn: AtomicU64,
 }
 
 impl Clock {
     fn standing_at(now: Time) -> Self {
         let drawn = AtomicU64::new(now.0.unsigned_abs());
-        Self { now: AtomicI64::new(now.0), jumped: Mutex::default(), drawn }
+        Self { now: AtomicI64::new(now.0), jumped: Mutex::default(), going: Mutex::default(), drawn }
+    }
+
+    fn read(&self) -> i64 {
+        let gone = self.going.lock().unwrap().map(|since| since.elapsed()).unwrap_or_default();
+        self.now.load(Ordering::SeqCst) + i64::try_from(gone.as_millis()).unwrap()
     }
 }
 
@@ -66,11 +75,11 @@ pub fn still_world() -> World {
 impl Surroundings for Hands {
     fn now(&self) -> Time {
         let jumped = self.0.jumped.lock().unwrap().unwrap_or_default();
-        Time(self.0.now.load(Ordering::SeqCst) + jumped)
+        Time(self.0.read() + jumped)
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.now.load(Ordering::SeqCst)).unwrap())
+        Duration::from_millis(u64::try_from(self.0.read()).unwrap())
     }
 
     fn may_jump(&self) -> bool {
@@ -128,6 +137,17 @@ impl Site {
         (Self::open_over(START, make).await.furnish().await, switch)
     }
 
+    /// In memory, where every call takes a tick of virtual time while that is switched on, and is counted.
+    pub async fn in_memory_and_slow() -> (Self, Arc<Requests>) {
+        let requests = Arc::new(Requests::default());
+        let of_store = Arc::clone(&requests);
+        let make = move |world: World| -> Arc<dyn Store> {
+            let memory = Arc::new(MemoryStore::new(world.clone()));
+            Arc::new(Slow(Arc::new(Clocked(memory, world)), of_store))
+        };
+        (Self::open_over(START, make).await.furnish().await, requests)
+    }
+
     pub async fn on_volume(folder: &Path) -> Self {
         Self::start(|_| Arc::new(VolumeStore::new(folder, "t", LockProbe(Vec::new())))).await
     }
@@ -170,6 +190,11 @@ impl Site {
         self.clock.now.fetch_add(i64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    /// From now on the clock goes, with tokio's.
+    pub fn let_time_go(&self) {
+        *self.clock.going.lock().unwrap() = Some(tokio::time::Instant::now());
+    }
+
     /// From now on the wall clock is a machine's, and wrong by so much.
     pub fn jump(&self, ms: i64) {
         *self.clock.jumped.lock().unwrap() = Some(ms);
@@ -208,6 +233,18 @@ impl Site {
 
     pub async fn try_deposit(&self, name: &str, caller: &str) -> Result<MessageId, MailboxError> {
         deposit_at(&self.core, name, caller).await
+    }
+
+    /// What one does who wakes after the sweeper has given the message up: the envelope of a withheld caller's message
+    /// becomes an entry.
+    pub async fn finish_late(&self, name: &str, envelope: Envelope) -> Result<MessageId, MailboxError> {
+        let insertion = Insertion {
+            mailbox: mailbox(name),
+            id: self.core.mailboxes.new_id(),
+            caller: CallerHash::withheld(),
+            envelope,
+        };
+        Finisher::new(&self.core.context).finish(insertion).await.map(|deposited| deposited.id)
     }
 
     /// As `sweep`, while a region may be away.

@@ -1,12 +1,14 @@
 //! Names, keys, a configuration and a recording for tests.
 
+use crate::principal::Principal;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
-use voicemail_api::config::{ClassOfService, ListenConfig, RegionConfig, StorageConfig, TenantConfig};
+use voicemail_api::config::{ClassOfService, ListenConfig, RegionConfig, Role, StorageConfig, TenantConfig};
 use voicemail_api::gdpr::GdprBody;
 use voicemail_audio::{Recording, RecordingInfo};
-use voicemail_model::{AudioDigest, CallerHash, MailboxId, TenantKey};
+use voicemail_model::{AudioDigest, CallerHash, MailboxId, TenantKey, Time};
 
 /// Made for these tests; signs nothing else.
 pub const RECEIPT_KEY: &str = "-----BEGIN PRIVATE KEY-----
@@ -58,6 +60,7 @@ pub fn config() -> TenantConfig {
         withheld_callers: Vec::new(),
         caller_tag: voicemail_api::config::CallerTagging::default(),
         upload_buffer_mib: 64,
+        store_calls: 64,
         gdpr: voicemail_api::config::GdprConfig::default(),
         mwi: voicemail_api::config::MwiConfig::default(),
         reception: voicemail_api::config::ReceptionConfig::default(),
@@ -67,6 +70,7 @@ pub fn config() -> TenantConfig {
         audit: voicemail_api::config::AuditConfig::default(),
         telemetry: voicemail_api::config::TelemetryConfig::default(),
         web: None,
+        email: None,
     }
 }
 
@@ -87,6 +91,22 @@ pub fn body(case: &str, caller: Option<&str>, window_seconds: u64) -> GdprBody {
         consumers: consumers.into_iter().collect(),
         undo_window: Some(format!("{window_seconds}s")),
         requester: Some("ann".into()),
+        authority: Some(ISSUER.into()),
         ..GdprBody::default()
+    }
+}
+
+/// Who vouches for the names of tests.
+pub const ISSUER: &str = "https://id.example";
+
+/// Somebody who decides, of the issuer that vouches for all names of tests.
+pub fn officer(name: &str) -> Principal {
+    Principal {
+        subject: name.into(),
+        authority: ISSUER.into(),
+        user: None,
+        mailbox: None,
+        roles: BTreeSet::from([Role::Privacy]),
+        expires: Time(i64::MAX),
     }
 }

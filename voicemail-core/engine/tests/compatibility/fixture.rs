@@ -49,7 +49,8 @@ async fn leave_messages(site: &Site) {
     let mailboxes = &site.core.mailboxes;
     site.deposit("1001", CALLER).await;
     let read: MessageId = site.deposit("1001", CALLER).await;
-    let change = MessageChange { state: Some(MessageState::Read), urgent: Some(true) };
+    let change =
+        MessageChange { state: Some(MessageState::Read), urgent: Some(true), ..MessageChange::default() };
     mailboxes.change(&mailbox("1001"), read, change, None).await.unwrap();
     site.deposit("1001", "anonymous").await;
     let trashed = site.deposit("1001", OTHER_CALLER).await;

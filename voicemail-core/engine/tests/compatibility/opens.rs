@@ -27,7 +27,8 @@ async fn open(on_volume: Option<&std::path::Path>) -> Site {
 /// Callers of a list, oldest first, of messages that can be played.
 async fn play(site: &Site, name: &str, state: Option<ShownState>) -> Vec<Option<String>> {
     let mailbox: MailboxId = mailbox(name);
-    let filter = MessageFilter { state, limit: 100, cursor: None };
+    let filter =
+        MessageFilter { states: state.into_iter().collect(), limit: 100, ..MessageFilter::default() };
     let mut callers = Vec::new();
     for message in site.core.mailboxes.list(&mailbox, filter).await.unwrap().messages {
         let audio = site.core.mailboxes.audio(&mailbox, message.id, None).await.unwrap();

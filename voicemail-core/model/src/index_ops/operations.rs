@@ -48,6 +48,9 @@ pub struct MessageChange {
     pub state: Option<MessageState>,
     /// Urgent or not.
     pub urgent: Option<bool>,
+    /// Somebody listened: what is new becomes read. What was read or saved meanwhile stays so, in whatever order the two
+    /// arrive, so that whoever plays a message needn't know its state.
+    pub heard: bool,
 }
 
 /// Everything that can be done to an index.

@@ -25,9 +25,10 @@ impl Index {
     ) -> (bool, IndexOutcome) {
         let Some(entry) = self.visible_mut(id) else { return (false, IndexOutcome::NotFound) };
         let before = (entry.state, entry.urgent, entry.heard.len());
-        entry.state = change.state.unwrap_or(entry.state);
+        let is_first_heard = change.heard && entry.state == MessageState::New;
+        entry.state = change.state.unwrap_or(if is_first_heard { MessageState::Read } else { entry.state });
         entry.urgent = change.urgent.unwrap_or(entry.urgent);
-        let listened = matches!(change.state, Some(MessageState::Read | MessageState::Saved));
+        let listened = change.heard || matches!(change.state, Some(MessageState::Read | MessageState::Saved));
         if let Some(user) = by.filter(|_| listened) {
             entry.heard.entry(user.clone()).or_insert(now);
         }
@@ -108,11 +109,41 @@ mod tests {
     }
 
     #[test]
+    fn who_listens_takes_nothing_back_in_whatever_order_it_arrives() {
+        let op = |change: MessageChange| IndexOp::Change {
+            id: id(1),
+            change,
+            by: Some(user("ann")),
+            only_if: None,
+        };
+        let to = |state| op(MessageChange { state: Some(state), ..MessageChange::default() });
+        let heard = || op(MessageChange { heard: true, ..MessageChange::default() });
+        for (ops, right) in [
+            (vec![heard()], MessageState::Read),
+            (vec![to(MessageState::Saved), heard()], MessageState::Saved),
+            (vec![heard(), to(MessageState::Saved)], MessageState::Saved),
+            (vec![to(MessageState::Read), heard()], MessageState::Read),
+        ] {
+            let mut index = mailbox();
+            for op in &ops {
+                index.apply(op, NOW);
+            }
+            let entry = &index.entries[&id(1)];
+            assert_eq!(entry.state, right, "{ops:?}");
+            assert!(entry.heard.contains_key(&user("ann")), "{ops:?}");
+        }
+        let mut index = mailbox();
+        let both = MessageChange { state: Some(MessageState::New), heard: true, urgent: None };
+        index.apply(&op(both), NOW);
+        assert_eq!(index.entries[&id(1)].state, MessageState::New, "a state that is named is meant");
+    }
+
+    #[test]
     fn the_first_time_that_somebody_listened_is_kept() {
         let mut index = mailbox();
         let mark = |state, by: &str| IndexOp::Change {
             id: id(1),
-            change: MessageChange { state: Some(state), urgent: None },
+            change: MessageChange { state: Some(state), ..MessageChange::default() },
             by: Some(user(by)),
             only_if: None,
         };

@@ -80,7 +80,11 @@ fn operation() -> impl Strategy<Value = IndexOp> {
         1 => (0u8..6).prop_map(|n| IndexOp::FinishPurge(vec![item(n)])),
         1 => (0u8..6).prop_map(|n| IndexOp::Change {
             id: id(n),
-            change: MessageChange { state: Some(MessageState::Read), urgent: None },
+            change: MessageChange {
+                state: (n < 4).then_some(MessageState::Read),
+                heard: n.is_multiple_of(3),
+                ..MessageChange::default()
+            },
             by: n.is_multiple_of(2).then(|| member(n)),
             only_if: None,
         }),

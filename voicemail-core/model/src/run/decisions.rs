@@ -4,8 +4,8 @@
 //! one that stands changes nothing and is no error.
 //!
 //! An approval counts only where it is known that two people stand behind a run: who asked is known, and both names come
-//! from one authority. One person has one name at the cluster's API server and another one in their tokens, so names of
-//! two authorities differ whether or not the people do.
+//! from one authority, or the tenant's list of people says that they are two. One person has one name at the cluster's API
+//! server and another one at each issuer of tokens, so names of two authorities differ whether or not the people do.
 
 use super::{Denial, Extension, Handling, Run};
 use crate::Time;
@@ -41,6 +41,12 @@ pub enum DecisionError {
          through the API, with a token"
     )]
     AskedByToken,
+    /// Asked for and approved by tokens of two issuers, or by a token and a password.
+    #[error(
+        "it was asked for by an identity of another issuer, which may be the same person's: approve it by an identity of that \
+         issuer, or map both identities to their people in auth.people"
+    )]
+    AskedElsewhere,
     /// The first deadline is over.
     #[error("a deadline can be extended only before its first month is over")]
     DeadlinePassed,
@@ -61,15 +67,21 @@ pub enum Door {
     Token,
 }
 
-/// The person who approves.
+/// The person who approves, and what is known of the person who asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Approver<'a> {
     /// Their name.
     pub name: &'a str,
-    /// The authority that vouches for it.
+    /// The kind of authority that vouches for it.
     pub door: Door,
-    /// The authority that vouches for the name of the person who asked.
+    /// The authority itself.
+    pub authority: &'a str,
+    /// The person whom the tenant's list of people knows under that name.
+    pub person: Option<&'a str>,
+    /// The kind of authority that vouches for the name of the person who asked.
     pub asked_through: Door,
+    /// The person whom the list knows under that name.
+    pub asked_by: Option<&'a str>,
 }
 
 impl Handling {
@@ -78,12 +90,17 @@ impl Handling {
         let (said, sent) = (self.requested_by.as_deref(), self.requester.as_deref());
         // An object is sent by an operator, whoever wrote it.
         let asked = if by.asked_through == Door::Object { said } else { sent };
-        match by.asked_through {
+        match (by.asked_through, by.door) {
             _ if [said, sent].contains(&Some(by.name)) => Err(DecisionError::SamePerson),
             _ if asked.is_none() => Err(DecisionError::RequesterUnknown),
-            Door::Object if by.door == Door::Token => Err(DecisionError::AskedByObject),
-            Door::Token if by.door == Door::Object => Err(DecisionError::AskedByToken),
-            _ => Ok(()),
+            _ if by.person.is_some() && by.person == by.asked_by => Err(DecisionError::SamePerson),
+            _ if by.person.is_some() && by.asked_by.is_some() => Ok(()),
+            (Door::Object, Door::Token) => Err(DecisionError::AskedByObject),
+            (Door::Token, Door::Object) => Err(DecisionError::AskedByToken),
+            (Door::Object, Door::Object) => Ok(()),
+            // Runs of former releases don't say which issuer vouched for the name.
+            (Door::Token, Door::Token) if self.authority.as_deref() == Some(by.authority) => Ok(()),
+            (Door::Token, Door::Token) => Err(DecisionError::AskedElsewhere),
         }
     }
 }
@@ -103,7 +120,8 @@ impl Run {
     /// After the search: whether a second person must approve. `Some` when that changed the run.
     pub fn await_approval(&mut self, matched: u64) -> bool {
         let Some(approval) = &mut self.handling.approval else { return false };
-        if self.state != RunState::Opening || approval.waived || approval.at.is_some() {
+        let searched = matches!(self.state, RunState::Opening | RunState::Collecting);
+        if !searched || approval.waived || approval.at.is_some() {
             return false;
         }
         if matched < approval.from {
@@ -115,7 +133,8 @@ impl Run {
         true
     }
 
-    /// A second person says yes: it goes on from opening. True if this changed anything.
+    /// A second person says yes: an erasure goes on from opening, and an export from collecting, for its whole lifetime.
+    /// True if this changed anything.
     ///
     /// # Errors
     /// Nothing waits, or they aren't known to be a second person.
@@ -132,7 +151,12 @@ impl Run {
         if let Some(approval) = &mut self.handling.approval {
             (approval.by, approval.at) = (Some(by.name.to_owned()), Some(now));
         }
-        self.state = RunState::Opening;
+        if self.operation == Operation::ExportMe {
+            self.state = RunState::Collecting;
+            self.expires_at = Some(now.plus(self.window));
+        } else {
+            self.state = RunState::Opening;
+        }
         Ok(true)
     }
 
@@ -198,6 +222,7 @@ mod tests {
             received_at: Some(RECEIVED),
             requested_by: Some("ann".into()),
             requester: Some("operator".into()),
+            authority: Some("https://id".into()),
             approval,
             ..Handling::default()
         };
@@ -219,7 +244,63 @@ mod tests {
     }
 
     fn by(name: &str) -> Approver<'_> {
-        Approver { name, door: Door::Token, asked_through: Door::Token }
+        approver(name, Door::Token, Door::Token)
+    }
+
+    fn approver(name: &str, door: Door, asked_through: Door) -> Approver<'_> {
+        Approver { name, door, authority: "https://id", person: None, asked_through, asked_by: None }
+    }
+
+    #[test]
+    fn identities_of_two_issuers_are_one_person_unless_the_list_of_people_says_two() {
+        use DecisionError::{AskedElsewhere, SamePerson};
+        let decide = |authority, person, asked_by, door| {
+            let mut run = run(Some(Approval::needed(ApprovalReason::Always, 0)));
+            run.await_approval(1);
+            run.approve(
+                Approver { authority, person, asked_by, ..approver("ben", door, Door::Token) },
+                RECEIVED,
+            )
+        };
+        let (here, there, token) = ("https://id", "basic", Door::Token);
+        assert_eq!(decide(here, None, None, token), Ok(true));
+        assert_eq!(decide(there, None, None, token), Err(AskedElsewhere));
+        assert_eq!(decide(there, Some("Ben"), None, token), Err(AskedElsewhere));
+        assert_eq!(decide(there, None, Some("Ann"), token), Err(AskedElsewhere));
+        assert_eq!(decide(there, Some("Ann"), Some("Ann"), token), Err(SamePerson));
+        assert_eq!(
+            decide(here, Some("Ann"), Some("Ann"), token),
+            Err(SamePerson),
+            "two accounts of one person"
+        );
+        assert_eq!(decide(there, Some("Ben"), Some("Ann"), token), Ok(true));
+        assert_eq!(decide(there, Some("Ben"), Some("Ann"), Door::Object), Ok(true));
+        assert_eq!(decide(there, Some("Ann"), Some("Ann"), Door::Object), Err(SamePerson));
+        let mut former = run(Some(Approval::needed(ApprovalReason::Always, 0)));
+        former.handling.authority = None;
+        former.await_approval(1);
+        assert_eq!(
+            former.approve(by("ben"), RECEIVED),
+            Err(AskedElsewhere),
+            "nobody knows which issuer it was"
+        );
+    }
+
+    #[test]
+    fn an_export_that_takes_a_second_person_is_collected_again_and_lives_its_whole_life_from_then() {
+        let mut export = run(Some(Approval::needed(ApprovalReason::Always, 0)));
+        (export.operation, export.state) = (Operation::ExportMe, RunState::Collecting);
+        assert!(!export.finish_collecting(3) && export.state == RunState::Collecting, "nobody has said yes");
+        assert!(export.await_approval(3));
+        assert!(!export.finish_collecting(3) && !export.expire(RECEIVED));
+        assert_eq!(export.approve(by("ann"), RECEIVED), Err(DecisionError::SamePerson));
+        let later = RECEIVED.plus(Duration::from_secs(3_600));
+        assert_eq!(export.approve(by("ben"), later), Ok(true));
+        assert_eq!(
+            (export.state, export.expires_at),
+            (RunState::Collecting, Some(later.plus(export.window)))
+        );
+        assert!(export.finish_collecting(3) && export.state == RunState::Ready);
     }
 
     fn extension(months: u8, at: Time) -> Extension {
@@ -269,7 +350,7 @@ mod tests {
             (run.handling.requester, run.handling.requested_by) =
                 (sent.map(str::to_owned), said.map(str::to_owned));
             run.await_approval(1);
-            let outcome = run.approve(Approver { name, door, asked_through }, RECEIVED);
+            let outcome = run.approve(approver(name, door, asked_through), RECEIVED);
             assert_eq!(outcome.is_ok(), run.state == RunState::Opening, "{sent:?} {said:?} {name}");
             outcome
         };

@@ -16,6 +16,9 @@ pub struct Handling {
     pub requested_by: Option<String>,
     /// The sender, as authenticated.
     pub requester: Option<String>,
+    /// The authority that vouches for the sender's name. Runs of former releases don't say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
     /// How the person was identified.
     pub verification: Option<Verified>,
     /// The second person's approval; none where none is needed.

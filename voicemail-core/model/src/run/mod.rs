@@ -1,7 +1,7 @@
 //! The machine of a GDPR run: which state follows which, when, and what is kept.
 //!
 //! Forget: opening (→ awaitingApproval → opening) → marking → marked → purging → purged, or marked → undoing →
-//! undone. Export: collecting → ready → expired. Before it is marked a run can be denied or cancelled. Undo and
+//! undone. Export: collecting (→ awaitingApproval → collecting) → ready → expired. Before it is marked a run can be denied or cancelled. Undo and
 //! purge contend on this one document, so exactly one wins. Identifiers are sealed while a run needs them and
 //! destroyed at its end.
 
@@ -119,6 +119,9 @@ pub struct Run {
     /// Keepers of copies of what was erased, as found at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<Residual>,
+    /// Mails that told of the messages erased.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub emailed: u64,
     /// Number of its receipt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<u64>,
@@ -215,6 +218,7 @@ impl Run {
             regions: BTreeMap::new(),
             kept: BTreeMap::new(),
             residual: None,
+            emailed: 0,
             receipt: None,
             epoch: None,
             promised: None,
@@ -292,20 +296,27 @@ impl Run {
         ended
     }
 
-    /// ready → expired.
+    /// ready → expired; or once the export's time is over without an approval.
     pub fn expire(&mut self, now: Time) -> bool {
-        self.end(RunState::Ready, RunState::Expired, now)
+        let over = self.expires_at.is_some_and(|until| now >= until);
+        let waiting = over
+            && self.operation == Operation::ExportMe
+            && self.end(RunState::AwaitingApproval, RunState::Expired, now);
+        waiting || self.end(RunState::Ready, RunState::Expired, now)
     }
 
     /// An export whose messages have been erased ends early.
     pub fn cut_short(&mut self, now: Time) -> bool {
-        self.end(RunState::Ready, RunState::Expired, now)
+        let waiting = self.operation == Operation::ExportMe
+            && self.end(RunState::AwaitingApproval, RunState::Expired, now);
+        waiting
+            || self.end(RunState::Ready, RunState::Expired, now)
             || self.end(RunState::Collecting, RunState::Expired, now)
     }
 
     /// collecting → ready.
     pub fn finish_collecting(&mut self, exported: u64) -> bool {
-        let collecting = self.state == RunState::Collecting;
+        let collecting = self.state == RunState::Collecting && self.handling.is_cleared();
         if collecting {
             self.state = RunState::Ready;
             (self.matched, self.exported) = (exported, exported);

@@ -15,7 +15,7 @@ pub struct RegionProgress {
     /// Of these, erased.
     pub erased: u64,
     /// Erased in the round that waits for another region; they count for good once it ends.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::is_zero")]
     pub gone: u64,
     /// Messages that wait there because it was away when it was last tried.
     pub waiting: u64,
@@ -39,6 +39,9 @@ pub struct CopyKeeper {
     pub kind: String,
     /// For how many days, if that is known.
     pub days: Option<u32>,
+    /// How many copies, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<u64>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -47,12 +50,17 @@ pub struct CopyKeeper {
 impl CopyKeeper {
     /// A setting of a region's store, or the tenant's backups.
     pub fn new(region: &str, kind: &str, days: Option<u32>) -> Self {
-        Self { region: region.into(), kind: kind.into(), days, unknown: Map::new() }
+        Self { region: region.into(), kind: kind.into(), days, copies: None, unknown: Map::new() }
     }
 
     /// As the API shows it.
     pub fn view(&self) -> ResidualCopy {
-        ResidualCopy { region: self.region.clone(), kind: self.kind.clone(), days: self.days }
+        ResidualCopy {
+            region: self.region.clone(),
+            kind: self.kind.clone(),
+            days: self.days,
+            copies: self.copies,
+        }
     }
 }
 
@@ -119,8 +127,4 @@ impl super::Run {
         let away = self.regions.iter().filter(|(_, progress)| progress.last_error.is_some());
         away.map(|(region, _)| region.as_str()).collect()
     }
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }

@@ -3,7 +3,7 @@
 use super::{CopyKeeper, Run, handling};
 use crate::Time;
 use voicemail_api::gdpr::{
-    ApprovalView, DenialView, ExtensionView, KeptView, RegionView, RunState, RunView, Verification,
+    ApprovalView, DenialView, ExtensionView, KeptView, Operation, RegionView, RunState, RunView, Verification,
 };
 
 fn text(time: Option<Time>) -> Option<String> {
@@ -13,7 +13,9 @@ fn text(time: Option<Time>) -> Option<String> {
 impl Run {
     /// The run as the API shows it now. `master` is the region that holds the metadata.
     pub fn view(&self, now: Time, master: &str) -> RunView {
-        let cleared = self.residual.as_ref().map(|residual| {
+        // An export has no copies that are cleared: it tells what wasn't in it.
+        let erases = self.operation == Operation::ForgetMe;
+        let cleared = self.residual.as_ref().filter(|_| erases).map(|residual| {
             residual.copies.is_empty() || residual.clear_after.is_some_and(|after| after <= now)
         });
         RunView {

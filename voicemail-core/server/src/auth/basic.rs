@@ -8,7 +8,6 @@
 //! What can go wrong: a file that is away means "try again"; one with a mistake is logged and the last good one stays.
 
 use super::AuthError;
-use super::claims::audit_name;
 use super::fetch::read_file;
 use super::lockout::{Lockout, Source};
 use super::passwords::PasswordHash;
@@ -23,8 +22,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use voicemail_api::config::BasicConfig;
-use voicemail_engine::principal::Principal;
+use voicemail_api::config::{BASIC, BasicConfig};
+use voicemail_engine::principal::{Principal, audit_name};
 use voicemail_model::clock::World;
 
 /// Hashes compared at a time.
@@ -143,7 +142,8 @@ impl Basic {
 
     fn identity(&self, name: &str, user: &User) -> Principal {
         Principal {
-            subject: audit_name("basic", name),
+            subject: audit_name(BASIC, name),
+            authority: BASIC.into(),
             user: user.acts_as.clone(),
             mailbox: None,
             roles: user.roles.clone(),

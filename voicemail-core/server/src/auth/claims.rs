@@ -2,11 +2,12 @@
 
 use super::AuthError;
 use super::token::{self, Claims, DEFAULT_SKEW};
-use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use voicemail_api::config::{IntrospectionConfig, IssuerConfig, KubernetesIssuer, Role, ServiceAccountRole};
-use voicemail_engine::principal::Principal;
+use voicemail_api::config::{
+    IntrospectionConfig, IssuerConfig, KubernetesIssuer, Role, SERVICE_ACCOUNTS, ServiceAccountRole,
+};
+use voicemail_engine::principal::{Principal, audit_name};
 use voicemail_model::{Time, UserId};
 
 /// Every audience that some entry accepts.
@@ -33,6 +34,7 @@ pub(super) fn identity_of_account(
     let user = entries.iter().find_map(|entry| entry.user.as_deref());
     Ok(Principal {
         subject: subject.to_owned(),
+        authority: SERVICE_ACCOUNTS.into(),
         user: user.and_then(|user| user.parse().ok()),
         mailbox: None,
         roles: entries.iter().flat_map(|entry| entry.roles.iter().copied()).collect(),
@@ -52,6 +54,7 @@ pub(super) fn identity_of_user(claims: &Claims, issuer: &IssuerConfig) -> Result
     let subject = text_of(claims, "sub")?;
     Ok(Principal {
         subject: audit_name(&issuer.issuer, subject),
+        authority: issuer.issuer.clone(),
         user: user_of(claims, &issuer.user_claim, issuer.user_prefix.as_deref()),
         mailbox: None,
         roles: roles_of(claims, &issuer.roles_claim, &issuer.role_map),
@@ -75,6 +78,7 @@ pub(super) fn identity_of_answer(
     roles.remove(&Role::Privacy);
     Ok(Principal {
         subject: audit_name(&config.endpoint, subject),
+        authority: config.endpoint.clone(),
         user: user_of(answer, &config.user_claim, config.user_prefix.as_deref()),
         mailbox: None,
         roles,
@@ -98,12 +102,6 @@ fn find<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
     }
     let (first, rest) = path.split_once('.')?;
     rest.split('.').try_fold(claims.get(first)?, |value, name| value.get(name))
-}
-
-/// Tells one subject from another without naming anybody.
-pub(super) fn audit_name(issuer: &str, subject: &str) -> String {
-    let digest = digest(&SHA256, format!("{issuer}\n{subject}").as_bytes());
-    format!("subject:{}", hex::encode(digest.as_ref().get(..8).unwrap_or_default()))
 }
 
 fn text_of<'a>(claims: &'a Claims, name: &str) -> Result<&'a str, AuthError> {

@@ -1,6 +1,7 @@
 //! Why a token isn't accepted. Messages name the rule, never anything of the token.
 
 use std::time::Duration;
+use voicemail_api::config::format_duration;
 use voicemail_engine::principal::MailboxTokenError;
 use voicemail_store::ErrorClass;
 
@@ -32,6 +33,9 @@ pub enum AuthError {
     /// Too late.
     #[error("the token has expired")]
     Expired,
+    /// Issued for too long a time.
+    #[error("the token was issued for longer than {} is accepted here (auth.longestTokenLife): ask for a shorter one", format_duration(*.0))]
+    LivesTooLong(Duration),
     /// Too early.
     #[error("the token isn't valid yet")]
     NotYet,

@@ -10,7 +10,7 @@
 //! What can go wrong: an issuer that is away says nothing about anybody (`Unavailable`); one that refuses ends the attempt,
 //! or the session.
 
-use super::claims::{audit_name, identity_of_user};
+use super::claims::identity_of_user;
 use super::fetch::{Fetcher, key_url, read_file};
 use super::keys::KeySource;
 use super::token::{Claims, Terms, Token};
@@ -25,7 +25,7 @@ use std::path::Path;
 use std::time::Duration;
 use voicemail_api::config::{IdentityFrom, IssuerConfig, LoginConfig};
 use voicemail_api::percent::encode_segment;
-use voicemail_engine::principal::Principal;
+use voicemail_engine::principal::{Principal, audit_name};
 use voicemail_model::Time;
 use voicemail_model::clock::World;
 use voicemail_store::ErrorClass;
@@ -231,6 +231,19 @@ impl Authenticator {
         Ok(end)
     }
 
+    /// Whether people could sign in there now: the client's files are there, and the issuer says where.
+    ///
+    /// # Errors
+    /// `Unknown` or `Unavailable`.
+    pub(crate) async fn check_login(&self, login: &LoginConfig) -> Result<(), LoginError> {
+        let party = self.party(login).await?;
+        let secret = read_word(&login.client_secret_file).await?;
+        if party.client_id.is_empty() || secret.is_empty() {
+            return Err(LoginError::Unavailable("the client's id or secret is empty".into()));
+        }
+        party.discover().await.map(drop)
+    }
+
     async fn party<'a>(&'a self, login: &'a LoginConfig) -> Result<Party<'a>, LoginError> {
         let known = self.issuers.iter().find(|(issuer, _)| issuer.issuer == login.issuer);
         let (issuer, keys) = known.ok_or(LoginError::Unknown)?;
@@ -314,7 +327,8 @@ impl Party<'_> {
         }
         let audiences = std::slice::from_ref(&self.client_id);
         let IssuerConfig { algorithms, clock_skew, .. } = self.issuer;
-        let terms = Terms { audiences, algorithms, skew: *clock_skew };
+        // An id token is looked at once, here.
+        let terms = Terms { audiences, algorithms, skew: *clock_skew, longest: std::time::Duration::MAX };
         let claims = self.keys.verify(&token, self.keys.current().await?, &terms).await?;
         let other = claims.get("azp").and_then(Value::as_str).is_some_and(|azp| azp != self.client_id);
         if other { Err(LoginError::OtherSignIn) } else { Ok(claims) }

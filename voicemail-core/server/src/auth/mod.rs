@@ -19,6 +19,7 @@ mod claims;
 mod error;
 mod fetch;
 mod introspection;
+mod issuers;
 mod keys;
 mod lockout;
 pub(crate) mod login;
@@ -31,6 +32,8 @@ mod users;
 
 pub(crate) use basic::PasswordProof;
 pub use error::{AuthError, AuthSetupError};
+pub use issuers::Issuers;
+pub(crate) use issuers::Said;
 
 use basic::Basic;
 use futures::future::BoxFuture;
@@ -38,6 +41,7 @@ use introspection::Introspection;
 use keys::{KeySource, Origin};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use token::{DEFAULT_SKEW, Terms, Token};
 use voicemail_api::config::TenantConfig;
 use voicemail_api::config::{AuthConfig, IssuerConfig, KubernetesIssuer};
@@ -52,6 +56,7 @@ pub struct Authenticator {
     issuers: Vec<(IssuerConfig, KeySource)>,
     introspection: Option<Introspection>,
     basic: Option<Basic>,
+    longest: Duration,
 }
 
 impl Authenticator {
@@ -75,6 +80,7 @@ impl Authenticator {
             kubernetes: kubernetes.transpose()?,
             introspection: introspection.transpose()?,
             basic: config.basic.as_ref().map(|config| Basic::new(config, world)),
+            longest: config.longest_token_life,
         })
     }
 
@@ -128,14 +134,14 @@ impl Authenticator {
         let token = Token::read(bearer)?;
         let mut refusal = None;
         for (issuer, source) in self.issuers.iter().filter(|(issuer, _)| issuer.issuer == token.issuer) {
-            match by_issuer(&token, issuer, source).await {
+            match by_issuer(&token, issuer, source, self.longest).await {
                 Ok(identity) => return Ok(identity),
                 Err(error) => refusal = Some(error),
             }
         }
         match (refusal, &self.kubernetes) {
             (Some(refusal), _) => Err(refusal),
-            (None, Some((cluster, source))) => by_cluster(&token, cluster, source).await,
+            (None, Some((cluster, source))) => by_cluster(&token, cluster, source, self.longest).await,
             (None, None) => Err(AuthError::ForeignIssuer),
         }
     }
@@ -145,10 +151,11 @@ async fn by_issuer(
     token: &Token<'_>,
     issuer: &IssuerConfig,
     source: &KeySource,
+    longest: Duration,
 ) -> Result<Principal, AuthError> {
     let known = source.current().await?;
     let audiences = std::slice::from_ref(&issuer.audience);
-    let terms = Terms { audiences, algorithms: &issuer.algorithms, skew: issuer.clock_skew };
+    let terms = Terms { audiences, algorithms: &issuer.algorithms, skew: issuer.clock_skew, longest };
     let claims = source.verify(token, known, &terms).await?;
     claims::identity_of_user(&claims, issuer)
 }
@@ -157,13 +164,14 @@ async fn by_cluster(
     token: &Token<'_>,
     cluster: &KubernetesIssuer,
     source: &KeySource,
+    longest: Duration,
 ) -> Result<Principal, AuthError> {
     let known = source.current().await?;
     if known.issuer != token.issuer {
         return Err(AuthError::ForeignIssuer);
     }
     let audiences = claims::audiences_of(cluster);
-    let terms = Terms { audiences: &audiences, algorithms: &[], skew: DEFAULT_SKEW };
+    let terms = Terms { audiences: &audiences, algorithms: &[], skew: DEFAULT_SKEW, longest };
     let claims = source.verify(token, known, &terms).await?;
     claims::identity_of_account(&claims, cluster)
 }

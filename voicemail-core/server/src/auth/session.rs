@@ -33,6 +33,9 @@ const LONGEST: usize = 3_800;
 pub(crate) struct Session {
     /// The subject, as the audit log names it.
     pub(crate) subject: String,
+    /// Who vouches for it; unknown in sessions of the release before.
+    #[serde(default)]
+    pub(crate) authority: String,
     /// The user whose mailboxes they open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) user: Option<UserId>,
@@ -106,7 +109,8 @@ impl<'a> Sessions<'a> {
         if ends <= now {
             return Err(AuthError::Expired);
         }
-        Ok(Session { subject: who.subject.clone(), user: who.user.clone(), roles, signed_in, ends })
+        let (subject, authority) = (who.subject.clone(), who.authority.clone());
+        Ok(Session { subject, authority, user: who.user.clone(), roles, signed_in, ends })
     }
 
     /// What it is renewed by.
@@ -171,19 +175,15 @@ impl<'a> Sessions<'a> {
 
 impl From<Session> for Principal {
     fn from(session: Session) -> Self {
-        let Session { subject, user, roles, ends, .. } = session;
-        Self { subject, user, mailbox: None, roles, expires: ends }
+        let Session { subject, authority, user, roles, ends, .. } = session;
+        Self { subject, authority, user, mailbox: None, roles, expires: ends }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn alice(roles: &[Role], expires: Time) -> Principal {
-        let roles = roles.iter().copied().collect();
-        Principal { subject: "subject:1".into(), user: "alice".parse().ok(), mailbox: None, roles, expires }
-    }
+    use crate::auth::tests::alice;
 
     #[test]
     fn a_session_ends_with_what_it_comes_from_and_gives_no_telephony() {

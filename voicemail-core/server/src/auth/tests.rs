@@ -15,6 +15,18 @@ use voicemail_api::config::Role;
 use voicemail_model::Time;
 use voicemail_model::clock::Surroundings;
 
+/// A user with these roles, until then.
+pub(super) fn alice(roles: &[Role], expires: Time) -> Principal {
+    Principal {
+        subject: "subject:1".into(),
+        authority: "https://id".into(),
+        user: "alice".parse().ok(),
+        mailbox: None,
+        roles: roles.iter().copied().collect(),
+        expires,
+    }
+}
+
 /// Seconds that a monotonic clock shows, moved by hand.
 #[derive(Clone, Default)]
 struct Hand(Arc<AtomicU64>);
@@ -149,6 +161,32 @@ async fn the_subject_is_never_shown_as_the_issuer_gave_it() {
     let issuer = Issuer::start(&[&key]).await;
     let identity = issuer.authenticator().authenticate(&key.sign(&issuer.claims())).await.unwrap();
     assert!(!format!("{identity:?}{}", identity.subject).contains("alice"));
+}
+
+#[tokio::test]
+async fn a_token_for_ten_years_is_refused_whatever_it_says_of_its_issue() {
+    let key = SigningKey::ec("a");
+    let issuer = Issuer::start(&[&key]).await;
+    let authenticator = issuer.authenticator();
+    let now = jsonwebtoken::get_current_timestamp();
+    let of = |iat: Value, exp: u64| {
+        let mut claims = issuer.claims_with("exp", json!(exp));
+        claims["iat"] = iat;
+        key.sign(&claims)
+    };
+    let years = now + 10 * 365 * 86_400;
+    for iat in [json!(now), Value::Null, json!(years - 60), json!(now - 86_400 * 300)] {
+        let refused = authenticator.authenticate(&of(iat.clone(), years)).await.unwrap_err();
+        assert!(matches!(refused, AuthError::LivesTooLong(_)), "{iat}: {refused}");
+        assert!(refused.to_string().contains("longestTokenLife"), "{refused}");
+    }
+    let old = of(json!(now - 86_400 * 300), now + 60);
+    assert!(
+        authenticator.authenticate(&old).await.is_err(),
+        "it was issued for 300 days, most of which are gone"
+    );
+    assert!(authenticator.authenticate(&of(json!(now - 60), now + 86_000)).await.is_ok());
+    assert!(authenticator.authenticate(&of(Value::Null, now + 86_000)).await.is_ok());
 }
 
 #[tokio::test]

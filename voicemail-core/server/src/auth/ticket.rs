@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use voicemail_api::config::Role;
-use voicemail_engine::principal::{OneMailbox, Principal};
+use voicemail_engine::principal::{OneMailbox, PinVersion, Principal};
 use voicemail_model::clock::World;
 use voicemail_model::{MailboxId, MessageId, TenantKey, Time, UserId};
 
@@ -45,6 +45,8 @@ struct Ticket {
     mailbox: Option<MailboxId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     generation: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pin: Option<PinVersion>,
     until: Time,
     expires: Time,
 }
@@ -66,6 +68,7 @@ pub(crate) fn issue(
         user: identity.user.clone(),
         mailbox: identity.mailbox.as_ref().map(|opened| opened.name.clone()),
         generation: identity.mailbox.as_ref().and_then(|opened| opened.generation),
+        pin: identity.mailbox.as_ref().and_then(|opened| opened.pin),
         until,
         expires: identity.expires,
     };
@@ -91,8 +94,15 @@ pub(crate) fn read(
     }
     Ok(Principal {
         subject: ticket.subject,
+        // An agent decides nothing that takes a second person.
+        authority: String::new(),
         user: ticket.user,
-        mailbox: ticket.mailbox.map(|name| OneMailbox { name, generation: ticket.generation }),
+        mailbox: ticket.mailbox.map(|name| OneMailbox {
+            name,
+            generation: ticket.generation,
+            pin: ticket.pin,
+            since: None,
+        }),
         roles: BTreeSet::from([Role::Agent]),
         expires: ticket.expires,
     })
@@ -105,11 +115,9 @@ fn seal(key: &TenantKey) -> Result<Seal, AuthError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::tests::alice;
 
-    fn alice(expires: Time) -> Principal {
-        let roles = BTreeSet::from([Role::Agent, Role::Admin]);
-        Principal { subject: "subject:1".into(), user: "alice".parse().ok(), mailbox: None, roles, expires }
-    }
+    const ROLES: [Role; 2] = [Role::Agent, Role::Admin];
 
     fn audio(mailbox: &str) -> TicketPurpose {
         let message = "01996a10-1111-7abc-8def-0123456789ab".parse().unwrap();
@@ -121,7 +129,7 @@ mod tests {
         let (key, other) = (TenantKey::new(&[7; 32]).unwrap(), TenantKey::new(&[8; 32]).unwrap());
         let world = voicemail_store::real_world();
         let expires = world.now().plus(Duration::from_secs(600));
-        let (ticket, until) = issue(&key, &world, &alice(expires), audio("1001")).unwrap();
+        let (ticket, until) = issue(&key, &world, &alice(&ROLES, expires), audio("1001")).unwrap();
         assert!(!ticket.contains("alice") && ticket.bytes().all(|b| b.is_ascii_graphic()));
         let holder = read(&key, &ticket, &audio("1001"), world.now()).unwrap();
         assert_eq!((holder.user.unwrap().as_str(), holder.expires), ("alice", expires));
@@ -139,7 +147,7 @@ mod tests {
     fn a_ticket_ends_with_the_token_that_it_was_made_for() {
         let (key, world) = (TenantKey::new(&[7; 32]).unwrap(), voicemail_store::real_world());
         let expires = world.now().plus(Duration::from_secs(5));
-        let (_, until) = issue(&key, &world, &alice(expires), TicketPurpose::Events).unwrap();
+        let (_, until) = issue(&key, &world, &alice(&ROLES, expires), TicketPurpose::Events).unwrap();
         assert_eq!(until, expires);
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Terms<'a> {
     pub(super) algorithms: &'a [TokenAlgorithm],
     /// How far clocks may be apart.
     pub(super) skew: Duration,
+    /// From its issue to its end.
+    pub(super) longest: Duration,
 }
 
 /// A token whose signature hasn't been checked.
@@ -91,9 +93,12 @@ impl<'a> Token<'a> {
         rules.set_audience(terms.audiences);
         rules.set_issuer(&[&self.issuer]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        decode::<Claims>(self.text, &key.decoding, &rules)
-            .map(|data| data.claims)
-            .map_err(|error| refusal(error.kind()))
+        let decoded = decode::<Claims>(self.text, &key.decoding, &rules);
+        let claims = decoded.map(|data| data.claims).map_err(|error| refusal(error.kind()))?;
+        if lives_longer(&claims, terms, Time::from_seconds(now_in_seconds())) {
+            return Err(AuthError::LivesTooLong(terms.longest));
+        }
+        Ok(claims)
     }
 }
 
@@ -110,6 +115,19 @@ fn is(name: TokenAlgorithm, algorithm: Algorithm) -> bool {
         TokenAlgorithm::EdDSA => Algorithm::EdDSA,
     };
     named == algorithm
+}
+
+/// By the clock that the times of tokens are compared with.
+fn now_in_seconds() -> i64 {
+    i64::try_from(jsonwebtoken::get_current_timestamp()).unwrap_or(i64::MAX)
+}
+
+/// Whether it was issued for longer than is accepted; one that doesn't say when counts from now.
+fn lives_longer(claims: &Claims, terms: &Terms<'_>, now: Time) -> bool {
+    let issued = claims.get("iat").and_then(Value::as_f64).map(|seconds| Time::from_seconds(seconds as i64));
+    // One that claims to be issued later than it is would look shorter.
+    let from = issued.map_or(now, |issued| issued.min(now));
+    expiry(claims, Duration::ZERO).since(from) > terms.longest
 }
 
 /// Until when verified claims are accepted.

@@ -1,19 +1,27 @@
 //! Administrators' operations: provisioning of mailboxes, users and groups. Not listening.
 
 use super::conditions::{read_precondition, tagged};
-use super::extract::{Admins, Caller, JsonBody, Name, Parameters};
+use super::extract::{Caller, JsonBody, Name, Parameters};
 use super::{ApiError, App};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use voicemail_api::config::EmailContent;
 use voicemail_api::gdpr::Problem;
+use voicemail_engine::door::Entry;
+use voicemail_engine::door::operations::{
+    DeleteGroup, DeleteMailbox, DeleteUser, PutGroup, PutMailbox, PutUser, ReadGroup, ReadMailbox, ReadUser,
+};
 use voicemail_engine::mailbox::MailboxView;
-use voicemail_model::{AuditAction, AuditSubject, Group, GroupId, MailboxId, User, UserId};
+use voicemail_model::{
+    AuditSubject, EmailAddress, EmailRefused, Group, GroupId, MailboxId, Time, User, UserId,
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -49,14 +57,16 @@ struct MailboxBody {
 )]
 async fn put_mailbox(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<PutMailbox>,
     Name(mailbox): Name<MailboxId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<MailboxBody>,
 ) -> Result<Response, ApiError> {
     let expected = read_precondition(&headers)?;
-    let directory = &app.core()?.directory;
-    let view = directory.put_mailbox_if(&mailbox, body.class_of_service, body.label, &expected).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let directory = &entry.core().directory;
+    let putting = directory.put_mailbox_if(&mailbox, body.class_of_service, body.label, &expected);
+    let view = entry.act(AuditSubject::mailbox(&mailbox), putting).await?;
     Ok(tagged(&directory.mailbox_tag(&mailbox).await?, view))
 }
 
@@ -68,13 +78,15 @@ async fn put_mailbox(
 )]
 async fn get_mailbox(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<ReadMailbox>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<Response, ApiError> {
-    let directory = &app.core()?.directory;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let directory = &entry.core().directory;
     // The tag first: a change that comes between makes it the older one, which matches nothing.
     let tag = directory.mailbox_tag(&mailbox).await?;
-    Ok(tagged(&tag, directory.get_mailbox(&mailbox).await?))
+    let reading = directory.get_mailbox(&mailbox);
+    Ok(tagged(&tag, entry.act(AuditSubject::mailbox(&mailbox), reading).await?))
 }
 
 /// Delete a mailbox and its messages
@@ -87,13 +99,11 @@ async fn get_mailbox(
 )]
 async fn delete_mailbox(
     State(app): State<App>,
-    caller: Caller<Admins>,
+    caller: Caller<DeleteMailbox>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<StatusCode, ApiError> {
-    let core = app.core()?;
-    core.directory.delete_mailbox(&mailbox).await?;
-    let subject = AuditSubject::mailbox(&mailbox);
-    core.context.audit().record(&caller.0, AuditAction::DeleteMailbox, subject).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    entry.act(AuditSubject::mailbox(&mailbox), entry.core().directory.delete_mailbox(&mailbox)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -113,11 +123,70 @@ pub struct UserBody {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub read_only_groups: BTreeSet<GroupId>,
+    /// Where e-mails about new messages go, as far as the mailboxes' classes allow any: one address in ASCII.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub email: Option<EmailAddress>,
+    /// Language of e-mails, such as `de` or `de-AT`; English when absent, or when it is none of German, English, Spanish, French
+    /// and Italian.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// How much e-mails tell at most: `none`, `note`, `caller`, `link` or `audio`. A mailbox's class may allow less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub email_content: Option<EmailContent>,
+    /// When the mail server refused the address for good; nothing is sent to it until it is changed. Told, not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_refused: Option<EmailRefusedBody>,
+}
+
+/// An address that the mail server refused for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EmailRefusedBody {
+    /// When, RFC 3339.
+    #[serde(deserialize_with = "read_moment")]
+    pub at: String,
+    /// The server's reply code, such as 550.
+    #[serde(deserialize_with = "read_refusal")]
+    pub code: u16,
+}
+
+/// A moment, as it was written.
+fn read_moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match Time::from_rfc3339(&text) {
+        Some(_) => Ok(text),
+        None => Err(D::Error::custom("at: write a time of RFC 3339, such as 2026-01-31T10:00:00Z")),
+    }
+}
+
+/// A reply code that refuses (RFC 5321, 4.2.1).
+fn read_refusal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let code = u16::deserialize(deserializer)?;
+    match code {
+        400..=599 => Ok(code),
+        _ => Err(D::Error::custom("code: write a reply code from 400 to 599")),
+    }
+}
+
+impl From<EmailRefused> for EmailRefusedBody {
+    fn from(refused: EmailRefused) -> Self {
+        Self { at: refused.at.rfc3339(), code: refused.code }
+    }
 }
 
 impl From<User> for UserBody {
     fn from(user: User) -> Self {
-        Self { mailboxes: user.mailboxes, groups: user.groups, read_only_groups: user.read_only_groups }
+        Self {
+            mailboxes: user.mailboxes,
+            groups: user.groups,
+            read_only_groups: user.read_only_groups,
+            email: user.email,
+            language: user.language,
+            email_content: user.email_content,
+            email_refused: user.email_refused.map(EmailRefusedBody::from),
+        }
     }
 }
 
@@ -137,12 +206,12 @@ impl From<User> for UserBody {
 )]
 async fn put_user(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<PutUser>,
     Name(user): Name<UserId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<UserBody>,
 ) -> Result<Response, ApiError> {
-    provision(&app, &user, &headers, body).await
+    provision(&caller.enter(&app)?, &user, &headers, body).await
 }
 
 /// Which user.
@@ -172,12 +241,12 @@ struct NameQuery {
 )]
 async fn put_user_by_name(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<PutUser>,
     Parameters(query): Parameters<NameQuery>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<UserBody>,
 ) -> Result<Response, ApiError> {
-    provision(&app, &query.name.parse()?, &headers, body).await
+    provision(&caller.enter(&app)?, &query.name.parse()?, &headers, body).await
 }
 
 /// Remove a user, named in the query
@@ -189,15 +258,19 @@ async fn put_user_by_name(
 )]
 async fn delete_user_by_name(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<DeleteUser>,
     Parameters(query): Parameters<NameQuery>,
 ) -> Result<StatusCode, ApiError> {
-    app.core()?.directory.delete_user(&query.name.parse()?).await?;
+    remove(&caller.enter(&app)?, &query.name.parse()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+async fn remove(entry: &Entry<DeleteUser>, user: &UserId) -> Result<(), ApiError> {
+    Ok(entry.act(AuditSubject::user(user), entry.core().directory.delete_user(user)).await?)
+}
+
 async fn provision(
-    app: &App,
+    entry: &Entry<PutUser>,
     user: &UserId,
     headers: &HeaderMap,
     body: UserBody,
@@ -207,10 +280,18 @@ async fn provision(
         mailboxes: body.mailboxes,
         groups: body.groups,
         read_only_groups: body.read_only_groups,
+        email: body.email,
+        language: body.language,
+        email_content: body.email_content,
         ..User::default()
     };
-    let directory = &app.core()?.directory;
-    let user_now = directory.put_user_if(user, new, &expected).await?;
+    let directory = &entry.core().directory;
+    let subject = AuditSubject {
+        mailboxes: new.mailboxes.clone(),
+        groups: new.groups.clone(),
+        ..AuditSubject::user(user)
+    };
+    let user_now = entry.act(subject, directory.put_user_if(user, new, &expected)).await?;
     Ok(tagged(&directory.user_tag(user, &user_now), UserBody::from(user_now)))
 }
 
@@ -221,11 +302,12 @@ async fn provision(
 )]
 async fn get_user(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<ReadUser>,
     Name(user): Name<UserId>,
 ) -> Result<Response, ApiError> {
-    let directory = &app.core()?.directory;
-    let found = directory.get_user(&user).await?;
+    let entry = caller.enter(&app)?;
+    let directory = &entry.core().directory;
+    let found = entry.act(AuditSubject::user(&user), directory.get_user(&user)).await?;
     Ok(tagged(&directory.user_tag(&user, &found), UserBody::from(found)))
 }
 
@@ -238,10 +320,10 @@ async fn get_user(
 )]
 async fn delete_user(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<DeleteUser>,
     Name(user): Name<UserId>,
 ) -> Result<StatusCode, ApiError> {
-    app.core()?.directory.delete_user(&user).await?;
+    remove(&caller.enter(&app)?, &user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -276,15 +358,17 @@ impl From<Group> for GroupBody {
 )]
 async fn put_group(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<PutGroup>,
     Name(group): Name<GroupId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<GroupBody>,
 ) -> Result<Response, ApiError> {
     let expected = read_precondition(&headers)?;
     let new = Group::sharing(body.mailbox);
-    let directory = &app.core()?.directory;
-    let group_now = directory.put_group_if(&group, new, &expected).await?;
+    let entry = caller.enter(&app)?;
+    let directory = &entry.core().directory;
+    let subject = AuditSubject { mailbox: Some(new.mailbox.clone()), ..AuditSubject::group(&group) };
+    let group_now = entry.act(subject, directory.put_group_if(&group, new, &expected)).await?;
     Ok(tagged(&directory.group_tag(&group, &group_now), GroupBody::from(group_now)))
 }
 
@@ -295,11 +379,12 @@ async fn put_group(
 )]
 async fn get_group(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<ReadGroup>,
     Name(group): Name<GroupId>,
 ) -> Result<Response, ApiError> {
-    let directory = &app.core()?.directory;
-    let found = directory.get_group(&group).await?;
+    let entry = caller.enter(&app)?;
+    let directory = &entry.core().directory;
+    let found = entry.act(AuditSubject::group(&group), directory.get_group(&group)).await?;
     Ok(tagged(&directory.group_tag(&group, &found), GroupBody::from(found)))
 }
 
@@ -312,9 +397,10 @@ async fn get_group(
 )]
 async fn delete_group(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<DeleteGroup>,
     Name(group): Name<GroupId>,
 ) -> Result<StatusCode, ApiError> {
-    app.core()?.directory.delete_group(&group).await?;
+    let entry = caller.enter(&app)?;
+    entry.act(AuditSubject::group(&group), entry.core().directory.delete_group(&group)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

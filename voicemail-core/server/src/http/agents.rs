@@ -3,8 +3,7 @@
 use super::audio::{RawBytes, serve_audio};
 use super::conditions::{read_precondition, tagged};
 use super::converted::AudioQuery;
-use super::extract::{Agents, Caller, JsonBody, Listeners, MwiReaders, Name, Names, Parameters};
-use super::mailbox_access::{open_mwi, open_own, open_to_change};
+use super::extract::{AudioTicket, Caller, JsonBody, Name, Names, Parameters};
 use super::range::knows;
 use super::times::check_limit;
 use super::{ApiError, App};
@@ -13,12 +12,17 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use voicemail_engine::door::operations::{
+    ChangeMessage, ClaimMessage, ListMessages, ListOwnMailboxes, Listen, ReadMessage, ReadMwi,
+    ReleaseMessage, RestoreMessage, TrashMessage,
+};
 use voicemail_engine::mailbox::{ListedState, MessageFilter, MessagePage, MessageView, OwnMailbox};
-use voicemail_model::{AuditAction, AuditSubject, MailboxId, MessageChange, MessageId, MessageState, Mwi};
+use voicemail_model::{AuditSubject, MailboxId, MessageChange, MessageId, MessageState, Mwi};
 
 const MOST_LISTED: u16 = 1_000;
 const LISTED: u16 = 100;
@@ -43,17 +47,40 @@ pub(super) fn downloads() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ListQuery {
-    /// Only these; all but the trash when absent.
-    state: Option<ListedState>,
+    /// Only these, such as `read,saved`; all but the trash when absent.
+    #[serde(default, deserialize_with = "read_states")]
+    #[param(value_type = Vec<ListedState>, style = Form, explode = false, required = false)]
+    state: Vec<ListedState>,
+    /// `newest` or `oldest` first: the newest when absent. A cursor goes on in the order of its page.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    order: ListOrder,
     /// At most this many, 1 to 1000; 100 when absent.
     limit: Option<u16>,
     /// `next` of the page before.
     cursor: Option<String>,
 }
 
+/// Which messages come first.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ListOrder {
+    /// The newest.
+    #[default]
+    Newest,
+    /// The oldest.
+    Oldest,
+}
+
+/// Names of states, separated by commas.
+fn read_states<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ListedState>, D::Error> {
+    let text = String::deserialize(from)?;
+    text.split(',').map(|name| ListedState::deserialize(name.into_deserializer())).collect()
+}
+
 /// List messages
 ///
-/// Newest first, with their callers.
+/// With their callers.
 #[utoipa::path(
     get, path = "/mailboxes/{mailbox}/messages", tag = "agent",
     params(
@@ -67,15 +94,17 @@ struct ListQuery {
 )]
 async fn list(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<ListMessages>,
     Name(mailbox): Name<MailboxId>,
     Parameters(query): Parameters<ListQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let limit = check_limit(query.limit, LISTED, MOST_LISTED)?;
-    let core = open_own(&app, &caller, &mailbox).await?;
-    let filter = MessageFilter { state: query.state, limit, cursor: query.cursor };
-    let (page, tag) = core.mailboxes.list_tagged(&mailbox, filter).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let oldest_first = query.order == ListOrder::Oldest;
+    let filter = MessageFilter { states: query.state, oldest_first, limit, cursor: query.cursor };
+    let listing = entry.core().mailboxes.list_tagged(&mailbox, filter);
+    let (page, tag) = entry.act(AuditSubject::mailbox(&mailbox), listing).await?;
     Ok(unless_known(&headers, &tag, page))
 }
 
@@ -108,13 +137,14 @@ pub(super) fn private<T: Serialize>(body: T) -> Response {
 )]
 async fn message(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<ReadMessage>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let core = open_own(&app, &caller, &mailbox).await?;
-    let view = core.mailboxes.message(&mailbox, id).await?;
-    Ok(unless_known(&headers, &core.mailboxes.message_tag(&view), view))
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let mailboxes = &entry.core().mailboxes;
+    let view = entry.act(AuditSubject::mailbox(&mailbox), mailboxes.message(&mailbox, id)).await?;
+    Ok(unless_known(&headers, &mailboxes.message_tag(&view), view))
 }
 
 /// The states that an owner sets.
@@ -132,6 +162,9 @@ enum OwnState {
 struct ChangeBody {
     state: Option<OwnState>,
     urgent: Option<bool>,
+    /// Somebody listened: a new message becomes read, one that was read or saved meanwhile stays so.
+    #[serde(default)]
+    heard: bool,
 }
 
 impl From<ChangeBody> for MessageChange {
@@ -141,13 +174,13 @@ impl From<ChangeBody> for MessageChange {
             OwnState::Read => MessageState::Read,
             OwnState::Saved => MessageState::Saved,
         });
-        Self { state, urgent: body.urgent }
+        Self { state, urgent: body.urgent, heard: body.heard }
     }
 }
 
 /// Mark a message read, saved, new or urgent
 ///
-/// Playing a message doesn't mark it, so that one can be skipped; marking it read or saved says who listened.
+/// Playing a message doesn't mark it, so that one can be skipped; `heard`, and marking it read or saved, say who listened.
 #[utoipa::path(
     patch, path = "/mailboxes/{mailbox}/messages/{id}", tag = "agent",
     params(
@@ -159,14 +192,16 @@ impl From<ChangeBody> for MessageChange {
 )]
 async fn change(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<ChangeMessage>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<ChangeBody>,
 ) -> Result<Response, ApiError> {
     let expected = read_precondition(&headers)?;
-    let mailboxes = &open_to_change(&app, &caller, &mailbox).await?.mailboxes;
-    let view = mailboxes.change_if(&mailbox, id, body.into(), caller.0.user.as_ref(), &expected).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let mailboxes = &entry.core().mailboxes;
+    let changing = mailboxes.change_if(&mailbox, id, body.into(), caller.0.user.as_ref(), &expected);
+    let view = entry.act(AuditSubject::message(&mailbox, id), changing).await?;
     Ok(tagged(&mailboxes.message_tag(&view), view))
 }
 
@@ -178,11 +213,12 @@ async fn change(
 )]
 async fn trash(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<TrashMessage>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
 ) -> Result<Response, ApiError> {
-    let core = open_to_change(&app, &caller, &mailbox).await?;
-    Ok(private(core.mailboxes.trash(&mailbox, id).await?))
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let trashing = entry.core().mailboxes.trash(&mailbox, id);
+    Ok(private(entry.act(AuditSubject::message(&mailbox, id), trashing).await?))
 }
 
 /// Take a message out of the trash
@@ -193,11 +229,12 @@ async fn trash(
 )]
 async fn restore(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<RestoreMessage>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
 ) -> Result<Response, ApiError> {
-    let core = open_to_change(&app, &caller, &mailbox).await?;
-    Ok(private(core.mailboxes.restore(&mailbox, id).await?))
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let restoring = entry.core().mailboxes.restore(&mailbox, id);
+    Ok(private(entry.act(AuditSubject::message(&mailbox, id), restoring).await?))
 }
 
 /// How to claim.
@@ -221,12 +258,13 @@ struct ClaimBody {
 )]
 async fn claim(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<ClaimMessage>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
     JsonBody(body): JsonBody<ClaimBody>,
 ) -> Result<Response, ApiError> {
-    let core = open_to_change(&app, &caller, &mailbox).await?;
-    Ok(private(core.mailboxes.claim(&mailbox, id, caller.user()?, body.take_over).await?))
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let claiming = entry.core().mailboxes.claim(&mailbox, id, entry.user()?, body.take_over);
+    Ok(private(entry.act(AuditSubject::message(&mailbox, id), claiming).await?))
 }
 
 /// Release a message of a group
@@ -237,11 +275,12 @@ async fn claim(
 )]
 async fn release(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<ReleaseMessage>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
 ) -> Result<Response, ApiError> {
-    let core = open_to_change(&app, &caller, &mailbox).await?;
-    Ok(private(core.mailboxes.release(&mailbox, id, caller.user()?).await?))
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let releasing = entry.core().mailboxes.release(&mailbox, id, entry.user()?);
+    Ok(private(entry.act(AuditSubject::message(&mailbox, id), releasing).await?))
 }
 
 /// Get a mailbox's message waiting counts
@@ -258,12 +297,13 @@ async fn release(
 )]
 async fn mwi(
     State(app): State<App>,
-    caller: Caller<MwiReaders>,
+    caller: Caller<ReadMwi>,
     Name(mailbox): Name<MailboxId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let core = open_mwi(&app, &caller, &mailbox).await?;
-    let (counts, tag) = core.mailboxes.mwi_tagged(&mailbox).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let counting = entry.core().mailboxes.mwi_tagged(&mailbox);
+    let (counts, tag) = entry.act(AuditSubject::mailbox(&mailbox), counting).await?;
     Ok(unless_known(&headers, &tag, counts))
 }
 
@@ -281,8 +321,13 @@ pub struct OwnMailboxes {
     get, path = "/me/mailboxes", tag = "agent",
     responses((status = 200, description = "Mailboxes with counts", body = OwnMailboxes)),
 )]
-async fn own_mailboxes(State(app): State<App>, caller: Caller<Agents>) -> Result<Response, ApiError> {
-    let mailboxes = app.core()?.directory.mailboxes_of(caller.user()?).await?;
+async fn own_mailboxes(
+    State(app): State<App>,
+    caller: Caller<ListOwnMailboxes>,
+) -> Result<Response, ApiError> {
+    let entry = caller.enter(&app)?;
+    let listing = entry.core().directory.mailboxes_of(entry.user()?);
+    let mailboxes = entry.act(AuditSubject::default(), listing).await?;
     Ok(private(OwnMailboxes { mailboxes }))
 }
 
@@ -308,23 +353,20 @@ async fn own_mailboxes(State(app): State<App>, caller: Caller<Agents>) -> Result
 )]
 async fn audio(
     State(app): State<App>,
-    caller: Caller<Listeners>,
+    caller: Caller<Listen, AudioTicket>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
     Parameters(form): Parameters<AudioQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let wanted = form.wanted(&headers)?;
-    let core = open_own(&app, &caller, &mailbox).await?;
-    let view = core.mailboxes.message(&mailbox, id).await?;
-    let (core, by, mailbox) = (&core, &caller.0, &mailbox);
+    let (entry, found) = caller.enter_message(&app, &mailbox, id).await?;
+    let (entry, mailbox, found) = (&entry, &mailbox, &found);
     let open = move |range| {
         let opened = async move {
-            let audio = core.mailboxes.audio(mailbox, id, range).await?;
-            let subject = AuditSubject::message(mailbox, id);
-            core.context.audit().record_once(by, AuditAction::Listen, subject).await?;
-            Ok(audio)
+            let opening = entry.core().mailboxes.audio_of(found, range);
+            Ok(entry.act(AuditSubject::message(mailbox, id), opening).await?)
         };
         opened.boxed()
     };
-    serve_audio(&headers, &view.sha256, view.size, wanted, open).await
+    serve_audio(&headers, &found.digest.0, found.size, wanted, open).await
 }

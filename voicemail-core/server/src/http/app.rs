@@ -3,13 +3,14 @@
 use super::rates::Rates;
 use super::senders::Senders;
 use super::{ApiError, ProblemKind};
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Issuers};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use voicemail_api::config::TenantConfig;
 use voicemail_engine::core::Core;
+use voicemail_mailer::Health;
 use voicemail_model::clock::World;
 use voicemail_telemetry::{Exports, Metrics};
 
@@ -43,6 +44,10 @@ pub struct App {
     pub metrics: Metrics,
     /// Where spans go.
     pub exports: Exports,
+    /// Whether e-mails go out.
+    pub mails: Arc<Health>,
+    /// Whether people could sign in at the issuers of the pages.
+    pub issuers: Arc<Issuers>,
     /// Deposits under way, which outlive their connections.
     pub uploads: TaskTracker,
 }
@@ -59,7 +64,21 @@ impl App {
         let (rates, senders, uploads) = (Arc::default(), Arc::default(), TaskTracker::new());
         let exports = Exports::default();
         let demonstration = false;
-        Self { stage, authenticator, config, world, rates, senders, demonstration, metrics, exports, uploads }
+        let (mails, issuers) = (Arc::default(), Arc::default());
+        Self {
+            stage,
+            authenticator,
+            config,
+            world,
+            rates,
+            senders,
+            demonstration,
+            metrics,
+            exports,
+            mails,
+            issuers,
+            uploads,
+        }
     }
 
     /// For people to look at: the pages say that it is no service.
@@ -76,6 +95,16 @@ impl App {
     /// The configuration in force.
     pub(crate) fn config(&self) -> Arc<TenantConfig> {
         Arc::clone(&self.config.borrow())
+    }
+
+    /// The configuration in force, with news of its changes.
+    pub(crate) fn watch_config(&self) -> watch::Receiver<Arc<TenantConfig>> {
+        self.config.clone()
+    }
+
+    /// Waits, by this process's clock.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        self.world.sleep(duration).await;
     }
 
     /// The clients' use of their limits.

@@ -1,7 +1,7 @@
 //! The record of who did what, for privacy officers. Administrators don't read it: it is about them, too.
 
 use super::agents::private;
-use super::extract::{Caller, Parameters, Privacy};
+use super::extract::{Caller, Parameters};
 use super::times::{check_limit, check_range, parse_time};
 use super::{ApiError, App};
 use axum::extract::State;
@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_engine::audit::AuditQuery;
+use voicemail_engine::door::operations::ReadAudit;
 use voicemail_model::{AuditAction, AuditEvent, AuditSubject};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -88,17 +89,18 @@ struct AuditPage {
 )]
 async fn list(
     State(app): State<App>,
-    caller: Caller<Privacy>,
+    caller: Caller<ReadAudit>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Response, ApiError> {
-    let core = app.core()?;
+    let entry = caller.enter(&app)?;
+    let context = &entry.core().context;
     let limit = check_limit(query.limit, LISTED, MOST_LISTED)?;
     let to = query.to.as_deref().map(|text| parse_time("to", text)).transpose()?;
-    let to = to.unwrap_or_else(|| core.context.world().now());
+    let to = to.unwrap_or_else(|| context.world().now());
     let from = query.from.as_deref().map(|text| parse_time("from", text)).transpose()?;
     let from = from.unwrap_or_else(|| to.minus(DAY));
     check_range(from, to, LONGEST)?;
-    let page = core.context.audit().page(AuditQuery { from, to, cursor: query.cursor, limit }).await?;
-    core.context.audit().record_once(&caller.0, AuditAction::ReadAudit, AuditSubject::default()).await?;
+    let asked = AuditQuery { from, to, cursor: query.cursor, limit };
+    let page = entry.act(AuditSubject::default(), context.audit().page(asked)).await?;
     Ok(private(AuditPage { events: page.events.into_iter().map(Into::into).collect(), next: page.next }))
 }

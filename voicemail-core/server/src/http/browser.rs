@@ -25,6 +25,10 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
+/// On an answer that hosts may frame which its own policy names: `X-Frame-Options` can't name them, and would refuse them.
+#[derive(Clone, Copy)]
+pub(crate) struct Framed;
+
 /// Lets pages of the configured origins call the API, and no other.
 pub(super) fn cors(app: App) -> CorsLayer {
     let known = move |origin: &HeaderValue, _: &Parts| {
@@ -57,12 +61,13 @@ pub(super) fn cors(app: App) -> CorsLayer {
 pub(super) async fn add_headers(State(app): State<App>, request: Request, next: Next) -> Response {
     let of_session = request.uri().path().starts_with(PREFIX) && has_session(request.headers());
     let mut response = next.run(request).await;
+    let framed = response.extensions().get::<Framed>().is_some();
     let headers = response.headers_mut();
     if of_session {
         // Whatever may be asked for again by its tag is put on disk by browsers: callers' numbers, too.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    for (name, value) in HEADERS {
+    for (name, value) in HEADERS.into_iter().filter(|(name, _)| !framed || *name != header::X_FRAME_OPTIONS) {
         headers.entry(name).or_insert(value);
     }
     if app.config().listen.tls.is_some() {

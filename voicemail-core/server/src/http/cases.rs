@@ -1,7 +1,7 @@
 //! Privacy officers' decisions and queries: cases, approvals, denials, deadlines, legal holds, the register, the
 //! ledger, and the keys that receipts are checked with.
 
-use super::extract::{Caller, JsonBody, Name, Names, Parameters, Privacy};
+use super::extract::{Caller, JsonBody, Name, Names, Parameters};
 use super::privacy::link_receipt;
 use super::times::check_limit;
 use super::{ApiError, App, ProblemKind};
@@ -12,13 +12,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use voicemail_api::config::OBJECTS;
 use voicemail_api::gdpr::{
     ApproveBody, CancelBody, CasePage, DenyBody, ExtendBody, HoldBody, HoldView, LedgerView, PublicKey,
     RunState, RunView,
 };
+use voicemail_engine::door::operations::{
+    Approve, Cancel, Deny, EndHold, Extend, ListCases, PutHold, ReadHold, ReadKeys, ReadLedger, ReadRegister,
+};
+use voicemail_engine::door::{Entry, OnTenant};
 use voicemail_engine::gdpr::{CaseFilter, GdprError, RegisterPart};
 use voicemail_engine::principal::Principal;
-use voicemail_model::{AuditAction, AuditSubject, CaseId, MailboxId, MessageId, RegisterEntry, Time};
+use voicemail_model::{AuditSubject, CaseId, MailboxId, MessageId, RegisterEntry, Time};
 
 const MOST: u16 = 200;
 const USUAL: u16 = 50;
@@ -67,7 +72,7 @@ fn read_time(text: Option<String>, field: &'static str) -> Result<Option<Time>, 
 )]
 async fn list(
     State(app): State<App>,
-    _: Caller<Privacy>,
+    caller: Caller<ListCases>,
     Parameters(query): Parameters<CaseQuery>,
 ) -> Result<Json<CasePage>, ApiError> {
     let limit = check_limit(query.limit, USUAL, MOST)?;
@@ -78,7 +83,8 @@ async fn list(
         cursor: query.cursor,
         limit,
     };
-    let mut page = app.core()?.gdpr.cases(&filter).await?;
+    let entry = caller.enter(&app)?;
+    let mut page = entry.act(AuditSubject::default(), entry.core().gdpr.cases(&filter)).await?;
     for case in &mut page.cases {
         case.runs.iter_mut().for_each(|run| link_receipt(&case.caseid, run));
     }
@@ -87,26 +93,29 @@ async fn list(
 
 type Decided = Result<Json<RunView>, ApiError>;
 
-/// Records a decision as that of who took it, and shows the run.
-async fn show(
-    app: &App,
-    by: &Principal,
-    action: AuditAction,
+/// Decides, records that of who did, and shows the run.
+async fn decide<O: OnTenant>(
+    entry: &Entry<O>,
     case: &CaseId,
-    result: Result<RunView, GdprError>,
+    deciding: impl Future<Output = Result<RunView, GdprError>>,
 ) -> Decided {
-    let mut run = result?;
-    app.core()?.context.audit().record(by, action, AuditSubject::run(&run.id)).await?;
+    let mut run = entry.act_on(deciding, |run| AuditSubject::run(&run.id)).await?;
     link_receipt(case.as_str(), &mut run);
     Ok(Json(run))
 }
 
 /// The person who decides: the caller, or the person for whom the operator writes. The API server has authenticated
 /// them.
-fn decider(app: &App, caller: &Caller<Privacy>, said: Option<&str>) -> Result<Principal, ApiError> {
-    let Some(said) = said else { return Ok(caller.0.clone()) };
+fn decider<O: OnTenant>(
+    app: &App,
+    caller: &Caller<O>,
+    said: Option<&str>,
+) -> Result<(Entry<O>, String), ApiError> {
+    let entry = caller.enter(app)?;
+    let Some(said) = said else { return Ok((entry, caller.0.subject.clone())) };
     if app.config().is_operator(&caller.0.subject) {
-        return Ok(Principal { subject: said.to_owned(), ..caller.0.clone() });
+        let person = Principal { subject: said.to_owned(), authority: OBJECTS.into(), ..caller.0.clone() };
+        return Ok((entry.on_behalf_of(person), said.to_owned()));
     }
     Err(ApiError::new(ProblemKind::RoleMissing, "onBehalfOf: only the operator decides for others"))
 }
@@ -121,13 +130,12 @@ fn decider(app: &App, caller: &Caller<Privacy>, said: Option<&str>) -> Result<Pr
 )]
 async fn approve(
     State(app): State<App>,
-    caller: Caller<Privacy>,
+    caller: Caller<Approve>,
     Name(case): Name<CaseId>,
     JsonBody(body): JsonBody<ApproveBody>,
 ) -> Decided {
-    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
-    let result = app.core()?.gdpr.approve(&case, &body, &by.subject).await;
-    show(&app, &by, AuditAction::Approve, &case, result).await
+    let (entry, _) = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    decide(&entry, &case, entry.core().gdpr.approve(&case, &body, entry.caller())).await
 }
 
 /// Deny a request before anything was hidden
@@ -138,13 +146,12 @@ async fn approve(
 )]
 async fn deny(
     State(app): State<App>,
-    caller: Caller<Privacy>,
+    caller: Caller<Deny>,
     Name(case): Name<CaseId>,
     JsonBody(body): JsonBody<DenyBody>,
 ) -> Decided {
-    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
-    let result = app.core()?.gdpr.deny(&case, &body, &by.subject).await;
-    show(&app, &by, AuditAction::Deny, &case, result).await
+    let (entry, by) = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    decide(&entry, &case, entry.core().gdpr.deny(&case, &body, &by)).await
 }
 
 /// Extend a deadline by one or two months (Art. 12(3))
@@ -155,13 +162,12 @@ async fn deny(
 )]
 async fn extend(
     State(app): State<App>,
-    caller: Caller<Privacy>,
+    caller: Caller<Extend>,
     Name(case): Name<CaseId>,
     JsonBody(body): JsonBody<ExtendBody>,
 ) -> Decided {
-    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
-    let result = app.core()?.gdpr.extend(&case, &body, &by.subject).await;
-    show(&app, &by, AuditAction::Extend, &case, result).await
+    let (entry, by) = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    decide(&entry, &case, entry.core().gdpr.extend(&case, &body, &by)).await
 }
 
 /// Cancel a request before anything was hidden
@@ -172,13 +178,12 @@ async fn extend(
 )]
 async fn cancel(
     State(app): State<App>,
-    caller: Caller<Privacy>,
+    caller: Caller<Cancel>,
     Name(case): Name<CaseId>,
     JsonBody(body): JsonBody<CancelBody>,
 ) -> Decided {
-    let by = decider(&app, &caller, body.on_behalf_of.as_deref())?;
-    let result = app.core()?.gdpr.cancel(&case, &body, &by.subject).await;
-    show(&app, &by, AuditAction::Cancel, &case, result).await
+    let (entry, by) = decider(&app, &caller, body.on_behalf_of.as_deref())?;
+    decide(&entry, &case, entry.core().gdpr.cancel(&case, &body, &by)).await
 }
 
 /// Put a message under a legal hold
@@ -194,15 +199,13 @@ async fn cancel(
 )]
 async fn put_hold(
     State(app): State<App>,
-    caller: Caller<Privacy>,
+    caller: Caller<PutHold>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
     JsonBody(body): JsonBody<HoldBody>,
 ) -> Result<Json<HoldView>, ApiError> {
-    let core = app.core()?;
-    let hold = core.gdpr.hold(&mailbox, id, &body, &caller.0.subject).await?;
-    let subject = AuditSubject::message(&mailbox, id);
-    core.context.audit().record(&caller.0, AuditAction::PutHold, subject).await?;
-    Ok(Json(hold))
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let holding = entry.core().gdpr.hold(&mailbox, id, &body, &caller.0.subject);
+    Ok(Json(entry.act(AuditSubject::message(&mailbox, id), holding).await?))
 }
 
 /// Get a message's legal hold
@@ -216,10 +219,12 @@ async fn put_hold(
 )]
 async fn get_hold(
     State(app): State<App>,
-    _: Caller<Privacy>,
+    caller: Caller<ReadHold>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
 ) -> Result<Json<HoldView>, ApiError> {
-    Ok(Json(app.core()?.gdpr.legal_hold(&mailbox, id).await?))
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let reading = entry.core().gdpr.legal_hold(&mailbox, id);
+    Ok(Json(entry.act(AuditSubject::message(&mailbox, id), reading).await?))
 }
 
 /// End a message's legal hold
@@ -235,13 +240,12 @@ async fn get_hold(
 )]
 async fn end_hold(
     State(app): State<App>,
-    caller: Caller<Privacy>,
+    caller: Caller<EndHold>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
 ) -> Result<StatusCode, ApiError> {
-    let core = app.core()?;
-    core.gdpr.release(&mailbox, id).await?;
-    let subject = AuditSubject::message(&mailbox, id);
-    core.context.audit().record(&caller.0, AuditAction::EndHold, subject).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let ending = entry.core().gdpr.release(&mailbox, id);
+    entry.act(AuditSubject::message(&mailbox, id), ending).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -280,14 +284,16 @@ fn is_none_left_out(unreadable: &u64) -> bool {
 )]
 async fn register(
     State(app): State<App>,
-    _: Caller<Privacy>,
+    caller: Caller<ReadRegister>,
     Parameters(query): Parameters<RegisterQuery>,
 ) -> Result<Json<RegisterPage>, ApiError> {
-    let core = app.core()?;
+    let entry = caller.enter(&app)?;
+    let core = entry.core();
     let from = read_time(Some(query.from), "from")?.unwrap_or_default();
     let soon = core.context.world().now().plus(std::time::Duration::from_secs(600));
     let to = read_time(query.to, "to")?.unwrap_or(soon);
-    let RegisterPart { entries, unreadable } = core.gdpr.register(from, to).await?;
+    let reading = core.gdpr.register(from, to);
+    let RegisterPart { entries, unreadable } = entry.act(AuditSubject::default(), reading).await?;
     Ok(Json(RegisterPage { entries, unreadable }))
 }
 
@@ -309,10 +315,12 @@ struct LedgerQuery {
 )]
 async fn ledger(
     State(app): State<App>,
-    _: Caller<Privacy>,
+    caller: Caller<ReadLedger>,
     Parameters(query): Parameters<LedgerQuery>,
 ) -> Result<Json<LedgerView>, ApiError> {
-    Ok(Json(app.core()?.gdpr.ledger(query.after.unwrap_or(0)).await?))
+    let entry = caller.enter(&app)?;
+    let reading = entry.core().gdpr.ledger(query.after.unwrap_or(0));
+    Ok(Json(entry.act(AuditSubject::default(), reading).await?))
 }
 
 /// The keys that receipts are checked with.
@@ -327,6 +335,6 @@ struct KeyList {
     get, path = "/gdpr/keys", tag = "privacy",
     responses((status = 200, description = "All that ever signed, the signing one last", body = KeyList)),
 )]
-async fn keys(State(app): State<App>, _: Caller<Privacy>) -> Result<Json<KeyList>, ApiError> {
-    Ok(Json(KeyList { keys: app.core()?.gdpr.public_keys() }))
+async fn keys(State(app): State<App>, caller: Caller<ReadKeys>) -> Result<Json<KeyList>, ApiError> {
+    Ok(Json(KeyList { keys: caller.enter(&app)?.core().gdpr.public_keys() }))
 }

@@ -1,9 +1,9 @@
-//! The MWI states of the caller's mailboxes as server-sent events.
+//! The MWI states of the caller's mailboxes, or of those that a telephone names, as server-sent events.
 //!
 //! A stream ends when its token does, after the longest life configured, and when this replica is being stopped.
 //! Clients then connect again, anywhere, and name the last event that they saw.
 
-use super::extract::{Caller, Watchers};
+use super::extract::{Caller, EventTicket, JsonBody};
 use super::{ApiError, App, ProblemKind, Stage};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -11,13 +11,18 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, stream};
-use std::collections::VecDeque;
+use serde::Deserialize;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_engine::core::Core;
+use voicemail_engine::door::operations::{FollowMwi, WatchMwi};
 use voicemail_engine::mwi::Change;
+use voicemail_engine::principal::Principal;
 use voicemail_engine::subscription::{Refused, Subscription};
+use voicemail_model::MailboxId;
 use voicemail_model::clock::World;
 
 /// A comment is sent after so long a silence, so that nothing between takes the connection for dead.
@@ -25,9 +30,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A client that lost its stream waits one to five seconds, so that not all come at once.
 const PAUSE_MS: u64 = 1_000;
 const PAUSE_SPREAD_MS: u64 = 4_000;
+/// Mailboxes that one request names: each is read before the stream begins.
+const MOST_NAMED: usize = 500;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(events))
+}
+
+pub(super) fn watches() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(watch))
 }
 
 /// Follow the MWI of own mailboxes
@@ -48,19 +59,74 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn events(
     State(app): State<App>,
-    caller: Caller<Watchers>,
+    caller: Caller<FollowMwi, EventTicket>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let core = app.core()?;
-    if matches!(app.stage(), Stage::Stopping(_)) {
-        return Err(ApiError::new(ProblemKind::NotOpen, "this replica is being stopped: connect again"));
+    let entry = caller.enter(&app)?;
+    check_stays(&app)?;
+    let known = last_event(&headers);
+    let subscription = Subscription::open(&entry.core().context, entry.user()?, known).await?;
+    Ok(stream_of(&app, entry.core(), entry.caller(), subscription))
+}
+
+/// Mailboxes to follow.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct WatchBody {
+    /// 1 to 500.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 500)]
+    mailboxes: Vec<MailboxId>,
+}
+
+/// Follow the MWI of named mailboxes
+///
+/// As `GET /mwi/events`, of the mailboxes that the body names. One that doesn't exist isn't in `state`; `mwi` comes when it is
+/// made, and `gone` when it is deleted. A replica holds a thousand such streams of one account.
+#[utoipa::path(
+    post, path = "/mwi/watch", tag = "telephony", request_body = WatchBody,
+    params(("Last-Event-ID" = Option<String>, Header, description = "Id of the last event that the client saw")),
+    responses((
+        status = 200, description = "Events, without an end of their own", content_type = "text/event-stream",
+        body = MwiStreamed,
+    )),
+)]
+async fn watch(
+    State(app): State<App>,
+    caller: Caller<WatchMwi>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<WatchBody>,
+) -> Result<Response, ApiError> {
+    let entry = caller.enter(&app)?;
+    check_stays(&app)?;
+    if !(1..=MOST_NAMED).contains(&body.mailboxes.len()) {
+        return Err(ApiError::invalid(format!(
+            "mailboxes: name 1 to {MOST_NAMED}, and others by another stream"
+        )));
     }
-    let known = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let subscription = Subscription::open(&core.context, caller.user()?, known).await?;
+    let (named, known) = (BTreeSet::from_iter(body.mailboxes), last_event(&headers));
+    let (core, caller) = (entry.core(), entry.caller());
+    let subscription = Subscription::open_named(&core.context, &caller.subject, named, known).await?;
+    Ok(stream_of(&app, core, caller, subscription))
+}
+
+fn check_stays(app: &App) -> Result<(), ApiError> {
+    match app.stage() {
+        Stage::Stopping(_) => {
+            Err(ApiError::new(ProblemKind::NotOpen, "this replica is being stopped: connect again"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn last_event(headers: &HeaderMap) -> Option<String> {
+    headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+fn stream_of(app: &App, core: &Core, caller: &Principal, subscription: Subscription) -> Response {
     let streaming = Streaming {
         subscription,
         waiting: VecDeque::new(),
-        end: end(&app, &core, &caller),
+        end: end(app, core, caller),
         pause: Some(pause(core.context.world())),
     };
     let sse = Sse::new(streaming.into_stream()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
@@ -69,11 +135,11 @@ async fn events(
         (header::CACHE_CONTROL, "private, no-store"),
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((unbuffered, sse.into_response()).into_response())
+    (unbuffered, sse.into_response()).into_response()
 }
 
 /// An event.
-#[derive(utoipa::ToSchema)]
+#[derive(ToSchema)]
 #[allow(dead_code, reason = "for the API's document alone")]
 struct MwiStreamed {
     /// `state`, `mwi` or `gone`.
@@ -90,6 +156,9 @@ impl From<Refused> for ApiError {
     fn from(error: Refused) -> Self {
         match error {
             Refused::TooMany => Self::new(ProblemKind::TooManyStreams, "connect again, to another replica"),
+            Refused::TooManyOfUser(_) => {
+                Self::new(ProblemKind::TooManyOfUser, format!("{error}: close one that isn't read any more"))
+            }
             Refused::Store(error) => error.into(),
         }
     }
@@ -101,9 +170,9 @@ fn pause(world: &World) -> Duration {
 }
 
 /// When the stream must end.
-fn end(app: &App, core: &Core, caller: &Caller<Watchers>) -> BoxFuture<'static, ()> {
+fn end(app: &App, core: &Core, caller: &Principal) -> BoxFuture<'static, ()> {
     let (world, stopping) = (core.context.world().clone(), app.stopping());
-    let left = caller.0.expires.since(world.now());
+    let left = caller.expires.since(world.now());
     let longest = core.context.config().mwi.stream_lifetime;
     async move {
         tokio::select! {
@@ -116,7 +185,7 @@ fn end(app: &App, core: &Core, caller: &Caller<Watchers>) -> BoxFuture<'static, 
 
 struct Streaming {
     subscription: Subscription,
-    /// At most one for each mailbox of the user; asked for only when the client took all.
+    /// At most one for each mailbox of the client; asked for only when the client took all.
     waiting: VecDeque<(Change, String)>,
     end: BoxFuture<'static, ()>,
     pause: Option<Duration>,

@@ -16,14 +16,13 @@ use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::str::FromStr;
 use voicemail_api::config::Role;
+use voicemail_engine::door::{DoorError, Entry, OnMailbox, OnTenant, Operation};
 use voicemail_engine::principal::{MailboxToken, Principal};
-use voicemail_model::{InvalidId, UserId};
+use voicemail_model::{InvalidId, MailboxId, MessageId, UserId};
 
-/// Which roles may call a handler; any one of them is enough.
-pub(super) trait Audience: Send + Sync {
-    const ROLES: &'static [Role];
-    /// The purpose that a ticket in the query must have, where a ticket will do.
-    const TICKETS: Tickets = Tickets::Refused;
+/// Which tickets a handler takes in the query where no header can be sent.
+pub(super) trait Ticketing: Send + Sync + 'static {
+    const TICKETS: Tickets;
 }
 
 /// Which tickets a handler takes.
@@ -37,78 +36,37 @@ pub(super) enum Tickets {
     Audio,
 }
 
-macro_rules! audience {
-    ($(#[$doc:meta])* $name:ident: $($role:ident),+ $(; $tickets:ident)?) => {
-        $(#[$doc])*
-        pub(super) struct $name;
-        impl Audience for $name {
-            const ROLES: &'static [Role] = &[$(Role::$role),+];
-            $(const TICKETS: Tickets = Tickets::$tickets;)?
-        }
-    };
+/// No ticket will do.
+pub(super) struct NoTicket;
+/// A ticket for the event stream will do.
+pub(super) struct EventTicket;
+/// A ticket for the audio of the message in the path will do.
+pub(super) struct AudioTicket;
+
+impl Ticketing for NoTicket {
+    const TICKETS: Tickets = Tickets::Refused;
 }
 
-audience!(
-    /// Media servers.
-    Telephony: Telephony
-);
-audience!(
-    /// Owners of mailboxes.
-    Agents: Agent
-);
-audience!(
-    /// Callers that set PINs, greetings and preferences.
-    Owners: Agent, Admin
-);
-audience!(
-    /// Callers that fetch greetings.
-    Hearers: Telephony, Agent, Admin
-);
-audience!(
-    /// Owners of mailboxes who follow their MWI, perhaps from a browser.
-    Watchers: Agent; Events
-);
-audience!(
-    /// Owners of mailboxes who listen, perhaps from a browser.
-    Listeners: Agent; Audio
-);
-audience!(
-    /// Systems and people that show MWI.
-    MwiReaders: Telephony, Agent
-);
-audience!(
-    /// Provisioning.
-    Admins: Admin
-);
-audience!(
-    /// Callers that look for a message.
-    Searchers: Admin, Privacy
-);
-audience!(
-    /// Data-subject rights.
-    Privacy: Privacy
-);
-audience!(
-    /// Whoever has any role.
-    Anybody: Telephony, Agent, Admin, Privacy
-);
+impl Ticketing for EventTicket {
+    const TICKETS: Tickets = Tickets::Events;
+}
+
+impl Ticketing for AudioTicket {
+    const TICKETS: Tickets = Tickets::Audio;
+}
 
 /// Name in a mailbox's history of somebody who opened it by its PIN.
 const TELEPHONE: &str = "telephone";
 
-/// The authenticated caller, in one of the roles that the handler is for.
-pub(super) struct Caller<A>(pub(super) Principal, PhantomData<A>);
+/// The authenticated caller, in one of the roles that the operation takes.
+pub(super) struct Caller<O, T = NoTicket>(pub(super) Principal, PhantomData<(O, T)>);
 
-impl<A: Audience> Caller<A> {
+impl<O: Operation, T> Caller<O, T> {
     /// The user whose mailboxes these are.
     pub(super) fn user(&self) -> Result<&UserId, ApiError> {
-        self.0.user.as_ref().ok_or_else(|| {
-            ApiError::new(ProblemKind::RoleMissing, "the token names no user whose mailboxes could be opened")
-        })
+        Ok(self.0.user.as_ref().ok_or(DoorError::NoUser)?)
     }
-}
 
-impl<A: Audience> Caller<A> {
     /// The name for a mailbox's history: the user's, or `telephone` for whoever knows the mailbox's PIN.
     pub(super) fn actor(&self) -> Result<UserId, ApiError> {
         match &self.0.mailbox {
@@ -118,7 +76,41 @@ impl<A: Audience> Caller<A> {
     }
 }
 
-impl<A: Audience> FromRequestParts<App> for Caller<A> {
+impl<O: OnTenant, T> Caller<O, T> {
+    /// Through the engine's door.
+    pub(super) fn enter(&self, app: &App) -> Result<Entry<O>, ApiError> {
+        Ok(app.core()?.enter(&self.0)?)
+    }
+}
+
+impl<O: OnMailbox, T> Caller<O, T> {
+    /// Through the engine's door to a mailbox.
+    pub(super) async fn enter_mailbox(&self, app: &App, mailbox: &MailboxId) -> Result<Entry<O>, ApiError> {
+        Ok(app.core()?.enter_mailbox(&self.0, mailbox).await?)
+    }
+
+    /// Through the engine's door to a message.
+    pub(super) async fn enter_message(
+        &self,
+        app: &App,
+        mailbox: &MailboxId,
+        id: MessageId,
+    ) -> Result<(Entry<O>, voicemail_model::Entry), ApiError> {
+        Ok(app.core()?.enter_message(&self.0, mailbox, id).await?)
+    }
+}
+
+impl From<DoorError> for ApiError {
+    fn from(error: DoorError) -> Self {
+        match error {
+            DoorError::Role(_) | DoorError::NoUser => Self::new(ProblemKind::RoleMissing, error.to_string()),
+            DoorError::ReadOnly => Self::new(ProblemKind::ReadOnly, error.to_string()),
+            DoorError::Mailbox(error) => error.into(),
+        }
+    }
+}
+
+impl<O: Operation, T: Ticketing> FromRequestParts<App> for Caller<O, T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
@@ -128,7 +120,7 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
             }
             limit_verifications(app, &parts.extensions)?;
         }
-        let identity = match identify(parts, app, A::TICKETS).await {
+        let identity = match identify(parts, app, T::TICKETS).await {
             Err(error) if is_refusal(&error, &parts.headers) => {
                 // A client with too many wrong attempts is told so, whatever this attempt was.
                 check_refusals(app, &parts.extensions)?;
@@ -141,12 +133,10 @@ impl<A: Audience> FromRequestParts<App> for Caller<A> {
         if identity.mailbox.is_some() || identity.has_any(&[Role::Telephony]) {
             app.metrics.count_telephone_request();
         }
-        if identity.has_any(A::ROLES) {
-            return Ok(Self(identity, PhantomData));
+        match O::RULE.admits(&identity) {
+            true => Ok(Self(identity, PhantomData)),
+            false => Err(DoorError::Role(O::RULE.roles).into()),
         }
-        let roles: Vec<String> = A::ROLES.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
-        let detail = format!("this takes the role {}", roles.join(" or "));
-        Err(ApiError::new(ProblemKind::RoleMissing, detail))
     }
 }
 

@@ -1,8 +1,7 @@
 //! Forwarding a message to other mailboxes, one by one; each target takes its copy or says why not.
 
 use super::agents::private;
-use super::extract::{Agents, Caller, JsonBody, Names};
-use super::mailbox_access::open_to_change;
+use super::extract::{Caller, JsonBody, Names};
 use super::telephony::IdempotencyKey;
 use super::{ApiError, App};
 use axum::extract::State;
@@ -14,8 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_api::gdpr::Problem;
 use voicemail_engine::core::Core;
+use voicemail_engine::door::operations::ForwardMessage;
 use voicemail_engine::mailbox::{ForwardRequest, MailboxError};
-use voicemail_model::{MailboxId, MessageId};
+use voicemail_model::{AuditSubject, MailboxId, MessageId};
 use voicemail_store::ErrorClass;
 
 /// Mailboxes that one request may name.
@@ -80,7 +80,7 @@ pub(super) struct RefusedCopy {
 )]
 async fn forward(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<ForwardMessage>,
     Names(mailbox, id): Names<MailboxId, MessageId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<ForwardBody>,
@@ -89,17 +89,21 @@ async fn forward(
         let detail = "to: name 1 to 20 mailboxes, and not the message's own";
         return Err(ApiError::invalid(detail));
     }
-    let core = open_to_change(&app, &caller, &mailbox).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let core = entry.core();
     core.mailboxes.message(&mailbox, id).await?;
     let key = match IdempotencyKey::read(&headers)? {
-        Some(key) => key.id(&core, (&format!("forward {id}"), &mailbox, &caller.0.subject), None).await?,
+        Some(key) => key.id(core, (&format!("forward {id}"), &mailbox, &caller.0.subject), None).await?,
         None => core.mailboxes.new_id(),
     };
     let mut answer = ForwardAnswer { forwarded: Vec::new(), refused: Vec::new() };
     for to in body.to {
         let by = caller.actor()?;
         let request = ForwardRequest { from: mailbox.clone(), id, to, key, by };
-        forward_one(&core, request, &mut answer).await?;
+        let subject =
+            AuditSubject { mailboxes: vec![request.to.clone()], ..AuditSubject::message(&mailbox, id) };
+        // Each copy by itself: if the next one fails, this one was made.
+        entry.act(subject, forward_one(core, request, &mut answer)).await?;
     }
     Ok(private(answer))
 }

@@ -3,8 +3,7 @@
 use super::agents::private;
 use super::audio::{RawBytes, serve_audio};
 use super::converted::{AudioQuery, Wanted};
-use super::extract::{Admins, Caller, Hearers, JsonBody, Name, Names, Owners, Parameters};
-use super::mailbox_access::{open_as_owner, open_to_hear};
+use super::extract::{Caller, JsonBody, Name, Names, Parameters};
 use super::reception::view_greeting;
 use super::upload::raw_audio;
 use super::{ApiError, App, ProblemKind};
@@ -16,16 +15,21 @@ use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_api::telephony::GreetingView;
 use voicemail_audio::{AudioLimits, check_wav};
 use voicemail_engine::core::Core;
+use voicemail_engine::door::operations::{
+    HearGreeting, HearTenantGreeting, ListGreetings, ReadSchedule, RemoveGreeting, RemoveTenantGreeting,
+    SetGreeting, SetSchedule, SetTenantGreeting,
+};
+use voicemail_engine::door::{Entry, Operation};
 use voicemail_engine::mailbox::MailboxError;
 use voicemail_model::{
-    DateRange, Day, GreetingPlace, MailboxGreeting, MailboxId, Schedule, TenantGreeting, WeeklyWindow,
+    AuditSubject, DateRange, Day, GreetingPlace, MailboxGreeting, MailboxId, Schedule, TenantGreeting,
+    WeeklyWindow,
 };
 use voicemail_store::BodyStream;
 use voicemail_telemetry::carry;
@@ -62,11 +66,12 @@ struct GreetingList {
 )]
 async fn list(
     State(app): State<App>,
-    caller: Caller<Hearers>,
+    caller: Caller<ListGreetings>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<Response, ApiError> {
-    let core = open_to_hear(&app, &caller, &mailbox).await?;
-    let found = core.directory.greetings(&mailbox).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let listing = entry.core().directory.greetings(&mailbox);
+    let found = entry.act(AuditSubject::mailbox(&mailbox), listing).await?;
     let view = |(kind, greeting)| view_greeting(&GreetingPlace::Mailbox(mailbox.clone(), kind), &greeting);
     Ok(private(GreetingList { greetings: found.into_iter().map(view).collect() }))
 }
@@ -85,12 +90,13 @@ async fn list(
 )]
 async fn record(
     State(app): State<App>,
-    caller: Caller<Owners>,
+    caller: Caller<SetGreeting>,
     Names(mailbox, kind): Names<MailboxId, MailboxGreeting>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let core = open_as_owner(&app, &caller, &mailbox).await?;
-    store(&app, core, GreetingPlace::Mailbox(mailbox, kind), raw_audio(request)?).await
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let subject = AuditSubject::mailbox(&mailbox);
+    store(&app, entry, subject, GreetingPlace::Mailbox(mailbox, kind), raw_audio(request)?).await
 }
 
 /// Record the tenant's default greeting or disclaimer
@@ -104,24 +110,26 @@ async fn record(
 )]
 async fn record_tenants(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<SetTenantGreeting>,
     Name(kind): Name<TenantGreeting>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let core = app.core()?;
-    store(&app, core, GreetingPlace::Tenant(kind), raw_audio(request)?).await
+    let entry = caller.enter(&app)?;
+    store(&app, entry, AuditSubject::default(), GreetingPlace::Tenant(kind), raw_audio(request)?).await
 }
 
 /// In a task of its own: whether a greeting comes into force must not depend on the connection's life.
-async fn store(
+async fn store<O: Operation>(
     app: &App,
-    core: Arc<Core>,
+    entry: Entry<O>,
+    subject: AuditSubject,
     place: GreetingPlace,
     body: BodyStream,
 ) -> Result<Response, ApiError> {
     let recording = check_wav(body, AudioLimits::for_seconds(MOST_SECONDS));
     let task = app.uploads.spawn(carry(async move {
-        let greeting = core.directory.put_greeting(&place, recording).await?;
+        let putting = entry.core().directory.put_greeting(&place, recording);
+        let greeting = entry.act(subject, putting).await?;
         Ok::<_, MailboxError>(view_greeting(&place, &greeting))
     }));
     let view = task.await.map_err(|error| {
@@ -152,14 +160,14 @@ async fn store(
 )]
 async fn play(
     State(app): State<App>,
-    caller: Caller<Hearers>,
+    caller: Caller<HearGreeting>,
     Names(mailbox, kind): Names<MailboxId, MailboxGreeting>,
     Parameters(form): Parameters<AudioQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let wanted = form.wanted(&headers)?;
-    let core = open_to_hear(&app, &caller, &mailbox).await?;
-    serve(&core, &GreetingPlace::Mailbox(mailbox, kind), wanted, &headers).await
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    serve(entry.core(), &GreetingPlace::Mailbox(mailbox, kind), wanted, &headers).await
 }
 
 /// Get the audio of the tenant's default greeting or disclaimer
@@ -180,14 +188,14 @@ async fn play(
 )]
 async fn play_tenants(
     State(app): State<App>,
-    _: Caller<Hearers>,
+    caller: Caller<HearTenantGreeting>,
     Name(kind): Name<TenantGreeting>,
     Parameters(form): Parameters<AudioQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let wanted = form.wanted(&headers)?;
-    let core = app.core()?;
-    serve(&core, &GreetingPlace::Tenant(kind), wanted, &headers).await
+    let entry = caller.enter(&app)?;
+    serve(entry.core(), &GreetingPlace::Tenant(kind), wanted, &headers).await
 }
 
 async fn serve(
@@ -215,11 +223,12 @@ async fn serve(
 )]
 async fn remove(
     State(app): State<App>,
-    caller: Caller<Owners>,
+    caller: Caller<RemoveGreeting>,
     Names(mailbox, kind): Names<MailboxId, MailboxGreeting>,
 ) -> Result<StatusCode, ApiError> {
-    let core = open_as_owner(&app, &caller, &mailbox).await?;
-    core.directory.remove_greeting(&GreetingPlace::Mailbox(mailbox, kind)).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let (subject, place) = (AuditSubject::mailbox(&mailbox), GreetingPlace::Mailbox(mailbox, kind));
+    entry.act(subject, entry.core().directory.remove_greeting(&place)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -231,10 +240,11 @@ async fn remove(
 )]
 async fn remove_tenants(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<RemoveTenantGreeting>,
     Name(kind): Name<TenantGreeting>,
 ) -> Result<StatusCode, ApiError> {
-    app.core()?.directory.remove_greeting(&GreetingPlace::Tenant(kind)).await?;
+    let (entry, place) = (caller.enter(&app)?, GreetingPlace::Tenant(kind));
+    entry.act(AuditSubject::default(), entry.core().directory.remove_greeting(&place)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -311,11 +321,12 @@ impl From<Schedule> for ScheduleBody {
 )]
 async fn schedule(
     State(app): State<App>,
-    caller: Caller<Owners>,
+    caller: Caller<ReadSchedule>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<Response, ApiError> {
-    let core = open_as_owner(&app, &caller, &mailbox).await?;
-    Ok(match core.directory.schedule(&mailbox).await? {
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let reading = entry.core().directory.schedule(&mailbox);
+    Ok(match entry.act(AuditSubject::mailbox(&mailbox), reading).await? {
         Some(schedule) => private(ScheduleBody::from(schedule)),
         None => StatusCode::NO_CONTENT.into_response(),
     })
@@ -331,12 +342,13 @@ async fn schedule(
 )]
 async fn set_schedule(
     State(app): State<App>,
-    caller: Caller<Owners>,
+    caller: Caller<SetSchedule>,
     Name(mailbox): Name<MailboxId>,
     JsonBody(body): JsonBody<ScheduleBody>,
 ) -> Result<Json<ScheduleBody>, ApiError> {
-    let core = open_as_owner(&app, &caller, &mailbox).await?;
-    core.directory.set_schedule(&mailbox, Some(body.clone().into())).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let setting = entry.core().directory.set_schedule(&mailbox, Some(body.clone().into()));
+    entry.act(AuditSubject::mailbox(&mailbox), setting).await?;
     Ok(Json(body))
 }
 
@@ -348,10 +360,11 @@ async fn set_schedule(
 )]
 async fn remove_schedule(
     State(app): State<App>,
-    caller: Caller<Owners>,
+    caller: Caller<SetSchedule>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<StatusCode, ApiError> {
-    let core = open_as_owner(&app, &caller, &mailbox).await?;
-    core.directory.set_schedule(&mailbox, None).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let setting = entry.core().directory.set_schedule(&mailbox, None);
+    entry.act(AuditSubject::mailbox(&mailbox), setting).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,7 +2,7 @@
 
 use super::agents::private;
 use super::conditions::tagged;
-use super::extract::{Admins, Caller, Parameters};
+use super::extract::{Caller, Parameters};
 use super::times::check_limit;
 use super::{ApiError, App, ProblemKind};
 use axum::extract::State;
@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use voicemail_engine::door::operations::ListProvisioning;
 use voicemail_engine::mailbox::{MailboxError, MailboxView};
-use voicemail_model::{Group, GroupId, MailboxId, User, UserId};
+use voicemail_model::{AuditSubject, Group, GroupId, MailboxId, User, UserId};
 
 const LISTED: u16 = 50;
 const MOST_LISTED: u16 = 200;
@@ -95,12 +96,14 @@ struct GroupList {
 )]
 async fn mailboxes(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<ListProvisioning>,
     Parameters(query): Parameters<PageQuery>,
 ) -> Result<Response, ApiError> {
     let limit = check_limit(query.limit, LISTED, MOST_LISTED)?;
     let after: Option<MailboxId> = query.cursor.as_deref().map(str::parse).transpose()?;
-    let page = app.core()?.directory.list_mailboxes(after.as_ref(), limit).await?;
+    let entry = caller.enter(&app)?;
+    let listing = entry.core().directory.list_mailboxes(after.as_ref(), limit);
+    let page = entry.act(AuditSubject::default(), listing).await?;
     Ok(private(MailboxList { mailboxes: page.items, next: page.next }))
 }
 
@@ -126,14 +129,15 @@ struct UserQuery {
 )]
 async fn users(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<ListProvisioning>,
     Parameters(query): Parameters<UserQuery>,
 ) -> Result<Response, ApiError> {
     let limit = check_limit(query.limit, LISTED, MOST_LISTED)?;
-    let directory = &app.core()?.directory;
+    let entry = caller.enter(&app)?;
+    let directory = &entry.core().directory;
     if let Some(name) = query.name {
         let name: UserId = name.parse()?;
-        return match directory.get_user(&name).await {
+        return match entry.act(AuditSubject::user(&name), directory.get_user(&name)).await {
             Ok(user) => {
                 let tag = directory.user_tag(&name, &user);
                 Ok(tagged(&tag, UserList { users: vec![listed((name, user))], next: None }))
@@ -145,7 +149,8 @@ async fn users(
     if query.cursor.as_deref().is_some_and(|cursor| !UserId::is_key(cursor)) {
         return Err(ApiError::new(ProblemKind::InvalidName, "cursor: use `next` of the page before"));
     }
-    let page = directory.list_users(query.cursor.as_deref(), limit).await?;
+    let listing = directory.list_users(query.cursor.as_deref(), limit);
+    let page = entry.act(AuditSubject::default(), listing).await?;
     Ok(private(UserList { users: page.items.into_iter().map(listed).collect(), next: page.next }))
 }
 
@@ -165,12 +170,14 @@ fn listed((user, of): (UserId, User)) -> ListedUser {
 )]
 async fn groups(
     State(app): State<App>,
-    _: Caller<Admins>,
+    caller: Caller<ListProvisioning>,
     Parameters(query): Parameters<PageQuery>,
 ) -> Result<Response, ApiError> {
     let limit = check_limit(query.limit, LISTED, MOST_LISTED)?;
     let after: Option<GroupId> = query.cursor.as_deref().map(str::parse).transpose()?;
-    let page = app.core()?.directory.list_groups(after.as_ref(), limit).await?;
+    let entry = caller.enter(&app)?;
+    let listing = entry.core().directory.list_groups(after.as_ref(), limit);
+    let page = entry.act(AuditSubject::default(), listing).await?;
     let named = |(group, of): (GroupId, Group)| ListedGroup { group: group.to_string(), mailbox: of.mailbox };
     Ok(private(GroupList { groups: page.items.into_iter().map(named).collect(), next: page.next }))
 }

@@ -1,7 +1,7 @@
 //! Who the caller is here.
 
 use super::agents::private;
-use super::extract::{Anybody, Caller};
+use super::extract::Caller;
 use super::{ApiError, App};
 use axum::response::Response;
 use serde::Serialize;
@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_api::config::Role;
+use voicemail_engine::door::operations::ReadSelf;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(me))
@@ -35,7 +36,7 @@ struct MeAnswer {
     get, path = "/me", tag = "agent",
     responses((status = 200, description = "The caller by token, password or session", body = MeAnswer)),
 )]
-async fn me(caller: Caller<Anybody>) -> Result<Response, ApiError> {
+async fn me(caller: Caller<ReadSelf>) -> Result<Response, ApiError> {
     let who = caller.0;
     Ok(private(MeAnswer {
         user: who.user.map(|user| user.to_string()),

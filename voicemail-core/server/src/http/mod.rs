@@ -22,20 +22,22 @@ mod conditions;
 mod converted;
 mod decoration;
 mod document;
+mod doubled;
 mod drain;
 mod events;
 mod extract;
 mod form;
 mod forward;
+mod fronts;
 mod gate;
 mod greetings;
 mod listing;
-mod mailbox_access;
 mod me;
 mod page;
 mod pins;
 mod privacy;
 mod problem;
+mod proofs;
 mod range;
 mod rates;
 mod reception;
@@ -51,6 +53,7 @@ pub(crate) use access::limit_time;
 pub use admin::{GroupBody, UserBody};
 pub use agents::OwnMailboxes;
 pub use app::{App, Stage};
+pub(crate) use browser::Framed;
 pub use document::openapi;
 pub(crate) use extract::JsonBody;
 pub use form::Note;
@@ -83,6 +86,7 @@ pub fn router_beside(app: App, others: Router<App>) -> Router {
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(from_fn_with_state(app.clone(), rates::limit_address))
+        .layer(from_fn(doubled::refuse_doubled))
         .layer(from_fn(drain::read_rest_of_refused))
         .layer(browser::cors(app.clone()))
         .layer(from_fn_with_state(app.clone(), browser::add_headers))
@@ -101,7 +105,10 @@ fn routes() -> OpenApiRouter<App> {
         .merge(reception::routes())
         .merge(greetings::routes())
         .merge(privacy::routes())
+        .merge(proofs::routes())
         .merge(tickets::routes())
+        .merge(events::watches())
+        .merge(fronts::routes())
         .merge(search::routes())
         .merge(me::routes())
         .merge(audit::routes())

@@ -1,7 +1,6 @@
 //! PINs: set by a mailbox's owners or an administrator, checked for a media server.
 
-use super::extract::{Admins, Caller, JsonBody, Name, Owners, Telephony};
-use super::mailbox_access::open_as_owner;
+use super::extract::{Caller, JsonBody, Name};
 use super::{ApiError, App};
 use axum::Json;
 use axum::extract::State;
@@ -12,11 +11,16 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_api::gdpr::Problem;
+use voicemail_engine::door::operations::{RemovePin, RenewToken, SetPin, UnlockPin, VerifyPin};
 use voicemail_engine::mailbox::MailboxError;
-use voicemail_model::{AuditAction, AuditSubject, MailboxId};
+use voicemail_model::{AuditSubject, MailboxId, Time};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(set, remove)).routes(routes!(verify)).routes(routes!(unlock))
+    OpenApiRouter::new()
+        .routes(routes!(set, remove))
+        .routes(routes!(verify))
+        .routes(routes!(renew))
+        .routes(routes!(unlock))
 }
 
 /// A PIN.
@@ -48,13 +52,13 @@ struct MailboxTokenAnswer {
 )]
 async fn set(
     State(app): State<App>,
-    caller: Caller<Owners>,
+    caller: Caller<SetPin>,
     Name(mailbox): Name<MailboxId>,
     JsonBody(body): JsonBody<PinBody>,
 ) -> Result<StatusCode, ApiError> {
-    let core = open_as_owner(&app, &caller, &mailbox).await?;
-    core.directory.set_pin(&mailbox, &body.pin).await?;
-    core.context.audit().record(&caller.0, AuditAction::SetPin, AuditSubject::mailbox(&mailbox)).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let setting = entry.core().directory.set_pin(&mailbox, &body.pin);
+    entry.act(AuditSubject::mailbox(&mailbox), setting).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -68,12 +72,11 @@ async fn set(
 )]
 async fn remove(
     State(app): State<App>,
-    caller: Caller<Owners>,
+    caller: Caller<RemovePin>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<StatusCode, ApiError> {
-    let core = open_as_owner(&app, &caller, &mailbox).await?;
-    core.directory.remove_pin(&mailbox).await?;
-    core.context.audit().record(&caller.0, AuditAction::RemovePin, AuditSubject::mailbox(&mailbox)).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    entry.act(AuditSubject::mailbox(&mailbox), entry.core().directory.remove_pin(&mailbox)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -91,16 +94,16 @@ async fn remove(
 )]
 async fn verify(
     State(app): State<App>,
-    _: Caller<Telephony>,
+    caller: Caller<VerifyPin>,
     Name(mailbox): Name<MailboxId>,
     JsonBody(body): JsonBody<PinBody>,
 ) -> Result<Response, ApiError> {
-    let core = app.core()?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let core = entry.core();
     match core.directory.verify_pin(&mailbox, &body.pin).await {
         Ok((token, until)) => {
             app.metrics.count_access();
-            let answer = MailboxTokenAnswer { token, expires_at: until.rfc3339() };
-            Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+            Ok(answer_token(token, until))
         }
         Err(error @ MailboxError::PinLocked { until }) => {
             let wait = until.since(core.context.world().now()).as_secs() + 1;
@@ -112,6 +115,30 @@ async fn verify(
     }
 }
 
+fn answer_token(token: String, until: Time) -> Response {
+    let answer = MailboxTokenAnswer { token, expires_at: until.rfc3339() };
+    ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+}
+
+/// Renew a token given for a PIN
+///
+/// By that token, before it expires, so that a long call needn't ask for the PIN again. Tokens are renewed until two hours after
+/// the PIN was given; with a changed PIN none is.
+#[utoipa::path(
+    post, path = "/mailboxes/{mailbox}/pin/renew", tag = "agent",
+    params(("mailbox" = String, Path, description = "Mailbox")),
+    responses((status = 200, description = "Another token; the one before counts until it expires", body = MailboxTokenAnswer)),
+)]
+async fn renew(
+    State(app): State<App>,
+    caller: Caller<RenewToken>,
+    Name(mailbox): Name<MailboxId>,
+) -> Result<Response, ApiError> {
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let (token, until) = entry.core().directory.renew_token(entry.caller().mailbox.as_ref())?;
+    Ok(answer_token(token, until))
+}
+
 /// Unlock a mailbox's PIN
 #[utoipa::path(
     post, path = "/mailboxes/{mailbox}/pin/unlock", tag = "admin",
@@ -120,11 +147,10 @@ async fn verify(
 )]
 async fn unlock(
     State(app): State<App>,
-    caller: Caller<Admins>,
+    caller: Caller<UnlockPin>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<StatusCode, ApiError> {
-    let core = app.core()?;
-    core.directory.unlock_pin(&mailbox).await?;
-    core.context.audit().record(&caller.0, AuditAction::UnlockPin, AuditSubject::mailbox(&mailbox)).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    entry.act(AuditSubject::mailbox(&mailbox), entry.core().directory.unlock_pin(&mailbox)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,20 +3,22 @@
 //! Answers to a POST repeat the identifiers that its sender gave; nothing else here holds one.
 
 use super::audio::RawBytes;
-use super::extract::{Caller, JsonBody, Name, Privacy};
+use super::extract::{Caller, JsonBody, Name};
 use super::{ApiError, App, PREFIX, ProblemKind};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_api::gdpr::{CaseView, GdprAnswer, GdprBody, Operation, RunView};
 use voicemail_api::percent::encode_segment;
+use voicemail_engine::door::operations::{DownloadExport, Export, Forget, ReadCase, ReadReceipt, UndoForget};
+use voicemail_engine::door::{Entry, OnTenant};
 use voicemail_engine::gdpr::GdprError;
 use voicemail_engine::principal::Principal;
-use voicemail_model::{AuditAction, AuditSubject, CaseId, SignedReceipt};
+use voicemail_model::{AuditSubject, CaseId, SignedReceipt};
 use voicemail_store::ErrorClass;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -34,15 +36,16 @@ pub(super) fn downloads() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(archive))
 }
 
-type Answer = Result<Json<GdprAnswer>, ApiError>;
+type Answer = Result<Response, ApiError>;
 
-/// Counts and records a request, and puts its answer into the API's terms.
-async fn answer(
+/// Carries a request out, counts and records it, and puts its answer into the API's terms.
+async fn answer<O: OnTenant>(
     app: &App,
-    caller: &Caller<Privacy>,
+    entry: &Entry<O>,
     operation: Operation,
-    result: Result<GdprAnswer, GdprError>,
+    asking: impl Future<Output = Result<GdprAnswer, GdprError>>,
 ) -> Answer {
+    let result = entry.act_on(asking, |answer| AuditSubject::run(&answer.run.id)).await;
     app.metrics.count_gdpr(
         operation,
         match &result {
@@ -52,21 +55,24 @@ async fn answer(
         },
     );
     let mut answer = result?;
-    let action = match operation {
-        Operation::ForgetMe => AuditAction::Forget,
-        Operation::ExportMe => AuditAction::Export,
-        Operation::UndoForget => AuditAction::UndoForget,
-    };
-    app.core()?.context.audit().record(&caller.0, action, AuditSubject::run(&answer.run.id)).await?;
     link_receipt(&answer.caseid, &mut answer.run);
-    Ok(Json(answer))
+    if !answer.run.state.is_under_way() {
+        return Ok(Json(answer).into_response());
+    }
+    let case = format!("{PREFIX}/gdpr/cases/{}", encode_segment(&answer.caseid));
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, case)], Json(answer)).into_response())
 }
 
 /// The body with who sent it, as authenticated.
 fn sent_by(app: &App, by: &Principal, body: GdprBody) -> GdprBody {
     let config = app.config();
     let recorded_by = config.is_operator(&by.subject).then(|| config.cluster.clone());
-    GdprBody { requester: Some(by.subject.clone()), recorded_by, ..body }
+    GdprBody {
+        requester: Some(by.subject.clone()),
+        authority: Some(by.authority.clone()),
+        recorded_by,
+        ..body
+    }
 }
 
 /// Makes a run's receipt the path it is fetched from.
@@ -99,47 +105,64 @@ pub(super) fn link_receipt(caseid: &str, run: &mut RunView) {
                 "createdAt": "2026-09-21T13:33:20.123Z", "markedAt": "2026-09-21T13:33:20.456Z",
                 "purgeAt": "2026-09-22T13:33:20.456Z", "matched": 1, "erased": 0, "exported": 0
             }
-        }))),
+        })),
+        (status = 202, description = "Accepted, and not done after some seconds: it goes on by itself. Follow the run by its case, at Location; repeat the request for the messages' ids", body = GdprAnswer)),
 )]
 async fn forget(
     State(app): State<App>,
-    caller: Caller<Privacy>,
+    caller: Caller<Forget>,
     JsonBody(body): JsonBody<GdprBody>,
 ) -> Answer {
-    let result = app.core()?.gdpr.forget(sent_by(&app, &caller.0, body)).await;
-    answer(&app, &caller, Operation::ForgetMe, result).await
+    let entry = caller.enter(&app)?;
+    let asking = entry.core().gdpr.forget(sent_by(&app, &caller.0, body));
+    answer(&app, &entry, Operation::ForgetMe, asking).await
 }
 
 /// Export everything of the consumers (Art. 15)
 #[utoipa::path(
     post, path = "/gdpr/exportme", tag = "privacy", request_body = GdprBody,
-    responses((status = 200, description = "Accepted; fetch the archive by its case", body = GdprAnswer)),
+    responses(
+        (status = 200, description = "Accepted; fetch the archive by its case", body = GdprAnswer),
+        (status = 202, description = "Accepted, and not done after some seconds: it goes on by itself. Follow the run by its case, at Location", body = GdprAnswer),
+    ),
 )]
 async fn export(
     State(app): State<App>,
-    caller: Caller<Privacy>,
+    caller: Caller<Export>,
     JsonBody(body): JsonBody<GdprBody>,
 ) -> Answer {
-    let result = app.core()?.gdpr.export(sent_by(&app, &caller.0, body)).await;
-    answer(&app, &caller, Operation::ExportMe, result).await
+    let entry = caller.enter(&app)?;
+    let asking = entry.core().gdpr.export(sent_by(&app, &caller.0, body));
+    answer(&app, &entry, Operation::ExportMe, asking).await
 }
 
 /// Take an erasure back within its window
 #[utoipa::path(
     post, path = "/gdpr/undoforget", tag = "privacy", request_body = GdprBody,
-    responses((status = 200, description = "Everything is as it was", body = GdprAnswer)),
+    responses(
+        (status = 200, description = "Everything is as it was", body = GdprAnswer),
+        (status = 202, description = "Not done after some seconds: it goes on by itself. Follow the run by its case, at Location", body = GdprAnswer),
+    ),
 )]
-async fn undo(State(app): State<App>, caller: Caller<Privacy>, JsonBody(body): JsonBody<GdprBody>) -> Answer {
-    let result = app.core()?.gdpr.undo(sent_by(&app, &caller.0, body)).await;
-    answer(&app, &caller, Operation::UndoForget, result).await
+async fn undo(
+    State(app): State<App>,
+    caller: Caller<UndoForget>,
+    JsonBody(body): JsonBody<GdprBody>,
+) -> Answer {
+    let entry = caller.enter(&app)?;
+    let asking = entry.core().gdpr.undo(sent_by(&app, &caller.0, body));
+    answer(&app, &entry, Operation::UndoForget, asking).await
 }
 
 /// Take an erasure back, by the name that an older client uses
 #[utoipa::path(
     post, path = "/gdpr/undoforgot", tag = "privacy", request_body = GdprBody,
-    responses((status = 200, description = "Everything is as it was", body = GdprAnswer)),
+    responses(
+        (status = 200, description = "Everything is as it was", body = GdprAnswer),
+        (status = 202, description = "Not done after some seconds: it goes on by itself. Follow the run by its case, at Location", body = GdprAnswer),
+    ),
 )]
-async fn undo_by_old_name(app: State<App>, caller: Caller<Privacy>, body: JsonBody<GdprBody>) -> Answer {
+async fn undo_by_old_name(app: State<App>, caller: Caller<UndoForget>, body: JsonBody<GdprBody>) -> Answer {
     undo(app, caller, body).await
 }
 
@@ -150,10 +173,11 @@ async fn undo_by_old_name(app: State<App>, caller: Caller<Privacy>, body: JsonBo
 )]
 async fn case(
     State(app): State<App>,
-    _: Caller<Privacy>,
+    caller: Caller<ReadCase>,
     Name(case): Name<CaseId>,
 ) -> Result<Json<CaseView>, ApiError> {
-    let mut view = app.core()?.gdpr.case(&case).await?;
+    let entry = caller.enter(&app)?;
+    let mut view = entry.act(AuditSubject::case(&case), entry.core().gdpr.case(&case)).await?;
     view.runs.iter_mut().for_each(|run| link_receipt(case.as_str(), run));
     Ok(Json(view))
 }
@@ -168,13 +192,12 @@ async fn case(
 )]
 async fn archive(
     State(app): State<App>,
-    caller: Caller<Privacy>,
+    caller: Caller<DownloadExport>,
     Name(case): Name<CaseId>,
 ) -> Result<Response, ApiError> {
-    let core = app.core()?;
-    let archive = core.gdpr.export_archive(&case).await?;
-    let subject = AuditSubject::run(case.as_str());
-    core.context.audit().record(&caller.0, AuditAction::DownloadExport, subject).await?;
+    let entry = caller.enter(&app)?;
+    let archive =
+        entry.act(AuditSubject::run(case.as_str()), entry.core().gdpr.export_archive(&case)).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/x-tar"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"export.tar\""),
@@ -196,7 +219,7 @@ async fn archive(
 )]
 async fn receipt(
     State(app): State<App>,
-    _: Caller<Privacy>,
+    caller: Caller<ReadReceipt>,
     Path((case, number)): Path<(String, String)>,
 ) -> Result<Json<SignedReceipt>, ApiError> {
     let case: CaseId = case.parse()?;
@@ -208,5 +231,7 @@ async fn receipt(
     let invalid =
         |_| ApiError::new(ProblemKind::InvalidName, "number: write the number of a forget run, from 1");
     let number: u32 = number.map_err(invalid)?;
-    Ok(Json(app.core()?.gdpr.receipt(&case, operation, number).await?))
+    let entry = caller.enter(&app)?;
+    let reading = entry.core().gdpr.receipt(&case, operation, number);
+    Ok(Json(entry.act(AuditSubject::case(&case), reading).await?))
 }

@@ -14,6 +14,7 @@ use voicemail_model::{DecisionError, InvalidId};
 use voicemail_store::{BodyError, ErrorClass, StoreError};
 
 /// When a request may be repeated that found no room, or a store that refuses to write.
+const RESTORE_PAUSE: Duration = Duration::from_secs(3_600);
 const FULL_PAUSE: Duration = Duration::from_secs(60);
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
@@ -65,6 +66,7 @@ kinds! {
     ForeignPage = "not-from-own-page", FORBIDDEN, "The request isn't from a page of this tenant";
     ReadOnly = "read-only", FORBIDDEN, "The mailbox may not be changed";
     WrongPin = "wrong-pin", FORBIDDEN, "The PIN is wrong";
+    PinNeeded = "pin-needed", FORBIDDEN, "The PIN must be given again";
     UnknownPath = "unknown-path", NOT_FOUND, "There is nothing here";
     UnknownMailbox = "unknown-mailbox", NOT_FOUND, "Unknown mailbox";
     UnknownMessage = "unknown-message", NOT_FOUND, "Unknown message";
@@ -99,6 +101,7 @@ kinds! {
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests";
     LookupUnavailable = "lookup-unavailable", SERVICE_UNAVAILABLE, "The token can't be looked up now";
     PasswordsUnavailable = "passwords-unavailable", SERVICE_UNAVAILABLE, "The password can't be checked now";
+    TooManyOfUser = "too-many-streams-of-user", TOO_MANY_REQUESTS, "This user holds as many event streams as one may";
     TooManyStreams = "too-many-streams", SERVICE_UNAVAILABLE, "This replica holds as many event streams as it can";
     NotOpen = "not-open", SERVICE_UNAVAILABLE, "The store isn't open yet";
     StorageFull = "storage-full", INSUFFICIENT_STORAGE, "The storage is full";
@@ -256,6 +259,12 @@ impl From<StoreError> for ApiError {
                 "a lifecycle rule moved it to an archive class of the store: it can be played when an administrator has \
                  restored it there",
             ),
+            StoreError::Restoring(_) => Self::new(
+                ProblemKind::Archived,
+                "a lifecycle rule moved it to an archive class of the store: it has been asked back and can be played in some \
+                 hours",
+            )
+            .after(RESTORE_PAUSE),
             StoreError::Full(_) => Self::new(
                 ProblemKind::StorageFull,
                 "there is no room for it: what is stored can be listened to and deleted; the same request is safe to \
@@ -296,6 +305,7 @@ impl From<MailboxError> for ApiError {
             MailboxError::NoGreeting => ProblemKind::UnknownGreeting,
             MailboxError::NoPin => ProblemKind::NoPin,
             MailboxError::WrongPin => ProblemKind::WrongPin,
+            MailboxError::PinNeeded => ProblemKind::PinNeeded,
             MailboxError::PinLocked { .. } => ProblemKind::PinLocked,
             MailboxError::Gone => ProblemKind::Gone,
             MailboxError::TooSlow => ProblemKind::TooSlow,
@@ -322,7 +332,8 @@ impl From<GdprError> for ApiError {
                 DecisionError::SamePerson
                 | DecisionError::RequesterUnknown
                 | DecisionError::AskedByObject
-                | DecisionError::AskedByToken,
+                | DecisionError::AskedByToken
+                | DecisionError::AskedElsewhere,
             ) => ProblemKind::SecondPerson,
             GdprError::Decision(_) | GdprError::NothingToDecide => ProblemKind::DecisionRefused,
             GdprError::UnknownMessage => ProblemKind::UnknownMessage,

@@ -15,7 +15,7 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use voicemail_api::config::LimitsConfig;
+use voicemail_api::config::{LimitsConfig, Role};
 use voicemail_engine::principal::Principal;
 
 /// A bucket holds what comes in within this time.
@@ -165,10 +165,19 @@ pub(crate) fn note_refusal(app: &App, extensions: &Extensions) {
     }
 }
 
+/// Requests a second of a caller. Telephones and media servers ask for everybody who calls them; a token that a PIN gave
+/// is one person's.
+fn budget(caller: &Principal, limits: &LimitsConfig) -> u32 {
+    match caller.has_any(&[Role::Telephony]) && caller.mailbox.is_none() {
+        true => limits.requests_per_telephony,
+        false => limits.requests_per_caller,
+    }
+}
+
 /// Refuses a caller who sends too much.
 pub(super) fn limit_caller(app: &App, caller: &Principal) -> Result<(), ApiError> {
     let config = app.config();
-    let Some(rate) = Rate::new(config.limits.requests_per_caller, Duration::from_secs(1), BURST) else {
+    let Some(rate) = Rate::new(budget(caller, &config.limits), Duration::from_secs(1), BURST) else {
         return Ok(());
     };
     let mailbox = caller.mailbox.as_ref().map_or("", |opened| opened.name.as_str());

@@ -1,8 +1,7 @@
 //! The media server's instructions before it plays and records, and the preferences of a mailbox's owners.
 
 use super::agents::private;
-use super::extract::{Caller, JsonBody, MwiReaders, Name, Owners};
-use super::mailbox_access::{open_as_owner, open_mwi};
+use super::extract::{Caller, JsonBody, Name};
 use super::{ApiError, App, PREFIX};
 use axum::Json;
 use axum::extract::State;
@@ -14,8 +13,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_api::telephony::{GreetingView, ReceptionView, RecordingLimits};
+use voicemail_engine::door::operations::{AskReception, ReadPreferences, SetPreferences};
 use voicemail_engine::mailbox::Reception;
-use voicemail_model::{Greeting, GreetingPlace, MailboxGreeting, MailboxId, Preferences, TenantGreeting};
+use voicemail_model::{
+    AuditSubject, Greeting, GreetingPlace, MailboxGreeting, MailboxId, Preferences, TenantGreeting,
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(reception)).routes(routes!(preferences, set_preferences))
@@ -94,11 +96,12 @@ fn view_reception(mailbox: MailboxId, reception: Reception) -> ReceptionView {
 )]
 async fn reception(
     State(app): State<App>,
-    caller: Caller<MwiReaders>,
+    caller: Caller<AskReception>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<Response, ApiError> {
-    let core = open_mwi(&app, &caller, &mailbox).await?;
-    let reception = core.mailboxes.reception(&mailbox).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let asking = entry.core().mailboxes.reception(&mailbox);
+    let reception = entry.act(AuditSubject::mailbox(&mailbox), asking).await?;
     Ok(private(view_reception(mailbox, reception)))
 }
 
@@ -125,11 +128,13 @@ struct PreferencesBody {
 )]
 async fn preferences(
     State(app): State<App>,
-    caller: Caller<Owners>,
+    caller: Caller<ReadPreferences>,
     Name(mailbox): Name<MailboxId>,
 ) -> Result<Response, ApiError> {
-    let core = open_as_owner(&app, &caller, &mailbox).await?;
-    let Preferences { opt_out, language, time_zone, .. } = core.directory.preferences(&mailbox).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
+    let reading = entry.core().directory.preferences(&mailbox);
+    let Preferences { opt_out, language, time_zone, .. } =
+        entry.act(AuditSubject::mailbox(&mailbox), reading).await?;
     Ok(private(PreferencesBody { opt_out, language, time_zone }))
 }
 
@@ -141,13 +146,14 @@ async fn preferences(
 )]
 async fn set_preferences(
     State(app): State<App>,
-    caller: Caller<Owners>,
+    caller: Caller<SetPreferences>,
     Name(mailbox): Name<MailboxId>,
     JsonBody(body): JsonBody<PreferencesBody>,
 ) -> Result<(StatusCode, Json<PreferencesBody>), ApiError> {
-    let core = open_as_owner(&app, &caller, &mailbox).await?;
+    let entry = caller.enter_mailbox(&app, &mailbox).await?;
     let PreferencesBody { opt_out, language, time_zone } = body.clone();
     let new = Preferences { opt_out, language, time_zone, unknown: Map::new() };
-    core.directory.set_preferences(&mailbox, new).await?;
+    let setting = entry.core().directory.set_preferences(&mailbox, new);
+    entry.act(AuditSubject::mailbox(&mailbox), setting).await?;
     Ok((StatusCode::OK, Json(body)))
 }

@@ -2,7 +2,7 @@
 //! neither the caller nor the audio.
 
 use super::agents::private;
-use super::extract::{Caller, JsonBody, Searchers};
+use super::extract::{Caller, JsonBody};
 use super::times::{check_limit, check_range, parse_time};
 use super::{ApiError, App};
 use axum::extract::State;
@@ -12,9 +12,10 @@ use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use voicemail_engine::door::operations::SearchMessages;
 use voicemail_engine::gdpr::find_caller;
 use voicemail_engine::search::{FoundPage, MessageSearch, SearchBy};
-use voicemail_model::{AuditAction, AuditSubject, CallerId, MailboxId};
+use voicemail_model::{AuditSubject, CallerId, MailboxId};
 
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 const LISTED: u16 = 100;
@@ -56,10 +57,11 @@ struct SearchBody {
 )]
 async fn search(
     State(app): State<App>,
-    caller: Caller<Searchers>,
+    caller: Caller<SearchMessages>,
     JsonBody(body): JsonBody<SearchBody>,
 ) -> Result<Response, ApiError> {
-    let core = app.core()?;
+    let entry = caller.enter(&app)?;
+    let core = entry.core();
     let limit = check_limit(body.limit, LISTED, MOST_LISTED)?;
     let (name, by) = match (&body.caller, &body.from, &body.to) {
         (Some(number), None, None) => {
@@ -79,10 +81,10 @@ async fn search(
         }
     };
     let asked = MessageSearch { by, mailbox: body.mailbox.clone(), limit, cursor: body.cursor };
-    let page = core.mailboxes.search(asked).await?;
-    let messages = u32::try_from(page.messages.len()).ok();
-    let subject =
-        AuditSubject { mailbox: body.mailbox, by: Some(name.into()), messages, ..AuditSubject::default() };
-    core.context.audit().record(&caller.0, AuditAction::Search, subject).await?;
+    let about = |page: &FoundPage| {
+        let messages = u32::try_from(page.messages.len()).ok();
+        AuditSubject { mailbox: body.mailbox, by: Some(name.into()), messages, ..AuditSubject::default() }
+    };
+    let page = entry.act_on(core.mailboxes.search(asked), about).await?;
     Ok(private(page))
 }

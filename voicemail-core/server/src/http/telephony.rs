@@ -1,6 +1,6 @@
 //! Media servers' operation: the deposit.
 
-use super::extract::{Caller, Name, Telephony};
+use super::extract::{Caller, Name};
 use super::form::Note;
 use super::stall::{Progress, while_answering};
 use super::upload::Upload;
@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use voicemail_audio::Recording;
 use voicemail_audio::{AudioLimits, check_wav};
 use voicemail_engine::core::Core;
+use voicemail_engine::door::operations::Deposit;
 use voicemail_engine::mailbox::{DepositRequest, Deposited, KeyUse, MailboxError};
 use voicemail_model::{MailboxId, MessageId, Mwi, Time};
 use voicemail_store::{BodyStream, ErrorClass};
@@ -78,12 +79,12 @@ pub struct DepositAnswer {
 )]
 async fn deposit(
     State(app): State<App>,
-    caller: Caller<Telephony>,
+    caller: Caller<Deposit>,
     Name(mailbox): Name<MailboxId>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let core = app.core()?;
+    let core = Arc::clone(caller.enter_mailbox(&app, &mailbox).await?.core());
     let key = IdempotencyKey::read(&headers)?;
     let upload = Upload::begin(request).await?;
     let left = upload.form.left();

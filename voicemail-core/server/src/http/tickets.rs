@@ -1,7 +1,6 @@
 //! Tickets for browsers, which can't send a header with an event stream or an audio element.
 
-use super::extract::{Agents, Caller, JsonBody};
-use super::mailbox_access::open_own;
+use super::extract::{Caller, JsonBody};
 use super::{ApiError, App};
 use crate::auth::ticket::{TicketPurpose, issue};
 use axum::Json;
@@ -9,9 +8,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use voicemail_engine::door::operations::{MakeAudioTicket, MakeEventTicket};
 use voicemail_model::{MailboxId, MessageId};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -55,18 +56,19 @@ struct TicketAnswer {
 )]
 async fn make(
     State(app): State<App>,
-    caller: Caller<Agents>,
+    caller: Caller<MakeEventTicket>,
     JsonBody(body): JsonBody<TicketBody>,
 ) -> Result<Response, ApiError> {
     let (core, purpose) = match body {
         TicketBody::Events {} => {
-            caller.user()?;
-            (app.core()?, TicketPurpose::Events)
+            let entry = caller.enter(&app)?;
+            entry.user()?;
+            (Arc::clone(entry.core()), TicketPurpose::Events)
         }
         TicketBody::Audio { mailbox, message } => {
-            let core = open_own(&app, &caller, &mailbox).await?;
-            core.mailboxes.message(&mailbox, message).await?;
-            (core, TicketPurpose::Audio { mailbox, message })
+            let entry = app.core()?.enter_mailbox::<MakeAudioTicket>(&caller.0, &mailbox).await?;
+            entry.core().mailboxes.message(&mailbox, message).await?;
+            (Arc::clone(entry.core()), TicketPurpose::Audio { mailbox, message })
         }
     };
     let (ticket, until) = issue(core.context.key(), core.context.world(), &caller.0, purpose)?;

@@ -39,6 +39,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use voicemail_api::config::TenantConfig;
 use voicemail_engine::core::Core;
+use voicemail_mailer::Health;
 use voicemail_model::clock::World;
 use voicemail_telemetry::Metrics;
 
@@ -187,10 +188,12 @@ impl Server {
         );
         let work = tokio::spawn(work(state.clone(), api, stop.clone()));
         let following = tokio::spawn(reload::follow(state.clone()));
+        let watching = tokio::spawn(web::watch(state.app.clone()));
         stop.cancelled().await;
         tracing::info!("stopping");
         state.begin_stop();
         following.abort();
+        watching.abort();
         tokio::time::sleep(notice).await;
         api_handle.graceful_shutdown(Some(DRAIN));
         report("work", timeout(DRAIN + LAST_TASKS, work).await.is_ok());
@@ -234,7 +237,8 @@ async fn work(state: State, api: Listener, stop: CancellationToken) {
             serving.await;
             break;
         };
-        match run(&core, &stop, serving.as_mut()).await {
+        let running = Box::pin(run(&core, &stop, serving.as_mut(), (state.metrics(), &state.app.mails)));
+        match running.await {
             Ended::Stopped => break,
             // Nothing of what this core remembers of its store holds any more: another one opens it.
             Ended::Restored(what) => state.explain(RESTORE_DETECTED, what),
@@ -253,10 +257,18 @@ enum Ended {
 }
 
 /// Sweeps until told to stop, and keeps MWI states right as long as requests may change them.
-async fn run(core: &Core, stop: &CancellationToken, serving: impl Future<Output = ()>) -> Ended {
+async fn run(
+    core: &Core,
+    stop: &CancellationToken,
+    serving: impl Future<Output = ()>,
+    (metrics, health): (&Metrics, &Health),
+) -> Ended {
     let work = async {
-        core.run_sweeper(stop.clone()).await;
-        serving.await;
+        let sweeping = async {
+            core.run_sweeper(stop.clone()).await;
+            serving.await;
+        };
+        tokio::join!(sweeping, voicemail_mailer::run(core, metrics, health, stop));
     };
     tokio::select! {
         () = work => {}

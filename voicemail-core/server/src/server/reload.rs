@@ -73,23 +73,7 @@ fn apply(state: &State, new: TenantConfig) -> Result<bool, ServeError> {
     if !fixed.is_empty() {
         tracing::warn!(fields = fixed.join(", "), "the new configuration takes a restart");
     }
-    let merged = TenantConfig {
-        auth: new.auth,
-        classes_of_service: new.classes_of_service,
-        gdpr: new.gdpr,
-        mwi: new.mwi,
-        reception: new.reception,
-        default_number_region: new.default_number_region,
-        number_prefixes: new.number_prefixes,
-        withheld_callers: new.withheld_callers,
-        caller_tag: new.caller_tag,
-        browser_origins: new.browser_origins,
-        limits: LimitsConfig { header_time: current.limits.header_time, ..new.limits },
-        audit: new.audit,
-        telemetry: new.telemetry,
-        web: new.web,
-        ..current.as_ref().clone()
-    };
+    let merged = merge(&current, new);
     if merged == *current {
         return Ok(false);
     }
@@ -107,6 +91,37 @@ fn apply(state: &State, new: TenantConfig) -> Result<bool, ServeError> {
     Ok(true)
 }
 
+/// What is in force from now on. Every field is named, so that a new one is decided on.
+fn merge(current: &TenantConfig, new: TenantConfig) -> TenantConfig {
+    TenantConfig {
+        auth: new.auth,
+        classes_of_service: new.classes_of_service,
+        gdpr: new.gdpr,
+        mwi: new.mwi,
+        reception: new.reception,
+        default_number_region: new.default_number_region,
+        number_prefixes: new.number_prefixes,
+        withheld_callers: new.withheld_callers,
+        caller_tag: new.caller_tag,
+        browser_origins: new.browser_origins,
+        limits: LimitsConfig { header_time: current.limits.header_time, ..new.limits },
+        audit: new.audit,
+        telemetry: new.telemetry,
+        web: new.web,
+        email: new.email,
+        tenant_id: current.tenant_id.clone(),
+        holder: current.holder.clone(),
+        cluster: current.cluster.clone(),
+        region: current.region.clone(),
+        regions: current.regions.clone(),
+        keys_dir: current.keys_dir.clone(),
+        listen: current.listen.clone(),
+        peers: current.peers.clone(),
+        store_calls: current.store_calls,
+        upload_buffer_mib: current.upload_buffer_mib,
+    }
+}
+
 fn fields_that_take_a_restart(old: &TenantConfig, new: &TenantConfig) -> Vec<&'static str> {
     let changed = [
         ("tenantId", old.tenant_id != new.tenant_id),
@@ -117,7 +132,54 @@ fn fields_that_take_a_restart(old: &TenantConfig, new: &TenantConfig) -> Vec<&'s
         ("listen", old.listen != new.listen),
         ("peers", old.peers != new.peers),
         ("limits.headerTime", old.limits.header_time != new.limits.header_time),
+        ("storeCalls", old.store_calls != new.store_calls),
         ("uploadBufferMib", old.upload_buffer_mib != new.upload_buffer_mib),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn config(text: &str) -> TenantConfig {
+        TenantConfig::parse(text).unwrap()
+    }
+
+    /// Two whose fields all differ, but for those that the first one leaves out.
+    fn both() -> (TenantConfig, TenantConfig) {
+        let old = "{tenantId: t, cluster: c, region: r, keysDir: /k, defaultNumberRegion: GB,
+            regions: [{name: r, master: true, storage: {volume: {path: /v}}}],
+            listen: {api: '127.0.0.1:1', metrics: '127.0.0.1:2'}, auth: {basic: {usersFile: /u}}}";
+        let new = "{tenantId: other, cluster: other, region: s, keysDir: /other, defaultNumberRegion: DE,
+            regions: [{name: s, master: true, storage: {volume: {path: /w}}}],
+            listen: {api: '127.0.0.1:3', metrics: '127.0.0.1:4'}, auth: {basic: {usersFile: /other}},
+            classesOfService: [{name: short}], numberPrefixes: [{prefix: '9', replaceWith: '+44'}],
+            withheldCallers: [nobody], callerTag: hash, uploadBufferMib: 32, storeCalls: 7,
+            gdpr: {undoWindow: 2h}, mwi: {streamLifetime: 30m}, reception: {language: de},
+            peers: {listen: '127.0.0.1:9', service: 'peers:9091'}, browserOrigins: ['https://desk.example'],
+            limits: {connections: 77, connectionsPerAddress: 7}, audit: {retention: 400d}, telemetry: {otlp: {endpoint: 'http://c:4318'}},
+            web: {passwords: true}, email: {smtp: {host: mail.example}, from: v@example.com}}";
+        (config(old), config(new))
+    }
+
+    #[test]
+    fn every_field_that_changes_is_in_force_or_is_said_to_take_a_restart() {
+        let (old, new) = both();
+        let fixed = fields_that_take_a_restart(&old, &new);
+        let [before, wanted, merged] =
+            [&old, &new, &merge(&old, new.clone())].map(|config| serde_json::to_value(config).unwrap());
+        let fields = wanted.as_object().unwrap();
+        assert!(fields.len() >= 24, "{fields:?}");
+        for (field, value) in fields {
+            assert_ne!(before.get(field).unwrap_or(&Value::Null), value, "{field} is to differ");
+            let is_in_force = merged.get(field) == Some(value);
+            assert!(
+                is_in_force != fixed.contains(&field.as_str()),
+                "{field}: {:?}, {fixed:?}",
+                merged.get(field)
+            );
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! The built pages, compiled into the program by `build.rs`.
 
-use super::headers::{FOR_A_YEAR, OF_PAGES, RESOURCE_POLICY};
-use crate::http::{ApiError, ProblemKind};
-use axum::extract::Path;
+use super::headers::{ASKED_EACH_TIME, FOR_A_YEAR, OF_PAGES, RESOURCE_POLICY, policy};
+use crate::http::{ApiError, App, Framed, ProblemKind};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
@@ -16,14 +16,38 @@ struct Asset {
     gzip: &'static [u8],
 }
 
-// PAGE and ASSETS.
+// PAGE, MWI and ASSETS.
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 const VARIES: (HeaderName, HeaderValue) = (header::VARY, HeaderValue::from_static("accept-encoding"));
 
-/// The one page.
-pub(super) async fn page(headers: HeaderMap) -> Response {
-    (OF_PAGES, [RESOURCE_POLICY], body(&PAGE, &headers)).into_response()
+/// The one page, which nobody frames.
+pub(super) async fn page(headers: HeaderMap) -> Result<Response, ApiError> {
+    framed_by(&[], &headers)
+}
+
+/// The page as desktops of agents show it in a frame.
+pub(super) async fn embedded(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let hosts = app.config().web.as_ref().map(|web| web.embed_in.clone()).unwrap_or_default();
+    if hosts.is_empty() {
+        let told = "no page may show this tenant's Inbox in a frame: embedIn names none";
+        return Err(ApiError::new(ProblemKind::UnknownPath, told));
+    }
+    let mut response = framed_by(&hosts, &headers)?;
+    response.extensions_mut().insert(Framed);
+    Ok(response)
+}
+
+fn framed_by(hosts: &[String], headers: &HeaderMap) -> Result<Response, ApiError> {
+    let policy = policy(hosts);
+    let policy = policy.ok_or_else(|| ApiError::new(ProblemKind::Internal, "the policy can't be sent"))?;
+    Ok((OF_PAGES, [policy], [RESOURCE_POLICY], body(&PAGE, headers)).into_response())
+}
+
+/// The element that shows a count on other pages.
+pub(super) async fn element(headers: HeaderMap) -> Response {
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static(MWI.kind));
+    ([kind, ASKED_EACH_TIME], body(&MWI, &headers)).into_response()
 }
 
 /// What the page loads. An answer that it isn't there isn't kept: a replica of another version has it.

@@ -5,6 +5,8 @@
 //! /ui, /ui/inbox/…    ─▶ one page, which shows what its address says
 //! /ui/a/NAME-HASH.js  ─▶ what the page loads: compiled into the program, kept by browsers for a year
 //! /ui/session…        ─▶ sign in, renew, sign out: sealed cookies, and no token in the page
+//! /ui/embed/inbox…    ─▶ the same page, which the hosts of `embedIn` may show in a frame
+//! /ui/mwi.js          ─▶ an element that shows a count on other pages
 //! ```
 //!
 //! The page calls the API as any other client does, with its cookie in place of a token.
@@ -12,8 +14,11 @@
 mod assets;
 mod cookies;
 mod headers;
+mod issuers;
 mod login;
 mod session;
+
+pub(crate) use issuers::watch;
 
 use crate::http::{ApiError, App, ProblemKind};
 use axum::Router;
@@ -32,6 +37,9 @@ pub fn routes() -> Router<App> {
         .route("/ui/", get(assets::page))
         .route("/ui/{*page}", get(assets::page))
         .route("/ui/a/{name}", get(assets::asset))
+        .route("/ui/embed/inbox", get(assets::embedded))
+        .route("/ui/embed/{*page}", get(assets::embedded))
+        .route("/ui/mwi.js", get(assets::element))
         .merge(session::routes())
         .merge(login::routes())
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY))

@@ -55,6 +55,8 @@ struct SessionAnswer {
     providers: Vec<String>,
     /// Whether this is a demonstration, and no service.
     demonstration: bool,
+    /// Origins of the pages that may show the Inbox in a frame.
+    embed_in: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -112,7 +114,8 @@ impl Desk {
         let WebConfig { passwords, login, .. } = &self.web;
         let providers = login.iter().map(|login| login.label.clone()).collect();
         let demonstration = self.demonstration;
-        Json(SessionAnswer { session, renewable, passwords: *passwords, providers, demonstration })
+        let embed_in = self.web.embed_in.clone();
+        Json(SessionAnswer { session, renewable, passwords: *passwords, providers, demonstration, embed_in })
     }
 
     /// Begins a session, or goes on with one: the session and its cookies. Without an origin it can't be renewed.

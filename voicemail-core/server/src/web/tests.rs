@@ -110,10 +110,36 @@ impl Site {
 }
 
 #[tokio::test]
+async fn the_page_for_frames_is_framed_by_whom_the_configuration_names_and_is_nowhere_else() {
+    let site = Site::start().await;
+    site.send(Method::GET, "/ui/embed/inbox", &[], None).await.is_problem(ProblemKind::UnknownPath);
+    site.api.reconfigure(|config| {
+        let hosts = ["https://desk.example", "http://localhost:8080"].map(str::to_owned);
+        config.web.as_mut().unwrap().embed_in = hosts.into();
+        config.browser_origins = vec!["https://desk.example".into()];
+    });
+    for path in ["/ui/embed/inbox", "/ui/embed/inbox/1001"] {
+        let page = site.send(Method::GET, path, &[], None).await.is(StatusCode::OK);
+        let policy = page.header("content-security-policy");
+        assert!(policy.ends_with("; frame-ancestors https://desk.example http://localhost:8080"), "{policy}");
+        assert!(policy.contains("require-trusted-types-for 'script'"), "{policy}");
+        assert!(page.all("x-frame-options").is_empty(), "it would refuse the hosts");
+    }
+    let page = site.send(Method::GET, "/ui", &[], None).await.is(StatusCode::OK);
+    assert!(page.header("content-security-policy").ends_with("frame-ancestors 'none'"));
+    assert_eq!(page.header("x-frame-options"), "DENY");
+    let of = async |origin: &str| site.send(Method::GET, "/ui/mwi.js", &[("origin", origin)], None).await;
+    let element = of("https://desk.example").await.is(StatusCode::OK);
+    assert_eq!(element.header("access-control-allow-origin"), "https://desk.example");
+    assert_eq!(element.header("cache-control"), "no-cache");
+    assert!(of("https://evil.example").await.all("access-control-allow-origin").is_empty());
+}
+
+#[tokio::test]
 async fn without_web_nothing_is_there() {
     let api = Api::start().await;
     let routes = router_beside(api.app(), super::routes());
-    for path in ["/ui", "/ui/inbox/1001", "/ui/a/index.js", "/ui/session"] {
+    for path in ["/ui", "/ui/inbox/1001", "/ui/a/index.js", "/ui/session", "/ui/embed/inbox", "/ui/mwi.js"] {
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();
         Api::answer_of(&routes, request).await.is_problem(ProblemKind::UnknownPath);
     }
@@ -306,7 +332,7 @@ async fn signing_out_takes_the_cookies_and_clears_this_hosts_cache_alone() {
     let session: Value = site.ask(&jar, Method::GET, "/ui/session", None).await.json();
     assert_eq!(
         session,
-        json!({ "renewable": false, "passwords": true, "providers": [], "demonstration": false })
+        json!({ "renewable": false, "passwords": true, "providers": [], "demonstration": false, "embedIn": [] })
     );
 }
 

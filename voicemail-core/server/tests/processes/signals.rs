@@ -10,9 +10,10 @@ use served::{Process, Setup, speech};
 use std::collections::BTreeMap;
 
 const TABLES: &str = include_str!("../../../../docs/metrics.md");
-/// Shown once something happened that needs a fault, a webhook or another replica; a test of the library has them all.
-const SOMETIMES: [&str; 8] = [
+/// Shown once something happened that needs a fault, a webhook, a mail server or another replica; a test of the library has them all.
+const SOMETIMES: [&str; 9] = [
     "voicemail_config_reloads",
+    "voicemail_emails",
     "voicemail_gdpr_deadline_used_ratio",
     "voicemail_gdpr_runs",
     "voicemail_gdpr_seconds_to_deadline",

@@ -23,6 +23,8 @@ const ONLY_USED: [(&str, &str); 3] =
 const FIRST_VIEW: usize = 60 * 1024;
 const ALL_SCRIPTS: usize = 100 * 1024;
 const STYLES: usize = 12 * 1024;
+/// Bytes of the element that shows a count on other pages.
+const ELEMENT: usize = 6 * 1024;
 
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -96,6 +98,8 @@ fn the_pages_are_small() {
     let styles: usize = of(".css").iter().map(|(_, size)| size).sum();
     assert!(first > 10_000 && first <= FIRST_VIEW, "{first} bytes at the first view");
     assert!(all <= ALL_SCRIPTS, "{all} bytes of scripts");
+    let element = scripts.iter().find(|(name, _)| name == "mwi.js").unwrap().1;
+    assert!(element > 500 && element <= ELEMENT, "{element} bytes of the element for other pages");
     assert!(styles > 500 && styles <= STYLES, "{styles} bytes of styles");
 }
 

@@ -12,9 +12,9 @@ use voicemail_tests::servers::browser::Browser;
 use voicemail_tests::servers::{OidcServer, find_free_port, loopback};
 
 /// A core with pages, whose people sign in at two issuers.
-struct Site {
-    base: String,
-    issuers: [OidcServer; 2],
+pub(crate) struct Site {
+    pub(crate) base: String,
+    pub(crate) issuers: [OidcServer; 2],
     core: Child,
     _files: TempDir,
 }
@@ -28,6 +28,11 @@ impl Drop for Site {
 
 impl Site {
     async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// With what else the configuration says.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Value)) -> Self {
         let address = find_free_port(loopback()).unwrap();
         let base = format!("http://localhost:{}", address.port());
         let back = |provider: u8| vec![format!("{base}/ui/session/callback/{provider}")];
@@ -58,13 +63,14 @@ impl Site {
                 "scopes": ["openid", "offline_access", "voicemail:agent"],
             })
         };
-        let config = json!({
+        let mut config = json!({
             "tenantId": "pages", "cluster": "c", "region": "r", "defaultNumberRegion": "GB", "keysDir": path("keys"),
             "regions": [{ "name": "r", "master": true, "storage": { "volume": { "path": path("store") } } }],
             "listen": { "api": address, "metrics": "127.0.0.1:0" },
             "auth": { "issuers": issuers.iter().map(issuer).collect::<Vec<_>>() },
             "web": { "host": format!("localhost:{}", address.port()), "login": issuers.iter().map(login).collect::<Vec<_>>() },
         });
+        change(&mut config);
         std::fs::write(path("config.yaml"), config.to_string()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_voicemail"));
         command.args(["serve", "--config"]).arg(path("config.yaml")).stdout(Stdio::null());

@@ -4,5 +4,6 @@
 
 mod browser;
 mod built;
+mod embedding;
 mod login;
 mod words;

@@ -69,6 +69,11 @@ fn no_look_after_the_insertion_is_caught() {
     catches(Broken::NoLookAfterInsertion, || deposit_frozen_across(marked));
 }
 
+#[test]
+fn a_second_look_beside_the_insertion_is_caught() {
+    catches(Broken::LookBesideInsertion, || deposit_frozen_across(marked));
+}
+
 /// The deposit was received before the mark and goes on after it: it must not be visible for a moment.
 fn covered_deposit_is_never_visible() -> Outcome {
     at_every_step(|case, calls| {
@@ -109,6 +114,11 @@ fn forget_frozen_across_a_deposit() -> Outcome {
 #[test]
 fn a_mark_after_the_list_is_caught() {
     catches(Broken::MarkAfterList, forget_frozen_across_a_deposit);
+}
+
+#[test]
+fn a_list_beside_the_mark_is_caught() {
+    catches(Broken::MarkBesideList, forget_frozen_across_a_deposit);
 }
 
 /// A depositor that flags late: the forget comes before any of its calls, the undo before any later one.
@@ -163,7 +173,7 @@ fn no_look_after_flagging_is_caught() {
 
 /// A forget is frozen anywhere while a sweeper looks, and dies a little later.
 fn forget_dies_anywhere() -> Outcome {
-    [3, 6, 9].into_iter().try_for_each(forget_dies_later)
+    [3, 4, 6, 9].into_iter().try_for_each(forget_dies_later)
 }
 
 fn forget_dies_later(by: usize) -> Outcome {
@@ -222,7 +232,11 @@ fn an_undo_brings_state_order_and_clocks_back() {
     let (first, second) = (case.deposit(A), case.deposit(A));
     let replica = case.replica.clone();
     case.run(async move {
-        let change = MessageChange { state: Some(MessageState::Saved), urgent: Some(true) };
+        let change = MessageChange {
+            state: Some(MessageState::Saved),
+            urgent: Some(true),
+            ..MessageChange::default()
+        };
         replica.mailboxes.change(&mailbox(BOX), first, change, None).await.map(|_| ()).unwrap();
     });
     let before = case.tenant.index(BOX);

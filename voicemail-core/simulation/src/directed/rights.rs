@@ -6,6 +6,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use voicemail_api::gdpr::{ApproveBody, CancelBody, GdprBody, HoldBody, MessageRef, RunState};
 use voicemail_engine::mailbox::MailboxError;
+use voicemail_engine::testing::officer;
 use voicemail_model::fault_injection::Broken;
 use voicemail_model::{AudioKey, MessageId};
 
@@ -233,7 +234,11 @@ fn an_approval_that_dies_anywhere_hides_all_or_nothing_and_can_be_repeated() {
         let approve = move || {
             let replica = replica.clone();
             async move {
-                replica.gdpr.approve(&"c1".parse().unwrap(), &ApproveBody::default(), "ben").await.is_ok()
+                replica
+                    .gdpr
+                    .approve(&"c1".parse().unwrap(), &ApproveBody::default(), &officer("ben"))
+                    .await
+                    .is_ok()
             }
         };
         let mut approving = approve().boxed_local();
@@ -256,7 +261,11 @@ fn of_an_approval_and_a_cancellation_exactly_one_stands() {
         case.run(async move { replica.gdpr.forget(request).await.expect("accepted") });
         let replica = case.tenant.replica(0);
         let mut approving = async move {
-            replica.gdpr.approve(&"c1".parse().unwrap(), &ApproveBody::default(), "ben").await.is_ok()
+            replica
+                .gdpr
+                .approve(&"c1".parse().unwrap(), &ApproveBody::default(), &officer("ben"))
+                .await
+                .is_ok()
         }
         .boxed_local();
         let early = case.advance(&mut approving, calls);

@@ -7,17 +7,25 @@ use super::nonces::Header;
 use crate::{Key, Revision};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// One document as it was read or written.
 pub(super) struct Known<D> {
     pub(super) revision: Revision,
     pub(super) header: Header,
     pub(super) body: Arc<D>,
+    /// When it was surely the one in the store, by the monotonic clock.
+    pub(super) read_at: Duration,
 }
 
 impl<D> Clone for Known<D> {
     fn clone(&self) -> Self {
-        Self { revision: self.revision.clone(), header: self.header.clone(), body: Arc::clone(&self.body) }
+        Self {
+            revision: self.revision.clone(),
+            header: self.header.clone(),
+            body: Arc::clone(&self.body),
+            read_at: self.read_at,
+        }
     }
 }
 
@@ -68,7 +76,8 @@ mod tests {
     fn known(cache: &Cache<String>, name: &str, text: &str) {
         let header = Header::first();
         let revision = Revision("1".into());
-        cache.put(&Key::listed(name).unwrap(), Known { revision, header, body: Arc::new(text.into()) });
+        let body = Arc::new(text.into());
+        cache.put(&Key::listed(name).unwrap(), Known { revision, header, body, read_at: Duration::ZERO });
     }
 
     #[test]

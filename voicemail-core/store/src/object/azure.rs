@@ -7,10 +7,13 @@ use super::super::probe::Finding;
 use super::super::{Keeper, StoreError};
 use super::credentials::{FileCredentials, read_azure};
 use super::observe::{Observed, ObservingConnector};
+use super::scope::ScopedConnector;
 use super::service::Service;
 use super::signed::{Answer, build_request, send};
 use super::{Clients, Patience, client_options};
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use object_store::azure::{AzureAuthorizer, AzureCredentialProvider, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::client::{HttpClient, HttpConnector};
@@ -18,7 +21,7 @@ use object_store::path::Path;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use voicemail_api::config::{AzureBlobConfig, AzureCredentials};
+use voicemail_api::config::{AzureBlobConfig, AzureCredentials, AzureTier};
 use voicemail_model::CallerTag;
 use voicemail_model::clock::World;
 
@@ -37,7 +40,7 @@ pub(super) fn connect(
     };
     let build = |patience| build_client(config, credentials.as_ref(), observed, patience);
     let (small, bulk) = (build(Patience::Call)?, build(Patience::Transfer)?);
-    let connector = ObservingConnector(Arc::clone(observed));
+    let connector = connector_of(config, observed, credentials.as_ref());
     let options = client_options(folder_of(config), &endpoint_of(config), Patience::Call)?;
     let service = AzureService {
         account: config.account.clone(),
@@ -46,9 +49,42 @@ pub(super) fn connect(
         credentials: Arc::clone(small.credentials()),
         client: connector.connect(&options).map_err(super::errors::reading)?,
         versioned: AtomicBool::new(false),
+        restored_to: config.restore_archived.map(|asked| asked.tier),
     };
     Ok(Clients { small: Arc::new(small), bulk: Arc::new(bulk), service: Arc::new(service) })
 }
+
+/// Writes name the encryption scope, if there is one.
+fn connector_of(
+    config: &AzureBlobConfig,
+    observed: &Arc<Observed>,
+    credentials: Option<&AzureCredentialProvider>,
+) -> ScopedConnector {
+    ScopedConnector {
+        inner: ObservingConnector(Arc::clone(observed)),
+        scope: config.encryption.as_ref().and_then(|asked| asked.scope.clone()),
+        account: config.account.clone(),
+        credentials: credentials.cloned(),
+    }
+}
+
+/// The customer's own key, in base64.
+fn read_customer_key(config: &AzureBlobConfig) -> Result<Option<String>, StoreError> {
+    let Some(file) = config.encryption.as_ref().and_then(|asked| asked.customer_key_file.as_ref()) else {
+        return Ok(None);
+    };
+    let unusable =
+        |why: String| StoreError::Credentials(format!("the customer's key {}: {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
+    let key = text.trim();
+    match STANDARD.decode(key) {
+        Ok(bytes) if bytes.len() == KEY_LENGTH => Ok(Some(key.to_owned())),
+        _ => Err(unusable("write 32 bytes in base64".into())),
+    }
+}
+
+/// Bytes of a key of the customer's.
+const KEY_LENGTH: usize = 32;
 
 fn require_identity() -> Result<(), StoreError> {
     let given = |name: &str| std::env::var_os(name).is_some();
@@ -79,7 +115,11 @@ fn build_client(
         .with_retry(patience.retries())
         .with_client_options(client_options(folder_of(config), &endpoint, patience)?)
         .with_endpoint(endpoint)
-        .with_http_connector(ObservingConnector(Arc::clone(observed)));
+        .with_http_connector(connector_of(config, observed, credentials));
+    let builder = match read_customer_key(config)? {
+        Some(key) => builder.with_encryption_key(key),
+        None => builder,
+    };
     builder.build().map_err(super::errors::reading)
 }
 
@@ -102,6 +142,8 @@ struct AzureService {
     credentials: AzureCredentialProvider,
     client: HttpClient,
     versioned: AtomicBool,
+    /// The tier to which what was archived is moved back.
+    restored_to: Option<AzureTier>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,7 +188,20 @@ fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, StoreError> {
 
 impl AzureService {
     async fn send(&self, method: Method, path_and_query: &str) -> Result<Answer, StoreError> {
-        let mut request = build_request(method, &format!("{}{path_and_query}", self.account_url))?;
+        self.send_with(method, path_and_query, None).await
+    }
+
+    async fn send_with(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        header: Option<(&'static str, &'static str)>,
+    ) -> Result<Answer, StoreError> {
+        let url = format!("{}{path_and_query}", self.account_url);
+        let mut request = build_request(method, &url, String::new())?;
+        if let Some((name, value)) = header {
+            request.headers_mut().insert(name, http::HeaderValue::from_static(value));
+        }
         let credential = self.credentials.get_credential().await.map_err(super::errors::reading)?;
         let authorizer = AzureAuthorizer::new(&credential, &self.account);
         authorizer.try_authorize(&mut request).map_err(super::errors::reading)?;
@@ -231,6 +286,22 @@ impl Service for AzureService {
         let Some(body) = self.send(Method::GET, &query).await?.found()? else { return Ok(None) };
         let tags = parse::<Tags>(&body)?.tag_set.tag;
         Ok(tags.into_iter().find(|tag| tag.key == CallerTag::NAME).map(|tag| tag.value))
+    }
+
+    /// A scope or a key that can't be used fails the write itself.
+    async fn find_encryption(&self, _path: &Path) -> Option<Finding> {
+        None
+    }
+
+    async fn restore(&self, path: &Path) -> Result<bool, StoreError> {
+        let Some(tier) = self.restored_to else { return Ok(false) };
+        let query = format!("/{}/{}?comp=tier", self.container, path.as_ref());
+        let answer = self.send_with(Method::PUT, &query, Some(("x-ms-access-tier", tier.name()))).await?;
+        // 409: it is on its way.
+        if answer.status.is_success() || answer.status == http::StatusCode::CONFLICT {
+            return Ok(true);
+        }
+        Err(answer.refusal())
     }
 
     async fn erase_versions(&self, _path: &Path) -> Result<(), StoreError> {

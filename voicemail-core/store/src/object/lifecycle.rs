@@ -8,6 +8,7 @@
 use super::super::StoreError;
 use super::super::probe::Finding;
 use super::signed::Answer;
+use http::StatusCode;
 use object_store::path::Path;
 use serde::Deserialize;
 use voicemail_model::CallerTag;
@@ -113,7 +114,10 @@ impl Rule {
 
 /// The finding that a bucket's answer to `?lifecycle` leads to, for the folder.
 pub(super) fn judge(answer: Answer, folder: &Path) -> Finding {
-    match answer.found() {
+    let has_none = matches!(answer.status, StatusCode::NOT_IMPLEMENTED | StatusCode::METHOD_NOT_ALLOWED);
+    match answer.setting() {
+        // No right would change that.
+        Ok(None) if has_none => Finding::note(PROPERTY, "the server has no lifecycle rules".into()),
         Ok(None) => Finding::holds(PROPERTY),
         Ok(Some(body)) => judge_rules(&body, folder),
         Err(error) => unreadable(&error),
@@ -157,6 +161,25 @@ mod tests {
     fn judge_text(rules: &str) -> Finding {
         let text = format!("<LifecycleConfiguration>{rules}</LifecycleConfiguration>");
         judge_rules(text.as_bytes(), &Path::from("voice/v1/t"))
+    }
+
+    #[test]
+    fn a_server_without_lifecycle_rules_is_not_asked_for_a_right() {
+        for (status, note) in
+            [(501, "has no lifecycle rules"), (405, "has no lifecycle rules"), (404, "holds")]
+        {
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Answer { status, headers: http::HeaderMap::new(), body: bytes::Bytes::new() };
+            let finding = judge(answer, &Path::from("voice/v1/t"));
+            assert!(finding.holds && finding.detail.contains(note), "{status}: {finding:?}");
+            assert!(!finding.detail.contains("allow"), "{finding:?}");
+        }
+        let refused = Answer {
+            status: StatusCode::FORBIDDEN,
+            headers: http::HeaderMap::new(),
+            body: bytes::Bytes::new(),
+        };
+        assert!(judge(refused, &Path::from("voice/v1/t")).detail.contains("s3:GetLifecycleConfiguration"));
     }
 
     fn expiring(filter: &str) -> String {

@@ -16,7 +16,9 @@ mod credentials;
 mod errors;
 mod lifecycle;
 mod observe;
+mod partition;
 mod s3;
+mod scope;
 mod service;
 mod signed;
 mod upload;
@@ -238,6 +240,16 @@ impl ObjectBackend {
         }
     }
 
+    /// An archived object is asked back where the configuration wants that; the error says so.
+    async fn restoring(&self, path: &Path, error: StoreError) -> StoreError {
+        let StoreError::Archived(text) = &error else { return error };
+        match self.service.restore(path).await {
+            Ok(false) => error,
+            Ok(true) => StoreError::Restoring(text.clone()),
+            Err(refused) => StoreError::Archived(format!("{text}; it can't be asked back: {refused}")),
+        }
+    }
+
     fn tag_set(&self, tag: &CallerTag) -> TagSet {
         let mut tags = TagSet::default();
         if self.tags.load(Ordering::Relaxed) {
@@ -297,7 +309,7 @@ impl ObjectBackend {
     }
 
     /// Tags are a help for operators: our own index finds a caller's messages without them.
-    async fn find_tags(&self) -> Result<Finding, StoreError> {
+    async fn find_tags(&self) -> Result<Vec<Finding>, StoreError> {
         const PROPERTY: &str = "index-tags";
         let key = Key::probe(self.world.now(), &self.world.random_hex());
         let mut tags = TagSet::default();
@@ -306,17 +318,19 @@ impl ObjectBackend {
             Ok(()) => self.service.read_tag(&self.path(&key)).await,
             Err(error) => Err(error),
         };
+        let encrypted = self.service.find_encryption(&self.path(&key)).await;
         self.delete(&key).await?;
         let works = read.as_ref().is_ok_and(|tag| tag.as_deref() == Some("probe"));
         self.tags.store(works, Ordering::Relaxed);
         let without = |why: String| {
             format!("aren't used ({why}): messages carry no caller_id tag, and are found by our own index")
         };
-        Ok(match read {
+        let tagged = match read {
             Ok(_) if works => Finding::holds(PROPERTY),
             Ok(_) => Finding::note(PROPERTY, without("they aren't read back".into())),
             Err(error) => Finding::note(PROPERTY, without(error.to_string())),
-        })
+        };
+        Ok(encrypted.into_iter().chain([tagged]).collect())
     }
 }
 
@@ -354,13 +368,13 @@ impl Store for ObjectBackend {
                     }));
                 }
                 Err(Error::NotFound { .. }) => return Ok(None),
-                Err(error) if range.is_none() => return Err(reading(error)),
+                Err(error) if range.is_none() => return Err(self.restoring(&path, reading(error)).await),
                 // A range that begins past the end is an error to the server, and empty to us.
                 Err(error) => match self.bulk.head(&path).await {
                     Ok(meta) if range.is_some_and(|range| range.start >= meta.size) => {
                         return Ok(Some(ObjectBody { size: meta.size, bytes: stream::empty().boxed() }));
                     }
-                    _ => return Err(reading(error)),
+                    _ => return Err(self.restoring(&path, reading(error)).await),
                 },
             }
         }
@@ -482,7 +496,7 @@ impl Store for ObjectBackend {
     async fn examine(&self) -> Result<Vec<Finding>, StoreError> {
         let mut findings: Vec<Finding> = self.find_simulator().into_iter().collect();
         findings.extend(self.find_quoting().await?);
-        findings.push(self.find_tags().await?);
+        findings.extend(self.find_tags().await?);
         findings.extend(self.service.examine(&self.root).await);
         self.examined.store(true, Ordering::Relaxed);
         Ok(findings)
@@ -514,3 +528,6 @@ impl Store for ObjectBackend {
         true
     }
 }
+
+#[cfg(test)]
+mod header_tests;

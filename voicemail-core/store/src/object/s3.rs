@@ -9,12 +9,13 @@ use super::super::{Keeper, StoreError};
 use super::credentials::{FileCredentials, read_aws};
 use super::lifecycle;
 use super::observe::{Observed, ObservingConnector};
-use super::service::Service;
+use super::partition::{endpoint_of, sts_endpoint_of};
+use super::service::{ENCRYPTION, Service};
 use super::signed::{Answer, build_request, send};
 use super::{Clients, Patience, client_options};
 use async_trait::async_trait;
 use http::Method;
-use object_store::aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer, AwsCredentialProvider};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::HttpClient;
 use object_store::client::HttpConnector;
 use object_store::path::Path;
@@ -22,7 +23,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use voicemail_api::config::{S3Config, S3Credentials};
+use voicemail_api::config::{S3Algorithm, S3Config, S3Credentials};
 use voicemail_api::percent::encode_segment;
 use voicemail_model::CallerTag;
 use voicemail_model::clock::World;
@@ -46,6 +47,8 @@ pub(super) fn connect(
         client,
         versioned: AtomicBool::new(false),
         held: AtomicBool::new(false),
+        encryption: config.encryption.as_ref().map(|asked| asked.algorithm),
+        restored_for: config.restore_archived.map(|asked| asked.days),
     };
     Ok(Clients { small: Arc::new(small), bulk: Arc::new(bulk), service: Arc::new(service) })
 }
@@ -79,6 +82,12 @@ fn build_client(
         Some(credentials) => AmazonS3Builder::new().with_credentials(Arc::clone(credentials)),
         None => AmazonS3Builder::from_env(),
     };
+    for (key, value) in encryption_of(config) {
+        builder = builder.with_config(key, value);
+    }
+    if let Some(endpoint) = sts_endpoint_of(config) {
+        builder = builder.with_config(AmazonS3ConfigKey::StsEndpoint, endpoint);
+    }
     builder = builder
         .with_bucket_name(&config.bucket)
         .with_region(&config.region)
@@ -90,9 +99,13 @@ fn build_client(
     builder.build().map_err(super::errors::reading)
 }
 
-fn endpoint_of(config: &S3Config) -> String {
-    let aws = || format!("https://s3.{}.amazonaws.com", config.region);
-    config.endpoint.clone().unwrap_or_else(aws).trim_end_matches('/').to_owned()
+/// The headers of every write, as the library's settings.
+fn encryption_of(config: &S3Config) -> Vec<(AmazonS3ConfigKey, String)> {
+    let Some(asked) = &config.encryption else { return Vec::new() };
+    let key = |name: &str| name.parse::<AmazonS3ConfigKey>().ok();
+    let algorithm = key("aws_server_side_encryption").map(|key| (key, asked.algorithm.header().to_owned()));
+    let id = asked.kms_key_id.clone().and_then(|id| Some((key("aws_sse_kms_key_id")?, id)));
+    algorithm.into_iter().chain(id).collect()
 }
 
 fn folder_of(config: &S3Config) -> Option<&std::path::Path> {
@@ -110,6 +123,9 @@ struct S3Service {
     versioned: AtomicBool,
     /// A lock kept a version from being deleted.
     held: AtomicBool,
+    encryption: Option<S3Algorithm>,
+    /// Days for which a copy of what was archived is asked for.
+    restored_for: Option<u32>,
 }
 
 /// One version of a name, or the mark of its deletion.
@@ -167,7 +183,16 @@ fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, StoreError> {
 
 impl S3Service {
     async fn send(&self, method: Method, path_and_query: &str) -> Result<Answer, StoreError> {
-        let mut request = build_request(method, &format!("{}{path_and_query}", self.bucket_url))?;
+        self.send_body(method, path_and_query, String::new()).await
+    }
+
+    async fn send_body(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        body: String,
+    ) -> Result<Answer, StoreError> {
+        let mut request = build_request(method, &format!("{}{path_and_query}", self.bucket_url), body)?;
         let credential = self.credentials.get_credential().await.map_err(super::errors::reading)?;
         let authorizer = AwsAuthorizer::new(&credential, "s3", &self.region);
         authorizer.try_authorize(&mut request, None).map_err(super::errors::reading)?;
@@ -355,6 +380,41 @@ impl Service for S3Service {
         let Some(body) = answer.found()? else { return Ok(None) };
         let tags = parse::<Tagging>(&body)?.tag_set.tag;
         Ok(tags.into_iter().find(|tag| tag.key == CallerTag::NAME).map(|tag| tag.value))
+    }
+
+    async fn find_encryption(&self, path: &Path) -> Option<Finding> {
+        let asked = self.encryption?.header();
+        let answer = self.send(Method::HEAD, &format!("/{}", path.as_ref())).await;
+        let said = answer.map(|answer| {
+            let header = answer.headers.get("x-amz-server-side-encryption");
+            header.and_then(|value| value.to_str().ok()).map(str::to_owned)
+        });
+        Some(match said {
+            Ok(Some(found)) if found == asked => Finding::holds(ENCRYPTION),
+            Ok(found) => Finding::fails(
+                ENCRYPTION,
+                format!(
+                    "{asked} was asked for, and the store says {}: it doesn't encrypt as `encryption` says; leave that out, or \
+                     use another store",
+                    found.as_deref().unwrap_or("nothing of encryption")
+                ),
+            ),
+            Err(error) => Finding::fails(ENCRYPTION, error.to_string()),
+        })
+    }
+
+    async fn restore(&self, path: &Path) -> Result<bool, StoreError> {
+        let Some(days) = self.restored_for else { return Ok(false) };
+        let body = format!(
+            "<RestoreRequest xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Days>{days}</Days>\
+             <GlacierJobParameters><Tier>Standard</Tier></GlacierJobParameters></RestoreRequest>"
+        );
+        let answer = self.send_body(Method::POST, &format!("/{}?restore", path.as_ref()), body).await?;
+        // 409: it is on its way.
+        if answer.status.is_success() || answer.status == http::StatusCode::CONFLICT {
+            return Ok(true);
+        }
+        Err(answer.refusal())
     }
 
     async fn erase_versions(&self, path: &Path) -> Result<(), StoreError> {

@@ -5,6 +5,9 @@ use super::super::{Keeper, StoreError};
 use async_trait::async_trait;
 use object_store::path::Path;
 
+/// The property of encryption, in findings.
+pub(super) const ENCRYPTION: &str = "encryption";
+
 /// Beyond the calls that all object stores share.
 #[async_trait]
 pub(super) trait Service: Send + Sync + 'static {
@@ -17,6 +20,13 @@ pub(super) trait Service: Send + Sync + 'static {
 
     /// The index tag `caller_id` of an object.
     async fn read_tag(&self, path: &Path) -> Result<Option<String>, StoreError>;
+
+    /// Whether a name that was just written is encrypted as the configuration asks; none where it asks for nothing, or the
+    /// store refuses writes that aren't.
+    async fn find_encryption(&self, path: &Path) -> Option<Finding>;
+
+    /// Asks for an archived object to be readable again; false where the configuration doesn't want it.
+    async fn restore(&self, path: &Path) -> Result<bool, StoreError>;
 
     /// Removes all versions of a name that was deleted.
     async fn erase_versions(&self, path: &Path) -> Result<(), StoreError>;

@@ -54,10 +54,13 @@ impl Answer {
     }
 }
 
-/// A request without a body, still unsigned.
-pub(super) fn build_request(method: Method, url: &str) -> Result<HttpRequest, StoreError> {
+/// A request, still unsigned.
+pub(super) fn build_request(method: Method, url: &str, body: String) -> Result<HttpRequest, StoreError> {
     let invalid = |_| StoreError::Refused("the endpoint isn't a URL".into());
-    http::Request::builder().method(method).uri(url).body(HttpRequestBody::empty()).map_err(invalid)
+    let (length, body) = (body.len(), HttpRequestBody::from(body));
+    let request = http::Request::builder().method(method).uri(url);
+    let request = if length > 0 { request.header(http::header::CONTENT_LENGTH, length) } else { request };
+    request.body(body).map_err(invalid)
 }
 
 /// Sends a signed request and reads the answer.

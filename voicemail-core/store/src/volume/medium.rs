@@ -4,7 +4,7 @@
 //! lose messages only when two replicas write at once, so they are refused before anything is written. What one
 //! client can't find out by itself is read from the options of the mount ([`super::mounts`]).
 
-use super::mounts;
+use super::mounts::{self, Mount};
 use super::publish::{make_probe_folder, remove_file, write_temporary};
 use super::unavailable;
 use crate::StoreError;
@@ -41,8 +41,13 @@ pub fn hold_lock_probe(path: &Path) -> i32 {
 const MOUNTS: &str = "/proc/self/mountinfo";
 
 pub(super) fn probe(root: &Path, lock_probe: &LockProbe) -> Result<(), StoreError> {
-    make_probe_folder(root)?;
+    // Before anything is written: some file systems fail at that already, in words that nobody understands.
     check_mount(root)?;
+    try_out(root, lock_probe).map_err(|error| name_medium(root, error))
+}
+
+fn try_out(root: &Path, lock_probe: &LockProbe) -> Result<(), StoreError> {
+    make_probe_folder(root)?;
     let file = write_temporary(root, b"probe")?;
     let target = root.join("tmp").join(format!("link.{}", uuid::Uuid::new_v4()));
     let result = probe_links(file.path(), &target).and_then(|()| probe_lock(&target, lock_probe));
@@ -50,18 +55,39 @@ pub(super) fn probe(root: &Path, lock_probe: &LockProbe) -> Result<(), StoreErro
     result
 }
 
+/// An error that only the file system explains, with which one it is.
+fn name_medium(root: &Path, error: StoreError) -> StoreError {
+    let kind = find_mount(root).ok().flatten().map(|mount| mount.kind().to_owned());
+    let with = |text: String| match &kind {
+        Some(kind) => format!("{text} (the file system is {kind})"),
+        None => text,
+    };
+    match error {
+        StoreError::Unavailable(text) => StoreError::Unavailable(with(text)),
+        StoreError::Unclear(text) => StoreError::Unclear(with(text)),
+        StoreError::Refused(text) => StoreError::Refused(with(text)),
+        other => other,
+    }
+}
+
 /// Where there is no such file, as on systems without Linux's kernel, nothing is known of the mount.
 fn check_mount(root: &Path) -> Result<(), StoreError> {
-    let mounts = match fs::read_to_string(MOUNTS) {
-        Ok(mounts) => mounts,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(unavailable("the options of the mount can't be read")(error)),
-    };
-    let folder = fs::canonicalize(root).map_err(unavailable("the volume's folder can't be found"))?;
-    match mounts::find(&mounts, &folder).and_then(|mount| mount.fault()) {
+    match find_mount(root)?.and_then(|mount| mount.fault()) {
         Some(fault) => Err(StoreError::Refused(fault)),
         None => Ok(()),
     }
+}
+
+/// The mount that the tenant's folder is on, or will be.
+fn find_mount(root: &Path) -> Result<Option<Mount>, StoreError> {
+    let mounts = match fs::read_to_string(MOUNTS) {
+        Ok(mounts) => mounts,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unavailable("the options of the mount can't be read")(error)),
+    };
+    let there = root.ancestors().find(|folder| folder.is_dir()).unwrap_or(root);
+    let folder = fs::canonicalize(there).map_err(unavailable("the volume's folder can't be found"))?;
+    Ok(mounts::find(&mounts, &folder))
 }
 
 fn probe_links(file: &Path, target: &Path) -> Result<(), StoreError> {
@@ -70,7 +96,7 @@ fn probe_links(file: &Path, target: &Path) -> Result<(), StoreError> {
             return unavailable("a link can't be made")(error);
         }
         StoreError::Refused(format!(
-            "the file system has no hard links ({error}): use a local disk, CephFS, or NFSv4.1; SMB and blob mounts can't be used"
+            "the file system has no hard links ({error}): use a local disk, CephFS, or NFSv4.1"
         ))
     })?;
     match fs::hard_link(file, target) {

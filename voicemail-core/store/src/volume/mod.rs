@@ -9,6 +9,7 @@
 //! ([`space`], [`reserve`]). File systems without hard links or with locks that don't reach other clients
 //! (SMB, blob mounts) look fine until two replicas write at once; [`medium`] refuses them at start.
 
+mod beneath;
 mod history;
 mod medium;
 mod mounts;

@@ -36,8 +36,17 @@ impl Mount {
                  4.1 or later, CephFS or a local disk"
                     .into(),
             ),
+            kind if is_object_store(kind) => Some(format!(
+                "this is an object store mounted as files ({kind}), whose links, locks and renames aren't those of a file system: \
+                 name the store itself, as s3 or azureBlob"
+            )),
             _ => None,
         }
+    }
+
+    /// Which file system it is, as the kernel calls it.
+    pub(super) fn kind(&self) -> &str {
+        &self.kind
     }
 
     fn nfs_fault(&self) -> Option<String> {
@@ -57,6 +66,13 @@ impl Mount {
         }
         None
     }
+}
+
+/// Programs that show a bucket as folders, by the names under which they mount.
+fn is_object_store(kind: &str) -> bool {
+    const PROGRAMS: [&str; 9] =
+        ["rclone", "s3fs", "goofys", "mountpoint-s3", "gcsfuse", "blobfuse", "blobfuse2", "geesefs", "ossfs"];
+    kind.strip_prefix("fuse.").is_some_and(|program| PROGRAMS.contains(&program))
 }
 
 /// The mount that a folder is on: the longest mount point above it, of several on one point the last. `folder` is
@@ -138,6 +154,18 @@ mod tests {
     fn smb_is_refused_for_what_it_is() {
         let line = "90 22 0:50 / /data rw - cifs //server/share rw,vers=3.1.1\n";
         assert!(fault(line, "/data").unwrap_or_default().contains("SMB"));
+    }
+
+    #[test]
+    fn a_bucket_that_is_mounted_as_files_is_refused_by_its_name_and_another_fuse_is_tried() {
+        let line = |kind: &str| format!("90 22 0:50 / /data rw - {kind} source rw,user_id=0\n");
+        for kind in ["fuse.rclone", "fuse.s3fs", "fuse.blobfuse2", "fuse.mountpoint-s3"] {
+            let said = fault(&line(kind), "/data").unwrap_or_default();
+            assert!(said.contains(kind) && said.contains("azureBlob"), "{kind}: {said}");
+        }
+        for kind in ["fuse.glusterfs", "fuse.ceph-fuse", "ceph", "xfs"] {
+            assert_eq!(fault(&line(kind), "/data"), None, "{kind}");
+        }
     }
 
     #[test]

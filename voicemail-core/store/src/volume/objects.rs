@@ -1,14 +1,15 @@
 //! Immutable objects as files.
 
+use super::beneath::{open_file, require_plain, unreadable};
+use super::path_of;
 use super::publish::{TemporaryFile, link, remove_file, sync_folder, temporary, write_temporary};
 use super::reserve::Reserve;
 use super::space::Amount;
-use super::{path_of, unavailable};
 use crate::{BodyStream, Key, ObjectBody, StoreError};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use std::fs;
-use std::io::{self, SeekFrom};
+use std::io::{self, Read, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,11 +20,18 @@ use tokio_util::io::ReaderStream;
 const CHUNK: usize = 64 * 1024;
 
 pub(super) fn get(root: &Path, key: &Key) -> Result<Option<Bytes>, StoreError> {
-    match fs::read(path_of(root, key)) {
+    match read_file(root, &path_of(root, key)) {
         Ok(bytes) => Ok(Some(bytes.into())),
         Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => Err(unavailable("an object can't be read")(error)),
+        Err(error) => Err(unreadable("an object can't be read")(error)),
     }
+}
+
+/// A whole file of the volume, which no link leads to.
+pub(super) fn read_file(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(root, path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 pub(super) async fn read(
@@ -31,9 +39,11 @@ pub(super) async fn read(
     key: &Key,
     range: Option<Range<u64>>,
 ) -> Result<Option<ObjectBody>, StoreError> {
-    let failed = unavailable("an object can't be read");
-    let mut file = match tokio::fs::File::open(path_of(root, key)).await {
-        Ok(file) => file,
+    let failed = unreadable("an object can't be read");
+    let (base, path) = (root.to_owned(), path_of(root, key));
+    let opened = in_background(move || Ok(open_file(&base, &path))).await?;
+    let mut file = match opened {
+        Ok(file) => tokio::fs::File::from_std(file),
         Err(error) if is_missing(&error) => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
@@ -65,6 +75,7 @@ impl Drop for Reading {
 }
 
 pub(super) fn create(root: &Path, key: &Key, bytes: &[u8]) -> Result<(), StoreError> {
+    require_plain(root, &path_of(root, key))?;
     link(&write_temporary(root, bytes)?, &path_of(root, key))
 }
 
@@ -144,6 +155,7 @@ async fn in_background<T: Send + 'static>(
 }
 
 pub(super) fn publish_received(root: &Path, key: &Key, received: &Received) -> Result<(), StoreError> {
+    require_plain(root, &path_of(root, key))?;
     let file = received.file()?;
     file.sync("audio can't be synced")?;
     link(file, &path_of(root, key))
@@ -151,6 +163,7 @@ pub(super) fn publish_received(root: &Path, key: &Key, received: &Received) -> R
 
 pub(super) fn delete(root: &Path, key: &Key) -> Result<(), StoreError> {
     let path = path_of(root, key);
+    require_plain(root, &path)?;
     if !remove_file(&path)? {
         return Ok(());
     }

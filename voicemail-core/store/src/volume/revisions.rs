@@ -5,7 +5,8 @@
 //! writer that slept and links a number long pruned finds its basis gone, and nobody takes its file
 //! for the head, because the head is the highest number there is.
 
-use super::objects::is_missing;
+use super::beneath::{require_plain, unreadable};
+use super::objects::{is_missing, read_file};
 use super::publish::{file_system_time, link, sync_folder, write_temporary};
 use super::{REVISION_LIFE, unavailable, unclear};
 use crate::{Key, Loaded, Revision, StoreError, Versioned};
@@ -70,14 +71,14 @@ pub(super) fn load(root: &Path, heads: &Heads, key: &Key) -> Result<Option<Versi
     let folder = folder_of(root, key);
     for _ in 0..8 {
         let Some(number) = find_head(&folder, heads)? else { return Ok(None) };
-        match fs::read(file_of(&folder, number)) {
+        match read_file(root, &file_of(&folder, number)) {
             Ok(bytes) => {
                 let revision = Revision(number.to_string());
                 return Ok(Some(Versioned { bytes: bytes.into(), revision }));
             }
             // Pruned between the look and the read, or deleted: look again.
             Err(error) if is_missing(&error) => heads.forget(&folder),
-            Err(error) => return Err(unavailable("a document can't be read")(error)),
+            Err(error) => return Err(unreadable("a document can't be read")(error)),
         }
     }
     Err(StoreError::Unavailable("a document's revisions change faster than they can be read".into()))
@@ -142,6 +143,7 @@ pub(super) fn replace(
     bytes: &[u8],
 ) -> Result<Revision, StoreError> {
     let folder = folder_of(root, key);
+    require_plain(root, &folder)?;
     let basis =
         basis.map(|revision| revision.0.parse::<u64>().map_err(|_| StoreError::Conflict)).transpose()?;
     let _turn = queue_for_turn(&folder)?;
@@ -197,6 +199,7 @@ fn queue_for_turn(folder: &Path) -> Result<Option<File>, StoreError> {
 
 pub(super) fn delete(root: &Path, heads: &Heads, key: &Key) -> Result<(), StoreError> {
     let folder = folder_of(root, key);
+    require_plain(root, &folder)?;
     heads.forget(&folder);
     let failed = unclear("a document can't be removed");
     match fs::remove_dir_all(&folder) {

@@ -1,5 +1,6 @@
 //! Lists keys below a prefix in key order, folder by folder, so that a reader who stops early reads little.
 
+use super::beneath::require_plain;
 use super::objects::is_missing;
 use super::unavailable;
 use crate::{KeyStream, StoreError};
@@ -43,6 +44,7 @@ async fn next_key((root, mut stack): Walk) -> Option<(Result<String, StoreError>
 /// Entries of a folder, last first, so that popping a stack gives key order.
 fn read_folder(root: &Path, folder: &str) -> Result<Vec<Found>, StoreError> {
     let failed = unavailable("a folder can't be listed");
+    require_plain(root, &root.join(folder))?;
     let entries = match fs::read_dir(root.join(folder)) {
         Ok(entries) => entries,
         Err(error) if is_missing(&error) => return Ok(Vec::new()),

@@ -20,6 +20,9 @@ pub fn is_current(desired: &Value, live: &Value) -> bool {
     contains(desired, live, false)
 }
 
+/// Fields of amounts, whose text the server rewrites: 1024Mi becomes 1Gi.
+const AMOUNTS: [&str; 3] = ["requests", "limits", "sizeLimit"];
+
 /// All of `wanted` is in `live`. Amounts of resources are compared by value: the server rewrites their text.
 fn contains(wanted: &Value, live: &Value, amounts: bool) -> bool {
     match (wanted, live) {
@@ -34,7 +37,7 @@ fn contains(wanted: &Value, live: &Value, amounts: bool) -> bool {
 
 fn contains_fields(wanted: &Map<String, Value>, live: &Map<String, Value>, amounts: bool) -> bool {
     wanted.iter().all(|(key, value)| {
-        let amounts = amounts || key == "requests" || key == "limits";
+        let amounts = amounts || AMOUNTS.contains(&key.as_str());
         match live.get(key) {
             Some(found) => contains(value, found, amounts),
             None => is_empty(value),
@@ -107,6 +110,8 @@ mod tests {
         let desired = json!({"resources": {"limits": {"cpu": "1000m", "memory": "1024Mi"}}});
         assert!(is_current(&desired, &json!({"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}})));
         assert!(!is_current(&desired, &json!({"resources": {"limits": {"cpu": "2", "memory": "1Gi"}}})));
+        let disk = |size: &str| json!({"volumes": [{"emptyDir": {"sizeLimit": size}}]});
+        assert!(is_current(&disk("1024Mi"), &disk("1Gi")) && !is_current(&disk("1024Mi"), &disk("2Gi")));
     }
 
     #[test]

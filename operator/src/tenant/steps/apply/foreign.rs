@@ -8,32 +8,33 @@
 use serde_json::{Value, json};
 
 /// By kind: paths of fields; `*` is every item of a list.
-const FORBIDDEN: [(&str, &[&str]); 4] = [
+const FORBIDDEN: [(&str, &[&str]); 6] = [
     (
         "Service",
         &["spec.externalIPs", "spec.publishNotReadyAddresses", "spec.externalName", "spec.loadBalancerIP"],
     ),
     ("NetworkPolicy", &["spec.egress"]),
     ("ServiceAccount", &["automountServiceAccountToken"]),
-    (
-        "Deployment",
-        &[
-            "spec.paused",
-            "spec.template.spec.hostNetwork",
-            "spec.template.spec.hostPID",
-            "spec.template.spec.hostIPC",
-            "spec.template.spec.hostAliases",
-            "spec.template.spec.shareProcessNamespace",
-            "spec.template.spec.automountServiceAccountToken",
-            "spec.template.spec.initContainers",
-            "spec.template.spec.nodeName",
-            "spec.template.spec.containers.*.envFrom",
-            "spec.template.spec.containers.*.lifecycle.postStart",
-            "spec.template.spec.containers.*.securityContext.privileged",
-            "spec.template.spec.containers.*.securityContext.runAsUser",
-            "spec.template.spec.containers.*.securityContext.capabilities.add",
-        ],
-    ),
+    ("StatefulSet", OF_PODS),
+    ("Deployment", OF_PODS),
+    ("Deployment", &["spec.paused"]),
+];
+
+/// Of whatever makes pods.
+const OF_PODS: &[&str] = &[
+    "spec.template.spec.hostNetwork",
+    "spec.template.spec.hostPID",
+    "spec.template.spec.hostIPC",
+    "spec.template.spec.hostAliases",
+    "spec.template.spec.shareProcessNamespace",
+    "spec.template.spec.automountServiceAccountToken",
+    "spec.template.spec.initContainers",
+    "spec.template.spec.nodeName",
+    "spec.template.spec.containers.*.envFrom",
+    "spec.template.spec.containers.*.lifecycle.postStart",
+    "spec.template.spec.containers.*.securityContext.privileged",
+    "spec.template.spec.containers.*.securityContext.runAsUser",
+    "spec.template.spec.containers.*.securityContext.capabilities.add",
 ];
 
 /// The paths of forbidden fields that `live` has and `desired`, which has its kind, hasn't.

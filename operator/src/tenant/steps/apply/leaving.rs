@@ -15,15 +15,16 @@ use crate::tenant::build::secret_provider_class::provider_class_resource;
 use crate::tenant::facts::belonging::{is_collectable, is_owned, reference};
 use crate::tenant::steps::apply::applier::{Child, Live};
 use crate::tenant::steps::apply::retirement::remove_jobs;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
+use voicemail_cores::child_names::{sip_name, sip_selector_text};
 use voicemail_resources::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, TENANT_UID_LABEL, VoicemailTenant};
 use voicemail_runtime::calls::{CallError, merge_metadata, within_deadline};
 
@@ -64,24 +65,41 @@ impl Leaving<'_> {
     async fn give_away(&self) -> Result<(), CallError> {
         let name = child_name(self.tenant);
         // The pods first; what they need to end goes with the rest.
+        let telephone = sip_name(self.tenant);
+        self.give::<StatefulSet>(&telephone).await?;
         self.give::<Deployment>(&name).await?;
         self.give::<HorizontalPodAutoscaler>(&name).await?;
-        self.give::<PodDisruptionBudget>(&name).await?;
-        self.give::<NetworkPolicy>(&name).await?;
-        for service in [name.clone(), headless_name(self.tenant), peers_name(self.tenant)] {
+        for name in [&name, &telephone] {
+            self.give::<PodDisruptionBudget>(name).await?;
+            self.give::<NetworkPolicy>(name).await?;
+        }
+        for service in [name.clone(), headless_name(self.tenant), peers_name(self.tenant), telephone.clone()]
+        {
             self.give::<Service>(&service).await?;
         }
         for secret in [tls_name(self.tenant), tls_copy_name(self.tenant), ca_name(self.tenant)] {
             self.give::<Secret>(&secret).await?;
         }
-        self.give::<ConfigMap>(&name).await?;
-        self.give::<ServiceAccount>(&name).await?;
+        self.give_spool_key(&telephone).await?;
+        for name in [&name, &telephone] {
+            self.give::<ConfigMap>(name).await?;
+            self.give::<ServiceAccount>(name).await?;
+        }
         for kind in [pod_monitor_resource(), prometheus_rule_resource()] {
             let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), self.namespace, &kind);
             optional(&kind, self.give_in(&api, &name).await)?;
+            optional(&kind, self.give_in(&api, &telephone).await)?;
         }
         let kind = provider_class_resource();
         optional(&kind, self.give_classes(&kind).await)
+    }
+
+    /// Where claims of the telephone's pods stay, the key of what may wait there stays, too.
+    async fn give_spool_key(&self, name: &str) -> Result<(), CallError> {
+        let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), self.namespace);
+        let chosen = ListParams::default().labels(&sip_selector_text(self.tenant)).limit(1);
+        let left = within_deadline("list the claims of the spool", claims.list(&chosen)).await?;
+        if left.items.is_empty() { self.give::<Secret>(name).await } else { Ok(()) }
     }
 
     async fn give<K: Child>(&self, name: &str) -> Result<(), CallError> {

@@ -1,6 +1,7 @@
 //! Objects for the Prometheus operator, where the cluster serves its kinds. The tenant serves without them, so
 //! a failure here never stops a reconcile: it becomes a fact, which the status reports.
 
+use crate::tenant::build::names::child_name;
 use crate::tenant::steps::apply::ApplyError;
 use crate::tenant::steps::apply::applier::{Applier, stamp};
 use kube::Api;
@@ -43,6 +44,16 @@ impl Applier<'_> {
         kind: ApiResource,
         desired: Option<DynamicObject>,
     ) -> MonitoringFact {
+        self.ensure_known_as(kind, &child_name(&self.plan.name), desired).await
+    }
+
+    /// As [`Self::ensure_known`], under another name.
+    pub(super) async fn ensure_known_as(
+        &self,
+        kind: ApiResource,
+        name: &str,
+        desired: Option<DynamicObject>,
+    ) -> MonitoringFact {
         let (now, wanted) = (Instant::now(), desired.is_some());
         let unknown = || match wanted {
             true => MonitoringFact::Unknown(vec![kind.kind.clone()]),
@@ -51,7 +62,7 @@ impl Applier<'_> {
         if self.context.kinds.is_missing(&kind.kind, now) {
             return unknown();
         }
-        match self.bring(&kind, desired).await {
+        match self.bring(&kind, name, desired).await {
             Ok(()) if wanted => MonitoringFact::Applied,
             Ok(()) => MonitoringFact::Unwanted,
             // A kind that isn't there answers as a missing page, one that just came as a missing object.
@@ -63,7 +74,12 @@ impl Applier<'_> {
         }
     }
 
-    async fn bring(&self, kind: &ApiResource, desired: Option<DynamicObject>) -> Result<(), ApplyError> {
+    async fn bring(
+        &self,
+        kind: &ApiResource,
+        name: &str,
+        desired: Option<DynamicObject>,
+    ) -> Result<(), ApplyError> {
         let client = self.context.client.clone();
         let api: Api<DynamicObject> = Api::namespaced_with(client, &self.plan.namespace, kind);
         match desired {
@@ -71,7 +87,7 @@ impl Applier<'_> {
                 let desired = stamp(&desired, &kind.api_version, &kind.kind)?;
                 self.converge_in(&api, &kind.kind, desired).await.map(drop)
             }
-            None => self.remove(&api, &kind.kind).await,
+            None => self.remove_named(&api, &kind.kind, name).await,
         }
     }
 }

@@ -72,6 +72,14 @@ impl<'a> Retirement<'a> {
         self.applier.ensure_deployment(build_deployment(&stopped)).await.map(drop)
     }
 
+    /// Has no pod take calls, and says whether all are gone: what callers left comes to the cores before these stop.
+    ///
+    /// # Errors
+    /// See [`ApplyError`].
+    pub async fn stop_telephony(&self) -> Result<bool, ApplyError> {
+        self.applier.stop_telephony().await
+    }
+
     /// How many pods of the cores are still there, ending ones too.
     ///
     /// # Errors

@@ -4,11 +4,14 @@
 //! receiver is tried again with growing pauses; meanwhile changes of one mailbox are coalesced.
 
 use super::client::{Delivery, DeliveryError, LIMIT, Sender};
+use super::receiver::{Receiver, digest};
 use super::record::{self, CLAIM, Last, Ledger};
 use crate::context::Context;
 use crate::mwi::hub::Hub;
+use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use voicemail_api::config::WebhookConfig;
 use voicemail_model::{MailboxId, Mwi, Time};
@@ -53,17 +56,31 @@ enum Ended {
     OutOfTime,
 }
 
-/// Delivers while a webhook is configured, until the future is dropped.
+/// Delivers to each receiver that is configured, until the future is dropped.
 pub(in crate::mwi) async fn run(hub: &Hub, context: &Context) {
+    let mut couriers = FuturesUnordered::new();
     loop {
-        if let Some(config) = context.config().mwi.webhook.clone() {
-            let holder = context.world().random_hex();
-            hub.deliveries().open();
-            Courier { hub, context, config, holder, failures: 0 }.work().await;
-            hub.deliveries().close();
+        for config in context.config().mwi.webhooks.clone() {
+            // One that ended may still be at its last request: another one begins after it.
+            if !hub.receivers().contains_key(&digest(context, &config)) {
+                couriers.push(serve(hub, context, config));
+            }
         }
-        context.world().sleep(LOOK).await;
+        tokio::select! {
+            Some(()) = couriers.next(), if !couriers.is_empty() => {}
+            () = context.world().sleep(LOOK) => {}
+        }
     }
+}
+
+/// Delivers to a receiver while it is configured as it is.
+async fn serve(hub: &Hub, context: &Context, config: WebhookConfig) {
+    let receiver = Arc::new(Receiver::new(context, &config));
+    receiver.deliveries().open();
+    hub.receivers().insert(receiver.digest().to_owned(), Arc::clone(&receiver));
+    let holder = context.world().random_hex();
+    Courier { hub, context, config, receiver: &receiver, holder, failures: 0 }.work().await;
+    hub.receivers().remove(receiver.digest());
 }
 
 /// Leaves waiting mailboxes to the other replicas or to the next start, and gives back a turn that is cut short.
@@ -71,16 +88,25 @@ pub(in crate::mwi) async fn run(hub: &Hub, context: &Context) {
 /// # Errors
 /// The store's; then only a start or a change sends it.
 pub(in crate::mwi) async fn flush(hub: &Hub, context: &Context) -> Result<(), StoreError> {
-    let (waiting, holder) = (hub.deliveries().take(usize::MAX), hub.turn().take());
+    let receivers: Vec<Arc<Receiver>> = hub.receivers().values().cloned().collect();
+    let mut failed = Ok(());
+    for receiver in receivers {
+        failed = failed.and(leave(&receiver, context).await);
+    }
+    failed
+}
+
+async fn leave(receiver: &Receiver, context: &Context) -> Result<(), StoreError> {
+    let (waiting, holder) = (receiver.deliveries().take(usize::MAX), receiver.turn().take());
     if waiting.is_empty() && holder.is_none() {
         return Ok(());
     }
-    record::leave(context, &holder.unwrap_or_default(), &waiting).await
+    record::leave(context, receiver.digest(), &holder.unwrap_or_default(), &waiting).await
 }
 
 /// Mailboxes taken from those that wait; they go back unless they are settled, even if the process is stopped.
 struct Taken<'a> {
-    hub: &'a Hub,
+    receiver: &'a Receiver,
     mailboxes: Vec<MailboxId>,
 }
 
@@ -94,13 +120,14 @@ impl Taken<'_> {
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         self.mailboxes.iter().for_each(|mailbox| {
-            self.hub.deliveries().add(mailbox);
+            self.receiver.deliveries().add(mailbox);
         });
     }
 }
 
 struct Courier<'a> {
     hub: &'a Hub,
+    receiver: &'a Receiver,
     context: &'a Context,
     config: WebhookConfig,
     holder: String,
@@ -113,7 +140,7 @@ impl Courier<'_> {
         let world = self.context.world();
         let mut compared = None;
         let mut looked = world.monotonic();
-        while self.context.config().mwi.webhook.as_ref() == Some(&self.config) {
+        while self.context.config().mwi.webhooks.contains(&self.config) {
             if self.is_time_to_compare(compared) {
                 match self.add_all().await {
                     Ok(()) => compared = Some(world.monotonic()),
@@ -123,7 +150,7 @@ impl Courier<'_> {
                 }
             }
             tokio::select! {
-                () = self.hub.deliveries().wait() => self.take_turn().await,
+                () = self.receiver.deliveries().wait() => self.take_turn().await,
                 () = world.sleep(LOOK) => {
                     if world.monotonic().saturating_sub(looked) >= self.period() {
                         looked = world.monotonic();
@@ -132,6 +159,10 @@ impl Courier<'_> {
                 }
             }
         }
+    }
+
+    fn count(&self, outcome: &'static str) {
+        self.hub.count_delivery(self.receiver.name(), outcome);
     }
 
     fn period(&self) -> Duration {
@@ -148,14 +179,14 @@ impl Courier<'_> {
         let mut keys = self.context.store().list(Family::Mailbox.prefix());
         while let Some(key) = keys.try_next().await? {
             if let Some(mailbox) = parse_index(&key) {
-                self.hub.deliveries().add(&mailbox);
+                self.receiver.deliveries().add(&mailbox);
             }
         }
         Ok(())
     }
 
     async fn look_for_left(&mut self) {
-        match record::has_left(self.context).await {
+        match record::has_left(self.context, self.receiver.digest()).await {
             Ok(true) => self.take_turn().await,
             Ok(false) => {}
             Err(error) => tracing::warn!(reason = error.reason(), %error, "deliveries can't be looked up"),
@@ -171,7 +202,7 @@ impl Courier<'_> {
             }
             Ok(Ended::NotOurs) => NOT_OUR_TURN,
             Err(error) => {
-                tracing::warn!(%error, "MWI states wait to be delivered");
+                tracing::warn!(receiver = self.receiver.name(), %error, "MWI states wait to be delivered");
                 self.failures += 1;
                 FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE)
             }
@@ -182,13 +213,14 @@ impl Courier<'_> {
     }
 
     async fn deliver_all(&self) -> Result<Ended, CourierError> {
-        let sender =
-            Sender::open(&self.config).await.inspect_err(|error| self.hub.count_delivery(error.outcome()))?;
+        let sender = Sender::open(&self.config).await.inspect_err(|error| self.count(error.outcome()))?;
         let begun = self.context.world().monotonic();
-        let Some(turn) = record::claim(self.context, &self.holder).await? else { return Ok(Ended::NotOurs) };
-        *self.hub.turn() = Some(self.holder.clone());
+        let Some(turn) = record::claim(self.context, self.receiver.digest(), &self.holder).await? else {
+            return Ok(Ended::NotOurs);
+        };
+        *self.receiver.turn() = Some(self.holder.clone());
         turn.left.keys().for_each(|mailbox| {
-            self.hub.deliveries().add(mailbox);
+            self.receiver.deliveries().add(mailbox);
         });
         let ended = self.deliver_batches(&sender, begun).await;
         // Mailboxes that other replicas left joined the queue here: they are delivered only once the queue is empty.
@@ -196,15 +228,15 @@ impl Courier<'_> {
             Ok(Ended::Done) => turn.left,
             _ => Default::default(),
         };
-        record::release(self.context, &self.holder, &done).await?;
-        self.hub.turn().take();
+        record::release(self.context, self.receiver.digest(), &self.holder, &done).await?;
+        self.receiver.turn().take();
         ended
     }
 
     async fn deliver_batches(&self, sender: &Sender, begun: Duration) -> Result<Ended, CourierError> {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of(self.receiver.digest());
         loop {
-            let batch = Taken { hub: self.hub, mailboxes: self.hub.deliveries().take(BATCH) };
+            let batch = Taken { receiver: self.receiver, mailboxes: self.receiver.deliveries().take(BATCH) };
             if batch.mailboxes.is_empty() {
                 return Ok(Ended::Done);
             }
@@ -219,7 +251,7 @@ impl Courier<'_> {
     async fn deliver_batch(
         &self,
         sender: &Sender,
-        ledger: &mut Ledger,
+        ledger: &mut Ledger<'_>,
         mut batch: Taken<'_>,
         begun: Duration,
     ) -> Result<Ended, CourierError> {
@@ -240,7 +272,7 @@ impl Courier<'_> {
 
     /// The deliveries of a batch. Before it is, the store says that nobody knows what the receiver knows: a crash, or
     /// an answer that never came, must not leave it with a state that is never corrected.
-    async fn prepare(&self, ledger: &mut Ledger, batch: &[MailboxId]) -> Result<Vec<Due>, StoreError> {
+    async fn prepare(&self, ledger: &mut Ledger<'_>, batch: &[MailboxId]) -> Result<Vec<Due>, StoreError> {
         let mut due = Vec::new();
         for mailbox in batch {
             match self.compare(ledger, mailbox).await {
@@ -283,12 +315,12 @@ impl Courier<'_> {
         {
             match result {
                 Ok(()) => {
-                    self.hub.count_delivery("delivered");
+                    self.count("delivered");
                     sent.delivered.insert(due.mailbox.clone());
                     in_a_row = 0;
                 }
                 Err(error) => {
-                    self.hub.count_delivery(error.outcome());
+                    self.count(error.outcome());
                     sent.failure = Some(error);
                     in_a_row += 1;
                 }
@@ -298,7 +330,7 @@ impl Courier<'_> {
     }
 
     /// The state to deliver; none if it is the one that was delivered last.
-    async fn compare(&self, ledger: &mut Ledger, mailbox: &MailboxId) -> Result<Option<Due>, StoreError> {
+    async fn compare(&self, ledger: &mut Ledger<'_>, mailbox: &MailboxId) -> Result<Option<Due>, StoreError> {
         let last = ledger.last(self.context, mailbox).await?;
         let found = self.context.indexes().load_revision(mailbox).await?;
         let open = found.as_ref().filter(|(index, _)| !index.closed);

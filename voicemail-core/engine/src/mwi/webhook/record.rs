@@ -4,21 +4,26 @@
 //! A turn is a claim with an end, so that one replica at a time sends and mailboxes stay in order. What was
 //! delivered is spread over sixteen documents.
 
+use super::receiver::digest;
 use crate::context::Context;
+use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use voicemail_model::{MailboxId, Mwi, Time};
 use voicemail_store::documents::Decision;
-use voicemail_store::{Key, StoreError};
+use voicemail_store::retry_until_known::delete;
+use voicemail_store::{Family, Key, StoreError};
 
 /// How long a claim counts if its holder doesn't give it back.
 pub(super) const CLAIM: Duration = Duration::from_secs(60);
 /// Mailboxes that a replica leaves behind; at the next start all are compared anyhow.
 const MOST_LEFT: usize = 10_000;
+/// How long a receiver's memory outlives its last turn.
+const UNUSED: Duration = Duration::from_secs(30 * 86_400);
 
-/// The replica whose turn it is, `mwi/courier`.
+/// The replica whose turn it is, `mwi/<receiver>/courier`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Courier {
@@ -76,7 +81,7 @@ impl Last {
     }
 }
 
-/// The states delivered last, by mailbox, `mwi/delivered/<1>`.
+/// The states delivered last, by mailbox, `mwi/<receiver>/delivered/<1>`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Delivered {
@@ -93,7 +98,11 @@ pub(super) struct Turn {
 }
 
 /// Takes the turn; `None` while another replica has it.
-pub(super) async fn claim(context: &Context, holder: &str) -> Result<Option<Turn>, StoreError> {
+pub(super) async fn claim(
+    context: &Context,
+    receiver: &str,
+    holder: &str,
+) -> Result<Option<Turn>, StoreError> {
     let claim = |courier: Option<Courier>, now| {
         let mut courier = courier.unwrap_or_default();
         match courier.claim(holder, now) {
@@ -101,13 +110,14 @@ pub(super) async fn claim(context: &Context, holder: &str) -> Result<Option<Turn
             false => Decision::Keep(None),
         }
     };
-    let left = context.documents().update(&Key::courier(), claim).await?;
+    let left = context.documents().update(&Key::courier(receiver), claim).await?;
     Ok(left.map(|left| Turn { left }))
 }
 
 /// Gives the turn back.
 pub(super) async fn release(
     context: &Context,
+    receiver: &str,
     holder: &str,
     done: &BTreeMap<MailboxId, String>,
 ) -> Result<(), StoreError> {
@@ -115,12 +125,13 @@ pub(super) async fn release(
         let mut courier = courier.unwrap_or_default();
         if courier.release(holder, done) { Decision::Write(courier, ()) } else { Decision::Keep(()) }
     };
-    context.documents().update(&Key::courier(), release).await
+    context.documents().update(&Key::courier(receiver), release).await
 }
 
 /// Leaves mailboxes to whoever has the next turn, and the turn too if it is that holder's.
 pub(super) async fn leave(
     context: &Context,
+    receiver: &str,
     holder: &str,
     mailboxes: &[MailboxId],
 ) -> Result<(), StoreError> {
@@ -131,12 +142,12 @@ pub(super) async fn leave(
         courier.release(holder, &BTreeMap::new());
         Decision::Write(courier, ())
     };
-    context.documents().update(&Key::courier(), leave).await
+    context.documents().update(&Key::courier(receiver), leave).await
 }
 
 /// Whether a replica that stopped left anything.
-pub(super) async fn has_left(context: &Context) -> Result<bool, StoreError> {
-    let courier: Option<Courier> = context.documents().load(&Key::courier()).await?;
+pub(super) async fn has_left(context: &Context, receiver: &str) -> Result<bool, StoreError> {
+    let courier: Option<Courier> = context.documents().load(&Key::courier(receiver)).await?;
     Ok(courier.is_some_and(|courier| !courier.left.is_empty()))
 }
 
@@ -159,19 +170,26 @@ impl Delivered {
 }
 
 /// The delivered states, as far as they were looked up in this turn. Only who has the turn writes it.
-#[derive(Default)]
-pub(super) struct Ledger(BTreeMap<Key, Delivered>);
+pub(super) struct Ledger<'a> {
+    receiver: &'a str,
+    known: BTreeMap<Key, Delivered>,
+}
 
-impl Ledger {
+impl<'a> Ledger<'a> {
+    /// Of the receiver of that digest.
+    pub(super) fn of(receiver: &'a str) -> Self {
+        Self { receiver, known: BTreeMap::new() }
+    }
+
     /// The receiver's knowledge of a mailbox.
     pub(super) async fn last(&mut self, context: &Context, mailbox: &MailboxId) -> Result<Last, StoreError> {
-        let key = Key::delivered(mailbox);
-        if let Some(known) = self.0.get(&key) {
+        let key = Key::delivered(self.receiver, mailbox);
+        if let Some(known) = self.known.get(&key) {
             return Ok(known.last(mailbox));
         }
         let found: Delivered = context.documents().load(&key).await?.unwrap_or_default();
         let last = found.last(mailbox);
-        self.0.insert(key, found);
+        self.known.insert(key, found);
         Ok(last)
     }
 
@@ -181,19 +199,49 @@ impl Ledger {
         context: &Context,
         news: Vec<(MailboxId, Last)>,
     ) -> Result<(), StoreError> {
-        let keys: BTreeSet<Key> = news.iter().map(|(mailbox, _)| Key::delivered(mailbox)).collect();
+        let keys: BTreeSet<Key> =
+            news.iter().map(|(mailbox, _)| Key::delivered(self.receiver, mailbox)).collect();
         for key in keys {
-            let ours: Vec<_> = news.iter().filter(|(mailbox, _)| Key::delivered(mailbox) == key).collect();
+            let ours: Vec<_> =
+                news.iter().filter(|(mailbox, _)| Key::delivered(self.receiver, mailbox) == key).collect();
             let note = |delivered: Option<Delivered>, _| {
                 let mut delivered = delivered.unwrap_or_default();
                 ours.iter().for_each(|(mailbox, last)| delivered.note(mailbox, *last));
                 Decision::Write(delivered.clone(), delivered)
             };
             let now = context.documents().update(&key, note).await?;
-            self.0.insert(key, now);
+            self.known.insert(key, now);
         }
         Ok(())
     }
+}
+
+/// Removes what is remembered of receivers that aren't configured here and that nobody has delivered to for a month, and of the one receiver of former
+/// releases. One that comes back later is told of every mailbox again.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn forget_unused(context: &Context) -> Result<(), StoreError> {
+    let listed: Vec<String> = context.store().list(Family::Delivery.prefix()).try_collect().await?;
+    let configured =
+        context.config().mwi.webhooks.iter().map(|config| digest(context, config)).collect::<Vec<_>>();
+    let mut unused: BTreeMap<&str, bool> =
+        configured.iter().map(|receiver| (receiver.as_str(), false)).collect();
+    for key in &listed {
+        let Some(receiver) = Key::receiver_of(key).filter(|receiver| !unused.contains_key(receiver)) else {
+            continue;
+        };
+        let courier: Option<Courier> = context.documents().load(&Key::courier(receiver)).await?;
+        let last = courier.map(|courier| courier.until).unwrap_or_default();
+        unused.insert(receiver, context.world().now().since(last) > UNUSED);
+    }
+    for key in &listed {
+        let stale = Key::receiver_of(key).is_none_or(|receiver| unused.get(receiver) == Some(&true));
+        if let Some(key) = Key::listed(key).filter(|_| stale) {
+            delete(context.store(), context.world(), &key).await?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

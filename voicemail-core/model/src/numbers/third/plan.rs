@@ -46,8 +46,11 @@ pub(super) fn is_valid(rules: &RuleSet, number: &Number) -> bool {
 /// Whether the number could be one at home or, with a plus, anywhere: as long as one there, in a range of the plan or not.
 pub(super) fn is_possible(rules: &RuleSet, number: &Number) -> bool {
     let digits = &number.digits;
-    if number.international || is_valid(rules, number) {
-        return explicit(digits).is_some() || !number.international;
+    if number.international {
+        return explicit(digits).is_some();
+    }
+    if is_valid(rules, number) {
+        return true;
     }
     let region: Option<Id> = rules.default_region.parse().ok();
     if digits.starts_with('0') {

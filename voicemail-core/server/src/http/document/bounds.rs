@@ -41,16 +41,20 @@ const MOMENT: Bound = Format("date-time");
 const TIME_OF_DAY: Bound = Pattern("^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$");
 
 /// Properties of bodies, by schema and name.
-const PROPERTIES: [(&str, &str, Bound); 30] = [
+const PROPERTIES: [(&str, &str, Bound); 38] = [
     ("AuditSubject", "message", MESSAGE),
     ("CancelBody", "reason", WORDS),
     ("DatesBody", "from", Format("date")),
     ("DatesBody", "to", Format("date")),
     ("DenyBody", "text", WORDS),
     ("DepositAnswer", "id", MESSAGE),
+    ("EmailRefusedBody", "at", MOMENT),
+    ("EmailRefusedBody", "code", Range(400, 599)),
     ("ExtendBody", "months", Range(1, 2)),
     ("ExtendBody", "reason", WORDS),
     ("ForwardBody", "to", MAILBOX),
+    ("FrontBody", "oldest", MOMENT),
+    ("FrontBody", "spooled", Range(0, 1_000_000)),
     ("ForwardedCopy", "id", MESSAGE),
     ("GdprBody", "caseid", CASE),
     ("GdprBody", "receivedAt", MOMENT),
@@ -65,11 +69,15 @@ const PROPERTIES: [(&str, &str, Bound); 30] = [
     ("SearchBody", "limit", Range(1, 500)),
     ("SearchBody", "to", MOMENT),
     ("TicketBody", "message", MESSAGE),
+    ("UserBody", "email", Named("^[!-?A-~]{1,64}@[A-Za-z0-9.-]+$", 3, 254)),
+    ("UserBody", "emailContent", OneOf(&["none", "note", "caller", "link", "audio"])),
     ("UserBody", "groups", NAME),
+    ("UserBody", "language", Named("^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", 2, 35)),
     ("UserBody", "mailboxes", MAILBOX),
     ("UserBody", "readOnlyGroups", NAME),
     ("Verification", "at", MOMENT),
     ("Verification", "method", WORDS),
+    ("WatchBody", "mailboxes", MAILBOX),
     ("WindowBody", "from", TIME_OF_DAY),
     ("WindowBody", "to", TIME_OF_DAY),
 ];
@@ -158,6 +166,7 @@ fn bound_of(path: &str, method: &str, parameter: &Parameter) -> Option<Bound> {
         (ParameterIn::Path, "user") => USER,
         (ParameterIn::Query, "name") if path == "/users" => USER,
         (ParameterIn::Path, "group") => NAME,
+        (ParameterIn::Path, "front") => Named("^[A-Za-z0-9:-][A-Za-z0-9.:-]*$", 1, 253),
         (ParameterIn::Path, "id") => MESSAGE,
         (ParameterIn::Path, "caseid") => CASE,
         (ParameterIn::Path, "number") => Pattern(r"^((forgetme|exportme)\.)?[0-9]{1,9}$"),

@@ -22,7 +22,7 @@ const TICKET: &str = "ticket";
 const SESSION: &str = "session";
 
 /// Operations that take other roles beside their tag's: by path and tag.
-const ALSO: [(&str, &str, &[&str]); 11] = [
+const ALSO: [(&str, &str, &[&str]); 12] = [
     ("/me", "agent", &["telephony", "admin", "privacy"]),
     ("/mailboxes/{mailbox}/greetings", "agent", &["telephony", "admin"]),
     ("/mailboxes/{mailbox}/mwi", "agent", &["telephony"]),
@@ -33,6 +33,7 @@ const ALSO: [(&str, &str, &[&str]); 11] = [
     ("/mailboxes/{mailbox}/greetings/{greeting}", "telephony", &["agent", "admin"]),
     ("/mailboxes/{mailbox}/greetings/{greeting}", "agent", &["admin"]),
     ("/mailboxes/{mailbox}/greetings/alternate/schedule", "agent", &["admin"]),
+    ("/telephony/fronts/{front}", "telephony", &["admin"]),
     ("/greetings/{greeting}", "telephony", &["agent", "admin"]),
 ];
 /// Operations that a ticket opens.

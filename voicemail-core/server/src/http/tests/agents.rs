@@ -22,9 +22,44 @@ async fn messages_are_listed_newest_first_in_pages() {
 }
 
 #[tokio::test]
+async fn several_states_are_one_list_and_the_oldest_may_come_first() {
+    let api = Api::start().await;
+    let mut left = Vec::new();
+    for state in ["read", "new", "saved", "read", "saved"] {
+        let id = api.leave_message("1001", "").await;
+        let path = format!("/mailboxes/1001/messages/{id}");
+        api.send_json(Method::PATCH, &path, json!({ "state": state })).await.is(StatusCode::OK);
+        left.push((id, state));
+    }
+    api.delete(&format!("/mailboxes/1001/messages/{}", left[3].0)).await.is(StatusCode::OK);
+    let (mut listed, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/mailboxes/1001/messages?state=read,saved&order=oldest&limit=2{cursor}");
+        let page: MessagePage = api.get(&path).await.is(StatusCode::OK).json();
+        listed.extend(page.messages.iter().map(|message| message.id.to_string()));
+        let Some(next) = page.next else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(listed, [&left[0], &left[2], &left[4]].map(|(id, _)| id.clone()));
+    let all: MessagePage = api.get("/mailboxes/1001/messages?state=saved,trashed,new,read").await.json();
+    assert_eq!(all.messages.len(), 5);
+}
+
+#[tokio::test]
 async fn query_parameters_that_make_no_sense_are_refused() {
     let api = Api::start().await;
-    for query in ["limit=0", "limit=1001", "limit=x", "state=lost", "cursor=x", "caller=%2B44"] {
+    for query in [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "state=lost",
+        "state=read,",
+        "state=",
+        "state=new&state=read",
+        "order=best",
+        "cursor=x",
+        "caller=%2B44",
+    ] {
         let answer = api.get(&format!("/mailboxes/1001/messages?{query}")).await;
         answer.is_problem(ProblemKind::InvalidValue);
     }
@@ -216,6 +251,19 @@ async fn playing_a_message_neither_marks_it_nor_says_that_somebody_listened() {
     api.get(&format!("/mailboxes/2000/messages/{id}/audio")).await.is(StatusCode::OK);
     let view: MessageView = api.get(&format!("/mailboxes/2000/messages/{id}")).await.json();
     assert_eq!((view.state, view.heard_by.len()), (ShownState::New, 0));
+}
+
+#[tokio::test]
+async fn whoever_listens_marks_a_new_message_read_and_takes_nobodys_saving_back() {
+    let api = Api::start().await;
+    let path = format!("/mailboxes/1001/messages/{}", api.leave_message("1001", "").await);
+    let change = async |body: Value| -> MessageView {
+        api.send_json(Method::PATCH, &path, body).await.is(StatusCode::OK).json()
+    };
+    let heard = change(json!({ "heard": true })).await;
+    assert_eq!((heard.state, heard.heard_by.len()), (ShownState::Read, 1));
+    change(json!({ "state": "saved" })).await;
+    assert_eq!(change(json!({ "heard": true })).await.state, ShownState::Saved);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use axum::body::BodyDataStream;
+use axum::http::request::Builder;
 use futures::StreamExt;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -87,10 +88,21 @@ impl Api {
     }
 
     async fn listen_with(&self, token: &str, last: Option<&str>) -> Listener {
-        let request =
-            Request::get(format!("{PREFIX}/mwi/events")).header("authorization", format!("Bearer {token}"));
+        let request = Request::get(format!("{PREFIX}/mwi/events"));
+        self.listen_by(request, token, last, Body::empty()).await
+    }
+
+    /// As an account of that name with the role telephony.
+    async fn watch(&self, account: &str, mailboxes: &[&str], last: Option<&str>) -> Listener {
+        let request = Request::post(format!("{PREFIX}/mwi/watch")).header("content-type", "application/json");
+        let body = json!({ "mailboxes": mailboxes }).to_string();
+        self.listen_by(request, &self.token(account, &["telephony"]), last, body.into()).await
+    }
+
+    async fn listen_by(&self, request: Builder, token: &str, last: Option<&str>, body: Body) -> Listener {
+        let request = request.header("authorization", format!("Bearer {token}"));
         let request = last.iter().fold(request, |request, last| request.header("last-event-id", *last));
-        let response = self.routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = self.routes.clone().oneshot(request.body(body).unwrap()).await.unwrap();
         Listener {
             status: response.status(),
             body: response.into_body().into_data_stream(),
@@ -129,6 +141,20 @@ async fn a_stream_begins_with_all_mwi_states_and_follows_every_change() {
 }
 
 #[tokio::test]
+async fn one_user_takes_no_more_streams_than_a_user_may_and_another_one_is_served() {
+    let api = Api::start().await;
+    let token = api.token("alice", &["agent"]);
+    let mut held = Vec::new();
+    for _ in 0..32 {
+        held.push(api.listen("alice", None).await);
+    }
+    assert_eq!(api.listen_with(&token, None).await.status, StatusCode::TOO_MANY_REQUESTS);
+    api.listen("bob", None).await;
+    drop(held.pop());
+    api.listen("alice", None).await;
+}
+
+#[tokio::test]
 async fn nobody_hears_of_mailboxes_that_are_not_theirs() {
     let api = Api::start().await;
     let _hub = api.run();
@@ -142,6 +168,57 @@ async fn nobody_hears_of_mailboxes_that_are_not_theirs() {
     assert!(nobody.state().await.0.is_empty());
     let telephony = api.listen_with(&api.token("media", &["telephony"]), None).await;
     assert_eq!(telephony.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_telephone_follows_the_mailboxes_that_it_names_and_no_others() {
+    let api = Api::start().await;
+    let _hub = api.run();
+    api.leave_message("2000", "").await;
+    let mut phone = api.watch("media", &["2000", "1001", "7777", "2000"], None).await;
+    assert_eq!(phone.status, StatusCode::OK);
+    // One that isn't there isn't told of.
+    assert_eq!(phone.state().await.0, [expected("1001", 0, 0), expected("2000", 1, 0)]);
+    api.leave_message("1002", "").await;
+    let id = api.leave_message("1001", "").await;
+    phone.mwi("1001", 1, 0).await;
+    let path = format!("/mailboxes/1001/messages/{id}");
+    api.send_json(Method::PATCH, &path, json!({ "state": "read" })).await.is(StatusCode::OK);
+    let last = phone.mwi("1001", 0, 1).await;
+    api.put("/mailboxes/7777", json!({})).await.is(StatusCode::OK);
+    phone.mwi("7777", 0, 0).await;
+    api.delete("/mailboxes/7777").await.is(StatusCode::NO_CONTENT);
+    let gone = phone.next().await;
+    assert_eq!(serde_json::from_str::<MwiGone>(&gone.data).unwrap().mailbox.as_str(), "7777", "{gone:?}");
+    // It comes back, and knows the state.
+    let mut again = api.watch("media", &["1001", "2000", "7777"], Some(&last)).await;
+    let comment = timeout(DEADLINE, again.body.next()).await.unwrap().unwrap().unwrap();
+    assert!(comment.ends_with(b": unchanged\n\n"), "{comment:?}");
+}
+
+#[tokio::test]
+async fn only_telephones_name_mailboxes_and_no_more_than_are_read_at_once() {
+    let api = Api::start().await;
+    let names: Vec<String> = (0..501).map(|number| format!("{}", 3_000 + number)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(api.watch("media", &names[..500], None).await.status, StatusCode::OK);
+    for wrong in [&names[..], &[], &["../x"]] {
+        assert_eq!(api.watch("media", wrong, None).await.status, StatusCode::BAD_REQUEST, "{}", wrong.len());
+    }
+    for role in ["agent", "admin", "privacy"] {
+        let token = api.token("alice", &[role]);
+        let request = Request::post(format!("{PREFIX}/mwi/watch")).header("content-type", "application/json");
+        let body = json!({ "mailboxes": ["1001"] }).to_string();
+        assert_eq!(api.listen_by(request, &token, None, body.into()).await.status, StatusCode::FORBIDDEN);
+    }
+    // Its streams are counted by themselves: neither a user of that name nor another account has fewer of its own.
+    let mut held = Vec::new();
+    for _ in 0..1_000 {
+        held.push(api.watch("alice", &["1001"], None).await);
+    }
+    assert_eq!(api.watch("alice", &["1001"], None).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(api.watch("bob", &["1001"], None).await.status, StatusCode::OK);
+    assert_eq!(api.listen("alice", None).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -267,8 +344,10 @@ async fn what_no_event_announced_is_found_by_the_timer_and_counted() {
     alice.mwi("1001", 1, 0).await;
     let drift = |api: &Api| api.app.metrics.render().contains("voicemail_mwi_drift_total 1\n");
     assert!(!drift(&api));
-    let read =
-        voicemail_model::MessageChange { state: Some(voicemail_model::MessageState::Read), urgent: None };
+    let read = voicemail_model::MessageChange {
+        state: Some(voicemail_model::MessageState::Read),
+        ..voicemail_model::MessageChange::default()
+    };
     other.mailboxes.change(&mailbox, id, read, None).await.unwrap();
     alice.mwi("1001", 0, 1).await;
     assert!(drift(&api), "{}", api.app.metrics.render());

@@ -181,3 +181,38 @@ async fn a_stream_says_that_a_mailbox_is_gone_and_nothing_of_the_next_one() {
     alice.mwi("1001", 1, 0).await;
     running.abort();
 }
+
+#[tokio::test]
+async fn a_token_for_a_pin_opens_nothing_once_the_pin_is_another_or_none() {
+    let api = Api::start().await;
+    let verify = async |pin: &str| {
+        let verified = api.post("/mailboxes/1001/pin/verify", json!({ "pin": pin })).await.is(StatusCode::OK);
+        verified.json::<Value>()["token"].as_str().unwrap().to_owned()
+    };
+    let list = async |bearer: &str| api.send_with(bearer, &Method::GET, "/mailboxes/1001/messages").await;
+    api.put("/mailboxes/1001/pin", json!({ "pin": PIN })).await.is(StatusCode::NO_CONTENT);
+    let token = verify(PIN).await;
+    list(&token).await.is(StatusCode::OK);
+    api.put("/mailboxes/1001/pin", json!({ "pin": "602718" })).await.is(StatusCode::NO_CONTENT);
+    list(&token).await.is_problem(ProblemKind::UnknownMailbox);
+    let newer = verify("602718").await;
+    list(&newer).await.is(StatusCode::OK);
+    // The same digits again are another PIN.
+    api.put("/mailboxes/1001/pin", json!({ "pin": PIN })).await.is(StatusCode::NO_CONTENT);
+    list(&token).await.is_problem(ProblemKind::UnknownMailbox);
+    let last = verify(PIN).await;
+    api.delete("/mailboxes/1001/pin").await.is(StatusCode::NO_CONTENT);
+    list(&last).await.is_problem(ProblemKind::UnknownMailbox);
+}
+
+#[tokio::test]
+async fn two_authorization_headers_are_refused_whichever_of_them_is_good() {
+    let api = Api::start().await;
+    let good = format!("Bearer {}", api.token("alice", &["agent"]));
+    for (first, second) in [(good.as_str(), good.as_str()), (&good, "Bearer x"), ("Bearer x", &good)] {
+        let request = Request::get(format!("{PREFIX}/me/mailboxes"));
+        let request = request.header("authorization", first).header("authorization", second);
+        let answer = api.send(request.body(Body::empty()).unwrap()).await;
+        answer.is_problem(ProblemKind::InvalidValue);
+    }
+}

@@ -86,6 +86,26 @@ async fn a_caller_who_sends_too_much_does_not_hold_up_another() {
 }
 
 #[tokio::test]
+async fn a_telephone_has_a_budget_of_its_own() {
+    let api = Api::start().await;
+    api.limit(|limits| (limits.requests_per_caller, limits.requests_per_telephony) = (1, 100));
+    let (alice, telephone) = (api.token("alice", &["agent"]), api.token("sip", &["telephony"]));
+    let mut limited = (false, false);
+    for host in 1..6 {
+        let address = format!("192.0.2.{host}");
+        limited.0 |= is_limited(&api.get_from(&address, &alice).await);
+        limited.1 |= is_limited(&api.get_from(&address, &telephone).await);
+    }
+    assert_eq!(limited, (true, false));
+    api.limit(|limits| (limits.requests_per_caller, limits.requests_per_telephony) = (100, 1));
+    let mut limited = false;
+    for host in 1..6 {
+        limited |= is_limited(&api.get_from(&format!("192.0.2.{host}"), &telephone).await);
+    }
+    assert!(limited);
+}
+
+#[tokio::test]
 async fn wrong_tokens_of_an_address_are_told_off_and_a_valid_one_beside_them_passes() {
     let api = Api::start().await;
     api.limit(|limits| limits.refusals_per_address = 5);

@@ -3,6 +3,7 @@
 mod agents;
 mod audio;
 mod deposit;
+mod door;
 mod events;
 mod fields;
 mod gates;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 const PIN: &str = "739154";
 
 impl Api {
-    async fn verify(&self, mailbox: &str, pin: &str) -> Answer {
+    pub(super) async fn verify(&self, mailbox: &str, pin: &str) -> Answer {
         let path = format!("/mailboxes/{mailbox}/pin/verify");
         let request = self.request_as(Method::POST, &path, "media", &["telephony"]);
         let request = request.header("content-type", "application/json");
@@ -42,6 +42,31 @@ async fn a_right_pin_opens_this_mailbox_and_no_other() {
     let forged = if forged == token { format!("{}1", &token[..token.len() - 1]) } else { forged };
     let refused = api.with_token(Method::GET, "/mailboxes/1001/messages", &forged, json!({})).await;
     refused.is_problem(ProblemKind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_token_given_for_a_pin_is_renewed_while_that_is_the_pin_and_no_other_token_is() {
+    let api = Api::start().await;
+    let renew = "/mailboxes/1001/pin/renew";
+    api.put("/mailboxes/1001/pin", json!({ "pin": PIN })).await.is(StatusCode::NO_CONTENT);
+    let token_of = |answer: Answer| answer.json::<Value>()["token"].as_str().unwrap().to_owned();
+    let mut token = token_of(api.verify("1001", PIN).await.is(StatusCode::OK));
+    for _ in 0..3 {
+        let answer = api.with_token(Method::POST, renew, &token, json!({})).await.is(StatusCode::OK);
+        assert_eq!(answer.header("cache-control"), "no-store");
+        token = token_of(answer);
+        let listing = api.with_token(Method::GET, "/mailboxes/1001/messages", &token, json!({})).await;
+        listing.is(StatusCode::OK);
+    }
+    let other = api.with_token(Method::POST, "/mailboxes/1002/pin/renew", &token, json!({})).await;
+    other.is_problem(ProblemKind::UnknownMailbox);
+    // Who signs in otherwise has no PIN's token to renew, and telephones without a PIN have none.
+    api.post(renew, json!({})).await.is_problem(ProblemKind::PinNeeded);
+    let request = api.request_as(Method::POST, renew, "media", &["telephony"]).body(Body::empty()).unwrap();
+    api.send(request).await.is_problem(ProblemKind::RoleMissing);
+    api.put("/mailboxes/1001/pin", json!({ "pin": "918273" })).await.is(StatusCode::NO_CONTENT);
+    let changed = api.with_token(Method::POST, renew, &token, json!({})).await;
+    changed.is_problem(ProblemKind::UnknownMailbox);
 }
 
 #[tokio::test]

@@ -157,3 +157,38 @@ async fn preferences_of_a_mailbox_go_before_what_is_usual() {
     api.put(path, json!({})).await.is(StatusCode::OK);
     assert_eq!(api.reception("1001").await["timeZone"], "UTC");
 }
+
+#[tokio::test]
+async fn a_telephone_tells_what_waits_there_and_receipts_have_it_until_nothing_does() {
+    let api = Api::start().await;
+    let tell = async |roles: &[&str], front: &str, body: Value| {
+        let path = format!("/telephony/fronts/{front}");
+        let request = api.request_as(Method::PUT, &path, "media", roles);
+        let request = request.header("content-type", "application/json");
+        api.send(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    let named = async || {
+        let dry = json!({ "caseid": "c", "consumers": [{ "phone": ["+442079460123"] }], "dryRun": true });
+        let answer: Value = api.post("/gdpr/forgetme", dry).await.is(StatusCode::OK).json();
+        answer["run"]["residualCopies"].clone()
+    };
+    let waits = json!({ "spooled": 2, "oldest": "2026-09-21T14:13:20Z" });
+    tell(&["telephony"], "sip-0", waits.clone()).await.is(StatusCode::NO_CONTENT);
+    assert_eq!(named().await[0]["kind"], "spool");
+    for good in [json!({ "spooled": 2.0 }), json!({ "spooled": 3, "oldest": null })] {
+        tell(&["telephony"], "sip-0", good).await.is(StatusCode::NO_CONTENT);
+    }
+    for bad in [
+        json!({ "spooled": -1 }),
+        json!({ "spooled": 1.5 }),
+        json!({ "spooled": 1_000_001 }),
+        json!({ "spooled": 1, "oldest": "then" }),
+    ] {
+        tell(&["telephony"], "sip-0", bad).await.is_problem(ProblemKind::InvalidValue);
+    }
+    tell(&["agent", "privacy"], "sip-0", waits.clone()).await.is_problem(ProblemKind::RoleMissing);
+    tell(&["telephony"], "+442079460123", waits).await.is_problem(ProblemKind::InvalidName);
+    // Of one that is gone for good.
+    tell(&["admin"], "sip-0", json!({ "spooled": 0 })).await.is(StatusCode::NO_CONTENT);
+    assert_eq!(named().await, Value::Null);
+}

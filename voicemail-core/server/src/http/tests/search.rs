@@ -8,12 +8,13 @@ impl Api {
         self.post("/messages/search", body).await.is(StatusCode::OK).json()
     }
 
-    /// Actions on record, oldest first, without the reading of the record itself.
+    /// Actions on record, without the reading of the record itself and the provisioning that each test begins with.
     pub(super) async fn acts(&self) -> Vec<String> {
         let page: Value = self.get("/audit").await.is(StatusCode::OK).json();
         let events = page["events"].as_array().unwrap().clone();
         let actions = events.iter().map(|event| event["action"].as_str().unwrap().to_owned());
-        let mut acts: Vec<String> = actions.filter(|action| action != "readAudit").collect();
+        let begun = ["readAudit", "putMailbox", "putUser", "putGroup"];
+        let mut acts: Vec<String> = actions.filter(|action| !begun.contains(&action.as_str())).collect();
         // Acts of one millisecond are in no order.
         acts.sort();
         acts

@@ -1,0 +1,142 @@
+//! `TelephonyReady`: whether the telephone's pods take calls, and why not. Pure but for the list of pods.
+
+use crate::tenant::steps::apply::TelephonyFact;
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use voicemail_cores::child_names::sip_selector_text;
+use voicemail_cores::pods::{PodSeen, read_pod};
+use voicemail_resources::conditions::{Finding, TELEPHONY_READY};
+use voicemail_resources::voicemail_tenant::TelephonyStatus;
+use voicemail_runtime::calls::{CallError, within_deadline};
+
+/// Whether all pods of the set are of the newest template and take calls, and their number is as wanted.
+pub fn has_settled(set: &StatefulSet) -> bool {
+    let (wanted, status) = (wanted(set), status_of(set));
+    let seen = status.observed_generation >= set.metadata.generation;
+    let updated = status.update_revision.is_none() || status.update_revision == status.current_revision;
+    seen && updated && status.replicas == wanted && status.ready_replicas.unwrap_or(0) == wanted
+}
+
+fn wanted(set: &StatefulSet) -> i32 {
+    set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0)
+}
+
+fn status_of(set: &StatefulSet) -> StatefulSetStatus {
+    set.status.clone().unwrap_or_default()
+}
+
+/// Lists the pods, without asking them; none while all of them take calls.
+///
+/// # Errors
+/// The API server refuses or doesn't answer.
+pub async fn observe_telephony(
+    client: &Client,
+    namespace: &str,
+    tenant: &str,
+    fact: &TelephonyFact,
+) -> Result<Vec<PodSeen>, CallError> {
+    match fact {
+        TelephonyFact::Applied(set) if !has_settled(set) => {}
+        _ => return Ok(Vec::new()),
+    }
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let chosen = ListParams::default().labels(&sip_selector_text(tenant));
+    let pods = within_deadline("list the telephone's pods", api.list(&chosen)).await?;
+    Ok(pods.items.iter().map(read_pod).collect())
+}
+
+/// The condition; none where the tenant has no telephone.
+pub fn find_telephony(fact: &TelephonyFact, pods: &[PodSeen]) -> Option<Finding> {
+    let finding =
+        |holds: bool, reason: &str, message: String| Finding::new(TELEPHONY_READY, holds, reason, message);
+    let set = match fact {
+        TelephonyFact::Unwanted => return None,
+        TelephonyFact::Refused(reason, message) => return Some(finding(false, reason, message.clone())),
+        TelephonyFact::Applied(set) => set,
+    };
+    let (wanted, ready) = (wanted(set), status_of(set).ready_replicas.unwrap_or(0));
+    if wanted == 0 {
+        return Some(finding(false, "ScaledToZero", "spec.telephony.replicas is 0: no call is taken".into()));
+    }
+    if has_settled(set) {
+        return Some(finding(true, "Serving", "all pods take calls".into()));
+    }
+    let progress = format!("{ready} of {wanted} pods take calls");
+    let (reason, cause) = match find_cause(pods) {
+        Some((reason, cause)) => (reason, format!("{progress}: {cause}")),
+        None => ("RolloutInProgress", progress),
+    };
+    // A roll-out under which all wanted pods take calls keeps no caller away.
+    Some(finding(ready >= wanted, reason, cause))
+}
+
+fn find_cause(pods: &[PodSeen]) -> Option<(&'static str, String)> {
+    let live = || pods.iter().filter(|pod| !pod.terminating);
+    let stuck = live().find_map(|pod| Some((pod, pod.cannot_start.as_ref()?)));
+    if let Some((pod, (reason, message))) = stuck {
+        return Some(("ImageCannotStart", format!("pod {}: {reason}: {message}", pod.name)));
+    }
+    let (pod, words) = live().find_map(|pod| Some((pod, pod.unschedulable.as_ref()?)))?;
+    Some(("PodsUnschedulable", format!("pod {}: {words}", pod.name)))
+}
+
+/// Counts for the status; none where the tenant has no telephone, and what was known where nothing was seen.
+pub fn count_telephony(fact: &TelephonyFact, known: Option<TelephonyStatus>) -> Option<TelephonyStatus> {
+    match fact {
+        TelephonyFact::Unwanted => None,
+        TelephonyFact::Refused(..) => known,
+        TelephonyFact::Applied(set) => {
+            let status = status_of(set);
+            let ready_replicas = status.ready_replicas.unwrap_or(0);
+            Some(TelephonyStatus { replicas: status.replicas, ready_replicas })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use voicemail_resources::conditions::ConditionStatus;
+
+    fn set(wanted: i32, replicas: i32, ready: i32, updated: bool) -> TelephonyFact {
+        let revision = if updated { "a" } else { "b" };
+        let set = json!({
+            "metadata": {"generation": 2},
+            "spec": {"replicas": wanted, "selector": {}, "serviceName": "s", "template": {}},
+            "status": {"observedGeneration": 2, "replicas": replicas, "readyReplicas": ready,
+                       "currentRevision": "a", "updateRevision": revision},
+        });
+        TelephonyFact::Applied(Box::new(serde_json::from_value(set).unwrap()))
+    }
+
+    fn read(fact: &TelephonyFact, pods: &[PodSeen]) -> (ConditionStatus, String) {
+        let finding = find_telephony(fact, pods).unwrap();
+        (finding.status, finding.reason)
+    }
+
+    #[test]
+    fn the_condition_says_whether_calls_are_taken_and_why_not() {
+        use ConditionStatus::{False, True};
+        assert!(find_telephony(&TelephonyFact::Unwanted, &[]).is_none());
+        assert_eq!(read(&set(2, 2, 2, true), &[]), (True, "Serving".into()));
+        assert_eq!(read(&set(2, 2, 2, false), &[]), (True, "RolloutInProgress".into()));
+        assert_eq!(read(&set(2, 2, 1, true), &[]), (False, "RolloutInProgress".into()));
+        assert_eq!(read(&set(0, 0, 0, true), &[]), (False, "ScaledToZero".into()));
+        let refused = TelephonyFact::Refused("NameTaken", "m".into());
+        assert_eq!(read(&refused, &[]), (False, "NameTaken".into()));
+    }
+
+    #[test]
+    fn a_pod_that_does_not_come_up_is_named_with_its_cause() {
+        let crash = ("CrashLoopBackOff".into(), "it keeps ending".into());
+        let ending = PodSeen { name: "sip-1".into(), cannot_start: Some(crash), ..PodSeen::default() };
+        assert_eq!(read(&set(2, 2, 1, true), std::slice::from_ref(&ending)).1, "ImageCannotStart");
+        let nowhere = PodSeen { unschedulable: Some("no node".into()), ..PodSeen::default() };
+        assert_eq!(read(&set(2, 2, 1, true), &[nowhere]).1, "PodsUnschedulable");
+        let going = PodSeen { terminating: true, ..ending };
+        assert_eq!(read(&set(2, 2, 1, true), &[going]).1, "RolloutInProgress");
+    }
+}

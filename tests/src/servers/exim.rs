@@ -1,0 +1,263 @@
+//! Exim from Debian: a mail server that keeps what it takes for `example.com` in maildirs, asks for TLS by an authority of its
+//! own and for a login, and refuses as tests ask for.
+//!
+//! A test asks by a file in its folder ([`Exim::ask`]), which Exim looks at with every mail.
+
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use tempfile::TempDir;
+
+use crate::debian::ensure_program;
+use crate::poll::poll;
+use crate::servers::ports::find_free_port;
+
+/// Who may send.
+pub const USER: &str = "voicemail";
+/// With that password.
+pub const PASSWORD: &str = "a mail server";
+/// Whose mail is kept.
+const READERS: [&str; 3] = ["alice", "bob", "nobody"];
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a test asks the server for.
+#[derive(Clone, Copy, Debug)]
+pub enum Ask {
+    /// Nobody's mail is taken now (421 after `MAIL FROM`).
+    Later,
+    /// Mails for this reader aren't taken now: greylisting (450 after `RCPT TO`).
+    Greylist(&'static str),
+    /// Nobody has this address (550 after `RCPT TO`).
+    Unknown(&'static str),
+    /// No mail of more than 20 kB is taken (552).
+    Small,
+    /// No mail's content is taken (554 after the mail).
+    Distaste,
+    /// No STARTTLS is offered.
+    Plain,
+}
+
+impl Ask {
+    fn file(self) -> String {
+        match self {
+            Self::Later => "later".into(),
+            Self::Greylist(reader) => format!("grey-{reader}"),
+            Self::Unknown(reader) => format!("unknown-{reader}"),
+            Self::Small => "small".into(),
+            Self::Distaste => "distaste".into(),
+            Self::Plain => "plain".into(),
+        }
+    }
+}
+
+/// The server.
+#[derive(Debug)]
+pub struct Exim {
+    folder: TempDir,
+    child: Child,
+    /// Where STARTTLS is offered.
+    pub port: u16,
+    /// Where TLS begins with the first byte.
+    pub tls_port: u16,
+}
+
+impl Exim {
+    /// Starts one.
+    pub async fn start() -> Result<Self> {
+        let program = ensure_program("exim4-daemon-light", "exim4")?;
+        let folder = tempfile::Builder::new().prefix("exim-").tempdir()?;
+        let (port, tls_port) = (find_free_port(LOCAL)?.port(), find_free_port(LOCAL)?.port());
+        write_files(folder.path(), port, tls_port)?;
+        let mut command = Command::new(program);
+        command.arg("-C").arg(folder.path().join("exim.conf")).arg("-bdf");
+        let log = std::fs::File::create(folder.path().join("output"))?;
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        let server = Self { folder, child, port, tls_port };
+        poll(STARTS_WITHIN, async || {
+            TcpStream::connect((LOCAL, port)).with_context(|| format!("no answer; it says {}", server.log()))
+        })
+        .await?;
+        Ok(server)
+    }
+
+    /// All that it has said.
+    pub fn log(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        ["output", "log/main", "log/reject", "log/panic"].map(read).join("\n")
+    }
+
+    /// Asks for something, or takes that back.
+    pub fn ask(&self, what: Ask, wanted: bool) -> Result<()> {
+        let file = self.folder.path().join("ask").join(what.file());
+        if wanted { Ok(std::fs::write(file, "")?) } else { Ok(std::fs::remove_file(file)?) }
+    }
+
+    /// The authority's certificate.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
+    }
+
+    /// A folder with the files `username` and `password`.
+    pub fn credentials(&self) -> PathBuf {
+        self.folder.path().join("login")
+    }
+
+    /// The mails of a reader, in the order in which they came.
+    pub fn mails(&self, reader: &str) -> Result<Vec<Vec<u8>>> {
+        let folder = self.folder.path().join("mail").join(reader).join("new");
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        let mut files: Vec<(u64, PathBuf)> = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            files.push((moment(&path).context("a file that isn't a maildir's")?, path));
+        }
+        files.sort();
+        files.iter().map(|(_, path)| Ok(std::fs::read(path)?)).collect()
+    }
+
+    /// The mails of a reader as soon as there are so many.
+    pub async fn wait_mails(&self, reader: &str, count: usize, within: Duration) -> Result<Vec<Vec<u8>>> {
+        poll(within, async || {
+            let mails = self.mails(reader)?;
+            ensure!(
+                mails.len() == count,
+                "{} mails instead of {count}; the server says {}",
+                mails.len(),
+                self.log()
+            );
+            Ok(mails)
+        })
+        .await
+    }
+}
+
+impl Drop for Exim {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Maildir's name: seconds, then microseconds behind an `H`-less `M`.
+fn moment(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let (seconds, rest) = name.split_once('.')?;
+    let micros: String = rest
+        .strip_prefix('H')
+        .unwrap_or(rest)
+        .trim_start_matches(|c: char| c != 'M')
+        .chars()
+        .skip(1)
+        .take_while(char::is_ascii_digit)
+        .collect();
+    Some(seconds.parse::<u64>().ok()? * 1_000_000 + micros.parse::<u64>().unwrap_or_default())
+}
+
+fn write_files(folder: &Path, port: u16, tls_port: u16) -> Result<()> {
+    for name in ["spool", "log", "mail", "ask", "login"] {
+        std::fs::create_dir(folder.join(name))?;
+    }
+    let readers: String = READERS.iter().map(|reader| format!("{reader}: {reader}\n")).collect();
+    std::fs::write(folder.join("readers"), readers)?;
+    std::fs::write(folder.join("login/username"), USER)?;
+    std::fs::write(folder.join("login/password"), format!("{PASSWORD}\n"))?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "mail authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let key = KeyPair::generate()?;
+    let server = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &authority)?;
+    std::fs::write(folder.join("ca.crt"), authority.pem())?;
+    std::fs::write(folder.join("tls.crt"), server.pem())?;
+    std::fs::write(folder.join("tls.key"), key.serialize_pem())?;
+    std::fs::write(folder.join("exim.conf"), configuration(folder, port, tls_port))?;
+    open_to_exim(folder)
+}
+
+/// As root, Exim works as a user of its own, who must get at the folder.
+fn open_to_exim(folder: &Path) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        crate::command::run(Command::new("chown").args(["-R", "Debian-exim:"]).arg(folder))?;
+        crate::command::run(Command::new("chown").arg("root:").arg(folder.join("exim.conf")))?;
+    }
+    Ok(())
+}
+
+fn configuration(folder: &Path, port: u16, tls_port: u16) -> String {
+    let dir = folder.display();
+    let user = if rustix::process::geteuid().is_root() { "user = Debian-exim\n" } else { "" };
+    format!(
+        r#"primary_hostname = localhost
+domainlist local_domains = example.com
+spool_directory = {dir}/spool
+log_file_path = {dir}/log/%s
+pid_file_path = {dir}/pid
+keep_environment =
+disable_ipv6 = true
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {port} : {tls_port}
+tls_on_connect_ports = {tls_port}
+tls_advertise_hosts = ${{if exists{{{dir}/ask/plain}}{{}}{{*}}}}
+tls_certificate = {dir}/tls.crt
+tls_privatekey = {dir}/tls.key
+auth_advertise_hosts = ${{if def:tls_in_cipher{{*}}{{}}}}
+message_size_limit = ${{if exists{{{dir}/ask/small}}{{20K}}{{50M}}}}
+check_spool_space = 0
+host_lookup =
+acl_smtp_mail = check_mail
+acl_smtp_rcpt = check_rcpt
+acl_smtp_data = check_data
+
+begin acl
+check_mail:
+  defer message = 4.3.0 later
+        condition = ${{if exists{{{dir}/ask/later}}}}
+  accept
+check_rcpt:
+  deny message = 5.7.1 relaying denied
+       !authenticated = *
+  defer message = 4.2.0 greylisted
+        condition = ${{if exists{{{dir}/ask/grey-$local_part}}}}
+  deny message = 5.1.1 <$local_part@$domain> is nobody's address
+       condition = ${{if exists{{{dir}/ask/unknown-$local_part}}}}
+  accept domains = +local_domains
+  deny message = 5.7.1 relaying denied
+check_data:
+  deny message = 5.6.0 not this mail
+       condition = ${{if exists{{{dir}/ask/distaste}}}}
+  accept
+
+begin routers
+local:
+  driver = accept
+  domains = +local_domains
+  # What a file says is no longer what a stranger sent: only that may name a folder.
+  local_parts = lsearch;{dir}/readers
+  transport = maildir
+
+begin transports
+maildir:
+  driver = appendfile
+  maildir_format
+  directory = {dir}/mail/$local_part_data
+  create_directory
+  {user}
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${{if and{{{{eq{{$auth2}}{{{USER}}}}}{{eq{{$auth3}}{{{PASSWORD}}}}}}}}}
+  server_set_id = $auth2
+"#
+    )
+}

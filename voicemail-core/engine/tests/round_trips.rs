@@ -1,0 +1,229 @@
+//! How many round trips to the store stand one behind the other in each operation, and how many requests it makes:
+//! exactly, by virtual time. A number that rises here is a second that people wait for a store in another city.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use futures::{StreamExt, TryStreamExt};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::Instant;
+use voicemail_api::gdpr::RunState;
+use voicemail_audio::Recording;
+use voicemail_engine::sweep::Sweeper;
+use voicemail_engine::testing::{
+    CALLER, Cost, OTHER_CALLER, Requests, Site, TICK, body, mailbox, recording, ticks,
+};
+use voicemail_model::{CallerId, User};
+
+/// Messages of one caller, spread over mailboxes; then some time passes, so that nothing of it is remembered as fresh.
+async fn site_with(messages: usize, boxes: usize) -> (Site, Arc<Requests>) {
+    let (site, requests) = Site::in_memory_and_slow().await;
+    for number in 0..boxes {
+        let name = mailbox(&format!("2{number:04}"));
+        site.core.directory.put_mailbox(&name, None, None).await.unwrap();
+    }
+    for number in 0..messages {
+        site.deposit(&format!("2{:04}", number % boxes), CALLER).await;
+    }
+    site.pass_time(Duration::from_secs(60));
+    (site, requests)
+}
+
+/// Notes when the last byte was taken.
+fn watched(recording: Recording) -> (Recording, Arc<Mutex<Option<Instant>>>) {
+    let last = Arc::new(Mutex::new(None));
+    let note = Arc::clone(&last);
+    let body = recording.body.inspect(move |_| *note.lock().unwrap() = Some(Instant::now())).boxed();
+    (Recording { body, info: recording.info }, last)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deposit() {
+    let (site, requests) = site_with(3, 1).await;
+    let core = &site.core;
+    let (recording, last) = watched(recording(1));
+    let request = voicemail_engine::mailbox::DepositRequest {
+        mailbox: mailbox("20000"),
+        id: core.mailboxes.new_id(),
+        caller: CallerId::new(CALLER),
+        caller_name: None,
+        urgent: false,
+        left: None,
+    };
+    core.context.guard_clock().await.unwrap();
+    let (cost, ()) = requests
+        .cost_of(async {
+            let admitted = core.mailboxes.admit(request).await.unwrap();
+            core.mailboxes.deposit(admitted, recording).await.unwrap();
+        })
+        .await;
+    let after_the_last_byte = ticks(last.lock().unwrap().unwrap(), Instant::now());
+    assert_eq!((cost, after_the_last_byte), (Cost { round_trips: 5, requests: 7 }, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_caller_hears() {
+    let (site, requests) = site_with(1, 1).await;
+    let (cost, heard) = requests.cost_of(site.core.mailboxes.reception(&mailbox("20000"))).await;
+    assert!(!heard.unwrap().full);
+    assert_eq!(cost, Cost { round_trips: 1, requests: 3 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_mailboxes_of_a_user() {
+    for boxes in [1, 10] {
+        let (site, requests) = site_with(0, boxes).await;
+        let names: Vec<_> = (0..boxes).map(|number| mailbox(&format!("2{number:04}"))).collect();
+        let user = "ann".parse().unwrap();
+        let new = User { mailboxes: names, ..User::default() };
+        site.core.directory.put_user(&user, new).await.unwrap();
+        let (cost, shown) = requests.cost_of(site.core.directory.mailboxes_of(&user)).await;
+        assert_eq!(shown.unwrap().len(), boxes);
+        assert_eq!(cost.requests, 1 + 2 * boxes as u64);
+        assert_eq!(cost.round_trips, 2, "{boxes}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_byte_of_a_message() {
+    let (site, requests) = site_with(0, 1).await;
+    let id = site.deposit("20000", CALLER).await;
+    let user = "ann".parse().unwrap();
+    let new = User { mailboxes: vec![mailbox("20000")], ..User::default() };
+    site.core.directory.put_user(&user, new).await.unwrap();
+    let (cost, ()) = requests
+        .cost_of(async {
+            let (name, mailboxes) = (mailbox("20000"), &site.core.mailboxes);
+            let (own, entry) =
+                tokio::join!(site.core.directory.rights(&user, &name), mailboxes.entry(&name, id));
+            assert!(own.unwrap().is_some());
+            let mut audio = mailboxes.audio_of(&entry.unwrap(), None).await.unwrap();
+            audio.bytes.next().await.unwrap().unwrap();
+        })
+        .await;
+    assert_eq!(cost, Cost { round_trips: 2, requests: 4 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_a_forget() {
+    let mut found = Vec::new();
+    for (messages, boxes) in [(50, 20), (600, 20), (1_100, 20), (100, 100)] {
+        let (site, requests) = site_with(messages, boxes).await;
+        let (cost, answer) = requests.cost_of(site.core.gdpr.forget(body("c", Some(CALLER), 3_600))).await;
+        assert_eq!(answer.unwrap().run.matched, messages as u64);
+        found.push(cost.round_trips);
+        assert_eq!(requests.most_at_a_time(), 32, "half of what the tenant may have under way");
+    }
+    // Of 30 ms each: under one second, two, three, and a little over one.
+    assert_eq!(found, [28, 45, 62, 36]);
+}
+
+/// With so few calls at a time that hiding all messages takes a quarter of a minute.
+async fn site_on_a_leash(messages: usize) -> (Site, Arc<Requests>) {
+    let (site, requests) = site_with(messages, 20).await;
+    let mut config = site.core.context.config().as_ref().clone();
+    config.store_calls = 4;
+    site.core.context.reload(config);
+    (site, requests)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_about_too_much_for_an_answer_is_answered_and_goes_on_by_itself() {
+    let (site, requests) = site_on_a_leash(1_100).await;
+    let (cost, answer) = requests.cost_of(site.core.gdpr.forget(body("c", Some(CALLER), 3_600))).await;
+    let run = answer.unwrap().run;
+    assert!(run.state.is_under_way() && run.id == "c/forgetme.1", "{run:?}");
+    assert!(TICK * u32::try_from(cost.round_trips).unwrap() < Duration::from_secs(10), "{cost:?}");
+    // By whichever replica: the one that answered may be gone.
+    let other = site.replica().await;
+    let mut sweeper = Sweeper::new(other.context.clone(), other.gdpr.clone());
+    assert_eq!(sweeper.pass().await.unwrap().failed, 0);
+    let case = site.core.gdpr.case(&"c".parse().unwrap()).await.unwrap();
+    assert_eq!((case.runs[0].state, case.runs[0].matched), (RunState::Marked, 1_100));
+    let again = site.core.gdpr.forget(body("c", Some(CALLER), 3_600)).await.unwrap();
+    assert_eq!(again.consumers[CALLER].as_array().unwrap().len(), 1_100);
+
+    let undone = requests.cost_of(site.core.gdpr.undo(body("c", None, 0))).await.1.unwrap();
+    assert!(undone.run.state.is_under_way(), "{:?}", undone.run.state);
+    assert_eq!(sweeper.pass().await.unwrap().failed, 0);
+    let case = site.core.gdpr.case(&"c".parse().unwrap()).await.unwrap();
+    assert_eq!(case.runs[0].state, RunState::Undone);
+    let export = requests.cost_of(site.core.gdpr.export(body("d", Some(CALLER), 0))).await.1.unwrap();
+    assert!(export.run.state.is_under_way());
+    assert_eq!(sweeper.pass().await.unwrap().failed, 0);
+    let case = site.core.gdpr.case(&"d".parse().unwrap()).await.unwrap();
+    assert_eq!((case.runs[0].state, case.runs[0].exported), (RunState::Ready, 1_100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_with_too_much_for_an_answer_is_closed_and_emptied_by_itself() {
+    let (site, requests) = site_with(150, 1).await;
+    let mut config = site.core.context.config().as_ref().clone();
+    config.store_calls = 4;
+    site.core.context.reload(config);
+    let name = mailbox("20000");
+    let (cost, closed) = requests.cost_of(site.core.directory.delete_mailbox(&name)).await;
+    closed.unwrap();
+    assert!(TICK * u32::try_from(cost.round_trips).unwrap() < Duration::from_secs(10), "{cost:?}");
+    let left = site.index("20000").await;
+    assert!(left.closed && !left.entries.is_empty());
+    site.sweep().await;
+    assert!(site.index("20000").await.entries.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure_that_takes_long_holds_up_none_that_comes_after_it() {
+    let (site, requests) = site_on_a_leash(1_100).await;
+    site.deposit("20000", OTHER_CALLER).await;
+    site.core.gdpr.forget(body("many", Some(CALLER), 0)).await.unwrap();
+    site.core.gdpr.forget(body("one", Some(OTHER_CALLER), 10)).await.unwrap();
+    site.let_time_go();
+    requests.switch(true);
+    let sweeper = Sweeper::new(site.core.context.clone(), site.core.gdpr.clone());
+    tokio::select! {
+        () = sweeper.run() => unreachable!("it never ends"),
+        () = tokio::time::sleep(Duration::from_secs(15)) => {}
+    }
+    requests.switch(false);
+    let mut states = Vec::new();
+    for case in ["many", "one"] {
+        states.push(site.core.gdpr.case(&case.parse().unwrap()).await.unwrap().runs[0].state);
+    }
+    assert_eq!(states, [RunState::Purging, RunState::Purged], "five seconds after its time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_an_export_and_its_archive() {
+    let mut found = Vec::new();
+    for (messages, boxes) in [(50, 20), (600, 20)] {
+        let (site, requests) = site_with(messages, boxes).await;
+        let (cost, answer) = requests.cost_of(site.core.gdpr.export(body("c", Some(CALLER), 0))).await;
+        assert_eq!(answer.unwrap().run.exported, messages as u64);
+        let case = "c".parse().unwrap();
+        let fetch = async {
+            let archive = site.core.gdpr.export_archive(&case).await.unwrap();
+            archive.try_fold(0, |sum, chunk| async move { Ok(sum + chunk.len()) }).await.unwrap()
+        };
+        let (fetching, bytes) = requests.cost_of(fetch).await;
+        assert!(bytes > messages * 512);
+        found.push((cost.round_trips, fetching.round_trips));
+    }
+    assert_eq!(found, [(27, 10), (44, 61)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure() {
+    let mut found = Vec::new();
+    for (messages, boxes) in [(50, 20), (600, 20)] {
+        let (site, requests) = site_with(messages, boxes).await;
+        site.deposit("20000", OTHER_CALLER).await;
+        site.core.gdpr.forget(body("c", Some(CALLER), 0)).await.unwrap();
+        site.pass_time(Duration::from_secs(1));
+        let (cost, ()) = requests.cost_of(site.sweep()).await;
+        let case = site.core.gdpr.case(&"c".parse().unwrap()).await.unwrap();
+        assert_eq!((case.runs[0].state, case.runs[0].erased), (RunState::Purged, messages as u64));
+        found.push(cost.round_trips);
+    }
+    // With the sweeper's looks at open requests, before and after.
+    assert_eq!(found, [67, 84]);
+}
