@@ -16,9 +16,14 @@ const HEAD: &str = "# Generated from operator/api by `cargo crds`.\n";
 /// Where the chart's annotations go: after the first line of the metadata.
 const METADATA: &str = "metadata:\n";
 const CHART_METADATA: &str = "metadata:
-  {{- if .Values.crds.keep }}
+  {{- if or .Values.crds.keep .Values.extraAnnotations }}
   annotations:
+    {{- if .Values.crds.keep }}
     helm.sh/resource-policy: keep
+    {{- end }}
+    {{- with .Values.extraAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- end }}
   labels:
     {{- include \"operator.labels\" . | nindent 4 }}
@@ -92,6 +97,18 @@ mod tests {
     #[test]
     fn checked_in_files_are_what_the_types_give() {
         check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap();
+    }
+
+    /// The whole file is compared with what Helm renders by a test of the chart, which takes a cluster's programs and comes late.
+    #[test]
+    fn the_plain_manifests_have_these_crds() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/voicemail-operator.yaml");
+        let manifests = std::fs::read_to_string(path).unwrap();
+        for (name, crd) in crds() {
+            let text = serde_yaml::to_string(&crd).unwrap();
+            let (_, spec) = text.split_once("\nspec:\n").unwrap();
+            assert!(manifests.contains(spec), "{name} in deploy/ is out of date: run `just generate`");
+        }
     }
 
     #[test]

@@ -52,6 +52,9 @@ pub struct Settings {
     /// File with specs of VoicemailPolicies by their names, which tenants are kept to beside the objects of that kind.
     #[arg(long, env = "POLICIES_FILE")]
     pub policies_file: Option<PathBuf>,
+    /// Domain of the cluster's own names.
+    #[arg(long, env = "CLUSTER_DOMAIN", default_value = "cluster.local")]
+    pub cluster_domain: String,
     /// Data-subject requests reconciled at a time.
     #[arg(long, env = "GDPR_CONCURRENCY", default_value_t = 2)]
     pub gdpr_concurrency: u16,

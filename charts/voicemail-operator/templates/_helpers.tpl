@@ -1,9 +1,9 @@
 {{- define "operator.name" -}}
-{{- printf "%s" .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default .Release.Name | trunc 53 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "operator.selector" -}}
-app.kubernetes.io/name: voicemail-operator
+app.kubernetes.io/name: {{ .Values.nameOverride | default "voicemail-operator" }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
@@ -17,11 +17,59 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end -}}
 
-{{- define "operator.image" -}}
-{{- if .Values.image.digest -}}
-{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- define "operator.annotations" -}}
+{{- with .Values.extraAnnotations -}}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of an image, at the registry of `global.imageRegistry` if there is one: a first part with a dot or a colon, or
+localhost, is a registry. */}}
+{{- define "operator.fromRegistry" -}}
+{{- $registry := .root.Values.global | default dict | dig "imageRegistry" "" -}}
+{{- if $registry -}}
+{{- $parts := splitList "/" .name -}}
+{{- $first := first $parts -}}
+{{- $named := and (gt (len $parts) 1) (or (contains "." $first) (contains ":" $first) (eq $first "localhost")) -}}
+{{ trimSuffix "/" $registry }}/{{ ternary (join "/" (rest $parts)) .name $named }}
 {{- else -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ .name }}
+{{- end -}}
+{{- end -}}
+
+{{- define "operator.image" -}}
+{{- $name := include "operator.fromRegistry" (dict "root" . "name" .Values.image.repository) -}}
+{{- if .Values.image.digest -}}
+{{ $name }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ $name }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* The image of tenants that name none. */}}
+{{- define "operator.coreImage" -}}
+{{- if .Values.coreImage -}}
+{{ include "operator.fromRegistry" (dict "root" . "name" .Values.coreImage) }}
+{{- else -}}
+{{ include "operator.image" . }}
+{{- end -}}
+{{- end -}}
+
+{{/* Whom pods of the operator's image run as. On OpenShift the namespace's range says it. */}}
+{{- define "operator.podSecurity" -}}
+{{- $given := .Values.podSecurityContext -}}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- $given = omit $given "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+securityContext:
+  {{- toYaml $given | nindent 2 }}
+{{- end -}}
+
+{{/* Variables of every container of the operator's image, beside its own. */}}
+{{- define "operator.extraEnv" -}}
+{{- with .Values.extraEnv -}}
+{{- toYaml . }}
 {{- end -}}
 {{- end -}}
 

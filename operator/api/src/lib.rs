@@ -19,6 +19,8 @@ pub mod mailboxes;
 mod mwi;
 pub mod network;
 pub mod numbers;
+pub mod outgoing;
+pub mod pod_template;
 pub mod pods;
 pub mod policy;
 pub mod progress;

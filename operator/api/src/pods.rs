@@ -7,11 +7,9 @@ use super::quantity::Amount;
 use super::rules::invalid;
 use super::schema;
 use super::storage::Label;
-use k8s_openapi::api::core::v1::Toleration;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Replicas by load. A HorizontalPodAutoscaler sets them; spec.replicas is then ignored.
@@ -101,51 +99,6 @@ impl Metadata {
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.annotations.is_empty()
     }
-}
-
-/// Additions to the pods that the operator makes. A change rolls the pods.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PodTemplate {
-    /// Labels and annotations of the pods alone.
-    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
-    pub metadata: Metadata,
-    /// Where the pods may run, and how they find others.
-    #[serde(default)]
-    pub spec: PodPlacement,
-}
-
-/// Fields of core/v1's PodSpec about where a pod runs. Those without a schema here are checked when the pods are made.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PodPlacement {
-    /// Labels that a node must have, such as disk: fast.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::labels")]
-    pub node_selector: BTreeMap<String, String>,
-    /// Nodes and other pods that attract or repel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::object")]
-    pub affinity: Option<Map<String, Value>>,
-    /// Taints of nodes that are tolerated.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::tolerations")]
-    pub tolerations: Vec<Toleration>,
-    /// How pods are spread over zones and nodes, instead of over nodes where that is possible.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::objects")]
-    pub topology_spread_constraints: Vec<Map<String, Value>>,
-    /// Priority class of the pods.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub priority_class_name: Option<String>,
-    /// Scheduler that finds nodes for them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub scheduler_name: Option<String>,
-    /// Runtime class of the pods, such as gvisor.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub runtime_class_name: Option<String>,
 }
 
 /// Objects for the Prometheus operator, made where the cluster serves its kinds.

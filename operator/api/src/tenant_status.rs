@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 use super::conditions::{Condition, ConditionStatus, REACHABLE, find_condition};
+use super::references::{CaRef, Reference};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,12 @@ pub struct VoicemailTenantStatus {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub endpoints: Vec<Endpoint>,
+    /// The authority of the API's certificate, under the key ca.crt; none where clients trust it anyway.
+    #[serde(rename = "caRef", default, skip_serializing_if = "Option::is_none")]
+    pub ca_ref: Option<CaRef>,
+    /// The Secret by which workloads are bound to the API, as the Service Binding Specification has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Reference>,
     /// The regions as seen from this cluster.
     #[serde(default)]
     #[schemars(length(max = 16))]

@@ -23,11 +23,11 @@ pub use super::network::{
     ExternalTrafficPolicy, IpFamily, IpFamilyPolicy, NetworkPolicy, ServiceTemplate, ServiceType, Sources,
 };
 pub use super::numbers::{CallerTag, NumberPrefix, Numbers};
-pub use super::pods::{
-    Autoscaling, ImagePullPolicy, Metadata, Monitoring, MonitoringMode, PodPlacement, PodTemplate, Resources,
-};
+pub use super::outgoing::Proxy;
+pub use super::pod_template::{PodParts, PodTemplate};
+pub use super::pods::{Autoscaling, ImagePullPolicy, Metadata, Monitoring, MonitoringMode, Resources};
 use super::quantity::Amount;
-use super::references::{Reference, SecretSource};
+use super::references::{CaRef, Reference, SecretSource};
 use super::rules::{amount, forbidden, form, invalid, required};
 pub use super::storage::{
     AzureBlob, AzureCloud, AzureCredentials, AzureEncryption, AzureRestoration, AzureTier, Claim,
@@ -196,6 +196,12 @@ pub struct VoicemailTenantSpec {
     /// Tenant key and receipt key, given instead of made: a Secret with tenant.key and receipt.key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<SecretSource>,
+    /// The way of the pods' requests to other hosts: stores, issuers, receivers of MWI states, the collector of spans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
+    /// Authorities that are trusted beside the system's, wherever no other one is named.
+    #[serde(rename = "trustedCARef", default, skip_serializing_if = "Option::is_none")]
+    pub trusted_ca_ref: Option<CaRef>,
     /// Clients that may use the API, and their roles.
     #[serde(default)]
     pub auth: Auth,

@@ -40,9 +40,14 @@ pub fn tls_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-tls")
 }
 
-/// Name of the Secret with the certificate authority, which no pod sees.
+/// Name of the Secret with the certificate authority, which no pod sees, and of the ConfigMap with its certificate alone.
 pub fn ca_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-ca")
+}
+
+/// Name of the Secret by which workloads are bound to the API.
+pub fn binding_name(tenant: &str) -> String {
+    format!("{tenant}-voicemail-binding")
 }
 
 /// Name of the Service that gives each pod a name.

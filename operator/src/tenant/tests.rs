@@ -59,6 +59,7 @@ pub(crate) fn facts() -> Facts {
         access: Vec::new(),
         pull_secrets: Default::default(),
         telephone_leaves: false,
+        has_user_range: false,
         least_undo_window: None,
     }
 }

@@ -116,6 +116,7 @@ fn plain() -> Value {
         "telemetry",
         "email",
         "podTemplate",
+        "proxy",
         "gdpr",
         "audit",
         "telephony",
@@ -232,6 +233,7 @@ fn cases() -> Vec<Case> {
                 mwi("https://good.example.evil/mwi"),
                 otlp("http://evil.example:4318"),
                 mail("good.example.evil"),
+                edit("/spec/proxy", json!({"httpsProxy": "http://evil.example:3128"})),
             ],
         ),
         case(
@@ -249,6 +251,25 @@ fn cases() -> Vec<Case> {
             "podTemplate: policy",
             vec![vec![]],
             vec![edit("/spec/podTemplate", json!({"spec": {"priorityClassName": "high"}}))],
+        ),
+        case(
+            json!({"podTemplate": "Placement"}),
+            "podTemplate: policy",
+            vec![vec![], edit("/spec/podTemplate", json!({"spec": {"priorityClassName": "high"}}))],
+            vec![
+                edit("/spec/podTemplate", json!({"spec": {"containers": [{"name": "spy", "image": "spy"}]}})),
+                edit("/spec/podTemplate", json!({"spec": {"volumes": [{"name": "x", "emptyDir": {}}]}})),
+                edit("/spec/podTemplate", json!({"spec": {"securityContext": {"fsGroup": 5}}})),
+            ],
+        ),
+        case(
+            json!({"podTemplate": "Full"}),
+            "podTemplate: policy",
+            vec![edit(
+                "/spec/podTemplate",
+                json!({"spec": {"containers": [{"name": "envoy", "image": "envoy"}]}}),
+            )],
+            vec![],
         ),
         case(
             json!({"floors": {"undoWindow": "36h"}}),

@@ -131,6 +131,9 @@ pub(crate) fn full_tenant() -> Value {
             "service": {"type": "LoadBalancer", "annotations": {"a": "b"}, "labels": {"a": "b"},
                         "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"], "externalTrafficPolicy": "Local",
                         "loadBalancerClass": "example.com/internal", "loadBalancerSourceRanges": ["192.0.2.0/24"]},
+            "proxy": {"httpProxy": "http://proxy.example:3128", "httpsProxy": "http://proxy.example:3128",
+                      "noProxy": [".example.com", "10.0.0.0/8"]},
+            "trustedCARef": {"kind": "ConfigMap", "name": "company-ca"},
             "classesOfService": [{"name": "standard", "maxMessages": 10, "maxSeconds": 180,
                                   "minSeconds": 0, "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24, "email": "Note"}],
             "numbers": {"defaultRegion": "GB", "callerTag": "E164", "withheld": ["nobody"],
@@ -202,6 +205,9 @@ pub(crate) fn full_pod_template() -> Value {
         "tolerations": [{"key": "voice", "operator": "Equal", "value": "only", "effect": "NoSchedule",
                          "tolerationSeconds": 5}],
         "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+        "securityContext": {"supplementalGroups": [7]}, "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["store"]}],
+        "dnsConfig": {"searches": ["corp.example"]}, "volumes": [{"name": "extra", "emptyDir": {}}],
+        "initContainers": [{"name": "first", "image": "first"}], "containers": [{"name": "envoy", "image": "envoy"}],
     }})
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn full_telephony() -> Value {
             "ports": {"sip": 5060, "tls": 5061, "rtp": {"from": 20_000, "to": 20_999}},
             "advertised": {"addresses": ["192.0.2.10", "192.0.2.11"]},
         },
-        "tls": {"secretRef": {"name": "sip-tls"}, "peerCaRef": {"kind": "Secret", "name": "company"}},
+        "tls": {"secretRef": {"name": "sip-tls"}, "peerCARef": {"kind": "Secret", "name": "company"}},
         "trunks": [{
             "name": "pbx", "addresses": ["192.0.2.0/24"], "transports": ["TLS"],
             "clientCertificates": {"caRef": {"kind": "ConfigMap", "name": "company"}, "names": ["sbc.example.com"]},

@@ -68,14 +68,16 @@ pub fn bind(policies: &[VoicemailPolicy], spec: &VoicemailTenantSpec) -> Bound {
 fn refuse(rules: Rules<'_>, spec: &VoicemailTenantSpec) -> Vec<String> {
     let image = spec.image.as_ref().and_then(|image| rules.refuse_image(image));
     let mut found: Vec<String> = image.map(|fault| format!("image: {fault}")).into_iter().collect();
-    let of_telephone = spec.telephony.as_ref().is_some_and(|telephony| telephony.pod_template.is_some());
+    let of_telephone = spec.telephony.as_ref().and_then(|telephony| telephony.pod_template.as_ref());
     for (field, given) in
-        [("podTemplate", spec.pod_template.is_some()), ("telephony.podTemplate", of_telephone)]
+        [("podTemplate", spec.pod_template.as_ref()), ("telephony.podTemplate", of_telephone)]
     {
-        if let Some(fault) = rules.refuse_template().filter(|_| given) {
+        if let Some(fault) = given.and_then(|given| rules.refuse_template(given)) {
             found.push(format!("{field}: {fault}"));
         }
     }
+    let proxies = spec.proxy.iter().flat_map(|proxy| [&proxy.http_proxy, &proxy.https_proxy]).flatten();
+    found.extend(proxies.filter_map(|url| Some(format!("proxy: {}", rules.refuse_endpoint(url)?))));
     found.extend(spec.regions.iter().flat_map(|region| refuse_region(rules, region)));
     found
 }

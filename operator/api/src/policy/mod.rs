@@ -173,6 +173,8 @@ pub enum TemplateRule {
     /// Where pods run, and their labels and annotations.
     #[default]
     Placement,
+    /// Containers, volumes and variables, too: whoever edits a tenant then reads every Secret and volume of its namespace.
+    Full,
 }
 
 /// The least that tenants and requests must have.

@@ -4,7 +4,7 @@
 
 use super::hosts::{host, is_below, names};
 use super::{DigestRule, StoreIdentity, TemplateRule, VoicemailPolicy, VoicemailPolicySpec};
-use crate::voicemail_tenant::{AzureBlob, Issuer, S3};
+use crate::voicemail_tenant::{AzureBlob, Issuer, PodTemplate, S3};
 use voicemail_api::aws::domain_of;
 
 /// The policies that a tenant has to keep.
@@ -106,9 +106,14 @@ impl Rules<'_> {
         })
     }
 
-    /// A template of pods that says anything.
-    pub(super) fn refuse_template(self) -> Option<String> {
-        self.first(|policy| (policy.pod_template == TemplateRule::None).then(|| "no template".to_owned()))
+    /// A template of pods.
+    pub(super) fn refuse_template(self, template: &PodTemplate) -> Option<String> {
+        let beyond = template.spec.beyond_placement();
+        self.first(|policy| match (policy.pod_template, beyond) {
+            (TemplateRule::None, _) => Some("no template".to_owned()),
+            (TemplateRule::Placement, Some(field)) => Some(format!("where pods run, and not {field}")),
+            (TemplateRule::Placement, None) | (TemplateRule::Full, _) => None,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which Secrets a tenant names. Pure.
 //!
-//! Found by the form of the spec (`…secretRef`, `caRef` of kind Secret, `imagePullSecrets`), so that a field that comes later
-//! isn't forgotten.
+//! Found by the form of the spec (`…secretRef`, `…caRef` of kind Secret, `imagePullSecrets`; in templates of pods also
+//! `secretKeyRef` and the volumes' `secret` and `azureFile`), so that a field that comes later isn't forgotten.
 
 use crate::TENANT_USABLE_LABEL;
 use crate::voicemail_tenant::VoicemailTenantSpec;
@@ -21,9 +21,13 @@ fn visit(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
             for (field, inner) in fields {
-                let is_secret = field.ends_with("secretRef") || field.ends_with("SecretRef");
-                if is_secret || (field == "caRef" && inner["kind"] == "Secret") {
+                let form = field.to_ascii_lowercase();
+                let is_secret = form.ends_with("secretref") || form == "secretkeyref";
+                if is_secret || (form.ends_with("caref") && inner["kind"] == "Secret") {
                     found.extend(name(inner));
+                } else if matches!(field.as_str(), "secret" | "azureFile") {
+                    // A volume of a template, or a source of a projected one.
+                    found.extend(inner["secretName"].as_str().map(str::to_owned).or_else(|| name(inner)));
                 } else if field == "imagePullSecrets" {
                     found.extend(inner.as_array().into_iter().flatten().filter_map(name));
                 } else {

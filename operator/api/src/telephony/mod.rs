@@ -11,7 +11,8 @@ pub use trunk::{
     ClientCertificates, DigestAlgorithm, Trunk, TrunkDigest, TrunkLimits, TrunkNumber, TrunkTransport, Trust,
 };
 
-use super::pods::{PodTemplate, Resources};
+use super::pod_template::PodTemplate;
+use super::pods::Resources;
 use super::quantity::Amount;
 use super::references::{CaRef, Reference};
 use super::rules::{amount, forbidden, form, forms, invalid};
@@ -123,7 +124,7 @@ pub struct TelephonyTls {
     pub secret_ref: Reference,
     /// The authority of trunks' certificates, by which a connection to a trunk is opened again when a call's own is gone;
     /// without it that isn't done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "peerCARef", default, skip_serializing_if = "Option::is_none")]
     pub peer_ca_ref: Option<CaRef>,
 }
 

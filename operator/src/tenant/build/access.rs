@@ -63,6 +63,8 @@ pub struct AccessPlan {
     /// CAs of issuers, of the introspection endpoint, of the collector of spans, of receivers of MWI states and of the mail
     /// server.
     pub trust: BTreeSet<CaRef>,
+    /// Authorities that are trusted beside the system's; among the others, too.
+    pub trusted: Option<CaRef>,
     /// The Secret of each receiver of MWI states, by the receiver's name.
     pub receivers: BTreeMap<String, String>,
     /// Secret with the login at the mail server.
@@ -86,6 +88,7 @@ pub fn plan_access(tenant: &VoicemailTenant) -> AccessPlan {
     let authorities = authorities.chain(receivers.clone().filter_map(|given| given.ca_ref.as_ref()));
     let smtp = tenant.spec.email.as_ref().map(|email| &email.smtp);
     let authorities = authorities.chain(smtp.and_then(|smtp| smtp.ca_ref.as_ref()));
+    let authorities = authorities.chain(&tenant.spec.trusted_ca_ref);
     let templates = tenant.spec.email.as_ref().and_then(|email| email.templates_ref.as_ref());
     AccessPlan {
         templates: templates.map(|map| map.name.clone()),
@@ -93,6 +96,7 @@ pub fn plan_access(tenant: &VoicemailTenant) -> AccessPlan {
         introspection: auth.introspection.as_ref().map(|given| given.secret_ref.name.clone()),
         basic: auth.basic.as_ref().map(|given| given.secret_ref.name.clone()),
         trust: authorities.cloned().collect(),
+        trusted: tenant.spec.trusted_ca_ref.clone(),
         logins: login_secrets(tenant),
         customer_keys: tenant.spec.regions.iter().filter_map(customer_key).collect(),
         receivers: receivers.map(|given| (given.name.clone(), given.secret_ref.name.clone())).collect(),

@@ -144,7 +144,7 @@ fn serving_certificate_is_for_the_services_and_signed_by_the_authority() {
         assert!(data[key].0.starts_with(b"-----BEGIN"), "{key}");
     }
     assert!(!data.contains_key("ca.key"), "pods must not see the authority's key");
-    let names = serving_names("acme", "voice");
+    let names = serving_names("acme", "voice", "cluster.local");
     for name in
         ["acme-voicemail", "acme-voicemail.voice.svc", "acme-voicemail.voice.svc.cluster.local", "localhost"]
     {

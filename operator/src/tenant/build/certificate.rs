@@ -129,16 +129,16 @@ pub fn build_copy_secret(plan: &Plan, source: &str, parts: &CertificateParts) ->
 }
 
 /// The names under which the API is reached.
-pub fn serving_names(name: &str, namespace: &str) -> Vec<String> {
+pub fn serving_names(name: &str, namespace: &str, domain: &str) -> Vec<String> {
     let forms = |service: String| {
         [
             service.clone(),
             format!("{service}.{namespace}"),
             format!("{service}.{namespace}.svc"),
-            format!("{service}.{namespace}.svc.cluster.local"),
+            format!("{service}.{namespace}.svc.{domain}"),
         ]
     };
-    let pods = format!("*.{}.{namespace}.svc.cluster.local", headless_name(name));
+    let pods = format!("*.{}.{namespace}.svc.{domain}", headless_name(name));
     forms(child_name(name)).into_iter().chain([pods, "localhost".into()]).collect()
 }
 
@@ -152,7 +152,8 @@ fn authority_params(plan: &Plan, now: Timestamp) -> Result<CertificateParams, rc
 }
 
 fn serving_params(plan: &Plan, now: Timestamp) -> Result<CertificateParams, rcgen::Error> {
-    let mut params = CertificateParams::new(serving_names(&plan.name, &plan.namespace))?;
+    let mut params =
+        CertificateParams::new(serving_names(&plan.name, &plan.namespace, &plan.cluster_domain))?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;

@@ -6,8 +6,9 @@
 //! The startup and liveness probes ask `/healthz`, the readiness probe `/readyz`: a core whose store isn't
 //! ready must stay alive to say why.
 
+use crate::tenant::build::environment::build_environment;
+use crate::tenant::build::metadata::with_given;
 use crate::tenant::build::names::{child, child_name, labels, selector};
-use crate::tenant::build::placement::{Placement, with_given};
 use crate::tenant::build::service::{API_PORT, METRICS_PORT};
 use crate::tenant::build::service_account::{pod_annotations, pod_labels};
 use crate::tenant::build::volumes::{CONFIG_DIR, build_mounts, build_volumes};
@@ -22,6 +23,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
+use voicemail_resources::pod_template::Additions;
 use voicemail_resources::quantity::Amount;
 
 /// Name of the core's container.
@@ -70,30 +72,35 @@ fn build_strategy() -> DeploymentStrategy {
 }
 
 /// The pods' specification.
-pub(super) fn build_pod(plan: &Plan) -> PodSpec {
+fn build_pod(plan: &Plan) -> PodSpec {
+    plan.additions.complete(build_own_pod(plan))
+}
+
+/// The same without what the spec adds.
+pub(super) fn build_own_pod(plan: &Plan) -> PodSpec {
     PodSpec {
         service_account_name: Some(child_name(&plan.name)),
         termination_grace_period_seconds: Some(30),
         containers: vec![build_container(plan)],
         volumes: Some(build_volumes(plan)),
-        ..build_placed_pod(plan, plan.placement.clone(), selector(&plan.name))
+        ..build_placed_pod(plan, &plan.additions, selector(&plan.name))
     }
 }
 
 /// What every pod of a tenant has: where it runs, the Secrets by which its image is fetched, and no rights on its node.
-pub(super) fn build_placed_pod(plan: &Plan, placement: Placement, selector: LabelSelector) -> PodSpec {
+pub(super) fn build_placed_pod(plan: &Plan, given: &Additions, selector: LabelSelector) -> PodSpec {
     PodSpec {
-        node_selector: placement.node_selector,
-        affinity: placement.affinity,
-        tolerations: placement.tolerations,
-        priority_class_name: placement.priority_class_name,
-        scheduler_name: placement.scheduler_name,
-        runtime_class_name: placement.runtime_class_name,
+        node_selector: given.node_selector.clone(),
+        affinity: given.affinity.clone(),
+        tolerations: given.tolerations.clone(),
+        priority_class_name: given.priority_class_name.clone(),
+        scheduler_name: given.scheduler_name.clone(),
+        runtime_class_name: given.runtime_class_name.clone(),
         image_pull_secrets: build_pull_secrets(plan),
         enable_service_links: Some(false),
-        security_context: Some(build_pod_security()),
+        security_context: Some(build_pod_security(plan.has_fixed_user)),
         topology_spread_constraints: Some(
-            placement.spread.unwrap_or_else(|| vec![spread_over_nodes(selector)]),
+            given.spread.clone().unwrap_or_else(|| vec![spread_over_nodes(selector)]),
         ),
         ..Default::default()
     }
@@ -105,12 +112,14 @@ pub(super) fn build_pull_secrets(plan: &Plan) -> Option<Vec<LocalObjectReference
     (!plan.pull_secrets.is_empty()).then(|| names.collect())
 }
 
-pub(super) fn build_pod_security() -> PodSecurityContext {
+/// Where the namespace has a range of users, the cluster gives the pods one of it, and refuses any other.
+fn build_pod_security(has_fixed_user: bool) -> PodSecurityContext {
+    let user = has_fixed_user.then_some(USER);
     PodSecurityContext {
         run_as_non_root: Some(true),
-        run_as_user: Some(USER),
-        run_as_group: Some(USER),
-        fs_group: Some(USER),
+        run_as_user: user,
+        run_as_group: user,
+        fs_group: user,
         fs_group_change_policy: Some("OnRootMismatch".into()),
         seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), ..Default::default() }),
         ..Default::default()
@@ -140,6 +149,7 @@ pub(super) fn build_container(plan: &Plan) -> Container {
             "--config".into(),
             format!("{CONFIG_DIR}/{}", crate::tenant::build::config::CONFIG_FILE),
         ]),
+        env: build_environment(plan),
         ports: Some(vec![build_port("api", API_PORT), build_port("metrics", METRICS_PORT)]),
         startup_probe: Some(Probe { failure_threshold: Some(60), ..build_probe("/healthz", 1) }),
         readiness_probe: Some(Probe { failure_threshold: Some(2), ..build_probe("/readyz", 2) }),

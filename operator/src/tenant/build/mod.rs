@@ -6,7 +6,10 @@
 //! What can go wrong: only a [`BuildError`].
 
 pub mod access;
+#[cfg(test)]
+mod additions_tests;
 pub mod autoscaler;
+pub mod binding;
 #[cfg(test)]
 mod build_tests;
 pub mod certificate;
@@ -15,11 +18,12 @@ pub mod config;
 pub mod core_config;
 pub mod deployment;
 pub mod disruption_budget;
+pub mod environment;
 pub mod keys;
 pub mod ledger;
+pub mod metadata;
 pub mod names;
 pub mod network_policy;
-pub mod placement;
 pub mod pod_monitor;
 pub mod prometheus_rule;
 pub mod retire_job;
@@ -35,7 +39,7 @@ use crate::tenant::facts::storage::{ClaimPlan, StoragePlan};
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::DynamicObject;
@@ -73,6 +77,10 @@ pub struct Built {
     pub service_account: ServiceAccount,
     /// The tenant's configuration.
     pub config: ConfigMap,
+    /// The authority of the API's certificate.
+    pub authority: ConfigMap,
+    /// By which workloads are bound to the API.
+    pub binding: Secret,
     /// The storage's objects.
     pub storage: BuiltStorage,
     /// The API, the pods' own names, and where replicas find one another.
@@ -130,6 +138,8 @@ pub fn build(plan: &Plan) -> Result<Built, BuildError> {
     Ok(Built {
         service_account: service_account::build_service_account(plan),
         config: config::build_config_map(plan)?,
+        authority: binding::build_authority_map(plan),
+        binding: binding::build_binding(plan),
         storage: build_storage(plan),
         services: [
             service::build_service(plan),

@@ -1,14 +1,14 @@
 //! Metadata of a tenant's children; their names and labels are [`child_names`](voicemail_cores::child_names).
 
-use crate::tenant::build::placement::add;
+use crate::tenant::build::metadata::add;
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use voicemail_resources::TENANT_UID_LABEL;
 use voicemail_resources::voicemail_tenant::Metadata;
 
 pub use voicemail_cores::child_names::{
-    NAME_LABEL, brought_tls_secret, ca_name, check_job_name, child_name, headless_name, keys_name,
-    keys_secret, labels, ledger_name, peers_name, provider_class_name, retire_job_name, selector,
+    NAME_LABEL, binding_name, brought_tls_secret, ca_name, check_job_name, child_name, headless_name,
+    keys_name, keys_secret, labels, ledger_name, peers_name, provider_class_name, retire_job_name, selector,
     selector_labels, selector_text, serving_secret, tls_copy_name, tls_name,
 };
 

@@ -6,9 +6,9 @@
 //! growing pauses, and the Job replaces one whose node is lost: so they survive restarts of the operator.
 
 use crate::tenant::build::config::CONFIG_FILE;
-use crate::tenant::build::deployment::{CONTAINER, build_container, build_pod, build_port};
+use crate::tenant::build::deployment::{CONTAINER, build_container, build_own_pod, build_port};
+use crate::tenant::build::metadata::with_given;
 use crate::tenant::build::names::{NAME_LABEL, check_job_name, child, retire_job_name};
-use crate::tenant::build::placement::with_given;
 use crate::tenant::build::service::METRICS_PORT;
 use crate::tenant::build::service_account::{pod_annotations, pod_labels};
 use crate::tenant::build::volumes::CONFIG_DIR;
@@ -75,12 +75,12 @@ fn build_retire_pod(plan: &Plan, stage: Stage, ending: Ending) -> PodSpec {
         termination_message_policy: Some("FallbackToLogsOnError".into()),
         ..build_container(plan)
     };
-    PodSpec {
+    plan.additions.complete_own(PodSpec {
         restart_policy: Some("OnFailure".into()),
         topology_spread_constraints: None,
         containers: vec![container],
-        ..build_pod(plan)
-    }
+        ..build_own_pod(plan)
+    })
 }
 
 fn build_arguments(config: &TenantConfig, stage: Stage, ending: Ending) -> Vec<String> {

@@ -14,6 +14,9 @@ use voicemail_resources::conditions::{ACCESS_READY, EMAIL_READY, Finding, RECEIV
 use voicemail_resources::references::{CaKind, CaRef};
 use voicemail_runtime::calls::{CallError, within_deadline};
 
+/// The field with authorities that are trusted beside the system's.
+const TRUSTED: &str = "trustedCARef";
+
 /// A Secret that the spec names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessSecret {
@@ -53,7 +56,8 @@ pub fn list_secrets(tenant: &VoicemailTenant) -> Vec<AccessSecret> {
     let issuers = auth.issuers.iter().enumerate().filter_map(|(at, issuer)| {
         issuer.ca_ref.as_ref().map(|ca| authority(format!("auth.issuers[{at}].caRef"), ca))
     });
-    let mut secrets: Vec<AccessSecret> = issuers.collect();
+    let trusted = tenant.spec.trusted_ca_ref.iter().map(|ca| authority(TRUSTED.into(), ca));
+    let mut secrets: Vec<AccessSecret> = trusted.chain(issuers).collect();
     if let Some(given) = &auth.introspection {
         secrets.push(named("auth.introspection".into(), &given.secret_ref.name, &INTROSPECTION_KEYS));
         secrets.extend(given.ca_ref.iter().map(|ca| authority("auth.introspection.caRef".into(), ca)));
@@ -164,6 +168,7 @@ fn find_faults(
 fn find_fault(fact: &AccessFact) -> Option<(&'static str, String)> {
     let AccessSecret { condition, field, kind, name, keys } = &fact.secret;
     let (missing, incomplete) = match *condition {
+        _ if field == TRUSTED => ("TrustedCANotFound", "TrustedCANotFound"),
         RECEIVERS_READY => ("ReceiverSecretNotFound", "ReceiverSecretIncomplete"),
         EMAIL_READY => ("EmailSecretNotFound", "EmailSecretIncomplete"),
         WEB_READY => ("WebSecretNotFound", "WebSecretIncomplete"),

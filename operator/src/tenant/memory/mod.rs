@@ -92,6 +92,8 @@ pub struct TenantMemory {
     pub runs: ShownRuns,
     /// Whether its volume may be read.
     pub volume: RefusedVolume,
+    /// Whether its namespace has a range of users, once that is known.
+    pub user_range: Option<bool>,
     /// An event has said that its claim has been pending for long.
     pub claim_told: bool,
 }
@@ -349,6 +351,16 @@ impl Memories {
     /// The tenant's volume was refused.
     pub fn note_volume_refused(&self, tenant: &VoicemailTenant, now: Instant) {
         self.of(&TenantKey::of(tenant), |memory| memory.volume.note(fingerprint(tenant), now));
+    }
+
+    /// Whether the tenant's namespace has a range of users, if that is known.
+    pub fn user_range(&self, tenant: &VoicemailTenant) -> Option<bool> {
+        self.of(&TenantKey::of(tenant), |memory| memory.user_range)
+    }
+
+    /// It is known.
+    pub fn note_user_range(&self, tenant: &VoicemailTenant, found: bool) {
+        self.of(&TenantKey::of(tenant), |memory| memory.user_range = Some(found));
     }
 
     /// The next look at the tenant in this place is due now.

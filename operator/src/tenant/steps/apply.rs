@@ -89,6 +89,8 @@ pub struct Applied {
     storage: AppliedStorage,
     monitoring: MonitoringFact,
     telephony: TelephonyFact,
+    /// The certificate comes with its authority.
+    has_authority: bool,
 }
 
 /// The storage's objects in the cluster.
@@ -128,6 +130,11 @@ impl Applied {
         &self.telephony
     }
 
+    /// Whether clients find the authority of the API's certificate in the ConfigMap.
+    pub fn has_authority(&self) -> bool {
+        self.has_authority
+    }
+
     #[cfg(test)]
     pub(crate) fn for_test(deployment: Deployment, storage: AppliedStorage) -> Self {
         Self {
@@ -135,6 +142,7 @@ impl Applied {
             storage,
             monitoring: MonitoringFact::default(),
             telephony: TelephonyFact::default(),
+            has_authority: true,
         }
     }
 }
@@ -155,6 +163,8 @@ pub async fn apply(
     applier.ensure_keys().await?;
     applier.mark_secrets().await?;
     applier.ensure_certificate(now).await?;
+    applier.keep(built.authority).await?;
+    applier.keep(built.binding).await?;
     let storage = applier.ensure_storage(built.storage).await?;
     for service in built.services {
         applier.keep(service).await?;
@@ -170,7 +180,8 @@ pub async fn apply(
     let rules = applier.ensure_known(prometheus_rule_resource(), built.prometheus_rule).await;
     applier.delete_unused_classes().await?;
     let telephony = Box::pin(applier.ensure_telephony(built.telephony)).await?;
-    let applied = Applied { deployment, storage, monitoring: monitor.and(rules), telephony };
+    let has_authority = plan.authority.is_some();
+    let applied = Applied { deployment, storage, monitoring: monitor.and(rules), telephony, has_authority };
     if is_settled(&applied) {
         applier.remove_unused_certificate().await?;
     }

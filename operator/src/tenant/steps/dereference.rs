@@ -19,6 +19,7 @@ use crate::tenant::facts::pull_secrets::{PullSecretsFact, read_pull_secrets};
 use crate::tenant::facts::reclaim::{ReclaimFact, read_reclaim};
 use crate::tenant::facts::storage::claim_name;
 use crate::tenant::facts::telephones::find_telephones;
+use crate::tenant::facts::user_range::read_user_range;
 use crate::tenant::memory::TenantKey;
 use crate::tenant::steps::validate::plan_pull_secrets;
 use jiff::Timestamp;
@@ -59,6 +60,8 @@ pub struct Facts {
     pub pull_secrets: PullSecretsFact,
     /// The tenant has no telephone any more, and pods that took calls are still there.
     pub telephone_leaves: bool,
+    /// The namespace has a range of users, of which the cluster gives the pods one.
+    pub has_user_range: bool,
     /// The shortest time from a mark to an erasure that policies let requests ask for.
     pub least_undo_window: Option<Duration>,
 }
@@ -190,7 +193,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     let authority = ca_name(&name);
     let (now, reached_by) = (Timestamp::now(), api_name(&name, &namespace));
     let pull_secrets = plan_pull_secrets(tenant, &context.settings);
-    let (storage, access, pull_secrets, keys, tls, authority, brought, telephone_leaves) = tokio::try_join!(
+    let (storage, access, pull_secrets, keys, tls, authority, brought, telephone_leaves, has_user_range) = tokio::try_join!(
         dereference_storage(client, tenant),
         read_secrets(client, tenant),
         read_pull_secrets(client, &namespace, pull_secrets),
@@ -199,6 +202,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         within_deadline("read the authority's Secret", secrets.get_opt(&authority)),
         read_brought(&secrets, tenant, &reached_by, now),
         is_telephone_leaving(context, tenant),
+        read_user_range(client, &context.memories, tenant),
     )?;
     let reclaim = match &storage {
         StorageFacts::Volume { claim: Some(ClaimFact { volume: Some(volume), .. }) } => {
@@ -215,6 +219,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         access,
         pull_secrets,
         telephone_leaves,
+        has_user_range,
         least_undo_window: None,
         keys: keys.as_ref().map(read_keys),
         tls: tls.as_ref().map(|secret| read_tls(secret, &reached_by, now)),

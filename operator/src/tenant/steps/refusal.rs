@@ -5,6 +5,7 @@
 
 use voicemail_api::config::ConfigError;
 use voicemail_resources::TENANT_USABLE_LABEL;
+use voicemail_resources::pod_template::TemplateError;
 use voicemail_runtime::calls::{Class, Classified};
 
 /// Reason of what a policy doesn't let be.
@@ -86,14 +87,9 @@ pub enum Refusal {
         /// Its fault.
         fault: String,
     },
-    /// A part of the pods' template can't be read.
-    #[error("spec.{field}: {fault}")]
-    PodTemplateInvalid {
-        /// Its field.
-        field: String,
-        /// What is wrong.
-        fault: String,
-    },
+    /// The pods' template can't be carried out. The word before it is the telephone's field, if it is that one's.
+    #[error("spec.{0}{1}")]
+    PodTemplate(&'static str, TemplateError),
     /// The platform team's policies don't let it be rolled out.
     #[error("{0}. What runs goes on: change the spec, or have the policy changed")]
     PolicyViolation(String),
@@ -136,7 +132,8 @@ impl Classified for Refusal {
             Self::KeysSecretNotFound(_) => "KeysSecretNotFound",
             Self::KeysSecretInvalid { .. } => "KeysSecretInvalid",
             Self::TlsSecretInvalid { .. } => "TlsSecretInvalid",
-            Self::PodTemplateInvalid { .. } => "PodTemplateInvalid",
+            Self::PodTemplate(_, TemplateError::Protected { .. }) => "PodTemplateProtected",
+            Self::PodTemplate(..) => "PodTemplateInvalid",
             Self::PolicyViolation(_) => POLICY_VIOLATION,
             Self::SecretNotUsable(_) => "SecretNotUsable",
             Self::InvalidSpec(_) => "InvalidSpec",
@@ -157,7 +154,7 @@ impl Refusal {
             | Self::KeysSecretNotFound(_)
             | Self::KeysSecretInvalid { .. }
             | Self::TlsSecretInvalid { .. }
-            | Self::PodTemplateInvalid { .. }
+            | Self::PodTemplate(..)
             | Self::PolicyViolation(_)
             | Self::SecretNotUsable(_)
             | Self::InvalidSpec(_) => false,

@@ -3,7 +3,7 @@
 //! Ready says whether all replicas serve. Reconciling and Stalled follow kstatus: Stalled means that nothing
 //! will happen until a person changes something, and the two are never true together.
 
-use crate::tenant::build::names::{child_name, selector_text};
+use crate::tenant::build::names::{binding_name, ca_name, child_name, selector_text};
 use crate::tenant::build::service::API_PORT;
 use crate::tenant::deletion::confirmation::find_early;
 use crate::tenant::deletion::progress::Report;
@@ -35,6 +35,7 @@ use voicemail_resources::conditions::{
     RECONCILING, STALLED, STORAGE_READY, TELEPHONY_READY, UPDATE_PENDING, WEB_READY, complete,
     find_condition, merge_conditions,
 };
+use voicemail_resources::references::{CaKind, CaRef, Reference};
 use voicemail_resources::voicemail_tenant::{
     Endpoint, MonitoringMode, VoicemailTenant, VoicemailTenantStatus,
 };
@@ -199,6 +200,14 @@ pub fn compute_status(
         last_handled_reconcile_at: tenant.annotations().get(RECONCILE_AT).map(|value| shorten(value)),
         image,
         endpoints: list_endpoints(tenant),
+        ca_ref: match outcome {
+            Outcome::Applied(seen) => seen.applied.has_authority().then(|| list_authority(tenant)),
+            _ => previous.ca_ref,
+        },
+        binding: match outcome {
+            Outcome::Applied(_) => Some(Reference { name: binding_name(&tenant.name_any()) }),
+            _ => previous.binding,
+        },
         regions,
         telephony: match outcome {
             Outcome::Applied(seen) => count_telephony(seen.applied.telephony(), previous.telephony),
@@ -228,6 +237,10 @@ fn list_endpoints(tenant: &VoicemailTenant) -> Vec<Endpoint> {
         audience: None,
     });
     [api].into_iter().chain(sip).chain(web).collect()
+}
+
+fn list_authority(tenant: &VoicemailTenant) -> CaRef {
+    CaRef { kind: CaKind::ConfigMap, name: ca_name(&tenant.name_any()) }
 }
 
 /// The conditions that stand on a tenant: of a feature only while it is wanted.

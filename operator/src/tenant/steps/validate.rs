@@ -7,8 +7,8 @@ use crate::settings::Settings;
 use crate::tenant::build::access::{AccessPlan, plan_access};
 use crate::tenant::build::certificate::Authority;
 use crate::tenant::build::core_config::plan_config;
+use crate::tenant::build::deployment::CONTAINER;
 use crate::tenant::build::names::{brought_tls_secret, keys_secret, serving_secret};
-use crate::tenant::build::placement::{Placement, plan_placement};
 use crate::tenant::build::telephony::{TelephonyPlan, plan_telephony};
 use crate::tenant::facts::certificate::{CertificateParts, Fault, Grade};
 use crate::tenant::facts::storage::{StoragePlan, plan_storage};
@@ -17,8 +17,9 @@ use crate::tenant::steps::dereference::{BroughtFact, Facts, TlsFact};
 use crate::tenant::steps::refusal::Refusal;
 use kube::ResourceExt;
 use voicemail_api::config::TenantConfig;
+use voicemail_resources::pod_template::{Additions, read};
 use voicemail_resources::voicemail_tenant::{
-    Autoscaling, ImagePullPolicy, Metadata, Monitoring, NetworkPolicy, Resources, ServiceTemplate,
+    Autoscaling, ImagePullPolicy, Metadata, Monitoring, NetworkPolicy, Proxy, Resources, ServiceTemplate,
     VoicemailTenant,
 };
 
@@ -43,8 +44,14 @@ pub struct Plan {
     pub network_policy: Option<NetworkPolicy>,
     /// Where the operator is, which always may.
     pub operator_namespace: String,
-    /// Where the pods may run.
-    pub placement: Placement,
+    /// What the spec adds to the pods, and where they may run.
+    pub additions: Additions,
+    /// The pods run as the image's user; else as one that the cluster gives them from the namespace's range.
+    pub has_fixed_user: bool,
+    /// The way of the pods' requests to other hosts.
+    pub proxy: Option<Proxy>,
+    /// The domain of the cluster's own names.
+    pub cluster_domain: String,
     /// Labels and annotations of all children.
     pub inherited: Metadata,
     /// The Service of the API.
@@ -71,6 +78,8 @@ pub struct Plan {
     pub access: AccessPlan,
     /// Secret with the serving certificate.
     pub tls_secret: String,
+    /// The authority of that certificate, as PEM; none if clients trust it anyway, or while it is made.
+    pub authority: Option<String>,
     /// How that Secret is filled.
     pub tls: TlsPlan,
     /// The Secret that the certificate is brought in; none if the operator makes it.
@@ -150,7 +159,11 @@ pub fn validate(
         autoscaling: tenant.spec.autoscaling.clone(),
         network_policy: tenant.spec.network_policy.clone(),
         operator_namespace: settings.namespace.clone(),
-        placement: plan_placement(tenant.spec.pod_template.as_ref())?,
+        additions: read(tenant.spec.pod_template.as_ref(), CONTAINER)
+            .map_err(|error| Refusal::PodTemplate("", error))?,
+        has_fixed_user: !facts.has_user_range,
+        proxy: tenant.spec.proxy.clone(),
+        cluster_domain: settings.cluster_domain.clone(),
         inherited: tenant.spec.inherited_metadata.clone().unwrap_or_default(),
         service: tenant.spec.service.clone().unwrap_or_default(),
         image_pull_policy: tenant.spec.image_pull_policy,
@@ -166,6 +179,7 @@ pub fn validate(
         has_unused_certificate: tenant.spec.tls.is_some()
             && facts.authority.is_some()
             && serves_copy(facts, &tls),
+        authority: find_authority(facts, &tls),
         tls,
         tls_secret: serving_secret(tenant),
         brought_tls_secret: brought_tls_secret(tenant),
@@ -248,6 +262,17 @@ fn refuse_tls(brought: &BroughtFact, tenant: &VoicemailTenant) -> Refusal {
 fn serves_copy(facts: &Facts, tls: &TlsPlan) -> bool {
     let copied = facts.tls.as_ref().is_some_and(|tls| tls.copied_from.is_some());
     matches!(tls, TlsPlan::Copy(..)) || (*tls == TlsPlan::Keep && copied)
+}
+
+/// The authority of the certificate that the pods serve, once the plan is carried out; of one that is made then, the next time.
+fn find_authority(facts: &Facts, tls: &TlsPlan) -> Option<String> {
+    let served = facts.tls.as_ref().and_then(|tls| tls.parts.as_ref());
+    let pem = match tls {
+        TlsPlan::Copy(_, parts) => parts.authority.clone()?,
+        TlsPlan::Renew(authority) => authority.certificate.clone().into_bytes(),
+        TlsPlan::Keep | TlsPlan::Prolong(_) | TlsPlan::Start => served?.authority.clone()?,
+    };
+    String::from_utf8(pem).ok()
 }
 
 /// Whether the certificate that the pods serve comes with its authority, once the plan is carried out.

@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn connections_are_listened_for_where_a_trunk_uses_them_and_nothing_changes_else() {
         let secured = |telephony: &mut Value| {
-            telephony["tls"] = json!({"secretRef": {"name": "sip-tls"}, "peerCaRef": {"name": "company"}});
+            telephony["tls"] = json!({"secretRef": {"name": "sip-tls"}, "peerCARef": {"name": "company"}});
             telephony["trunks"] = json!([
                 {"name": "pbx", "addresses": ["192.0.2.0/24"], "transports": ["TCP"]},
                 {"name": "sbc", "transports": ["TLS"],

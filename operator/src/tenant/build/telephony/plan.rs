@@ -1,10 +1,11 @@
 //! From `spec.telephony` to what building needs, or a refusal that names the field.
 
 use crate::tenant::build::access::read_wait;
-use crate::tenant::build::placement::{Placement, plan_placement};
 use crate::tenant::steps::refusal::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use voicemail_cores::child_names::TELEPHONE;
+use voicemail_resources::pod_template::{Additions, read};
 use voicemail_resources::references::CaRef;
 use voicemail_resources::voicemail_tenant::{Telephony, Trunk, TrunkTransport, VoicemailTenant};
 
@@ -24,8 +25,8 @@ const EMPTYING_KEPT: Duration = Duration::from_secs(10);
 pub struct TelephonyPlan {
     /// As the spec says.
     pub given: Telephony,
-    /// Where its pods may run.
-    pub placement: Placement,
+    /// What the spec adds to its pods, and where they may run.
+    pub additions: Additions,
     /// How long calls may go on in a pod that stops.
     pub drain: Duration,
     /// How long such a pod then brings away what waits.
@@ -79,9 +80,10 @@ pub fn plan_telephony(
     let spool_mib = given.spool.size.mebibytes().ok_or_else(|| {
         Refusal::InvalidSpec("telephony.spool.size: write an amount of bytes, such as 1Gi".into())
     })?;
-    let placement = plan_placement(given.pod_template.as_ref()).map_err(within_telephony)?;
+    let additions = read(given.pod_template.as_ref(), TELEPHONE)
+        .map_err(|error| Refusal::PodTemplate("telephony.", error))?;
     Ok(Some(TelephonyPlan {
-        placement,
+        additions,
         drain,
         emptying: if given.spool.claim.is_some() { EMPTYING_KEPT } else { EMPTYING },
         max_age: read_wait("telephony.spool.maxAge", &given.spool.max_age)?,
@@ -90,13 +92,4 @@ pub fn plan_telephony(
         has_authority,
         given,
     }))
-}
-
-fn within_telephony(refusal: Refusal) -> Refusal {
-    match refusal {
-        Refusal::PodTemplateInvalid { field, fault } => {
-            Refusal::PodTemplateInvalid { field: format!("telephony.{field}"), fault }
-        }
-        other => other,
-    }
 }

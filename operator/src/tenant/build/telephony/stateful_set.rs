@@ -11,7 +11,7 @@ use crate::tenant::build::certificate::{CA_CERTIFICATE, TLS_CERTIFICATE, TLS_KEY
 use crate::tenant::build::deployment::{
     build_amounts, build_container_security, build_placed_pod, build_port, build_probe,
 };
-use crate::tenant::build::placement::add;
+use crate::tenant::build::metadata::add;
 use crate::tenant::build::service::METRICS_PORT;
 use crate::tenant::build::volumes::{build_folders, build_secret, build_trust, mount, named};
 use crate::tenant::steps::apply::drift::hash;
@@ -88,7 +88,7 @@ fn build_pod_metadata(plan: &Plan, telephony: &TelephonyPlan, config: &str) -> O
         annotations: Some(BTreeMap::from([(CONFIG_HASH.to_owned(), hash(&json!(config)))])),
         ..Default::default()
     };
-    add(&mut metadata, &telephony.placement.metadata);
+    add(&mut metadata, &telephony.additions.metadata);
     add(&mut metadata, &plan.inherited);
     metadata
 }
@@ -115,14 +115,14 @@ fn build_claim(plan: &Plan, telephony: &TelephonyPlan, claim: &SpoolClaim) -> Pe
 
 fn build_pod(plan: &Plan, telephony: &TelephonyPlan) -> PodSpec {
     let grace = telephony.drain.as_secs() + telephony.emptying.as_secs() + REST;
-    PodSpec {
+    telephony.additions.complete(PodSpec {
         service_account_name: Some(sip_name(&plan.name)),
         automount_service_account_token: Some(false),
         termination_grace_period_seconds: i64::try_from(grace).ok(),
         containers: vec![build_container(plan, telephony)],
         volumes: Some(build_volumes(plan, telephony)),
-        ..build_placed_pod(plan, telephony.placement.clone(), sip_selector(&plan.name))
-    }
+        ..build_placed_pod(plan, &telephony.additions, sip_selector(&plan.name))
+    })
 }
 
 fn build_container(plan: &Plan, telephony: &TelephonyPlan) -> Container {

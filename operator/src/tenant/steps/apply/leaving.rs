@@ -8,7 +8,9 @@
 //! rest follows. A tenant that went without its finalizer leaves children behind; they are given away when the operator
 //! finds them without their tenant ([`sweep`]).
 
-use crate::tenant::build::names::{ca_name, child_name, headless_name, peers_name, tls_copy_name, tls_name};
+use crate::tenant::build::names::{
+    binding_name, ca_name, child_name, headless_name, peers_name, tls_copy_name, tls_name,
+};
 use crate::tenant::build::pod_monitor::pod_monitor_resource;
 use crate::tenant::build::prometheus_rule::prometheus_rule_resource;
 use crate::tenant::build::secret_provider_class::provider_class_resource;
@@ -77,9 +79,13 @@ impl Leaving<'_> {
         {
             self.give::<Service>(&service).await?;
         }
-        for secret in [tls_name(self.tenant), tls_copy_name(self.tenant), ca_name(self.tenant)] {
+        let authority = ca_name(self.tenant);
+        for secret in
+            [tls_name(self.tenant), tls_copy_name(self.tenant), authority.clone(), binding_name(self.tenant)]
+        {
             self.give::<Secret>(&secret).await?;
         }
+        self.give::<ConfigMap>(&authority).await?;
         self.give_spool_key(&telephone).await?;
         for name in [&name, &telephone] {
             self.give::<ConfigMap>(name).await?;
