@@ -13,8 +13,7 @@ default:
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    packages=$(tools/packages); for package in $packages; do cargo check -p "$package" --all-targets; done
-    programs=$(tools/packages --programs); for package in $programs; do cargo check -p "$package" --bins; done
+    packages=$(tools/packages); for package in $packages; do cargo check -p "$package"; done
 
 # `just test` is everything; `just test core --lib` a crate or folder; `just test end_to_end NAME` a suite of tests/tests.
 test what="" *arguments:

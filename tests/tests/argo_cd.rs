@@ -12,14 +12,16 @@ use voicemail_tests::debian::ensure_packages;
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
 
-const KINDS: [&str; 2] = ["VoicemailTenant", "GdprRequest"];
+/// Group and name.
+const KINDS: [(&str, &str); 3] =
+    [("voicemail.dev", "VoicemailTenant"), ("voicemail.dev", "GdprRequest"), ("argoproj.io", "Application")];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/argo-cd")
 }
 
-fn customization(kind: &str) -> PathBuf {
-    folder().join("resource_customizations/voicemail.dev").join(kind)
+fn customization((group, kind): (&str, &str)) -> PathBuf {
+    folder().join("resource_customizations").join(group).join(kind)
 }
 
 fn read_yaml(path: &Path) -> Value {
@@ -63,13 +65,13 @@ fn health_scripts_say_what_their_cases_expect() {
         let script = std::fs::read_to_string(customization(kind).join("health.lua")).unwrap();
         let cases = read_yaml(&customization(kind).join("health_test.yaml"));
         let cases = cases["tests"].as_array().unwrap().clone();
-        assert!(cases.len() >= 6, "{kind}");
+        assert!(cases.len() >= 6, "{kind:?}");
         for case in cases {
             let file = case["inputPath"].as_str().unwrap();
             let (status, message) = judge(&script, &read_yaml(&customization(kind).join(file)));
             let expected = &case["healthStatus"];
-            assert_eq!(expected["status"], status.as_str(), "{kind} {file}: {message}");
-            assert_eq!(expected["message"], message.as_str(), "{kind} {file}");
+            assert_eq!(expected["status"], status.as_str(), "{kind:?} {file}: {message}");
+            assert_eq!(expected["message"], message.as_str(), "{kind:?} {file}");
         }
     }
 }
@@ -79,7 +81,7 @@ fn the_config_map_holds_the_scripts_as_they_are() {
     let map = read_yaml(&folder().join("argocd-cm.yaml"));
     for kind in KINDS {
         let script = std::fs::read_to_string(customization(kind).join("health.lua")).unwrap();
-        assert_eq!(map["data"][format!("resource.customizations.health.voicemail.dev_{kind}")], script);
+        assert_eq!(map["data"][format!("resource.customizations.health.{}_{}", kind.0, kind.1)], script);
     }
 }
 

@@ -27,7 +27,8 @@ use voicemail_tests::wait::{wait_gone, wait_until};
 const RELEASE: &str = "vm";
 const DEADLINE: Duration = Duration::from_secs(120);
 /// Kinds of others, which kubeconform has no schemas for.
-const FOREIGN: [&str; 4] = ["PodMonitor", "PrometheusRule", "HTTPRoute", "BackendTLSPolicy"];
+const FOREIGN: [&str; 5] =
+    ["PodMonitor", "ServiceMonitor", "PrometheusRule", "HTTPRoute", "BackendTLSPolicy"];
 
 fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/voicemail-operator")
@@ -113,6 +114,65 @@ async fn jobs_of_the_chart_run_where_the_operator_does_under_the_longest_name() 
         assert_ne!(job["metadata"]["labels"]["app.kubernetes.io/name"], "voicemail-operator", "{name}");
     }
     assert_eq!(ends.len(), 2, "{ends:?}");
+}
+
+/// What a platform wants of every object of every chart.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_registries_annotations_variables_and_users_follow_the_values() {
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    let values = serde_json::json!({
+        "global": {"imageRegistry": "registry.example:5000/mirror"}, "coreImage": "ghcr.io/voicemail-dev/voicemail:9",
+        "fullnameOverride": "mailbox", "nameOverride": "voice", "extraAnnotations": {"example.com/owner": "voice"},
+        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}], "clusterDomain": "corp.example",
+        "strategy": {"type": "Recreate"}, "revisionHistoryLimit": 3,
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+        "securityContext": {"privileged": false}, "monitoring": {"serviceMonitor": {"enabled": true}},
+    });
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(file.path(), values.to_string()).unwrap();
+    let objects = |more: &[&str]| {
+        let mut helm = render(&cluster, Some(file.path()), "v1.37.0");
+        let text = run(helm.args(more)).unwrap();
+        let read = |object: &str| serde_yaml::from_str::<serde_json::Value>(object).ok();
+        text.split("\n---\n").filter_map(read).filter(serde_json::Value::is_object).collect::<Vec<_>>()
+    };
+    let plain = objects(&[]);
+    for object in &plain {
+        let name = format!("{} {}", object["kind"], object["metadata"]["name"]);
+        assert_eq!(object["metadata"]["annotations"]["example.com/owner"], "voice", "{name}");
+        assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/name"], "voice", "{name}");
+    }
+    let deployment = plain.iter().find(|object| object["kind"] == "Deployment").unwrap();
+    assert_eq!(deployment["metadata"]["name"], "mailbox");
+    assert_eq!(deployment["spec"]["strategy"]["type"], "Recreate");
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["topologySpreadConstraints"], values["topologySpreadConstraints"]);
+    let container = &pod["containers"][0];
+    let image = container["image"].as_str().unwrap();
+    assert!(image.starts_with("registry.example:5000/mirror/voicemail-dev/voicemail:"), "{image}");
+    assert_eq!(container["securityContext"]["privileged"], false);
+    let variable = |name: &str| {
+        let all = container["env"].as_array().unwrap().iter();
+        all.clone().find(|variable| variable["name"] == name).map(|variable| variable["value"].clone())
+    };
+    assert_eq!(
+        variable("VOICEMAIL_IMAGE").unwrap(),
+        "registry.example:5000/mirror/voicemail-dev/voicemail:9"
+    );
+    assert_eq!(variable("HTTPS_PROXY").unwrap(), "http://proxy.example:3128");
+    assert_eq!(variable("CLUSTER_DOMAIN").unwrap(), "corp.example");
+    assert!(plain.iter().any(|object| object["kind"] == "ServiceMonitor"));
+    let users = |objects: &[serde_json::Value]| {
+        let pods = objects.iter().filter(|object| object["spec"]["template"]["spec"].is_object());
+        pods.map(|object| object["spec"]["template"]["spec"]["securityContext"]["runAsUser"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert!(users(&plain).iter().all(|user| user == 10_001) && users(&plain).len() >= 3);
+    let ranged = objects(&["--api-versions", "security.openshift.io/v1"]);
+    assert!(users(&ranged).iter().all(serde_json::Value::is_null), "the namespace says whom they run as");
+    let given = objects(&["--set", "podSecurityContext.runAsUser=null"]);
+    assert!(users(&given).iter().all(serde_json::Value::is_null));
 }
 
 #[tokio::test(flavor = "multi_thread")]

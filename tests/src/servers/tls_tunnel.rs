@@ -113,3 +113,27 @@ impl TlsPeer {
         Ok((address, task))
     }
 }
+
+/// TLS in front of a server that has none; it is closed when the task is aborted.
+pub async fn serve_tls(
+    identity: &Identity,
+    listen: std::net::IpAddr,
+    server: SocketAddr,
+) -> Result<(SocketAddr, JoinHandle<()>)> {
+    let (acceptor, listener) = (identity.acceptor()?, TcpListener::bind((listen, 0)).await?);
+    let address = listener.local_addr()?;
+    let task = tokio::spawn(async move {
+        while let Ok((far, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // Who can't shake hands, or finds nobody behind, sees that it is closed.
+                if let (Ok(mut far), Ok(mut near)) =
+                    (acceptor.accept(far).await, TcpStream::connect(server).await)
+                {
+                    let _ = tokio::io::copy_bidirectional(&mut far, &mut near).await;
+                }
+            });
+        }
+    });
+    Ok((address, task))
+}

@@ -18,7 +18,7 @@ helm install voicemail-operator oci://ghcr.io/voicemail-dev/charts/voicemail-ope
 ```
 
 Kubernetes 1.33 or newer, Helm 3.17 or newer. The package has profiles, each a set of values for `--values`: `gateway`, `ha`, `hardened`,
-`ingress`, `monitoring`, `namespaced`. Before you uninstall, delete the tenants: only a running operator removes their finalizers. The
+`ingress`, `monitoring`, `namespaced`, `openshift`. Before you uninstall, delete the tenants: only a running operator removes their finalizers. The
 CRDs stay, and with them every tenant and request, unless `crds.keep` is false.
 
 ## Values

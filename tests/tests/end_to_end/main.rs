@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
+mod additions;
 mod data_subject_rights;
 mod deletion;
 mod gdpr_phases;

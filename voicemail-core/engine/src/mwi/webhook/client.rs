@@ -1,7 +1,9 @@
-//! One request to the receiver: HTTPS only, no redirects, no proxies, to an address that was checked.
+//! One request to the receiver: HTTPS only, no redirects, to an address that was checked; or through the proxy of the
+//! environment, which then decides to which addresses it connects.
 
 use super::address::is_allowed;
 use super::message::{Secrets, body};
+use hyper_util::client::proxy::matcher::Matcher;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, Url, redirect};
@@ -72,14 +74,15 @@ impl Sender {
         let secrets = Secrets::parse(&String::from_utf8_lossy(&secret)).map_err(|error| setup(&error))?;
         let url = Url::parse(&config.url).map_err(|error| setup(&error))?;
         check_literal(&url, &config.allowed_private_ranges)?;
-        let resolver = Checked(config.allowed_private_ranges.clone());
         let mut builder = Client::builder()
             .https_only(true)
             .redirect(redirect::Policy::none())
-            .no_proxy()
             .timeout(LIMIT)
-            .connect_timeout(CONNECT_LIMIT)
-            .dns_resolver(Arc::new(resolver));
+            .connect_timeout(CONNECT_LIMIT);
+        if !has_proxy(&url, &Matcher::from_env()) {
+            let resolver = Checked(config.allowed_private_ranges.clone());
+            builder = builder.no_proxy().dns_resolver(Arc::new(resolver));
+        }
         if let Some(file) = &config.ca_file {
             let pem = read_file(file).await?;
             let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| setup(&error))?;
@@ -125,6 +128,11 @@ async fn read_file(path: &std::path::Path) -> Result<Vec<u8>, DeliveryError> {
     read.map_err(|error| DeliveryError::Setup(format!("{}: {error}", path.display())))
 }
 
+/// Whether requests to the URL go through a proxy, as HTTPS_PROXY and NO_PROXY say.
+fn has_proxy(url: &Url, environment: &Matcher) -> bool {
+    url.as_str().parse().is_ok_and(|uri: http::Uri| environment.intercept(&uri).is_some())
+}
+
 /// A URL with an address instead of a name never comes to the resolver.
 fn check_literal(url: &Url, ranges: &[IpNet]) -> Result<(), DeliveryError> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
@@ -156,4 +164,24 @@ impl Resolve for Checked {
 /// An error with its causes and without the URL, which may hold a token.
 fn describe(error: reqwest::Error) -> String {
     all_causes(&error.without_url())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_says_which_receivers_are_behind_a_proxy() {
+        let environment =
+            Matcher::builder().https("http://proxy.example:3128").no(".corp.example,10.0.0.0/8").build();
+        for (url, through) in [
+            ("https://pbx.example.com/mwi", true),
+            ("https://pbx.corp.example/mwi", false),
+            ("https://10.1.2.3/mwi", false),
+        ] {
+            assert_eq!(has_proxy(&Url::parse(url).unwrap(), &environment), through, "{url}");
+        }
+        let none = Matcher::builder().build();
+        assert!(!has_proxy(&Url::parse("https://pbx.example.com/mwi").unwrap(), &none));
+    }
 }
