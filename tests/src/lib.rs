@@ -39,6 +39,7 @@ pub mod telephone;
 pub mod tenant_manifest;
 pub mod tenant_place;
 pub mod tenant_stores;
+pub mod user_range;
 pub mod wait;
 
 /// Chooses the TLS implementation of this process; call it first in every `main` and test.

@@ -9,10 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use serde_json::Value;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use serde_json::{Value, json};
+use voicemail_resources::VoicemailTenant;
+use voicemail_resources::conditions::{ConditionStatus, READY};
 use voicemail_tests::cluster::Cluster;
+use voicemail_tests::cluster::volumes::HostVolume;
 use voicemail_tests::command::run;
 use voicemail_tests::foreign_operators::keep_out;
 use voicemail_tests::image::prompts::english_prompts;
@@ -20,9 +26,15 @@ use voicemail_tests::image::{PROGRAMS, PROMPTS, Profile, build_from, build_progr
 use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::operator_process::install_crds;
 use voicemail_tests::stage::workspace_path;
+use voicemail_tests::tenant_manifest::{SIZE, tenant_on, wait_condition};
+use voicemail_tests::user_range::{FIRST_USER, give_range};
+use voicemail_tests::wait::wait_gone;
 
 const PLUGIN: &str = "kubectl-voicemail";
 const RELEASE: &str = "adopted";
+const DEADLINE: Duration = Duration::from_secs(120);
+const DENY_ALL: &str = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, \
+    metadata: {name: deny-all, namespace: NAMESPACE}, spec: {podSelector: {}, policyTypes: [Ingress]}}";
 /// Where the manifests say that the image is.
 const PUBLIC: &str = "ghcr.io/voicemail-dev/voicemail";
 
@@ -166,6 +178,8 @@ async fn the_operator_is_installed_from_the_folder_of_a_release_alone() {
     );
     let namespace = TestNamespace::create(cluster.config().await.unwrap(), "release").await.unwrap();
     keep_out(&cluster, namespace.name()).unwrap();
+    give_range(&cluster, namespace.name()).unwrap();
+    cluster.kubectl().apply(&DENY_ALL.replace("NAMESPACE", namespace.name())).unwrap();
     check_kustomization(&artefacts, &cluster, namespace.name());
     install(&artefacts, &cluster, &namespace, &package).await;
 }
@@ -187,11 +201,14 @@ async fn install(artefacts: &Artefacts, cluster: &Cluster, namespace: &TestNames
         "2m",
     ]);
     helm.args(["--set", "crds.enabled=false,clusterName=release,roles.create=false,replicas=1"]);
+    // As the chart does by itself where the cluster serves OpenShift's kinds.
+    helm.args(["--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null"]);
     helm.args(["--set", &format!("watchNamespaces={{{}}}", namespace.name())]);
     helm.args(["--set", &format!("image.repository={},image.tag={}", image.repository(), image.tag())]);
     run(&mut helm).unwrap();
     let deployment = namespace.api::<Deployment>().get(RELEASE).await.unwrap();
     assert_eq!(deployment.status.unwrap().ready_replicas, Some(1));
+    check_tenant(cluster, namespace).await;
     run(cluster.helm().args([
         "uninstall",
         RELEASE,
@@ -202,6 +219,35 @@ async fn install(artefacts: &Artefacts, cluster: &Cluster, namespace: &TestNames
         "2m",
     ]))
     .unwrap();
+}
+
+/// A tenant gets ready where nothing is made easy for it: pods under the restricted profile with users of the namespace's range,
+/// everything denied by NetworkPolicies that doesn't belong to it, no default storage class, IPv6 before IPv4.
+async fn check_tenant(cluster: &Cluster, namespace: &TestNamespace) {
+    let name = format!("{}-data", namespace.name());
+    let volume = HostVolume {
+        name: &name,
+        size: SIZE,
+        labels: BTreeMap::new(),
+        access_modes: &["ReadWriteMany"],
+        uid: FIRST_USER,
+    };
+    cluster.create_host_volume(&volume).await.unwrap();
+    let mut tenant = tenant_on("acme", &name).unwrap();
+    tenant.spec.replicas = 1;
+    let families = json!({"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"]});
+    tenant.spec.service = Some(serde_json::from_value(families).unwrap());
+    let tenants = namespace.api::<VoicemailTenant>();
+    tenants.create(&PostParams::default(), &tenant).await.unwrap();
+    let ready = (READY, ConditionStatus::True, "Available");
+    wait_condition(&tenants, "acme", ready, DEADLINE).await.unwrap();
+    let chosen = ListParams::default().labels("voicemail.dev/tenant=acme");
+    let pods = namespace.api::<Pod>().list(&chosen).await.unwrap();
+    let pod = serde_json::to_value(&pods.items[0]).unwrap();
+    assert_eq!(pod["spec"]["securityContext"]["runAsUser"], FIRST_USER);
+    tenants.delete("acme", &DeleteParams::default()).await.unwrap();
+    wait_gone(&tenants, "acme", DEADLINE).await.unwrap();
+    cluster.delete_host_volume(&name).await.unwrap();
 }
 
 /// Both Containerfiles make the same image: what comes behind their last base is the same, but for where programs come from.

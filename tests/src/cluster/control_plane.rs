@@ -10,7 +10,9 @@
 //!   of its controllers alone would take 5 s.
 //! - The claim binder looks again every 2 s, not every 15, for claims that were made before their volume.
 
-use crate::cluster::layout::{API_PORT, Layout, NODE_IP, POD_CIDR, SERVICE_CIDR};
+use crate::cluster::layout::{
+    API_PORT, Layout, NODE_IP, POD_CIDR, POD_CIDR6, SERVICE_CIDR, SERVICE_CIDR6, families,
+};
 use crate::cluster::processes::Component;
 use crate::cluster::programs::Programs;
 
@@ -61,7 +63,7 @@ fn api_server(layout: &Layout, programs: &Programs) -> Component {
         format!("--etcd-servers={ETCD}"),
         format!("--advertise-address={NODE_IP}"),
         format!("--secure-port={API_PORT}"),
-        format!("--service-cluster-ip-range={SERVICE_CIDR}"),
+        format!("--service-cluster-ip-range={}", families(SERVICE_CIDR, SERVICE_CIDR6)),
         "--authorization-mode=Node,RBAC".to_owned(),
         "--enable-admission-plugins=NodeRestriction".to_owned(),
         "--allow-privileged=true".to_owned(),
@@ -93,8 +95,8 @@ fn controller_manager(layout: &Layout, programs: &Programs) -> Component {
         "--leader-elect=false".to_owned(),
         "--bind-address=127.0.0.1".to_owned(),
         "--allocate-node-cidrs=true".to_owned(),
-        format!("--cluster-cidr={POD_CIDR}"),
-        format!("--service-cluster-ip-range={SERVICE_CIDR}"),
+        format!("--cluster-cidr={}", families(POD_CIDR, POD_CIDR6)),
+        format!("--service-cluster-ip-range={}", families(SERVICE_CIDR, SERVICE_CIDR6)),
         format!("--root-ca-file={}", layout.text("pki/ca.crt")),
         format!("--service-account-private-key-file={}", layout.text("pki/service-account.key")),
         format!("--cluster-signing-cert-file={}", layout.text("pki/ca.crt")),

@@ -29,6 +29,18 @@ pub const DNS_IP: &str = "10.96.0.10";
 pub const POD_CIDR: &str = "10.244.0.0/16";
 /// Addresses of the one node's pods.
 pub const NODE_POD_CIDR: &str = "10.244.0.0/24";
+/// The same of IPv6, where this machine has it: this machine's end of the link, and the node's.
+pub const HOST_IP6: &str = "fd00:10:200::1";
+/// The node's end.
+pub const NODE_IP6: &str = "fd00:10:200::2";
+/// Prefix length of the link.
+pub const LINK_PREFIX6: u8 = 126;
+/// Addresses of Services.
+pub const SERVICE_CIDR6: &str = "fd00:10:96::/112";
+/// Addresses of pods.
+pub const POD_CIDR6: &str = "fd00:10:244::/56";
+/// Addresses of the one node's pods.
+pub const NODE_POD_CIDR6: &str = "fd00:10:244::/64";
 /// Port of the API server on [`NODE_IP`].
 pub const API_PORT: u16 = 6443;
 /// Network namespace in which all of it runs.
@@ -41,6 +53,16 @@ pub const NODE_LINK: &str = "vm-node0";
 pub const CONTEXT: &str = "voicemail-local";
 
 const RUN: &str = "/run/voicemail-operator";
+
+/// Whether this machine's network has IPv6: then the cluster has both families, IPv4 first.
+pub fn has_ipv6() -> bool {
+    std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6").is_ok_and(|text| text.trim() == "0")
+}
+
+/// What Kubernetes' programs are told of both families.
+pub(super) fn families(ipv4: &str, ipv6: &str) -> String {
+    if has_ipv6() { format!("{ipv4},{ipv6}") } else { ipv4.to_owned() }
+}
 
 /// The folders of one cluster.
 #[derive(Clone, Debug)]

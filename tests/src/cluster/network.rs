@@ -9,7 +9,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::cluster::layout::{
-    HOST_IP, HOST_LINK, LINK_PREFIX, NETNS, NODE_IP, NODE_LINK, POD_CIDR, SERVICE_CIDR, netns_path,
+    HOST_IP, HOST_IP6, HOST_LINK, LINK_PREFIX, LINK_PREFIX6, NETNS, NODE_IP, NODE_IP6, NODE_LINK, POD_CIDR,
+    POD_CIDR6, SERVICE_CIDR, SERVICE_CIDR6, has_ipv6, netns_path,
 };
 use crate::command::run;
 
@@ -27,13 +28,27 @@ pub(super) fn create() -> Result<()> {
         ip(&["route", "add", network, "via", NODE_IP, "dev", HOST_LINK])
             .with_context(|| format!("something else on this machine may already use {network}"))?;
     }
-    forward_packets()
+    forward_packets("ipv4/ip_forward")?;
+    if has_ipv6() { create_ipv6() } else { Ok(()) }
 }
 
-fn forward_packets() -> Result<()> {
+/// Nobody else has these addresses: without looking for one they can be used at once.
+fn create_ipv6() -> Result<()> {
+    ip(&["address", "add", &format!("{HOST_IP6}/{LINK_PREFIX6}"), "dev", HOST_LINK, "nodad"])?;
+    let node = format!("{NODE_IP6}/{LINK_PREFIX6}");
+    ip(&["-n", NETNS, "address", "add", &node, "dev", NODE_LINK, "nodad"])?;
+    ip(&["-n", NETNS, "-6", "route", "add", "default", "via", HOST_IP6])?;
+    for network in [SERVICE_CIDR6, POD_CIDR6] {
+        ip(&["-6", "route", "add", network, "via", NODE_IP6, "dev", HOST_LINK])
+            .with_context(|| format!("something else on this machine may already use {network}"))?;
+    }
+    forward_packets("ipv6/conf/all/forwarding")
+}
+
+fn forward_packets(setting: &str) -> Result<()> {
     let mut command = Command::new("nsenter");
     command.arg(format!("--net={}", netns_path().display()));
-    command.args(["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+    command.args(["sh", "-c", &format!("echo 1 > /proc/sys/net/{setting}")]);
     run(&mut command).context("switching on forwarding in the cluster's namespace").map(drop)
 }
 

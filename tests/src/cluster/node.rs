@@ -10,8 +10,8 @@
 
 use crate::cluster::control_plane::component;
 use crate::cluster::layout::{
-    DNS_IP, Layout, NODE_IP, NODE_NAME, NODE_POD_CIDR, POD_CIDR, containerd_socket, containerd_state,
-    run_folder,
+    DNS_IP, Layout, NODE_IP, NODE_IP6, NODE_NAME, NODE_POD_CIDR, NODE_POD_CIDR6, POD_CIDR, POD_CIDR6,
+    containerd_socket, containerd_state, families, run_folder,
 };
 use crate::cluster::processes::Component;
 use crate::cluster::programs::Programs;
@@ -41,12 +41,12 @@ pub(super) fn agents(layout: &Layout, programs: &Programs) -> Vec<Component> {
         format!("--root-dir={}", layout.text("kubelet")),
         format!("--cert-dir={}", layout.text("pki/kubelet")),
         format!("--hostname-override={NODE_NAME}"),
-        format!("--node-ip={NODE_IP}"),
+        format!("--node-ip={}", families(NODE_IP, NODE_IP6)),
     ];
     let kube_proxy = vec![
         format!("--kubeconfig={}", layout.text("kubeconfigs/kube-proxy")),
         format!("--hostname-override={NODE_NAME}"),
-        format!("--cluster-cidr={POD_CIDR}"),
+        format!("--cluster-cidr={}", families(POD_CIDR, POD_CIDR6)),
         "--proxy-mode=nftables".to_owned(),
         "--conntrack-max-per-core=0".to_owned(),
     ];
@@ -99,6 +99,7 @@ state = '{state}'
 }
 
 fn network_config(layout: &Layout) -> String {
+    let range = |subnet: &str| format!(r#"[{{"subnet": "{subnet}"}}]"#);
     format!(
         r#"{{
   "cniVersion": "1.0.0",
@@ -113,8 +114,8 @@ fn network_config(layout: &Layout) -> String {
       "ipam": {{
         "type": "host-local",
         "dataDir": "{leases}",
-        "ranges": [[{{"subnet": "{NODE_POD_CIDR}"}}]],
-        "routes": [{{"dst": "0.0.0.0/0"}}]
+        "ranges": [{ranges}],
+        "routes": [{routes}]
       }}
     }},
     {{"type": "portmap", "capabilities": {{"portMappings": true}}}}
@@ -122,6 +123,8 @@ fn network_config(layout: &Layout) -> String {
 }}
 "#,
         leases = layout.text("cni-leases"),
+        ranges = families(&range(NODE_POD_CIDR), &range(NODE_POD_CIDR6)),
+        routes = families(r#"{"dst": "0.0.0.0/0"}"#, r#"{"dst": "::/0"}"#),
     )
 }
 

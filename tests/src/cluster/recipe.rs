@@ -10,7 +10,7 @@ use crate::cluster::{addons, control_plane, node};
 use crate::digest::Digest;
 
 /// Raise it when certificates, network or start order change, which the rendered text doesn't show.
-const REVISION: &str = "1";
+const REVISION: &str = "2";
 
 /// The processes to start and the files to write.
 pub(super) struct Recipe {

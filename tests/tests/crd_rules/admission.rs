@@ -263,15 +263,6 @@ fn cases() -> Vec<Case> {
             ],
         ),
         case(
-            json!({"podTemplate": "Full"}),
-            "podTemplate: policy",
-            vec![edit(
-                "/spec/podTemplate",
-                json!({"spec": {"containers": [{"name": "envoy", "image": "envoy"}]}}),
-            )],
-            vec![],
-        ),
-        case(
             json!({"floors": {"undoWindow": "36h"}}),
             "gdpr.undoWindow: policy",
             vec![gdpr(json!({"undoWindow": "36h"})), gdpr(json!({"undoWindow": "720h"}))],

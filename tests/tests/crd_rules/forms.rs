@@ -216,6 +216,43 @@ fn access_forms() -> Vec<Row> {
             &text(&["https://desk.example/", "https://*", "desk.example", "https://Desk"]),
         ),
         form(
+            "httpProxy: write http",
+            at("/spec/proxy/httpProxy"),
+            &text(&["http://proxy.example:3128", "https://10.0.0.1", "http://[fd00::1]:3128/"]),
+            &text(&[
+                "proxy.example:3128",
+                "http://user:password@proxy.example",
+                "socks5://proxy.example",
+                "http://proxy/x",
+            ]),
+        ),
+        form(
+            "httpsProxy: write http",
+            at("/spec/proxy/httpsProxy"),
+            &text(&["http://proxy.example:3128", "https://10.0.0.1", "http://[fd00::1]:3128/"]),
+            &text(&[
+                "proxy.example:3128",
+                "http://user:password@proxy.example",
+                "socks5://proxy.example",
+                "http://proxy/x",
+            ]),
+        ),
+        form(
+            "noProxy: write",
+            at("/spec/proxy/noProxy/0"),
+            &text(&[".example.com", "10.0.0.0/8", "fd00::/8", "*.example.com"]),
+            &text(&["a b", "https://x", "ä.example"]),
+        ),
+        row(
+            "proxy: write httpsProxy",
+            vec![],
+            vec![edit("/spec/proxy/httpProxy", Value::Null), edit("/spec/proxy/httpsProxy", Value::Null)],
+            vec![
+                [edit("/spec/proxy/httpProxy", Value::Null), edit("/spec/proxy/httpsProxy", Value::Null)]
+                    .concat(),
+            ],
+        ),
+        form(
             "sharedAddresses: write",
             at("/spec/clientLimits/sharedAddresses/1"),
             &text(&["2001:db8::/64", "192.0.2.9"]),

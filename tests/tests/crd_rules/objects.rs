@@ -186,6 +186,7 @@ pub(crate) fn full_tenant() -> Value {
             "lastHandledReconcileAt": "1", "replicas": 1, "readyReplicas": 1, "selector": "a=b",
             "telephony": {"replicas": 2, "readyReplicas": 2},
             "endpoints": [{"name": "api", "url": "https://acme-voicemail.voice.svc:8081", "audience": "acme-1"}],
+            "caRef": {"kind": "ConfigMap", "name": "acme-voicemail-ca"}, "binding": {"name": "acme-voicemail-binding"},
             "regions": [
                 {"name": "eu", "storage": "volume", "role": "Primary", "conditions": [reachable("True")]},
                 {"name": "us", "storage": "s3", "role": "Audio", "conditions": [reachable("False")]},

@@ -9,6 +9,7 @@
 mod additions;
 mod data_subject_rights;
 mod deletion;
+mod dual_stack;
 mod gdpr_phases;
 mod gdpr_regions;
 mod messages_survive;

@@ -240,3 +240,21 @@ fn a_policy_applies_where_all_its_labels_are() {
     assert!(!applies(&chosen, &labels(&[("stage", "production")])));
     assert!(!applies(&chosen, &labels(&[("stage", "test"), ("team", "voice")])));
 }
+
+#[test]
+fn templates_say_where_pods_run_and_more_only_where_a_policy_lets_them() {
+    let placed = json!({"podTemplate": {"spec": {"priorityClassName": "high"}}});
+    let more = json!({"podTemplate": {"spec": {"containers": [{"name": "envoy", "image": "envoy"}]}}});
+    assert!(refused(json!({}), placed.clone()).is_empty());
+    assert_eq!(refused(json!({}), more.clone()), ["podTemplate"], "Placement is the default");
+    assert_eq!(refused(json!({"podTemplate": "Placement"}), more.clone()), ["podTemplate"]);
+    assert!(refused(json!({"podTemplate": "Full"}), more).is_empty());
+}
+
+#[test]
+fn a_proxy_is_one_of_the_hosts_that_credentials_are_sent_to() {
+    let proxy = |host: &str| json!({"proxy": {"httpsProxy": format!("http://{host}:3128")}});
+    let rules = json!({"endpoints": [".corp.example"]});
+    assert!(refused(rules.clone(), proxy("proxy.corp.example")).is_empty());
+    assert_eq!(refused(rules, proxy("proxy.evil.example")), ["proxy"]);
+}

@@ -51,6 +51,31 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn secrets_of_templates_and_authorities_are_found() {
+        let spec: VoicemailTenantSpec = serde_json::from_value(json!({
+            "tenantID": "acme-1", "localRegion": "eu", "primaryRegion": "eu", "numbers": {"defaultRegion": "GB"},
+            "regions": [{"name": "eu", "storage": {"volume": {"claim": {"storageClassName": "s", "size": "1Gi"}}}}],
+            "trustedCARef": {"kind": "Secret", "name": "company"},
+            "telephony": {"domain": "d", "trunks": [], "tls": {"secretRef": {"name": "sip"}, "peerCARef": {"kind": "Secret", "name": "peers"}}},
+            "podTemplate": {"spec": {
+                "volumes": [
+                    {"name": "a", "secret": {"secretName": "mounted"}},
+                    {"name": "b", "projected": {"sources": [{"secret": {"name": "projected"}}]}},
+                    {"name": "c", "azureFile": {"secretName": "share", "shareName": "s"}},
+                    {"name": "d", "csi": {"driver": "x", "nodePublishSecretRef": {"name": "driver"}}},
+                ],
+                "containers": [{"name": "voicemail", "envFrom": [{"secretRef": {"name": "all"}}], "env": [
+                    {"name": "X", "valueFrom": {"secretKeyRef": {"name": "one", "key": "k"}}},
+                ]}],
+            }},
+        }))
+        .unwrap();
+        let found = named_secrets(&spec);
+        let expected = ["all", "company", "driver", "mounted", "one", "peers", "projected", "share", "sip"];
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn every_secret_that_a_spec_names_is_found() {
         let secret = |name: &str| json!({ "name": name });
         let ca = |kind: &str, name: &str| json!({"kind": kind, "name": name});

@@ -196,6 +196,47 @@ async fn what_is_new_works_and_each_failure_has_its_exit_code() {
     assert!(desk.succeeds("gdpr man").contains("undoforget"));
 }
 
+/// The files of a store below folders of that name.
+fn files_below(root: &Path, name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path, name));
+        } else if path.parent().is_some_and(|parent| parent.ends_with(name)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_the_public_key_finds_that_a_receipt_was_removed_from_the_store() {
+    let server = OidcServer::start(loopback()).await.unwrap();
+    let desk = Desk::open(&server).await;
+    for case in ["7", "8"] {
+        let quick = json!({ "caseid": case, "undoWindow": "0s", "consumers": [{ "phone": [CALLER] }] });
+        desk.write_input(&quick);
+        desk.succeeds(
+            r#"gdpr -i t2026/input.json -o t2026 -u "$GDPR_TOKEN" -p forgetme --wait --timeout 120"#,
+        );
+    }
+    desk.succeeds(
+        r#"curl -sf -H "Authorization: Bearer $GDPR_TOKEN" "$GDPR_URL/api/v1/gdpr/keys" > keys.json"#,
+    );
+    let all = r#"gdpr -u "$GDPR_TOKEN" verify --all --key keys.json"#;
+    let told = desk.succeeds(all);
+    assert!(told.starts_with("2 receipts and") && told.contains("without --head"), "{told}");
+    let chain = files_below(&desk.setup.path().join("store"), "receipts");
+    assert!(chain.len() >= 2, "{chain:?}");
+    fs::remove_file(&chain[0]).unwrap();
+    let broken = desk.shell(all);
+    let words = String::from_utf8_lossy(&broken.stderr).into_owned();
+    assert_eq!(broken.status.code(), Some(8), "{words}");
+    assert!(!words.contains("1632960001"), "{words}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_of_a_pipeline_runs_step_by_step() {
     let server = OidcServer::start(loopback()).await.unwrap();
