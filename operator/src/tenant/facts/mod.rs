@@ -12,3 +12,4 @@ pub mod pull_secrets;
 pub mod reclaim;
 pub mod storage;
 pub mod telephones;
+pub mod telephony_secrets;
