@@ -83,6 +83,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> Result<(),
             () = &mut admitted, if !ready => {
                 ready = true;
                 health.set_ready(true);
+                tokio::spawn(tell_trunks(&services, &board, &sip));
             }
             incoming = sip.next() => match incoming {
                 Some(Incoming::Call(call)) => drop(calls.spawn(serve_call(services.clone(), *call))),
@@ -122,7 +123,8 @@ type Parts = (Arc<Services>, Arc<Rsip>, Arc<Board>);
 async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<Parts, ServeError> {
     let voicemail: Arc<dyn Voicemail> = Arc::new(HttpsCore::new(&config.core)?);
     let spool = Arc::new(Spool::open(&config.spool)?);
-    let metrics = Arc::new(Metrics::default());
+    let trunks = config.trunks.iter().map(|trunk| trunk.name.as_str());
+    let metrics = Arc::new(Metrics::from_nought(trunks));
     let speech = config.dialogue.as_ref().map(Speech::read).transpose()?.map(Arc::new);
     let (changed, changes) = mpsc::unbounded_channel();
     let counted = metrics.clone();
@@ -157,6 +159,17 @@ async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<Parts, Serv
     tokio::spawn(serve_http(listener, health.clone(), text));
     tracing::info!(sip = %sip.local(), metrics = %local, "listening");
     Ok((services, sip, board))
+}
+
+/// Phones that are told without a subscription; before the core lets us in nothing could be told.
+fn tell_trunks(
+    services: &Arc<Services>,
+    board: &Arc<Board>,
+    sip: &Arc<Rsip>,
+) -> impl Future<Output = ()> + use<> {
+    let metrics = services.metrics.clone();
+    let count = move |trunk: &str, outcome| metrics.count_unsolicited(trunk, outcome);
+    mwi::tell_trunks(board.clone(), services.config.clone(), sip.clone(), count)
 }
 
 /// What calls and deposits have changed.

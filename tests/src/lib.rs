@@ -11,6 +11,7 @@ pub mod chart_objects;
 pub mod cluster;
 pub mod command;
 pub mod csi_driver;
+pub mod dashboards;
 pub mod debian;
 pub mod digest;
 pub mod fake_kubelet;

@@ -102,9 +102,7 @@ fn show_telephone() -> String {
         emptying: minute,
     };
     let spool = Spool::open(&spool).unwrap();
-    let metrics = TelephoneMetrics::default();
-    metrics.count_login("refused");
-    metrics.count_notify("failed");
+    let metrics = TelephoneMetrics::from_nought(["pbx"]);
     let ports = Ports::new(PortBlock::default(), std::net::Ipv4Addr::LOCALHOST.into());
     metrics.text(&spool, &ports, &std::sync::Arc::default())
 }

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use voicemail_resources::conditions::{
-    ACCESS_READY, CERTIFICATE_ENDS_SOON, CERTIFICATE_READY, Condition, ConditionStatus, MONITORING_READY,
-    PAUSED, READY, RECONCILING, STALLED, STORAGE_READY, find_condition,
+    ACCESS_READY, CERTIFICATE_ENDS_SOON, CERTIFICATE_READY, Condition, ConditionStatus, EMAIL_READY,
+    MONITORING_READY, PAUSED, POLICY_COMPLIANT, PULL_SECRETS_READY, READY, RECEIVERS_READY, RECONCILING,
+    STALLED, STORAGE_READY, TELEPHONY_READY, WEB_READY, find_condition,
 };
 use voicemail_resources::{GdprRequest, VoicemailTenant};
 
@@ -42,7 +43,19 @@ pub fn state_of(tenant: &VoicemailTenant) -> &'static str {
 }
 
 /// Conditions that say a problem when they are false.
-const TOLD: [&str; 5] = [READY, STORAGE_READY, CERTIFICATE_READY, ACCESS_READY, MONITORING_READY];
+const TOLD: [&str; 11] = [
+    READY,
+    STORAGE_READY,
+    CERTIFICATE_READY,
+    ACCESS_READY,
+    MONITORING_READY,
+    PULL_SECRETS_READY,
+    RECEIVERS_READY,
+    EMAIL_READY,
+    WEB_READY,
+    TELEPHONY_READY,
+    POLICY_COMPLIANT,
+];
 
 /// The problems of a tenant that isn't left alone on purpose and isn't going, as condition and reason.
 fn find_problems(tenant: &VoicemailTenant) -> Vec<(&'static str, String)> {
@@ -121,10 +134,17 @@ mod tests {
         population.add_tenant(&with(vec![Finding::new(READY, true, "Available", ""), storage(), ends()]));
         population.add_tenant(&with(vec![Finding::new(READY, false, "PodsRefused", ""), storage()]));
         population.add_tenant(&with(vec![Finding::new(PAUSED, true, "PausedByAnnotation", ""), storage()]));
+        population.add_tenant(&with(vec![Finding::new(
+            TELEPHONY_READY,
+            false,
+            "TelephonySecretNotFound",
+            "",
+        )]));
         let expected = [
             ((CERTIFICATE_READY, CERTIFICATE_ENDS_SOON.to_owned()), 1),
             ((READY, "PodsRefused".to_owned()), 1),
             ((STORAGE_READY, "RestoreDetected".to_owned()), 2),
+            ((TELEPHONY_READY, "TelephonySecretNotFound".to_owned()), 1),
         ];
         assert_eq!(population.problems, BTreeMap::from(expected));
     }

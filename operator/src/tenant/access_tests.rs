@@ -125,7 +125,7 @@ fn a_missing_secret_leaves_the_tenant_ready_and_shows_until_it_is_there() {
     let applied = Applied::for_test(deployment(2, 2, 2), bound("Bound"));
     let mut look = |lacks: Option<Vec<&'static str>>| {
         let [.., secret] = &list_secrets(&tenant)[..] else { panic!("none") };
-        let access = [AccessFact { secret: secret.clone(), lacks }];
+        let access = [AccessFact { secret: secret.clone(), lacks, unusable: None }];
         let Outcome::Applied(seen) = applied_outcome(&applied, &[]) else { panic!("applied") };
         let seen = Seen { access: &access, ..seen };
         tenant.status = Some(compute_status(&tenant, &Outcome::Applied(seen), None, now()));

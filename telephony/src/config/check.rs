@@ -1,5 +1,6 @@
 //! Rules between fields. Pure: files that the configuration names are read where they are used.
 
+use super::notify::MOST;
 use super::{Config, ConfigError, Transport, Trunk};
 use rustls::pki_types::ServerName;
 use std::collections::BTreeSet;
@@ -87,7 +88,8 @@ impl Config {
     fn check_trunks(&self) -> Result<(), ConfigError> {
         require((1..=16).contains(&self.trunks.len()), "trunks", "write 1 to 16")?;
         let pairs = usize::from(self.rtp.to - self.rtp.from).div_ceil(2);
-        let mut names = BTreeSet::new();
+        let (mut names, mut told) = (BTreeSet::new(), 0);
+        let dials_tls = self.listen.tls.as_ref().is_some_and(|tls| tls.peer_authorities.is_some());
         for (number, trunk) in self.trunks.iter().enumerate() {
             let field = |name: &str| format!("trunks[{number}].{name}");
             let good = (1..=63).contains(&trunk.name.len())
@@ -105,6 +107,9 @@ impl Config {
                 &field("digest.algorithms"),
                 "write SHA-256 or MD5",
             )?;
+            if let Some(notify) = &trunk.notify {
+                told += notify.check(trunk, dials_tls, &field)?;
+            }
             let calls = trunk.limits.calls;
             let rule = format!("write 1 to {pairs}: rtp has so many pairs of ports");
             require((1..=pairs).contains(&calls), &field("limits.calls"), &rule)?;
@@ -112,6 +117,8 @@ impl Config {
             require(second != Some(0), &field("limits.callsPerSecond"), "write 1 or more, or nothing")?;
             require(caller != Some(0), &field("limits.callsPerCaller"), "write 1 or more, or nothing")?;
         }
+        let rule = format!("write ranges of at most {MOST} mailboxes in all trunks' notify");
+        require(told <= MOST, "trunks", &rule)?;
         // By nothing could it be told which of them is meant.
         let anywhere = |trunk: &&Trunk| trunk.addresses.is_empty() && trunk.client_certificates.is_none();
         let count = self.trunks.iter().filter(anywhere).count();

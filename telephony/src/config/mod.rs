@@ -7,9 +7,11 @@
 //! to write.
 
 mod check;
+mod notify;
 mod pod;
 mod trunk;
 
+pub use notify::{Notify, Range};
 pub use pod::Pod;
 pub use trunk::{
     Algorithm, ClientCertificates, DigestConfig, NumberRule, Transport, Trunk, TrunkLimits, Trust,

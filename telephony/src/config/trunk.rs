@@ -1,5 +1,6 @@
 //! A trunk: a PBX, an SBC or a proxy that may call, what it is believed, and how its numbers name mailboxes.
 
+use super::notify::Notify;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -32,6 +33,9 @@ pub struct Trunk {
     /// Its phones may watch every mailbox, not their own alone.
     #[serde(default)]
     pub sees_all_mailboxes: bool,
+    /// Its phones that are told of their mailboxes' counts without a subscription.
+    #[serde(default)]
+    pub notify: Option<Notify>,
     /// Its most calls.
     #[serde(default)]
     pub limits: TrunkLimits,

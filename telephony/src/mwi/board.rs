@@ -3,6 +3,9 @@
 //! They come from two sides: what this process did itself brings counts with it, and the core pushes every change. Neither has a
 //! number by which an older state could be told from a newer one; so a mailbox whose counts came from the first side is *unsure*
 //! until the core, asked a little later, says the same.
+//!
+//! A phone that subscribes brings its mailbox's counts along, which were asked for. Of a mailbox that is watched for a trunk nothing
+//! is known before the core pushes it, and nothing ever of one that isn't there.
 
 use crate::core::{MwiStep, Voicemail};
 use parking_lot::Mutex;
@@ -26,26 +29,44 @@ pub struct Board {
 
 #[derive(Default)]
 struct Known {
-    boxes: HashMap<String, watch::Sender<Counts>>,
+    boxes: HashMap<String, watch::Sender<Option<Counts>>>,
     unsure: BTreeSet<String>,
 }
 
 impl Board {
     /// Watches a mailbox, whose counts are these now.
-    pub fn watch(&self, mailbox: &str, counts: Counts) -> watch::Receiver<Counts> {
+    pub fn watch(&self, mailbox: &str, counts: Counts) -> watch::Receiver<Option<Counts>> {
         let mut known = self.known.lock();
         let Some(sender) = known.boxes.get(mailbox) else {
-            let sender = watch::Sender::new(counts);
-            let receiver = sender.subscribe();
-            known.boxes.insert(mailbox.to_owned(), sender);
-            self.new.notify_one();
-            return receiver;
+            return self.begin(&mut known, mailbox, Some(counts));
         };
         let (receiver, changed) = (sender.subscribe(), set(sender, counts));
         if changed {
             known.unsure.insert(mailbox.to_owned());
             self.unsure.notify_one();
         }
+        receiver
+    }
+
+    /// Watches a mailbox whose counts are still to come from the core, unless they are known.
+    pub fn expect(&self, mailbox: &str) -> watch::Receiver<Option<Counts>> {
+        let mut known = self.known.lock();
+        match known.boxes.get(mailbox) {
+            Some(sender) => sender.subscribe(),
+            None => self.begin(&mut known, mailbox, None),
+        }
+    }
+
+    fn begin(
+        &self,
+        known: &mut Known,
+        mailbox: &str,
+        counts: Option<Counts>,
+    ) -> watch::Receiver<Option<Counts>> {
+        let sender = watch::Sender::new(counts);
+        let receiver = sender.subscribe();
+        known.boxes.insert(mailbox.to_owned(), sender);
+        self.new.notify_one();
         receiver
     }
 
@@ -59,7 +80,7 @@ impl Board {
         }
     }
 
-    /// What the core pushes about these mailboxes. One that isn't there has no messages.
+    /// What the core pushes about these mailboxes. One that isn't there has no messages, if it ever was.
     pub(super) fn apply(&self, named: &BTreeSet<String>, step: MwiStep) {
         let known = self.known.lock();
         let tell = |mailbox: &str, counts| {
@@ -70,7 +91,13 @@ impl Board {
         match step {
             MwiStep::State(state) => {
                 let state: HashMap<String, Counts> = state.into_iter().collect();
-                named.iter().for_each(|name| tell(name, state.get(name).copied().unwrap_or_default()));
+                named.iter().for_each(|name| match state.get(name) {
+                    Some(counts) => tell(name, *counts),
+                    None if known.boxes.get(name).is_some_and(|sender| sender.borrow().is_some()) => {
+                        tell(name, Counts::default());
+                    }
+                    None => {}
+                });
             }
             MwiStep::Changed(mailbox, counts) => tell(&mailbox, counts),
             MwiStep::Gone(mailbox) => tell(&mailbox, Counts::default()),
@@ -130,10 +157,10 @@ impl Board {
 }
 
 /// Wakes those who watch if there is something new, and says whether there was.
-fn set(sender: &watch::Sender<Counts>, counts: Counts) -> bool {
+fn set(sender: &watch::Sender<Option<Counts>>, counts: Counts) -> bool {
     sender.send_if_modified(|known| {
-        let changed = *known != counts;
-        *known = counts;
+        let changed = *known != Some(counts);
+        *known = Some(counts);
         changed
     })
 }
@@ -168,12 +195,25 @@ mod tests {
         let (one, two) = (board.watch("1001", new(3)), board.watch("1002", new(4)));
         let (other, named) = (board.watch("1003", new(5)), BTreeSet::from(["1001".into(), "1002".into()]));
         board.apply(&named, MwiStep::State(vec![("1001".into(), new(7)), ("1003".into(), new(9))]));
-        let shown = || [*one.borrow(), *two.borrow(), *other.borrow()].map(|counts| counts.new);
+        let shown = || [*one.borrow(), *two.borrow(), *other.borrow()].map(|counts| counts.unwrap().new);
         assert_eq!(shown(), [7, 0, 5], "1002 isn't there");
         board.apply(&named, MwiStep::Changed("1002".into(), new(1)));
         board.apply(&named, MwiStep::Gone("1001".into()));
         board.apply(&named, MwiStep::Alive);
         assert_eq!(shown(), [0, 1, 5]);
+    }
+
+    #[test]
+    fn nothing_is_known_of_a_mailbox_before_the_core_tells_it_and_never_of_one_that_is_not_there() {
+        let board = Board::default();
+        let (one, two) = (board.expect("1001"), board.expect("1002"));
+        let named = BTreeSet::from(["1001".into(), "1002".into()]);
+        board.apply(&named, MwiStep::State(vec![("1001".into(), new(0))]));
+        assert_eq!((*one.borrow(), *two.borrow()), (Some(new(0)), None));
+        board.apply(&named, MwiStep::Changed("1002".into(), new(1)));
+        board.apply(&named, MwiStep::State(vec![]));
+        assert_eq!((*one.borrow(), *two.borrow()), (Some(new(0)), Some(new(0))));
+        assert_eq!(*board.expect("1002").borrow(), Some(new(0)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -184,9 +224,9 @@ mod tests {
         board.apply(&BTreeSet::from(["1001".into()]), MwiStep::Changed("1001".into(), new(0)));
         // The core has none: this answer was on its way for long.
         board.update("1001", new(5));
-        assert_eq!(shown.borrow_and_update().new, 5);
+        assert_eq!(shown.borrow_and_update().unwrap().new, 5);
         shown.changed().await.unwrap();
-        assert_eq!(shown.borrow().new, 0);
+        assert_eq!(shown.borrow().unwrap().new, 0);
         settling.abort();
     }
 }

@@ -208,15 +208,15 @@ mod tests {
         let following = tokio::spawn(follow(board.clone(), core.clone(), |_| ()));
         first.send(MwiStep::State(vec![("1001".into(), new(1))])).unwrap();
         shown.changed().await.unwrap();
-        assert_eq!(shown.borrow_and_update().new, 1);
+        assert_eq!(shown.borrow_and_update().unwrap().new, 1);
         // What changes meanwhile is in the next one's state.
         drop(first);
         second.send(MwiStep::State(vec![("1001".into(), new(4))])).unwrap();
         shown.changed().await.unwrap();
-        assert_eq!(shown.borrow_and_update().new, 4);
+        assert_eq!(shown.borrow_and_update().unwrap().new, 4);
         second.send(MwiStep::Changed("1001".into(), new(2))).unwrap();
         shown.changed().await.unwrap();
-        assert_eq!(shown.borrow_and_update().new, 2);
+        assert_eq!(shown.borrow_and_update().unwrap().new, 2);
         assert_eq!(core.watched(), [["1001"], ["1001"]]);
         following.abort();
     }
@@ -228,10 +228,10 @@ mod tests {
         let mut shown = board.watch("1001", new(7));
         let following = tokio::spawn(follow(board.clone(), core.clone(), |_| ()));
         shown.changed().await.unwrap();
-        assert_eq!(shown.borrow_and_update().new, 0);
+        assert_eq!(shown.borrow_and_update().unwrap().new, 0);
         core.deposit("1001", "id", &Default::default(), b"RIFF".to_vec()).await.unwrap();
         shown.changed().await.unwrap();
-        assert_eq!(shown.borrow_and_update().new, 1);
+        assert_eq!(shown.borrow_and_update().unwrap().new, 1);
         following.abort();
     }
 }

@@ -1,7 +1,8 @@
-//! Message waiting (MWI) on desk phones: subscriptions to `message-summary` (RFC 3842, RFC 6665).
+//! Message waiting (MWI) on desk phones: subscriptions to `message-summary` (RFC 3842, RFC 6665), and phones that are told without one.
 //!
 //! ```text
-//! deposits · owners' calls · the core's streams ─▶ board ─▶ subscriptions ─▶ NOTIFY
+//! deposits · owners' calls · the core's streams ─▶ board ─┬▶ subscriptions ─▶ NOTIFY
+//!                                                         └▶ unsolicited ───▶ NOTIFY by a trunk's proxy
 //! ```
 //!
 //! What this process did itself is shown at once; what others did is pushed by the core, which is told the mailboxes that
@@ -11,11 +12,13 @@ mod board;
 mod follower;
 mod subscription;
 mod summary;
+mod unsolicited;
 
 pub use board::Board;
 pub use follower::follow;
 pub use subscription::{Ended, serve};
 pub use summary::{State, summary};
+pub use unsolicited::tell_trunks;
 
 use crate::calls::Services;
 use crate::config::Config;

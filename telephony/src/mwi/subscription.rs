@@ -37,7 +37,7 @@ pub async fn serve(
     mut subscriber: Box<dyn Subscriber>,
     time: Duration,
     account: &str,
-    mut counts: watch::Receiver<Counts>,
+    mut counts: watch::Receiver<Option<Counts>>,
     mut draining: watch::Receiver<bool>,
     count: impl Fn(&'static str),
 ) -> Ended {
@@ -52,7 +52,7 @@ pub async fn serve(
             (_, true) => State::Deactivated,
             _ => State::Active(left),
         };
-        let body = summary(account, *counts.borrow_and_update());
+        let body = summary(account, counts.borrow_and_update().unwrap_or_default());
         if subscriber.notify(&state.header(), &body).await.is_err() {
             count("failed");
             return Ended::Gone;
@@ -77,7 +77,7 @@ pub async fn serve(
 }
 
 /// Waits for a change, and until one may be told.
-async fn changed(counts: &mut watch::Receiver<Counts>, next: Instant) {
+async fn changed(counts: &mut watch::Receiver<Option<Counts>>, next: Instant) {
     if counts.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -119,7 +119,7 @@ mod tests {
     struct Scene {
         told: mpsc::UnboundedReceiver<String>,
         renew: mpsc::UnboundedSender<Duration>,
-        counts: watch::Sender<Counts>,
+        counts: watch::Sender<Option<Counts>>,
         drain: watch::Sender<bool>,
         task: tokio::task::JoinHandle<Ended>,
     }
@@ -127,7 +127,7 @@ mod tests {
     fn open(seconds: u64, gone: bool) -> Scene {
         let (told_by, told) = mpsc::unbounded_channel();
         let (renew, renewals) = mpsc::unbounded_channel();
-        let (counts, watched) = watch::channel(Counts::default());
+        let (counts, watched) = watch::channel(Some(Counts::default()));
         let (drain, draining) = watch::channel(false);
         let phone = Box::new(Phone { told: told_by, renewals, gone });
         let time = Duration::from_secs(seconds);
@@ -136,8 +136,8 @@ mod tests {
         Scene { told, renew, counts, drain, task }
     }
 
-    fn new(count: u32) -> Counts {
-        Counts { new: count, ..Counts::default() }
+    fn new(count: u32) -> Option<Counts> {
+        Some(Counts { new: count, ..Counts::default() })
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,9 +31,15 @@ pub enum SipError {
     /// A description of the peer's can't be used.
     #[error("the peer's description of the session can't be used")]
     Description,
-    /// The message couldn't be sent.
-    #[error("a SIP message couldn't be sent")]
+    /// The message couldn't be sent, or nothing was answered.
+    #[error("a SIP message couldn't be sent, or wasn't answered")]
     NotSent,
+    /// The proxy's name has no address from which answers would be taken.
+    #[error("the trunk's proxy isn't found among the trunk's addresses")]
+    Unreachable,
+    /// The answer was no.
+    #[error("refused ({0})")]
+    Refused(u16),
 }
 
 impl SipError {
@@ -41,7 +47,7 @@ impl SipError {
     pub const fn class(self) -> Class {
         match self {
             Self::Over | Self::Description => Class::Permanent,
-            Self::NotSent => Class::Transient,
+            Self::NotSent | Self::Unreachable | Self::Refused(_) => Class::Transient,
         }
     }
 }
@@ -100,6 +106,19 @@ pub trait Subscriber: Send {
     async fn renewed(&mut self) -> Option<Duration>;
 }
 
+/// A mailbox's counts for a phone that never subscribed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Name of the trunk whose proxy takes it.
+    pub trunk: String,
+    /// The phone's address.
+    pub to: String,
+    /// The mailbox's own.
+    pub account: String,
+    /// The summary (RFC 3842, 5).
+    pub body: String,
+}
+
 /// What the peer does during a call.
 #[derive(Debug)]
 pub enum LegEvent {
@@ -137,4 +156,7 @@ pub trait Signalling: Send + Sync {
 
     /// Takes no new calls from now on.
     fn drain(&self);
+
+    /// Tells a phone, and waits for the answer, for half a minute at most.
+    async fn notify(&self, notice: &Notice) -> Result<(), SipError>;
 }

@@ -52,6 +52,12 @@ struct OutcomeLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TrunkLabels {
+    trunk: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EndLabel {
     end: &'static str,
 }
@@ -70,9 +76,22 @@ pub struct Metrics {
     deposits: Family<OutcomeLabel, Counter>,
     logins: Family<OutcomeLabel, Counter>,
     notifies: Family<OutcomeLabel, Counter>,
+    unsolicited: Family<TrunkLabels, Counter>,
     watches: Family<OutcomeLabel, Counter>,
     refused: Arc<Refused>,
 }
+
+/// Outcomes of calls by their kind.
+const CALLS: [(&str, &[&str]); 3] = [
+    ("deposit", &["recorded", "empty", "abandoned", "refused", "failed"]),
+    ("retrieval", &["opened", "closed", "refused", "failed"]),
+    ("none", &["refused"]),
+];
+const DEPOSITS: [&str; 5] = ["stored", "too-short", "refused", "too-old", "later"];
+const LOGINS: [&str; 3] = ["opened", "refused", "kept-out"];
+const NOTIFIES: [&str; 6] = ["sent", "failed", "expired", "deactivated", "gone", "forbidden"];
+const WATCHES: [&str; 3] = ["opened", "ended", "failed"];
+const UNSOLICITED: [&str; 4] = ["told", "refused", "unanswered", "unreachable"];
 
 /// A call in progress; counted until it is dropped.
 pub struct Active(Gauge);
@@ -84,6 +103,36 @@ impl Drop for Active {
 }
 
 impl Metrics {
+    /// Counts of these trunks from nought: what rises from nothing to one is no rise to Prometheus, and the first recording that
+    /// was lost would be told by no alert.
+    pub fn from_nought<'a>(trunks: impl IntoIterator<Item = &'a str>) -> Self {
+        let metrics = Self::default();
+        for trunk in trunks {
+            for (kind, outcomes) in CALLS {
+                for &outcome in outcomes {
+                    let trunk = trunk.to_owned();
+                    metrics.calls.get_or_create(&CallLabels { trunk, kind, outcome }).inc_by(0);
+                }
+            }
+            for outcome in UNSOLICITED {
+                metrics
+                    .unsolicited
+                    .get_or_create(&TrunkLabels { trunk: trunk.to_owned(), outcome })
+                    .inc_by(0);
+            }
+        }
+        let begin = |family: &Family<OutcomeLabel, Counter>, outcomes: &[&'static str]| {
+            for &outcome in outcomes {
+                family.get_or_create(&OutcomeLabel { outcome }).inc_by(0);
+            }
+        };
+        begin(&metrics.deposits, &DEPOSITS);
+        begin(&metrics.logins, &LOGINS);
+        begin(&metrics.notifies, &NOTIFIES);
+        begin(&metrics.watches, &WATCHES);
+        metrics
+    }
+
     /// Counts a call until the answer is dropped.
     pub fn begin_call(&self, kind: &'static str) -> Active {
         let gauge = self.active.get_or_create(&KindLabel { kind }).clone();
@@ -109,6 +158,11 @@ impl Metrics {
     /// Counts a notification, or the end of a subscription.
     pub fn count_notify(&self, outcome: &'static str) {
         self.notifies.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts a notification of a phone that never subscribed.
+    pub fn count_unsolicited(&self, trunk: &str, outcome: &'static str) {
+        self.unsolicited.get_or_create(&TrunkLabels { trunk: trunk.to_owned(), outcome }).inc();
     }
 
     /// Counts a stream of the core that was opened, has ended, or couldn't be opened.
@@ -146,6 +200,11 @@ impl Metrics {
             "notify",
             "Notifications of phones, and ends of their subscriptions",
             self.notifies.clone(),
+        );
+        registry.register(
+            "unsolicited",
+            "Notifications of phones that never subscribed",
+            self.unsolicited.clone(),
         );
         registry.register("watches", "Streams of the core, by what became of them", self.watches.clone());
         let dropped = Family::<WhyLabel, Counter>::default();

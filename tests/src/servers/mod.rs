@@ -34,6 +34,7 @@ pub mod s3proxy;
 pub mod s3s;
 pub mod schemathesis;
 pub mod sipp;
+pub mod sipp_proxy;
 pub mod tinyproxy;
 pub mod tls_tunnel;
 pub mod versitygw;

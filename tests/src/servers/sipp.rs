@@ -264,7 +264,7 @@ impl MwiPhone {
 }
 
 /// The bodies of notifications, of what sipp wrote down.
-fn read_summaries(messages: &str) -> Vec<String> {
+pub(super) fn read_summaries(messages: &str) -> Vec<String> {
     let bodies = messages.split("Messages-Waiting:").skip(1);
     let lines = |body: &str| {
         let lines =

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Files with the test's source that applies them; those of this folder are included by name.
-const APPLIED: [(&str, &str); 27] = [
+const APPLIED: [(&str, &str); 28] = [
     ("argo-cd/application.yaml", "examples/foreign.rs"),
     ("argo-cd/argocd-cm.yaml", "examples/foreign.rs"),
     ("autoscaling-tenant.yaml", "examples/tenants.rs"),
@@ -33,6 +33,7 @@ const APPLIED: [(&str, &str); 27] = [
     ("policy.yaml", "crd_rules/main.rs"),
     ("s3-tenant.yaml", "examples/tenants.rs"),
     ("telephony-tenant.yaml", "examples/telephony.rs"),
+    ("telephony-tls-tenant.yaml", "examples/telephony.rs"),
     ("tls-tenant.yaml", "examples/tenants.rs"),
     ("tls/certificate.yaml", "examples/foreign.rs"),
     ("two-regions-tenant.yaml", "end_to_end/object_store_tenants.rs"),

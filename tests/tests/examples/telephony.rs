@@ -1,16 +1,23 @@
-//! The tenant with a telephone: real phones beside the cluster leave a message, hear it, and see their MWI; and nothing is left
-//! of it once the field is taken away.
+//! The tenants with a telephone: real phones beside the cluster leave a message, hear it, and see their MWI; nothing is left
+//! of it once the field is taken away; and what the telephone's Secrets lack is told by its condition.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use serde_json::json;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, TELEPHONY_READY};
+use voicemail_tests::cluster::layout::HOST_IP;
 use voicemail_tests::served_tenant::{MAILBOX, serve};
-use voicemail_tests::stage::Site;
+use voicemail_tests::servers::find_free_port;
+use voicemail_tests::servers::sipp::Over;
+use voicemail_tests::servers::sipp_proxy::Proxy;
+use voicemail_tests::servers::tls_tunnel::Authority;
+use voicemail_tests::stage::{Coding, Deposit, Site, Studio};
 use voicemail_tests::telephone::{Own, Telephone};
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
+use voicemail_tests::tenant_stores::secret;
 use voicemail_tests::wait::{wait_gone, wait_until};
 
 use crate::tenants::{on_volume, prepare};
@@ -85,4 +92,61 @@ async fn check_removal(place: &TenantPlace) {
     assert!(status.conditions.iter().all(|condition| condition.type_ != TELEPHONY_READY));
     let config = namespace.api::<ConfigMap>().get("acme-voicemail").await.unwrap();
     assert!(!config.data.unwrap()["config.yaml"].contains(CHILD), "its account may still call the core");
+}
+
+/// What the telephone lacks is told one after the other, and a phone that never subscribed is told once nothing does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_telephone_names_the_secret_that_keeps_calls_away_and_then_tells_phones_that_never_subscribed() {
+    let mut place = prepare("secured").await;
+    let mut tenant = on_volume(&mut place, "telephony-tls-tenant.yaml").await;
+    // The proxy is on this machine.
+    let proxy = find_free_port(HOST_IP.parse().unwrap()).unwrap();
+    let pbx = &mut tenant.spec.telephony.as_mut().unwrap().trunks[1];
+    pbx.addresses = vec!["10.0.0.0/8".to_owned()];
+    pbx.notify.as_mut().unwrap().proxy = proxy.to_string();
+    let served = serve(&place, tenant).await.unwrap();
+    let told = async |reason: &str| {
+        let status = if reason == "Serving" { ConditionStatus::True } else { ConditionStatus::False };
+        place
+            .kubectl(&[
+                "annotate",
+                "--overwrite",
+                "vmt",
+                "acme",
+                &format!("voicemail.dev/reconcile-at={reason}"),
+            ])
+            .unwrap();
+        let found = place.wait_condition("acme", TELEPHONY_READY, status, reason).await.unwrap();
+        let found = found.status.unwrap().conditions.into_iter().find(|one| one.type_ == TELEPHONY_READY);
+        found.unwrap().message
+    };
+    assert!(told("TelephonySecretNotFound").await.contains("Secret acme-sip-tls"));
+    let (own, company) = (Authority::new("own").unwrap(), Authority::new("company").unwrap());
+    let (shown, other) = (own.issue(&["sip.example.com"]).unwrap(), own.issue(&["sip.example.com"]).unwrap());
+    let ca = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "company-ca"}, "data": {"ca.crt": company.pem()}});
+    place.create(&serde_json::from_value::<ConfigMap>(ca).unwrap()).await.unwrap();
+    place.create(&secret("acme-pbx-users", &[("users", "desk without a password")])).await.unwrap();
+    place
+        .create(&secret("acme-sip-tls", &[("tls.crt", &shown.certificate), ("tls.key", &other.key)]))
+        .await
+        .unwrap();
+    let unusable = told("TelephonySecretUnusable").await;
+    assert!(unusable.contains("acme-sip-tls") && unusable.contains("acme-pbx-users"), "{unusable}");
+    assert!(!unusable.contains("desk"), "{unusable}");
+    let put = |name: &str, key: &str, text: &str| {
+        let patch = json!({"stringData": {(key): text}}).to_string();
+        place.kubectl(&["patch", "secret", name, "--type=merge", "-p", &patch]).unwrap();
+    };
+    put("acme-sip-tls", "tls.key", &shown.key);
+    put("acme-pbx-users", "users", "desk:a password\n");
+    // Each of the two pods tells the phone of the mailbox that there is.
+    let taking = Proxy::listen(proxy, Over::Udp, 200, 2).unwrap();
+    told("Serving").await;
+    let taken = taking.take().await.unwrap();
+    assert!(taken.summaries.iter().all(|text| text.contains("Voice-Message: 0/0")), "{taken:?}");
+    let taking = Proxy::listen(proxy, Over::Udp, 200, 2).unwrap();
+    let audio = Studio::open().unwrap().speak("please call back", Coding::ALaw).unwrap();
+    served.media_server.deposit(&Deposit::new(MAILBOX, "+442079460123", &audio)).await.unwrap();
+    let taken = taking.take().await.unwrap();
+    assert!(taken.summaries.iter().all(|text| text.contains("Voice-Message: 1/0")), "{taken:?}");
 }

@@ -36,7 +36,11 @@ fn options(number: u32) -> String {
 }
 
 /// Reads until this is there; what was read.
-async fn read_until(stream: &mut (impl AsyncRead + Unpin), wanted: &str, times: usize) -> Result<String> {
+pub(crate) async fn read_until(
+    stream: &mut (impl AsyncRead + Unpin),
+    wanted: &str,
+    times: usize,
+) -> Result<String> {
     let mut text = String::new();
     let read = async {
         while text.matches(wanted).count() < times {
@@ -256,7 +260,7 @@ async fn subscribe_and_go(mut stream: impl AsyncRead + AsyncWrite + Unpin, conta
     stream.write_all(answer_to(notify).as_bytes()).await.unwrap();
 }
 
-fn answer_to(request: &str) -> String {
+pub(crate) fn answer_to(request: &str) -> String {
     let kept = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
     let lines = request.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
     let lines: String = lines.map(|line| format!("{line}\r\n")).collect();

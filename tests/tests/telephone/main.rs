@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod connections;
+mod dashboard;
 mod emails;
 mod forged;
 mod message_waiting;
 mod messages;
 mod owners;
 mod scene;
+mod unsolicited;
 mod users;

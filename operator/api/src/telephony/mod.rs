@@ -5,8 +5,10 @@
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
 
+mod notify;
 mod trunk;
 
+pub use notify::{MailboxRange, TrunkNotify};
 pub use trunk::{
     ClientCertificates, DigestAlgorithm, Trunk, TrunkDigest, TrunkLimits, TrunkNumber, TrunkTransport, Trust,
 };
@@ -41,6 +43,10 @@ use serde::{Deserialize, Serialize};
     validation = invalid(
         "has(self.tls) || !self.trunks.exists(t, 'TLS' in t.transports)",
         "trunks: a trunk with the transport TLS needs spec.telephony.tls"
+    ).field_path(".trunks"),
+    validation = invalid(
+        "!self.trunks.exists(t, has(t.notify) && t.notify.transport == 'TLS') || (has(self.tls) && has(self.tls.peerCARef))",
+        "notify: the transport TLS needs spec.telephony.tls.peerCARef, the authority of the proxy's certificate"
     ).field_path(".trunks"),
     validation = invalid(
         "!has(self.tls) || [has(self.network.ports.tls) ? self.network.ports.tls : 5061].all(p, p != 9090 && \
@@ -122,8 +128,8 @@ fn span(least: &str, most: &str, message: &str) -> kube::core::Rule {
 pub struct TelephonyTls {
     /// A Secret with tls.crt and tls.key, for the names by which trunks reach the pods.
     pub secret_ref: Reference,
-    /// The authority of trunks' certificates, by which a connection to a trunk is opened again when a call's own is gone;
-    /// without it that isn't done.
+    /// The authority of trunks' certificates, by which a connection to a trunk is opened: for notify, and again when a call's
+    /// own is gone; without it that isn't done.
     #[serde(rename = "peerCARef", default, skip_serializing_if = "Option::is_none")]
     pub peer_ca_ref: Option<CaRef>,
 }

@@ -3,6 +3,7 @@
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
 
+use super::notify::TrunkNotify;
 use crate::references::{CaRef, Reference};
 use crate::rules::{form, forms, invalid};
 use kube::KubeSchema;
@@ -20,7 +21,11 @@ use serde::{Deserialize, Serialize};
     validation = invalid(
         "!has(self.clientCertificates) || self.transports == ['TLS']",
         "transports: write TLS alone for a trunk with clientCertificates"
-    ).field_path(".transports")
+    ).field_path(".transports"),
+    validation = invalid(
+        "!has(self.notify) || self.notify.transport in self.transports",
+        "notify: write one of the trunk's transports"
+    ).field_path(".notify")
 )]
 pub struct Trunk {
     /// Name in metrics and logs, such as pbx.
@@ -60,6 +65,9 @@ pub struct Trunk {
     /// Its phones may watch every mailbox, not their own alone.
     #[serde(default)]
     pub sees_all_mailboxes: bool,
+    /// Its phones that are told of their mailboxes' MWI by NOTIFY without a subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<TrunkNotify>,
     /// Its most calls.
     #[serde(default)]
     pub limits: TrunkLimits,

@@ -1,16 +1,22 @@
-//! Whether the Secrets that say who may call, and those of receivers of MWI states, of the mail server and of the issuers where
-//! people sign in to the pages, are there with the keys that the core reads.
+//! Whether the Secrets that say who may call, and those of receivers of MWI states, of the mail server, of the issuers where
+//! people sign in to the pages and of the telephone, are there with the keys that are read.
 //!
 //! Flow: [`list_secrets`] names them from the spec, [`read_secrets`] looks which keys each has, and [`find_access`] makes
 //! the conditions `AccessReady`, `ReceiversReady`, `EmailReady` and `WebReady` of it. They are mounted as optional, so that a
-//! missing one keeps no pod from serving those who come another way: the condition is where it shows. Only names of keys leave this module, never their content.
+//! missing one keeps no pod from serving those who come another way: the condition is where it shows. What the telephone's condition says
+//! of its own is [`find_telephony_secrets`]. Only names of keys leave this module, never their content.
 
+use super::telephony_secrets::{find_unusable, list_telephony};
 use crate::tenant::build::access::{CA_KEY, INTROSPECTION_KEYS, RECEIVER_KEY, SMTP_KEYS, USERS_KEY};
 use crate::tenant::build::web::LOGIN_KEYS;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt};
+use std::collections::BTreeMap;
 use voicemail_resources::VoicemailTenant;
-use voicemail_resources::conditions::{ACCESS_READY, EMAIL_READY, Finding, RECEIVERS_READY, WEB_READY};
+use voicemail_resources::conditions::{
+    ACCESS_READY, ConditionStatus, EMAIL_READY, Finding, RECEIVERS_READY, TELEPHONY_READY, WEB_READY,
+};
 use voicemail_resources::references::{CaKind, CaRef};
 use voicemail_runtime::calls::{CallError, within_deadline};
 
@@ -39,6 +45,8 @@ pub struct AccessFact {
     pub secret: AccessSecret,
     /// Keys that it lacks or that are empty; none when there is no such Secret.
     pub lacks: Option<Vec<&'static str>>,
+    /// What is wrong with a complete one, in words that tell nothing of its content.
+    pub unusable: Option<String>,
 }
 
 /// The Secrets that a spec names, in the order of its fields.
@@ -87,6 +95,7 @@ pub fn list_secrets(tenant: &VoicemailTenant) -> Vec<AccessSecret> {
         let secret = named(field, &login.secret_ref.name, &LOGIN_KEYS);
         secrets.push(AccessSecret { condition: WEB_READY, ..secret });
     }
+    secrets.extend(tenant.spec.telephony.iter().flat_map(list_telephony));
     secrets
 }
 
@@ -94,38 +103,54 @@ pub fn list_secrets(tenant: &VoicemailTenant) -> Vec<AccessSecret> {
 ///
 /// # Errors
 /// The API server refuses or doesn't answer. A Secret that isn't there is a fact.
-pub async fn read_secrets(client: &Client, tenant: &VoicemailTenant) -> Result<Vec<AccessFact>, CallError> {
+pub async fn read_secrets(
+    client: &Client,
+    tenant: &VoicemailTenant,
+    now: Timestamp,
+) -> Result<Vec<AccessFact>, CallError> {
     let namespace = tenant.namespace().unwrap_or_default();
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
     let mut facts = Vec::new();
     for secret in list_secrets(tenant) {
-        let lacks = match secret.kind {
+        let content: Option<Content> = match secret.kind {
             CaKind::Secret => {
                 within_deadline("read a Secret that says who may call", secrets.get_opt(&secret.name))
                     .await?
-                    .map(|found| find_lacking(&found, secret.keys))
+                    .map(content_of)
             }
             CaKind::ConfigMap => within_deadline("read a ConfigMap with a CA", maps.get_opt(&secret.name))
                 .await?
-                .map(|found| find_lacking_texts(&found, secret.keys)),
+                .map(|map| texts_of(&map)),
         };
-        facts.push(AccessFact { secret, lacks });
+        facts.push(look_into(secret, content.as_ref(), now));
     }
     Ok(facts)
 }
 
-fn find_lacking(secret: &Secret, keys: &[&'static str]) -> Vec<&'static str> {
-    let has = |key: &str| {
-        secret.data.as_ref().and_then(|data| data.get(key)).is_some_and(|bytes| !bytes.0.is_empty())
-    };
-    keys.iter().copied().filter(|key| !has(key)).collect()
+/// What is in one, by key.
+type Content = BTreeMap<String, Vec<u8>>;
+
+fn content_of(secret: Secret) -> Content {
+    secret.data.unwrap_or_default().into_iter().map(|(key, bytes)| (key, bytes.0)).collect()
 }
 
-fn find_lacking_texts(map: &ConfigMap, keys: &[&'static str]) -> Vec<&'static str> {
-    let has = |key: &str| {
-        map.data.as_ref().and_then(|data| data.get(key)).is_some_and(|text| !text.trim().is_empty())
-    };
+fn texts_of(map: &ConfigMap) -> Content {
+    let data = map.data.iter().flatten();
+    data.map(|(key, text)| (key.clone(), text.trim().as_bytes().to_vec())).collect()
+}
+
+fn look_into(secret: AccessSecret, content: Option<&Content>, now: Timestamp) -> AccessFact {
+    let lacks = content.map(|content| find_lacking(content, secret.keys));
+    let complete = content.filter(|_| lacks.as_ref().is_some_and(Vec::is_empty));
+    let unusable = complete.and_then(|content| {
+        find_unusable(&secret, |key| content.get(key).map(Vec::as_slice).unwrap_or_default(), now)
+    });
+    AccessFact { secret, lacks, unusable }
+}
+
+fn find_lacking(content: &Content, keys: &[&'static str]) -> Vec<&'static str> {
+    let has = |key: &str| content.get(key).is_some_and(|bytes| !bytes.is_empty());
     keys.iter().copied().filter(|key| !has(key)).collect()
 }
 
@@ -145,6 +170,14 @@ pub fn find_access(facts: &[AccessFact]) -> Vec<Finding> {
             find_faults(condition, ours.collect(), complete, until_then)
         })
         .collect()
+}
+
+/// What the telephone's pods lack; none where it is all there.
+pub fn find_telephony_secrets(facts: &[AccessFact]) -> Option<Finding> {
+    let ours = facts.iter().filter(|fact| fact.secret.condition == TELEPHONY_READY);
+    let until_then = "no call comes that needs it, and no pod starts without it";
+    find_faults(TELEPHONY_READY, ours.collect(), "", until_then)
+        .filter(|finding| finding.status == ConditionStatus::False)
 }
 
 fn find_faults(
@@ -172,6 +205,7 @@ fn find_fault(fact: &AccessFact) -> Option<(&'static str, String)> {
         RECEIVERS_READY => ("ReceiverSecretNotFound", "ReceiverSecretIncomplete"),
         EMAIL_READY => ("EmailSecretNotFound", "EmailSecretIncomplete"),
         WEB_READY => ("WebSecretNotFound", "WebSecretIncomplete"),
+        TELEPHONY_READY => ("TelephonySecretNotFound", "TelephonySecretIncomplete"),
         _ => ("AccessSecretNotFound", "AccessSecretIncomplete"),
     };
     match &fact.lacks {
@@ -188,7 +222,10 @@ fn find_fault(fact: &AccessFact) -> Option<(&'static str, String)> {
             incomplete,
             format!("spec.{field}: {kind:?} {name} has no {}: add it", lacks.join(" and no ")),
         )),
-        Some(_) => None,
+        Some(_) => {
+            let says = |fault: &String| format!("spec.{field}: {kind:?} {name}: {fault}: put it right");
+            fact.unusable.as_ref().map(|fault| ("TelephonySecretUnusable", says(fault)))
+        }
     }
 }
 
@@ -196,7 +233,6 @@ fn find_fault(fact: &AccessFact) -> Option<(&'static str, String)> {
 mod tests {
     use super::*;
     use k8s_openapi::ByteString;
-    use voicemail_resources::conditions::ConditionStatus;
 
     fn fact(field: &str, keys: &'static [&'static str], lacks: Option<&[&'static str]>) -> AccessFact {
         let secret = AccessSecret {
@@ -206,7 +242,7 @@ mod tests {
             name: format!("of-{field}"),
             keys,
         };
-        AccessFact { secret, lacks: lacks.map(<[&str]>::to_vec) }
+        AccessFact { secret, lacks: lacks.map(<[&str]>::to_vec), unusable: None }
     }
 
     #[test]
@@ -260,11 +296,39 @@ mod tests {
     }
 
     #[test]
+    fn the_telephones_condition_is_its_own_and_names_what_it_lacks_or_cannot_use() {
+        let secret = AccessSecret {
+            condition: TELEPHONY_READY,
+            field: "telephony.trunks[pbx].digest.secretRef".into(),
+            kind: CaKind::Secret,
+            name: "pbx-users".into(),
+            keys: &[USERS_KEY],
+        };
+        let look = |content: Option<&str>| {
+            let content = content.map(|text| Content::from([(USERS_KEY.to_owned(), text.into())]));
+            let facts = [look_into(secret.clone(), content.as_ref(), Timestamp::UNIX_EPOCH)];
+            assert_eq!(find_access(&facts), []);
+            find_telephony_secrets(&facts).map(|found| (found.reason, found.message))
+        };
+        for (content, reason) in [
+            (None, "TelephonySecretNotFound"),
+            (Some(""), "TelephonySecretIncomplete"),
+            (Some("desk secret"), "TelephonySecretUnusable"),
+        ] {
+            let (found, message) = look(content).unwrap();
+            assert_eq!(found, reason);
+            assert!(message.contains("spec.telephony.trunks[pbx].digest.secretRef"), "{message}");
+            assert!(message.contains("pbx-users") && !message.contains("desk"), "{message}");
+        }
+        assert_eq!(look(Some("desk:secret")), None);
+    }
+
+    #[test]
     fn an_empty_key_is_none() {
         let data = [("clientId", "id"), ("clientSecret", "")];
         let data = data.map(|(key, value)| (key.to_owned(), ByteString(value.into())));
         let secret = Secret { data: Some(data.into()), ..Secret::default() };
-        assert_eq!(find_lacking(&secret, &INTROSPECTION_KEYS), ["clientSecret"]);
-        assert_eq!(find_lacking(&Secret::default(), &[USERS_KEY]), [USERS_KEY]);
+        assert_eq!(find_lacking(&content_of(secret), &INTROSPECTION_KEYS), ["clientSecret"]);
+        assert_eq!(find_lacking(&content_of(Secret::default()), &[USERS_KEY]), [USERS_KEY]);
     }
 }

@@ -82,7 +82,7 @@ impl CertificateParts {
     /// Finds what is wrong, the first thing. `name` is that by which the operator reaches the cores.
     pub fn find_fault(&self, name: &str, now: Timestamp) -> Option<Fault> {
         let Self { certificate, key, authority } = self;
-        find_fault(&Material { certificate, key, authority: authority.as_deref() }, name, now)
+        find_fault(&Material { certificate, key, authority: authority.as_deref() }, Some(name), now)
     }
 
     /// Whether nothing is wrong now, and it will have ended in two weeks.
@@ -103,12 +103,12 @@ pub struct Material<'a> {
     pub authority: Option<&'a [u8]>,
 }
 
-/// Finds what is wrong, the first thing.
-pub fn find_fault(material: &Material<'_>, name: &str, now: Timestamp) -> Option<Fault> {
+/// Finds what is wrong, the first thing; without a name, whatever names it is for.
+pub fn find_fault(material: &Material<'_>, name: Option<&str>, now: Timestamp) -> Option<Fault> {
     check(material, name, now).err()
 }
 
-fn check(material: &Material<'_>, name: &str, now: Timestamp) -> Result<(), Fault> {
+fn check(material: &Material<'_>, name: Option<&str>, now: Timestamp) -> Result<(), Fault> {
     let unusable = |words: String| Fault::new(UNUSABLE, words);
     let chain = read_chain(material.certificate, "tls.crt").map_err(unusable)?;
     let Some(leaf) = chain.first() else { return Err(unusable("tls.crt holds no certificate".into())) };
@@ -120,6 +120,7 @@ fn check(material: &Material<'_>, name: &str, now: Timestamp) -> Result<(), Faul
     let parsed = ParsedCertificate::try_from(leaf).map_err(|error| unusable(error.to_string()))?;
     let given = material.authority.map(|pem| read_chain(pem, "ca.crt")).transpose().map_err(unusable)?;
     check_chain(&parsed, &chain, given.as_deref(), now, &provider)?;
+    let Some(name) = name else { return Ok(()) };
     let wanted = ServerName::try_from(name).map_err(|error| unusable(error.to_string()))?;
     verify_server_name(&parsed, &wanted).map_err(|_| {
         Fault::new(
@@ -235,7 +236,7 @@ mod tests {
     fn reason(parts: &[Vec<u8>; 3], name: &str, at: Timestamp) -> Option<&'static str> {
         let [certificate, key, authority] = parts;
         let authority = (!authority.is_empty()).then_some(authority.as_slice());
-        find_fault(&Material { certificate, key, authority }, name, at).map(|fault| fault.reason)
+        find_fault(&Material { certificate, key, authority }, Some(name), at).map(|fault| fault.reason)
     }
 
     #[test]

@@ -12,4 +12,5 @@ pub mod pull_secrets;
 pub mod reclaim;
 pub mod storage;
 pub mod telephones;
+pub mod telephony_secrets;
 pub mod user_range;

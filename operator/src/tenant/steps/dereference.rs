@@ -195,7 +195,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     let pull_secrets = plan_pull_secrets(tenant, &context.settings);
     let (storage, access, pull_secrets, keys, tls, authority, brought, telephone_leaves, has_user_range) = tokio::try_join!(
         dereference_storage(client, tenant),
-        read_secrets(client, tenant),
+        read_secrets(client, tenant, now),
         read_pull_secrets(client, &namespace, pull_secrets),
         within_deadline("read the keys' Secret", secrets.get_opt(&keys)),
         within_deadline("read the certificate's Secret", secrets.get_opt(&tls)),

@@ -374,7 +374,7 @@ fn find_from_cluster(
     findings.extend(seen.certificate.as_ref().map(find_certificate));
     findings.extend(find_update(seen.image));
     findings.extend(find_monitoring(applied.monitoring()));
-    findings.extend(find_telephony(applied.telephony(), seen.telephones));
+    findings.extend(find_telephony(applied.telephony(), seen.telephones, seen.access));
     findings.push(find_compliance(seen.policy));
     findings
 }

@@ -1,5 +1,8 @@
 //! `TelephonyReady`: whether the telephone's pods take calls, and why not. Pure but for the list of pods.
+//!
+//! A Secret that is missing or can't be used is told before what follows from it.
 
+use crate::tenant::facts::access_secrets::{AccessFact, find_telephony_secrets};
 use crate::tenant::steps::apply::TelephonyFact;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
 use k8s_openapi::api::core::v1::Pod;
@@ -48,7 +51,7 @@ pub async fn observe_telephony(
 }
 
 /// The condition; none where the tenant has no telephone.
-pub fn find_telephony(fact: &TelephonyFact, pods: &[PodSeen]) -> Option<Finding> {
+pub fn find_telephony(fact: &TelephonyFact, pods: &[PodSeen], secrets: &[AccessFact]) -> Option<Finding> {
     let finding =
         |holds: bool, reason: &str, message: String| Finding::new(TELEPHONY_READY, holds, reason, message);
     let set = match fact {
@@ -59,6 +62,9 @@ pub fn find_telephony(fact: &TelephonyFact, pods: &[PodSeen]) -> Option<Finding>
     let (wanted, ready) = (wanted(set), status_of(set).ready_replicas.unwrap_or(0));
     if wanted == 0 {
         return Some(finding(false, "ScaledToZero", "spec.telephony.replicas is 0: no call is taken".into()));
+    }
+    if let Some(fault) = find_telephony_secrets(secrets) {
+        return Some(fault);
     }
     if has_settled(set) {
         return Some(finding(true, "Serving", "all pods take calls".into()));
@@ -98,6 +104,8 @@ pub fn count_telephony(fact: &TelephonyFact, known: Option<TelephonyStatus>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenant::facts::access_secrets::AccessSecret;
+    use crate::tenant::facts::telephony_secrets::list_telephony;
     use serde_json::json;
     use voicemail_resources::conditions::ConditionStatus;
 
@@ -113,20 +121,47 @@ mod tests {
     }
 
     fn read(fact: &TelephonyFact, pods: &[PodSeen]) -> (ConditionStatus, String) {
-        let finding = find_telephony(fact, pods).unwrap();
+        let finding = find_telephony(fact, pods, &[]).unwrap();
         (finding.status, finding.reason)
     }
 
     #[test]
     fn the_condition_says_whether_calls_are_taken_and_why_not() {
         use ConditionStatus::{False, True};
-        assert!(find_telephony(&TelephonyFact::Unwanted, &[]).is_none());
+        assert!(find_telephony(&TelephonyFact::Unwanted, &[], &[]).is_none());
         assert_eq!(read(&set(2, 2, 2, true), &[]), (True, "Serving".into()));
         assert_eq!(read(&set(2, 2, 2, false), &[]), (True, "RolloutInProgress".into()));
         assert_eq!(read(&set(2, 2, 1, true), &[]), (False, "RolloutInProgress".into()));
         assert_eq!(read(&set(0, 0, 0, true), &[]), (False, "ScaledToZero".into()));
         let refused = TelephonyFact::Refused("NameTaken", "m".into());
         assert_eq!(read(&refused, &[]), (False, "NameTaken".into()));
+    }
+
+    #[test]
+    fn a_secret_that_is_missing_is_told_before_the_pods_that_wait_for_it() {
+        let named = json!({
+            "domain": "pbx", "tls": {"secretRef": {"name": "sip-tls"}},
+            "trunks": [{"name": "pbx", "addresses": ["10.0.0.0/8"]}],
+        });
+        let named = list_telephony(&serde_json::from_value(named).unwrap());
+        let look = |fact: &TelephonyFact, lacks: Option<Vec<&'static str>>| {
+            let seen = |secret: &AccessSecret| AccessFact {
+                secret: secret.clone(),
+                lacks: lacks.clone(),
+                unusable: None,
+            };
+            let facts: Vec<AccessFact> = named.iter().map(seen).collect();
+            find_telephony(fact, &[], &facts).unwrap()
+        };
+        let missing = look(&set(2, 0, 0, true), None);
+        assert_eq!(
+            (missing.status, missing.reason.as_str()),
+            (ConditionStatus::False, "TelephonySecretNotFound")
+        );
+        assert!(missing.message.contains("there is no Secret sip-tls"), "{}", missing.message);
+        assert_eq!(look(&set(2, 2, 2, true), None).reason, "TelephonySecretNotFound");
+        assert_eq!(look(&set(2, 2, 2, true), Some(Vec::new())).reason, "Serving");
+        assert_eq!(look(&set(0, 0, 0, true), None).reason, "ScaledToZero");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 mod admission;
 mod beginner;
 mod call;
+mod notice;
 mod places;
 mod subscription;
 mod validate;
@@ -19,7 +20,7 @@ mod validate;
 use super::digest::NoRandomness;
 use super::evidence::Evidence;
 use super::identity::Identity;
-use super::{Incoming, IncomingCall, Signalling};
+use super::{Incoming, IncomingCall, Notice, Signalling, SipError};
 use crate::class::Class;
 use crate::config::{Config, Transport, Trunk};
 use crate::sdp::Offer;
@@ -186,6 +187,10 @@ impl Signalling for Rsip {
 
     fn drain(&self) {
         self.shared.draining.store(true, Ordering::Relaxed);
+    }
+
+    async fn notify(&self, notice: &Notice) -> Result<(), SipError> {
+        notice::notify(&self.shared, notice).await
     }
 }
 

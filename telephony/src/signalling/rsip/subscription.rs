@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// The one package that is served (RFC 3842).
-const PACKAGE: &str = "message-summary";
+pub(super) const PACKAGE: &str = "message-summary";
 const USUAL: u32 = 3_600;
 const LONGEST: u32 = 3_600;
 const SHORTEST: u32 = 60;
@@ -148,17 +148,6 @@ struct RsipSubscriber {
 }
 
 impl RsipSubscriber {
-    /// Where we are reached by the transport that carries the subscription; the first listener's for datagrams.
-    fn own_address(&self) -> Option<SipAddr> {
-        let transport = transport_of(self.connection.as_ref()?);
-        let listeners = self.shared.endpoint.transport_layer.get_listen_addrs();
-        listeners.into_iter().find(|own| match transport {
-            Transport::Udp => false,
-            Transport::Tcp => own.r#type == Some(rsipstack::sip::Transport::Tcp),
-            Transport::Tls => own.r#type == Some(rsipstack::sip::Transport::Tls),
-        })
-    }
-
     /// The connection that carries the subscription, while it is open; another one is opened to the phone's Contact else.
     fn open_connection(&self) -> Option<SipConnection> {
         let connection = self.connection.as_ref()?;
@@ -188,7 +177,8 @@ impl RsipSubscriber {
     fn request(&mut self, state: &str, body: &str) -> Result<Request, SipError> {
         let dialog = self.dialog.as_ref().ok_or(SipError::Over)?;
         self.number += 1;
-        let via = self.shared.endpoint.get_via(self.own_address(), None).map_err(|_| SipError::NotSent)?;
+        let own = own_address(&self.shared, self.connection.as_ref().map_or(Transport::Udp, transport_of));
+        let via = self.shared.endpoint.get_via(own, None).map_err(|_| SipError::NotSent)?;
         let mut headers = vec![Header::Via(via.into())];
         headers.extend(dialog.route.iter().map(|route| other("Route", route.clone())));
         headers.extend([
@@ -208,8 +198,19 @@ impl RsipSubscriber {
     }
 }
 
-/// Sends a request to where the subscriber's came from, which is the proxy between if there is one.
-async fn send(
+/// Where we are reached by a transport; the first listener's for datagrams.
+pub(super) fn own_address(shared: &Shared, transport: Transport) -> Option<SipAddr> {
+    let listeners = shared.endpoint.transport_layer.get_listen_addrs();
+    listeners.into_iter().find(|own| match transport {
+        Transport::Udp => false,
+        Transport::Tcp => own.r#type == Some(rsipstack::sip::Transport::Tcp),
+        Transport::Tls => own.r#type == Some(rsipstack::sip::Transport::Tls),
+    })
+}
+
+/// Sends a request and waits for the status of its answer; the one to a subscriber goes to where the subscriber's came from,
+/// which is the proxy between if there is one.
+pub(super) async fn send(
     endpoint: &EndpointInnerRef,
     connection: Option<SipConnection>,
     to: Option<SipAddr>,

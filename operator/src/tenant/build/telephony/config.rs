@@ -83,6 +83,9 @@ fn write_trunk(trunk: &Trunk) -> Value {
     if trunk.transports != [TrunkTransport::Udp] {
         written["transports"] = json!(trunk.transports);
     }
+    if let Some(notify) = &trunk.notify {
+        written["notify"] = json!(notify);
+    }
     if let Some(certificates) = &trunk.client_certificates {
         written["clientCertificates"] =
             json!({"authorities": authority_file(&certificates.ca_ref), "names": certificates.names});

@@ -288,9 +288,37 @@ mod tests {
     #[test]
     fn what_is_written_for_a_trunk_of_before_is_what_was_written_before() {
         let config = built(|_| {}).config.data.unwrap().remove("sip.yaml").unwrap();
-        for new in ["transports", "clientCertificates", "tcp", "tls", "digest", "callsPer"] {
+        for new in ["transports", "clientCertificates", "tcp", "tls", "digest", "callsPer", "notify"] {
             assert!(!config.contains(new), "{new}: {config}");
         }
+    }
+
+    #[test]
+    fn phones_that_never_subscribe_are_written_for_the_program_and_not_too_many() {
+        let told = |ranges: usize| {
+            move |telephony: &mut Value| {
+                let range =
+                    |at: usize| json!({"first": format!("{at:02}000"), "last": format!("{at:02}999")});
+                telephony["trunks"][0]["notify"] = json!({
+                    "proxy": "pbx.example.com:5060", "uri": "sip:{mailbox}@pbx.example.com",
+                    "mailboxes": (0..ranges).map(range).collect::<Vec<_>>(),
+                });
+            }
+        };
+        let config: Value = serde_yaml::from_str(&built(told(1)).config.data.unwrap()["sip.yaml"]).unwrap();
+        assert_eq!(
+            config["trunks"][0]["notify"],
+            json!({"proxy": "pbx.example.com:5060", "transport": "UDP", "uri": "sip:{mailbox}@pbx.example.com",
+                   "mailboxes": [{"first": "00000", "last": "00999"}]})
+        );
+        let many = tenant(|value| {
+            value["spec"]["telephony"] = json!({
+                "domain": "pbx", "trunks": [{"name": "pbx", "addresses": ["192.0.2.0/24"]}],
+            });
+            told(21)(&mut value["spec"]["telephony"]);
+        });
+        let refusal = plan_with(&many, &facts()).unwrap_err().to_string();
+        assert!(refusal.contains("at most 20000 mailboxes"), "{refusal}");
     }
 
     #[test]

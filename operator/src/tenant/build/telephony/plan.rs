@@ -7,7 +7,9 @@ use std::time::Duration;
 use voicemail_cores::child_names::TELEPHONE;
 use voicemail_resources::pod_template::{Additions, read};
 use voicemail_resources::references::CaRef;
-use voicemail_resources::voicemail_tenant::{Telephony, Trunk, TrunkTransport, VoicemailTenant};
+use voicemail_resources::voicemail_tenant::{
+    MailboxRange, Telephony, Trunk, TrunkTransport, VoicemailTenant,
+};
 
 /// What a class of service without a word of its own allows a message.
 const LONGEST_MESSAGE: u32 = 180;
@@ -19,6 +21,8 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(7_200);
 const EMPTYING: Duration = Duration::from_secs(120);
 /// The same where the disk stays.
 const EMPTYING_KEPT: Duration = Duration::from_secs(10);
+/// Mailboxes of which phones are told without a subscription, as the program takes it.
+const MOST_NOTIFIED: u64 = 20_000;
 
 /// The telephone of a tenant.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +84,12 @@ pub fn plan_telephony(
     let spool_mib = given.spool.size.mebibytes().ok_or_else(|| {
         Refusal::InvalidSpec("telephony.spool.size: write an amount of bytes, such as 1Gi".into())
     })?;
+    if count_notified(&given) > MOST_NOTIFIED {
+        let rule = format!(
+            "telephony.trunks: write ranges of at most {MOST_NOTIFIED} mailboxes in all trunks' notify"
+        );
+        return Err(Refusal::InvalidSpec(rule));
+    }
     let additions = read(given.pod_template.as_ref(), TELEPHONE)
         .map_err(|error| Refusal::PodTemplate("telephony.", error))?;
     Ok(Some(TelephonyPlan {
@@ -92,4 +102,10 @@ pub fn plan_telephony(
         has_authority,
         given,
     }))
+}
+
+fn count_notified(given: &Telephony) -> u64 {
+    let ranges =
+        given.trunks.iter().filter_map(|trunk| trunk.notify.as_ref()).flat_map(|notify| &notify.mailboxes);
+    ranges.map(MailboxRange::count).sum()
 }

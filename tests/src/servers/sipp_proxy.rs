@@ -1,0 +1,67 @@
+//! sipp as a trunk's proxy: it takes each NOTIFY that comes, answers it with one status, and ends after so many.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use super::sipp::{Over, read_summaries};
+use crate::debian::ensure_program;
+
+/// Seconds that it waits for all of them.
+const PATIENCE: &str = "60";
+
+/// A proxy that listens.
+#[derive(Debug)]
+pub struct Proxy {
+    folder: TempDir,
+    child: Child,
+}
+
+/// What it took.
+#[derive(Debug)]
+pub struct Taken {
+    /// The summaries, in the order in which they came.
+    pub summaries: Vec<String>,
+    /// All messages as they came and went.
+    pub messages: String,
+}
+
+impl Proxy {
+    /// Listens there for so many requests, which it answers with that status.
+    pub fn listen(address: SocketAddr, over: Over, status: u16, times: usize) -> Result<Self> {
+        let program = ensure_program("sip-tester", "sipp")?;
+        let folder = tempfile::Builder::new().prefix("sipp-").tempdir()?;
+        std::fs::write(folder.path().join("proxy.xml"), scenario(status))?;
+        let mut command = Command::new(program);
+        command.args(["-sf", "proxy.xml", "-nostdin", "-timeout", PATIENCE, "-timeout_error"]);
+        command.args(["-m", &times.to_string(), "-i", &address.ip().to_string()]);
+        command.args(["-p", &address.port().to_string(), "-trace_msg", "-message_file", "messages"]);
+        command.args(["-trace_err", "-error_file", "errors"]);
+        if over == Over::Tcp {
+            command.args(["-t", "t1"]);
+        }
+        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.kill_on_drop(true).spawn().context("cannot start sipp")?;
+        Ok(Self { folder, child })
+    }
+
+    /// Waits until all have come.
+    pub async fn take(mut self) -> Result<Taken> {
+        let status = self.child.wait().await?;
+        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        let messages = read("messages");
+        ensure!(status.success(), "sipp ended with {status}: {}\n{messages}", read("errors"));
+        Ok(Taken { summaries: read_summaries(&messages), messages })
+    }
+}
+
+fn scenario(status: u16) -> String {
+    format!(
+        "<?xml version=\"1.0\"?><scenario name=\"proxy\">\n<recv request=\"NOTIFY\"/>\n\
+         <send><![CDATA[\nSIP/2.0 {status} Taken\n[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n\
+         [last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send>\n</scenario>\n"
+    )
+}
