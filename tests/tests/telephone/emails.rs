@@ -15,8 +15,8 @@ use voicemail_tests::servers::voicemail_core::VoicemailCore;
 
 use crate::scene::{PATIENCE, sound};
 
-const LONGER: Duration = Duration::from_secs(60);
-const CALLER: &str = "+442079460001";
+pub(crate) const LONGER: Duration = Duration::from_secs(60);
+pub(crate) const CALLER: &str = "+442079460001";
 
 pub(crate) fn wav(seconds: usize, seed: usize) -> Vec<u8> {
     let samples = sound(seconds, seed);
@@ -39,7 +39,7 @@ pub(crate) fn wav(seconds: usize, seed: usize) -> Vec<u8> {
     bytes
 }
 
-async fn core(exim: &Exim, content: &str) -> VoicemailCore {
+pub(crate) async fn core(exim: &Exim, content: &str) -> VoicemailCore {
     let more = format!(
         "email:
   smtp: {{host: localhost, port: {}, caFile: {}, credentialsDir: {}}}
@@ -54,7 +54,7 @@ classesOfService: [{{name: standard, minSeconds: 1, email: {content}}}]
     VoicemailCore::start_with(&more).await.unwrap()
 }
 
-async fn put_alice(core: &VoicemailCore, more: Value) -> Value {
+pub(crate) async fn put_alice(core: &VoicemailCore, more: Value) -> Value {
     let mut body = json!({ "mailboxes": ["1001", "1002"] });
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     core.ask("root", Method::PUT, "/users/alice", Some(body)).await.unwrap()

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod connections;
+mod email_pages;
 mod emails;
 mod forged;
 mod message_waiting;
