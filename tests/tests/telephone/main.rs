@@ -6,6 +6,7 @@ mod connections;
 mod email_pages;
 mod emails;
 mod forged;
+mod mail_server;
 mod message_waiting;
 mod messages;
 mod owners;
