@@ -67,6 +67,21 @@ export async function check(page, what) {
   assert.deepEqual(found, [], what);
 }
 
+/** Axe in both colours and both widths. */
+export async function checkEverywhere(page, what) {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const width of [1280, 390]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await check(page, `${what}, ${colorScheme}, ${width}`);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= width, `${what} is ${wide} px wide in ${width}`);
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize({ width: 1280, height: 800 });
+}
+
 /** Waits until something holds. */
 export async function until(holds, what, within = 30_000) {
   const end = Date.now() + within;

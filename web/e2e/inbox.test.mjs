@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
-import { api, base, check, leave, newPage, open, people, signIn, steps, until } from './browser.mjs';
+import { api, base, checkEverywhere, leave, newPage, open, people, signIn, steps, until } from './browser.mjs';
 
 const profile = mkdtempSync(join(tmpdir(), 'profile-'));
 const violations = [];
@@ -29,20 +29,7 @@ const states = async (mailbox, state = '') => (await api('alice', `/mailboxes/${
 const stateOf = async (caller) => (await states('1001')).find(({ callerName }) => callerName === caller)?.state;
 const picture = async (name) => process.env.PICTURES && page.screenshot({ path: join(process.env.PICTURES, `${name}.png`), animations: 'disabled' });
 
-/** Axe in both colours and both widths. */
-async function checkAll(what) {
-  for (const colorScheme of ['light', 'dark']) {
-    for (const width of [1280, 390]) {
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height: 800 });
-      await check(page, `${what}, ${colorScheme}, ${width}`);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-      assert.ok(wide <= width, `${what} is ${wide} px wide in ${width}`);
-    }
-  }
-  await page.emulateMedia({ colorScheme: 'light' });
-  await page.setViewportSize({ width: 1280, height: 800 });
-}
+const checkAll = (what) => checkEverywhere(page, what);
 
 test('a wrong password says so, and a right one opens the mailboxes', async () => {
   await page.goto(`${base}/ui`);

@@ -40,6 +40,78 @@ pub enum Ask {
     Distaste,
     /// No STARTTLS is offered.
     Plain,
+    /// At that step the server does that.
+    At(Step, Fault),
+}
+
+/// A step of a mail's way, as the server sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The connection, before the greeting.
+    Connect,
+    /// `EHLO`.
+    Hello,
+    /// `STARTTLS`.
+    Encrypt,
+    /// `AUTH`.
+    Login,
+    /// `MAIL FROM`.
+    Sender,
+    /// `RCPT TO`.
+    Recipient,
+    /// `DATA`.
+    Data,
+    /// The mail itself.
+    Content,
+}
+
+impl Step {
+    /// All of them, in their order.
+    pub const ALL: [Self; 8] = [
+        Self::Connect,
+        Self::Hello,
+        Self::Encrypt,
+        Self::Login,
+        Self::Sender,
+        Self::Recipient,
+        Self::Data,
+        Self::Content,
+    ];
+
+    /// Exim's word for it, in `acl_smtp_…`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Hello => "helo",
+            Self::Encrypt => "starttls",
+            Self::Login => "auth",
+            Self::Sender => "mail",
+            Self::Recipient => "rcpt",
+            Self::Data => "predata",
+            Self::Content => "data",
+        }
+    }
+}
+
+/// What goes wrong at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is put off (451).
+    Later,
+    /// It is refused (554).
+    Refused,
+    /// There is no answer for longer than a test waits.
+    Silence,
+}
+
+impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Later => "later",
+            Self::Refused => "refused",
+            Self::Silence => "silence",
+        }
+    }
 }
 
 impl Ask {
@@ -51,6 +123,7 @@ impl Ask {
             Self::Small => "small".into(),
             Self::Distaste => "distaste".into(),
             Self::Plain => "plain".into(),
+            Self::At(step, fault) => format!("{}-{}", step.name(), fault.name()),
         }
     }
 }
@@ -95,6 +168,11 @@ impl Exim {
     pub fn ask(&self, what: Ask, wanted: bool) -> Result<()> {
         let file = self.folder.path().join("ask").join(what.file());
         if wanted { Ok(std::fs::write(file, "")?) } else { Ok(std::fs::remove_file(file)?) }
+    }
+
+    /// The folder with a maildir for each reader.
+    pub fn maildirs(&self) -> PathBuf {
+        self.folder.path().join("mail")
     }
 
     /// The authority's certificate.
@@ -192,8 +270,31 @@ fn open_to_exim(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What a test asks for at one step, as the beginning of the step's list of rules.
+fn faults_at(dir: &str, step: Step) -> String {
+    let asked = |fault: Fault| format!("${{if exists{{{dir}/ask/{}-{}}}}}", step.name(), fault.name());
+    let silence = asked(Fault::Silence);
+    format!(
+        "check_{name}:
+  warn condition = {silence}
+       delay = 20s
+  defer message = 451 4.3.0 later
+        condition = {later}
+  deny message = 554 5.3.0 no
+       condition = {refused}
+",
+        name = step.name(),
+        later = asked(Fault::Later),
+        refused = asked(Fault::Refused),
+    )
+}
+
 fn configuration(folder: &Path, port: u16, tls_port: u16) -> String {
-    let dir = folder.display();
+    let dir = &folder.display().to_string();
+    let [connect, hello, encrypt, login, sender, recipient, data, content] =
+        Step::ALL.map(|step| faults_at(dir, step));
+    let rules: String =
+        Step::ALL.iter().map(|step| format!("acl_smtp_{0} = check_{0}\n", step.name())).collect();
     let user = if rustix::process::geteuid().is_root() { "user = Debian-exim\n" } else { "" };
     format!(
         r#"primary_hostname = localhost
@@ -213,17 +314,16 @@ auth_advertise_hosts = ${{if def:tls_in_cipher{{*}}{{}}}}
 message_size_limit = ${{if exists{{{dir}/ask/small}}{{20K}}{{50M}}}}
 check_spool_space = 0
 host_lookup =
-acl_smtp_mail = check_mail
-acl_smtp_rcpt = check_rcpt
-acl_smtp_data = check_data
-
+{rules}
 begin acl
-check_mail:
-  defer message = 4.3.0 later
+{connect}  accept
+{hello}  accept
+{encrypt}  accept
+{login}  accept
+{sender}  defer message = 4.3.0 later
         condition = ${{if exists{{{dir}/ask/later}}}}
   accept
-check_rcpt:
-  deny message = 5.7.1 relaying denied
+{recipient}  deny message = 5.7.1 relaying denied
        !authenticated = *
   defer message = 4.2.0 greylisted
         condition = ${{if exists{{{dir}/ask/grey-$local_part}}}}
@@ -231,8 +331,8 @@ check_rcpt:
        condition = ${{if exists{{{dir}/ask/unknown-$local_part}}}}
   accept domains = +local_domains
   deny message = 5.7.1 relaying denied
-check_data:
-  deny message = 5.6.0 not this mail
+{data}  accept
+{content}  deny message = 5.6.0 not this mail
        condition = ${{if exists{{{dir}/ask/distaste}}}}
   accept
 

@@ -17,6 +17,7 @@ pub mod answer;
 pub mod azure_admin;
 pub mod azurite;
 pub mod browser;
+pub mod dovecot;
 pub mod exim;
 pub(crate) mod in_process;
 pub mod listener;

@@ -4,8 +4,10 @@
 
 mod connections;
 mod dashboard;
+mod email_pages;
 mod emails;
 mod forged;
+mod mail_server;
 mod message_waiting;
 mod messages;
 mod owners;

@@ -6,15 +6,21 @@ use voicemail_model::escape_html as escape;
 pub(crate) struct Page<'a> {
     pub language: &'a str,
     pub title: &'a str,
-    /// Sentences above the rows.
+    /// Sentences above the messages.
     pub lead: &'a [String],
+    /// One for each message.
+    pub blocks: &'a [Block<'a>],
+    pub footer: &'a str,
+}
+
+/// What a page says of one message.
+pub(crate) struct Block<'a> {
     /// Names and values.
-    pub rows: &'a [(String, String)],
+    pub rows: Vec<(String, String)>,
     /// Sentences below.
-    pub tail: &'a [String],
+    pub tail: Vec<String>,
     /// Words and address of a link.
     pub link: Option<(&'a str, &'a str)>,
-    pub footer: &'a str,
 }
 
 const STYLE: &str = "body{margin:0;padding:24px;font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#ffffff}\
@@ -25,26 +31,32 @@ td{padding:4px 0}a{color:#0b57d0}footer{font-size:13px;color:#595959}\
 
 /// Writes the page. Lines are short enough for every server; the encoding would break longer ones anyhow.
 pub(crate) fn render(page: &Page<'_>) -> String {
-    let sentences =
-        |texts: &[String]| texts.iter().map(|text| format!("<p>{}</p>\n", escape(text))).collect::<String>();
-    let row = |(name, value): &(String, String)| {
-        format!("<tr><th scope=\"row\">{}</th><td><bdi>{}</bdi></td></tr>\n", escape(name), escape(value))
-    };
-    let rows: String = page.rows.iter().map(row).collect();
-    let table = if rows.is_empty() { String::new() } else { format!("<table>\n{rows}</table>\n") };
-    let link = page.link.map_or_else(String::new, |(words, url)| {
-        format!("<p><a href=\"{}\">{}</a></p>\n", escape(url), escape(words))
-    });
+    let blocks: String = page.blocks.iter().map(render_block).collect();
     format!(
         "<!DOCTYPE html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{lead}{table}{tail}{link}</main>\n\
+         <style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{lead}{blocks}</main>\n\
          <footer>{footer}</footer>\n</body>\n</html>\n",
         language = page.language,
         title = escape(page.title),
         lead = sentences(page.lead),
-        tail = sentences(page.tail),
         footer = escape(page.footer),
     )
+}
+
+fn sentences(texts: &[String]) -> String {
+    texts.iter().map(|text| format!("<p>{}</p>\n", escape(text))).collect()
+}
+
+fn render_block(block: &Block<'_>) -> String {
+    let row = |(name, value): &(String, String)| {
+        format!("<tr><th scope=\"row\">{}</th><td><bdi>{}</bdi></td></tr>\n", escape(name), escape(value))
+    };
+    let rows: String = block.rows.iter().map(row).collect();
+    let table = if rows.is_empty() { String::new() } else { format!("<table>\n{rows}</table>\n") };
+    let link = block.link.map_or_else(String::new, |(words, url)| {
+        format!("<p><a href=\"{}\">{}</a></p>\n", escape(url), escape(words))
+    });
+    format!("{table}{}{link}", sentences(&block.tail))
 }

@@ -15,7 +15,7 @@ mod refusal;
 mod smtp;
 mod template;
 
-pub use letter::{Caller, ComposeError, Letter, Recording, Sender, compose};
+pub use letter::{Caller, ComposeError, Letter, Recording, Sender, Told, compose};
 pub use lettre::message::Message as Mail;
 pub use refusal::{SmtpError, Step};
 pub use smtp::{Connection, Server};

@@ -3,9 +3,10 @@
 //! Idle it asks the store for nothing but, at start and once a day (once an hour where that is free), which mailboxes have
 //! readers: what a replica that died or stopped had not sent yet is found by that.
 
+use crate::desk::{Desk, TurnError};
 use crate::health::{Health, State};
 use crate::post::Post;
-use crate::turn::{Desk, Ended, TurnError};
+use crate::turn::Ended;
 use crate::waiting::{Waiting, pause};
 use futures::{FutureExt, TryStreamExt};
 use std::time::Duration;
@@ -210,6 +211,10 @@ impl<'a> Courier<'a> {
             Ok(Ended::OutOfTime) => self.waiting.again(mailbox, now, Duration::ZERO),
             Ok(Ended::NotOurs) => self.waiting.again(mailbox, now, NOT_OUR_TURN),
             Ok(Ended::Deferred) => self.waiting.deferred(mailbox, now),
+            Ok(Ended::Waits(left)) => {
+                self.waiting.rest(mailbox, now, left);
+                self.forget_failure();
+            }
             Err(TurnError::Smtp(error)) => self.fail_by(&error),
             Err(TurnError::Compose(error)) => {
                 tracing::error!(reason = error.reason(), %error, "e-mails about a mailbox can't be written");

@@ -15,14 +15,19 @@
 #![cfg_attr(not(test), warn(clippy::large_futures))]
 
 mod courier;
+mod desk;
 mod health;
 mod link;
 mod post;
 mod preview;
 mod readers;
+mod sending;
 mod turn;
+mod unsubscribe;
 mod waiting;
+mod writing;
 
 pub use courier::run;
 pub use health::{Health, State};
 pub use preview::{PreviewError, preview};
+pub use unsubscribe::{UNSUBSCRIBE_PATH, Unsubscription, unsubscribe_at};

@@ -6,7 +6,7 @@ use crate::link::link_to;
 use jiff::tz::TimeZone;
 use voicemail_api::config::{EmailContent, TenantConfig};
 use voicemail_email::{
-    Caller, ComposeError, Language, Letter, Recording, Sender, TemplateError, Templates, compose,
+    Caller, ComposeError, Language, Letter, Recording, Sender, TemplateError, Templates, Told, compose,
 };
 use voicemail_model::{EmailAddress, MailboxId, Time};
 
@@ -58,22 +58,26 @@ pub fn preview(
     let zone = config.reception.time_zone.as_ref().and_then(|name| TimeZone::get(name).ok());
     let mailbox: MailboxId = MAILBOX.parse().map_err(|_| ComposeError::Parts)?;
     let link = MESSAGE.parse().ok().and_then(|id| link_to(config, content, &mailbox, id));
-    let letter = Letter {
-        to: &to,
-        language,
-        mailbox: MAILBOX,
+    let messages = [Told {
         received: now,
-        zone: &zone.unwrap_or(TimeZone::UTC),
         duration_ms: DURATION_MS,
         urgent: false,
         caller: (content >= EmailContent::Caller).then_some(CALLER),
-        link: link.as_deref(),
+        link,
         recording: match content {
             EmailContent::Audio => Recording::Attached(silence()),
             _ => Recording::None,
         },
+    }];
+    let letter = Letter {
+        to: &to,
+        language,
+        mailbox: MAILBOX,
+        zone: &zone.unwrap_or(TimeZone::UTC),
+        messages: &messages,
         id: "preview",
         thread: "preview",
+        unsubscribe: None,
         now,
     };
     Ok(compose(&sender, &templates, &letter)?.formatted())

@@ -1,5 +1,6 @@
 //! Who reads a mailbox's mails, and how much they are told.
 
+use std::time::Duration;
 use voicemail_api::config::EmailContent;
 use voicemail_email::Language;
 use voicemail_engine::core::Core;
@@ -14,6 +15,8 @@ pub(crate) struct Reader {
     pub(crate) language: Language,
     /// More than nothing.
     pub(crate) content: EmailContent,
+    /// How long messages wait for others, so that they come as one mail.
+    pub(crate) quiet: Duration,
 }
 
 /// What became of a user who was noted at a mailbox.
@@ -50,14 +53,16 @@ pub(crate) async fn find(
 }
 
 fn read(user: &UserId, state: User, most: EmailContent) -> Found {
-    let content = state.email_content.unwrap_or(most).min(most);
+    let content = state.told(most);
     match state.email {
         None => Found::Gone,
         Some(_) if content.is_none() => Found::WantsNone,
         Some(_) if state.email_refused.is_some() => Found::Refused,
         Some(address) => {
             let language = state.language.as_deref().and_then(Language::of).unwrap_or(Language::En);
-            Found::Reads(Reader { user: user.clone(), address, language, content })
+            let minutes = state.email_choice.digest_minutes.unwrap_or_default();
+            let quiet = Duration::from_secs(60 * u64::from(minutes));
+            Found::Reads(Reader { user: user.clone(), address, language, content, quiet })
         }
     }
 }
@@ -76,14 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn a_user_may_choose_less_than_the_class_and_never_more() {
-        use EmailContent::{Audio, Caller, Link, None as Nothing, Note};
-        assert_eq!(content(None, Audio), Some(Audio));
+    fn whoever_is_told_nothing_wants_no_mails_and_keeps_their_place() {
+        use EmailContent::{Audio, None as Nothing, Note};
         assert_eq!(content(Some(Note), Audio), Some(Note));
-        assert_eq!(content(Some(Audio), Caller), Some(Caller));
-        assert_eq!(content(Some(Link), Audio), Some(Link));
-        assert_eq!(content(Some(Link), Caller), Some(Caller));
-        assert_eq!(content(Some(Nothing), Caller), None);
+        assert_eq!(content(Some(Nothing), Audio), None);
         assert_eq!(content(Some(Audio), Nothing), None);
     }
 }

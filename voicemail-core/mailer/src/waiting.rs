@@ -15,6 +15,8 @@ struct Place {
     failures: u32,
     /// Only for readers whose own server said "later".
     deferred: bool,
+    /// Only for further messages, which readers want in one mail.
+    resting: bool,
 }
 
 /// Mailboxes that wait.
@@ -29,7 +31,19 @@ pub(crate) fn pause(failures: u32) -> Duration {
 impl Waiting {
     /// A mailbox may be owed something. One that failed keeps its pause.
     pub(crate) fn add(&mut self, mailbox: MailboxId, now: Duration) {
-        self.0.entry(mailbox).or_insert(Place { since: now, due: now, failures: 0, deferred: false });
+        let new = Place { since: now, due: now, failures: 0, deferred: false, resting: false };
+        let place = self.0.entry(mailbox).or_insert(new);
+        if place.resting {
+            *place = new;
+        }
+    }
+
+    /// What is owed waits that long for further messages, and for nothing else.
+    pub(crate) fn rest(&mut self, mailbox: &MailboxId, now: Duration, left: Duration) {
+        if let Some(place) = self.0.get_mut(mailbox) {
+            let due = now.saturating_add(left);
+            *place = Place { since: due, due, failures: 0, deferred: false, resting: true };
+        }
     }
 
     /// The mailbox that has been due for longest.
@@ -59,7 +73,7 @@ impl Waiting {
     pub(crate) fn failed(&mut self, mailbox: &MailboxId, now: Duration) {
         if let Some(place) = self.0.get_mut(mailbox) {
             place.failures += 1;
-            place.deferred = false;
+            (place.deferred, place.resting) = (false, false);
             place.due = now.saturating_add(pause(place.failures));
         }
     }
@@ -72,11 +86,12 @@ impl Waiting {
         }
     }
 
-    /// How many wait, and for how long the first that isn't deferred.
+    /// How many wait though they are due, and for how long the first that isn't deferred.
     pub(crate) fn state(&self, now: Duration) -> (usize, Duration) {
-        let ours = self.0.values().filter(|place| !place.deferred);
+        let waits = || self.0.values().filter(|place| !place.resting || place.due <= now);
+        let ours = waits().filter(|place| !place.deferred);
         let longest = ours.map(|place| now.saturating_sub(place.since)).max();
-        (self.0.len(), longest.unwrap_or_default())
+        (waits().count(), longest.unwrap_or_default())
     }
 }
 
@@ -110,6 +125,19 @@ mod tests {
         assert_eq!(waiting.state(NOW + LONGEST_PAUSE), (1, Duration::ZERO));
         waiting.failed(&mailbox("1"), NOW);
         assert_eq!(waiting.state(NOW + LONGEST_PAUSE), (1, LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn a_mailbox_that_rests_is_looked_at_when_that_is_over_or_something_comes() {
+        let mut waiting = Waiting::default();
+        waiting.add(mailbox("1"), NOW);
+        waiting.rest(&mailbox("1"), NOW, LONGEST_PAUSE);
+        assert_eq!((waiting.due(NOW), waiting.next()), (None, Some(NOW + LONGEST_PAUSE)));
+        assert_eq!(waiting.state(NOW), (0, Duration::ZERO));
+        let over = NOW + LONGEST_PAUSE;
+        assert_eq!((waiting.due(over), waiting.state(over)), (Some(mailbox("1")), (1, Duration::ZERO)));
+        waiting.add(mailbox("1"), NOW + FIRST_PAUSE);
+        assert_eq!(waiting.due(NOW + FIRST_PAUSE), Some(mailbox("1")));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct AuditEvent {
     /// When.
     pub at: Time,
     /// Who: a service account's name, a digest of issuer and subject, or whom the operator decided for; `telephone`
-    /// for the holder of a PIN.
+    /// for the holder of a PIN, `email` for whoever used the link in an e-mail.
     pub actor: String,
     /// The user whose mailboxes they opened, if they act as one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +91,8 @@ pub enum AuditAction {
     SetSchedule,
     /// A mailbox's preferences were set.
     SetPreferences,
+    /// A user chose how much e-mails tell them, or by the link in one that none are to come.
+    SetOwnEmail,
     /// A mailbox was made, or its settings were changed.
     PutMailbox,
     /// A user was made, or was given other mailboxes and groups.

@@ -23,12 +23,14 @@ mod mailbox_id;
 mod mailing;
 mod mark;
 mod mwi;
+mod next_mail;
 mod numbers;
 mod pin;
 mod provisioning;
 mod register;
 mod run;
 mod schedule;
+mod seal;
 mod shown;
 mod statement;
 mod tenant;
@@ -55,9 +57,10 @@ pub use mailbox_id::MailboxId;
 pub use mailing::{Mailed, Mailing, Outcome, TURN};
 pub use mark::{MARK_MINIMUM, Mark, MarkState, MarkedRun};
 pub use mwi::Mwi;
+pub use next_mail::{NextMail, next_mail};
 pub use numbers::{PrefixRule, RuleSet, built_in_withheld, check_withheld_callers};
 pub use pin::{Pin, PinAttempt, PinDigest, check_new_pin};
-pub use provisioning::{EmailRefused, Group, MailboxSettings, Preferences, User};
+pub use provisioning::{EmailChoice, EmailRefused, Group, MailboxSettings, Preferences, User};
 pub use register::RegisterEntry;
 pub use run::CUTOFF_MARGIN;
 pub use run::{
@@ -65,6 +68,7 @@ pub use run::{
     Manifest, Receipt, RegionProgress, RequestName, Residual, Run, SignedReceipt, StartRun, Verified,
 };
 pub use schedule::{DateRange, Day, Schedule, WeeklyWindow};
+pub use seal::{Seal, SealError};
 pub use shown::{escape_html, minutes_and_seconds};
 pub use statement::{StatementError, check_name, check_statement, looks_personal};
 pub use tenant::{IdentityError, Opening, Probed, Registration, TenantDocument};

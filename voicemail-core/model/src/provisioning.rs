@@ -112,6 +112,9 @@ pub struct User {
     /// How much e-mails tell this user at most, where that is less than the mailbox's class allows.
     #[serde(rename = "emailContent", skip_serializing_if = "Option::is_none")]
     pub email_content: Option<EmailContent>,
+    /// What the user has chosen for themselves; provisioning leaves it as it is.
+    #[serde(rename = "emailChoice", skip_serializing_if = "EmailChoice::is_empty")]
+    pub email_choice: EmailChoice,
     /// The mail server has refused the address for good; nothing is sent to it until it is changed.
     #[serde(rename = "emailRefused", skip_serializing_if = "Option::is_none")]
     pub email_refused: Option<EmailRefused>,
@@ -142,9 +145,41 @@ impl User {
         (name.key() == segment && self.is_of(&name)).then_some(name)
     }
 
+    /// How much e-mails tell this user about a mailbox whose class allows `most`: provisioning may say less, and so may the
+    /// user; neither can say more.
+    pub fn told(&self, most: EmailContent) -> EmailContent {
+        let wishes = [self.email_content, self.email_choice.content];
+        wishes.into_iter().flatten().fold(most, EmailContent::min)
+    }
+
     /// Whether they belong to the group as it is now.
     pub fn is_in(&self, name: &GroupId, group: &Group) -> bool {
         self.groups.contains(name) && self.group_ids.get(name) == group.id.as_ref()
+    }
+}
+
+/// What a user has chosen for the e-mails to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EmailChoice {
+    /// How much they tell at most; as provisioning and the mailbox's class say when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<EmailContent>,
+    /// Minutes that messages wait for others, so that they come as one mail; each comes by itself when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest_minutes: Option<u16>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl EmailChoice {
+    /// Most minutes that a message waits: a day.
+    pub const LONGEST_DIGEST: u16 = 1_440;
+
+    /// Whether nothing was chosen.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -180,5 +215,26 @@ impl Group {
     /// A group that shares that mailbox.
     pub fn sharing(mailbox: MailboxId) -> Self {
         Self { mailbox, generation: None, id: None, unknown: Map::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn provisioning_and_the_user_may_each_say_less_than_the_class_and_neither_more() {
+        use EmailContent::{Audio, Caller, Link, None as Nothing, Note};
+        let told = |provisioned, content, most| {
+            let email_choice = EmailChoice { content, ..EmailChoice::default() };
+            User { email_content: provisioned, email_choice, ..User::default() }.told(most)
+        };
+        assert_eq!(told(None, None, Audio), Audio);
+        assert_eq!(told(Some(Note), None, Audio), Note);
+        assert_eq!(told(Some(Note), Some(Audio), Audio), Note);
+        assert_eq!(told(Some(Audio), Some(Link), Audio), Link);
+        assert_eq!(told(Some(Audio), Some(Audio), Caller), Caller);
+        assert_eq!(told(None, Some(Nothing), Audio), Nothing);
+        assert_eq!(told(None, Some(Audio), Nothing), Nothing);
     }
 }

@@ -4,6 +4,7 @@ import type { components } from './schema';
 export type Message = components['schemas']['MessageView'];
 export type MessagePage = components['schemas']['MessagePage'];
 export type Box = components['schemas']['OwnMailbox'];
+export type OwnEmail = components['schemas']['OwnEmail'];
 export type Mwi = components['schemas']['MwiEvent'];
 export type MwiState = components['schemas']['MwiState'];
 

@@ -82,6 +82,10 @@ operations! {
     OnTenant WatchMwi: [Telephony] => Unrecorded(COUNTS_ALONE);
     /// Make a ticket by which a browser follows counts.
     OnTenant MakeEventTicket: [Agent] => Unrecorded(COUNTS_ALONE);
+    /// Read what e-mails tell oneself.
+    OnTenant ReadOwnEmail: [Agent] => Unrecorded(OF_THE_CALLERS_OWN);
+    /// Choose what e-mails tell oneself.
+    OnTenant SetOwnEmail: [Agent] => Act(AuditAction::SetOwnEmail);
     /// Ask who one is here.
     OnTenant ReadSelf: [Telephony, Agent, Admin, Privacy] => Unrecorded(OF_THE_CALLERS_OWN);
 

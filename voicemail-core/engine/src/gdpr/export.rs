@@ -9,10 +9,10 @@ use super::intake::Wanted;
 use super::runs::{change, find_or_create, load_run, schedule};
 use super::search::{Boxes, Found, Indexes, by_mailbox, by_region, search, whole};
 use super::target::Target;
-use super::{Gdpr, GdprError, dry_run, receipt, register, spooled};
+use super::{Gdpr, GdprError, dry_run, emailed, receipt, register, spooled};
 use crate::context::Context;
 use voicemail_api::gdpr::{GdprAnswer, GdprBody, Operation, RunState};
-use voicemail_model::{IndexOp, Residual, Run, RunStage, Time};
+use voicemail_model::{CopyKeeper, IndexOp, Residual, Run, RunStage, Time};
 use voicemail_store::StoreError;
 
 pub(super) async fn export(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, GdprError> {
@@ -54,12 +54,15 @@ pub(super) async fn collect(gdpr: &Gdpr, run: &Run) -> Result<Vec<Found>, GdprEr
     if !run.handling.is_cleared() && await_second_person(context, run, &found).await? {
         return Ok(found);
     }
+    // Whoever was sent a mail about them has a copy that the archive doesn't hold.
+    let mails = emailed::keeper(context, emailed::count(context, &found).await?);
+    let copies: Vec<CopyKeeper> = waiting.into_iter().chain(mails).collect();
     let (exported, regions) = (u64::try_from(found.len()).unwrap_or(u64::MAX), by_region(&found));
     let finish = |run: &mut Run, _| {
         let finished = run.finish_collecting(exported);
         if finished {
-            run.residual =
-                waiting.clone().map(|keeper| Residual { copies: vec![keeper], ..Residual::default() });
+            let residual = Residual { copies: copies.clone(), ..Residual::default() };
+            run.residual = (!copies.is_empty()).then_some(residual);
             run.note_matched(&regions);
         }
         (finished, ())

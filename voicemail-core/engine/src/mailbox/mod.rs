@@ -18,6 +18,7 @@ mod indexes;
 mod listing;
 mod membership;
 mod own_box;
+mod own_email;
 mod page;
 mod people;
 mod pin;

@@ -71,8 +71,10 @@ impl Directory {
                     return Decision::Keep(None);
                 }
                 let email_refused = still_refused(old.as_ref(), &new);
-                let unknown = old.map(|old| old.unknown).unwrap_or_default();
-                let new = User { name: User::named(user).name, unknown, email_refused, ..new.clone() };
+                let (unknown, email_choice) =
+                    old.map(|old| (old.unknown, old.email_choice)).unwrap_or_default();
+                let name = User::named(user).name;
+                let new = User { name, unknown, email_refused, email_choice, ..new.clone() };
                 Decision::Write(new.clone(), Some(new))
             };
             let changed = self.context().documents().update(&Key::user(user), change).await;

@@ -3,7 +3,7 @@
 use super::{DAY, run};
 use std::time::Duration;
 use voicemail_api::config::EmailContent;
-use voicemail_api::gdpr::GdprBody;
+use voicemail_api::gdpr::{GdprBody, RunState};
 use voicemail_engine::testing::{CALLER, Site, body, mailbox};
 use voicemail_model::{Mailing, Outcome};
 use voicemail_store::Key;
@@ -66,7 +66,7 @@ async fn what_waits_at_telephones_is_named_by_the_dry_run_the_export_and_the_end
 }
 
 #[tokio::test]
-async fn mails_that_told_of_a_caller_are_named_by_the_dry_run_and_the_end_and_notes_are_not() {
+async fn mails_that_told_of_a_caller_are_named_by_the_dry_run_the_export_and_the_end_and_notes_are_not() {
     let site = Site::in_memory().await;
     let (told, noted) = (site.deposit("1001", CALLER).await, site.deposit("1001", CALLER).await);
     let outcome = |content, refused| Outcome { at: site.now(), content, refused };
@@ -82,8 +82,10 @@ async fn mails_that_told_of_a_caller_are_named_by_the_dry_run_and_the_end_and_no
     site.core.context.documents().update(&Key::mailing(&mailbox("1001")), change).await.unwrap();
     let dry = GdprBody { dry_run: true, ..body("c", Some(CALLER), 0) };
     let counted = site.core.gdpr.forget(dry).await.unwrap().run.residual_copies;
+    let exported = site.core.gdpr.export(body("e", Some(CALLER), 0)).await.unwrap().run;
+    assert_eq!(exported.state, RunState::Ready);
     site.purge("c", CALLER).await;
-    for copies in [counted, run(&site, "c").await.residual_copies] {
+    for copies in [counted, exported.residual_copies, run(&site, "c").await.residual_copies] {
         let mails: Vec<_> = copies.iter().filter(|copy| copy.kind == "email").collect();
         assert_eq!((mails.len(), mails[0].copies, mails[0].days), (1, Some(2), None));
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 use voicemail_api::config::format_duration;
 use voicemail_engine::principal::MailboxTokenError;
+use voicemail_model::SealError;
 use voicemail_store::ErrorClass;
 
 /// Why a caller isn't let in.
@@ -63,6 +64,15 @@ pub enum AuthError {
     /// The file of users can't be read, or too many passwords are being checked.
     #[error("the password can't be checked now: {0}")]
     PasswordsUnavailable(String),
+}
+
+impl From<SealError> for AuthError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Malformed => Self::Malformed,
+            SealError::Signature => Self::Signature,
+        }
+    }
 }
 
 impl From<MailboxTokenError> for AuthError {

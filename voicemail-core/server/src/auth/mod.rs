@@ -24,7 +24,6 @@ mod keys;
 mod lockout;
 pub(crate) mod login;
 mod passwords;
-mod seal;
 pub(crate) mod session;
 pub(crate) mod ticket;
 mod token;

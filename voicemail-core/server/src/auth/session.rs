@@ -10,7 +10,6 @@
 //! `web.session.epoch` changes the key: no session of before is read any more.
 
 use super::login::Attempt;
-use super::seal::Seal;
 use super::{AuthError, PasswordProof};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -18,7 +17,7 @@ use std::time::Duration;
 use voicemail_api::config::{Role, SessionConfig};
 use voicemail_engine::principal::Principal;
 use voicemail_model::clock::World;
-use voicemail_model::{TenantKey, Time, UserId};
+use voicemail_model::{Seal, SealError, TenantKey, Time, UserId};
 
 /// How long a session counts without being renewed.
 const LIFE: Duration = Duration::from_secs(600);
@@ -123,7 +122,7 @@ impl<'a> Sessions<'a> {
     /// # Errors
     /// `Malformed` for one that is too long.
     pub(crate) fn seal(&self, world: &World, session: &Session) -> Result<String, AuthError> {
-        self.by("session")?.seal(world, session)
+        Ok(self.by("session")?.seal(world, session)?)
     }
 
     /// A renewal as the value of a cookie.
@@ -131,7 +130,7 @@ impl<'a> Sessions<'a> {
     /// # Errors
     /// `Malformed` for one that is too long.
     pub(crate) fn seal_renewal(&self, world: &World, renewal: &Renewal) -> Result<String, AuthError> {
-        self.by("session-renewal")?.seal(world, renewal)
+        Ok(self.by("session-renewal")?.seal(world, renewal)?)
     }
 
     /// The session in a cookie.
@@ -157,7 +156,7 @@ impl<'a> Sessions<'a> {
     /// # Errors
     /// `Malformed` for one that is too long.
     pub(crate) fn seal_attempt(&self, world: &World, attempt: &Attempt) -> Result<String, AuthError> {
-        self.by("login")?.seal(world, attempt)
+        Ok(self.by("login")?.seal(world, attempt)?)
     }
 
     /// The sign-in in a cookie; whether it is late is looked at with the answer.
@@ -165,10 +164,10 @@ impl<'a> Sessions<'a> {
     /// # Errors
     /// `Malformed` or `Signature`.
     pub(crate) fn read_attempt(&self, cookie: &str) -> Result<Attempt, AuthError> {
-        self.by("login")?.open(cookie)
+        Ok(self.by("login")?.open(cookie)?)
     }
 
-    fn by(&self, purpose: &str) -> Result<Seal, AuthError> {
+    fn by(&self, purpose: &str) -> Result<Seal, SealError> {
         Seal::new(self.key, purpose, &self.config.epoch.to_be_bytes(), LONGEST)
     }
 }

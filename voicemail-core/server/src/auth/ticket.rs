@@ -1,17 +1,16 @@
 //! Tickets: what a browser puts into a URL where it can't send a header, for a minute and one purpose.
 //!
-//! A ticket is [sealed](super::seal): every replica can read it, nobody else can read or make one, and a URL that is kept
+//! A ticket is [sealed](voicemail_model::Seal): every replica can read it, nobody else can read or make one, and a URL that is kept
 //! somewhere names nobody.
 
 use super::AuthError;
-use super::seal::Seal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use voicemail_api::config::Role;
 use voicemail_engine::principal::{OneMailbox, PinVersion, Principal};
 use voicemail_model::clock::World;
-use voicemail_model::{MailboxId, MessageId, TenantKey, Time, UserId};
+use voicemail_model::{MailboxId, MessageId, Seal, SealError, TenantKey, Time, UserId};
 
 /// How long a ticket can be used.
 const LIFE: Duration = Duration::from_secs(60);
@@ -108,7 +107,7 @@ pub(crate) fn read(
     })
 }
 
-fn seal(key: &TenantKey) -> Result<Seal, AuthError> {
+fn seal(key: &TenantKey) -> Result<Seal, SealError> {
     Seal::new(key, PURPOSE, b"", LONGEST)
 }
 

@@ -135,6 +135,10 @@ pub struct UserBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub email_content: Option<EmailContent>,
+    /// How much e-mails tell at most by the user's own choice, `PUT /me/email`. Told, not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub email_chosen: Option<EmailContent>,
     /// When the mail server refused the address for good; nothing is sent to it until it is changed. Told, not taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_refused: Option<EmailRefusedBody>,
@@ -185,6 +189,7 @@ impl From<User> for UserBody {
             email: user.email,
             language: user.language,
             email_content: user.email_content,
+            email_chosen: user.email_choice.content,
             email_refused: user.email_refused.map(EmailRefusedBody::from),
         }
     }

@@ -1,18 +1,23 @@
-//! Who the caller is here.
+//! Who the caller is here, and what e-mails tell them.
 
 use super::agents::private;
-use super::extract::Caller;
+use super::extract::{Caller, JsonBody};
 use super::{ApiError, App};
+use axum::extract::State;
 use axum::response::Response;
-use serde::Serialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use voicemail_api::config::Role;
-use voicemail_engine::door::operations::ReadSelf;
+use voicemail_api::config::{EmailContent, Role};
+use voicemail_engine::door::operations::{ReadOwnEmail, ReadSelf, SetOwnEmail};
+use voicemail_engine::door::{Entry, OnTenant};
+use voicemail_engine::mailbox::MailboxError;
+use voicemail_model::{AuditSubject, EmailAddress, EmailChoice, User};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(me))
+    OpenApiRouter::new().routes(routes!(me)).routes(routes!(own_email, set_own_email))
 }
 
 /// The caller.
@@ -44,4 +49,99 @@ async fn me(caller: Caller<ReadSelf>) -> Result<Response, ApiError> {
         roles: who.roles.into_iter().collect(),
         ends_at: who.expires.rfc3339(),
     }))
+}
+
+/// The e-mails about new messages to the caller.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OwnEmail {
+    /// Where they go, as provisioned; none are sent when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    address: Option<EmailAddress>,
+    /// Whether the mail server has refused the address for good.
+    refused: bool,
+    /// The most that they may tell: `none`, `note`, `caller`, `link` or `audio`. Provisioning and the mailboxes' classes say it.
+    #[schema(value_type = String)]
+    allowed: EmailContent,
+    /// How much they tell at most by the caller's own choice; as much as is allowed when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    content: Option<EmailContent>,
+    /// Minutes that messages wait for others, so that they come as one mail; each comes by itself when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest_minutes: Option<u16>,
+}
+
+/// A choice for the e-mails to oneself; what is absent isn't chosen, and is as provisioned.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OwnEmailBody {
+    /// How much they tell at most: `none`, `note`, `caller`, `link` or `audio`. More than is allowed has no effect.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    content: Option<EmailContent>,
+    /// Minutes that messages wait for others, so that they come as one mail, 1 to 1440; each comes by itself when absent. An
+    /// urgent one waits for none.
+    #[serde(default, deserialize_with = "read_minutes")]
+    digest_minutes: Option<u16>,
+}
+
+/// At most a day.
+fn read_minutes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    match Option::<u16>::deserialize(deserializer)? {
+        Some(minutes) if !(1..=EmailChoice::LONGEST_DIGEST).contains(&minutes) => {
+            Err(D::Error::custom("digestMinutes: write 1 to 1440, or leave it out"))
+        }
+        minutes => Ok(minutes),
+    }
+}
+
+/// Get what e-mails tell oneself
+#[utoipa::path(
+    get, path = "/me/email", tag = "agent",
+    responses((status = 200, description = "The address, what is allowed, and what was chosen", body = OwnEmail)),
+)]
+async fn own_email(State(app): State<App>, caller: Caller<ReadOwnEmail>) -> Result<Response, ApiError> {
+    let entry = caller.enter(&app)?;
+    let reading = view_own_email(&entry);
+    Ok(private(entry.act(AuditSubject::default(), reading).await?))
+}
+
+/// Choose what e-mails tell oneself
+///
+/// It can only be less than is allowed, and stays when the user is provisioned anew.
+#[utoipa::path(
+    put, path = "/me/email", tag = "agent", request_body = OwnEmailBody,
+    responses((status = 200, description = "The e-mails as they are now", body = OwnEmail)),
+)]
+async fn set_own_email(
+    State(app): State<App>,
+    caller: Caller<SetOwnEmail>,
+    JsonBody(body): JsonBody<OwnEmailBody>,
+) -> Result<Response, ApiError> {
+    let entry = caller.enter(&app)?;
+    let user = entry.user()?;
+    let choose = |user: &User| {
+        let choice = user.email_choice.clone();
+        Some(EmailChoice { content: body.content, digest_minutes: body.digest_minutes, ..choice })
+    };
+    let choosing = entry.core().directory.choose_email(user, choose);
+    entry.act(AuditSubject::user(user), choosing).await?;
+    Ok(private(view_own_email(&entry).await?))
+}
+
+async fn view_own_email<O: OnTenant>(entry: &Entry<O>) -> Result<OwnEmail, ApiError> {
+    let (directory, user) = (&entry.core().directory, entry.user()?);
+    let state = match directory.get_user(user).await {
+        Err(MailboxError::Unknown(_)) => Default::default(),
+        found => found?,
+    };
+    Ok(OwnEmail {
+        refused: state.email_refused.is_some(),
+        allowed: directory.email_allowed(user).await?,
+        content: state.email_choice.content,
+        digest_minutes: state.email_choice.digest_minutes,
+        address: state.email,
+    })
 }

@@ -140,7 +140,7 @@ impl ApiError {
     }
 
     /// A value that isn't one of those that are taken; the detail says what to write.
-    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(ProblemKind::InvalidValue, detail)
     }
 

@@ -7,6 +7,7 @@
 //! /ui/session…        ─▶ sign in, renew, sign out: sealed cookies, and no token in the page
 //! /ui/embed/inbox…    ─▶ the same page, which the hosts of `embedIn` may show in a frame
 //! /ui/mwi.js          ─▶ an element that shows a count on other pages
+//! /ui/unsubscribe/…   ─▶ the one click that ends e-mails: sealed, without signing in
 //! ```
 //!
 //! The page calls the API as any other client does, with its cookie in place of a token.
@@ -17,6 +18,7 @@ mod headers;
 mod issuers;
 mod login;
 mod session;
+mod unsubscribe;
 
 pub(crate) use issuers::watch;
 
@@ -42,6 +44,7 @@ pub fn routes() -> Router<App> {
         .route("/ui/mwi.js", get(assets::element))
         .merge(session::routes())
         .merge(login::routes())
+        .merge(unsubscribe::routes())
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY))
         .route_layer(from_fn(crate::http::limit_time))
         .route_layer(from_fn(require_web))

@@ -37,11 +37,13 @@ const MESSAGE: Bound =
 const KEY: Bound = Pattern("^[!-~]{1,255}$");
 const CASE: Bound = Plain(1, 100);
 const WORDS: Bound = Plain(1, 500);
+const ADDRESS: Bound = Named("^[!-?A-~]{1,64}@[A-Za-z0-9.-]+$", 3, 254);
+const CONTENT: Bound = OneOf(&["none", "note", "caller", "link", "audio"]);
 const MOMENT: Bound = Format("date-time");
 const TIME_OF_DAY: Bound = Pattern("^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$");
 
 /// Properties of bodies, by schema and name.
-const PROPERTIES: [(&str, &str, Bound); 38] = [
+const PROPERTIES: [(&str, &str, Bound); 45] = [
     ("AuditSubject", "message", MESSAGE),
     ("CancelBody", "reason", WORDS),
     ("DatesBody", "from", Format("date")),
@@ -63,14 +65,21 @@ const PROPERTIES: [(&str, &str, Bound); 38] = [
     ("MailboxBody", "label", Length(0, 100)),
     ("MessageRef", "id", MESSAGE),
     ("MessageView", "id", MESSAGE),
+    ("OwnEmail", "address", ADDRESS),
+    ("OwnEmail", "allowed", CONTENT),
+    ("OwnEmail", "content", CONTENT),
+    ("OwnEmail", "digestMinutes", Range(1, 1_440)),
+    ("OwnEmailBody", "content", CONTENT),
+    ("OwnEmailBody", "digestMinutes", Range(1, 1_440)),
     ("PinBody", "pin", Pattern("^[0-9]{6,10}$")),
     ("SearchBody", "caller", Length(1, 6_144)),
     ("SearchBody", "from", MOMENT),
     ("SearchBody", "limit", Range(1, 500)),
     ("SearchBody", "to", MOMENT),
     ("TicketBody", "message", MESSAGE),
-    ("UserBody", "email", Named("^[!-?A-~]{1,64}@[A-Za-z0-9.-]+$", 3, 254)),
-    ("UserBody", "emailContent", OneOf(&["none", "note", "caller", "link", "audio"])),
+    ("UserBody", "email", ADDRESS),
+    ("UserBody", "emailChosen", CONTENT),
+    ("UserBody", "emailContent", CONTENT),
     ("UserBody", "groups", NAME),
     ("UserBody", "language", Named("^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", 2, 35)),
     ("UserBody", "mailboxes", MAILBOX),

@@ -53,6 +53,8 @@ fn asked() -> Vec<Asked> {
         ask::<FollowMwi>(M::GET, "/mwi/events", none.clone()),
         ask::<WatchMwi>(M::POST, "/mwi/watch", json!({ "mailboxes": ["1001"] })),
         ask::<NoteFront>(M::PUT, "/telephony/fronts/{front}", json!({ "spooled": 0 })),
+        ask::<ReadOwnEmail>(M::GET, "/me/email", none.clone()),
+        ask::<SetOwnEmail>(M::PUT, "/me/email", json!({ "content": "note" })),
         ask::<ReadSelf>(M::GET, "/me", none.clone()),
         ask::<SetPin>(M::PUT, "/mailboxes/{mailbox}/pin", json!({ "pin": "739154" })),
         ask::<RemovePin>(M::DELETE, "/mailboxes/{mailbox}/pin", none.clone()),

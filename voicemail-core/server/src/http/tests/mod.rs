@@ -11,6 +11,7 @@ mod generations;
 mod hanging;
 mod limits;
 mod numbers;
+mod own_email;
 mod pins;
 mod privacy;
 mod provisioning;
@@ -264,7 +265,7 @@ impl Api {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
-    async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
         self.send_json(Method::PUT, path, body).await
     }
 
@@ -291,7 +292,7 @@ impl Api {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(self.request(Method::DELETE, path).body(Body::empty()).unwrap()).await
     }
 
