@@ -1,4 +1,4 @@
-//! A mail as readers would get it, about a message that nobody left: for whoever writes a tenant's own words.
+//! A mail as readers would get it, about messages that nobody left: for whoever writes a tenant's own words.
 //!
 //! Nothing is sent, and no store is asked. What can go wrong: a word, the sender, a language that mails aren't written in.
 
@@ -37,7 +37,7 @@ pub enum PreviewError {
     Compose(#[from] ComposeError),
 }
 
-/// The mail, as it would be handed to the server (RFC 5322).
+/// The mail about so many messages, at least one, as it would be handed to the server (RFC 5322).
 ///
 /// # Errors
 /// See [`PreviewError`].
@@ -45,6 +45,7 @@ pub fn preview(
     config: &TenantConfig,
     language: &str,
     content: EmailContent,
+    count: u8,
     now: Time,
 ) -> Result<Vec<u8>, PreviewError> {
     let email = config.email.as_ref().ok_or(PreviewError::NoEmail)?;
@@ -58,7 +59,7 @@ pub fn preview(
     let zone = config.reception.time_zone.as_ref().and_then(|name| TimeZone::get(name).ok());
     let mailbox: MailboxId = MAILBOX.parse().map_err(|_| ComposeError::Parts)?;
     let link = MESSAGE.parse().ok().and_then(|id| link_to(config, content, &mailbox, id));
-    let messages = [Told {
+    let told = Told {
         received: now,
         duration_ms: DURATION_MS,
         urgent: false,
@@ -68,7 +69,8 @@ pub fn preview(
             EmailContent::Audio => Recording::Attached(silence()),
             _ => Recording::None,
         },
-    }];
+    };
+    let messages = vec![told; usize::from(count.max(1))];
     let letter = Letter {
         to: &to,
         language,
@@ -113,12 +115,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("en.json"), r#"{"callerSubject": "Acme: {caller}"}"#).unwrap();
         let config = config(folder.path());
-        let text = |language, content| preview(&config, language, content, Time(1_790_000_000_000));
+        let several =
+            |language, content, count| preview(&config, language, content, count, Time(1_790_000_000_000));
+        let text = |language, content| several(language, content, 1);
         let mail = String::from_utf8(text("en", EmailContent::Audio).unwrap()).unwrap();
         assert!(mail.contains("Subject: Acme: Ada Lovelace\r\n") && mail.contains("audio/wav"), "{mail}");
         assert!(mail.contains("voicemail.example/ui/inbox/1001/"), "{mail}");
         let note = String::from_utf8(text("de-AT", EmailContent::Note).unwrap()).unwrap();
         assert!(!note.contains("Ada") && !note.contains("voicemail.example/ui"), "{note}");
+        let digest = String::from_utf8(several("en", EmailContent::Caller, 3).unwrap()).unwrap();
+        assert!(digest.contains("Subject: 3 new messages in mailbox 1001\r\n"), "{digest}");
         assert!(matches!(text("pl", EmailContent::Note), Err(PreviewError::NoLanguage)));
         assert!(matches!(text("en", EmailContent::None), Err(PreviewError::NoContent)));
         std::fs::write(folder.path().join("en.json"), "{}x").unwrap();

@@ -126,6 +126,9 @@ struct PreviewArguments {
     /// How much it tells: note, caller, link or audio
     #[arg(long, default_value = "audio", value_parser = read_content)]
     content: EmailContent,
+    /// How many messages it is about, 1 to 50
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=50))]
+    messages: u8,
 }
 
 fn read_content(text: &str) -> Result<EmailContent, String> {
@@ -286,8 +289,8 @@ async fn administer_store(command: &AdminCommand) -> Outcome {
             if let (Some(email), Some(folder)) = (&mut config.email, &arguments.templates) {
                 email.templates_dir = Some(folder.clone());
             }
-            let (language, content) = (&arguments.language, arguments.content);
-            out.write_all(&voicemail_mailer::preview(&config, language, content, world.now())?)?;
+            let PreviewArguments { language, content, messages, .. } = arguments;
+            out.write_all(&voicemail_mailer::preview(&config, language, *content, *messages, world.now())?)?;
             0
         }
         AdminCommand::Fsck { config, repair, json } => {
