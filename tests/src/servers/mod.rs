@@ -16,9 +16,11 @@
 pub mod answer;
 pub mod azure_admin;
 pub mod azurite;
+pub mod baresip;
 pub mod browser;
 pub mod exim;
 pub(crate) mod in_process;
+pub mod kamailio;
 pub mod listener;
 mod maven;
 pub mod minio;

@@ -9,6 +9,7 @@ mod forged;
 mod message_waiting;
 mod messages;
 mod owners;
+mod phone;
 mod scene;
 mod unsolicited;
 mod users;
