@@ -29,13 +29,16 @@ const LATEST: Duration = Duration::from_secs(15 * 60);
 /// Requests of a trunk under way: new states, and those that are told again.
 const UNDER_WAY: usize = 64;
 
+/// Counts a request of a trunk by its outcome.
+type Count = Box<dyn Fn(&str, &'static str) + Send + Sync>;
+
 /// A trunk's requests.
 struct Line {
     trunk: String,
     signalling: Arc<dyn Signalling>,
     fresh: Semaphore,
     again: Semaphore,
-    count: Box<dyn Fn(&str, &'static str) + Send + Sync>,
+    count: Count,
 }
 
 impl Line {

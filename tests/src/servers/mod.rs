@@ -16,10 +16,12 @@
 pub mod answer;
 pub mod azure_admin;
 pub mod azurite;
+pub mod baresip;
 pub mod browser;
 pub mod dovecot;
 pub mod exim;
 pub(crate) mod in_process;
+pub mod kamailio;
 pub mod listener;
 mod maven;
 pub mod minio;

@@ -282,6 +282,12 @@ fn keep_rules(bound: &str, object: &mut Value) {
         "spec.telephony.trunks[].transports" | "spec.telephony.trunks[].transports[]" => {
             let trunk = object["spec"]["telephony"]["trunks"][0].as_object_mut().unwrap();
             trunk.remove("clientCertificates");
+            trunk.remove("notify");
+        }
+        "spec.telephony.trunks[].notify.transport" => {
+            let trunk = object["spec"]["telephony"]["trunks"][0].as_object_mut().unwrap();
+            trunk.remove("clientCertificates");
+            trunk.insert("transports".into(), json!(["UDP", "TCP", "TLS"]));
         }
         "spec.telephony.trunks[].limits.calls" => {
             object["spec"]["telephony"]["network"]["ports"]["rtp"] = json!({"from": 40_000, "to": 59_999});

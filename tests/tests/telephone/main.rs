@@ -11,6 +11,7 @@ mod mail_server;
 mod message_waiting;
 mod messages;
 mod owners;
+mod phone;
 mod scene;
 mod unsolicited;
 mod users;

@@ -6,6 +6,8 @@
 //! missing one keeps no pod from serving those who come another way: the condition is where it shows. What the telephone's condition says
 //! of its own is [`find_telephony_secrets`]. Only names of keys leave this module, never their content.
 
+pub use super::access_secret::AccessSecret;
+
 use super::telephony_secrets::{find_unusable, list_telephony};
 use crate::tenant::build::access::{CA_KEY, INTROSPECTION_KEYS, RECEIVER_KEY, SMTP_KEYS, USERS_KEY};
 use crate::tenant::build::web::LOGIN_KEYS;
@@ -22,21 +24,6 @@ use voicemail_runtime::calls::{CallError, within_deadline};
 
 /// The field with authorities that are trusted beside the system's.
 const TRUSTED: &str = "trustedCARef";
-
-/// A Secret that the spec names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessSecret {
-    /// The condition that tells of it.
-    pub condition: &'static str,
-    /// Field of the spec that names it.
-    pub field: String,
-    /// A ConfigMap, which CAs may be in, or a Secret.
-    pub kind: CaKind,
-    /// Its name.
-    pub name: String,
-    /// The keys that the core reads.
-    pub keys: &'static [&'static str],
-}
 
 /// Result of looking for one of these Secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! Flow: the step that dereferences reads them, the steps after it are pure. A fact that is wrong is a fact too, and
 //! becomes a condition or a refusal; only a silent API server is an error.
 
+pub mod access_secret;
 pub mod access_secrets;
 pub mod belonging;
 pub mod certificate;

@@ -4,7 +4,7 @@
 //! sentence about it leaves: neither a name nor a password of a trunk's user is in one. A missing one keeps pods from starting, and one that
 //! can't be used keeps calls away that need it.
 
-use super::access_secrets::AccessSecret;
+use super::access_secret::AccessSecret;
 use super::certificate::{Material, find_fault};
 use crate::tenant::build::access::{CA_KEY, USERS_KEY};
 use crate::tenant::build::certificate::{TLS_CERTIFICATE, TLS_KEY};
