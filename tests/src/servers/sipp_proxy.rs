@@ -11,7 +11,7 @@ use super::sipp::{Over, read_summaries};
 use crate::debian::ensure_program;
 
 /// Seconds that it waits for all of them.
-const PATIENCE: &str = "60";
+const PATIENCE: &str = "120";
 
 /// A proxy that listens.
 #[derive(Debug)]
