@@ -50,6 +50,9 @@ fn rows(path: &str, around: &str, schema: &Value, default: Option<&Value>, found
 fn row(path: &str, around: &str, schema: &Value, default: Option<&Value>) -> String {
     let description =
         schema["description"].as_str().unwrap_or_else(|| panic!("{path} has no description in the schema"));
+    if let Some(value) = default {
+        assert_eq!(&schema["default"], value, "{path}: the schema's default isn't that of values.yaml");
+    }
     let default = default.map_or("–".to_owned(), |value| format!("`{value}`"));
     format!(
         "| `{path}` | {} | {default} | {} |\n",

@@ -105,3 +105,32 @@ fn clients_find_the_authority_and_the_binding() {
     assert_eq!(text("certificates"), authority.certificate);
     assert_eq!(text("audience"), plan().config.tenant_id);
 }
+
+/// A volume of the operator's that a template could give anew would be somebody else's content under our name.
+#[test]
+fn every_volume_of_ours_is_protected() {
+    let telephony = |value: &mut Value| {
+        value["spec"]["telephony"] = json!({"domain": "pbx.example.com", "tls": {"secretRef": {"name": "sip"}, "peerCARef": {"name": "ca"}},
+            "trunks": [{"name": "pbx", "addresses": ["192.0.2.0/24"], "digest": {"secretRef": {"name": "users"}}}]});
+        value["spec"]["trustedCARef"] = json!({"name": "company-ca"});
+        value["spec"]["auth"]["basic"] = json!({"secretRef": {"name": "people"}});
+    };
+    let built = build(&plan_with(&tenant(telephony), &facts()).unwrap()).unwrap();
+    let telephone = serde_json::to_value(&built.telephony.unwrap().stateful_set).unwrap();
+    let pods = [pod_of(&built.deployment), telephone["spec"]["template"]["spec"].clone()];
+    let names: Vec<&str> = pods
+        .iter()
+        .flat_map(|pod| pod["volumes"].as_array().unwrap())
+        .map(|volume| volume["name"].as_str().unwrap())
+        .collect();
+    assert!(names.len() >= 10 && names.contains(&"digest") && names.contains(&"basic"), "{names:?}");
+    for name in names {
+        let given = json!({"spec": {"volumes": [{"name": name, "emptyDir": {}}]}});
+        let template = serde_json::from_value(given).unwrap();
+        let refused = voicemail_resources::pod_template::read(Some(&template), "voicemail");
+        assert!(
+            refused.is_err_and(|error| error.to_string().contains("the operator has a volume")),
+            "{name}"
+        );
+    }
+}
