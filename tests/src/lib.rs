@@ -18,6 +18,7 @@ pub mod fake_kubelet;
 pub mod fault_proxy;
 pub mod fault_scene;
 pub mod foreign_operators;
+pub mod helm3;
 pub mod image;
 pub mod install;
 pub mod kubeconform;

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use voicemail_resources::conditions::{ConditionStatus, READY, find_condition};
 use voicemail_tests::cluster::Cluster;
 use voicemail_tests::command::run;
 use voicemail_tests::foreign_operators::keep_out;
+use voicemail_tests::helm3::helm3;
 use voicemail_tests::image::ImageRef;
 use voicemail_tests::kubeconform::{VERSIONS, validate};
 use voicemail_tests::namespace::TestNamespace;
@@ -186,6 +187,39 @@ async fn the_chart_is_linted_without_a_warning_for_every_profile() {
             helm.arg("--values").arg(values);
         }
         run(&mut helm).unwrap();
+    }
+}
+
+/// The objects of a rendered chart, by kind and name.
+fn objects_of(rendered: &str) -> BTreeMap<String, serde_json::Value> {
+    let objects =
+        rendered.split("\n---\n").filter_map(|text| serde_yaml::from_str::<serde_json::Value>(text).ok());
+    let named = |object: serde_json::Value| {
+        let (namespace, name) = (&object["metadata"]["namespace"], &object["metadata"]["name"]);
+        (format!("{} {namespace} {name}", object["kind"]), object)
+    };
+    objects.filter(serde_json::Value::is_object).map(named).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn helm_3_gives_every_profile_the_objects_that_helm_4_gives() {
+    voicemail_tests::install_crypto();
+    let cluster = Cluster::ensure().await.unwrap();
+    let helm3 = helm3().unwrap();
+    for values in profiles() {
+        let by_4 = render(&cluster, values.as_deref(), "v1.37.0");
+        let mut by_3 = Command::new(&helm3);
+        by_3.args(by_4.get_args());
+        let (mut by_4, name) = (by_4, format!("{values:?}"));
+        let (found, expected) = (objects_of(&run(&mut by_3).unwrap()), objects_of(&run(&mut by_4).unwrap()));
+        assert!(expected.len() > 10, "{name}");
+        assert_eq!(found, expected, "{name}");
+        let mut lint = Command::new(&helm3);
+        lint.args(["lint", "--strict"]).arg(chart());
+        if let Some(values) = &values {
+            lint.arg("--values").arg(values);
+        }
+        run(&mut lint).unwrap();
     }
 }
 
