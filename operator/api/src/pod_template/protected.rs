@@ -13,7 +13,7 @@ pub(super) struct Own<'a> {
     pub(super) container: &'a str,
 }
 
-/// Volumes that the operator makes; those of regions begin with `region-`.
+/// Volumes that the operator makes, for the cores and for the telephone; those of regions begin with `region-`.
 const VOLUMES: [&str; 18] = [
     "config",
     "keys",
@@ -26,16 +26,14 @@ const VOLUMES: [&str; 18] = [
     "smtp",
     "email-templates",
     "trust",
-    "trusted-ca",
     "receivers",
     "customer-keys",
     "logins",
     "key",
     "core",
     "spool",
+    "digest",
 ];
-/// Volumes of the telephone, beside.
-const MORE_VOLUMES: [&str; 2] = ["digest", "prompts"];
 const OF_REGIONS: &str = "region-";
 /// Folders of the operator's own container.
 const FOLDERS: [&str; 7] = [
@@ -75,7 +73,7 @@ pub(super) fn check_security(given: &Map<String, Value>) -> Result<(), TemplateE
 }
 
 fn is_own_volume(name: &str) -> bool {
-    VOLUMES.contains(&name) || MORE_VOLUMES.contains(&name) || name.starts_with(OF_REGIONS)
+    VOLUMES.contains(&name) || name.starts_with(OF_REGIONS)
 }
 
 pub(super) fn check_volume(at: usize, volume: &Volume) -> Result<(), TemplateError> {
