@@ -1,6 +1,6 @@
 //! The additions as Kubernetes' own types, and how they come into a pod. Pure.
 
-use super::protected::{Own, check_container, check_init, check_security, check_volume};
+use super::protected::{check_container, check_init, check_security, check_volume};
 use super::{PodTemplate, TemplateError};
 use crate::pods::Metadata;
 use k8s_openapi::api::core::v1::{
@@ -67,14 +67,14 @@ pub fn read(template: Option<&PodTemplate>, own: &str) -> Result<Additions, Temp
         own_container: None,
         containers: read_all("containers", &spec.containers)?,
     };
-    additions.check(&Own { container: own })?;
+    additions.check(own)?;
     let at = additions.containers.iter().position(|container| container.name == own);
     additions.own_container = at.map(|at| additions.containers.remove(at));
     Ok(additions)
 }
 
 impl Additions {
-    fn check(&self, own: &Own<'_>) -> Result<(), TemplateError> {
+    fn check(&self, own: &str) -> Result<(), TemplateError> {
         let volumes: Vec<&str> = self.volumes.iter().map(|volume| volume.name.as_str()).collect();
         check_unique("volumes", volumes.iter().copied())?;
         let containers = self.containers.iter().chain(&self.init_containers);

@@ -7,12 +7,6 @@ use super::TemplateError;
 use k8s_openapi::api::core::v1::{Container, EnvVar, Volume, VolumeMount};
 use serde_json::{Map, Value};
 
-/// Names of the pod's own parts.
-pub(super) struct Own<'a> {
-    /// Its container.
-    pub(super) container: &'a str,
-}
-
 /// Volumes that the operator makes, for the cores and for the telephone; those of regions begin with `region-`.
 const VOLUMES: [&str; 18] = [
     "config",
@@ -95,34 +89,30 @@ pub(super) fn check_volume(at: usize, volume: &Volume) -> Result<(), TemplateErr
 
 /// A container more. It reaches the operator's volumes no more than a pod of its own would.
 pub(super) fn check_init(
-    own: &Own<'_>,
+    own: &str,
     at: usize,
     container: &Container,
     volumes: &[&str],
 ) -> Result<(), TemplateError> {
     let field = format!("initContainers[{at}]");
-    if container.name == own.container {
-        return Err(protected(
-            field,
-            format!("{} is the operator's container: give another name", own.container),
-        ));
+    if container.name == own {
+        return Err(protected(field, format!("{} is the operator's container: give another name", own)));
     }
     check_added(&field, container, volumes)
 }
 
 pub(super) fn check_container(
-    own: &Own<'_>,
+    own: &str,
     at: usize,
     container: &Container,
     volumes: &[&str],
 ) -> Result<(), TemplateError> {
     let field = format!("containers[{at}]");
-    if container.name == own.container {
+    if container.name == own {
         return check_own(&field, container, volumes);
     }
     if container.image.is_none() {
-        let words =
-            format!("give it an image, or name it {} to add to the operator's container", own.container);
+        let words = format!("give it an image, or name it {} to add to the operator's container", own);
         return Err(TemplateError::Invalid { field, fault: words });
     }
     check_added(&field, container, volumes)
