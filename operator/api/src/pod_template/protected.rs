@@ -96,7 +96,7 @@ pub(super) fn check_init(
 ) -> Result<(), TemplateError> {
     let field = format!("initContainers[{at}]");
     if container.name == own {
-        return Err(protected(field, format!("{} is the operator's container: give another name", own)));
+        return Err(protected(field, format!("{own} is the operator's container: give another name")));
     }
     check_added(&field, container, volumes)
 }
@@ -112,7 +112,7 @@ pub(super) fn check_container(
         return check_own(&field, container, volumes);
     }
     if container.image.is_none() {
-        let words = format!("give it an image, or name it {} to add to the operator's container", own);
+        let words = format!("give it an image, or name it {own} to add to the operator's container");
         return Err(TemplateError::Invalid { field, fault: words });
     }
     check_added(&field, container, volumes)
