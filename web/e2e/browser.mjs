@@ -82,12 +82,12 @@ export async function checkEverywhere(page, what) {
   await page.setViewportSize({ width: 1280, height: 800 });
 }
 
-/** Waits until something holds. */
+/** Waits until something holds; what it was, or a function that tells how it is instead. */
 export async function until(holds, what, within = 30_000) {
   const end = Date.now() + within;
   for (;;) {
     if (await holds()) return;
-    assert.ok(Date.now() < end, what);
+    if (Date.now() > end) assert.fail(typeof what === 'function' ? await what() : what);
     await new Promise((done) => setTimeout(done, 25));
   }
 }

@@ -35,7 +35,7 @@ pub struct Proxy {
     #[x_kube(
         merge_strategy = ListMerge::Set,
         validation = forms(
-            r"[A-Za-z0-9.:/*_-]+",
+            r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*|[0-9a-fA-F.:]+(/[0-9]{1,3})?",
             "noProxy: write hosts, domains that begin with a dot, or ranges such as 10.0.0.0/8"
         )
     )]

@@ -240,8 +240,8 @@ fn access_forms() -> Vec<Row> {
         form(
             "noProxy: write",
             at("/spec/proxy/noProxy/0"),
-            &text(&[".example.com", "10.0.0.0/8", "fd00::/8", "*.example.com"]),
-            &text(&["a b", "https://x", "ä.example"]),
+            &text(&["store", "store.example.com", "192.0.2.9", "192.0.2.0/24", "fd00::/8"]),
+            &text(&["a b", "https://x", "ä.example", "*.example.com", "store:443"]),
         ),
         row(
             "proxy: write httpsProxy",
