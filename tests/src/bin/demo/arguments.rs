@@ -52,7 +52,7 @@ impl Arguments {
     /// Builds the image and puts it on the cluster, or takes the one that is there.
     pub(super) async fn provide_image(&self, site: &Site) -> Result<ImageRef> {
         if let Some(cluster) = site.cluster() {
-            return build_image(cluster, Profile::Release).await;
+            return build_image(cluster, Profile::current()).await;
         }
         let context = self.context.clone().unwrap_or_default();
         match (&self.image, self.load) {
@@ -65,7 +65,7 @@ impl Arguments {
 
 fn load_into(context: &str, load: Load) -> Result<ImageRef> {
     let folder = tempfile::Builder::new().prefix("voicemail-image-").tempdir()?;
-    let (image, archive) = build_archive(folder.path(), Profile::Release)?;
+    let (image, archive) = build_archive(folder.path(), Profile::current())?;
     let mut command = match load {
         Load::Kind => Command::new("kind"),
         Load::K3d | Load::None => Command::new("k3d"),
