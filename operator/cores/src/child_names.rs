@@ -25,6 +25,11 @@ pub fn child_name(tenant: &str) -> String {
     format!("{tenant}-voicemail")
 }
 
+/// The host by which the API is reached within the cluster.
+pub fn api_host(tenant: &str, namespace: &str) -> String {
+    format!("{}.{namespace}.svc", child_name(tenant))
+}
+
 /// Name of the Secret with tenant key and receipt key that the operator makes.
 pub fn keys_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-keys")

@@ -9,7 +9,7 @@
 
 use crate::child_names::API_PORT;
 use crate::child_names::CA_CERTIFICATE;
-use crate::child_names::{child_name, serving_secret};
+use crate::child_names::{api_host, child_name, serving_secret};
 use crate::tokens::request_token;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::{Api, Client, ResourceExt};
@@ -192,7 +192,7 @@ async fn connect(
         read_address(client, tenant),
         own_token(client, account, tenant)
     )?;
-    let host = format!("{}.{}.svc", child_name(&tenant.name_any()), tenant.namespace().unwrap_or_default());
+    let host = api_host(&tenant.name_any(), &tenant.namespace().unwrap_or_default());
     let unusable = |error: reqwest::Error| CoreError::Unreachable(error.without_url().to_string());
     let mut builder =
         reqwest::Client::builder().no_proxy().timeout(DEADLINE).connect_timeout(Duration::from_secs(5));

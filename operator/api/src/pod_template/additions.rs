@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// What is added to a pod.
+/// Additions to a pod.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Additions {
     /// Labels that a node must have.

@@ -1,4 +1,4 @@
-//! What a tenant adds to its pods: where they run, labels and annotations, and parts of core/v1's PodSpec.
+//! A tenant's additions to its pods: where they run, labels and annotations, and parts of core/v1's PodSpec.
 //!
 //! Flow: the spec has a [`PodTemplate`], [`read`] makes [`Additions`] of Kubernetes' own types of it, and
 //! [`Additions::complete`] puts them into a pod that the operator has built: by server-side apply's rules, so that what
@@ -119,7 +119,7 @@ pub enum TemplateError {
     Invalid {
         /// The part.
         field: String,
-        /// What is wrong.
+        /// The fault.
         fault: String,
     },
     /// A part that the operator depends on, or gives a field of its own for.
@@ -127,7 +127,7 @@ pub enum TemplateError {
     Protected {
         /// The part.
         field: String,
-        /// What to do instead.
+        /// The other way to it.
         instead: String,
     },
 }

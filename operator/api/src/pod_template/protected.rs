@@ -1,4 +1,4 @@
-//! What a template may not say, since the operator depends on it or has a field of its own for it. Pure.
+//! Parts that a template may not have, since the operator depends on them or has a field of its own for them. Pure.
 //!
 //! Everything is refused that isn't named as allowed for the operator's own container: a field that Kubernetes adds later
 //! is refused until somebody has thought about it.

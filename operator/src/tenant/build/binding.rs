@@ -3,7 +3,7 @@
 //! The ConfigMap holds what is public. The Secret is one by its type alone, since the Service Binding Specification for
 //! Kubernetes 1.1 wants one: it has no credential, as callers bring a token of their own service account.
 
-use crate::tenant::build::names::{binding_name, ca_name, child, child_name};
+use crate::tenant::build::names::{api_host, binding_name, ca_name, child};
 use crate::tenant::build::service::API_PORT;
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -15,17 +15,17 @@ const TYPE: &str = "servicebinding.io/voicemail";
 
 /// The authority; without content where clients trust that of the certificate anyway.
 pub fn build_authority_map(plan: &Plan) -> ConfigMap {
-    let content = plan.authority.iter().map(|pem| (CA_CERTIFICATE.to_owned(), pem.clone()));
+    let content = |pem: &String| BTreeMap::from([(CA_CERTIFICATE.to_owned(), pem.clone())]);
     ConfigMap {
         metadata: child(plan, ca_name(&plan.name)),
-        data: plan.authority.is_some().then(|| content.collect()),
+        data: plan.authority.as_ref().map(content),
         ..Default::default()
     }
 }
 
 /// The Service Binding.
 pub fn build_binding(plan: &Plan) -> Secret {
-    let host = format!("{}.{}.svc", child_name(&plan.name), plan.namespace);
+    let host = api_host(&plan.name, &plan.namespace);
     let mut content = BTreeMap::from([
         ("type".to_owned(), "voicemail".to_owned()),
         ("provider".to_owned(), "voicemail-operator".to_owned()),

@@ -1,6 +1,7 @@
 //! A Secret, or a ConfigMap, that a spec names and a condition tells of.
 
-use voicemail_resources::references::CaKind;
+use crate::tenant::build::access::CA_KEY;
+use voicemail_resources::references::{CaKind, CaRef};
 
 /// A Secret that the spec names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,4 +16,16 @@ pub struct AccessSecret {
     pub name: String,
     /// The keys that the core reads.
     pub keys: &'static [&'static str],
+}
+
+impl AccessSecret {
+    /// A Secret with these keys.
+    pub fn new(condition: &'static str, field: String, name: &str, keys: &'static [&'static str]) -> Self {
+        Self { condition, field, kind: CaKind::Secret, name: name.to_owned(), keys }
+    }
+
+    /// The certificate of an authority.
+    pub fn of_authority(condition: &'static str, field: String, ca: &CaRef) -> Self {
+        Self { kind: ca.kind, ..Self::new(condition, field, &ca.name, &[CA_KEY]) }
+    }
 }

@@ -9,7 +9,7 @@
 pub use super::access_secret::AccessSecret;
 
 use super::telephony_secrets::{find_unusable, list_telephony};
-use crate::tenant::build::access::{CA_KEY, INTROSPECTION_KEYS, RECEIVER_KEY, SMTP_KEYS, USERS_KEY};
+use crate::tenant::build::access::{INTROSPECTION_KEYS, RECEIVER_KEY, SMTP_KEYS, USERS_KEY};
 use crate::tenant::build::web::LOGIN_KEYS;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -39,15 +39,8 @@ pub struct AccessFact {
 /// The Secrets that a spec names, in the order of its fields.
 pub fn list_secrets(tenant: &VoicemailTenant) -> Vec<AccessSecret> {
     let auth = &tenant.spec.auth;
-    let named = |field: String, name: &str, keys| AccessSecret {
-        condition: ACCESS_READY,
-        field,
-        kind: CaKind::Secret,
-        name: name.to_owned(),
-        keys,
-    };
-    let authority =
-        |field: String, ca: &CaRef| AccessSecret { kind: ca.kind, ..named(field, &ca.name, &[CA_KEY]) };
+    let named = |field: String, name: &str, keys| AccessSecret::new(ACCESS_READY, field, name, keys);
+    let authority = |field: String, ca: &CaRef| AccessSecret::of_authority(ACCESS_READY, field, ca);
     let issuers = auth.issuers.iter().enumerate().filter_map(|(at, issuer)| {
         issuer.ca_ref.as_ref().map(|ca| authority(format!("auth.issuers[{at}].caRef"), ca))
     });

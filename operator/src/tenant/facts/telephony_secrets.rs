@@ -12,24 +12,22 @@ use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use voicemail_resources::conditions::TELEPHONY_READY;
-use voicemail_resources::references::{CaKind, CaRef};
+use voicemail_resources::references::CaRef;
 use voicemail_resources::voicemail_tenant::Telephony;
 
 const CERTIFICATE_KEYS: [&str; 2] = [TLS_CERTIFICATE, TLS_KEY];
 
 /// Those that a spec names, in the order of its fields.
 pub fn list_telephony(telephony: &Telephony) -> Vec<AccessSecret> {
-    let of = |field: String, kind, name: &str, keys| AccessSecret {
-        condition: TELEPHONY_READY,
-        field: format!("telephony.{field}"),
-        kind,
-        name: name.to_owned(),
-        keys,
+    let of = |field: String, name: &str, keys| {
+        AccessSecret::new(TELEPHONY_READY, format!("telephony.{field}"), name, keys)
     };
-    let authority = |field: String, ca: &CaRef| of(field, ca.kind, &ca.name, &[CA_KEY]);
+    let authority = |field: String, ca: &CaRef| {
+        AccessSecret::of_authority(TELEPHONY_READY, format!("telephony.{field}"), ca)
+    };
     let mut named = Vec::new();
     if let Some(tls) = &telephony.tls {
-        named.push(of("tls.secretRef".into(), CaKind::Secret, &tls.secret_ref.name, &CERTIFICATE_KEYS));
+        named.push(of("tls.secretRef".into(), &tls.secret_ref.name, &CERTIFICATE_KEYS));
         named.extend(tls.peer_ca_ref.iter().map(|ca| authority("tls.peerCARef".into(), ca)));
     }
     for trunk in &telephony.trunks {
@@ -37,7 +35,7 @@ pub fn list_telephony(telephony: &Telephony) -> Vec<AccessSecret> {
         let certificates = trunk.client_certificates.iter();
         named.extend(certificates.map(|known| authority(field("clientCertificates.caRef"), &known.ca_ref)));
         let users = trunk.digest.iter().map(|digest| &digest.secret_ref.name);
-        named.extend(users.map(|name| of(field("digest.secretRef"), CaKind::Secret, name, &[USERS_KEY])));
+        named.extend(users.map(|name| of(field("digest.secretRef"), name, &[USERS_KEY])));
     }
     named
 }

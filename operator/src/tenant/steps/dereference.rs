@@ -8,7 +8,7 @@ use crate::tenant::build::certificate::{
     Authority, CA_CERTIFICATE, CA_KEY, COPIED_FROM, RENEW_AT, TLS_CERTIFICATE, TLS_KEY,
 };
 use crate::tenant::build::keys::{RECEIPT_KEY, TENANT_KEY};
-use crate::tenant::build::names::{brought_tls_secret, ca_name, child_name, keys_secret, serving_secret};
+use crate::tenant::build::names::{api_host, brought_tls_secret, ca_name, keys_secret, serving_secret};
 use crate::tenant::build::secret_provider_class::provider_class_resource;
 use crate::tenant::context::Context;
 use crate::tenant::facts::access_secrets::{AccessFact, read_secrets};
@@ -191,7 +191,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let (keys, tls) = (keys_secret(tenant), serving_secret(tenant));
     let authority = ca_name(&name);
-    let (now, reached_by) = (Timestamp::now(), api_name(&name, &namespace));
+    let (now, reached_by) = (Timestamp::now(), api_host(&name, &namespace));
     let pull_secrets = plan_pull_secrets(tenant, &context.settings);
     let (storage, access, pull_secrets, keys, tls, authority, brought, telephone_leaves, has_user_range) = tokio::try_join!(
         dereference_storage(client, tenant),
@@ -324,11 +324,6 @@ fn read_keys(secret: &Secret) -> KeysFact {
         tenant_key: entry(secret, TENANT_KEY).is_some_and(|bytes| bytes.len() >= 32),
         receipt_key: entry(secret, RECEIPT_KEY).is_some(),
     }
-}
-
-/// The name by which the operator, and most others in the cluster, reach the API.
-fn api_name(tenant: &str, namespace: &str) -> String {
-    format!("{}.{namespace}.svc", child_name(tenant))
 }
 
 fn read_parts(secret: &Secret) -> Option<CertificateParts> {

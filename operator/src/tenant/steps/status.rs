@@ -3,7 +3,7 @@
 //! Ready says whether all replicas serve. Reconciling and Stalled follow kstatus: Stalled means that nothing
 //! will happen until a person changes something, and the two are never true together.
 
-use crate::tenant::build::names::{binding_name, ca_name, child_name, selector_text};
+use crate::tenant::build::names::{api_host, binding_name, ca_name, selector_text};
 use crate::tenant::build::service::API_PORT;
 use crate::tenant::deletion::confirmation::find_early;
 use crate::tenant::deletion::progress::Report;
@@ -219,10 +219,10 @@ pub fn compute_status(
 /// Where the API is reached within the cluster, and the audience that tokens for it need; where calls are taken; and where
 /// browsers find the pages.
 fn list_endpoints(tenant: &VoicemailTenant) -> Vec<Endpoint> {
-    let (service, namespace) = (child_name(&tenant.name_any()), tenant.namespace().unwrap_or_default());
+    let namespace = tenant.namespace().unwrap_or_default();
     let api = Endpoint {
         name: "api".into(),
-        url: format!("https://{service}.{namespace}.svc:{API_PORT}"),
+        url: format!("https://{}:{API_PORT}", api_host(&tenant.name_any(), &namespace)),
         audience: Some(tenant.spec.tenant_id.clone()),
     };
     let telephone = sip_name(&tenant.name_any());

@@ -179,7 +179,7 @@ pub fn validate(
         has_unused_certificate: tenant.spec.tls.is_some()
             && facts.authority.is_some()
             && serves_copy(facts, &tls),
-        authority: find_authority(facts, &tls),
+        authority: find_authority(facts, &tls).and_then(|pem| String::from_utf8(pem.to_vec()).ok()),
         tls,
         tls_secret: serving_secret(tenant),
         brought_tls_secret: brought_tls_secret(tenant),
@@ -265,24 +265,19 @@ fn serves_copy(facts: &Facts, tls: &TlsPlan) -> bool {
 }
 
 /// The authority of the certificate that the pods serve, once the plan is carried out; of one that is made then, the next time.
-fn find_authority(facts: &Facts, tls: &TlsPlan) -> Option<String> {
+fn find_authority<'a>(facts: &'a Facts, tls: &'a TlsPlan) -> Option<&'a [u8]> {
     let served = facts.tls.as_ref().and_then(|tls| tls.parts.as_ref());
-    let pem = match tls {
-        TlsPlan::Copy(_, parts) => parts.authority.clone()?,
-        TlsPlan::Renew(authority) => authority.certificate.clone().into_bytes(),
-        TlsPlan::Keep | TlsPlan::Prolong(_) | TlsPlan::Start => served?.authority.clone()?,
-    };
-    String::from_utf8(pem).ok()
+    match tls {
+        TlsPlan::Copy(_, parts) => parts.authority.as_deref(),
+        TlsPlan::Renew(authority) => Some(authority.certificate.as_bytes()),
+        TlsPlan::Keep | TlsPlan::Prolong(_) | TlsPlan::Start => served?.authority.as_deref(),
+    }
 }
 
 /// Whether the certificate that the pods serve comes with its authority, once the plan is carried out.
 fn has_authority(facts: &Facts, tls: &TlsPlan) -> bool {
-    let served = facts.tls.as_ref().and_then(|tls| tls.parts.as_ref());
-    match tls {
-        TlsPlan::Keep => served.is_some_and(|parts| parts.authority.is_some()),
-        TlsPlan::Copy(_, parts) => parts.authority.is_some(),
-        TlsPlan::Renew(_) | TlsPlan::Prolong(_) | TlsPlan::Start => true,
-    }
+    let is_made = matches!(tls, TlsPlan::Prolong(_) | TlsPlan::Start);
+    is_made || find_authority(facts, tls).is_some()
 }
 
 fn plan_made(facts: &Facts) -> TlsPlan {

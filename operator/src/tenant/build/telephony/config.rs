@@ -6,7 +6,7 @@ use super::stateful_set::{
 };
 use crate::tenant::build::access::{CA_KEY, USERS_KEY, ca_folder};
 use crate::tenant::build::certificate::{TLS_CERTIFICATE, TLS_KEY};
-use crate::tenant::build::names::child_name;
+use crate::tenant::build::names::api_host;
 use crate::tenant::build::service::{API_PORT, METRICS_PORT};
 use crate::tenant::steps::validate::Plan;
 use serde_json::{Value, json};
@@ -22,9 +22,9 @@ const PROMPTS: &str = "/usr/share/voicemail/prompts/en.pack";
 /// Writes it. The pods' own addresses aren't in it: each pod adds its own.
 pub(super) fn write_config(plan: &Plan, telephony: &TelephonyPlan) -> Result<String, serde_yaml::Error> {
     let given = &telephony.given;
-    let service = format!("{}.{}.svc", child_name(&plan.name), plan.namespace);
+    let host = api_host(&plan.name, &plan.namespace);
     let mut core = json!({
-        "url": format!("https://{service}:{API_PORT}/api/v1"),
+        "url": format!("https://{host}:{API_PORT}/api/v1"),
         "tokenFile": format!("{CORE_DIR}/{TOKEN_FILE}"),
     });
     if telephony.has_authority {
