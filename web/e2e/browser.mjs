@@ -1,9 +1,10 @@
 // What the tests share: one Chromium, violations of the pages' policy, axe, and the API for what others do.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 
 const { CHROMIUM, MODULES, PEOPLE, URL: base } = process.env;
 const load = createRequire(join(MODULES, 'package.json'));
@@ -14,18 +15,32 @@ export { base };
 /** Passwords by name. */
 export const people = JSON.parse(PEOPLE);
 
-/** A browser whose profile is in a folder. Its start may take long on a machine with much to do. */
-export async function open(profile, options = {}) {
+/** Its start may take long on a machine with much to do. */
+async function open(profile) {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     args: ['--no-sandbox', '--mute-audio', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--disable-dev-shm-usage'],
     timeout: 120_000,
     viewport: { width: 1280, height: 800 },
     locale: 'en-GB',
-    ...options,
   });
   context.setDefaultTimeout(30_000);
   return context;
+}
+
+/** A browser for the tests of a file: `begin` is given its context before the first of them. Names the folder of its profile. */
+export function browse(begin) {
+  const profile = mkdtempSync(join(tmpdir(), 'profile-'));
+  let context;
+  before(async () => {
+    context = await open(profile);
+    await begin(context);
+  });
+  after(async () => {
+    await context?.close();
+    rmSync(profile, { recursive: true, force: true });
+  });
+  return profile;
 }
 
 /** A page that notes what its policy refuses. */

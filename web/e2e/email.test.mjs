@@ -1,26 +1,19 @@
 // E-mails in a real browser: how one reads, how people choose what they tell, and the click that ends them.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before } from 'node:test';
-import { api, base, checkEverywhere, newPage, open, signIn, steps } from './browser.mjs';
+import { api, base, browse, checkEverywhere, newPage, signIn, steps } from './browser.mjs';
 
 const { MAIL, UNSUBSCRIBE, PICTURES } = process.env;
-const profile = mkdtempSync(join(tmpdir(), 'profile-'));
 const violations = [];
 let context;
 let page;
 
 const test = steps();
 
-before(async () => {
-  context = await open(profile);
+browse(async (opened) => {
+  context = opened;
   page = await newPage(context, violations);
-});
-after(async () => {
-  await context?.close();
-  rmSync(profile, { recursive: true, force: true });
 });
 
 const button = (name) => page.getByRole('button', { name, exact: true });

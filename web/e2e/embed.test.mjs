@@ -2,17 +2,13 @@
 // session of the same site, and for nobody else. The desktop is a page of another port, once as localhost (the same site as the
 // pages), once as 127.0.0.1 (another one).
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before } from 'node:test';
-import { api, base, check, leave, newPage, open, signIn, steps, until } from './browser.mjs';
+import { after } from 'node:test';
+import { api, base, browse, check, leave, newPage, signIn, steps, until } from './browser.mjs';
 
 const { DESKTOP, TOKEN } = process.env;
 const sameSite = `http://localhost:${DESKTOP}`;
 const otherSite = `http://127.0.0.1:${DESKTOP}`;
-const profile = mkdtempSync(join(tmpdir(), 'profile-'));
 const violations = [];
 let context;
 let desktop;
@@ -36,7 +32,8 @@ function serve(port) {
   return new Promise((done) => server.listen(port, '127.0.0.1', () => done(server)));
 }
 
-before(async () => {
+browse(async (opened) => {
+  context = opened;
   desktop = await serve(Number(DESKTOP));
   stranger = await serve(0);
   for (const [mailbox, label] of [['1001', 'Alice'], ['1002', 'Bob']]) {
@@ -44,13 +41,10 @@ before(async () => {
   }
   await api('admin', '/users/alice', { method: 'PUT', json: { mailboxes: ['1001'], groups: [] } });
   await leave('1001', { caller: '+442079460101', name: 'Ada Lovelace' });
-  context = await open(profile);
 });
-after(async () => {
-  await context?.close();
+after(() => {
   desktop?.close();
   stranger?.close();
-  rmSync(profile, { recursive: true, force: true });
 });
 
 /** A desktop's page with the frame. */

@@ -1,25 +1,18 @@
 // The Inbox in a real browser: what an agent does, by mouse and by keys alone, and what the browser keeps of it.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before } from 'node:test';
-import { api, base, checkEverywhere, leave, newPage, open, people, signIn, steps, until } from './browser.mjs';
+import { api, base, browse, checkEverywhere, leave, newPage, people, signIn, steps, until } from './browser.mjs';
 
-const profile = mkdtempSync(join(tmpdir(), 'profile-'));
 const violations = [];
 let context;
 let page;
 
 const test = steps();
 
-before(async () => {
-  context = await open(profile);
+const profile = browse(async (opened) => {
+  context = opened;
   page = await newPage(context, violations);
-});
-after(async () => {
-  await context?.close();
-  rmSync(profile, { recursive: true, force: true });
 });
 
 const row = (text) => page.locator('[data-row]').filter({ hasText: text });
@@ -359,7 +352,6 @@ test('after signing out neither page nor disk has anything', async () => {
   assert.deepEqual(await context.cookies(`${base}/ui/session`), []);
   assert.equal(await page.evaluate(async () => (await fetch('/api/v1/me/mailboxes')).status), 401);
   await context.close();
-  context = undefined;
   const audio = readFileSync(process.env.RECORDING).subarray(400, 432);
   const personal = ['Ada Lovelace', 'Grace Hopper', '442079460101', '442079460777', '739154', people.alice, ...cookies.map(({ value }) => value.slice(0, 40))];
   const needles = [...personal.flatMap((text) => [Buffer.from(text), Buffer.from(text, 'utf16le')]), audio];

@@ -1,23 +1,15 @@
 // Signing in at an issuer by a click, and what other sites' pages can do with somebody who is signed in: nothing.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { base, check, newPage, open, until } from './browser.mjs';
+import { test } from 'node:test';
+import { base, browse, check, newPage, until } from './browser.mjs';
 
-const profile = mkdtempSync(join(tmpdir(), 'profile-'));
 const violations = [];
 let context;
 let page;
 
-before(async () => {
-  context = await open(profile);
+browse(async (opened) => {
+  context = opened;
   page = await newPage(context, violations);
-});
-after(async () => {
-  await context?.close();
-  rmSync(profile, { recursive: true, force: true });
 });
 
 const who = () => page.evaluate(async () => (await (await fetch('/api/v1/me')).json()).user);
