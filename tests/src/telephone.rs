@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const SENT: &str = "voicemail_sip_notify_total{outcome=\"sent\"}";
 /// How often a message is said; greeting and beep are over before the last time.
 const TIMES: usize = 6;
+/// Samples of a packet.
+const PACKET: usize = 160;
 /// Samples while the PIN is checked and what comes before a message is said, on a machine that has much else to do.
 const LISTENING: usize = 10 * 8_000;
 /// A sample of silence in µ-law.
@@ -55,7 +57,10 @@ impl Telephone {
 
     /// Calls a mailbox and says this over and over: whenever the beep comes, it is there behind it.
     pub async fn leave(&self, mailbox: &str, samples: &[u8]) -> Result<()> {
-        let mut call = Call::message(mailbox, &samples.repeat(TIMES));
+        let mut said = samples.repeat(TIMES);
+        // Whole packets: the last one would be filled up with what nobody said.
+        said.truncate(said.len() / PACKET * PACKET);
+        let mut call = Call::message(mailbox, &said);
         call.steps.remove(0);
         call.make(self.front).await
     }

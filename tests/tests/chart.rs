@@ -176,17 +176,20 @@ async fn names_registries_annotations_variables_and_users_follow_the_values() {
     assert!(users(&given).iter().all(serde_json::Value::is_null));
 }
 
+fn lint(mut helm: Command, values: Option<&Path>) {
+    helm.args(["lint", "--strict"]).arg(chart());
+    if let Some(values) = values {
+        helm.arg("--values").arg(values);
+    }
+    run(&mut helm).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_is_linted_without_a_warning_for_every_profile() {
     voicemail_tests::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     for values in profiles() {
-        let mut helm = cluster.helm();
-        helm.args(["lint", "--strict"]).arg(chart());
-        if let Some(values) = &values {
-            helm.arg("--values").arg(values);
-        }
-        run(&mut helm).unwrap();
+        lint(cluster.helm(), values.as_deref());
     }
 }
 
@@ -214,12 +217,7 @@ async fn helm_3_gives_every_profile_the_objects_that_helm_4_gives() {
         let (found, expected) = (objects_of(&run(&mut by_3).unwrap()), objects_of(&run(&mut by_4).unwrap()));
         assert!(expected.len() > 10, "{name}");
         assert_eq!(found, expected, "{name}");
-        let mut lint = Command::new(&helm3);
-        lint.args(["lint", "--strict"]).arg(chart());
-        if let Some(values) = &values {
-            lint.arg("--values").arg(values);
-        }
-        run(&mut lint).unwrap();
+        lint(Command::new(&helm3), values.as_deref());
     }
 }
 

@@ -3,31 +3,28 @@
 //!
 //! Both need root on Debian, where Exim writes as a user of its own, whose mails Dovecot reads.
 
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use serde::Deserialize;
-use tempfile::TempDir;
 
+use super::daemon::Daemon;
 use crate::command::run;
 use crate::debian::ensure_program;
-use crate::poll::poll;
 use crate::servers::ports::find_free_port;
 
 const PASSWORD: &str = "an-inbox";
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const STARTS_WITHIN: Duration = Duration::from_secs(30);
 /// Prints the mails of a reader, oldest first, as JSON.
 const FETCH: &str = include_str!("fetch_mails.py");
 
 /// The server.
 #[derive(Debug)]
 pub struct Dovecot {
-    folder: TempDir,
-    child: Child,
+    daemon: Daemon,
     port: u16,
     python: PathBuf,
 }
@@ -57,18 +54,14 @@ impl Dovecot {
         write_files(folder.path(), maildirs, port)?;
         let mut command = Command::new(program);
         command.arg("-F").arg("-c").arg(folder.path().join("dovecot.conf"));
-        let child = command.stdin(Stdio::null()).spawn()?;
-        let server = Self { folder, child, port, python };
-        poll(STARTS_WITHIN, async || {
-            TcpStream::connect((LOCAL, port)).with_context(|| format!("no answer; it says {}", server.log()))
-        })
-        .await?;
-        Ok(server)
+        // By SIGTERM it ends the processes that it has started.
+        let daemon = Daemon::start(command, folder, &["log"], (LOCAL, port).into(), Signal::TERM).await?;
+        Ok(Self { daemon, port, python })
     }
 
     /// All that it has said.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        self.daemon.log()
     }
 
     /// The mails of a reader, oldest first. They stay new.
@@ -77,17 +70,6 @@ impl Dovecot {
         command.args(["-c", FETCH, &self.port.to_string(), reader, PASSWORD]);
         let printed = run(&mut command).with_context(|| format!("the server says {}", self.log()))?;
         serde_json::from_str(&printed).context("no JSON")
-    }
-}
-
-impl Drop for Dovecot {
-    fn drop(&mut self) {
-        // SIGTERM, by which it ends the processes that it has started.
-        let _ = rustix::process::kill_process(
-            rustix::process::Pid::from_child(&self.child),
-            rustix::process::Signal::TERM,
-        );
-        let _ = self.child.wait();
     }
 }
 

@@ -3,15 +3,16 @@
 //!
 //! A test asks by a file in its folder ([`Exim::ask`]), which Exim looks at with every mail.
 
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
-use tempfile::TempDir;
+use rustix::process::Signal;
 
+use super::daemon::Daemon;
+use super::tls_tunnel::Authority;
 use crate::debian::ensure_program;
 use crate::poll::poll;
 use crate::servers::ports::find_free_port;
@@ -23,7 +24,8 @@ pub const PASSWORD: &str = "a mail server";
 /// Whose mail is kept.
 const READERS: [&str; 3] = ["alice", "bob", "nobody"];
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// Its own logs.
+const LOGS: [&str; 3] = ["log/main", "log/reject", "log/panic"];
 
 /// What a test asks the server for.
 #[derive(Clone, Copy, Debug)]
@@ -131,8 +133,7 @@ impl Ask {
 /// The server.
 #[derive(Debug)]
 pub struct Exim {
-    folder: TempDir,
-    child: Child,
+    daemon: Daemon,
     /// Where STARTTLS is offered.
     pub port: u16,
     /// Where TLS begins with the first byte.
@@ -148,46 +149,39 @@ impl Exim {
         write_files(folder.path(), port, tls_port)?;
         let mut command = Command::new(program);
         command.arg("-C").arg(folder.path().join("exim.conf")).arg("-bdf");
-        let log = std::fs::File::create(folder.path().join("output"))?;
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        let server = Self { folder, child, port, tls_port };
-        poll(STARTS_WITHIN, async || {
-            TcpStream::connect((LOCAL, port)).with_context(|| format!("no answer; it says {}", server.log()))
-        })
-        .await?;
-        Ok(server)
+        let daemon = Daemon::start(command, folder, &LOGS, (LOCAL, port).into(), Signal::KILL).await?;
+        Ok(Self { daemon, port, tls_port })
     }
 
     /// All that it has said.
     pub fn log(&self) -> String {
-        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        ["output", "log/main", "log/reject", "log/panic"].map(read).join("\n")
+        self.daemon.log()
     }
 
     /// Asks for something, or takes that back.
     pub fn ask(&self, what: Ask, wanted: bool) -> Result<()> {
-        let file = self.folder.path().join("ask").join(what.file());
+        let file = self.daemon.path().join("ask").join(what.file());
         if wanted { Ok(std::fs::write(file, "")?) } else { Ok(std::fs::remove_file(file)?) }
     }
 
     /// The folder with a maildir for each reader.
     pub fn maildirs(&self) -> PathBuf {
-        self.folder.path().join("mail")
+        self.daemon.path().join("mail")
     }
 
     /// The authority's certificate.
     pub fn authority(&self) -> PathBuf {
-        self.folder.path().join("ca.crt")
+        self.daemon.path().join("ca.crt")
     }
 
     /// A folder with the files `username` and `password`.
     pub fn credentials(&self) -> PathBuf {
-        self.folder.path().join("login")
+        self.daemon.path().join("login")
     }
 
     /// The mails of a reader, in the order in which they came.
     pub fn mails(&self, reader: &str) -> Result<Vec<Vec<u8>>> {
-        let folder = self.folder.path().join("mail").join(reader).join("new");
+        let folder = self.daemon.path().join("mail").join(reader).join("new");
         if !folder.exists() {
             return Ok(Vec::new());
         }
@@ -216,14 +210,6 @@ impl Exim {
     }
 }
 
-impl Drop for Exim {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Maildir's name: seconds, then microseconds behind an `H`-less `M`.
 fn moment(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
@@ -247,16 +233,11 @@ fn write_files(folder: &Path, port: u16, tls_port: u16) -> Result<()> {
     std::fs::write(folder.join("readers"), readers)?;
     std::fs::write(folder.join("login/username"), USER)?;
     std::fs::write(folder.join("login/password"), format!("{PASSWORD}\n"))?;
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "mail authority");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-    let key = KeyPair::generate()?;
-    let server = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &authority)?;
+    let authority = Authority::new("mail authority")?;
+    let server = authority.issue(&["localhost"])?;
     std::fs::write(folder.join("ca.crt"), authority.pem())?;
-    std::fs::write(folder.join("tls.crt"), server.pem())?;
-    std::fs::write(folder.join("tls.key"), key.serialize_pem())?;
+    std::fs::write(folder.join("tls.crt"), server.certificate)?;
+    std::fs::write(folder.join("tls.key"), server.key)?;
     std::fs::write(folder.join("exim.conf"), configuration(folder, port, tls_port))?;
     open_to_exim(folder)
 }

@@ -18,6 +18,7 @@ pub mod azure_admin;
 pub mod azurite;
 pub mod baresip;
 pub mod browser;
+mod daemon;
 pub mod dovecot;
 pub mod exim;
 pub(crate) mod in_process;

@@ -149,6 +149,18 @@ fn store_forms() -> Vec<Row> {
     ]
 }
 
+/// Where a proxy is.
+fn proxy(rule: &'static str, path: &'static str) -> Row {
+    let good = ["http://proxy.example:3128", "https://10.0.0.1", "http://[fd00::1]:3128/"];
+    let bad = [
+        "proxy.example:3128",
+        "http://user:password@proxy.example",
+        "socks5://proxy.example",
+        "http://proxy/x",
+    ];
+    form(rule, at(path), &texts(&good), &texts(&bad))
+}
+
 fn access_forms() -> Vec<Row> {
     let (text, https) = (texts, ["http://id.example", "id.example", "https://"]);
     vec![
@@ -215,28 +227,8 @@ fn access_forms() -> Vec<Row> {
             &text(&["http://localhost:3000", "https://[::1]"]),
             &text(&["https://desk.example/", "https://*", "desk.example", "https://Desk"]),
         ),
-        form(
-            "httpProxy: write http",
-            at("/spec/proxy/httpProxy"),
-            &text(&["http://proxy.example:3128", "https://10.0.0.1", "http://[fd00::1]:3128/"]),
-            &text(&[
-                "proxy.example:3128",
-                "http://user:password@proxy.example",
-                "socks5://proxy.example",
-                "http://proxy/x",
-            ]),
-        ),
-        form(
-            "httpsProxy: write http",
-            at("/spec/proxy/httpsProxy"),
-            &text(&["http://proxy.example:3128", "https://10.0.0.1", "http://[fd00::1]:3128/"]),
-            &text(&[
-                "proxy.example:3128",
-                "http://user:password@proxy.example",
-                "socks5://proxy.example",
-                "http://proxy/x",
-            ]),
-        ),
+        proxy("httpProxy: write http", "/spec/proxy/httpProxy"),
+        proxy("httpsProxy: write http", "/spec/proxy/httpsProxy"),
         form(
             "noProxy: write",
             at("/spec/proxy/noProxy/0"),

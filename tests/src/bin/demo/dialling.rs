@@ -19,8 +19,6 @@ use crate::setup::{NAMESPACE, Scene};
 const CALLED: &str = "+442079460042";
 const PIN: &str = "739154";
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Samples of a packet.
-const PACKET: usize = 160;
 const WORDS: &str = "Alice, this is a telephone. Dial five five five five.";
 
 /// Dials.
@@ -35,9 +33,7 @@ pub(super) async fn dial(scene: &Scene, rooms: &Rooms, steps: &mut Steps) -> Res
         rooms.alice.set_pin(DIALLED, PIN).await?;
         let told = ["Voice-Message: 0/0", "Voice-Message: 1/0", "Voice-Message: 0/1"];
         let phone_mwi = phone.watch(DIALLED, &told).await?;
-        let mut said = sound_of(&Studio::open()?.speak(WORDS, Coding::MuLaw)?)?.to_vec();
-        // Whole packets: the last one would be filled up with what nobody said.
-        said.truncate(said.len() / PACKET * PACKET);
+        let said = sound_of(&Studio::open()?.speak(WORDS, Coding::MuLaw)?)?.to_vec();
         phone.leave_and_hear(CALLED, &rooms.alice, Own { mailbox: DIALLED, pin: PIN }, &said).await?;
         phone_mwi.await?.context("watching the MWI")
     };
