@@ -57,10 +57,7 @@ impl Telephone {
 
     /// Calls a mailbox and says this over and over: whenever the beep comes, it is there behind it.
     pub async fn leave(&self, mailbox: &str, samples: &[u8]) -> Result<()> {
-        let mut said = samples.repeat(TIMES);
-        // Whole packets: the last one would be filled up with what nobody said.
-        said.truncate(said.len() / PACKET * PACKET);
-        let mut call = Call::message(mailbox, &said);
+        let mut call = Call::message(mailbox, &samples.repeat(TIMES));
         call.steps.remove(0);
         call.make(self.front).await
     }
@@ -106,7 +103,11 @@ impl Telephone {
         };
         let stored = owner.audio(own.mailbox, poll(PATIENCE, come).await?).await?;
         let stored = sound_of(&stored)?;
-        ensure!(Self::is_said(said, stored), "something else was recorded than what was said");
+        ensure!(
+            Self::is_said(said, stored),
+            "something else was recorded: {}",
+            tell_difference(said, stored)
+        );
         self.hear(own.mailbox, own.pin, stored).await.context("dialling 5555")
     }
 
@@ -131,6 +132,17 @@ impl Telephone {
         let line = metrics.lines().find_map(|line| line.strip_prefix(SENT)).unwrap_or("0");
         line.trim().parse().with_context(|| format!("{SENT}{line}"))
     }
+}
+
+/// How a recording differs from what was said over and over: a packet that was lost or late shows as the place where it does.
+fn tell_difference(samples: &[u8], recorded: &[u8]) -> String {
+    let (said, first) = (samples.repeat(TIMES + 1), recorded.get(..PACKET).unwrap_or_default());
+    let lengths = format!("{} samples, of which {} are said once", recorded.len(), samples.len());
+    let Some(begin) = said.windows(PACKET).position(|packet| packet == first) else {
+        return format!("{lengths}; its first packet isn't said");
+    };
+    let same = recorded.iter().zip(&said[begin..]).take_while(|(one, other)| one == other).count();
+    format!("{lengths}; it begins at sample {begin}, and differs after {same}")
 }
 
 fn is_ready(pod: &Pod) -> bool {
