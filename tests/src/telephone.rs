@@ -57,7 +57,7 @@ impl Telephone {
 
     /// Calls a mailbox and says this over and over: whenever the beep comes, it is there behind it.
     pub async fn leave(&self, mailbox: &str, samples: &[u8]) -> Result<()> {
-        let mut call = Call::message(mailbox, &samples.repeat(TIMES));
+        let mut call = Call::message(mailbox, &over_and_over(samples));
         call.steps.remove(0);
         call.make(self.front).await
     }
@@ -134,6 +134,13 @@ impl Telephone {
     }
 }
 
+/// The samples again and again, in whole packets: sipp fills up the last one from the beginning, which is said then, too.
+fn over_and_over(samples: &[u8]) -> Vec<u8> {
+    let mut said = samples.repeat(TIMES);
+    said.truncate(said.len() / PACKET * PACKET);
+    said
+}
+
 /// How a recording differs from what was said over and over: a packet that was lost or late shows as the place where it does.
 fn tell_difference(samples: &[u8], recorded: &[u8]) -> String {
     let (said, first) = (samples.repeat(TIMES + 1), recorded.get(..PACKET).unwrap_or_default());
@@ -153,4 +160,18 @@ fn is_ready(pod: &Pod) -> bool {
 
 fn address_of(pod: &Pod) -> Option<IpAddr> {
     pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_ends_with_a_whole_packet_and_is_known_again_up_to_its_end() {
+        let samples: Vec<u8> = (0..29_156_usize).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let said = over_and_over(&samples);
+        assert_eq!(said.len() % PACKET, 0, "sipp would go on with the beginning");
+        assert!(said.len() + PACKET > samples.len() * TIMES);
+        assert!(Telephone::is_said(&samples, &said[20_000..]));
+    }
 }
