@@ -253,6 +253,18 @@ test('a greeting is recorded, heard and removed; PIN and preferences are set', a
   await button('Save preferences').click();
   await page.getByText('The preferences are saved.').waitFor();
   assert.deepEqual(await api('alice', '/mailboxes/1001/preferences'), { language: 'de-DE', timeZone: 'Europe/Berlin' });
+
+  // Somebody else sets them meanwhile: that is shown, and nothing is undone unseen.
+  await api('alice', '/mailboxes/1001/preferences', { method: 'PUT', json: { language: 'fr-FR' } });
+  await page.getByLabel('Language of prompts').fill('it-IT');
+  await button('Save preferences').click();
+  await page.getByText('Somebody else changed these settings meanwhile.').waitFor();
+  assert.equal(await page.getByLabel('Language of prompts').inputValue(), 'fr-FR');
+  assert.deepEqual(await api('alice', '/mailboxes/1001/preferences'), { language: 'fr-FR' });
+  await page.getByLabel('Language of prompts').fill('it-IT');
+  await button('Save preferences').click();
+  await page.getByText('The preferences are saved.').waitFor();
+  assert.deepEqual(await api('alice', '/mailboxes/1001/preferences'), { language: 'it-IT' });
   await picture('settings');
 });
 

@@ -29,6 +29,40 @@ pub struct AuditEvent {
 impl AuditEvent {
     /// The newest version of the shape.
     pub const SCHEMA: u32 = 1;
+
+    /// Whether the event is one that the filter asks for.
+    pub fn passes(&self, filter: &AuditFilter) -> bool {
+        let AuditFilter { actions, actor, user, mailbox, case } = filter;
+        let AuditSubject { mailbox: one, mailboxes: several, user: about, .. } = &self.subject;
+        // Both may stand there by the name that keys have.
+        let is_user = |user: &UserId| {
+            let name = user.key().to_string();
+            let acted = self.user.as_ref().is_some_and(|acting| acting == user || acting.to_string() == name);
+            acted || about.as_ref() == Some(&name)
+        };
+        (actions.is_empty() || actions.contains(&self.action))
+            && actor.as_ref().is_none_or(|actor| *actor == self.actor)
+            && user.as_ref().is_none_or(is_user)
+            && mailbox
+                .as_ref()
+                .is_none_or(|mailbox| one.as_ref() == Some(mailbox) || several.contains(mailbox))
+            && case.as_ref().is_none_or(|case| self.subject.is_of(case))
+    }
+}
+
+/// Which events to show: those that have all of what is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// One of these acts; any when empty.
+    pub actions: Vec<AuditAction>,
+    /// Done by them, as the record names them.
+    pub actor: Option<String>,
+    /// Done by somebody who acted as this user, or done to the user.
+    pub user: Option<UserId>,
+    /// Done to this mailbox, or to several with it among them.
+    pub mailbox: Option<MailboxId>,
+    /// Done in this case.
+    pub case: Option<CaseId>,
 }
 
 /// The kind of an act.
@@ -107,14 +141,23 @@ pub enum AuditAction {
     ViewProvisioning,
     /// Cases, their receipts, their register or a legal hold were read.
     ViewCases,
+    /// Somebody signed in to the pages.
+    SignIn,
+    /// Somebody signed out of the pages.
+    SignOut,
 }
 
 impl AuditAction {
     /// Whether the act may be done although the store takes no record of it for now: what owners of mailboxes need to
     /// hear their messages and to make room.
     pub fn may_wait(self) -> bool {
-        use AuditAction::{ChangeMessage, Listen, RestoreMessage, TrashMessage, ViewMessages};
-        matches!(self, Listen | ViewMessages | ChangeMessage | TrashMessage | RestoreMessage)
+        use AuditAction::{
+            ChangeMessage, Listen, RestoreMessage, SignIn, SignOut, TrashMessage, ViewMessages,
+        };
+        matches!(
+            self,
+            SignIn | SignOut | Listen | ViewMessages | ChangeMessage | TrashMessage | RestoreMessage
+        )
     }
 }
 
@@ -186,8 +229,65 @@ impl AuditSubject {
         Self { group: Some(group.clone()), ..Self::default() }
     }
 
+    /// Whether it is a case, or a run of it. Older releases recorded the fetching of an archive with the case for a run.
+    fn is_of(&self, case: &CaseId) -> bool {
+        let of_run = |run: &str| run.rsplit_once('/').map_or(run, |(case, _)| case) == case.as_str();
+        self.case.as_ref() == Some(case) || self.run.as_deref().is_some_and(of_run)
+    }
+
     /// A case's run.
     pub fn run(run: &str) -> Self {
         Self { run: Some(run.to_owned()), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(action: AuditAction, subject: AuditSubject) -> AuditEvent {
+        let user = Some("alice".parse().unwrap());
+        AuditEvent { schema: AuditEvent::SCHEMA, at: Time(0), actor: "desk".into(), user, action, subject }
+    }
+
+    #[test]
+    fn an_event_passes_a_filter_when_it_has_all_that_is_asked_for() {
+        let mailbox: MailboxId = "1001".parse().unwrap();
+        let listened = event(AuditAction::Listen, AuditSubject::mailbox(&mailbox));
+        let address: UserId = "ann@example.org".parse().unwrap();
+        let put = event(
+            AuditAction::PutUser,
+            AuditSubject { mailboxes: vec![mailbox.clone()], ..AuditSubject::user(&address) },
+        );
+        let any = AuditFilter::default();
+        for (filter, expected) in [
+            (any.clone(), (true, true)),
+            (
+                AuditFilter { actions: vec![AuditAction::Listen, AuditAction::Forget], ..any.clone() },
+                (true, false),
+            ),
+            (AuditFilter { actor: Some("desk".into()), ..any.clone() }, (true, true)),
+            (AuditFilter { actor: Some("des".into()), ..any.clone() }, (false, false)),
+            (AuditFilter { user: Some(address), ..any.clone() }, (false, true)),
+            (AuditFilter { user: Some("alice".parse().unwrap()), ..any.clone() }, (true, true)),
+            (AuditFilter { mailbox: Some(mailbox.clone()), ..any.clone() }, (true, true)),
+            (AuditFilter { mailbox: Some("1002".parse().unwrap()), ..any.clone() }, (false, false)),
+            (AuditFilter { case: Some("1".parse().unwrap()), ..any.clone() }, (false, false)),
+            (
+                AuditFilter { actions: vec![AuditAction::PutUser], mailbox: Some(mailbox), ..any },
+                (false, true),
+            ),
+        ] {
+            assert_eq!((listened.passes(&filter), put.passes(&filter)), expected, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn the_runs_of_a_case_are_found_by_the_case_and_by_no_other() {
+        let of = |case: &str| AuditFilter { case: Some(case.parse().unwrap()), ..AuditFilter::default() };
+        let run = event(AuditAction::Forget, AuditSubject::run("a/b/forgetme.1"));
+        assert!(run.passes(&of("a/b")));
+        assert!(!run.passes(&of("a")) && !run.passes(&of("b")));
+        assert!(event(AuditAction::ViewCases, AuditSubject::case(&"a".parse().unwrap())).passes(&of("a")));
     }
 }

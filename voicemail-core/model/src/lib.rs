@@ -37,7 +37,7 @@ mod tenant;
 mod time;
 
 pub use audio_ref::{AudioDigest, AudioForm, AudioKey, AudioParts, Mend};
-pub use audit::{AuditAction, AuditEvent, AuditSubject};
+pub use audit::{AuditAction, AuditEvent, AuditFilter, AuditSubject};
 pub use caller::{ByRules, CallerHash, CallerId, CallerTag, TenantKey};
 pub use deposit_key::DepositKey;
 pub use due::{Due, DueItem, GreetingStage, RunStage};

@@ -10,7 +10,7 @@
 
 use super::deposit::ATTEMPT_LIFE;
 use super::played::{as_played, known_as_played};
-use super::settings::{change_settings, end_former, load_settings};
+use super::settings::{end_former, load_settings};
 use super::{Audio, Directory, MailboxError};
 use crate::context::{Context, GuardError};
 use serde_json::Map;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use voicemail_audio::{Recording, RecordingInfo};
 use voicemail_model::{
     Due, Greeting, GreetingKey, GreetingPlace, GreetingStage, Index, MailboxGreeting, MailboxId,
-    MailboxSettings, Schedule, TenantGreetings, Time,
+    MailboxSettings, TenantGreetings, Time,
 };
 use voicemail_store::codec::encode;
 use voicemail_store::documents::Decision;
@@ -131,35 +131,6 @@ impl Directory {
         let generation = self.require_place(place).await?;
         replace(self.context(), place, None, generation).await?;
         Ok(())
-    }
-
-    /// When a mailbox's alternate greeting is played; `None`: as long as it is there.
-    ///
-    /// # Errors
-    /// `UnknownMailbox`, or the store's.
-    pub async fn schedule(&self, mailbox: &MailboxId) -> Result<Option<Schedule>, MailboxError> {
-        let generation = self.require_open(mailbox).await?;
-        Ok(load_settings(self.context(), mailbox, generation).await?.greetings.schedule)
-    }
-
-    /// Says when the alternate greeting is played.
-    ///
-    /// # Errors
-    /// `Invalid`, `UnknownMailbox`, or the store's.
-    pub async fn set_schedule(
-        &self,
-        mailbox: &MailboxId,
-        schedule: Option<Schedule>,
-    ) -> Result<(), MailboxError> {
-        if let Some(fault) = schedule.as_ref().and_then(Schedule::fault) {
-            return Err(MailboxError::Invalid(fault.into()));
-        }
-        let generation = self.require_open(mailbox).await?;
-        let change = |settings: &mut MailboxSettings, _| {
-            settings.greetings.schedule = schedule.clone();
-            (true, ())
-        };
-        change_settings(self.context(), mailbox, generation, change).await
     }
 
     /// The mailbox's generation; the tenant has none.

@@ -7,6 +7,7 @@
 //! What can go wrong is a [`MailboxError`]: each says what to do, and nothing acknowledged is ever lost.
 
 mod access;
+mod alternate;
 mod deposit;
 mod deposit_key;
 mod directory;

@@ -6,14 +6,15 @@ use super::times::{check_limit, check_range, parse_time};
 use super::{ApiError, App};
 use axum::extract::State;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_engine::audit::AuditQuery;
 use voicemail_engine::door::operations::ReadAudit;
-use voicemail_model::{AuditAction, AuditEvent, AuditSubject};
+use voicemail_model::{AuditAction, AuditEvent, AuditFilter, AuditSubject};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const LONGEST: Duration = Duration::from_secs(31 * 86_400);
@@ -37,6 +38,36 @@ struct ListQuery {
     limit: Option<u16>,
     /// `next` of the page before.
     cursor: Option<String>,
+    /// Only these acts, separated by commas, such as `listen,forget`.
+    #[serde(default, deserialize_with = "read_actions")]
+    #[param(value_type = Vec<AuditAction>, style = Form, explode = false, required = false)]
+    action: Vec<AuditAction>,
+    /// Only what they did, as the record names them; who is asked for by `GET /me` finds it there as `subject`.
+    actor: Option<String>,
+    /// Only what was done by who acted as this user, or to the user.
+    user: Option<String>,
+    /// Only what was done to this mailbox.
+    mailbox: Option<String>,
+    /// Only what was done in this case.
+    case: Option<String>,
+}
+
+/// Names of acts, separated by commas.
+fn read_actions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<AuditAction>, D::Error> {
+    let text = String::deserialize(from)?;
+    text.split(',').map(|name| AuditAction::deserialize(name.into_deserializer())).collect()
+}
+
+impl ListQuery {
+    fn filter(&mut self) -> Result<AuditFilter, ApiError> {
+        Ok(AuditFilter {
+            actions: std::mem::take(&mut self.action),
+            actor: self.actor.take(),
+            user: self.user.take().map(|text| text.parse()).transpose()?,
+            mailbox: self.mailbox.take().map(|text| text.parse()).transpose()?,
+            case: self.case.take().map(|text| text.parse()).transpose()?,
+        })
+    }
 }
 
 /// Something that somebody did.
@@ -73,7 +104,7 @@ impl From<AuditEvent> for AuditEventView {
 /// A page of the record.
 #[derive(Serialize, ToSchema)]
 struct AuditPage {
-    /// Oldest first.
+    /// Oldest first. With a filter a page may have fewer than its limit, or none, and another behind it.
     events: Vec<AuditEventView>,
     /// Gives the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +113,8 @@ struct AuditPage {
 
 /// Read who listened, searched, exported and erased
 ///
-/// Oldest first. Reading it is recorded, too.
+/// Oldest first. Reading it is recorded, too. A page looks at as many events as its limit says and shows those that pass the
+/// filter: follow `next` until it is absent.
 #[utoipa::path(
     get, path = "/audit", tag = "privacy", params(ListQuery),
     responses((status = 200, description = "A page of events, without numbers", body = AuditPage)),
@@ -90,7 +122,7 @@ struct AuditPage {
 async fn list(
     State(app): State<App>,
     caller: Caller<ReadAudit>,
-    Parameters(query): Parameters<ListQuery>,
+    Parameters(mut query): Parameters<ListQuery>,
 ) -> Result<Response, ApiError> {
     let entry = caller.enter(&app)?;
     let context = &entry.core().context;
@@ -100,7 +132,9 @@ async fn list(
     let from = query.from.as_deref().map(|text| parse_time("from", text)).transpose()?;
     let from = from.unwrap_or_else(|| to.minus(DAY));
     check_range(from, to, LONGEST)?;
+    let filter = query.filter()?;
     let asked = AuditQuery { from, to, cursor: query.cursor, limit };
     let page = entry.act(AuditSubject::default(), context.audit().page(asked)).await?;
-    Ok(private(AuditPage { events: page.events.into_iter().map(Into::into).collect(), next: page.next }))
+    let events = page.events.into_iter().filter(|event| event.passes(&filter)).map(Into::into).collect();
+    Ok(private(AuditPage { events, next: page.next }))
 }

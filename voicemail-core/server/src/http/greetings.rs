@@ -3,18 +3,15 @@
 use super::agents::private;
 use super::audio::{RawBytes, serve_audio};
 use super::converted::{AudioQuery, Wanted};
-use super::extract::{Caller, JsonBody, Name, Names, Parameters};
+use super::extract::{Caller, Name, Names, Parameters};
 use super::reception::view_greeting;
 use super::upload::raw_audio;
 use super::{ApiError, App, ProblemKind};
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures::FutureExt;
-use serde::{Deserialize, Serialize};
-use serde_json::Map;
-use std::collections::BTreeSet;
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,15 +19,12 @@ use voicemail_api::telephony::GreetingView;
 use voicemail_audio::{AudioLimits, check_wav};
 use voicemail_engine::core::Core;
 use voicemail_engine::door::operations::{
-    HearGreeting, HearTenantGreeting, ListGreetings, ReadSchedule, RemoveGreeting, RemoveTenantGreeting,
-    SetGreeting, SetSchedule, SetTenantGreeting,
+    HearGreeting, HearTenantGreeting, ListGreetings, RemoveGreeting, RemoveTenantGreeting, SetGreeting,
+    SetTenantGreeting,
 };
 use voicemail_engine::door::{Entry, Operation};
 use voicemail_engine::mailbox::MailboxError;
-use voicemail_model::{
-    AuditSubject, DateRange, Day, GreetingPlace, MailboxGreeting, MailboxId, Schedule, TenantGreeting,
-    WeeklyWindow,
-};
+use voicemail_model::{AuditSubject, GreetingPlace, MailboxGreeting, MailboxId, TenantGreeting};
 use voicemail_store::BodyStream;
 use voicemail_telemetry::carry;
 
@@ -38,11 +32,7 @@ use voicemail_telemetry::carry;
 const MOST_SECONDS: u32 = 300;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(remove))
-        .routes(routes!(remove_tenants))
-        .routes(routes!(schedule, set_schedule, remove_schedule))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(remove)).routes(routes!(remove_tenants))
 }
 
 pub(super) fn streams() -> OpenApiRouter<App> {
@@ -245,126 +235,5 @@ async fn remove_tenants(
 ) -> Result<StatusCode, ApiError> {
     let (entry, place) = (caller.enter(&app)?, GreetingPlace::Tenant(kind));
     entry.act(AuditSubject::default(), entry.core().directory.remove_greeting(&place)).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// When an alternate greeting is played, by the mailbox's own clock: in any of the windows or on any of the days.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ScheduleBody {
-    /// Windows of each week, at most 100.
-    #[serde(default)]
-    weekly: Vec<WindowBody>,
-    /// Whole days, such as holidays, at most 100 ranges.
-    #[serde(default)]
-    dates: Vec<DatesBody>,
-}
-
-/// From a time of these days to another; an end that isn't later than the beginning is on the next day.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct WindowBody {
-    /// The days on which it begins.
-    #[schema(value_type = Vec<Day>)]
-    days: BTreeSet<Day>,
-    /// Its beginning.
-    #[schema(value_type = String, example = "18:00:00")]
-    from: jiff::civil::Time,
-    /// Its end, not counted.
-    #[schema(value_type = String, example = "08:00:00")]
-    to: jiff::civil::Time,
-}
-
-/// Days from one to another, both counted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct DatesBody {
-    /// First day.
-    #[schema(value_type = String, example = "2026-12-24")]
-    from: jiff::civil::Date,
-    /// Last day.
-    #[schema(value_type = String, example = "2026-12-26")]
-    to: jiff::civil::Date,
-}
-
-impl From<ScheduleBody> for Schedule {
-    fn from(body: ScheduleBody) -> Self {
-        let window = |WindowBody { days, from, to }| WeeklyWindow { days, from, to, unknown: Map::new() };
-        let range = |DatesBody { from, to }| DateRange { from, to, unknown: Map::new() };
-        Self {
-            weekly: body.weekly.into_iter().map(window).collect(),
-            dates: body.dates.into_iter().map(range).collect(),
-            unknown: Map::new(),
-        }
-    }
-}
-
-impl From<Schedule> for ScheduleBody {
-    fn from(schedule: Schedule) -> Self {
-        let window = |WeeklyWindow { days, from, to, .. }| WindowBody { days, from, to };
-        let range = |DateRange { from, to, .. }| DatesBody { from, to };
-        Self {
-            weekly: schedule.weekly.into_iter().map(window).collect(),
-            dates: schedule.dates.into_iter().map(range).collect(),
-        }
-    }
-}
-
-/// Get when the alternate greeting is played
-#[utoipa::path(
-    get, path = "/mailboxes/{mailbox}/greetings/alternate/schedule", tag = "agent",
-    params(("mailbox" = String, Path, description = "Mailbox")),
-    responses(
-        (status = 200, description = "The schedule", body = ScheduleBody),
-        (status = 204, description = "There is none: the alternate greeting is played as long as it is there"),
-    ),
-)]
-async fn schedule(
-    State(app): State<App>,
-    caller: Caller<ReadSchedule>,
-    Name(mailbox): Name<MailboxId>,
-) -> Result<Response, ApiError> {
-    let entry = caller.enter_mailbox(&app, &mailbox).await?;
-    let reading = entry.core().directory.schedule(&mailbox);
-    Ok(match entry.act(AuditSubject::mailbox(&mailbox), reading).await? {
-        Some(schedule) => private(ScheduleBody::from(schedule)),
-        None => StatusCode::NO_CONTENT.into_response(),
-    })
-}
-
-/// Set when the alternate greeting is played
-///
-/// Times are those of the mailbox's time zone.
-#[utoipa::path(
-    put, path = "/mailboxes/{mailbox}/greetings/alternate/schedule", tag = "agent",
-    params(("mailbox" = String, Path, description = "Mailbox")), request_body = ScheduleBody,
-    responses((status = 200, description = "The schedule as it is now", body = ScheduleBody)),
-)]
-async fn set_schedule(
-    State(app): State<App>,
-    caller: Caller<SetSchedule>,
-    Name(mailbox): Name<MailboxId>,
-    JsonBody(body): JsonBody<ScheduleBody>,
-) -> Result<Json<ScheduleBody>, ApiError> {
-    let entry = caller.enter_mailbox(&app, &mailbox).await?;
-    let setting = entry.core().directory.set_schedule(&mailbox, Some(body.clone().into()));
-    entry.act(AuditSubject::mailbox(&mailbox), setting).await?;
-    Ok(Json(body))
-}
-
-/// Play the alternate greeting as long as it is there
-#[utoipa::path(
-    delete, path = "/mailboxes/{mailbox}/greetings/alternate/schedule", tag = "agent",
-    params(("mailbox" = String, Path, description = "Mailbox")),
-    responses((status = 204, description = "There is no schedule")),
-)]
-async fn remove_schedule(
-    State(app): State<App>,
-    caller: Caller<SetSchedule>,
-    Name(mailbox): Name<MailboxId>,
-) -> Result<StatusCode, ApiError> {
-    let entry = caller.enter_mailbox(&app, &mailbox).await?;
-    let setting = entry.core().directory.set_schedule(&mailbox, None);
-    entry.act(AuditSubject::mailbox(&mailbox), setting).await?;
     Ok(StatusCode::NO_CONTENT)
 }

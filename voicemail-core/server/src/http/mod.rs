@@ -41,6 +41,7 @@ mod proofs;
 mod range;
 mod rates;
 mod reception;
+mod schedules;
 mod search;
 mod senders;
 mod stall;
@@ -104,6 +105,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(pins::routes())
         .merge(reception::routes())
         .merge(greetings::routes())
+        .merge(schedules::routes())
         .merge(privacy::routes())
         .merge(proofs::routes())
         .merge(tickets::routes())

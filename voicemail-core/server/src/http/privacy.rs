@@ -196,8 +196,7 @@ async fn archive(
     Name(case): Name<CaseId>,
 ) -> Result<Response, ApiError> {
     let entry = caller.enter(&app)?;
-    let archive =
-        entry.act(AuditSubject::run(case.as_str()), entry.core().gdpr.export_archive(&case)).await?;
+    let archive = entry.act(AuditSubject::case(&case), entry.core().gdpr.export_archive(&case)).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/x-tar"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"export.tar\""),

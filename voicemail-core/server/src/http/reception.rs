@@ -1,11 +1,11 @@
 //! The media server's instructions before it plays and records, and the preferences of a mailbox's owners.
 
 use super::agents::private;
+use super::conditions::{read_precondition, tagged};
 use super::extract::{Caller, JsonBody, Name};
 use super::{ApiError, App, PREFIX};
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
@@ -120,11 +120,25 @@ struct PreferencesBody {
     time_zone: Option<String>,
 }
 
+impl From<PreferencesBody> for Preferences {
+    fn from(body: PreferencesBody) -> Self {
+        let PreferencesBody { opt_out, language, time_zone } = body;
+        Self { opt_out, language, time_zone, unknown: Map::new() }
+    }
+}
+
+impl From<Preferences> for PreferencesBody {
+    fn from(own: Preferences) -> Self {
+        let Preferences { opt_out, language, time_zone, .. } = own;
+        Self { opt_out, language, time_zone }
+    }
+}
+
 /// Get a mailbox's preferences
 #[utoipa::path(
     get, path = "/mailboxes/{mailbox}/preferences", tag = "agent",
     params(("mailbox" = String, Path, description = "Mailbox")),
-    responses((status = 200, description = "Preferences beside the tenant's defaults", body = PreferencesBody)),
+    responses((status = 200, description = "Preferences beside the tenant's defaults, with their entity tag", body = PreferencesBody)),
 )]
 async fn preferences(
     State(app): State<App>,
@@ -132,28 +146,32 @@ async fn preferences(
     Name(mailbox): Name<MailboxId>,
 ) -> Result<Response, ApiError> {
     let entry = caller.enter_mailbox(&app, &mailbox).await?;
-    let reading = entry.core().directory.preferences(&mailbox);
-    let Preferences { opt_out, language, time_zone, .. } =
-        entry.act(AuditSubject::mailbox(&mailbox), reading).await?;
-    Ok(private(PreferencesBody { opt_out, language, time_zone }))
+    let directory = &entry.core().directory;
+    let own = entry.act(AuditSubject::mailbox(&mailbox), directory.preferences(&mailbox)).await?;
+    Ok(tagged(&directory.preferences_tag(&mailbox, &own), PreferencesBody::from(own)))
 }
 
 /// Set a mailbox's preferences
 #[utoipa::path(
     put, path = "/mailboxes/{mailbox}/preferences", tag = "agent",
-    params(("mailbox" = String, Path, description = "Mailbox")), request_body = PreferencesBody,
-    responses((status = 200, description = "The preferences as they are now", body = PreferencesBody)),
+    params(
+        ("mailbox" = String, Path, description = "Mailbox"),
+        ("If-Match" = Option<String>, Header, description = "Entity tags; only if they are in such a state"),
+    ),
+    request_body = PreferencesBody,
+    responses((status = 200, description = "The preferences as they are now, with their entity tag", body = PreferencesBody)),
 )]
 async fn set_preferences(
     State(app): State<App>,
     caller: Caller<SetPreferences>,
     Name(mailbox): Name<MailboxId>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<PreferencesBody>,
-) -> Result<(StatusCode, Json<PreferencesBody>), ApiError> {
+) -> Result<Response, ApiError> {
+    let expected = read_precondition(&headers)?;
     let entry = caller.enter_mailbox(&app, &mailbox).await?;
-    let PreferencesBody { opt_out, language, time_zone } = body.clone();
-    let new = Preferences { opt_out, language, time_zone, unknown: Map::new() };
-    let setting = entry.core().directory.set_preferences(&mailbox, new);
-    entry.act(AuditSubject::mailbox(&mailbox), setting).await?;
-    Ok((StatusCode::OK, Json(body)))
+    let directory = &entry.core().directory;
+    let setting = directory.set_preferences(&mailbox, body.into(), &expected);
+    let own = entry.act(AuditSubject::mailbox(&mailbox), setting).await?;
+    Ok(tagged(&directory.preferences_tag(&mailbox, &own), PreferencesBody::from(own)))
 }

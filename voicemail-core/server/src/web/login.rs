@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use voicemail_api::config::LoginConfig;
+use voicemail_model::AuditAction;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/ui/session/login", get(begin)).route("/ui/session/callback/{provider}", get(finish))
@@ -63,18 +64,22 @@ async fn finish(
         None => Err(LoginError::Foreign),
     };
     let response = match (answered, attempt) {
-        (Ok(signed_in), Some(attempt)) => enter(&desk, login, signed_in, &attempt),
+        (Ok(signed_in), Some(attempt)) => enter(&desk, login, signed_in, &attempt).await,
         (Err(error), _) => back("/ui", Some(report(&error))),
         (Ok(_), None) => back("/ui", Some("sign-in-failed")),
     };
     Ok(without_login(response))
 }
 
-fn enter(desk: &Desk, login: LoginConfig, signed_in: SignedIn, attempt: &Attempt) -> Response {
+async fn enter(desk: &Desk, login: LoginConfig, signed_in: SignedIn, attempt: &Attempt) -> Response {
     let SignedIn { who, at, refresh } = signed_in;
     let origin =
         refresh.map(|refresh| Origin::OpenId { issuer: login.issuer, subject: who.subject.clone(), refresh });
-    match desk.admit(&who, origin, at) {
+    let admitted = match desk.admit(&who, origin, at) {
+        Ok(admitted) => desk.record(&who, AuditAction::SignIn).await.map(|()| admitted).map_err(Into::into),
+        Err(error) => Err(error),
+    };
+    match admitted {
         Ok((_, set)) => {
             let mut response = back(&attempt.to, None);
             for value in set {

@@ -22,7 +22,8 @@ use std::sync::Arc;
 use voicemail_api::config::{LoginConfig, Role, WebConfig};
 use voicemail_engine::core::Core;
 use voicemail_engine::principal::Principal;
-use voicemail_model::Time;
+use voicemail_model::{AuditAction, AuditSubject, Time};
+use voicemail_store::StoreError;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -172,6 +173,11 @@ impl Desk {
         }
     }
 
+    /// Records that somebody signed in or out.
+    pub(super) async fn record(&self, who: &Principal, action: AuditAction) -> Result<(), StoreError> {
+        self.core.context.audit().record(who, action, AuditSubject::default()).await
+    }
+
     fn login_at(&self, issuer: &str) -> Option<&LoginConfig> {
         self.web.login.iter().find(|login| login.issuer == issuer)
     }
@@ -211,7 +217,9 @@ async fn sign_in(
         }
         error
     })?;
-    desk.admitted(&who, Origin::Password(proof), desk.now())
+    let admitted = desk.admitted(&who, Origin::Password(proof), desk.now())?;
+    desk.record(&who, AuditAction::SignIn).await?;
+    Ok(admitted)
 }
 
 async fn renew(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
@@ -242,11 +250,22 @@ struct SignedOut {
 
 /// The cache of this host alone is cleared: `cookies` would take those of the whole domain with them.
 async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Response {
+    // Nobody is kept signed in because it can't be recorded.
+    if let Some(Err(error)) = record_sign_out(&app, &headers).await {
+        tracing::warn!(cause = %error, "a sign-out isn't in the audit log");
+    }
     let end_session = end_at_issuer(&app, &headers).await;
     let mut response = without_cookies(Json(SignedOut { end_session }).into_response());
     let clear = HeaderValue::from_static("\"cache\"");
     response.headers_mut().insert(HeaderName::from_static("clear-site-data"), clear);
     response
+}
+
+/// `None` without a session that is still read: it has ended by itself.
+async fn record_sign_out(app: &App, headers: &HeaderMap) -> Option<Result<(), StoreError>> {
+    let desk = Desk::open(app).ok()?;
+    let session = desk.sessions().read(cookie(headers, SESSION_COOKIE)?, desk.now()).ok()?;
+    Some(desk.record(&session.into(), AuditAction::SignOut).await)
 }
 
 /// An issuer that can't be asked keeps nobody signed in here.

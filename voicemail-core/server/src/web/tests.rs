@@ -337,6 +337,24 @@ async fn signing_out_takes_the_cookies_and_clears_this_hosts_cache_alone() {
 }
 
 #[tokio::test]
+async fn who_signed_in_and_out_is_on_record_and_who_failed_to_isnt_named() {
+    let site = Site::start().await;
+    let jar = site.sign_in().await;
+    let wrong = json!({ "name": "alice", "password": "wrong" });
+    site.ask(&jar, Method::POST, "/ui/session/password", Some(wrong))
+        .await
+        .is_problem(ProblemKind::Unauthenticated);
+    site.ask(&jar, Method::POST, "/ui/session/renew", None).await.is(StatusCode::OK);
+    site.ask(&jar, Method::POST, "/ui/session/logout", None).await.is(StatusCode::OK);
+    // Without a session nobody signs out.
+    site.ask(&Jar::default(), Method::POST, "/ui/session/logout", None).await.is(StatusCode::OK);
+    let page: Value = site.api.get("/audit?action=signIn,signOut").await.is(StatusCode::OK).json();
+    let events = page["events"].as_array().unwrap();
+    let seen: Vec<_> = events.iter().map(|event| (&event["action"], &event["user"])).collect();
+    assert_eq!(seen, [(&json!("signIn"), &json!("alice")), (&json!("signOut"), &json!("alice"))], "{page}");
+}
+
+#[tokio::test]
 async fn a_mailboxs_greetings_are_listed_for_whoever_may_hear_them() {
     let site = Site::start().await;
     let list: Value = site.api.get("/mailboxes/1001/greetings").await.is(StatusCode::OK).json();

@@ -3,7 +3,7 @@
 use super::{BOX, Case, Outcome, at_every_step, expect};
 use crate::tenant::mailbox;
 use futures::FutureExt;
-use voicemail_engine::mailbox::MailboxError;
+use voicemail_engine::mailbox::{MailboxError, Precondition};
 use voicemail_model::{Preferences, User, UserId};
 
 /// Calls after which an operation has read which mailbox there is.
@@ -27,8 +27,10 @@ fn a_preference_that_sleeps_across_a_closing_is_not_the_next_mailboxes() {
     let slept = at_every_step(|case, calls| {
         let replica = case.tenant.replica(0);
         let welsh = Preferences { language: Some("cy-GB".into()), ..Preferences::default() };
-        let mut setting =
-            async move { replica.directory.set_preferences(&mailbox(BOX), welsh).await }.boxed_local();
+        let mut setting = async move {
+            replica.directory.set_preferences(&mailbox(BOX), welsh, &Precondition::Always).await
+        }
+        .boxed_local();
         let early = case.advance(&mut setting, calls);
         let ended = early.is_some();
         make_again(case);

@@ -81,7 +81,17 @@ async fn bodies_that_are_no_json_or_too_large_are_refused_without_repeating_them
 #[tokio::test]
 async fn what_somebody_else_has_changed_meanwhile_is_not_overwritten() {
     let api = Api::start().await;
+    let schedule = "/mailboxes/1001/greetings/alternate/schedule";
+    let days = |days: Value| json!({ "weekly": [{ "days": days, "from": "18:00:00", "to": "08:00:00" }], "dates": [] });
+    api.put_if(schedule, ("if-match", "*"), &days(json!(["monday"]))).await.is_problem(ProblemKind::Changed);
+    api.put_if(schedule, ("if-none-match", "*"), &days(json!(["monday"]))).await.is(StatusCode::OK);
     for (path, first, second) in [
+        (
+            "/mailboxes/1001/preferences",
+            json!({ "language": "cy-GB" }),
+            json!({ "timeZone": "Europe/London" }),
+        ),
+        (schedule, days(json!(["tuesday"])), days(json!(["wednesday"]))),
         ("/mailboxes/1001", json!({ "label": "One" }), json!({ "label": "Two" })),
         ("/users/alice", json!({ "mailboxes": ["1001"] }), json!({ "mailboxes": ["1002"] })),
         ("/groups/sales", json!({ "mailbox": "1001" }), json!({ "mailbox": "1002" })),

@@ -124,6 +124,23 @@ async fn who_listened_searched_exported_and_erased_is_on_record_without_numbers(
             assert!(!String::from_utf8_lossy(&bytes).contains("9460123"), "{key}");
         }
     }
+    for (filter, acts) in [
+        ("action=listen,search", vec!["listen", "search"]),
+        ("user=alice&action=listen&mailbox=1001", vec!["listen"]),
+        ("mailbox=1002&action=listen", vec![]),
+        ("case=1&action=export,forget,undoForget,listen", vec!["export", "forget", "undoForget"]),
+        ("actor=nobody", vec![]),
+    ] {
+        let page: Value = api.get(&format!("/audit?{filter}")).await.is(StatusCode::OK).json();
+        let mut found: Vec<_> =
+            page["events"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
+        found.sort_by_key(|action| action.to_string());
+        assert_eq!(found, acts, "{filter}");
+    }
+    for bad in ["?action=dance", "?action=listen,", "?mailbox=a%20b", "?case=%00", "?user="] {
+        let answer = api.get(&format!("/audit{bad}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
     for bad in
         ["?limit=0", "?from=x", "?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "?cursor=x&limit=2000"]
     {
