@@ -4,7 +4,6 @@
 
 mod abreast;
 pub mod audit;
-mod clock_trust;
 pub mod context;
 pub mod core;
 pub mod digests;

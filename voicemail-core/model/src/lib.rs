@@ -8,6 +8,7 @@ mod audio_ref;
 mod audit;
 mod caller;
 pub mod clock;
+pub mod clock_trust;
 mod deposit_key;
 mod due;
 mod email_address;

@@ -6,12 +6,12 @@
 //! What can go wrong: an answer of before a jump says nothing of the time after it, so a doubt asks the store anew.
 
 use super::Context;
-use crate::clock_trust::{self, ClockTrust, Doubt, PATIENCE, Ration};
 use futures::future::BoxFuture;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use voicemail_api::config::TenantConfig;
 use voicemail_model::Time;
+use voicemail_model::clock_trust::{self, ClockTrust, Doubt, PATIENCE, Ration};
 use voicemail_store::StoreError;
 
 /// Largest difference between our clock and the store's at which destructive steps run.

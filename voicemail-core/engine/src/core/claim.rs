@@ -5,10 +5,10 @@
 
 use super::OpenError;
 use super::places::{RELEASE, master_place, probe_store};
-use crate::clock_trust::ClockTrust;
 use std::sync::Arc;
 use voicemail_api::config::TenantConfig;
 use voicemail_model::clock::World;
+use voicemail_model::clock_trust::ClockTrust;
 use voicemail_model::{Opening, TenantDocument, TenantKey};
 use voicemail_store::documents::{Decision, Documents};
 use voicemail_store::{Key, Store, StoreError};

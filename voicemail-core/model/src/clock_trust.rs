@@ -7,8 +7,8 @@
 //! that going on is the smaller harm; retention then goes on slowly for a day ([`Ration`]), so that somebody who reads
 //! the log can still set the clock right.
 
+use super::Time;
 use std::time::Duration;
-use voicemail_model::Time;
 
 /// Difference that is none: the clock guard's.
 const TOLERANCE: Duration = Duration::from_secs(5);
@@ -17,7 +17,7 @@ const SLEW: u32 = 500;
 /// Longest time since the last heartbeat after which a start is nothing special: four were missed.
 const LONGEST_GAP: Duration = Duration::from_secs(3_600);
 /// How long a doubt lasts that nobody can answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3_600);
+pub const PATIENCE: Duration = Duration::from_secs(3_600);
 /// How long retention is slowed after a doubt that nobody answered.
 const RATIONED: Duration = Duration::from_secs(86_400);
 /// Messages whose time is over by such a clock and that are destroyed in an hour.
@@ -28,7 +28,7 @@ const AGREEMENT: Duration = Duration::from_secs(30);
 
 /// Evidence about the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ClockTrust {
+pub struct ClockTrust {
     /// When it was last right, by both clocks.
     right: Option<(Time, Duration)>,
     doubt: Option<Doubt>,
@@ -36,11 +36,11 @@ pub(crate) struct ClockTrust {
 
 /// A jump that nobody has confirmed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Doubt {
+pub struct Doubt {
     /// How far it is from what was expected.
-    pub(crate) by: Duration,
+    pub by: Duration,
     /// Since when, by the monotonic clock.
-    pub(crate) since: Duration,
+    pub since: Duration,
 }
 
 fn apart(one: Time, other: Time) -> Duration {
@@ -49,7 +49,7 @@ fn apart(one: Time, other: Time) -> Duration {
 
 impl ClockTrust {
     /// After a start. `known` is the newest time that a core of the tenant wrote down.
-    pub(crate) fn begin(known: Option<Time>, now: Time, monotonic: Duration) -> Self {
+    pub fn begin(known: Option<Time>, now: Time, monotonic: Duration) -> Self {
         match known {
             Some(known) if apart(now, known) > LONGEST_GAP => {
                 let doubt = Doubt { by: apart(now, known), since: monotonic };
@@ -60,12 +60,12 @@ impl ClockTrust {
     }
 
     /// Whether a start at that time would be doubted.
-    pub(crate) fn doubts_start(known: Option<Time>, now: Time) -> bool {
+    pub fn doubts_start(known: Option<Time>, now: Time) -> bool {
         Self::begin(known, now, Duration::ZERO).doubt.is_some()
     }
 
     /// The present doubt about the wall clock.
-    pub(crate) fn judge(&mut self, now: Time, monotonic: Duration) -> Option<Doubt> {
+    pub fn judge(&mut self, now: Time, monotonic: Duration) -> Option<Doubt> {
         let Some((right, at)) = self.right else {
             if self.doubt.is_none() {
                 self.confirm(now, monotonic);
@@ -84,14 +84,14 @@ impl ClockTrust {
     }
 
     /// Another machine agrees, or it is time to go on.
-    pub(crate) fn confirm(&mut self, now: Time, monotonic: Duration) {
+    pub fn confirm(&mut self, now: Time, monotonic: Duration) {
         *self = Self { right: Some((now, monotonic)), doubt: None };
     }
 }
 
 /// What retention may destroy after a doubt that nobody answered. Times are the monotonic clock's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ration {
+pub struct Ration {
     until: Duration,
     hour: Duration,
     left: usize,
@@ -99,17 +99,17 @@ pub(crate) struct Ration {
 
 impl Ration {
     /// From the end of the doubt.
-    pub(crate) fn begin(now: Duration) -> Self {
+    pub fn begin(now: Duration) -> Self {
         Self { until: now + RATIONED, hour: now, left: RATION }
     }
 
     /// Whether all may be destroyed again.
-    pub(crate) fn is_over(&self, now: Duration) -> bool {
+    pub fn is_over(&self, now: Duration) -> bool {
         now >= self.until
     }
 
     /// How many of so many messages may be destroyed now.
-    pub(crate) fn take(&mut self, wanted: usize, now: Duration) -> usize {
+    pub fn take(&mut self, wanted: usize, now: Duration) -> usize {
         if now.saturating_sub(self.hour) >= HOUR {
             (self.hour, self.left) = (now, RATION);
         }
@@ -120,7 +120,7 @@ impl Ration {
 }
 
 /// Whether another machine's clock says what ours does.
-pub(crate) fn agrees(ours: Time, theirs: Time) -> bool {
+pub fn agrees(ours: Time, theirs: Time) -> bool {
     apart(ours, theirs) <= AGREEMENT
 }
 
