@@ -12,6 +12,7 @@ mod message_waiting;
 mod messages;
 mod owners;
 mod phone;
+mod prompts;
 mod scene;
 mod unsolicited;
 mod users;
