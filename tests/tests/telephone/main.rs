@@ -6,6 +6,7 @@ mod connections;
 mod dashboard;
 mod email_pages;
 mod emails;
+mod faults;
 mod forged;
 mod mail_server;
 mod message_waiting;
