@@ -1,12 +1,15 @@
 //! The telephone side's program.
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use voicemail_telephony::calls::Speech;
 use voicemail_telephony::config::{Config, Pod};
-use voicemail_telephony::prompts::{Catalogue, PromptsError, make};
+use voicemail_telephony::dialogue::{Menu, menu::CLASSIC};
+use voicemail_telephony::prompts::{
+    Catalogue, Language, Own, Pack, PromptsError, list_clips, make, read_own,
+};
 use voicemail_telephony::serve::serve;
 use voicemail_telephony::telemetry::begin_log;
 
@@ -36,15 +39,25 @@ enum Command {
         #[command(flatten)]
         pod: Pod,
     },
-    /// Make the pack of English prompts; needs flite
-    Prompts {
-        /// The file to write
-        #[arg(long)]
-        output: PathBuf,
-        /// The SHA-256 that the file must have, in hex
-        #[arg(long)]
-        sha256: Option<String>,
-    },
+    /// Make the pack of English prompts, or help to make prompts of one's own
+    Prompts(Prompts),
+}
+
+/// What is done with prompts.
+#[derive(Args)]
+struct Prompts {
+    /// The pack of English prompts to write; needs flite
+    #[arg(long, required_unless_present_any = ["list", "folder"], conflicts_with_all = ["list", "folder"])]
+    output: Option<PathBuf>,
+    /// The SHA-256 that the file must have, in hex
+    #[arg(long, requires = "output")]
+    sha256: Option<String>,
+    /// Print the clips' names, each with its English text: those of the language of --folder, if that is given
+    #[arg(long)]
+    list: bool,
+    /// A folder of prompts of one's own; without --list, examine it
+    #[arg(long)]
+    folder: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -52,7 +65,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve { config, pod } => run(&config, &pod),
         Command::Check { config, pod } => check(&config, &pod),
-        Command::Prompts { output, sha256 } => make_prompts(&output, sha256),
+        Command::Prompts(prompts) => prompts.obey(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,9 +81,46 @@ type Failure = Box<dyn std::error::Error>;
 fn check(config: &std::path::Path, pod: &Pod) -> Result<(), Failure> {
     let config = Config::read(config, pod)?;
     if let Some(dialogue) = &config.dialogue {
-        Speech::read(dialogue)?;
+        tell(Speech::read(dialogue)?.faults())?;
     }
     println!("the configuration can be used");
+    Ok(())
+}
+
+/// Fails with what of a tenant's own prompts can't be used.
+fn tell(faults: &[String]) -> Result<(), PromptsError> {
+    if faults.is_empty() { Ok(()) } else { Err(PromptsError::Faults(faults.to_vec())) }
+}
+
+impl Prompts {
+    fn obey(self) -> Result<(), Failure> {
+        let own = self.folder.as_deref().map(read_own);
+        match (self.output, own) {
+            (Some(output), _) => make_prompts(&output, self.sha256),
+            (None, own) if self.list => list(own.as_ref()),
+            (None, Some(own)) => examine(own),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+fn list(own: Option<&Own>) -> Result<(), Failure> {
+    let language = match own.and_then(Own::language) {
+        Some(language) => language.clone(),
+        None => Language::of(&Catalogue::english()?.language)?,
+    };
+    print!("{}", list_clips(&language, &Menu::parse(CLASSIC, |_| true)?.words())?);
+    Ok(())
+}
+
+/// Without the audio of the built-in prompts: their names are known.
+fn examine(own: Own) -> Result<(), Failure> {
+    let catalogue = Catalogue::english()?;
+    let silent = catalogue.clips.into_keys().map(|name| (name, Default::default())).collect();
+    let prompts =
+        own.over(&Pack::of(&catalogue.language, silent), &Menu::parse(CLASSIC, |_| true)?.words())?;
+    tell(prompts.faults())?;
+    println!("{} clips of the language {} can be used", prompts.own(), prompts.language.tag());
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 //! After the first signal no new call is taken and `/readyz` says so; calls go on until `drain` is over; a recording that is
 //! cut off then is kept. The spool is emptied as far as the core allows.
 
-use crate::calls::{Changed, Logins, Services, Speech, SpeechError, serve as serve_call};
+use crate::calls::{Changed, Logins, Services, Speaker, SpeechError, serve as serve_call};
 use crate::class::Class;
 use crate::config::Config;
 use crate::core::{CoreError, HttpsCore, Voicemail};
@@ -125,7 +125,8 @@ async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<Parts, Serv
     let spool = Arc::new(Spool::open(&config.spool)?);
     let trunks = config.trunks.iter().map(|trunk| trunk.name.as_str());
     let metrics = Arc::new(Metrics::from_nought(trunks));
-    let speech = config.dialogue.as_ref().map(Speech::read).transpose()?.map(Arc::new);
+    let speaker = config.dialogue.as_ref().map(Speaker::read).transpose()?.map(Arc::new);
+    speaker.iter().for_each(|speaker| drop(tokio::spawn(speaker.clone().follow())));
     let (changed, changes) = mpsc::unbounded_channel();
     let counted = metrics.clone();
     let count = move |outcome| counted.count_deposit(outcome);
@@ -146,7 +147,7 @@ async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<Parts, Serv
         courier,
         metrics,
         counters: Arc::new(Counters::default()),
-        speech,
+        speaker,
         logins: Logins::default(),
         changed,
     });
@@ -156,7 +157,9 @@ async fn begin(config: &Arc<Config>, health: &Arc<Health>) -> Result<Parts, Serv
     let sip = Arc::new(Rsip::start(config.clone(), services.metrics.refused().clone()).await?);
     let told = services.clone();
     let text = move || told.metrics.text(&told.spool, &told.ports, &told.counters);
-    tokio::spawn(serve_http(listener, health.clone(), text));
+    let speaking = services.clone();
+    let prompts = move || speaking.speaker.as_ref()?.current().fault();
+    tokio::spawn(serve_http(listener, health.clone(), prompts, text));
     tracing::info!(sip = %sip.local(), metrics = %local, "listening");
     Ok((services, sip, board))
 }

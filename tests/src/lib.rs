@@ -7,6 +7,7 @@
 
 pub mod access_review;
 pub mod api_proxy;
+pub mod caller;
 pub mod chart_objects;
 pub mod cluster;
 pub mod command;
@@ -30,6 +31,7 @@ pub mod object_stores;
 pub mod operator_audit;
 pub mod operator_process;
 pub mod poll;
+pub mod process_facts;
 pub mod progress;
 pub mod sbom;
 pub mod schema_bounds;

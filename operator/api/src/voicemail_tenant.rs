@@ -36,9 +36,9 @@ pub use super::storage::{
 };
 pub use super::telemetry::{Otlp, Telemetry};
 pub use super::telephony::{
-    Advertised, ClientCertificates, Dialogue, DigestAlgorithm, MailboxRange, PortBlock, Spool, SpoolClaim,
-    Telephony, TelephonyNetwork, TelephonyPorts, TelephonyTls, Trunk, TrunkDigest, TrunkLimits, TrunkNotify,
-    TrunkNumber, TrunkTransport, Trust,
+    Advertised, ClientCertificates, Dialogue, DigestAlgorithm, MailboxRange, OwnPrompts, PortBlock, Spool,
+    SpoolClaim, Telephony, TelephonyNetwork, TelephonyPorts, TelephonyTls, Trunk, TrunkDigest, TrunkLimits,
+    TrunkNotify, TrunkNumber, TrunkTransport, Trust,
 };
 pub use super::tenant_status::{Endpoint, RegionRole, RegionStatus, TelephonyStatus, VoicemailTenantStatus};
 pub use super::web::{IdentityFrom, Login, Passwords, Session, Web};

@@ -3,7 +3,7 @@
 //! Flow: list the pods by label, then `GET http://POD:9090/readyz`, which answers 200 or 503 with a reason.
 //! A core that doesn't answer within two seconds is reported as silent, which is no error of ours.
 
-use crate::child_names::{METRICS_PORT, TELEPHONE, selector_text};
+use crate::child_names::{METRICS_PORT, TELEPHONE, selector_text, sip_selector_text};
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
@@ -88,7 +88,7 @@ pub struct PodSeen {
     pub cannot_start: Option<(String, String)>,
     /// Why no node takes it.
     pub unschedulable: Option<String>,
-    /// The answer of its core, if it answers.
+    /// The answer of its core, or of its telephone where that was asked, if it answers.
     pub core: Option<CoreReadiness>,
 }
 
@@ -106,6 +106,31 @@ pub async fn observe_pods(
     let parameters = ListParams::default().labels(&selector_text(tenant));
     let pods = within_deadline("list the pods", api.list(&parameters)).await?;
     let seen = pods.items.into_iter().map(|pod| async move { look_at(&pod, http).await });
+    Ok(futures::stream::iter(seen).buffered(PROBES_AT_A_TIME).collect().await)
+}
+
+/// Lists the telephone's pods, and asks those that run whether they can say the tenant's own prompts, if there are some.
+///
+/// # Errors
+/// The pods can't be listed.
+pub async fn observe_telephones(
+    client: &Client,
+    http: &reqwest::Client,
+    namespace: &str,
+    tenant: &str,
+    have_prompts: bool,
+) -> Result<Vec<PodSeen>, CallError> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let parameters = ListParams::default().labels(&sip_selector_text(tenant));
+    let pods = within_deadline("list the telephone's pods", api.list(&parameters)).await?;
+    let seen = pods.items.into_iter().map(|pod| async move {
+        let address =
+            pod.status.as_ref().filter(|_| have_prompts).and_then(|status| address_of(status, program));
+        match address {
+            Some(address) => PodSeen { core: ask_core(http, address).await, ..read_pod(&pod) },
+            None => read_pod(&pod),
+        }
+    });
     Ok(futures::stream::iter(seen).buffered(PROBES_AT_A_TIME).collect().await)
 }
 
@@ -142,8 +167,11 @@ fn read_exit_code(pod: &Pod) -> Option<i32> {
 }
 
 fn running_address(pod: &Pod) -> Option<IpAddr> {
-    let status = pod.status.as_ref()?;
-    let running = container(status)?.state.as_ref()?.running.is_some();
+    address_of(pod.status.as_ref()?, container)
+}
+
+fn address_of(status: &PodStatus, program: fn(&PodStatus) -> Option<&ContainerStatus>) -> Option<IpAddr> {
+    let running = program(status)?.state.as_ref()?.running.is_some();
     status.pod_ip.as_ref().filter(|_| running)?.parse().ok()
 }
 

@@ -55,7 +55,7 @@ use steps::narrow::narrow_running;
 use steps::refusal::Refusal;
 use steps::report::report;
 use steps::status::{Outcome, Seen, has_pods, is_settled};
-use steps::telephony_status::observe_telephony;
+use steps::telephony_status::{PROMPTS_INCOMPLETE, observe_telephony};
 use steps::validate::{Plan, TlsPlan};
 use steps::{apply, dereference, ledger, orphans, validate};
 use voicemail_cores::pods::{self, PodSeen};
@@ -275,8 +275,7 @@ async fn converge(
         Err(error) => return Err(error.into()),
     };
     let pods = look_at_pods(tenant, &plan, &applied, context).await?;
-    let Plan { namespace, name, .. } = &plan;
-    let telephones = observe_telephony(&context.client, namespace, name, applied.telephony()).await?;
+    let telephones = observe_telephony(&context.client, &context.http, &plan, applied.telephony()).await?;
     let claim = storage::claim_name(tenant);
     let seen = Seen {
         applied: &applied,
@@ -372,10 +371,11 @@ fn next_look(status: &VoicemailTenantStatus, image: &Image) -> Duration {
     ]
     .into_iter()
     .any(|type_| find(type_).is_some_and(|condition| condition.status == ConditionStatus::False));
+    let speechless = find(TELEPHONY_READY).is_some_and(|condition| condition.reason == PROMPTS_INCOMPLETE);
     match (settled && stored && status.store_id.is_some(), status.regions.len()) {
         (false, _) => PROGRESS,
-        // Secrets aren't watched.
-        (true, _) if lacking => REFUSED,
+        // Secrets aren't watched, and neither are prompts.
+        (true, _) if lacking || speechless => REFUSED,
         (true, _) if unmonitored => REGIONS,
         // Another tenant gives its place back.
         (true, _) if matches!(image, Image::Waiting { .. }) => WAITING,

@@ -44,7 +44,7 @@ pub(super) async fn serve(services: &Services, call: IncomingCall, mailbox: Stri
     };
     let mut clips: Vec<Clip> = greeting.into_iter().map(|samples| Clip::whole(law, samples)).collect();
     if clips.is_empty()
-        && let Some(speech) = &services.speech
+        && let Some(speech) = services.speech()
     {
         clips.extend(speech.clip("after-tone"));
     }

@@ -12,7 +12,7 @@ mod session;
 mod speech;
 
 pub use logins::Logins;
-pub use speech::{Speech, SpeechError};
+pub use speech::{Speaker, Speech, SpeechError};
 
 use crate::config::Config;
 use crate::core::Voicemail;
@@ -43,11 +43,18 @@ pub struct Services {
     /// Counts of audio.
     pub counters: Arc<Counters>,
     /// What is said, and what keys do, if that is configured.
-    pub speech: Option<Arc<Speech>>,
+    pub speaker: Option<Arc<Speaker>>,
     /// Failed logins.
     pub logins: Logins,
     /// Mailboxes whose counts may have changed.
     pub changed: mpsc::UnboundedSender<Changed>,
+}
+
+impl Services {
+    /// What a call that begins now is talked with.
+    fn speech(&self) -> Option<Arc<Speech>> {
+        self.speaker.as_ref().map(|speaker| speaker.current())
+    }
 }
 
 /// A mailbox that a call has changed.
@@ -102,7 +109,7 @@ pub async fn serve(services: Arc<Services>, call: IncomingCall) {
     let active = services.metrics.begin_call(kind);
     let outcome = match purpose {
         Some(Purpose::Deposit(mailbox)) => deposit::serve(&services, call, mailbox).await,
-        Some(Purpose::Retrieval) => match services.speech.clone() {
+        Some(Purpose::Retrieval) => match services.speech() {
             Some(speech) => retrieval::serve(&services, call, &speech).await,
             None => refuse(call, 404).await,
         },

@@ -131,6 +131,9 @@ impl Default for PortBlock {
 pub struct DialogueConfig {
     /// The pack of prompts that `voicemail-sip prompts` made.
     pub prompts: PathBuf,
+    /// Folder of prompts of one's own, which take the place of those; read again when its files change.
+    #[serde(default)]
+    pub own_prompts: Option<PathBuf>,
     /// The menu, YAML; `classic` when absent.
     #[serde(default)]
     pub menu: Option<PathBuf>,

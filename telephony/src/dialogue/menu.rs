@@ -83,6 +83,12 @@ pub struct State {
     pub keys: BTreeMap<char, Act>,
 }
 
+impl State {
+    fn words(&self) -> impl Iterator<Item = &String> {
+        self.say.iter().filter(|word| !matches!(word.as_str(), "counts" | "message"))
+    }
+}
+
 /// What a key does.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,6 +156,12 @@ impl Menu {
         Ok(menu)
     }
 
+    /// Names of the clips that its states say.
+    pub fn words(&self) -> BTreeSet<String> {
+        let said = self.states.values().flat_map(State::words);
+        said.cloned().collect()
+    }
+
     fn check(&self, has_clip: &impl Fn(&str) -> bool) -> Result<(), MenuError> {
         let broken = |state: &str, rule: String| Err(MenuError::Rule { state: state.to_owned(), rule });
         if !self.states.contains_key(&self.start) {
@@ -159,7 +171,7 @@ impl Menu {
             return broken(&self.start, format!("the prompts lack the clip {clip}"));
         }
         for (name, state) in &self.states {
-            for word in state.say.iter().filter(|word| !matches!(word.as_str(), "counts" | "message")) {
+            for word in state.words() {
                 if !has_clip(word) {
                     return broken(name, format!("the prompts lack the clip {word}"));
                 }

@@ -5,7 +5,7 @@ use super::ports::{Pair, random};
 use super::recorder::{RecordEnd, Recorder};
 use super::reorder::Reorder;
 use super::rtp::Packet;
-use super::telephone_event::Events;
+use super::telephone_event::{Events, Presses};
 use super::{Command, MediaEvent};
 use crate::g711::{FRAME, silence};
 use crate::sdp::Audio;
@@ -31,6 +31,8 @@ const LARGEST: usize = 2_048;
 pub struct Counters {
     /// Packets that never came, or too late, while a message was recorded.
     pub lost: AtomicU64,
+    /// Keys that came too fast to count.
+    pub keys: AtomicU64,
 }
 
 struct Stream {
@@ -43,6 +45,7 @@ struct Stream {
     recorder: Option<Recorder>,
     reorder: Reorder,
     events: Events,
+    presses: Presses,
     heard: Instant,
     next: Instant,
     sequence: u16,
@@ -87,6 +90,7 @@ impl Stream {
             recorder: None,
             reorder: Reorder::default(),
             events: Events::default(),
+            presses: Presses::default(),
             heard: now,
             next: now,
             #[allow(clippy::cast_possible_truncation, reason = "any 16 bits will do")]
@@ -163,6 +167,10 @@ impl Stream {
         if self.recorder.as_ref().is_some_and(|recorder| recorder.ends_by(key)) {
             // It has done its work.
             return self.tell_recorded(RecordEnd::Key);
+        }
+        if !self.presses.take(self.now()) {
+            self.counters.keys.fetch_add(1, Ordering::Relaxed);
+            return;
         }
         self.tell(MediaEvent::Digit(key));
     }

@@ -4,6 +4,7 @@
 //! count once. Packets of the last presses that come late are known by their timestamps.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// A key of a telephone. Its `Debug` form doesn't say which, since keys make PINs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,9 +79,40 @@ impl Events {
     }
 }
 
+/// Keys that count within a second of a call: no hand and no dialler presses faster, and what waits for a core that is slow stays small.
+const KEYS_A_SECOND: u32 = 30;
+
+/// How fast keys come.
+#[derive(Debug, Default)]
+pub struct Presses {
+    /// Since when they are counted, in the call's time.
+    since: Duration,
+    count: u32,
+}
+
+impl Presses {
+    /// Whether one more counts.
+    pub fn take(&mut self, now: Duration) -> bool {
+        if now.saturating_sub(self.since) >= Duration::from_secs(1) {
+            (self.since, self.count) = (now, 0);
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= KEYS_A_SECOND
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_storm_of_keys_thirty_a_second_count_and_later_ones_again() {
+        let mut presses = Presses::default();
+        let millis = Duration::from_millis;
+        let counted = (0..900).filter(|at| presses.take(millis(*at))).count();
+        assert_eq!(counted, 30);
+        assert!(presses.take(millis(1_000)));
+    }
 
     const BEGIN: [u8; 4] = [5, 10, 0, 160];
     const END: [u8; 4] = [5, 0x8a, 3, 32];

@@ -64,6 +64,23 @@ impl Pack {
         bytes
     }
 
+    /// One of clips that are there.
+    pub fn of(language: &str, clips: BTreeMap<String, Bytes>) -> Self {
+        Self { language: language.to_owned(), clips }
+    }
+
+    /// The same with some in the place of its own, or beside them.
+    pub fn with(&self, clips: BTreeMap<String, Bytes>) -> Self {
+        let mut all = self.clips.clone();
+        all.extend(clips);
+        Self::of(&self.language, all)
+    }
+
+    /// Whether it has that clip.
+    pub fn has(&self, name: &str) -> bool {
+        self.clips.contains_key(name)
+    }
+
     /// Its language's tag.
     pub fn language(&self) -> &str {
         &self.language

@@ -1,45 +1,41 @@
 //! Numbers, counted nouns and dates as clips, by the rules of CLDR. Pure.
 //!
-//! A date is said from the listener's point of view: today, yesterday, or a month and a day; with the time of the clock that
-//! they read (twelve hours in English).
+//! A date is said from the listener's point of view: today, yesterday, or a day of a month, in the order and by the clock of the
+//! language.
 
+use super::language::{Clock, DateOrder, Language, MOST, agreeing};
 use crate::dialogue::Say;
-use intl_pluralrules::{PluralCategory, PluralRuleType, PluralRules};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-/// Clips of what is said, but for recordings and tones, which have none.
-pub fn clips_of(say: &Say, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+/// Clips of what is said in a language, but for recordings and tones, which have none. `has` knows the clips that there are.
+pub fn clips_of(
+    say: &Say,
+    language: &Language,
+    has: impl Fn(&str) -> bool,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Vec<String> {
     match say {
         Say::Clip(name) => vec![name.clone()],
-        Say::Count(number, noun) => count(*number, noun),
+        Say::Count(number, noun) => count(*number, noun, language, has),
         Say::Digits(digits) => digits.chars().filter_map(digit).collect(),
         Say::When(text) => match text.parse::<Timestamp>() {
-            Ok(time) => when(&time.to_zoned(zone.clone()), now.to_zoned(zone.clone()).date()),
+            Ok(time) => when(&time.to_zoned(zone.clone()), now.to_zoned(zone.clone()).date(), language),
             Err(_) => Vec::new(),
         },
         Say::Message(_) | Say::Beep => Vec::new(),
     }
 }
 
-fn number(value: u32) -> String {
-    if value > 99 { "more-than-99".into() } else { format!("number-{value}") }
-}
-
-fn count(value: u32, noun: &str) -> Vec<String> {
-    let said = if value == 0 { "no".to_owned() } else { number(value) };
-    vec![said, format!("{noun}.{}", plural(value))]
-}
-
-/// The category of a number of things (CLDR cardinal), as clips are named.
-fn plural(value: u32) -> &'static str {
-    let english = unic_langid::langid!("en");
-    let rules = PluralRules::create(english, PluralRuleType::CARDINAL);
-    match rules.ok().and_then(|rules| rules.select(value).ok()) {
-        Some(PluralCategory::ONE) => "one",
-        _ => "other",
-    }
+fn count(value: u32, noun: &str, language: &Language, has: impl Fn(&str) -> bool) -> Vec<String> {
+    let said = match value {
+        0 => "no".to_owned(),
+        1..=MOST => Some(agreeing(value, noun)).filter(|name| has(name)).unwrap_or(format!("number-{value}")),
+        _ => "more-than-99".into(),
+    };
+    vec![said, format!("{noun}.{}", language.plural(value))]
 }
 
 fn digit(c: char) -> Option<String> {
@@ -50,11 +46,18 @@ fn digit(c: char) -> Option<String> {
     }
 }
 
-fn when(time: &Zoned, today: Date) -> Vec<String> {
-    let mut words = day(time.date(), today);
+fn when(time: &Zoned, today: Date, language: &Language) -> Vec<String> {
+    let mut words = day(time.date(), today, language.date);
     words.push("at".into());
-    let (hour, minute) = (time.hour(), time.minute());
-    words.push(format!("number-{}", if hour % 12 == 0 { 12 } else { hour % 12 }));
+    words.extend(match language.clock {
+        Clock::Twelve => by_twelve(time.hour(), time.minute()),
+        Clock::TwentyFour => by_twenty_four(time.hour(), time.minute()),
+    });
+    words
+}
+
+fn by_twelve(hour: i8, minute: i8) -> Vec<String> {
+    let mut words = vec![format!("number-{}", if hour % 12 == 0 { 12 } else { hour % 12 })];
     match minute {
         0 => {}
         1..=9 => words.extend(["oh".into(), format!("number-{minute}")]),
@@ -64,14 +67,24 @@ fn when(time: &Zoned, today: Date) -> Vec<String> {
     words
 }
 
-fn day(date: Date, today: Date) -> Vec<String> {
+fn by_twenty_four(hour: i8, minute: i8) -> Vec<String> {
+    let mut words = vec![format!("number-{hour}"), "oclock".into()];
+    words.extend((minute > 0).then(|| format!("number-{minute}")));
+    words
+}
+
+fn day(date: Date, today: Date, order: DateOrder) -> Vec<String> {
     if date == today {
         return vec!["today".into()];
     }
     if today.yesterday().is_ok_and(|yesterday| yesterday == date) {
         return vec!["yesterday".into()];
     }
-    vec![format!("month-{}", date.month()), format!("day-{}", date.day())]
+    let (month, day) = (format!("month-{}", date.month()), format!("day-{}", date.day()));
+    match order {
+        DateOrder::MonthDay => vec![month, day],
+        DateOrder::DayMonth => vec![day, month],
+    }
 }
 
 #[cfg(test)]
@@ -81,10 +94,16 @@ mod tests {
 
     /// The text that the clips say.
     fn text(say: &Say) -> String {
+        text_in("{language: en}", say)
+    }
+
+    /// The same by another clock or order of dates.
+    fn text_in(language: &str, say: &Say) -> String {
+        let language = Language::parse(language).unwrap();
         let catalogue = Catalogue::english().unwrap();
         let now: Timestamp = "2026-03-29T12:00:00Z".parse().unwrap();
         let zone = TimeZone::get("Europe/London").unwrap();
-        let clips = clips_of(say, now, &zone);
+        let clips = clips_of(say, &language, |name| catalogue.clips.contains_key(name), now, &zone);
         let words =
             clips.iter().map(|clip| catalogue.clips.get(clip).unwrap_or_else(|| panic!("no clip {clip}")));
         words.map(String::as_str).collect::<Vec<_>>().join(" ")
@@ -108,6 +127,30 @@ mod tests {
         assert_eq!(when("2026-03-28T23:59:00Z"), "yesterday at eleven fifty-nine P M");
         assert_eq!(when("2026-03-27T12:00:00Z"), "March twenty-seventh at twelve P M");
         assert_eq!(when("2025-12-01T09:00:00Z"), "December first at nine A M");
+    }
+
+    #[test]
+    fn dates_and_times_are_said_in_the_order_and_by_the_clock_of_the_language() {
+        let when =
+            |time: &str| text_in("{language: en-GB, date: dayMonth, clock: 24h}", &Say::When(time.into()));
+        assert_eq!(when("2026-03-27T18:00:00Z"), "twenty-seventh March at eighteen o'clock");
+        assert_eq!(when("2026-03-29T11:05:00Z"), "today at twelve o'clock five");
+        assert_eq!(when("2026-03-28T00:30:00Z"), "yesterday at zero o'clock thirty");
+    }
+
+    #[test]
+    fn numbers_agree_with_what_is_counted_where_the_language_has_such_clips() {
+        let clips = |tag: &str, number| {
+            let has = |name: &str| name == "number-1.new-message";
+            let said = Say::Count(number, "new-message");
+            clips_of(&said, &Language::of(tag).unwrap(), has, Timestamp::UNIX_EPOCH, &TimeZone::UTC)
+        };
+        assert_eq!(clips("de", 1), ["number-1.new-message", "new-message.one"]);
+        assert_eq!(clips("de", 2), ["number-2", "new-message.other"]);
+        // "no" goes with the singular in French; what is beyond 99 agrees with 99.
+        assert_eq!(clips("fr", 0), ["no", "new-message.one"]);
+        assert_eq!(clips("pl", 22), ["number-22", "new-message.few"]);
+        assert_eq!(clips("pl", 102), ["more-than-99", "new-message.many"]);
     }
 
     #[test]

@@ -220,6 +220,9 @@ impl Metrics {
         let lost = Counter::<u64>::default();
         lost.inc_by(counters.lost.load(Ordering::Relaxed));
         registry.register("rtp_lost", "Packets of recordings that never came, or too late", lost);
+        let storm = Counter::<u64>::default();
+        storm.inc_by(counters.keys.load(Ordering::Relaxed));
+        registry.register("keys_dropped", "Keys that came faster than thirty a second in a call", storm);
         registry.register("spool_bytes", "Bytes of recordings that wait", gauge(spool.bytes()));
         let oldest = gauge(spool.oldest(jiff::Timestamp::now()).as_secs());
         registry.register("spool_oldest_seconds", "Age of the oldest recording that waits", oldest);

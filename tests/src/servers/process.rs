@@ -108,9 +108,14 @@ impl ServerProcess {
 
     /// SIGTERM, then waits until it has ended; its data stays.
     pub(super) async fn stop(&mut self) -> Result<()> {
+        self.stop_within(STOPS_WITHIN).await
+    }
+
+    /// The same, for so long.
+    pub(super) async fn stop_within(&mut self, patience: Duration) -> Result<()> {
         let Some(child) = self.child.as_mut() else { return Ok(()) };
         kill_process(Pid::from_child(child), Signal::TERM)?;
-        let end = Instant::now() + STOPS_WITHIN;
+        let end = Instant::now() + patience;
         while child.try_wait()?.is_none() {
             ensure!(Instant::now() < end, "{} doesn't end after SIGTERM", self.launch.name);
             tokio::time::sleep(POLL).await;
@@ -126,6 +131,11 @@ impl ServerProcess {
             child.wait()?;
         }
         Ok(())
+    }
+
+    /// Its process, while it runs.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// The folder with its data, below which its log lies too.

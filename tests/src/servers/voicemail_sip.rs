@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 use reqwest::StatusCode;
@@ -12,6 +13,7 @@ use super::voicemail_core::{PASSWORD, VoicemailCore};
 use crate::image::build_program;
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const CALLS: usize = 50;
 
 /// The process.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Setup {
     pub trunk: String,
     /// Lines at the end.
     pub more: String,
+    /// Calls at once, with ports for as many; 50 when absent.
+    pub calls: Option<usize>,
     /// Files, by name.
     pub files: Vec<(&'static str, Vec<u8>)>,
 }
@@ -53,6 +57,11 @@ impl VoicemailSip {
         self.0.address()
     }
 
+    /// Its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.0.pid()
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) -> Result<()> {
         self.0.kill()
@@ -61,6 +70,11 @@ impl VoicemailSip {
     /// SIGTERM, and waits until it has ended.
     pub async fn stop(&mut self) -> Result<()> {
         self.0.stop().await
+    }
+
+    /// The same with as much time as its calls have.
+    pub async fn stop_within(&mut self, patience: Duration) -> Result<()> {
+        self.0.stop_within(patience).await
     }
 
     /// Starts it again with the same spool.
@@ -107,7 +121,12 @@ fn write_files(address: SocketAddr, folder: &Path, url: &str, setup: &Setup) -> 
         std::fs::write(at(name), content)?;
     }
     let Setup { listen, trunk, more, .. } = setup;
-    let first = 33_000 + address.port() % 100 * 200;
+    let calls = setup.calls.unwrap_or(CALLS);
+    // Ports rest for a while after a call.
+    let (first, ports) = match setup.calls {
+        None => (33_000 + address.port() % 100 * 200, 200),
+        Some(calls) => (33_000, u16::try_from(calls * 8)?.min(20_000)),
+    };
     let config = format!(
         "listen: {{sip: '{address}', metrics: '{address}'{listen}}}
 advertised: 127.0.0.1
@@ -117,12 +136,12 @@ trunks:
 - name: lab
   addresses: [127.0.0.0/8]
   trust: {{identity: true, redirection: true}}
-  limits: {{calls: 50}}
+  limits: {{calls: {calls}}}
 {trunk}
 spool: {{folder: {}, keyFile: {}}}
 {more}",
         at("password"),
-        first + 199,
+        first + ports - 1,
         at("spool"),
         at("spool.key"),
     );

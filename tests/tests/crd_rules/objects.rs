@@ -40,6 +40,10 @@ impl Kind {
                 edited(&full_tenant(), &[(VOLUME, json!({"existingClaimRef": {"name": "messages"}}))]),
                 edited(
                     &full_tenant(),
+                    &[("/spec/telephony/dialogue/prompts", json!({"existingClaimRef": {"name": "prompts"}}))],
+                ),
+                edited(
+                    &full_tenant(),
                     &[
                         (
                             "/spec/networkPolicy",

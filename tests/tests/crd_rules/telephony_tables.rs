@@ -29,7 +29,7 @@ pub(crate) fn full_telephony() -> Value {
             },
             "limits": {"calls": 200, "callsPerSecond": 50, "callsPerCaller": 5},
         }],
-        "dialogue": {"silence": "8s"},
+        "dialogue": {"silence": "8s", "prompts": {"configMapRef": {"name": "prompts"}}},
         "spool": {"size": "2Gi", "maxAge": "48h", "claim": {"storageClassName": "fast"}},
         "drain": "10m",
         "mediaFrom": [{"namespaceSelector": selector("team"), "podSelector": selector("app")}],
@@ -143,6 +143,15 @@ pub(crate) fn telephony_rules() -> Vec<Row> {
                 "trunks/0/clientCertificates/names",
                 &[json!(["192.0.2.1", "fd00::1"])],
                 &[json!(["a b"]), json!(["*.example.com"])],
+            ),
+            form(
+                "prompts: write exactly one",
+                "dialogue/prompts",
+                &[json!({"existingClaimRef": {"name": "prompts"}}), Value::Null],
+                &[
+                    json!({}),
+                    json!({"existingClaimRef": {"name": "prompts"}, "configMapRef": {"name": "prompts"}}),
+                ],
             ),
             form(
                 "rtp: write an even",

@@ -1,6 +1,8 @@
 //! The tenants with a telephone: real phones beside the cluster leave a message, hear it, and see their MWI; nothing is left
 //! of it once the field is taken away; and what the telephone's Secrets lack is told by its condition.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -95,6 +97,13 @@ async fn check_removal(place: &TenantPlace) {
     assert!(!config.data.unwrap()["config.yaml"].contains(CHILD), "its account may still call the core");
 }
 
+/// A clip of no sound: a WAV file of µ-law.
+fn silence() -> Vec<u8> {
+    let head =
+        b"RIFF\xc4\0\0\0WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\xa0\0\0\0";
+    [&head[..], &[0xff; 160]].concat()
+}
+
 /// What the telephone lacks is told one after the other, and a phone that never subscribed is told once nothing does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_telephone_names_the_secret_that_keeps_calls_away_and_then_tells_phones_that_never_subscribed() {
@@ -107,7 +116,8 @@ async fn a_telephone_names_the_secret_that_keeps_calls_away_and_then_tells_phone
     pbx.notify.as_mut().unwrap().proxy = proxy.to_string();
     let served = serve(&place, tenant).await.unwrap();
     let told = async |reason: &str| {
-        let status = if reason == "Serving" { ConditionStatus::True } else { ConditionStatus::False };
+        let holds = ["Serving", "PromptsIncomplete"].contains(&reason);
+        let status = if holds { ConditionStatus::True } else { ConditionStatus::False };
         place
             .kubectl(&[
                 "annotate",
@@ -129,12 +139,20 @@ async fn a_telephone_names_the_secret_that_keeps_calls_away_and_then_tells_phone
     place.create(&secret("acme-pbx-users", &[("users", "desk without a password")])).await.unwrap();
     let pair = [("tls.crt", shown.certificate.as_str()), ("tls.key", shown.key.as_str())];
     place.create(&secret("acme-sip-tls", &pair)).await.unwrap();
+    let prompts = json!({"metadata": {"name": "acme-prompts"}, "data": {"goodbye.wav": "no sound"}});
+    place.create(&serde_json::from_value::<ConfigMap>(prompts).unwrap()).await.unwrap();
     let unusable = told("TelephonySecretUnusable").await;
     assert!(unusable.contains("acme-pbx-users") && !unusable.contains("desk"), "{unusable}");
     let patch = json!({"stringData": {"users": "desk:a password\n"}}).to_string();
     place.kubectl(&["patch", "secret", "acme-pbx-users", "--type=merge", "-p", &patch]).unwrap();
     // Pods that found no Secret look for it again after minutes; others look at once.
     place.kubectl(&["delete", "pods", "-l", "app.kubernetes.io/name=voicemail-sip", "--wait=false"]).unwrap();
+    // What the pods can't say is told while they take calls, and no longer once the kubelet has brought them a clip.
+    let lacking = told("PromptsIncomplete").await;
+    assert!(lacking.contains("goodbye.wav: it is no WAV file"), "{lacking}");
+    let clip =
+        json!({"data": null, "binaryData": {"goodbye.wav": BASE64_STANDARD.encode(silence())}}).to_string();
+    place.kubectl(&["patch", "configmap", "acme-prompts", "--type=merge", "-p", &clip]).unwrap();
     told("Serving").await;
     // Each of the two pods tells the phone of the mailbox that there is, until the proxy is there.
     let taking = Proxy::listen(proxy, Over::Udp, 200, 2).unwrap();

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use voicemail_tests::image::prompts::english_prompts;
 use voicemail_tests::poll::poll;
+use voicemail_tests::process_facts::memory;
 use voicemail_tests::servers::find_free_port;
 use voicemail_tests::servers::listener::Listener;
 use voicemail_tests::servers::sipp::{Call, MwiPhone, Over, Step};
@@ -19,6 +20,8 @@ use voicemail_tests::stage::sound_of;
 use crate::owners::{owner, wait};
 use crate::scene::{LOCAL, PATIENCE, Scene, sound};
 
+/// In KiB, beside what calls take.
+pub(crate) const MEMORY_OF_A_FLOOD: u64 = 20 * 1_024;
 const SOON: Duration = Duration::from_secs(5);
 
 async fn open(setup: Setup) -> Scene {
@@ -165,6 +168,7 @@ async fn a_scan_of_twenty_thousand_datagrams_hurts_no_call() {
         metrics.contains("voicemail_sip_calls_active{kind=\"deposit\"} 1").then_some(()).context("no call")
     };
     poll(PATIENCE, answered).await.unwrap();
+    let before = memory(scene.sip.pid().unwrap()).unwrap();
     let scanner = tokio::net::UdpSocket::bind((LOCAL, 0)).await.unwrap();
     let mut pace = tokio::time::interval(Duration::from_millis(10));
     for number in 0..20_000 {
@@ -173,6 +177,8 @@ async fn a_scan_of_twenty_thousand_datagrams_hurts_no_call() {
         }
         scanner.send_to(options(number).as_bytes(), scene.sip.sip()).await.unwrap();
     }
+    let grown = memory(scene.sip.pid().unwrap()).unwrap().saturating_sub(before);
+    assert!(grown < MEMORY_OF_A_FLOOD, "the process has grown by {grown} KiB");
     assert!(phone.wait_with_output().await.unwrap().status.success());
     let messages = scene.core.wait_messages("1001", 1, PATIENCE).await.unwrap();
     assert_eq!(sound_of(&scene.core.audio("1001", &messages[0]).await.unwrap()).unwrap(), said);
@@ -209,7 +215,8 @@ async fn a_trunk_is_known_by_its_certificate_and_a_renewed_one_of_ours_is_shown(
         ("tls.key", shown.key.into_bytes()),
         ("trunk-ca.pem", trunks.pem().into_bytes()),
     ];
-    let scene = open(Setup { listen, trunk: SECURED.into(), more: prompts(), files }).await;
+    let scene =
+        open(Setup { listen, trunk: SECURED.into(), more: prompts(), files, ..Setup::default() }).await;
     let sbc = trunks.issue(&["sbc.example.com"]).unwrap();
     let peer = TlsPeer::new(tls, &own, Some(&sbc)).unwrap();
     let (front, tunnel) = peer.tunnel().await.unwrap();

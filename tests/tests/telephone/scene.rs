@@ -27,10 +27,14 @@ impl Scene {
 
     /// With prompts, and a PIN of alice's mailbox.
     pub(crate) async fn open_speaking() -> Self {
+        Self::open_saying(&format!("dialogue: {{prompts: {}}}\n", english_prompts().unwrap().display())).await
+    }
+
+    /// The same with this in the telephone's configuration.
+    pub(crate) async fn open_saying(dialogue: &str) -> Self {
         let core = VoicemailCore::start().await.unwrap();
         core.ask("alice", Method::PUT, "/mailboxes/1001/pin", Some(json!({ "pin": PIN }))).await.unwrap();
-        let more = format!("dialogue: {{prompts: {}}}\n", english_prompts().unwrap().display());
-        let sip = VoicemailSip::start(&core, &more).await.unwrap();
+        let sip = VoicemailSip::start(&core, dialogue).await.unwrap();
         Self { core, sip }
     }
 }

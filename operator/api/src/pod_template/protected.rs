@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, Volume, VolumeMount};
 use serde_json::{Map, Value};
 
 /// Volumes that the operator makes, for the cores and for the telephone; those of regions begin with `region-`.
-const VOLUMES: [&str; 18] = [
+const VOLUMES: [&str; 19] = [
     "config",
     "keys",
     "tls",
@@ -27,6 +27,7 @@ const VOLUMES: [&str; 18] = [
     "core",
     "spool",
     "digest",
+    "prompts",
 ];
 const OF_REGIONS: &str = "region-";
 /// Folders of the operator's own container.

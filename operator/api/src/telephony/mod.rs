@@ -6,9 +6,11 @@
 #![allow(unreachable_pub)]
 
 mod notify;
+mod prompts;
 mod trunk;
 
 pub use notify::{MailboxRange, TrunkNotify};
+pub use prompts::OwnPrompts;
 pub use trunk::{
     ClientCertificates, DigestAlgorithm, Trunk, TrunkDigest, TrunkLimits, TrunkNumber, TrunkTransport, Trust,
 };
@@ -242,11 +244,14 @@ pub struct Dialogue {
     #[schemars(length(max = 24))]
     #[x_kube(validation = span("2s", "1m", "silence: write 2s to 1m, such as 5s"))]
     pub silence: String,
+    /// Prompts of the tenant's own, in place of the built-in English ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<OwnPrompts>,
 }
 
 impl Default for Dialogue {
     fn default() -> Self {
-        Self { silence: default_silence() }
+        Self { silence: default_silence(), prompts: None }
     }
 }
 

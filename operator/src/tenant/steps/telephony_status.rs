@@ -1,18 +1,17 @@
-//! `TelephonyReady`: whether the telephone's pods take calls, and why not. Pure but for the list of pods.
+//! `TelephonyReady`: whether the telephone's pods take calls, and why not; and whether they can say the tenant's own prompts, which
+//! they tell themselves. Pure but for the list of pods.
 //!
 //! A Secret that is missing or can't be used is told before what follows from it.
 
 use crate::tenant::facts::access_secrets::{AccessFact, find_telephony_secrets};
 use crate::tenant::steps::apply::TelephonyFact;
+use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::ListParams;
-use kube::{Api, Client};
-use voicemail_cores::child_names::sip_selector_text;
-use voicemail_cores::pods::{PodSeen, read_pod};
+use kube::Client;
+use voicemail_cores::pods::{PodSeen, observe_telephones};
 use voicemail_resources::conditions::{Finding, TELEPHONY_READY};
 use voicemail_resources::voicemail_tenant::TelephonyStatus;
-use voicemail_runtime::calls::{CallError, within_deadline};
+use voicemail_runtime::calls::CallError;
 
 /// Whether all pods of the set are of the newest template and take calls, and their number is as wanted.
 pub fn has_settled(set: &StatefulSet) -> bool {
@@ -30,24 +29,26 @@ fn status_of(set: &StatefulSet) -> StatefulSetStatus {
     set.status.clone().unwrap_or_default()
 }
 
-/// Lists the pods, without asking them; none while all of them take calls.
+/// A pod's word for prompts of the tenant's own that it can't say.
+pub const PROMPTS_INCOMPLETE: &str = "PromptsIncomplete";
+
+/// Looks at the pods; at none while all of them take calls and there are no prompts to ask them about.
 ///
 /// # Errors
 /// The API server refuses or doesn't answer.
 pub async fn observe_telephony(
     client: &Client,
-    namespace: &str,
-    tenant: &str,
+    http: &reqwest::Client,
+    plan: &Plan,
     fact: &TelephonyFact,
 ) -> Result<Vec<PodSeen>, CallError> {
+    let telephony = plan.telephony.as_ref();
+    let have_prompts = telephony.is_some_and(|telephony| telephony.given.dialogue.prompts.is_some());
     match fact {
-        TelephonyFact::Applied(set) if !has_settled(set) => {}
+        TelephonyFact::Applied(set) if have_prompts || !has_settled(set) => {}
         _ => return Ok(Vec::new()),
     }
-    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let chosen = ListParams::default().labels(&sip_selector_text(tenant));
-    let pods = within_deadline("list the telephone's pods", api.list(&chosen)).await?;
-    Ok(pods.items.iter().map(read_pod).collect())
+    observe_telephones(client, http, &plan.namespace, &plan.name, have_prompts).await
 }
 
 /// The condition; none where the tenant has no telephone.
@@ -67,6 +68,10 @@ pub fn find_telephony(fact: &TelephonyFact, pods: &[PodSeen], secrets: &[AccessF
         return Some(fault);
     }
     if has_settled(set) {
+        if let Some(fault) = find_fault_of_prompts(pods) {
+            let message = format!("all pods take calls; spec.telephony.dialogue.prompts: {fault}");
+            return Some(finding(true, PROMPTS_INCOMPLETE, message));
+        }
         return Some(finding(true, "Serving", "all pods take calls".into()));
     }
     let progress = format!("{ready} of {wanted} pods take calls");
@@ -76,6 +81,13 @@ pub fn find_telephony(fact: &TelephonyFact, pods: &[PodSeen], secrets: &[AccessF
     };
     // A roll-out under which all wanted pods take calls keeps no caller away.
     Some(finding(ready >= wanted, reason, cause))
+}
+
+/// The same wherever it is told: pods read the same files, one a little earlier than another.
+fn find_fault_of_prompts(pods: &[PodSeen]) -> Option<&str> {
+    let told = pods.iter().filter_map(|pod| pod.core.as_ref());
+    told.filter(|told| told.reason.as_deref() == Some(PROMPTS_INCOMPLETE))
+        .find_map(|told| told.message.as_deref())
 }
 
 fn find_cause(pods: &[PodSeen]) -> Option<(&'static str, String)> {
@@ -135,6 +147,17 @@ mod tests {
         assert_eq!(read(&set(0, 0, 0, true), &[]), (False, "ScaledToZero".into()));
         let refused = TelephonyFact::Refused("NameTaken", "m".into());
         assert_eq!(read(&refused, &[]), (False, "NameTaken".into()));
+    }
+
+    #[test]
+    fn prompts_that_cannot_be_said_are_told_while_calls_are_taken() {
+        let answer =
+            json!({"ready": true, "reason": "PromptsIncomplete", "message": "pin.wav: it is no WAV file"});
+        let told = PodSeen { core: serde_json::from_value(answer).unwrap(), ..PodSeen::default() };
+        let found = find_telephony(&set(2, 2, 2, true), &[PodSeen::default(), told.clone()], &[]).unwrap();
+        assert_eq!((found.status, found.reason.as_str()), (ConditionStatus::True, "PromptsIncomplete"));
+        assert!(found.message.ends_with("spec.telephony.dialogue.prompts: pin.wav: it is no WAV file"));
+        assert_eq!(read(&set(2, 2, 1, true), &[told]).1, "RolloutInProgress");
     }
 
     #[test]

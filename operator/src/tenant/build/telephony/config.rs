@@ -2,7 +2,7 @@
 
 use super::plan::TelephonyPlan;
 use super::stateful_set::{
-    CORE_DIR, DIGEST_DIR, KEY_DIR, SPOOL_DIR, SPOOL_KEY, TLS_DIR, TOKEN_FILE, TRUST_DIR,
+    CORE_DIR, DIGEST_DIR, KEY_DIR, PROMPTS_DIR, SPOOL_DIR, SPOOL_KEY, TLS_DIR, TOKEN_FILE, TRUST_DIR,
 };
 use crate::tenant::build::access::{CA_KEY, USERS_KEY, ca_folder};
 use crate::tenant::build::certificate::{TLS_CERTIFICATE, TLS_KEY};
@@ -47,6 +47,9 @@ pub(super) fn write_config(plan: &Plan, telephony: &TelephonyPlan) -> Result<Str
         "dialogue": {"prompts": PROMPTS, "silence": seconds(telephony.silence)},
         "drain": seconds(telephony.drain),
     });
+    if given.dialogue.prompts.is_some() {
+        config["dialogue"]["ownPrompts"] = json!(PROMPTS_DIR);
+    }
     if let Some(advertised) = &given.network.advertised {
         config["advertised"] = json!(advertised.addresses);
     }

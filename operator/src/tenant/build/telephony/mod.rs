@@ -278,6 +278,28 @@ mod tests {
     }
 
     #[test]
+    fn prompts_of_the_tenants_own_are_mounted_read_only_and_named() {
+        let of = |reference: &str| {
+            let reference = json!({reference: {"name": "acme-prompts"}});
+            let built = built(|telephony| telephony["dialogue"] = json!({"prompts": reference}));
+            let config: Value = serde_yaml::from_str(&built.config.data.unwrap()["sip.yaml"]).unwrap();
+            assert_eq!(config["dialogue"]["ownPrompts"], "/etc/voicemail-sip/prompts");
+            let pod = serde_json::to_value(built.stateful_set).unwrap()["spec"]["template"]["spec"].clone();
+            let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap().clone();
+            let mount = mounts.into_iter().find(|mount| mount["name"] == "prompts").unwrap();
+            assert_eq!(
+                (&mount["mountPath"], &mount["readOnly"]),
+                (&json!("/etc/voicemail-sip/prompts"), &json!(true))
+            );
+            let volumes = pod["volumes"].as_array().unwrap().clone();
+            volumes.into_iter().find(|volume| volume["name"] == "prompts").unwrap()
+        };
+        assert_eq!(of("configMapRef")["configMap"], json!({"name": "acme-prompts", "optional": true}));
+        let claim = json!({"claimName": "acme-prompts", "readOnly": true});
+        assert_eq!(of("existingClaimRef")["persistentVolumeClaim"], claim);
+    }
+
+    #[test]
     fn nobody_reaches_datagrams_where_no_trunk_calls_by_them() {
         let by_tcp = |telephony: &mut Value| telephony["trunks"][0]["transports"] = json!(["TCP"]);
         let ingress = serde_json::to_value(built(by_tcp).network_policy).unwrap()["spec"]["ingress"].clone();
@@ -288,7 +310,9 @@ mod tests {
     #[test]
     fn what_is_written_for_a_trunk_of_before_is_what_was_written_before() {
         let config = built(|_| {}).config.data.unwrap().remove("sip.yaml").unwrap();
-        for new in ["transports", "clientCertificates", "tcp", "tls", "digest", "callsPer", "notify"] {
+        for new in
+            ["transports", "clientCertificates", "tcp", "tls", "digest", "callsPer", "notify", "ownPrompts"]
+        {
             assert!(!config.contains(new), "{new}: {config}");
         }
     }

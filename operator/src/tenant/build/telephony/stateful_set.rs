@@ -21,9 +21,9 @@ use k8s_openapi::api::apps::v1::{
 };
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
-    ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec, Probe,
-    ProjectedVolumeSource, ResourceRequirements, SecretProjection, ServiceAccountTokenProjection, Volume,
-    VolumeMount, VolumeProjection, VolumeResourceRequirements,
+    ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimVolumeSource,
+    PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SecretProjection,
+    ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection, VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -31,7 +31,8 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use voicemail_cores::child_names::{sip_labels, sip_name, sip_selector, telephone_labels};
 use voicemail_resources::TENANT_UID_LABEL;
-use voicemail_resources::voicemail_tenant::SpoolClaim;
+use voicemail_resources::references::Reference;
+use voicemail_resources::voicemail_tenant::{OwnPrompts, SpoolClaim};
 
 /// Name of the container.
 pub use voicemail_cores::child_names::TELEPHONE as CONTAINER;
@@ -43,6 +44,7 @@ pub(super) const KEY_DIR: &str = "/etc/voicemail-sip/key";
 pub(super) const SPOOL_DIR: &str = "/var/lib/voicemail-sip";
 pub(super) const TLS_DIR: &str = "/etc/voicemail-sip/tls";
 pub(super) const DIGEST_DIR: &str = "/etc/voicemail-sip/digest";
+pub(super) const PROMPTS_DIR: &str = "/etc/voicemail-sip/prompts";
 pub(super) const TRUST_DIR: &str = "/etc/voicemail-sip/trust";
 const CONFIG_DIR: &str = "/etc/voicemail-sip/config";
 /// Annotation of the pods' template: another configuration needs new pods.
@@ -175,6 +177,9 @@ fn build_mounts(telephony: &TelephonyPlan) -> Vec<VolumeMount> {
     if !telephony.users().is_empty() {
         mounts.push(mount("digest", DIGEST_DIR, true));
     }
+    if telephony.given.dialogue.prompts.is_some() {
+        mounts.push(mount("prompts", PROMPTS_DIR, true));
+    }
     mounts
 }
 
@@ -221,7 +226,26 @@ fn build_volumes(plan: &Plan, telephony: &TelephonyPlan) -> Vec<Volume> {
     if !users.is_empty() {
         volumes.push(build_folders("digest", &users, &[USERS_KEY]));
     }
+    volumes.extend(telephony.given.dialogue.prompts.as_ref().map(build_prompts));
     volumes
+}
+
+/// A ConfigMap that isn't there keeps no pod from starting: the built-in prompts stand in.
+fn build_prompts(given: &OwnPrompts) -> Volume {
+    let map = |map: &Reference| ConfigMapVolumeSource {
+        name: map.name.clone(),
+        optional: Some(true),
+        ..Default::default()
+    };
+    let claim = |claim: &Reference| PersistentVolumeClaimVolumeSource {
+        claim_name: claim.name.clone(),
+        read_only: Some(true),
+    };
+    Volume {
+        config_map: given.config_map_ref.as_ref().map(map),
+        persistent_volume_claim: given.existing_claim_ref.as_ref().map(claim),
+        ..named("prompts")
+    }
 }
 
 /// What the core is called by: a token for this tenant alone, and the authority of its certificate, without any key.

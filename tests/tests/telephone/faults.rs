@@ -1,0 +1,157 @@
+//! Telephones that don't do as telephones should, and processes that end while many call: no message is lost, nobody else is hurt, and
+//! what happened is counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::ensure;
+use voicemail_tests::caller::{Call as Ringing, Caller};
+use voicemail_tests::poll::poll;
+use voicemail_tests::process_facts::memory;
+use voicemail_tests::servers::find_free_port;
+use voicemail_tests::servers::sipp::{Call, Step};
+use voicemail_tests::servers::voicemail_core::{MAILBOXES, VoicemailCore};
+use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
+use voicemail_tests::stage::sound_of;
+
+use crate::connections::MEMORY_OF_A_FLOOD;
+use crate::owners::wait;
+use crate::scene::{LOCAL, PATIENCE, Scene, sound};
+
+/// Calls when the process is to stop: as many hang up as don't.
+const MANY: usize = 60;
+/// The shortest time that calls may have after SIGTERM, and then what is needed to bring their messages away.
+const DRAIN: &str = "1m";
+const ENDS_WITHIN: Duration = Duration::from_secs(90);
+
+async fn counted(scene: &Scene, lines: &[&str]) {
+    let seen = async || {
+        let metrics = scene.sip.metrics().await?;
+        for line in lines {
+            ensure!(metrics.contains(line), "{line} isn't in {metrics}");
+        }
+        Ok(())
+    };
+    poll(PATIENCE, seen).await.unwrap();
+}
+
+/// Calls both mailboxes in turn, twenty a second.
+async fn call_many(caller: &Arc<Caller>) -> Vec<Ringing> {
+    let mut pace = tokio::time::interval(Duration::from_millis(50));
+    let mut calls = Vec::new();
+    for number in 0..MANY {
+        pace.tick().await;
+        let caller = caller.clone();
+        calls.push(tokio::spawn(async move { caller.call(MAILBOXES[number % MAILBOXES.len()]).await }));
+    }
+    let mut begun = Vec::new();
+    for call in calls {
+        begun.push(call.await.unwrap().unwrap());
+    }
+    begun
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stops_amid_many_calls_loses_no_message() {
+    let core = VoicemailCore::start().await.unwrap();
+    let setup = Setup { more: format!("drain: {DRAIN}\n"), calls: Some(MANY), ..Setup::default() };
+    let mut sip = VoicemailSip::set_up(&core, setup).await.unwrap();
+    let caller = Arc::new(Caller::open(sip.sip()).await.unwrap());
+    let mut hanging_up = call_many(&caller).await;
+    let mut going_on = hanging_up.split_off(MANY / 2);
+    // Long enough to be kept.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let ending = tokio::spawn(async move { sip.stop_within(ENDS_WITHIN).await.map(|()| sip) });
+    let refusing = async || {
+        let refusal = caller.call("1001").await.map(drop).unwrap_err().to_string();
+        ensure!(refusal.contains("503"), "{refusal}");
+        Ok(())
+    };
+    poll(PATIENCE, refusing).await.unwrap();
+    for call in hanging_up.drain(..) {
+        caller.hang_up(call).await.unwrap();
+    }
+    // Those who go on are cut off in the end, and told so.
+    for call in &mut going_on {
+        caller.ended(call, ENDS_WITHIN).await.unwrap();
+    }
+    let sip = ending.await.unwrap().unwrap();
+    for mailbox in MAILBOXES {
+        core.wait_messages(mailbox, MANY / MAILBOXES.len(), PATIENCE).await.unwrap();
+    }
+    assert_eq!(std::fs::read_dir(sip.spool()).unwrap().count(), 0, "recordings are left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_keys_hurts_no_call_and_takes_no_memory() {
+    let scene = Scene::open_speaking().await;
+    let caller = Caller::open(scene.sip.sip()).await.unwrap();
+    let owner = caller.call("5555").await.unwrap();
+    let said = sound(4, 5);
+    let mut call = Call::message("1001", &said);
+    call.steps[0] = wait(3_500);
+    let (_folder, phone) = call.begin(scene.sip.sip()).unwrap();
+    counted(&scene, &["voicemail_sip_calls_active{kind=\"deposit\"} 1"]).await;
+    let before = memory(scene.sip.pid().unwrap()).unwrap();
+    for _ in 0..40 {
+        caller.storm(&owner, 500).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let grown = memory(scene.sip.pid().unwrap()).unwrap().saturating_sub(before);
+    assert!(grown < MEMORY_OF_A_FLOOD, "the process has grown by {grown} KiB");
+    let metrics = scene.sip.metrics().await.unwrap();
+    let dropped = metrics.lines().find_map(|line| line.strip_prefix("voicemail_sip_keys_dropped_total "));
+    assert!(dropped.unwrap().parse::<u32>().unwrap() > 1_000, "{metrics}");
+    caller.hang_up(owner).await.unwrap();
+    assert!(phone.wait_with_output().await.unwrap().status.success());
+    let messages = scene.core.wait_messages("1001", 1, PATIENCE).await.unwrap();
+    assert_eq!(sound_of(&scene.core.audio("1001", &messages[0]).await.unwrap()).unwrap(), said);
+    assert!(!scene.sip.log().contains("555555"), "keys are in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_of_whom_nothing_is_heard_is_hung_up_on_and_leaves_nothing() {
+    let scene = Scene::open().await;
+    let mut call = Call::message("1001", &[]);
+    call.steps = vec![Step::AwaitBye];
+    call.make(scene.sip.sip()).await.unwrap();
+    counted(
+        &scene,
+        &[
+            "voicemail_sip_calls_total{trunk=\"lab\",kind=\"deposit\",outcome=\"empty\"} 1",
+            "voicemail_sip_recordings_total{end=\"silence\"} 1",
+            "voicemail_sip_spool_files 0",
+        ],
+    )
+    .await;
+    assert!(scene.core.messages("1001").await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_hears_nothing_of_us_leaves_a_message_all_the_same() {
+    let scene = Scene::open().await;
+    let said = sound(3, 5);
+    let mut call = Call::message("1001", &said);
+    // Nobody listens there, and the kernel says so.
+    call.listener = Some(find_free_port(LOCAL).unwrap().port());
+    call.make(scene.sip.sip()).await.unwrap();
+    let messages = scene.core.wait_messages("1001", 1, PATIENCE).await.unwrap();
+    assert_eq!(sound_of(&scene.core.audio("1001", &messages[0]).await.unwrap()).unwrap(), said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_ends_with_the_silence_after_it() {
+    let scene = Scene::open().await;
+    let caller = Caller::open(scene.sip.sip()).await.unwrap();
+    let mut call = caller.call("1001").await.unwrap();
+    // The time of speaking is the caller's, not a wait for something to happen.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    caller.fall_silent(&call);
+    caller.ended(&mut call, PATIENCE).await.unwrap();
+    counted(&scene, &["voicemail_sip_recordings_total{end=\"silence\"} 1"]).await;
+    let messages = scene.core.wait_messages("1001", 1, PATIENCE).await.unwrap();
+    let stored = scene.core.audio("1001", &messages[0]).await.unwrap();
+    // What was said, and the five seconds that ended it.
+    let (stored, quiet) = (sound_of(&stored).unwrap(), vec![0xff; 4 * 8_000]);
+    assert!(stored.ends_with(&quiet) && stored.len() > 8 * 8_000, "{} samples", stored.len());
+}
