@@ -2,11 +2,11 @@
 //! mailbox; and the messages that were named, with their copies, found by what each copy knows of its originals.
 
 use super::GdprError;
-use super::lineage::{Known, Lineage, follow};
 use super::target::Target;
 use crate::context::Context;
 use futures::{StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
+use voicemail_model::lineage::{Known, Lineage, follow};
 use voicemail_model::{
     CallerHash, Entry, Envelope, Forwarding, Index, MailboxId, MessageId, MessageName, MessageState, Time,
 };

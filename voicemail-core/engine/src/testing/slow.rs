@@ -111,9 +111,13 @@ impl Store for Slow {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        self.list_after(prefix, "")
+    }
+
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         let pages = stream::once(async move {
             self.1.one().await;
-            self.0.list(prefix).enumerate().then(move |(number, key)| async move {
+            self.0.list_after(prefix, after).enumerate().then(move |(number, key)| async move {
                 if number > 0 && number % PAGE == 0 {
                     self.1.one().await;
                 }
