@@ -14,7 +14,8 @@ use voicemail_engine::sweep::Sweeper;
 use voicemail_engine::testing::{
     CALLER, Cost, OTHER_CALLER, Requests, Site, TICK, body, mailbox, recording, ticks,
 };
-use voicemail_model::{CallerId, User};
+use voicemail_model::{CallerId, Manifest, User};
+use voicemail_store::Key;
 
 /// Messages of one caller, spread over mailboxes; then some time passes, so that nothing of it is remembered as fresh.
 async fn site_with(messages: usize, boxes: usize) -> (Site, Arc<Requests>) {
@@ -194,6 +195,36 @@ async fn an_erasure_that_takes_long_holds_up_none_that_comes_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_purge_of_ten_thousand_delays_no_other_erasures_second_and_says_how_far_it_is() {
+    let (site, requests) = site_with(10_000, 100).await;
+    site.deposit("20000", OTHER_CALLER).await;
+    site.core.gdpr.forget(body("many", Some(CALLER), 0)).await.unwrap();
+    site.core.gdpr.forget(body("one", Some(OTHER_CALLER), 15)).await.unwrap();
+    site.let_time_go();
+    requests.switch(true);
+    let sweeper = Sweeper::new(site.core.context.clone(), site.core.gdpr.clone());
+    tokio::select! {
+        () = sweeper.run() => unreachable!("it never ends"),
+        () = tokio::time::sleep(Duration::from_secs(20)) => {}
+    }
+    requests.switch(false);
+    let run = async |case: &str| site.core.gdpr.case(&case.parse().unwrap()).await.unwrap().runs[0].clone();
+    assert_eq!(run("one").await.state, RunState::Purged, "five seconds after its time");
+    let many = run("many").await;
+    assert_eq!(many.state, RunState::Purging, "it would be no test otherwise");
+    assert!(0 < many.erased && many.erased < 10_000, "{} are erased", many.erased);
+    let keys: Vec<String> = site.store.list("gdpr/many/").try_collect().await.unwrap();
+    let manifests = keys.iter().filter(|key| key.contains(".manifest."));
+    let mut lines = Vec::new();
+    for key in manifests {
+        let bytes = site.store.get(&Key::listed(key).unwrap()).await.unwrap().unwrap();
+        let manifest: Manifest = serde_json::from_slice(&bytes).unwrap();
+        lines.push(manifest.items.values().map(Vec::len).sum::<usize>());
+    }
+    assert!(!lines.is_empty() && lines.iter().all(|lines| *lines <= 1_000), "parts: {lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_answer_to_an_export_and_its_archive() {
     let mut found = Vec::new();
     for (messages, boxes) in [(50, 20), (600, 20)] {
@@ -226,7 +257,7 @@ async fn an_erasure() {
         found.push(cost.round_trips);
     }
     // With the sweeper's looks at open requests, before and after.
-    assert_eq!(found, [67, 84]);
+    assert_eq!(found, [69, 120]);
 }
 
 /// Exports of that many cases, each with a run and a receipt; one in twenty is received in the next month.
