@@ -97,6 +97,10 @@ impl Store for LaterStore {
         self.inner.list(prefix)
     }
 
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
+        self.inner.list_after(prefix, after)
+    }
+
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
         self.inner.create(key, bytes).await
     }

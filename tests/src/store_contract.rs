@@ -42,6 +42,7 @@ pub async fn run_all(store: Arc<dyn Store>) {
     one_of_many_replacers_wins(store).await;
     no_competing_increment_is_lost(store).await;
     listings_are_sorted_and_complete(store).await;
+    listings_begin_after_any_name(store).await;
     a_prefix_is_a_whole_segment(store).await;
     deleting_what_is_missing_succeeds(store).await;
     a_name_can_be_used_again_after_its_deletion(store).await;
@@ -158,6 +159,30 @@ pub async fn listings_are_sorted_and_complete(store: &dyn Store) {
     let mut expected: Vec<String> = names.iter().map(|name| format!("contract/list/{name}")).collect();
     expected.sort();
     assert_eq!(keys(store, "contract/list/").await, expected);
+}
+
+/// A listing that begins after any name, of a key or not, has exactly what the whole one has behind it.
+pub async fn listings_begin_after_any_name(store: &dyn Store) {
+    for name in ["a-b/c", "a.b", "a/b", "a/c", "a0/x", "b"] {
+        store.create(&key(&format!("contract/after/{name}")), "x".into()).await.unwrap();
+    }
+    store.replace(&key("contract/after/a/doc"), None, "x".into()).await.unwrap();
+    let all = keys(store, "contract/after/").await;
+    let between = [
+        "",
+        "a",
+        "contract/after/",
+        "contract/after/a",
+        "contract/after/a/",
+        "contract/after/a0",
+        "contract/b",
+        "d",
+    ];
+    for after in all.iter().map(String::as_str).chain(between) {
+        let expected: Vec<&String> = all.iter().filter(|key| key.as_str() > after).collect();
+        let listed: Vec<String> = store.list_after("contract/after/", after).try_collect().await.unwrap();
+        assert_eq!(listed.iter().collect::<Vec<_>>(), expected, "after {after:?}");
+    }
 }
 
 /// `a/` doesn't list `ab`, and a prefix without keys lists nothing.

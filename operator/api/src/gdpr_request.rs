@@ -43,6 +43,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Case", type_ = "string", json_path = ".spec.caseID"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Matched", type_ = "integer", json_path = ".status.matched"),
+    printcolumn(name = "Erased", type_ = "integer", json_path = ".status.erased"),
     printcolumn(name = "Due", type_ = "string", json_path = ".status.dueAt"),
     printcolumn(
         name = "Finished",

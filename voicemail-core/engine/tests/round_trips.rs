@@ -9,11 +9,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use voicemail_api::gdpr::RunState;
 use voicemail_audio::Recording;
+use voicemail_engine::gdpr::{CaseFilter, RegisterPage};
 use voicemail_engine::sweep::Sweeper;
 use voicemail_engine::testing::{
     CALLER, Cost, OTHER_CALLER, Requests, Site, TICK, body, mailbox, recording, ticks,
 };
-use voicemail_model::{CallerId, User};
+use voicemail_model::{CallerId, Manifest, User};
+use voicemail_store::Key;
 
 /// Messages of one caller, spread over mailboxes; then some time passes, so that nothing of it is remembered as fresh.
 async fn site_with(messages: usize, boxes: usize) -> (Site, Arc<Requests>) {
@@ -193,6 +195,36 @@ async fn an_erasure_that_takes_long_holds_up_none_that_comes_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_purge_of_ten_thousand_delays_no_other_erasures_second_and_says_how_far_it_is() {
+    let (site, requests) = site_with(10_000, 100).await;
+    site.deposit("20000", OTHER_CALLER).await;
+    site.core.gdpr.forget(body("many", Some(CALLER), 0)).await.unwrap();
+    site.core.gdpr.forget(body("one", Some(OTHER_CALLER), 15)).await.unwrap();
+    site.let_time_go();
+    requests.switch(true);
+    let sweeper = Sweeper::new(site.core.context.clone(), site.core.gdpr.clone());
+    tokio::select! {
+        () = sweeper.run() => unreachable!("it never ends"),
+        () = tokio::time::sleep(Duration::from_secs(20)) => {}
+    }
+    requests.switch(false);
+    let run = async |case: &str| site.core.gdpr.case(&case.parse().unwrap()).await.unwrap().runs[0].clone();
+    assert_eq!(run("one").await.state, RunState::Purged, "five seconds after its time");
+    let many = run("many").await;
+    assert_eq!(many.state, RunState::Purging, "it would be no test otherwise");
+    assert!(0 < many.erased && many.erased < 10_000, "{} are erased", many.erased);
+    let keys: Vec<String> = site.store.list("gdpr/many/").try_collect().await.unwrap();
+    let manifests = keys.iter().filter(|key| key.contains(".manifest."));
+    let mut lines = Vec::new();
+    for key in manifests {
+        let bytes = site.store.get(&Key::listed(key).unwrap()).await.unwrap().unwrap();
+        let manifest: Manifest = serde_json::from_slice(&bytes).unwrap();
+        lines.push(manifest.items.values().map(Vec::len).sum::<usize>());
+    }
+    assert!(!lines.is_empty() && lines.iter().all(|lines| *lines <= 1_000), "parts: {lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_answer_to_an_export_and_its_archive() {
     let mut found = Vec::new();
     for (messages, boxes) in [(50, 20), (600, 20)] {
@@ -225,5 +257,61 @@ async fn an_erasure() {
         found.push(cost.round_trips);
     }
     // With the sweeper's looks at open requests, before and after.
-    assert_eq!(found, [67, 84]);
+    assert_eq!(found, [69, 120]);
+}
+
+/// Exports of that many cases, each with a run and a receipt; one in twenty is received in the next month.
+async fn site_with_cases(cases: usize) -> (Site, Arc<Requests>) {
+    let (site, requests) = Site::in_memory_and_slow().await;
+    for number in 0..cases {
+        if number == cases - cases / 20 {
+            site.pass_time(Duration::from_secs(31 * 86_400));
+        }
+        site.core.gdpr.export(body(&format!("c{number:04}"), Some(CALLER), 0)).await.unwrap();
+    }
+    (site, requests)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_cases_however_long_the_history_is_and_wherever_the_page_is() {
+    let (site, requests) = site_with_cases(600).await;
+    let all = CaseFilter { limit: 50, ..CaseFilter::default() };
+    let late = CaseFilter { cursor: Some("c0540".into()), ..all.clone() };
+    let newest = CaseFilter { from: Some(site.now().minus(Duration::from_secs(86_400))), ..all.clone() };
+    let none = CaseFilter { state: Some(RunState::Denied), ..all.clone() };
+    let mut found = Vec::new();
+    for filter in [all, late, newest, none] {
+        let (cost, page) = requests.cost_of(site.core.gdpr.cases(&filter)).await;
+        let page = page.unwrap();
+        found.push((cost, page.cases.len(), page.next));
+    }
+    let cost = |round_trips, requests| Cost { round_trips, requests };
+    // One that lists the names, then the runs, half of the tenant's calls at a time.
+    assert_eq!(found[0], (cost(3, 51), 50, Some("c0049".into())));
+    assert_eq!(found[1], (cost(3, 51), 50, Some("c0590".into())));
+    // Those of this month, by the register; then the names of each one's runs, and the runs.
+    assert_eq!(found[2], (cost(3, 61), 30, None));
+    // Chosen by state: two hundred are read, and the next page goes on behind them.
+    assert_eq!(found[3], (cost(8, 201), 0, Some("c0199".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_the_register() {
+    let (site, requests) = site_with_cases(200).await;
+    let (from, to) =
+        (site.now().minus(Duration::from_secs(40 * 86_400)), site.now().plus(Duration::from_secs(1)));
+    let (mut page, mut read) = (RegisterPage { limit: 64, cursor: None }, Vec::new());
+    loop {
+        let (cost, part) = requests.cost_of(site.core.gdpr.register_page(from, to, &page)).await;
+        let part = part.unwrap();
+        assert!(cost.round_trips <= 3 && cost.requests <= 65, "{cost:?}");
+        read.extend(part.entries);
+        page.cursor = part.next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    read.sort_by_key(|entry| (entry.received_at.clone(), entry.run.clone()));
+    assert_eq!(read.len(), 200);
+    assert_eq!(read, site.core.gdpr.register(from, to).await.unwrap().entries, "as all at once");
 }

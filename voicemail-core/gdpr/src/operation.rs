@@ -151,6 +151,8 @@ async fn follow(
         let Some(now) = now else { return Err(Failure::Refused(format!("run {} is gone", run.id))) };
         if now.state != run.state {
             tell_run(output, "changed", &now)?;
+        } else if now.erased != run.erased {
+            tell_run(output, "progressed", &now)?;
         }
         run = now;
     }

@@ -3,8 +3,13 @@
 use super::arguments::Format;
 use super::client::connect;
 use super::{Arguments, Failure};
+use serde::Deserialize;
 use serde_json::Value;
 use std::io::Write;
+use voicemail_client::Client;
+
+/// Entries that one request asks for.
+const A_PAGE: &str = "100";
 
 const COLUMNS: [&str; 16] = [
     "case",
@@ -25,6 +30,13 @@ const COLUMNS: [&str; 16] = [
     "receiptNumber",
 ];
 
+/// A page of the register.
+#[derive(Deserialize)]
+struct Page {
+    entries: Vec<Value>,
+    next: Option<String>,
+}
+
 pub(super) async fn print(
     arguments: &Arguments,
     from: &str,
@@ -32,14 +44,28 @@ pub(super) async fn print(
     format: Format,
 ) -> Result<(), Failure> {
     let tenant = connect(arguments, None).await?;
-    let mut query = vec![("from", from)];
-    query.extend(to.map(|to| ("to", to)));
-    let page: Value = tenant.get("gdpr/register", &query).await?;
+    let entries = read_all(&tenant, from, to).await?;
     let text = match format {
-        Format::Json => page["entries"].to_string() + "\n",
-        Format::Csv => csv(page["entries"].as_array().map(Vec::as_slice).unwrap_or_default()),
+        Format::Json => Value::Array(entries).to_string() + "\n",
+        Format::Csv => csv(&entries),
     };
     write!(std::io::stdout(), "{text}").map_err(|error| Failure::Local(error.to_string()))
+}
+
+/// Every entry, page by page, oldest first.
+async fn read_all(tenant: &Client, from: &str, to: Option<&str>) -> Result<Vec<Value>, Failure> {
+    let (mut entries, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let mut query = vec![("from", from), ("limit", A_PAGE)];
+        query.extend(to.map(|to| ("to", to)));
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let mut page: Page = tenant.get("gdpr/register", &query).await?;
+        entries.append(&mut page.entries);
+        let Some(next) = page.next else { break };
+        cursor = Some(next);
+    }
+    entries.sort_by_key(|entry| (entry["receivedAt"].to_string(), entry["run"].to_string()));
+    Ok(entries)
 }
 
 fn csv(entries: &[Value]) -> String {

@@ -52,6 +52,10 @@ pub enum Broken {
     NarrowDueItem,
     /// The removal of a mark doesn't look for runs that have lost theirs.
     LostMarkForgotten,
+    /// What a worker has erased in a round is added to what is known of it.
+    ProgressAdded,
+    /// What a round has erased is noted whether or not the round is under way.
+    ProgressOfAnyRound,
     /// A deposit's second look at the mark is made beside the insertion.
     LookBesideInsertion,
     /// The insertion doesn't ask whether there is room.

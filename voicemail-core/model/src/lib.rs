@@ -20,6 +20,7 @@ mod ids;
 mod index;
 mod index_ops;
 mod known_class;
+pub mod lineage;
 mod mailbox_id;
 mod mailing;
 mod mark;

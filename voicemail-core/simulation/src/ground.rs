@@ -117,7 +117,11 @@ impl Store for RealGround {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        let keys: Vec<Result<String, StoreError>> = self.wait(self.store.list(prefix).collect());
+        self.list_after(prefix, "")
+    }
+
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
+        let keys: Vec<Result<String, StoreError>> = self.wait(self.store.list_after(prefix, after).collect());
         stream::iter(keys).boxed()
     }
 

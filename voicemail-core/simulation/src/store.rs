@@ -74,12 +74,16 @@ impl Store for SimStore {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        self.list_after(prefix, "")
+    }
+
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         // An empty listing shows nothing that could change meanwhile: not worth a step of the schedule.
         if !self.0.has_below(prefix) {
             return stream::empty().boxed();
         }
         let listed = move |left| match left {
-            Ok(()) => self.0.list(prefix),
+            Ok(()) => self.0.list_after(prefix, after),
             Err(error) => stream::iter([Err(error)]).boxed(),
         };
         stream::once(self.leave()).flat_map(listed).boxed()

@@ -124,6 +124,11 @@ impl Key {
         format!("{}{}/", Family::Register.prefix(), month.month())
     }
 
+    /// An entry's name in the register, in its order: where a page goes on.
+    pub fn register_name(key: &str) -> &str {
+        key.strip_prefix(Family::Register.prefix()).unwrap_or(key)
+    }
+
     /// Below this is the audio of messages that came in an hour.
     pub fn audio_of(hour: Time) -> String {
         format!("{}{}/", Family::Audio.prefix(), hour.hour())

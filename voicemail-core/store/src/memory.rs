@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -119,9 +120,16 @@ impl Store for MemoryStore {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        let below = |key: &&String| key.starts_with(prefix);
-        let keys: Vec<String> = self.with(|state| state.items.keys().filter(below).cloned().collect());
-        stream::iter(keys.into_iter().map(Ok)).boxed()
+        self.list_after(prefix, "")
+    }
+
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
+        let keys = self.with(|state| {
+            let from_there = state.items.range::<str, _>((Excluded(after), Unbounded));
+            let below = from_there.map(|(key, _)| key).filter(|key| key.starts_with(prefix));
+            below.cloned().map(Ok).collect::<Vec<_>>()
+        });
+        stream::iter(keys).boxed()
     }
 
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {

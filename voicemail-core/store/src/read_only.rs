@@ -50,6 +50,10 @@ impl Store for ReadOnlyStore {
         self.0.list(prefix)
     }
 
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
+        self.0.list_after(prefix, after)
+    }
+
     async fn tag(&self, key: &Key) -> Result<Option<String>, StoreError> {
         self.0.tag(key).await
     }

@@ -72,6 +72,7 @@ impl RetryStore {
 struct Listing<'a> {
     store: &'a RetryStore,
     prefix: &'a str,
+    after: &'a str,
     keys: KeyStream<'a>,
     start: Duration,
     /// None once a key was handed on.
@@ -90,7 +91,7 @@ impl Listing<'_> {
                 (Err(error), Some(attempt)) if self.store.may_repeat(&error, attempt, self.start) => {
                     self.attempt = Some(attempt + 1);
                     self.store.world.back_off(attempt + 4).await;
-                    self.keys = self.store.inner.list(self.prefix);
+                    self.keys = self.store.inner.list_after(self.prefix, self.after);
                 }
                 (Err(error), _) => return Err(error),
             }
@@ -118,8 +119,12 @@ impl Store for RetryStore {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        let (keys, start) = (self.inner.list(prefix), self.world.monotonic());
-        let listing = Listing { store: self, prefix, keys, start, attempt: Some(0) };
+        self.list_after(prefix, "")
+    }
+
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
+        let (keys, start) = (self.inner.list_after(prefix, after), self.world.monotonic());
+        let listing = Listing { store: self, prefix, after, keys, start, attempt: Some(0) };
         stream::try_unfold(listing, Listing::next).boxed()
     }
 

@@ -112,9 +112,13 @@ impl Store for MeasuredStore {
         self.timed("load", self.inner.load_unless(key, known)).await
     }
 
-    /// Timed until the first key: how long the rest takes is its reader's.
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        let keys = (self.inner.list(prefix), Some(Instant::now()));
+        self.list_after(prefix, "")
+    }
+
+    /// Timed until the first key: how long the rest takes is its reader's.
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
+        let keys = (self.inner.list_after(prefix, after), Some(Instant::now()));
         stream::unfold(keys, move |(mut keys, mut begun)| async move {
             let next = keys.next().await;
             let error = next.as_ref().and_then(|next| next.as_ref().err());

@@ -91,7 +91,7 @@ pub struct CaseView {
 pub struct CasePage {
     /// Cases that have a run of those asked for.
     pub cases: Vec<CaseView>,
-    /// `cursor` of the next page, if there is one.
+    /// `cursor` of the next page, if there is one: a page may hold fewer cases than asked for, or none, and have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }

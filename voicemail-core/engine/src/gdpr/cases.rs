@@ -1,4 +1,4 @@
-//! Decisions of people about a case (approve, deny, extend, cancel), and the list of cases.
+//! Decisions of people about a case: approve, deny, extend, cancel.
 //!
 //! Each decision is one conditional change of the run's document (see [`Run`]'s machine). An approval goes on with
 //! the run at once; if that fails, the run stays approved, and a repetition or the sweeper takes it up.
@@ -7,90 +7,17 @@ use super::export::{collect, let_go};
 use super::forget::{check_regions, proceed};
 use super::in_time::in_time;
 use super::intake::statement;
-use super::runs::{change, is_run, list_runs, load_run, schedule};
+use super::runs::{change, list_runs, load_run, schedule};
 use super::target::Target;
 use super::{Gdpr, GdprError, receipt, register};
 use crate::context::Context;
 use crate::principal::{Principal, find_person};
-use futures::TryStreamExt;
 use serde_json::Map;
 use std::time::Duration;
 use voicemail_api::config::{OBJECTS, TenantConfig};
-use voicemail_api::gdpr::{
-    ApproveBody, CancelBody, CasePage, CaseView, DenyBody, ExtendBody, Operation, RunState, RunView,
-};
+use voicemail_api::gdpr::{ApproveBody, CancelBody, DenyBody, ExtendBody, Operation, RunView};
 use voicemail_model::{Approver, CaseId, DecisionError, Denial, Door, Extension, Run, RunStage, Time};
-use voicemail_store::Family;
-use voicemail_store::{Key, StoreError};
-
-/// Which cases to list.
-#[derive(Clone, Debug, Default)]
-pub struct CaseFilter {
-    /// With a run in that state.
-    pub state: Option<RunState>,
-    /// Received from then on.
-    pub from: Option<Time>,
-    /// Received before then.
-    pub to: Option<Time>,
-    /// `next` of the page before.
-    pub cursor: Option<String>,
-    /// At most this many.
-    pub limit: usize,
-}
-
-impl CaseFilter {
-    fn takes(&self, run: &Run, now: Time) -> bool {
-        self.state.is_none_or(|state| run.state_at(now) == state)
-            && self.from.is_none_or(|from| run.received_at() >= from)
-            && self.to.is_none_or(|to| run.received_at() < to)
-    }
-}
-
-pub(super) async fn list(gdpr: &Gdpr, filter: &CaseFilter) -> Result<CasePage, GdprError> {
-    let context = &gdpr.context;
-    let (now, master) = (context.world().now(), context.master());
-    let (mut page, mut last) = (CasePage::default(), filter.cursor.clone());
-    let mut keys = context.store().list(Family::Run.prefix());
-    while let Some(key) = keys.try_next().await? {
-        let Some(case) = key.split('/').nth(1).filter(|_| is_run(&key)) else { continue };
-        if last.as_deref().is_some_and(|last| !follows(case, last)) {
-            continue;
-        }
-        if page.cases.len() == filter.limit {
-            page.next = last;
-            break;
-        }
-        last = Some(case.to_owned());
-        let runs = list_runs_at(context, case).await?;
-        if runs.iter().any(|run| filter.takes(run, now)) {
-            let caseid = runs.first().map(|run| run.case.as_str().to_owned()).unwrap_or_default();
-            let runs = runs.iter().map(|run| run.view(now, &master)).collect();
-            page.cases.push(CaseView { caseid, runs });
-        }
-    }
-    Ok(page)
-}
-
-/// Whether a case comes after another one, as their runs' keys are listed: there a slash stands behind each name, which
-/// sorts behind a dash and a dot and before a digit.
-fn follows(case: &str, other: &str) -> bool {
-    let as_listed = |name: &str| format!("{name}/");
-    as_listed(case) > as_listed(other)
-}
-
-async fn list_runs_at(context: &Context, case: &str) -> Result<Vec<Run>, GdprError> {
-    let keys: Vec<String> = context.store().list(&Key::runs_of(case)).try_collect().await?;
-    let mut runs: Vec<Run> = Vec::new();
-    for key in keys.iter().filter(|key| is_run(key)).filter_map(|key| Key::listed(key)) {
-        // A damaged one must not hide the others; fsck finds it.
-        match context.documents().load::<Run>(&key).await {
-            Err(error) if error.is_about_one() => {}
-            other => runs.extend(other?),
-        }
-    }
-    runs.sort_by_key(|run| (run.created_at, run.id.clone()));
-    Ok(runs)
-}
+use voicemail_store::StoreError;
 
 /// The run that a decision is about: the one named, or the case's newest that is open, or the newest of all.
 async fn choose(context: &Context, case: &CaseId, named: Option<&str>) -> Result<Run, GdprError> {

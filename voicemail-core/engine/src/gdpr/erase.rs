@@ -5,9 +5,9 @@
 //! the envelopes that led to the messages are gone. Identifiers leave the run before the wait for old
 //! revisions begins, so that nothing but the ledger holds the caller when the run ends.
 
-use super::round::{Waiting, erase_round};
+use super::round::{Advance, erase_round};
 use super::runs::{change, list_runs, load_run, schedule};
-use super::search::{Boxes, Found, Indexes, exclude_copies, search, whole};
+use super::search::{Boxes, Found, Indexes, Position, exclude_copies, search_on, whole};
 use super::target::Target;
 use super::undo::{FIRST_PASS, keep_mark_until, set_marks};
 use super::{Gdpr, GdprError, copies, emailed, ledger, receipt, register};
@@ -67,8 +67,23 @@ pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>) -> Result<
         .map(|(erased, ())| erased)
 }
 
+/// Messages that a round erases at most, so that neither its manifest nor what a worker has in its memory grows with the
+/// number of matches.
+const A_ROUND: usize = 1_000;
+
+/// A walk over all of a subject's messages, part by part.
+#[derive(Default)]
+struct Walk {
+    position: Position,
+    /// A part of it went: what was found before must be looked for again.
+    erases: bool,
+    /// How many each legal hold keeps, by reason.
+    kept: BTreeMap<String, u64>,
+    unreadable: usize,
+}
+
 async fn erase_found(context: &Context, scope: Scope<'_>) -> Result<u64, GdprError> {
-    let mut erased = 0;
+    let (mut erased, mut walk) = (0, Walk::default());
     loop {
         let Some(run) = load_run(context, scope.run).await? else { return Ok(erased) };
         if !matches!(run.state, RunState::Purging | RunState::Purged) {
@@ -78,16 +93,27 @@ async fn erase_found(context: &Context, scope: Scope<'_>) -> Result<u64, GdprErr
             erased += erase_round(context, &run).await?;
             continue;
         }
-        let search = search(context, scope.target, scope.cutoff).await?;
-        let unreadable = search.unreadable.len();
-        let Split { going, kept, shown } = split_held(context, &run, search.found).await?;
-        note_kept(context, &run, kept).await?;
-        hide(context, &run, shown).await?;
-        if going.is_empty() {
-            // All that can be erased has been; a run that leaves something unread must not end.
-            return whole(unreadable).map(|()| erased);
+        if walk.position.ended {
+            walk = Walk::default();
         }
-        begin_round(context, &run, &going).await?;
+        let part = (&mut walk.position, A_ROUND);
+        let search = search_on(context, scope.target, scope.cutoff, part).await?;
+        walk.unreadable += search.unreadable.len();
+        let Split { going, kept, shown } = split_held(context, &run, search.found).await?;
+        for (reason, count) in kept {
+            *walk.kept.entry(reason).or_default() += count;
+        }
+        if walk.position.ended {
+            note_kept(context, &run, &walk.kept).await?;
+        }
+        hide(context, &run, shown).await?;
+        walk.erases |= !going.is_empty();
+        if !going.is_empty() {
+            begin_round(context, &run, &going).await?;
+        } else if walk.position.ended && !walk.erases {
+            // All that can be erased has been; a run that leaves something unread must not end.
+            return whole(walk.unreadable).map(|()| erased);
+        }
     }
 }
 
@@ -137,13 +163,13 @@ async fn hide(context: &Context, run: &Run, shown: Boxes) -> Result<(), StoreErr
     context.all(shown, flag).await.map(drop)
 }
 
-async fn note_kept(context: &Context, run: &Run, kept: BTreeMap<String, u64>) -> Result<(), StoreError> {
-    if run.kept == kept {
+async fn note_kept(context: &Context, run: &Run, kept: &BTreeMap<String, u64>) -> Result<(), StoreError> {
+    if run.kept == *kept {
         return Ok(());
     }
     let note = |run: &mut Run, _| {
-        let changed = run.kept != kept;
-        run.kept.clone_from(&kept);
+        let changed = run.kept != *kept;
+        run.kept.clone_from(kept);
         (changed, ())
     };
     change(context, &run.id, note).await.map(drop)
@@ -158,7 +184,8 @@ async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<()
     }
     if fault_injection::is(Broken::NoManifest) {
         for (mailbox, items) in &manifest.items {
-            super::round::erase_objects(context, mailbox, items, &Waiting::default()).await?;
+            let going = items.iter().map(|item| (mailbox.clone(), item.clone()));
+            super::round::erase_objects(context, run, going, &Advance::new(context)).await?;
             context.indexes().try_apply(mailbox, IndexOp::BeginPurge(items.clone())).await?;
             context.indexes().try_apply(mailbox, IndexOp::FinishPurge(items.clone())).await?;
         }

@@ -8,6 +8,7 @@
 //! What can go wrong is a [`GdprError`]. A crash anywhere is resumed from the run's due items.
 
 mod archive;
+mod case_list;
 mod cases;
 mod chain;
 mod copies;
@@ -22,7 +23,6 @@ mod holds;
 mod in_time;
 mod intake;
 mod ledger;
-mod lineage;
 mod narrow;
 mod open_runs;
 mod page;
@@ -40,12 +40,12 @@ mod target;
 mod undo;
 
 use crate::principal::Principal;
-pub use cases::CaseFilter;
+pub use case_list::CaseFilter;
 pub use error::GdprError;
 pub(crate) use ledger::find_restore;
 pub use open_runs::{Writes, find_open};
 pub use receipt::ReceiptKey;
-pub use register::RegisterPart;
+pub use register::{RegisterPage, RegisterPart};
 pub use replay::Replayed;
 pub(crate) use seals::proofs;
 pub use subject::SoughtCaller;
@@ -174,7 +174,7 @@ impl Gdpr {
     /// # Errors
     /// The store's.
     pub async fn cases(&self, filter: &CaseFilter) -> Result<CasePage, GdprError> {
-        cases::list(self, filter).await
+        case_list::list(self, filter).await
     }
 
     /// A second person approves the case's run, which goes on at once.
@@ -219,7 +219,20 @@ impl Gdpr {
     /// # Errors
     /// `InvalidField`, or the store's.
     pub async fn register(&self, from: Time, to: Time) -> Result<RegisterPart, GdprError> {
-        register::read(&self.context, from, to).await
+        register::read(&self.context, (from, to), None).await
+    }
+
+    /// A page of the same, at the price of a page.
+    ///
+    /// # Errors
+    /// See [`GdprError`].
+    pub async fn register_page(
+        &self,
+        from: Time,
+        to: Time,
+        page: &RegisterPage,
+    ) -> Result<RegisterPart, GdprError> {
+        register::read(&self.context, (from, to), Some(page)).await
     }
 
     /// The ledger of erasures after that one.

@@ -146,7 +146,7 @@ async fn look(context: &Context) -> Result<Looked, StoreError> {
 }
 
 /// `<case>.<operation>.<number>` is the document `gdpr/<case>/<operation>.<number>`; a case may hold dots.
-fn run_key(flat: &str) -> Option<Key> {
+pub(super) fn run_key(flat: &str) -> Option<Key> {
     let (rest, number) = flat.rsplit_once('.')?;
     let (case, operation) = rest.rsplit_once('.')?;
     Key::run_named(case, operation, number)

@@ -2,7 +2,8 @@
 //!
 //! A region that is away keeps its messages' entries and envelopes, which lead to their audio, and the round stays
 //! open for them; all else of the round goes at once. A message that came under a legal hold after the manifest was
-//! written stays whole.
+//! written stays whole. While the round goes on the run says every few seconds how many of its messages are gone; for
+//! good they count at its end, once.
 
 use super::GdprError;
 use super::runs::{change, load_run};
@@ -10,6 +11,7 @@ use super::search::whole;
 use crate::context::Context;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use voicemail_api::gdpr::RunState;
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{Entry, IndexOp, IndexOutcome, MailboxId, Manifest, MessageState, PurgeItem, Run};
@@ -20,21 +22,45 @@ use voicemail_store::{ErrorClass, Key, StoreError};
 /// Regions that don't answer: how many messages wait there, and why.
 type Blocked = BTreeMap<String, (u64, &'static str)>;
 
-/// Regions that a round found away, shared by all that it does at a time.
-#[derive(Default)]
-pub(super) struct Waiting(Mutex<Blocked>);
+/// How often a round says how far it is, at most.
+const SAY_EVERY: Duration = Duration::from_secs(3);
 
-impl Waiting {
+/// How far a round is, shared by all that it does at a time.
+pub(super) struct Advance {
+    /// Regions that were found away.
+    blocked: Mutex<Blocked>,
+    /// Messages that are gone, by region, and when that was said last.
+    gone: Mutex<(BTreeMap<String, u64>, Duration)>,
+}
+
+impl Advance {
+    /// Nothing yet, of a round that begins now.
+    pub(super) fn new(context: &Context) -> Self {
+        Self { blocked: Mutex::default(), gone: Mutex::new((BTreeMap::new(), context.world().monotonic())) }
+    }
+
     /// Whether the region is away; then one message more waits for it.
     fn counts_one_more(&self, region: &str) -> bool {
-        let mut blocked = self.0.lock();
+        let mut blocked = self.blocked.lock();
         let Some((waiting, _)) = blocked.get_mut(region) else { return false };
         *waiting += 1;
         true
     }
 
     fn note(&self, region: &str, reason: &'static str) {
-        self.0.lock().entry(region.to_owned()).or_insert((0, reason)).0 += 1;
+        self.blocked.lock().entry(region.to_owned()).or_insert((0, reason)).0 += 1;
+    }
+
+    /// Counts a message that is gone. Once in a while: all that are, to be said.
+    fn count(&self, region: &str, now: Duration) -> Option<BTreeMap<String, u64>> {
+        let mut guard = self.gone.lock();
+        let (gone, said) = &mut *guard;
+        *gone.entry(region.to_owned()).or_default() += 1;
+        if now.saturating_sub(*said) < SAY_EVERY {
+            return None;
+        }
+        *said = now;
+        Some(gone.clone())
     }
 }
 
@@ -50,17 +76,6 @@ struct Tally {
     blocked: Blocked,
 }
 
-impl Tally {
-    fn with(mut self, other: Self) -> Self {
-        self.touched += other.touched;
-        self.unreadable += other.unreadable;
-        for (region, gone) in other.gone {
-            *self.gone.entry(region).or_default() += gone;
-        }
-        self
-    }
-}
-
 /// Erases the messages of the round's manifest. Returns how many entries went.
 pub(super) async fn erase_round(context: &Context, run: &Run) -> Result<u64, GdprError> {
     let missing = || StoreError::Refused(format!("the manifest of round {} is missing", run.round));
@@ -73,24 +88,57 @@ pub(super) async fn erase_round(context: &Context, run: &Run) -> Result<u64, Gdp
             _ => return Ok(0),
         },
     };
-    let waiting = Waiting::default();
-    let erase = |(mailbox, items): (&MailboxId, &Vec<PurgeItem>)| {
-        let (mailbox, items, waiting) = (mailbox.clone(), items.clone(), &waiting);
-        async move {
-            match erase_in_mailbox(context, &mailbox, &items, waiting).await {
-                Err(error) if error.is_about_one() => Ok(Tally { unreadable: 1, ..Tally::default() }),
-                other => other,
-            }
-        }
-    };
-    let tallies = context.all(&manifest.items, erase).await?;
-    let mut tally = tallies.into_iter().fold(Tally::default(), Tally::with);
-    tally.blocked = waiting.0.into_inner();
+    let advance = Advance::new(context);
+    let mut tally = erase_all(context, run, &manifest, &advance).await?;
+    tally.blocked = advance.blocked.into_inner();
     report_blocked(context, run, &tally).await?;
     // The manifest stays for the mailboxes that couldn't be read.
     whole(tally.unreadable)?;
     finish_round(context, run, &manifest, &tally).await?;
     Ok(tally.touched)
+}
+
+/// One step of all mailboxes and messages after the other, so that a round makes no more calls at a time than any other
+/// operation may, however many mailboxes it is about.
+async fn erase_all(
+    context: &Context,
+    run: &Run,
+    manifest: &Manifest,
+    advance: &Advance,
+) -> Result<Tally, StoreError> {
+    let mut tally = Tally::default();
+    let begin = |(mailbox, items): (&MailboxId, &Vec<PurgeItem>)| {
+        let (mailbox, items) = (mailbox.clone(), items.clone());
+        async move { legible(begin_in_mailbox(context, mailbox, items).await) }
+    };
+    let begun = context.all(&manifest.items, begin).await?;
+    tally.unreadable += begun.iter().filter(|begun| begun.is_none()).count();
+    let gone = erase_objects(context, run, begun.into_iter().flatten().flatten(), advance).await?;
+    let mut boxes: BTreeMap<MailboxId, Vec<PurgeItem>> = BTreeMap::new();
+    for (mailbox, item) in gone {
+        *tally.gone.entry(item.region.clone()).or_default() += 1;
+        boxes.entry(mailbox).or_default().push(item);
+    }
+    let finish = |(mailbox, items)| async move {
+        let op = IndexOp::FinishPurge(items);
+        legible(context.indexes().try_apply(&mailbox, op).await)
+    };
+    for finished in context.all(boxes, finish).await? {
+        match finished.map(|applied| applied.map(|applied| applied.outcome)) {
+            Some(Some(IndexOutcome::Touched(touched))) => tally.touched += u64::from(touched),
+            Some(_) => {}
+            None => tally.unreadable += 1,
+        }
+    }
+    Ok(tally)
+}
+
+/// None for what can't be read: it stays, and the round with it.
+fn legible<T>(outcome: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match outcome {
+        Err(error) if error.is_about_one() => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// Says which regions the run waits for; the round isn't over then.
@@ -99,34 +147,22 @@ async fn report_blocked(context: &Context, run: &Run, tally: &Tally) -> Result<(
     let round = run.round;
     let note = |run: &mut Run, _| {
         run.note_blocked(&tally.blocked);
-        if run.round_done < round && run.state != RunState::Purged {
-            run.note_gone(&tally.gone);
-        }
+        run.note_gone(round, &tally.gone);
         (true, ())
     };
     change(context, &run.id, note).await?;
     Err(GdprError::RegionDown { region })
 }
 
-/// Erases the round's messages of one mailbox.
-async fn erase_in_mailbox(
+/// Takes the round's messages of one mailbox out of sight. Gives those that go.
+async fn begin_in_mailbox(
     context: &Context,
-    mailbox: &MailboxId,
-    items: &[PurgeItem],
-    waiting: &Waiting,
-) -> Result<Tally, StoreError> {
-    let mut tally = Tally::default();
-    context.indexes().try_apply(mailbox, IndexOp::BeginPurge(items.to_vec())).await?;
-    let going = without_held(context, mailbox, items).await?;
-    let gone = erase_objects(context, mailbox, &going, waiting).await?;
-    let applied = context.indexes().try_apply(mailbox, IndexOp::FinishPurge(gone.clone())).await?;
-    if let Some(IndexOutcome::Touched(touched)) = applied.map(|applied| applied.outcome) {
-        tally.touched += u64::from(touched);
-    }
-    for item in gone {
-        *tally.gone.entry(item.region).or_default() += 1;
-    }
-    Ok(tally)
+    mailbox: MailboxId,
+    items: Vec<PurgeItem>,
+) -> Result<Vec<(MailboxId, PurgeItem)>, StoreError> {
+    context.indexes().try_apply(&mailbox, IndexOp::BeginPurge(items.clone())).await?;
+    let going = without_held(context, &mailbox, &items).await?;
+    Ok(going.into_iter().map(|item| (mailbox.clone(), item)).collect())
 }
 
 /// Once an entry is `deleting` no hold can be put on it: what isn't by now is held.
@@ -151,18 +187,26 @@ async fn without_held(
 /// Deletes each message's audio first, then its envelope; messages side by side. Gives those that are gone.
 pub(super) async fn erase_objects(
     context: &Context,
-    mailbox: &MailboxId,
-    items: &[PurgeItem],
-    waiting: &Waiting,
-) -> Result<Vec<PurgeItem>, StoreError> {
-    let erase = |item: &PurgeItem| {
-        let item = item.clone();
-        async move {
-            let gone = erase_audio_and_envelope(context, mailbox, &item, waiting).await?;
-            Ok::<_, StoreError>(gone.then_some(item))
+    run: &Run,
+    going: impl Iterator<Item = (MailboxId, PurgeItem)>,
+    advance: &Advance,
+) -> Result<Vec<(MailboxId, PurgeItem)>, StoreError> {
+    let erase = |(mailbox, item): (MailboxId, PurgeItem)| async move {
+        if !erase_audio_and_envelope(context, &mailbox, &item, advance).await? {
+            return Ok::<_, StoreError>(None);
         }
+        if let Some(gone) = advance.count(&item.region, context.world().monotonic()) {
+            say(context, run, &gone).await?;
+        }
+        Ok(Some((mailbox, item)))
     };
-    Ok(context.all(items, erase).await?.into_iter().flatten().collect())
+    Ok(context.all(going, erase).await?.into_iter().flatten().collect())
+}
+
+/// Says in the run how far its round is, for those who wait for it.
+async fn say(context: &Context, run: &Run, gone: &BTreeMap<String, u64>) -> Result<(), StoreError> {
+    let note = |found: &mut Run, _| (found.note_gone(run.round, gone), ());
+    change(context, &run.id, note).await.map(drop)
 }
 
 /// False when the message's region is away: then its envelope, which leads to the audio, stays.
@@ -170,18 +214,18 @@ async fn erase_audio_and_envelope(
     context: &Context,
     mailbox: &MailboxId,
     item: &PurgeItem,
-    waiting: &Waiting,
+    advance: &Advance,
 ) -> Result<bool, StoreError> {
     let world = context.world();
     let envelope = Key::envelope(&item.caller, mailbox, item.id);
     // A region that didn't answer a moment ago isn't waited for again.
-    if waiting.counts_one_more(&item.region) {
+    if advance.counts_one_more(&item.region) {
         return Ok(false);
     }
     match delete(context.region(&item.region)?.as_ref(), world, &Key::audio(&item.audio)).await {
         Ok(()) => delete(context.store(), world, &envelope).await.map(|()| true),
         Err(error) if error.class() == ErrorClass::Transient && item.region != context.master() => {
-            waiting.note(&item.region, error.reason());
+            advance.note(&item.region, error.reason());
             Ok(false)
         }
         Err(error) => Err(error),

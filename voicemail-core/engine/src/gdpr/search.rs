@@ -2,11 +2,11 @@
 //! mailbox; and the messages that were named, with their copies, found by what each copy knows of its originals.
 
 use super::GdprError;
-use super::lineage::{Known, Lineage, follow};
 use super::target::Target;
 use crate::context::Context;
 use futures::{StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
+use voicemail_model::lineage::{Known, Lineage, follow};
 use voicemail_model::{
     CallerHash, Entry, Envelope, Forwarding, Index, MailboxId, MessageId, MessageName, MessageState, Time,
 };
@@ -77,16 +77,76 @@ pub(super) async fn search(context: &Context, target: &Target, cutoff: Time) -> 
     let callers: Vec<&CallerHash> = target.all_callers().collect();
     let listed = context.all(callers.clone(), |caller| list_envelopes(context, caller)).await?;
     for (caller, envelopes) in callers.into_iter().zip(listed) {
-        let look = |filed| look_at(context, target, caller, filed);
-        for (mailbox, id, envelope) in context.all(envelopes, look).await?.into_iter().flatten() {
-            match envelope {
-                Some(envelope) => search.take(mailbox, id, caller.clone(), envelope, cutoff),
-                None => search.unreadable.push((mailbox, id, caller.clone())),
-            }
-        }
+        look_at_all(context, target, caller, (envelopes, cutoff), &mut search).await?;
     }
     search_named(context, &target.messages, cutoff, &mut search).await?;
     Ok(search)
+}
+
+/// Where a search that goes part by part is.
+#[derive(Default)]
+pub(super) struct Position {
+    /// Callers that are done.
+    callers: usize,
+    /// The last key that was looked at, of the next one's.
+    after: String,
+    /// Nothing comes after it.
+    pub(super) ended: bool,
+}
+
+/// The next messages of [`search`], at most so many; fewer don't mean that there are no more. Messages that were named are
+/// few, and searched for all at once.
+pub(super) async fn search_on(
+    context: &Context,
+    target: &Target,
+    cutoff: Time,
+    (position, most): (&mut Position, usize),
+) -> Result<Search, StoreError> {
+    if !target.messages.is_empty() {
+        position.ended = true;
+        return search(context, target, cutoff).await;
+    }
+    let mut search = Search::default();
+    let callers: Vec<&CallerHash> = target.all_callers().skip(position.callers).collect();
+    let after = position.after.clone();
+    let list = |(number, caller)| {
+        let after = if number == 0 { after.clone() } else { String::new() };
+        async move { list_some(context, caller, &after, most).await }
+    };
+    let listed = context.all(callers.iter().copied().enumerate(), list).await?;
+    for (caller, (mut filed, mut more)) in callers.into_iter().zip(listed) {
+        let room = most.saturating_sub(search.found.len());
+        more |= filed.len() > room;
+        filed.truncate(room);
+        if let Some((_, _, last)) = filed.last() {
+            last.as_str().clone_into(&mut position.after);
+        }
+        look_at_all(context, target, caller, (filed, cutoff), &mut search).await?;
+        if more {
+            return Ok(search);
+        }
+        (position.callers, position.after) = (position.callers + 1, String::new());
+    }
+    position.ended = true;
+    Ok(search)
+}
+
+/// Sorts the messages that are filed under a hash into those found, those that can't be read, and others.
+async fn look_at_all(
+    context: &Context,
+    target: &Target,
+    caller: &CallerHash,
+    (filed, cutoff): (Vec<Filed>, Time),
+    search: &mut Search,
+) -> Result<(), StoreError> {
+    let look = |filed| look_at(context, target, caller, filed);
+    for (mailbox, id, envelope) in context.all(filed, look).await?.into_iter().flatten() {
+        match envelope {
+            Some(envelope) => search.take(mailbox, id, caller.clone(), envelope, cutoff),
+            None => search.unreadable.push((mailbox, id, caller.clone())),
+        }
+    }
+    Ok(())
 }
 
 /// A message of the subject's with its envelope, which is absent if it can't be decoded; `None` if it is somebody else's
@@ -95,7 +155,7 @@ async fn look_at(
     context: &Context,
     target: &Target,
     caller: &CallerHash,
-    (mailbox, id, key): (MailboxId, MessageId, Key),
+    (mailbox, id, key): Filed,
 ) -> Result<Option<(MailboxId, MessageId, Option<Envelope>)>, StoreError> {
     let Some(bytes) = context.store().get(&key).await? else { return Ok(None) };
     Ok(match decode_envelope(&bytes) {
@@ -109,15 +169,32 @@ async fn look_at(
     })
 }
 
+/// A message, and its envelope's key.
+type Filed = (MailboxId, MessageId, Key);
+
 /// All envelopes that are filed under a hash.
-pub(super) async fn list_envelopes(
+pub(super) async fn list_envelopes(context: &Context, caller: &CallerHash) -> Result<Vec<Filed>, StoreError> {
+    list_some(context, caller, "", usize::MAX).await.map(|(filed, _)| filed)
+}
+
+/// At most so many of them that come after a key, and whether there are more.
+async fn list_some(
     context: &Context,
     caller: &CallerHash,
-) -> Result<Vec<(MailboxId, MessageId, Key)>, StoreError> {
-    let keys: Vec<String> = context.store().list(&Key::envelopes(caller)).try_collect().await?;
-    let parse =
-        |key: &String| parse_envelope(key).and_then(|(mailbox, id)| Some((mailbox, id, Key::listed(key)?)));
-    Ok(keys.iter().filter_map(parse).collect())
+    after: &str,
+    most: usize,
+) -> Result<(Vec<Filed>, bool), StoreError> {
+    let (prefix, mut filed) = (Key::envelopes(caller), Vec::new());
+    let mut keys = context.store().list_after(&prefix, after);
+    while let Some(key) = keys.try_next().await? {
+        let parsed = parse_envelope(&key).zip(Key::listed(&key));
+        let Some(((mailbox, id), key)) = parsed else { continue };
+        if filed.len() == most {
+            return Ok((filed, true));
+        }
+        filed.push((mailbox, id, key));
+    }
+    Ok((filed, false))
 }
 
 /// Whether the index tells of a message without a legible envelope that somebody else left it.

@@ -30,6 +30,10 @@ impl Store for Clocked {
         self.0.list(prefix)
     }
 
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
+        self.0.list_after(prefix, after)
+    }
+
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
         self.0.create(key, bytes).await
     }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use voicemail_model::Time;
 use voicemail_store::{
@@ -29,6 +30,16 @@ pub struct Requests {
     made: AtomicU64,
     under_way: AtomicU64,
     most: AtomicU64,
+    places: Places,
+}
+
+/// Calls that a tenant may have under way at a time, as the product keeps them: further ones wait in a queue.
+struct Places(Semaphore);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Semaphore::new(64))
+    }
 }
 
 /// The price of an operation.
@@ -77,6 +88,7 @@ impl Requests {
         if !self.on.load(Ordering::SeqCst) {
             return;
         }
+        let _place = self.places.0.acquire().await.unwrap();
         self.made.fetch_add(1, Ordering::SeqCst);
         let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
@@ -111,9 +123,13 @@ impl Store for Slow {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        self.list_after(prefix, "")
+    }
+
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         let pages = stream::once(async move {
             self.1.one().await;
-            self.0.list(prefix).enumerate().then(move |(number, key)| async move {
+            self.0.list_after(prefix, after).enumerate().then(move |(number, key)| async move {
                 if number > 0 && number % PAGE == 0 {
                     self.1.one().await;
                 }

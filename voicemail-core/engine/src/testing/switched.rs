@@ -106,9 +106,13 @@ impl Store for Switched {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        self.list_after(prefix, "")
+    }
+
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         let broken = matches!(&*self.1.broken.lock().unwrap(), Some(Broken::Listing(bad)) if bad == prefix);
         let first = broken.then(|| Err(StoreError::Unavailable("broken".into())));
-        let listed = move || stream::iter(first.clone()).chain(self.0.list(prefix));
+        let listed = move || stream::iter(first.clone()).chain(self.0.list_after(prefix, after));
         stream::once(self.1.pass()).map_ok(move |()| listed()).try_flatten().boxed()
     }
 

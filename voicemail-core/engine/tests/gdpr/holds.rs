@@ -31,6 +31,32 @@ async fn a_hold_keeps_its_message_and_no_other_of_the_caller() {
 }
 
 #[tokio::test]
+async fn holds_are_kept_and_counted_once_however_many_rounds_an_erasure_takes() {
+    let site = Site::in_memory().await;
+    let boxes = ["2001", "2002", "2003"];
+    let mut all = Vec::new();
+    for name in boxes {
+        site.core.directory.put_mailbox(&mailbox(name), None, None).await.unwrap();
+        for _ in 0..700 {
+            all.push((name, site.deposit(name, CALLER).await));
+        }
+    }
+    // The first and the last that a search finds, and those beside a round's border.
+    let held = [all[0], all[999], all[1_000], all[2_099]];
+    for (name, id) in held {
+        site.core.gdpr.hold(&mailbox(name), id, &reason(), "counsel").await.unwrap();
+    }
+    site.purge("c", CALLER).await;
+    let ended = run(&site, "c").await;
+    assert_eq!((ended.state, ended.erased, ended.held), (RunState::Purged, 2_096, 4));
+    let mut left = Vec::new();
+    for name in boxes {
+        left.extend(site.index(name).await.entries.keys().map(|id| (name, *id)));
+    }
+    assert_eq!(left, held);
+}
+
+#[tokio::test]
 async fn the_end_of_a_hold_runs_the_erasure_again() {
     let site = Site::in_memory().await;
     let id = site.deposit("1001", CALLER).await;

@@ -1,10 +1,11 @@
 //! How far a run is: by region, and what keeps copies of what it erased.
 
 use crate::Time;
+use crate::fault_injection::{self, Broken};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use voicemail_api::gdpr::ResidualCopy;
+use voicemail_api::gdpr::{ResidualCopy, RunState};
 
 /// How far a run is in one region.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,7 +15,7 @@ pub struct RegionProgress {
     pub matched: u64,
     /// Of these, erased.
     pub erased: u64,
-    /// Erased in the round that waits for another region; they count for good once it ends.
+    /// Erased in the round under way; they count for good once it ends.
     #[serde(skip_serializing_if = "crate::is_zero")]
     pub gone: u64,
     /// Messages that wait there because it was away when it was last tried.
@@ -88,10 +89,10 @@ impl super::Run {
 
     /// Notes the messages that a round erased, by region.
     pub fn note_erased(&mut self, erased: &BTreeMap<String, u64>, now: Time) {
+        self.regions.values_mut().for_each(|progress| progress.gone = 0);
         for (region, count) in erased {
             let progress = self.regions.entry(region.clone()).or_default();
             progress.erased += count;
-            progress.gone = 0;
             progress.matched = progress.matched.max(progress.erased);
             progress.waiting = 0;
             progress.last_error = None;
@@ -109,12 +110,25 @@ impl super::Run {
         }
     }
 
-    /// Notes the messages that were erased in the other regions by the round that waits for absent ones. A repetition
-    /// finds the same gone.
-    pub fn note_gone(&mut self, gone: &BTreeMap<String, u64>) {
-        for (region, count) in gone {
-            self.regions.entry(region.clone()).or_default().gone = *count;
+    /// Notes the messages that a round has erased until now, by region. They are those of the round and not those of one
+    /// worker: whoever repeats it counts what it finds gone, too, so that the greater number is right. False if
+    /// nothing is new, or the round isn't the one under way: then they count already.
+    pub fn note_gone(&mut self, round: u32, gone: &BTreeMap<String, u64>) -> bool {
+        let counted = self.round != round || self.round_done >= round || self.state != RunState::Purging;
+        if counted && !fault_injection::is(Broken::ProgressOfAnyRound) {
+            return false;
         }
+        let mut grown = false;
+        for (region, count) in gone {
+            let progress = self.regions.entry(region.clone()).or_default();
+            let known = progress.gone;
+            progress.gone = match fault_injection::is(Broken::ProgressAdded) {
+                true => known + count,
+                false => known.max(*count),
+            };
+            grown |= progress.gone > known;
+        }
+        grown
     }
 
     /// Messages erased until now.

@@ -21,12 +21,14 @@ use voicemail_engine::door::operations::{
     Approve, Cancel, Deny, EndHold, Extend, ListCases, PutHold, ReadHold, ReadKeys, ReadLedger, ReadRegister,
 };
 use voicemail_engine::door::{Entry, OnTenant};
-use voicemail_engine::gdpr::{CaseFilter, GdprError, RegisterPart};
+use voicemail_engine::gdpr::{CaseFilter, GdprError, RegisterPage as PageOfRegister, RegisterPart};
 use voicemail_engine::principal::Principal;
 use voicemail_model::{AuditSubject, CaseId, MailboxId, MessageId, RegisterEntry, Time};
 
 const MOST: u16 = 200;
 const USUAL: u16 = 50;
+/// Entries of the register on a page.
+const MOST_ENTRIES: u16 = 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -65,7 +67,8 @@ fn read_time(text: Option<String>, field: &'static str) -> Result<Option<Time>, 
 
 /// List cases
 ///
-/// In the order of their ids, each with all its runs.
+/// In the order of their ids, each with all its runs. A page that has to choose among cases reads 200 at most, however many
+/// there are: it may hold fewer than asked for, or none, and have a `next`. The one without is the last.
 #[utoipa::path(
     get, path = "/gdpr/cases", tag = "privacy", params(CaseQuery),
     responses((status = 200, description = "A page of cases", body = CasePage)),
@@ -258,16 +261,23 @@ struct RegisterQuery {
     from: String,
     /// Received before then, RFC 3339; now when absent.
     to: Option<String>,
+    /// Page by page: read at most this many, 1 to 1000. Everything at once when this and the cursor are absent.
+    limit: Option<u16>,
+    /// `next` of the page before.
+    cursor: Option<String>,
 }
 
 /// A part of the register.
 #[derive(Serialize, ToSchema)]
 struct RegisterPage {
-    /// Oldest first.
+    /// Oldest first; page by page in the order of the store: by month of receipt, in it by run.
     entries: Vec<RegisterEntry>,
     /// Entries of these months that can't be read and are left out: `voicemail admin fsck` names them.
     #[serde(skip_serializing_if = "is_none_left_out")]
     unreadable: u64,
+    /// `cursor` of the next page, if there is one. A page may hold fewer entries than asked for, or none, and have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -277,10 +287,10 @@ fn is_none_left_out(unreadable: &u64) -> bool {
 
 /// Get the register of requests
 ///
-/// The permanent record of every request, without personal data of the data subject.
+/// The permanent record of every request, without personal data of the data subject. Ask for pages of a long time.
 #[utoipa::path(
     get, path = "/gdpr/register", tag = "privacy", params(RegisterQuery),
-    responses((status = 200, description = "Entries, oldest first", body = RegisterPage)),
+    responses((status = 200, description = "All entries, or a page of them", body = RegisterPage)),
 )]
 async fn register(
     State(app): State<App>,
@@ -292,9 +302,17 @@ async fn register(
     let from = read_time(Some(query.from), "from")?.unwrap_or_default();
     let soon = core.context.world().now().plus(std::time::Duration::from_secs(600));
     let to = read_time(query.to, "to")?.unwrap_or(soon);
-    let reading = core.gdpr.register(from, to);
-    let RegisterPart { entries, unreadable } = entry.act(AuditSubject::default(), reading).await?;
-    Ok(Json(RegisterPage { entries, unreadable }))
+    let limit = check_limit(query.limit, MOST_ENTRIES, MOST_ENTRIES)?;
+    let paged = query.limit.is_some() || query.cursor.is_some();
+    let page = paged.then_some(PageOfRegister { limit, cursor: query.cursor });
+    let reading = async {
+        match &page {
+            Some(page) => core.gdpr.register_page(from, to, page).await,
+            None => core.gdpr.register(from, to).await,
+        }
+    };
+    let RegisterPart { entries, unreadable, next } = entry.act(AuditSubject::default(), reading).await?;
+    Ok(Json(RegisterPage { entries, unreadable, next }))
 }
 
 /// From where to read the ledger.

@@ -8,6 +8,7 @@ use crate::served;
 use reqwest::Method;
 use serde_json::{Value, json};
 use served::{Process, Setup, speech};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -164,6 +165,12 @@ async fn what_is_new_works_and_each_failure_has_its_exit_code() {
 
     let table = desk.succeeds(r#"gdpr -u "$GDPR_TOKEN" report --from 2026-01-01T00:00:00Z"#);
     assert!(table.starts_with("case,run,") && table.contains("7,7/forgetme.1,forgetme,purged"), "{table}");
+    let many = r#"for n in $(seq 101); do curl -sf -o many.json -H "Authorization: Bearer $GDPR_TOKEN" -H "Content-Type: application/json" \
+        -d '{"caseid":"many-'$n'","consumers":[{"phone":["+442079460999"]}]}' "$GDPR_URL/api/v1/gdpr/exportme" || exit 1; done"#;
+    desk.succeeds(many);
+    let table = desk.succeeds(r#"gdpr -u "$GDPR_TOKEN" report --from 2026-01-01T00:00:00Z"#);
+    let cases: BTreeSet<&str> = table.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    assert_eq!((cases.len(), table.lines().count()), (102, 103), "page after page: {table}");
     let get = |path: &str| {
         format!(r#"curl -sf -H "Authorization: Bearer $GDPR_TOKEN" "$GDPR_URL/api/v1/gdpr/{path}""#)
     };

@@ -1,9 +1,11 @@
 //! Purges that die anywhere, race with undos, or miss a copy.
 
-use super::{A, B, BOX, Case, HOUR, OTHER_BOX, Outcome, at_every_step, catches, expect};
+use super::{A, B, BOX, Case, EVERY_STEP, HOUR, OTHER_BOX, Outcome, at_every_step, catches, expect};
 use crate::tenant::{Replica, Tenant, body, hash, mailbox};
 use bytes::Bytes;
 use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use voicemail_api::gdpr::RunState;
 use voicemail_model::fault_injection::Broken;
@@ -31,6 +33,106 @@ fn purge_dies_anywhere() -> Outcome {
 #[test]
 fn a_purge_without_a_manifest_is_caught() {
     catches(Broken::NoManifest, purge_dies_anywhere);
+}
+
+/// What the run says of three messages: never more than there are, and never less than it said before.
+#[derive(Default)]
+struct Said {
+    erased: u64,
+    /// Whether it said something before all were gone.
+    halfway: bool,
+}
+
+impl Said {
+    fn look(&mut self, case: &Case) -> Outcome {
+        let erased = case.tenant.run("c1").map_or(0, |run| run.erased_so_far());
+        expect(erased <= 3, &format!("{erased} of three messages are erased"))?;
+        expect(erased >= self.erased, &format!("{erased} are erased, and {} were", self.erased))?;
+        self.halfway |= (1..3).contains(&erased);
+        self.erased = erased;
+        Ok(())
+    }
+
+    /// Lets a sweep make that many calls, with time between them in which the run says how far it is. True if it ended.
+    fn watch(
+        &mut self,
+        case: &Case,
+        sweeping: &mut LocalBoxFuture<'static, ()>,
+        calls: usize,
+    ) -> Result<bool, String> {
+        for _ in 0..calls {
+            if case.advance(sweeping, 1).is_some() {
+                return Ok(true);
+            }
+            case.pass_time(2);
+            self.look(case)?;
+        }
+        Ok(false)
+    }
+
+    fn end(mut self, case: &mut Case) -> Outcome {
+        for _ in 0..3 {
+            case.sweep_after(60);
+            self.look(case)?;
+        }
+        let run = case.tenant.run("c1").ok_or("no run")?;
+        expect(run.state == RunState::Purged, &format!("the run is {:?}", run.state))?;
+        let counted = (run.erased, run.erased_so_far());
+        expect(counted == (3, 3), &format!("three were erased, and {counted:?} are counted"))?;
+        case.rest()?;
+        case.expect_no_traces(A)
+    }
+}
+
+fn three_to_erase(case: &mut Case) {
+    for name in [BOX, OTHER_BOX, BOX] {
+        case.deposit_to(name, A);
+    }
+    case.forget("c1", A, 5);
+    case.pass_time(6);
+}
+
+/// The worker dies, and another one begins its round again.
+fn progress_is_counted_once() -> Outcome {
+    let halfway = Cell::new(false);
+    at_every_step(|case, calls| {
+        three_to_erase(case);
+        let mut said = Said::default();
+        let mut sweeping = case.sweeping();
+        let ended = said.watch(case, &mut sweeping, calls)?;
+        drop(sweeping);
+        said.watch(case, &mut case.sweeping(), EVERY_STEP)?;
+        halfway.set(halfway.get() || said.halfway);
+        said.end(case)?;
+        Ok(ended)
+    })?;
+    expect(halfway.get(), "nothing was said before the end of a round")
+}
+
+/// The worker freezes, another one ends its round, and the first one goes on to say how far it is.
+fn late_progress_is_not_counted() -> Outcome {
+    at_every_step(|case, calls| {
+        three_to_erase(case);
+        let mut said = Said::default();
+        let mut frozen = case.sweeping();
+        let ended = said.watch(case, &mut frozen, calls)?;
+        if !ended {
+            said.watch(case, &mut case.sweeping(), EVERY_STEP)?;
+            said.watch(case, &mut frozen, EVERY_STEP)?;
+        }
+        said.end(case)?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn a_purge_that_adds_up_what_its_workers_say_is_caught() {
+    catches(Broken::ProgressAdded, progress_is_counted_once);
+}
+
+#[test]
+fn a_worker_that_says_how_far_a_round_of_before_was_is_caught() {
+    catches(Broken::ProgressOfAnyRound, late_progress_is_not_counted);
 }
 
 #[test]

@@ -276,6 +276,11 @@ impl Service for AzureService {
         })
     }
 
+    /// The version of the protocol that we speak has no parameter for it.
+    fn lists_from_anywhere(&self) -> bool {
+        false
+    }
+
     async fn delete(&self, path: &Path) -> Result<(), StoreError> {
         let path_and_query = format!("/{}/{}", self.container, path.as_ref());
         self.send(Method::DELETE, &path_and_query).await?.found().map(drop)

@@ -405,10 +405,21 @@ impl Store for ObjectBackend {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        let below: Path = self.root.parts().chain(Path::from(prefix).parts()).collect();
+        self.list_after(prefix, "")
+    }
+
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
+        let (below, begin) = (self.path_of(prefix), self.path_of(after));
+        let found = match self.service.lists_from_anywhere() && !after.is_empty() {
+            true => self.bulk.list_with_offset(Some(&below), &begin),
+            false => self.bulk.list(Some(&below)),
+        };
         let root = format!("{}/", self.root);
-        let keys = self.bulk.list(Some(&below)).map(move |found| match found {
-            Ok(meta) => Ok(meta.location.as_ref().strip_prefix(&root).map(str::to_owned)),
+        let keys = found.map(move |found| match found {
+            // Compared here as well: a server may not know the parameter.
+            Ok(meta) => {
+                Ok(meta.location.as_ref().strip_prefix(&root).filter(|key| *key > after).map(str::to_owned))
+            }
             Err(error) => Err(reading(error)),
         });
         keys.try_filter_map(|key| async move { Ok(key) }).boxed()

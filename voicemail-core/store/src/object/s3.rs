@@ -371,6 +371,10 @@ impl Service for S3Service {
         })
     }
 
+    fn lists_from_anywhere(&self) -> bool {
+        true
+    }
+
     async fn delete(&self, path: &Path) -> Result<(), StoreError> {
         self.send(Method::DELETE, &format!("/{}", path.as_ref())).await?.found().map(drop)
     }

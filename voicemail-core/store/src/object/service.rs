@@ -14,6 +14,9 @@ pub(super) trait Service: Send + Sync + 'static {
     /// Any small signed request: its answer shows that the store answers, and its clock.
     async fn greet(&self) -> Result<(), StoreError>;
 
+    /// Whether a listing can begin at any name.
+    fn lists_from_anywhere(&self) -> bool;
+
     /// Removes a name; a missing one is success. The library's own call asks for a batch of one, which not every
     /// server and token takes.
     async fn delete(&self, path: &Path) -> Result<(), StoreError>;

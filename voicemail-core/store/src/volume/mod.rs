@@ -147,7 +147,11 @@ impl Store for VolumeStore {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        walk::list(Arc::clone(&self.root), prefix)
+        walk::list_after(Arc::clone(&self.root), prefix, "")
+    }
+
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
+        walk::list_after(Arc::clone(&self.root), prefix, after)
     }
 
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {

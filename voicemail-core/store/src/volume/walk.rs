@@ -14,26 +14,42 @@ enum Found {
     Folder(String),
 }
 
-/// Keys below `prefix`. A document's folder is one key. A folder that can't be listed is an error in its place; who
-/// goes on reading gets what comes after it.
-pub(super) fn list(root: Arc<PathBuf>, prefix: &str) -> KeyStream<'_> {
-    let start = vec![Found::Folder(prefix.trim_end_matches('/').to_owned())];
-    stream::unfold((root, start), next_key).boxed()
+impl Found {
+    /// Whether it is, or may hold, a key that comes after that one.
+    fn reaches_beyond(&self, after: &str) -> bool {
+        match self {
+            Self::Key(key) => key.as_str() > after,
+            Self::Folder(folder) if folder.is_empty() => true,
+            Self::Folder(folder) => {
+                let below = format!("{folder}/");
+                after.starts_with(&below) || below.as_str() > after
+            }
+        }
+    }
 }
 
-type Walk = (Arc<PathBuf>, Vec<Found>);
+/// Keys below `prefix` that come after that one. A document's folder is one key. A folder that can't be listed is an
+/// error in its place; who goes on reading gets what comes after it. Folders that hold nothing but what comes before
+/// aren't opened.
+pub(super) fn list_after<'a>(root: Arc<PathBuf>, prefix: &str, after: &'a str) -> KeyStream<'a> {
+    let start = vec![Found::Folder(prefix.trim_end_matches('/').to_owned())];
+    stream::unfold((root, start, after), next_key).boxed()
+}
 
-async fn next_key((root, mut stack): Walk) -> Option<(Result<String, StoreError>, Walk)> {
+type Walk<'a> = (Arc<PathBuf>, Vec<Found>, &'a str);
+
+async fn next_key((root, mut stack, after): Walk<'_>) -> Option<(Result<String, StoreError>, Walk<'_>)> {
     while let Some(found) = stack.pop() {
         match found {
-            Found::Key(key) => return Some((Ok(key), (root, stack))),
+            found if !found.reaches_beyond(after) => {}
+            Found::Key(key) => return Some((Ok(key), (root, stack, after))),
             Found::Folder(folder) => {
                 let base = Arc::clone(&root);
                 let read = tokio::task::spawn_blocking(move || read_folder(&base, &folder));
                 let ended = |error| StoreError::Unavailable(format!("a listing ended badly: {error}"));
                 match read.await.map_err(ended).flatten() {
                     Ok(found) => stack.extend(found),
-                    Err(error) => return Some((Err(error), (root, stack))),
+                    Err(error) => return Some((Err(error), (root, stack, after))),
                 }
             }
         }

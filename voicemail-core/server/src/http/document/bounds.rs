@@ -186,7 +186,8 @@ fn bound_of(path: &str, method: &str, parameter: &Parameter) -> Option<Bound> {
             OneOf(&["standard", "alternate", "name"])
         }
         (ParameterIn::Path, "greeting") => OneOf(&["default", "disclaimer"]),
-        (ParameterIn::Query, "limit") if path == "/audit" || path.ends_with("/messages") => Range(1, 1_000),
+        (ParameterIn::Query, "limit") if matches!(path, "/audit" | "/gdpr/register") => Range(1, 1_000),
+        (ParameterIn::Query, "limit") if path.ends_with("/messages") => Range(1, 1_000),
         (ParameterIn::Query, "limit") => Range(1, 200),
         (ParameterIn::Query, "from" | "to") => MOMENT,
         (ParameterIn::Query, "codec") => OneOf(&["pcm16", "alaw", "mulaw"]),

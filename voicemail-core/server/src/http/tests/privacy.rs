@@ -158,6 +158,29 @@ async fn holds_decisions_and_the_books_are_for_privacy_officers_alone() {
 }
 
 #[tokio::test]
+async fn the_register_is_read_at_once_or_page_by_page() {
+    let api = Api::start().await;
+    for case in ["a", "b", "c"] {
+        api.post("/gdpr/exportme", body(case, &[NUMBER])).await.is(StatusCode::OK);
+    }
+    let path = "/gdpr/register?from=2020-01-01T00:00:00Z";
+    let names = |page: &Value| {
+        let entries = page["entries"].as_array().unwrap().iter();
+        entries.map(|entry| entry["case"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let whole: Value = api.get(path).await.is(StatusCode::OK).json();
+    assert_eq!((names(&whole), whole.get("next")), (vec!["a".into(), "b".into(), "c".into()], None));
+    let first: Value = api.get(&format!("{path}&limit=2")).await.is(StatusCode::OK).json();
+    assert_eq!(names(&first), ["a", "b"]);
+    let cursor = first["next"].as_str().unwrap();
+    for limit in ["", "&limit=2"] {
+        let last: Value = api.get(&format!("{path}&cursor={cursor}{limit}")).await.is(StatusCode::OK).json();
+        assert_eq!((names(&last), last.get("next")), (vec!["c".into()], None));
+    }
+    api.get(&format!("{path}&limit=0")).await.is_problem(ProblemKind::InvalidValue);
+}
+
+#[tokio::test]
 async fn decisions_and_legal_holds_are_on_record_without_numbers_and_refused_ones_are_not() {
     let api = Api::start().await;
     let id = api.leave_message("1001", NUMBER).await;

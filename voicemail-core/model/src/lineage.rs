@@ -4,9 +4,9 @@
 //! their recording tells, as long as a message that was named, or a copy of it, is there to compare it with. What
 //! can't be told even so is counted: an erasure must not be called complete then. Pure.
 
+use crate::{AudioDigest, Forwarding, MessageName, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use voicemail_model::{AudioDigest, Forwarding, MessageName, Time};
 
 /// Ids of messages may be this much older than their deposits, and a little newer.
 const OLDEST_ID: Duration = Duration::from_secs(7 * 86_400);
@@ -14,26 +14,30 @@ const AHEAD: Duration = Duration::from_secs(3_600);
 
 /// A message that is a copy, or was copied, or named.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
-    pub(super) from: Option<Forwarding>,
-    pub(super) to: Vec<MessageName>,
-    pub(super) received: Time,
-    pub(super) digest: AudioDigest,
+pub struct Known {
+    /// What it was made of.
+    pub from: Option<Forwarding>,
+    /// What was made of it.
+    pub to: Vec<MessageName>,
+    /// When it, or its original, was received.
+    pub received: Time,
+    /// Of its recording.
+    pub digest: AudioDigest,
 }
 
 /// The result of a search by names.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Lineage {
+pub struct Lineage {
     /// The messages that were named and all their copies, there or not.
-    pub(super) named: BTreeSet<MessageName>,
+    pub named: BTreeSet<MessageName>,
     /// Messages that were named and are gone, with all that is known to belong to them.
-    pub(super) missing: BTreeSet<MessageName>,
+    pub missing: BTreeSet<MessageName>,
     /// Messages that may be copies of a missing one.
-    pub(super) undecided: BTreeSet<MessageName>,
+    pub undecided: BTreeSet<MessageName>,
 }
 
 /// Follows the names through all messages that are there.
-pub(super) fn follow(known: &BTreeMap<MessageName, Known>, names: &[MessageName]) -> Lineage {
+pub fn follow(known: &BTreeMap<MessageName, Known>, names: &[MessageName]) -> Lineage {
     let mut children: BTreeMap<MessageName, Vec<&MessageName>> = BTreeMap::new();
     for (name, one) in known {
         for ancestor in one.from.iter().flat_map(Forwarding::ancestors) {
@@ -113,7 +117,7 @@ fn may_come_from(orphan: &Known, name: &MessageName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use voicemail_model::MessageId;
+    use crate::MessageId;
 
     fn name(number: u8) -> MessageName {
         MessageName::new(&format!("100{number}").parse().unwrap(), id(number))
