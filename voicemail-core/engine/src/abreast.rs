@@ -47,10 +47,10 @@ mod tests {
         let site = Site::in_memory().await;
         let (under_way, most) = (AtomicU32::new(0), AtomicU32::new(0));
         let one = |number: u32| {
-            let (under_way, most) = (&under_way, &most);
+            let (under_way, most, world) = (&under_way, &most, site.core.context.world());
             async move {
                 most.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                tokio::time::sleep(TICK).await;
+                world.sleep(TICK).await;
                 under_way.fetch_sub(1, Ordering::SeqCst);
                 Ok::<_, StoreError>(number)
             }

@@ -1,7 +1,12 @@
 //! How many round trips to the store stand one behind the other in each operation, and how many requests it makes:
 //! exactly, by virtual time. A number that rises here is a second that people wait for a store in another city.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use futures::{StreamExt, TryStreamExt};
 use std::sync::{Arc, Mutex};

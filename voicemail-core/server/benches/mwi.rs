@@ -4,7 +4,13 @@
 //! are resident memory above that of the process with one subscriber, and how long after the acknowledgement of a deposit
 //! into the group's mailbox the last member was told. `SUBSCRIBERS=n` changes the number.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench fails by panicking"
+)]
 
 #[path = "../tests/served/mod.rs"]
 mod served;

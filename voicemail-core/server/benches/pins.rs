@@ -4,7 +4,13 @@
 //! is read from `/proc`: its highest value, and again after a minute without a request. The bench fails above its bounds,
 //! which leave a pod's limit of 256 MiB room for everything else.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench fails by panicking"
+)]
 
 #[path = "../tests/served/mod.rs"]
 mod served;

@@ -7,7 +7,13 @@
 //!    mailboxes' names. `MESSAGES=n` makes it smaller, `MEMORY_ONLY` and `START_ONLY` leave the
 //!    other half out.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench fails by panicking"
+)]
 
 mod grown;
 #[path = "../tests/served/mod.rs"]

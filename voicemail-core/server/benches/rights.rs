@@ -5,7 +5,13 @@
 //! 2. The export's rate beside a bare read of the same audio through the same store, and the memory that it takes
 //!    for a tenth of it and for all.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench fails by panicking"
+)]
 #![allow(clippy::cast_precision_loss, reason = "a bench prints ratios")]
 
 mod grown;

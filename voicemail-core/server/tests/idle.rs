@@ -1,6 +1,12 @@
 //! The cost of an idle replica on a store whose requests are paid for: an hour of its life, in virtual time.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's failure is a panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test's failure is a panic"
+)]
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -1,6 +1,11 @@
 //! Certificates and an issuer's keys change under load, and no request fails.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod served;
 

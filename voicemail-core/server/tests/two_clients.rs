@@ -4,7 +4,13 @@
 //! Here both have the same local folder. `cargo nfs-guest` runs the same tests in a kernel with an NFS server and two
 //! clients of it, whose mounts it names in `VOICEMAIL_MOUNTS`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod served;
 

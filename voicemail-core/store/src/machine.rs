@@ -1,6 +1,8 @@
 //! The machine's own clock and randomness: the one place of the data plane that reads them. Everything else is given a
 //! [`World`], so that tests can play clocks that are wrong and schedules that are cruel.
 
+#![allow(clippy::disallowed_methods, reason = "this is the machine's own")]
+
 use futures::future::BoxFuture;
 use std::time::Duration;
 use voicemail_model::Time;

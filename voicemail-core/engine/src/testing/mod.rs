@@ -4,6 +4,7 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
+    clippy::disallowed_methods,
     reason = "for tests alone: names say what things are, and a panic fails the test"
 )]
 

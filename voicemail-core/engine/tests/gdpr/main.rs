@@ -1,6 +1,11 @@
 //! Data-subject rights of the engine over a store in memory, with a clock that the test moves.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod cases;
 mod copies;

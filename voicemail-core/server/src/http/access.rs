@@ -1,5 +1,7 @@
 //! The access log of every request: method, route template, status, time and a request id. Nothing else.
 
+#![allow(clippy::disallowed_methods, reason = "how long a request took, and its name, are the machine's own")]
+
 use super::problem::FailureNote;
 use super::stall::{Progress, while_answering};
 use super::{ApiError, App, ProblemKind};

@@ -164,6 +164,7 @@ pub(super) struct Watched<S> {
 
 impl<S: Unpin> Watched<S> {
     /// Passes on what a write came to, or that the client hasn't read for too long.
+    #[allow(clippy::disallowed_methods, reason = "a connection's patience is the machine's")]
     fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.unread = None;

@@ -194,7 +194,7 @@ impl Server {
         state.begin_stop();
         following.abort();
         watching.abort();
-        tokio::time::sleep(notice).await;
+        state.world.sleep(notice).await;
         api_handle.graceful_shutdown(Some(DRAIN));
         report("work", timeout(DRAIN + LAST_TASKS, work).await.is_ok());
         state.app.uploads.close();

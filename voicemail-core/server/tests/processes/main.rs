@@ -2,7 +2,13 @@
 //!
 //! Suites that measure, or load the machine on purpose, stand beside it: `idle`, `limits`, `rotation`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod admin;
 mod authorisation;

@@ -9,6 +9,11 @@
 //! ([`space`], [`reserve`]). File systems without hard links or with locks that don't reach other clients
 //! (SMB, blob mounts) look fine until two replicas write at once; [`medium`] refuses them at start.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a file system's times are the machine's, and its caches and temporary names are of this process"
+)]
+
 mod beneath;
 mod history;
 mod medium;
