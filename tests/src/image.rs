@@ -129,11 +129,22 @@ pub fn build_programs(profile: Profile) -> Result<()> {
     compile(profile).map(drop)
 }
 
+/// What cargo said when it built the programs: once a process, since tests that run side by side would wait for each other's cargo.
+static BUILT: Mutex<Option<String>> = Mutex::new(None);
+
+/// Builds these programs of packages as users run them, whatever the running one is: [`build_program`] gives them, and no others. For
+/// benches.
+pub fn build_optimised(programs: &[(&str, &str)]) -> Result<()> {
+    let mut arguments = vec!["build", "--release"];
+    arguments.extend(programs.iter().flat_map(|(package, program)| ["-p", package, "--bin", program]));
+    let messages = run_cargo(&arguments)?;
+    *BUILT.lock().unwrap_or_else(PoisonError::into_inner) = Some(messages);
+    Ok(())
+}
+
 /// Builds the workspace's programs beside the running one and returns the one of that name: for tests of a crate that isn't
 /// the program's own.
 pub fn build_program(name: &str) -> Result<PathBuf> {
-    // Once a process: tests that run side by side would wait for each other's cargo.
-    static BUILT: Mutex<Option<String>> = Mutex::new(None);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let messages = match built.take() {
         Some(messages) => messages,

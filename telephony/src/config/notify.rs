@@ -5,6 +5,7 @@
 use super::{ConfigError, Transport, Trunk};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// What stands for a mailbox in [`Notify::uri`].
 const MAILBOX: &str = "{mailbox}";
@@ -22,6 +23,9 @@ pub struct Notify {
     /// By what it is reached, one of the trunk's transports.
     #[serde(default = "by_datagrams")]
     pub transport: Transport,
+    /// File whose first line `NAME:PASSWORD` answers a challenge of the proxy, read at each use; without it one is a refusal.
+    #[serde(default)]
+    pub users: Option<PathBuf>,
     /// Address of the phone of a mailbox, such as `sip:{mailbox}@pbx.example.com`.
     pub uri: String,
     /// The mailboxes, by ranges.

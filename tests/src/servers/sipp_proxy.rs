@@ -32,9 +32,18 @@ pub struct Taken {
 impl Proxy {
     /// Listens there for so many requests, which it answers with that status.
     pub fn listen(address: SocketAddr, over: Over, status: u16, times: usize) -> Result<Self> {
+        Self::follow(address, over, &scenario(status), times)
+    }
+
+    /// Listens there over UDP for one NOTIFY, which it asks a user's password for: 403 if that is wrong.
+    pub fn challenge(address: SocketAddr, user: &str, password: &str) -> Result<Self> {
+        Self::follow(address, Over::Udp, &challenging(user, password), 1)
+    }
+
+    fn follow(address: SocketAddr, over: Over, scenario: &str, times: usize) -> Result<Self> {
         let program = ensure_program("sip-tester", "sipp")?;
         let folder = tempfile::Builder::new().prefix("sipp-").tempdir()?;
-        std::fs::write(folder.path().join("proxy.xml"), scenario(status))?;
+        std::fs::write(folder.path().join("proxy.xml"), scenario)?;
         let mut command = Command::new(program);
         command.args(["-sf", "proxy.xml", "-nostdin", "-timeout", PATIENCE, "-timeout_error"]);
         command.args(["-m", &times.to_string(), "-i", &address.ip().to_string()]);
@@ -60,8 +69,27 @@ impl Proxy {
 
 fn scenario(status: u16) -> String {
     format!(
-        "<?xml version=\"1.0\"?><scenario name=\"proxy\">\n<recv request=\"NOTIFY\"/>\n\
-         <send><![CDATA[\nSIP/2.0 {status} Taken\n[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n\
-         [last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send>\n</scenario>\n"
+        "<?xml version=\"1.0\"?><scenario name=\"proxy\">\n<recv request=\"NOTIFY\"/>\n{}</scenario>\n",
+        answer(status, "", "")
+    )
+}
+
+fn challenging(user: &str, password: &str) -> String {
+    let challenge =
+        "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"5c3fa91e\", algorithm=MD5, qop=\"auth\"\n";
+    format!(
+        "<?xml version=\"1.0\"?><scenario name=\"proxy\">\n<recv request=\"NOTIFY\"/>\n{}<recv request=\"NOTIFY\"><action>\
+         <verifyauth assign_to=\"right\" username=\"{user}\" password=\"{password}\"/></action></recv>\n\
+         <nop next=\"taken\" test=\"right\"/>\n{}<label id=\"taken\"/>\n{}<label id=\"over\"/>\n</scenario>\n",
+        answer(401, challenge, ""),
+        answer(403, "", " next=\"over\""),
+        answer(200, "", ""),
+    )
+}
+
+fn answer(status: u16, headers: &str, attributes: &str) -> String {
+    format!(
+        "<send{attributes}><![CDATA[\nSIP/2.0 {status} Taken\n[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n\
+         [last_Call-ID:]\n[last_CSeq:]\n{headers}Content-Length: 0\n\n]]></send>\n"
     )
 }

@@ -24,7 +24,7 @@ pub(crate) fn full_telephony() -> Value {
             "numbers": [{"prefix": "+4420794600", "replaceWith": "10", "digits": 13}],
             "seesAllMailboxes": true,
             "notify": {
-                "proxy": "pbx.example.com:5061", "transport": "TLS", "uri": "sip:{mailbox}@pbx.example.com",
+                "proxy": "pbx.example.com:5061", "transport": "TLS", "secretRef": {"name": "pbx-user"}, "uri": "sip:{mailbox}@pbx.example.com",
                 "mailboxes": [{"first": "1000", "last": "1999"}],
             },
             "limits": {"calls": 200, "callsPerSecond": 50, "callsPerCaller": 5},

@@ -87,6 +87,25 @@ async fn a_phone_is_told_at_the_start_and_of_each_change_and_again_until_its_pro
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_asks_for_a_password_gets_its_proof_and_one_that_asks_again_has_refused() {
+    let core = VoicemailCore::start().await.unwrap();
+    let proxy = find_free_port(LOCAL).unwrap();
+    let trunk = notify(&proxy.to_string(), ", users: FOLDER/pbx-user");
+    let files = vec![("pbx-user", b"voicemail:a:secret\n".to_vec())];
+    let mistaken = Proxy::challenge(proxy, "voicemail", "another").unwrap();
+    let sip = VoicemailSip::set_up(&core, Setup { trunk, files, ..Setup::default() }).await.unwrap();
+    let taken = mistaken.take().await.unwrap();
+    assert!(taken.messages.contains("SIP/2.0 403"), "{}", taken.messages);
+    wait_counted(&sip, "refused", 1).await;
+    let asking = Proxy::challenge(proxy, "voicemail", "a:secret").unwrap();
+    let taken = asking.take().await.unwrap();
+    assert!(!taken.messages.contains("SIP/2.0 403"), "{}", taken.messages);
+    assert_eq!(shown(&taken), ["0/0 (0/0)"; 2]);
+    wait_counted(&sip, "told", 1).await;
+    assert!(!sip.log().contains("secret") && !taken.messages.contains("secret"), "the password is told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_one_process_cannot_tell_any_more_another_one_does() {
     let core = VoicemailCore::start().await.unwrap();
     let proxy = find_free_port(LOCAL).unwrap();

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 use super::trunk::TrunkTransport;
+use crate::references::Reference;
 use crate::rules::{form, invalid};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,10 @@ pub struct TrunkNotify {
     /// The transport by which the proxy is reached, one of the trunk's: UDP, TCP or TLS.
     #[serde(default = "by_datagrams")]
     pub transport: TrunkTransport,
+    /// A Secret whose key users has a line NAME:PASSWORD, by which the proxy's challenge is answered; without it the proxy must
+    /// take requests from the pods' addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<Reference>,
     /// Address of a mailbox's phone, such as `sip:{mailbox}@pbx.example.com`.
     #[schemars(length(min = 15, max = 255))]
     #[x_kube(validation = form(

@@ -36,6 +36,8 @@ pub fn list_telephony(telephony: &Telephony) -> Vec<AccessSecret> {
         named.extend(certificates.map(|known| authority(field("clientCertificates.caRef"), &known.ca_ref)));
         let users = trunk.digest.iter().map(|digest| &digest.secret_ref.name);
         named.extend(users.map(|name| of(field("digest.secretRef"), name, &[USERS_KEY])));
+        let ours = trunk.notify.iter().filter_map(|notify| notify.secret_ref.as_ref());
+        named.extend(ours.map(|secret| of(field("notify.secretRef"), &secret.name, &[USERS_KEY])));
     }
     named
 }

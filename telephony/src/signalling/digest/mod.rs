@@ -9,8 +9,10 @@
 //! take alike long. No name of a user is in an error, a log or a metric.
 
 mod nonce;
+mod proof;
 
 pub use nonce::{NoRandomness, Nonces};
+pub use proof::Claim;
 
 use super::address::Address;
 use crate::config::Algorithm;

@@ -1,17 +1,23 @@
 //! A NOTIFY that belongs to no subscription (RFC 3842 of phones that are provisioned), by the proxy of its trunk.
 //!
 //! The proxy's name is resolved for each request, so that one that moves is found. An answer by UDP comes in at the gate, which lets
-//! in what a trunk's addresses send: of several addresses of a name, one of the trunk is taken.
+//! in what a trunk's addresses send: of several addresses of a name, one of the trunk is taken. A challenge (401, 407) is answered once, by
+//! the user whose password the trunk's `notify` names; another one after that is a refusal.
 
 use super::call::other;
-use super::subscription::{PACKAGE, own_address, send};
-use super::{Contacts, Shared};
-use crate::config::{Transport, Trunk};
+use super::subscription::{PACKAGE, ask, own_address};
+use super::validate::values;
+use super::{Contacts, Shared, headers_of};
+use crate::config::{Notify, Transport, Trunk};
+use crate::signalling::digest::Claim;
 use crate::signalling::{Notice, SipError};
-use rsipstack::sip::{Header, HostWithPort, Method, Request, Transport as StackTransport, Uri, Version};
+use rsipstack::sip::{
+    Header, HostWithPort, Method, Request, Response, Transport as StackTransport, Uri, Version,
+};
 use rsipstack::transport::SipAddr;
 use std::net::SocketAddr;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 /// As other senders of such requests write it: there is nothing that could be renewed.
 const STATE: &str = "terminated;reason=noresource";
@@ -22,18 +28,51 @@ pub(super) async fn notify(shared: &Shared, notice: &Notice) -> Result<(), SipEr
     let trunk = trunk.ok_or(SipError::Unreachable)?;
     let target = trunk.notify.as_ref().ok_or(SipError::Unreachable)?;
     let to = resolve(trunk, target, shared.config.listen.sip).await.ok_or(SipError::Unreachable)?;
-    let via = shared.endpoint.get_via(own_address(shared, target.transport), None);
-    let via = via.map_err(|_| SipError::NotSent)?;
-    let request = build(Header::Via(via.into()), &shared.contacts, target.transport, notice)?;
-    match send(&shared.endpoint, None, Some(to), request).await? {
+    let names = Names { call: Uuid::new_v4().to_string(), tag: Uuid::new_v4().simple().to_string() };
+    let send = async |number, proof| {
+        let via = shared.endpoint.get_via(own_address(shared, target.transport), None);
+        let via = Header::Via(via.map_err(|_| SipError::NotSent)?.into());
+        let request = build(via, &shared.contacts, target.transport, notice, &names, number, proof)?;
+        ask(&shared.endpoint, None, Some(to.clone()), request).await
+    };
+    let mut response = send(1, None).await?;
+    if let Some(proof) = prove(&response, target, notice).await {
+        response = send(2, Some(proof)).await?;
+    }
+    match response.status_code.code() {
         200..=299 => Ok(()),
         408 => Err(SipError::NotSent),
         status => Err(SipError::Refused(status)),
     }
 }
 
+/// What stays the same when a request is sent again with a proof.
+struct Names {
+    call: String,
+    tag: String,
+}
+
+/// The header that answers a challenge; none where none was asked for, or none can be given.
+async fn prove(response: &Response, target: &Notify, notice: &Notice) -> Option<Header> {
+    let (challenge, answer) = match response.status_code.code() {
+        401 => ("WWW-Authenticate", "Authorization"),
+        407 => ("Proxy-Authenticate", "Proxy-Authorization"),
+        _ => return None,
+    };
+    let file = target.users.as_ref()?;
+    let Ok(users) = tokio::fs::read_to_string(file).await.map(Zeroizing::new) else {
+        tracing::error!("the user of a trunk's notify can't be read");
+        return None;
+    };
+    let user = users.lines().find(|line| !line.is_empty())?;
+    let uri = Uri::try_from(notice.to.as_str()).ok()?.to_string();
+    let claim = Claim { user, method: "NOTIFY", uri: &uri };
+    let headers = headers_of(&response.headers);
+    Some(other(answer, claim.answer(values(&headers, challenge), Uuid::new_v4().as_bytes())?))
+}
+
 /// Where the proxy is now. Over TLS the name goes along: the certificate is for it.
-async fn resolve(trunk: &Trunk, target: &crate::config::Notify, own: SocketAddr) -> Option<SipAddr> {
+async fn resolve(trunk: &Trunk, target: &Notify, own: SocketAddr) -> Option<SipAddr> {
     let (host, port) = target.proxy()?;
     let by = |kind, addr: HostWithPort| Some(SipAddr { r#type: Some(kind), addr });
     if target.transport == Transport::Tls {
@@ -55,14 +94,17 @@ fn build(
     contacts: &Contacts,
     transport: Transport,
     notice: &Notice,
+    names: &Names,
+    number: u32,
+    proof: Option<Header>,
 ) -> Result<Request, SipError> {
     let uri = Uri::try_from(notice.to.as_str()).map_err(|_| SipError::Unreachable)?;
-    let headers = vec![
+    let mut headers = vec![
         via,
-        Header::From(format!("<{}>;tag={}", notice.account, Uuid::new_v4().simple()).into()),
+        Header::From(format!("<{}>;tag={}", notice.account, names.tag).into()),
         Header::To(format!("<{}>", notice.to).into()),
-        Header::CallId(Uuid::new_v4().to_string().into()),
-        Header::CSeq("1 NOTIFY".into()),
+        Header::CallId(names.call.clone().into()),
+        Header::CSeq(format!("{number} NOTIFY").into()),
         Header::MaxForwards(70.into()),
         other("Contact", format!("<{}>", contacts.of(transport, false))),
         other("Event", PACKAGE),
@@ -70,6 +112,7 @@ fn build(
         Header::ContentType("application/simple-message-summary".into()),
         Header::ContentLength(u32::try_from(notice.body.len()).unwrap_or_default().into()),
     ];
+    headers.extend(proof);
     let body = notice.body.as_bytes().to_vec();
     Ok(Request { method: Method::Notify, uri, headers: headers.into(), body, version: Version::V2 })
 }

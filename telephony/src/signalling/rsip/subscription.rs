@@ -11,7 +11,9 @@ use crate::signalling::identity::Identity;
 use crate::signalling::{Incoming, IncomingSubscription, SipError, Subscriber};
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use rsipstack::sip::{Header, Method, Request, SipMessage, StatusCode, StatusCodeKind, Uri, Version};
+use rsipstack::sip::{
+    Header, Method, Request, Response, SipMessage, StatusCode, StatusCodeKind, Uri, Version,
+};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
@@ -208,14 +210,24 @@ pub(super) fn own_address(shared: &Shared, transport: Transport) -> Option<SipAd
     })
 }
 
-/// Sends a request and waits for the status of its answer; the one to a subscriber goes to where the subscriber's came from,
-/// which is the proxy between if there is one.
+/// Sends a request and waits for the status of its answer.
 pub(super) async fn send(
     endpoint: &EndpointInnerRef,
     connection: Option<SipConnection>,
     to: Option<SipAddr>,
     request: Request,
 ) -> Result<u16, SipError> {
+    ask(endpoint, connection, to, request).await.map(|response| response.status_code.code())
+}
+
+/// Sends a request and waits for its answer; the one to a subscriber goes to where the subscriber's came from,
+/// which is the proxy between if there is one.
+pub(super) async fn ask(
+    endpoint: &EndpointInnerRef,
+    connection: Option<SipConnection>,
+    to: Option<SipAddr>,
+    request: Request,
+) -> Result<Response, SipError> {
     let key =
         TransactionKey::from_request(&request, TransactionRole::Client).map_err(|_| SipError::NotSent)?;
     let mut transaction = Transaction::new_client(key, request, endpoint.clone(), connection);
@@ -225,7 +237,7 @@ pub(super) async fn send(
         if let SipMessage::Response(response) = message
             && response.status_code.kind() != StatusCodeKind::Provisional
         {
-            return Ok(response.status_code.code());
+            return Ok(response);
         }
     }
     Err(SipError::NotSent)

@@ -1,6 +1,6 @@
 //! The program's configuration, as it reads it: `voicemail-sip serve --config`.
 
-use super::plan::TelephonyPlan;
+use super::plan::{TelephonyPlan, notify_folder};
 use super::stateful_set::{
     CORE_DIR, DIGEST_DIR, KEY_DIR, PROMPTS_DIR, SPOOL_DIR, SPOOL_KEY, TLS_DIR, TOKEN_FILE, TRUST_DIR,
 };
@@ -12,7 +12,7 @@ use crate::tenant::steps::validate::Plan;
 use serde_json::{Value, json};
 use std::time::Duration;
 use voicemail_resources::references::CaRef;
-use voicemail_resources::voicemail_tenant::{TelephonyTls, Trunk, TrunkTransport};
+use voicemail_resources::voicemail_tenant::{TelephonyTls, Trunk, TrunkNotify, TrunkTransport};
 
 /// Key in the ConfigMap and name of the mounted file.
 pub(super) const CONFIG_FILE: &str = "sip.yaml";
@@ -87,7 +87,10 @@ fn write_trunk(trunk: &Trunk) -> Value {
         written["transports"] = json!(trunk.transports);
     }
     if let Some(notify) = &trunk.notify {
-        written["notify"] = json!(notify);
+        written["notify"] = json!(TrunkNotify { secret_ref: None, ..notify.clone() });
+        if notify.secret_ref.is_some() {
+            written["notify"]["users"] = json!(format!("{DIGEST_DIR}/{}/{USERS_KEY}", notify_folder(trunk)));
+        }
     }
     if let Some(certificates) = &trunk.client_certificates {
         written["clientCertificates"] =

@@ -335,6 +335,19 @@ mod tests {
             json!({"proxy": "pbx.example.com:5060", "transport": "UDP", "uri": "sip:{mailbox}@pbx.example.com",
                    "mailboxes": [{"first": "00000", "last": "00999"}]})
         );
+        let asked = built(|telephony| {
+            told(1)(telephony);
+            telephony["trunks"][0]["notify"]["secretRef"] = json!({"name": "pbx-user"});
+        });
+        let config: Value = serde_yaml::from_str(&asked.config.data.unwrap()["sip.yaml"]).unwrap();
+        assert_eq!(config["trunks"][0]["notify"]["users"], "/etc/voicemail-sip/digest/pbx.notify/users");
+        let set = serde_json::to_value(asked.stateful_set).unwrap().to_string();
+        assert!(
+            set.contains(
+                r#"{"items":[{"key":"users","path":"pbx.notify/users"}],"name":"pbx-user","optional":true}"#
+            ),
+            "{set}"
+        );
         let many = tenant(|value| {
             value["spec"]["telephony"] = json!({
                 "domain": "pbx", "trunks": [{"name": "pbx", "addresses": ["192.0.2.0/24"]}],

@@ -51,10 +51,15 @@ impl TelephonyPlan {
         self.given.trunks.iter().any(|trunk| trunk.uses(TrunkTransport::Tcp))
     }
 
-    /// The Secret with the users of each trunk that has some.
+    /// The Secrets with users, by their folders: those of each trunk that has some, and ours at its proxy.
     pub(super) fn users(&self) -> BTreeMap<String, String> {
         let of = |trunk: &Trunk| Some((trunk.name.clone(), trunk.digest.as_ref()?.secret_ref.name.clone()));
-        self.given.trunks.iter().filter_map(of).collect()
+        let at_proxy = |trunk: &Trunk| {
+            let secret = trunk.notify.as_ref()?.secret_ref.as_ref()?;
+            Some((notify_folder(trunk), secret.name.clone()))
+        };
+        let trunks = &self.given.trunks;
+        trunks.iter().filter_map(of).chain(trunks.iter().filter_map(at_proxy)).collect()
     }
 
     /// The authorities that the pods read: of trunks' certificates, and of those that they connect to.
@@ -64,6 +69,11 @@ impl TelephonyPlan {
         let peers = self.given.tls.iter().filter_map(|tls| tls.peer_ca_ref.as_ref());
         trunks.chain(peers).cloned().collect()
     }
+}
+
+/// Folder of our user at a trunk's proxy: no trunk's name has a point.
+pub(super) fn notify_folder(trunk: &Trunk) -> String {
+    format!("{}.notify", trunk.name)
 }
 
 /// Plans it; none where the tenant has no telephone.

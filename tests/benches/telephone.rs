@@ -1,0 +1,205 @@
+//! What the telephone side takes: `cargo bench -p voicemail-tests --bench telephone`, `CALLS=100,200` for other numbers of calls at once.
+//!
+//! The same telephones call `voicemail-sip`, before a real core on a volume, and sipp as a bare peer that answers and echoes, in turn and
+//! in one run, at rising numbers of calls at once: they set up a hundred calls a second, speak for ten seconds, and hang up as fast. Told
+//! are INVITE to 200, processor and memory of the process, and packets that are missing, each beside the bare peer's. Before
+//! that messages are left one by one: BYE to NOTIFY, beside the same deposit by HTTP. Figures of a shared machine are compared, never judged: the
+//! bench fails only if a call does, or a message is lost.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use reqwest::Method;
+use serde_json::json;
+use tokio::process::{Child, Command};
+use voicemail_tests::caller::{Call, Caller, wait};
+use voicemail_tests::debian::ensure_program;
+use voicemail_tests::image::build_optimised;
+use voicemail_tests::poll::poll;
+use voicemail_tests::process_facts::{memory, processor};
+use voicemail_tests::servers::voicemail_core::VoicemailCore;
+use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
+use voicemail_tests::servers::{find_free_port, loopback};
+
+/// So many that none gets full: it holds ten messages, unless a class of service says otherwise.
+const MAILBOXES: usize = 400;
+const ROUNDS: usize = 6;
+const BETWEEN_CALLS: Duration = Duration::from_millis(10);
+const SPEAKS: Duration = Duration::from_secs(10);
+/// A message of this length is kept.
+const SHORT: Duration = Duration::from_millis(4_500);
+const PATIENCE: Duration = Duration::from_secs(600);
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    voicemail_tests::install_crypto();
+    let given = std::env::var("CALLS").unwrap_or_else(|_| "50,100,200,400".into());
+    let levels: Vec<usize> = given.split(',').map(str::parse).collect::<Result<_, _>>().context("CALLS")?;
+    build_optimised(&[("voicemail-server", "voicemail"), ("voicemail-telephony", "voicemail-sip")])?;
+    let core = VoicemailCore::start().await?;
+    for number in 0..MAILBOXES {
+        core.ask("root", Method::PUT, &format!("/mailboxes/{}", mailbox(number)), Some(json!({}))).await?;
+    }
+    let most = levels.iter().max().context("CALLS is empty")?;
+    let sip = VoicemailSip::set_up(&core, Setup { calls: Some(*most), ..Setup::default() }).await?;
+    let (bare, _bare) = start_bare().await?;
+    measure_notify(&core, &sip).await?;
+    let peers =
+        [(bare, _bare.id().context("sipp has ended")?), (sip.sip(), sip.pid().context("it has ended")?)];
+    for calls in levels {
+        let lost = lost(&sip).await?;
+        let base = measure("sipp", peers[0], calls).await?;
+        let ours = measure("voicemail-sip", peers[1], calls).await?;
+        println!(
+            "{calls:>5} calls: INVITE to 200 ×{:.1}, processor ×{:.2}, {} packets missing of {}",
+            ours.answered / base.answered,
+            ours.processor / base.processor,
+            self::lost(&sip).await? - lost,
+            ours.sent,
+        );
+    }
+    let began = Instant::now();
+    let emptied = async || {
+        let metrics = sip.metrics().await?;
+        ensure!(metrics.contains("voicemail_sip_spool_files 0"), "recordings still wait");
+        Ok(())
+    };
+    poll(PATIENCE, emptied).await?;
+    println!("all recordings were at the core {:.1?} after the last call", began.elapsed());
+    Ok(())
+}
+
+fn mailbox(number: usize) -> String {
+    (2_000 + number % MAILBOXES).to_string()
+}
+
+/// sipp that answers each call at once and sends back what it hears.
+async fn start_bare() -> Result<(SocketAddr, Child)> {
+    let (sip, media) = (find_free_port(loopback())?, find_free_port(loopback())?);
+    let mut command = Command::new(ensure_program("sip-tester", "sipp")?);
+    command.args(["-sn", "uas", "-rtp_echo", "-nostdin", "-i", "127.0.0.1", "-mi", "127.0.0.1"]);
+    command.args(["-p", &sip.port().to_string(), "-mp", &media.port().to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let child = command.spawn().context("cannot start sipp")?;
+    let caller = Caller::open(sip).await?;
+    poll(Duration::from_secs(20), async || caller.hang_up(caller.call("1").await?).await).await?;
+    Ok((sip, child))
+}
+
+struct Measured {
+    /// The 99th of INVITE to 200, in milliseconds.
+    answered: f64,
+    /// Share of one processor.
+    processor: f64,
+    sent: u64,
+}
+
+async fn measure(name: &str, (peer, pid): (SocketAddr, u32), calls: usize) -> Result<Measured> {
+    let caller = Arc::new(Caller::open(peer).await?);
+    let idle = memory(pid)?;
+    let begun = paced((0..calls).map(|number| {
+        let caller = caller.clone();
+        async move { caller.call(&mailbox(number)).await }
+    }))
+    .await?;
+    caller.voice.take_lateness();
+    let ((sent, heard), used, began) = (caller.voice.counts(), processor(pid)?, Instant::now());
+    tokio::time::sleep(SPEAKS).await;
+    let (now_sent, now_heard) = caller.voice.counts();
+    let busy = (processor(pid)? - used).as_secs_f64() / began.elapsed().as_secs_f64();
+    let each = memory(pid)?.saturating_sub(idle) / calls.max(1) as u64;
+    let late = caller.voice.take_lateness();
+    let answered: Vec<f64> = begun.iter().map(|call| call.answered.as_secs_f64() * 1_000.0).collect();
+    paced(begun.into_iter().map(|call: Call| {
+        let caller = caller.clone();
+        async move { caller.hang_up(call).await }
+    }))
+    .await?;
+    let measured =
+        Measured { answered: quantile(&answered, 0.99), processor: busy, sent: caller.voice.counts().0 };
+    println!(
+        "{calls:>5} calls, {name}: INVITE to 200 median {:.1} ms, 99th {:.1} ms; {:.1} % of a processor, {:.3} % a call; \
+         {each} KiB a call; {} packets out and {} in; a round of ours was {late:.1?} late at most",
+        quantile(&answered, 0.5),
+        measured.answered,
+        busy * 100.0,
+        busy * 100.0 / calls as f64,
+        now_sent - sent,
+        now_heard - heard,
+    );
+    Ok(measured)
+}
+
+/// One after another, a hundred a second; their results.
+async fn paced<T: Send + 'static>(
+    works: impl Iterator<Item = impl Future<Output = Result<T>> + Send + 'static>,
+) -> Result<Vec<T>> {
+    let mut begun = Vec::new();
+    let mut pace = tokio::time::interval(BETWEEN_CALLS);
+    for work in works {
+        pace.tick().await;
+        begun.push(tokio::spawn(work));
+    }
+    let mut done = Vec::new();
+    for task in begun {
+        done.push(task.await??);
+    }
+    Ok(done)
+}
+
+/// Messages one by one in each mailbox, and what its phone is told; then the same by HTTP.
+async fn measure_notify(core: &VoicemailCore, sip: &VoicemailSip) -> Result<()> {
+    let caller = Caller::open(sip.sip()).await?;
+    let (mut told, mut deposited) = (Vec::new(), Vec::new());
+    let wav = message();
+    for round in 0..ROUNDS {
+        for number in [350, 360, 370] {
+            let mut phone = caller.subscribe(&mailbox(number)).await?;
+            let call = caller.call(&mailbox(number)).await?;
+            tokio::time::sleep(SHORT).await;
+            let bye = caller.hang_up(call).await?;
+            let notify = wait(&mut phone, |text| text.starts_with("NOTIFY")).await.context("no NOTIFY")?;
+            told.push((notify.at - bye).as_secs_f64() * 1_000.0);
+            let began = Instant::now();
+            core.deposit(&mailbox(number + round % 3), "+442079460001", "Bob", wav.clone()).await?;
+            deposited.push(began.elapsed().as_secs_f64() * 1_000.0);
+        }
+    }
+    let (median, last) = (quantile(&told, 0.5), quantile(&told, 0.99));
+    println!(
+        "BYE to NOTIFY: median {median:.1} ms, 99th {last:.1} ms of {}; a deposit by HTTP median {:.1} ms, 99th {:.1} ms: ×{:.2} \
+         and ×{:.2}",
+        told.len(),
+        quantile(&deposited, 0.5),
+        quantile(&deposited, 0.99),
+        median / quantile(&deposited, 0.5),
+        last / quantile(&deposited, 0.99),
+    );
+    Ok(())
+}
+
+/// Four seconds of µ-law.
+fn message() -> Vec<u8> {
+    let size = 32_000_u32;
+    let mut file = b"RIFF".to_vec();
+    file.extend((size + 36).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data");
+    file.extend(size.to_le_bytes());
+    file.extend((0..size).map(|at| (at % 96) as u8));
+    file
+}
+
+async fn lost(sip: &VoicemailSip) -> Result<u64> {
+    let metrics = sip.metrics().await?;
+    let line = metrics.lines().find_map(|line| line.strip_prefix("voicemail_sip_rtp_lost_total "));
+    line.context("no count of packets")?.parse().context("no count of packets")
+}
+
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(((sorted.len().max(1) - 1) as f64 * share).round() as usize).copied().unwrap_or_default()
+}
