@@ -9,7 +9,8 @@ use voicemail_tests::servers::exim::Exim;
 use voicemail_tests::servers::voicemail_core::{PASSWORD, VoicemailCore};
 use voicemail_tests::stage::workspace_path;
 
-use crate::emails::{CALLER, LONGER, core, put_alice, wav};
+use crate::emails::{CALLER, LONGER, core, put_alice};
+use crate::scene::spoken;
 
 const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
 
@@ -44,14 +45,14 @@ async fn one_click_in_a_mail_ends_the_mails_to_its_reader_and_to_nobody_else() {
     put_alice(&core, json!({ "email": "alice@example.com" })).await;
     let bob = json!({ "mailboxes": ["1001"], "email": "bob@example.com" });
     core.ask("root", Method::PUT, "/users/bob", Some(bob)).await.unwrap();
-    core.deposit("1001", CALLER, "Ann", wav(2, 3)).await.unwrap();
+    core.deposit("1001", CALLER, "Ann", spoken(2, 3)).await.unwrap();
     let mails = exim.wait_mails("alice", 1, LONGER).await.unwrap();
     exim.wait_mails("bob", 1, LONGER).await.unwrap();
     let path = unsubscribe_path(&mails[0]);
     assert_eq!(click(&core, &path).await, StatusCode::OK);
     assert_eq!(click(&core, &path).await, StatusCode::OK);
     put_alice(&core, json!({ "email": "alice@example.com", "emailContent": "note" })).await;
-    core.deposit("1001", CALLER, "Ben", wav(2, 3)).await.unwrap();
+    core.deposit("1001", CALLER, "Ben", spoken(2, 3)).await.unwrap();
     exim.wait_mails("bob", 2, LONGER).await.unwrap();
     assert_eq!(exim.mails("alice").unwrap().len(), 1);
     let own = core.ask("alice", Method::GET, "/me/email", None).await.unwrap();
@@ -72,7 +73,7 @@ async fn a_mail_the_choice_and_the_click_work_in_a_browser() {
     let exim = Exim::start().await.unwrap();
     let core = core(&exim, "link").await;
     put_alice(&core, json!({ "email": "alice@example.com" })).await;
-    core.deposit("1001", CALLER, "Ada Lovelace", wav(42, 3)).await.unwrap();
+    core.deposit("1001", CALLER, "Ada Lovelace", spoken(42, 3)).await.unwrap();
     let mails = exim.wait_mails("alice", 1, LONGER).await.unwrap();
     let mail = MessageParser::default().parse(&mails[0]).unwrap();
     let html = tempfile::NamedTempFile::new().unwrap();

@@ -13,31 +13,10 @@ use voicemail_tests::poll::poll;
 use voicemail_tests::servers::exim::{Ask, Exim};
 use voicemail_tests::servers::voicemail_core::VoicemailCore;
 
-use crate::scene::{PATIENCE, sound};
+use crate::scene::{PATIENCE, spoken};
 
 pub(crate) const LONGER: Duration = Duration::from_secs(60);
 pub(crate) const CALLER: &str = "+442079460001";
-
-pub(crate) fn wav(seconds: usize, seed: usize) -> Vec<u8> {
-    let samples = sound(seconds, seed);
-    let length = u32::try_from(samples.len()).unwrap();
-    let mut bytes = b"RIFF".to_vec();
-    bytes.extend((length + 38).to_le_bytes());
-    bytes.extend(b"WAVEfmt ");
-    bytes.extend(18_u32.to_le_bytes());
-    for field in [7_u16, 1] {
-        bytes.extend(field.to_le_bytes());
-    }
-    bytes.extend(8_000_u32.to_le_bytes());
-    bytes.extend(8_000_u32.to_le_bytes());
-    for field in [1_u16, 8, 0] {
-        bytes.extend(field.to_le_bytes());
-    }
-    bytes.extend(b"data");
-    bytes.extend(length.to_le_bytes());
-    bytes.extend(samples);
-    bytes
-}
 
 /// A core's configuration of mails by that server, of which the class tells that much.
 pub(crate) fn email_lines(exim: &Exim, content: &str) -> String {
@@ -70,7 +49,7 @@ async fn a_message_comes_by_mail_with_its_recording_in_the_readers_language() {
     let core = core(&exim, "audio").await;
     core.ask("root", Method::PUT, "/mailboxes/1001", Some(json!({ "label": "Verkauf" }))).await.unwrap();
     put_alice(&core, json!({ "email": "alice@example.com", "language": "de-AT" })).await;
-    let wav = wav(3, 5);
+    let wav = spoken(3, 5);
     core.deposit("1001", CALLER, "Zoë\u{202e} 😀", wav.clone()).await.unwrap();
     let mails = exim.wait_mails("alice", 1, PATIENCE).await.unwrap();
     let mail = MessageParser::default().parse(&mails[0]).unwrap();
@@ -92,9 +71,9 @@ async fn what_is_owed_survives_a_crash_and_what_was_heard_meanwhile_is_not_sent(
     let mut core = core(&exim, "caller").await;
     put_alice(&core, json!({ "email": "alice@example.com" })).await;
     exim.ask(Ask::Later, true).unwrap();
-    let heard = core.deposit("1001", CALLER, "Ann", wav(2, 3)).await.unwrap();
+    let heard = core.deposit("1001", CALLER, "Ann", spoken(2, 3)).await.unwrap();
     for name in ["Bob", "Cleo"] {
-        core.deposit("1001", CALLER, name, wav(2, 3)).await.unwrap();
+        core.deposit("1001", CALLER, name, spoken(2, 3)).await.unwrap();
     }
     let path = format!("/mailboxes/1001/messages/{heard}");
     core.ask("alice", Method::PATCH, &path, Some(json!({ "state": "read" }))).await.unwrap();
@@ -113,7 +92,7 @@ async fn what_is_owed_survives_a_crash_and_what_was_heard_meanwhile_is_not_sent(
     assert_eq!(subjects, ["Bob", "Cleo"].map(|name| format!("New message from {name} in mailbox 1001")));
     core.kill().unwrap();
     core.start_again_as_it_is().await.unwrap();
-    core.deposit("1002", CALLER, "Dan", wav(2, 3)).await.unwrap();
+    core.deposit("1002", CALLER, "Dan", spoken(2, 3)).await.unwrap();
     let mails = exim.wait_mails("alice", 3, LONGER).await.unwrap();
     assert!(subject(&mails[2]).contains("Dan"), "nothing was sent twice");
 }
@@ -128,7 +107,7 @@ async fn an_address_that_is_refused_for_good_is_shown_and_tried_no_more_until_it
     let core = core(&exim, "note").await;
     exim.ask(Ask::Unknown("nobody"), true).unwrap();
     put_alice(&core, json!({ "email": "nobody@example.com" })).await;
-    core.deposit("1001", CALLER, "Ann", wav(2, 3)).await.unwrap();
+    core.deposit("1001", CALLER, "Ann", spoken(2, 3)).await.unwrap();
     let refused = poll(PATIENCE, async || {
         let alice = core.ask("root", Method::GET, "/users/alice", None).await?;
         ensure!(alice["emailRefused"]["code"] == 550, "{alice}");
@@ -136,7 +115,7 @@ async fn an_address_that_is_refused_for_good_is_shown_and_tried_no_more_until_it
     });
     refused.await.unwrap();
     assert!(put_alice(&core, json!({ "email": "alice@example.com" })).await["emailRefused"].is_null());
-    core.deposit("1001", CALLER, "Bob", wav(2, 3)).await.unwrap();
+    core.deposit("1001", CALLER, "Bob", spoken(2, 3)).await.unwrap();
     let mails = exim.wait_mails("alice", 2, PATIENCE).await.unwrap();
     for mail in mails {
         let text = String::from_utf8_lossy(&mail).into_owned();
@@ -156,7 +135,7 @@ async fn a_mail_too_large_for_the_server_comes_without_its_recording_and_greylis
     put_alice(&core, json!({ "email": "alice@example.com" })).await;
     let bob = json!({ "mailboxes": ["1001"], "email": "bob@example.com", "language": "fr", "emailContent": "link" });
     core.ask("root", Method::PUT, "/users/bob", Some(bob)).await.unwrap();
-    let id = core.deposit("1001", CALLER, "Ann", wav(8, 3)).await.unwrap();
+    let id = core.deposit("1001", CALLER, "Ann", spoken(8, 3)).await.unwrap();
     let mails = exim.wait_mails("alice", 1, PATIENCE).await.unwrap();
     let mail = MessageParser::default().parse(&mails[0]).unwrap();
     assert_eq!(mail.attachment_count(), 0);

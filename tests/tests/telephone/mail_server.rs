@@ -14,7 +14,8 @@ use voicemail_tests::servers::dovecot::Dovecot;
 use voicemail_tests::servers::exim::{Ask, Exim, Fault, Step};
 use voicemail_tests::servers::voicemail_core::VoicemailCore;
 
-use crate::emails::{CALLER, LONGER, core, email_lines, put_alice, wav};
+use crate::emails::{CALLER, LONGER, core, email_lines, put_alice};
+use crate::scene::spoken;
 
 const SHORT: Duration = Duration::from_secs(2);
 /// A quiet time of a minute, and what else takes time.
@@ -33,9 +34,9 @@ async fn messages_within_a_quiet_time_are_one_mail_as_an_imap_server_gives_it_ou
     core.ask("alice", Method::PUT, "/me/email", Some(json!({ "digestMinutes": 1 }))).await.unwrap();
     let bob = json!({ "mailboxes": ["1001"], "email": "bob@example.com", "language": "fr" });
     core.ask("root", Method::PUT, "/users/bob", Some(bob)).await.unwrap();
-    let heard = core.deposit("1001", CALLER, "Ann", wav(2, 3)).await.unwrap();
+    let heard = core.deposit("1001", CALLER, "Ann", spoken(2, 3)).await.unwrap();
     for (name, seed) in [("Zoë 😀", 5), ("Cleo", 7)] {
-        core.deposit("1001", CALLER, name, wav(2, seed)).await.unwrap();
+        core.deposit("1001", CALLER, name, spoken(2, seed)).await.unwrap();
     }
     exim.wait_mails("bob", 3, LONGER).await.unwrap();
     assert_eq!(exim.mails("alice").unwrap().len(), 0, "they wait for each other");
@@ -54,7 +55,7 @@ async fn messages_within_a_quiet_time_are_one_mail_as_an_imap_server_gives_it_ou
     assert!(mail.html.contains("<bdi>Zoë 😀, +442079460001</bdi>"), "{}", mail.html);
     let attached: Vec<_> =
         mail.attachments.iter().map(|(_, kind, sum)| (kind.as_str(), sum.clone())).collect();
-    assert_eq!(attached, [5, 7].map(|seed| ("audio/wav", digest(&wav(2, seed)))));
+    assert_eq!(attached, [5, 7].map(|seed| ("audio/wav", digest(&spoken(2, seed)))));
     let each = imap.fetch("bob").unwrap();
     let subjects: Vec<&str> = each.iter().map(|mail| mail.headers["Subject"].as_str()).collect();
     let names = ["Ann", "Zoë 😀", "Cleo"];
@@ -128,7 +129,7 @@ async fn mails_go_on_by_themselves_after_the_server_was_silent_or_refused_everyb
     for (step, fault) in [(Step::Sender, Fault::Refused), (Step::Content, Fault::Later)] {
         exim.ask(Ask::At(step, fault), true).unwrap();
         let before = failures(&core).await.unwrap();
-        core.deposit("1001", CALLER, "Ann", wav(2, 3)).await.unwrap();
+        core.deposit("1001", CALLER, "Ann", spoken(2, 3)).await.unwrap();
         let tried = poll(LONGER, async || {
             ensure!(failures(&core).await? > before, "nothing was tried; the server says {}", exim.log());
             Ok(())
@@ -178,8 +179,8 @@ async fn two_replicas_send_each_mail_once() {
     for pair in names.chunks(2) {
         let [first, second] = pair else { panic!("{pair:?}") };
         let (first, second) = tokio::join!(
-            one.deposit("1001", CALLER, first, wav(2, 3)),
-            other.deposit("1001", CALLER, second, wav(2, 3)),
+            one.deposit("1001", CALLER, first, spoken(2, 3)),
+            other.deposit("1001", CALLER, second, spoken(2, 3)),
         );
         first.unwrap();
         second.unwrap();

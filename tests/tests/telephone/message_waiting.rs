@@ -7,9 +7,8 @@ use voicemail_tests::poll::poll;
 use voicemail_tests::servers::listener::Listener;
 use voicemail_tests::servers::sipp::{Call, MwiPhone};
 
-use crate::emails::wav;
 use crate::owners::{owner, wait};
-use crate::scene::{LOCAL, PATIENCE, Scene, sound};
+use crate::scene::{LOCAL, PATIENCE, Scene, sound, spoken};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phones_mwi_goes_on_with_a_message_and_out_when_it_was_heard() {
@@ -51,9 +50,8 @@ async fn what_others_change_is_pushed_to_phones_also_behind_a_core_that_was_repl
         poll(PATIENCE, told).await.unwrap();
     };
     said(&scene, 1).await;
-    let wav = || wav(2, 3);
     // Another media server leaves a message, and its owner listens to it at a desk.
-    let id = scene.core.deposit("1001", "+442079460123", "Bob", wav()).await.unwrap();
+    let id = scene.core.deposit("1001", "+442079460123", "Bob", spoken(2, 3)).await.unwrap();
     said(&scene, 2).await;
     let path = format!("/mailboxes/1001/messages/{id}");
     let read = json!({ "state": "read" });
@@ -62,7 +60,7 @@ async fn what_others_change_is_pushed_to_phones_also_behind_a_core_that_was_repl
     scene.core.kill().unwrap();
     scene.core.start_again_as_it_is().await.unwrap();
     // Before the telephone is there again, or after.
-    scene.core.deposit("1001", "+442079460123", "Bob", wav()).await.unwrap();
+    scene.core.deposit("1001", "+442079460123", "Bob", spoken(2, 3)).await.unwrap();
     watching.await.unwrap().unwrap();
     assert!(!scene.sip.log().contains("1001"), "a mailbox is told in {}", scene.sip.log());
 }

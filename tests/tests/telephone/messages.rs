@@ -1,11 +1,12 @@
 //! Callers leave messages.
 
 use anyhow::Context;
+use reqwest::Method;
 use voicemail_tests::poll::poll;
 use voicemail_tests::servers::sipp::Call;
 use voicemail_tests::stage::sound_of;
 
-use crate::scene::{PATIENCE, Scene, sound};
+use crate::scene::{PATIENCE, Scene, sound, spoken};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_telephone_leaves_what_it_says_and_nothing_else() {
@@ -87,4 +88,29 @@ async fn unknown_mailboxes_and_short_calls_leave_nothing() {
     call.make(scene.sip.sip()).await.unwrap();
     scene.core.wait_messages("1002", 1, PATIENCE).await.unwrap();
     assert!(scene.core.messages("1001").await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_of_a_full_mailbox_are_refused_and_what_filled_meanwhile_waits_for_room() {
+    let scene = Scene::open().await;
+    let most = 10;
+    for number in 1..most {
+        let caller = format!("+4420794601{number:02}");
+        scene.core.deposit("1002", &caller, "Carol", spoken(2, number)).await.unwrap();
+    }
+    // Two callers hear the beep while there is room for one of them.
+    let (one, other) = (Call::message("1002", &sound(2, 3)), Call::message("1002", &sound(2, 5)));
+    let (first, second) = tokio::join!(one.make(scene.sip.sip()), other.make(scene.sip.sip()));
+    first.and(second).unwrap();
+    let messages = scene.core.wait_messages("1002", most, PATIENCE).await.unwrap();
+    let waiting = || std::fs::read_dir(scene.sip.spool()).unwrap().count();
+    assert_eq!((messages.len(), waiting()), (most, 1));
+    let mut refused = Call::message("1002", &[]);
+    refused.refused = Some(480);
+    refused.make(scene.sip.sip()).await.unwrap();
+    let heard = format!("/mailboxes/1002/messages/{}", messages[0]["id"].as_str().unwrap());
+    scene.core.ask("alice", Method::DELETE, &heard, None).await.unwrap();
+    let come = async || (waiting() == 0).then_some(()).context("the recording waits");
+    poll(PATIENCE, come).await.unwrap();
+    assert_eq!(scene.core.messages("1002").await.unwrap().len(), most);
 }

@@ -13,20 +13,9 @@ use voicemail_tests::servers::listener::Listener;
 use voicemail_tests::servers::sipp::{Call, Step};
 
 use crate::owners::{owner, wait};
-use crate::scene::{LOCAL, PATIENCE, Scene, sound};
+use crate::scene::{LOCAL, PATIENCE, Scene, sound, wav};
 
 const SAMPLES: usize = 160;
-
-/// A WAV file of µ-law, as sox writes it.
-fn wav(samples: &[u8]) -> Vec<u8> {
-    let size = u32::try_from(samples.len()).unwrap();
-    let mut file = b"RIFF".to_vec();
-    file.extend((size + 36).to_le_bytes());
-    file.extend(b"WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data");
-    file.extend(size.to_le_bytes());
-    file.extend(samples);
-    file
-}
 
 fn say_by(folder: &Path) -> String {
     format!(

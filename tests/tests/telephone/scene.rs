@@ -43,3 +43,19 @@ impl Scene {
 pub(crate) fn sound(seconds: usize, seed: usize) -> Vec<u8> {
     (0..seconds * 8_000).map(|at| u8::try_from((at / 160 * 7 + at % 160 * seed) % 96).unwrap()).collect()
 }
+
+/// A WAV file with [`sound`].
+pub(crate) fn spoken(seconds: usize, seed: usize) -> Vec<u8> {
+    wav(&sound(seconds, seed))
+}
+
+/// A WAV file of µ-law, as sox writes it.
+pub(crate) fn wav(samples: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(samples.len()).unwrap();
+    let mut file = b"RIFF".to_vec();
+    file.extend((size + 36).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data");
+    file.extend(size.to_le_bytes());
+    file.extend(samples);
+    file
+}

@@ -14,8 +14,7 @@ use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
 
 use crate::connections::{answer_to, read_until};
-use crate::emails::wav;
-use crate::scene::{LOCAL, PATIENCE, sound};
+use crate::scene::{LOCAL, PATIENCE, sound, spoken};
 
 /// The trunk tells the phones of 1001, and of 1009, which is no mailbox.
 fn notify(proxy: &str, more: &str) -> String {
@@ -77,7 +76,7 @@ async fn a_phone_is_told_at_the_start_and_of_each_change_and_again_until_its_pro
     wait_counted(&sip, "told", 1).await;
     // What another media server leaves, and what a caller of ours does.
     let taking = Proxy::listen(proxy, Over::Udp, 200, 1).unwrap();
-    core.deposit("1001", "+442079460123", "Bob", wav(2, 3)).await.unwrap();
+    core.deposit("1001", "+442079460123", "Bob", spoken(2, 3)).await.unwrap();
     assert_eq!(shown(&taking.take().await.unwrap()), ["1/0 (0/0)"]);
     let taking = Proxy::listen(proxy, Over::Udp, 200, 1).unwrap();
     Call::message("1001", &sound(2, 3)).make(sip.sip()).await.unwrap();
@@ -114,7 +113,7 @@ async fn what_one_process_cannot_tell_any_more_another_one_does() {
     assert_eq!(shown(&taking.take().await.unwrap()), ["0/0 (0/0)"; 2]);
     first.kill().unwrap();
     let taking = Proxy::listen(proxy, Over::Udp, 200, 1).unwrap();
-    core.deposit("1001", "+442079460123", "Bob", wav(2, 3)).await.unwrap();
+    core.deposit("1001", "+442079460123", "Bob", spoken(2, 3)).await.unwrap();
     assert_eq!(shown(&taking.take().await.unwrap()), ["1/0 (0/0)"]);
     wait_counted(&second, "told", 2).await;
 }
