@@ -605,10 +605,11 @@ async fn kubectl_shows_the_columns_of_both_kinds() {
     let endpoint = "https://acme-voicemail.voice.svc:8081";
     assert_eq!(wide[1][7..11], ["volume", "us", "localhost/voicemail:none", endpoint]);
     let requests = cells(&place.kubectl(&["get", "gdpr"]).unwrap());
-    let columns = ["NAME", "TENANT", "OPERATION", "CASE", "PHASE", "MATCHED", "DUE", "FINISHED", "AGE"];
+    let columns =
+        ["NAME", "TENANT", "OPERATION", "CASE", "PHASE", "MATCHED", "ERASED", "DUE", "FINISHED", "AGE"];
     assert_eq!(requests[0], columns);
-    let expected = ["case-1", "acme", "ForgetMe", "1", "Marked", "3", "2026-02-01T00:00:00Z"];
-    assert_eq!(requests[1][..7], expected);
+    let expected = ["case-1", "acme", "ForgetMe", "1", "Marked", "3", "2", "2026-02-01T00:00:00Z"];
+    assert_eq!(requests[1][..8], expected);
     for (selector, found) in [
         ("spec.tenantRef.name=acme,status.phase=Marked", "gdprrequest.voicemail.dev/case-1\n"),
         ("spec.operation=ExportMe", ""),

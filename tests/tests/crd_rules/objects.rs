@@ -245,7 +245,7 @@ pub(crate) fn full_request() -> Value {
         "status": {"receipt": "/r", "regions": [
             {"name": "eu", "role": "Primary", "matched": 3, "erased": 0, "blocked": false, "attempts": 0,
              "lastError": "RegionDown", "erasedAt": "2026-01-02T00:00:00Z"}],
-            "phase": "Marked", "conditions": [condition()], "run": "r", "matched": 3,
+            "phase": "Marked", "conditions": [condition()], "run": "r", "matched": 3, "erased": 2,
                    "subjectDigest": "0123456789abcdef", "consumersUID": "u",
                    "dueAt": "2026-02-01T00:00:00Z", "receivedAt": "2026-01-01T00:00:00Z",
                    "approvedAt": "2026-01-01T01:00:00Z", "markedAt": "2026-01-01T02:00:00Z",

@@ -13,7 +13,6 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_api::config::EmailContent;
-use voicemail_api::gdpr::Problem;
 use voicemail_engine::door::Entry;
 use voicemail_engine::door::operations::{
     DeleteGroup, DeleteMailbox, DeleteUser, PutGroup, PutMailbox, PutUser, ReadGroup, ReadMailbox, ReadUser,
@@ -52,7 +51,6 @@ struct MailboxBody {
     request_body = MailboxBody,
     responses(
         (status = 200, description = "The mailbox as it is now, with the entity tag of its settings", body = MailboxView),
-        (status = 412, description = "It isn't in the state that was named", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 async fn put_mailbox(
@@ -206,7 +204,6 @@ impl From<User> for UserBody {
     request_body = UserBody,
     responses(
         (status = 200, description = "The user as it is now, with an entity tag", body = UserBody),
-        (status = 412, description = "It isn't in the state that was named", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 async fn put_user(
@@ -241,7 +238,6 @@ struct NameQuery {
     request_body = UserBody,
     responses(
         (status = 200, description = "The user as it is now, with an entity tag", body = UserBody),
-        (status = 412, description = "It isn't in the state that was named", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 async fn put_user_by_name(
@@ -358,7 +354,6 @@ impl From<Group> for GroupBody {
     request_body = GroupBody,
     responses(
         (status = 200, description = "The group as it is now, with an entity tag", body = GroupBody),
-        (status = 412, description = "It isn't in the state that was named", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 async fn put_group(

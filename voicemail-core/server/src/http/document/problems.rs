@@ -21,7 +21,7 @@ const OF_BODIES: [ProblemKind; 2] = [ProblemKind::BodyTooLarge, ProblemKind::Wro
 const OF_UPLOADS: [ProblemKind; 1] = [ProblemKind::TooSlow];
 
 /// Further problems, by the end of the path and the method.
-const FURTHER: [(&str, &str, &[ProblemKind]); 17] = [
+const FURTHER: [(&str, &str, &[ProblemKind]); 16] = [
     ("/mailboxes/{mailbox}", "put", &[ProblemKind::MailboxClosing]),
     ("/{mailbox}/messages", "post", &[ProblemKind::MailboxFull, ProblemKind::Gone, ProblemKind::IdReused]),
     ("/messages/{id}/claim", "put", &[ProblemKind::Claimed]),
@@ -37,7 +37,6 @@ const FURTHER: [(&str, &str, &[ProblemKind]); 17] = [
     ("/{caseid}/extend", "post", &[ProblemKind::DecisionRefused]),
     ("/{caseid}/cancel", "post", &[ProblemKind::DecisionRefused]),
     ("/{caseid}/export", "get", &[ProblemKind::NotExportable]),
-    ("/messages/{id}", "patch", &[ProblemKind::Changed]),
     ("/greetings/{greeting}", "put", &[ProblemKind::AudioTooLong]),
 ];
 
@@ -64,6 +63,9 @@ fn of_the_request(operation: &Operation) -> Vec<ProblemKind> {
     let mut kinds = Vec::new();
     if takes("Range") {
         kinds.push(ProblemKind::WrongRange);
+    }
+    if takes("If-Match") {
+        kinds.push(ProblemKind::Changed);
     }
     if let Some(RefOr::T(body)) = &operation.request_body {
         kinds.extend(OF_BODIES);
