@@ -24,7 +24,7 @@ use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
 use voicemail_tests::servers::{find_free_port, loopback};
 
-/// So many that none gets full: it holds ten messages, unless a class of service says otherwise.
+/// So many that none gets full: it holds thirty messages.
 const MAILBOXES: usize = 400;
 const ROUNDS: usize = 6;
 const BETWEEN_CALLS: Duration = Duration::from_millis(10);

@@ -92,8 +92,9 @@ async fn unknown_mailboxes_and_short_calls_leave_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_of_a_full_mailbox_are_refused_and_what_filled_meanwhile_waits_for_room() {
-    let scene = Scene::open().await;
-    let most = 10;
+    let most = 3;
+    let class = format!("classesOfService: [{{name: standard, maxMessages: {most}, minSeconds: 1}}]\n");
+    let scene = Scene::open_before(&class).await;
     for number in 1..most {
         let caller = format!("+4420794601{number:02}");
         scene.core.deposit("1002", &caller, "Carol", spoken(2, number)).await.unwrap();

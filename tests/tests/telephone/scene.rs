@@ -20,7 +20,12 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn open() -> Self {
-        let core = VoicemailCore::start().await.unwrap();
+        Self::open_before("").await
+    }
+
+    /// Before a core with these further lines of its configuration.
+    pub(crate) async fn open_before(more: &str) -> Self {
+        let core = VoicemailCore::start_with(more).await.unwrap();
         let sip = VoicemailSip::start(&core, "").await.unwrap();
         Self { core, sip }
     }
