@@ -93,10 +93,6 @@ impl Store for LaterStore {
         self.inner.load(key).await
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        self.inner.list(prefix)
-    }
-
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         self.inner.list_after(prefix, after)
     }

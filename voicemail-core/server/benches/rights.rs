@@ -41,6 +41,7 @@ use voicemail_store::volume::{LockProbe, VolumeStore};
 use voicemail_store::{
     BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
 };
+use voicemail_tests::process_facts::memory;
 
 const FIRST: u32 = 100_000;
 const PER_MAILBOX: usize = 200;
@@ -102,8 +103,8 @@ impl Store for Counted {
         self.count().load_unless(key, known).await
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        self.count().list(prefix)
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
+        self.count().list_after(prefix, after)
     }
 
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
@@ -278,9 +279,7 @@ async fn measure_forget(folder: &Path) -> (u64, f64) {
 
 /// Resident memory, in MiB.
 fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim_matches(|c: char| !c.is_ascii_digit()).parse::<f64>().unwrap() / 1_024.0
+    memory(std::process::id()).unwrap() as f64 / 1_024.0
 }
 
 /// Reads all audio of a caller bare, then as an export; MiB a second, and how much memory the export added.

@@ -96,10 +96,10 @@ impl Store for Counted {
         self.inner.load(key).await
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         self.count("list");
         println!("LIST {prefix}");
-        self.inner.list(prefix)
+        self.inner.list_after(prefix, after)
     }
 
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {

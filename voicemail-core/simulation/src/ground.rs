@@ -116,10 +116,6 @@ impl Store for RealGround {
         self.wait(self.store.load_unless(key, known))
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        self.list_after(prefix, "")
-    }
-
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         let keys: Vec<Result<String, StoreError>> = self.wait(self.store.list_after(prefix, after).collect());
         stream::iter(keys).boxed()

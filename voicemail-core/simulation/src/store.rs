@@ -73,10 +73,6 @@ impl Store for SimStore {
         self.0.load(key).await
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        self.list_after(prefix, "")
-    }
-
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         // An empty listing shows nothing that could change meanwhile: not worth a step of the schedule.
         if !self.0.has_below(prefix) {

@@ -36,7 +36,6 @@ pub use make::make_store;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use std::ops::Range;
 use voicemail_model::{CallerTag, Time};
 
@@ -133,14 +132,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keys of objects below a prefix (which ends in `/`), sorted by key. Lazy, so that a reader may stop early. The
     /// empty prefix is the tenant's bare root: all that stands there, also what isn't ours.
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a>;
+    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
+        self.list_after(prefix, "")
+    }
 
     /// The keys of [`list`](Self::list) that come after another one in their order, whether that one exists or not. A
     /// store that can begins there; one that can't walks over the names before it.
-    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
-        let comes_after = move |key: &String| std::future::ready(key.as_str() > after);
-        self.list(prefix).try_filter(comes_after).boxed()
-    }
+    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a>;
 
     /// Writes an object; `StoreError::Exists` if there is one.
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError>;

@@ -1,5 +1,5 @@
-//! The machine's own clock and randomness: the one place of the data plane that reads them. Everything else is given a
-//! [`World`], so that tests can play clocks that are wrong and schedules that are cruel.
+//! The machine's own clock and randomness. Everything else is given a [`World`], so that tests can play clocks that are wrong and
+//! schedules that are cruel; the few modules that read the machine's themselves say why, since a lint asks them.
 
 #![allow(clippy::disallowed_methods, reason = "this is the machine's own")]
 

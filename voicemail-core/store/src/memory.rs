@@ -119,10 +119,6 @@ impl Store for MemoryStore {
         Ok(self.with(|state| state.find(key)))
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        self.list_after(prefix, "")
-    }
-
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         let keys = self.with(|state| {
             let from_there = state.items.range::<str, _>((Excluded(after), Unbounded));

@@ -26,10 +26,6 @@ impl Store for Clocked {
         self.0.load(key).await
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        self.0.list(prefix)
-    }
-
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         self.0.list_after(prefix, after)
     }

@@ -122,10 +122,6 @@ impl Store for Slow {
         self.0.load_unless(key, known).await
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        self.list_after(prefix, "")
-    }
-
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         let pages = stream::once(async move {
             self.1.one().await;

@@ -105,10 +105,6 @@ impl Store for Switched {
         self.0.load(key).await
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        self.list_after(prefix, "")
-    }
-
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         let broken = matches!(&*self.1.broken.lock().unwrap(), Some(Broken::Listing(bad)) if bad == prefix);
         let first = broken.then(|| Err(StoreError::Unavailable("broken".into())));

@@ -404,10 +404,6 @@ impl Store for ObjectBackend {
         }
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        self.list_after(prefix, "")
-    }
-
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         let (below, begin) = (self.path_of(prefix), self.path_of(after));
         let found = match self.service.lists_from_anywhere() && !after.is_empty() {

@@ -151,10 +151,6 @@ impl Store for VolumeStore {
         self.blocking(move |root, heads| revisions::load_unless(root, heads, &key, &known)).await
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> KeyStream<'a> {
-        walk::list_after(Arc::clone(&self.root), prefix, "")
-    }
-
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         walk::list_after(Arc::clone(&self.root), prefix, after)
     }
