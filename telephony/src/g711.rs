@@ -84,6 +84,11 @@ pub fn write_wav(samples: &[u8], law: Law) -> Vec<u8> {
 /// Where the samples of a WAV file begin and how many there are, by the file's first bytes; `None` if they don't reach so
 /// far, or it is none.
 pub fn find_samples(head: &[u8]) -> Option<(usize, usize)> {
+    find_chunk(head, *b"data")
+}
+
+/// The same of the chunk of that name.
+pub fn find_chunk(head: &[u8], name: [u8; 4]) -> Option<(usize, usize)> {
     if head.get(..4)? != b"RIFF" || head.get(8..12)? != b"WAVE" {
         return None;
     }
@@ -91,7 +96,7 @@ pub fn find_samples(head: &[u8]) -> Option<(usize, usize)> {
     loop {
         let chunk = head.get(at..at + 8)?;
         let size = u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]) as usize;
-        if &chunk[..4] == b"data" {
+        if chunk[..4] == name {
             return Some((at + 8, size));
         }
         at = at.checked_add(8 + size + size % 2)?;

@@ -43,7 +43,7 @@ enum Command {
     Prompts(Prompts),
 }
 
-/// What is done with prompts.
+/// Ways to make prompts, or to help with one's own.
 #[derive(Args)]
 struct Prompts {
     /// The pack of English prompts to write; needs flite

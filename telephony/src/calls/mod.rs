@@ -51,7 +51,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// What a call that begins now is talked with.
+    /// The prompts and the menu of a call that begins now.
     fn speech(&self) -> Option<Arc<Speech>> {
         self.speaker.as_ref().map(|speaker| speaker.current())
     }

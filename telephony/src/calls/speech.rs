@@ -46,7 +46,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How many faults are told at once.
 const TOLD: usize = 8;
 
-/// What is in force.
+/// The prompts and the menu in force.
 pub struct Speaker {
     config: DialogueConfig,
     current: RwLock<Arc<Speech>>,
@@ -66,7 +66,7 @@ impl Speaker {
         Ok(Self { config: config.clone(), current: RwLock::new(speech), seen })
     }
 
-    /// What a call that begins now is talked with.
+    /// The prompts and the menu of a call that begins now.
     pub fn current(&self) -> Arc<Speech> {
         Arc::clone(&self.current.read())
     }
@@ -131,7 +131,7 @@ impl Speech {
         Ok(Self { prompts, menu, silence: config.silence, beep: Bytes::from(beep()) })
     }
 
-    /// What of a tenant's own prompts can't be used, in a few sentences; none if nothing is wrong.
+    /// Faults of a tenant's own prompts in a few sentences; none if nothing is wrong.
     pub fn fault(&self) -> Option<String> {
         let faults = self.prompts.faults();
         let more = faults.len().saturating_sub(TOLD);
@@ -140,7 +140,7 @@ impl Speech {
         (!told.is_empty()).then(|| told.join("; "))
     }
 
-    /// All of it.
+    /// All faults of a tenant's own prompts.
     pub fn faults(&self) -> &[String] {
         self.prompts.faults()
     }

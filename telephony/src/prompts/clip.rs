@@ -2,7 +2,7 @@
 //!
 //! µ-law is said byte for byte as it is in the file; the others become µ-law.
 
-use crate::g711::{RATE, convert, encode, find_samples};
+use crate::g711::{RATE, convert, encode, find_chunk, find_samples};
 use bytes::Bytes;
 use voicemail_api::telephony::Law;
 
@@ -53,18 +53,11 @@ fn decode(tag: u16, bits: u16, samples: &[u8]) -> Option<Bytes> {
 
 /// Tag, channels, samples a second and bits of a sample, from the chunk `fmt `.
 fn find_form(wav: &[u8]) -> Option<(u16, u16, u32, u16)> {
-    let mut at = 12;
-    loop {
-        let chunk = wav.get(at..at + 8)?;
-        let size = u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]) as usize;
-        if &chunk[..4] == b"fmt " {
-            let body = wav.get(at + 8..at + 24)?;
-            let short = |at: usize| u16::from_le_bytes([body[at], body[at + 1]]);
-            let rate = u32::from_le_bytes([body[4], body[5], body[6], body[7]]);
-            return Some((short(0), short(2), rate, short(14)));
-        }
-        at = at.checked_add(8 + size + size % 2)?;
-    }
+    let (at, _) = find_chunk(wav, *b"fmt ")?;
+    let body = wav.get(at..at + 16)?;
+    let short = |at: usize| u16::from_le_bytes([body[at], body[at + 1]]);
+    let rate = u32::from_le_bytes([body[4], body[5], body[6], body[7]]);
+    Some((short(0), short(2), rate, short(14)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a language needs: its clips, its plural forms (CLDR), and how dates and the clock are said. Pure.
+//! A language's needs: its clips, its plural forms (CLDR), and how dates and the clock are said. Pure.
 //!
 //! A tenant's own prompts say it in `prompts.yaml`, beside the clips. What can go wrong: text of another form, or a language without
 //! plural rules; either is told by [`PromptsError::Description`].

@@ -24,14 +24,14 @@ const LARGEST: u64 = 2 << 20;
 /// How many of one kind are named in a fault.
 const NAMED: usize = 5;
 
-/// What is in such a folder.
+/// The content of such a folder.
 pub struct Own {
     clips: BTreeMap<String, Bytes>,
     language: Option<Language>,
     faults: Vec<String>,
 }
 
-/// What is said: clips, and the language that they are put together by.
+/// Clips that are said, and the language that they are put together by.
 pub struct Prompts {
     pack: Pack,
     /// The language.
@@ -116,7 +116,7 @@ impl Own {
         self.language.as_ref()
     }
 
-    /// What is said with these clips over the built-in ones; a menu says `words` beside what every dialogue says.
+    /// The prompts with these clips over the built-in ones; a menu says `words` beside what every dialogue says.
     ///
     /// # Errors
     /// The built-in pack is of a language that nobody knows.
@@ -185,7 +185,7 @@ impl Prompts {
         self.own
     }
 
-    /// What of the tenant's own can't be used, and what to do.
+    /// Faults of the tenant's own, and what to do.
     pub fn faults(&self) -> &[String] {
         &self.faults
     }

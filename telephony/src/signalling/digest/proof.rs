@@ -8,7 +8,10 @@ use crate::config::Algorithm;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// What a user proves themselves for.
+/// Those that can be answered, the better one first.
+const KNOWN: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
+
+/// A request that a user proves themselves for.
 pub struct Claim<'a> {
     /// A line `NAME:PASSWORD`.
     pub user: &'a str,
@@ -21,10 +24,8 @@ pub struct Claim<'a> {
 impl Claim<'_> {
     /// The answer's header to one of these challenges, with a nonce of ours; none if nothing of them can be answered.
     pub fn answer<'c>(&self, challenges: impl Iterator<Item = &'c str>, own: &[u8]) -> Option<String> {
-        let known: Vec<_> = challenges.filter_map(read_challenge).collect();
-        let best = [Algorithm::Sha256, Algorithm::Md5]
-            .iter()
-            .find_map(|wanted| known.iter().find(|(algorithm, _)| algorithm == wanted))?;
+        let asked: Vec<_> = challenges.filter_map(read_challenge).collect();
+        let best = KNOWN.iter().find_map(|best| asked.iter().find(|(algorithm, _)| algorithm == best))?;
         self.answer_one(best.0, &best.1, &hex(own))
     }
 
@@ -71,9 +72,7 @@ fn read_challenge(value: &str) -> Option<(Algorithm, BTreeMap<String, String>)> 
     let quality = asked.get("qop").is_none_or(|offered| offered.split(',').any(|one| one.trim() == "auth"));
     // RFC 2617: who names none means MD5.
     let name = asked.get("algorithm").map_or("MD5", String::as_str);
-    let algorithm = [Algorithm::Sha256, Algorithm::Md5]
-        .into_iter()
-        .find(|known| known.name().eq_ignore_ascii_case(name))?;
+    let algorithm = KNOWN.into_iter().find(|known| known.name().eq_ignore_ascii_case(name))?;
     (scheme.eq_ignore_ascii_case("digest") && quality).then_some((algorithm, asked))
 }
 
