@@ -23,6 +23,7 @@ use voicemail_tests::process_facts::{memory, processor};
 use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
 use voicemail_tests::servers::{find_free_port, loopback};
+use voicemail_tests::stage::wav_of;
 
 /// So many that none gets full: it holds thirty messages.
 const MAILBOXES: usize = 400;
@@ -154,7 +155,8 @@ async fn paced<T: Send + 'static>(
 async fn measure_notify(core: &VoicemailCore, sip: &VoicemailSip) -> Result<()> {
     let caller = Caller::open(sip.sip()).await?;
     let (mut told, mut deposited) = (Vec::new(), Vec::new());
-    let wav = message();
+    // Four seconds.
+    let wav = wav_of(&(0..32_000_u32).map(|at| (at % 96) as u8).collect::<Vec<_>>());
     for round in 0..ROUNDS {
         for number in [350, 360, 370] {
             let mut phone = caller.subscribe(&mailbox(number)).await?;
@@ -179,17 +181,6 @@ async fn measure_notify(core: &VoicemailCore, sip: &VoicemailSip) -> Result<()> 
         last / quantile(&deposited, 0.99),
     );
     Ok(())
-}
-
-/// Four seconds of µ-law.
-fn message() -> Vec<u8> {
-    let size = 32_000_u32;
-    let mut file = b"RIFF".to_vec();
-    file.extend((size + 36).to_le_bytes());
-    file.extend(b"WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data");
-    file.extend(size.to_le_bytes());
-    file.extend((0..size).map(|at| (at % 96) as u8));
-    file
 }
 
 async fn lost(sip: &VoicemailSip) -> Result<u64> {

@@ -6,9 +6,19 @@ use anyhow::{Context, Result};
 
 /// Resident memory, in KiB.
 pub fn memory(pid: u32) -> Result<u64> {
+    read_status(pid, "VmRSS:")
+}
+
+/// The most resident memory that it ever had, in KiB.
+pub fn peak_memory(pid: u32) -> Result<u64> {
+    read_status(pid, "VmHWM:")
+}
+
+fn read_status(pid: u32, name: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    line.trim().trim_end_matches(" kB").parse().context("no VmRSS")
+    let line =
+        status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+    line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name} is no number"))
 }
 
 /// Time on processors since it began.

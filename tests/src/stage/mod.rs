@@ -37,7 +37,7 @@ pub use people::People;
 pub use promises::{Deposits, Promise, Report, check_promises, deposit_until_acknowledged};
 pub use requests::{apply_request, follow_request};
 pub use site::Site;
-pub use speech::{Coding, Studio, sound_of};
+pub use speech::{Coding, Studio, sound_of, wav_of};
 pub use steps::Steps;
 pub use tenant::{Tenant, TenantManifest};
 pub use traces::{Sought, Trace, Traces};

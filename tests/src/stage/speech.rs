@@ -86,6 +86,17 @@ impl Studio {
     }
 }
 
+/// A WAV file of these samples in µ-law, without the chunks that recorders write beside them.
+pub fn wav_of(samples: &[u8]) -> Vec<u8> {
+    let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
+    let mut file = b"RIFF".to_vec();
+    file.extend(size(samples.len() + 36));
+    file.extend(b"WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data");
+    file.extend(size(samples.len()));
+    file.extend(samples);
+    file
+}
+
 /// The samples of a WAV file: the content of its `data` chunk.
 pub fn sound_of(wav: &[u8]) -> Result<&[u8]> {
     let mut rest = wav.get(12..).context("too short for WAV")?;

@@ -16,7 +16,7 @@ use voicemail_tests::servers::find_free_port;
 use voicemail_tests::servers::sipp::Over;
 use voicemail_tests::servers::sipp_proxy::Proxy;
 use voicemail_tests::servers::tls_tunnel::Authority;
-use voicemail_tests::stage::{Coding, Deposit, Site, Studio};
+use voicemail_tests::stage::{Coding, Deposit, Site, Studio, wav_of};
 use voicemail_tests::telephone::{Own, Telephone};
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
 use voicemail_tests::tenant_stores::secret;
@@ -97,13 +97,6 @@ async fn check_removal(place: &TenantPlace) {
     assert!(!config.data.unwrap()["config.yaml"].contains(CHILD), "its account may still call the core");
 }
 
-/// A clip of no sound: a WAV file of µ-law.
-fn silence() -> Vec<u8> {
-    let head =
-        b"RIFF\xc4\0\0\0WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\xa0\0\0\0";
-    [&head[..], &[0xff; 160]].concat()
-}
-
 /// What the telephone lacks is told one after the other, and a phone that never subscribed is told once nothing does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_telephone_names_the_secret_that_keeps_calls_away_and_then_tells_phones_that_never_subscribed() {
@@ -151,7 +144,8 @@ async fn a_telephone_names_the_secret_that_keeps_calls_away_and_then_tells_phone
     let lacking = told("PromptsIncomplete").await;
     assert!(lacking.contains("goodbye.wav: it is no WAV file"), "{lacking}");
     let clip =
-        json!({"data": null, "binaryData": {"goodbye.wav": BASE64_STANDARD.encode(silence())}}).to_string();
+        json!({"data": null, "binaryData": {"goodbye.wav": BASE64_STANDARD.encode(wav_of(&[0xff; 160]))}})
+            .to_string();
     place.kubectl(&["patch", "configmap", "acme-prompts", "--type=merge", "-p", &clip]).unwrap();
     told("Serving").await;
     // Each of the two pods tells the phone of the mailbox that there is, until the proxy is there.

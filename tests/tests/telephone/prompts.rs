@@ -11,9 +11,10 @@ use voicemail_tests::image::prompts::english_prompts;
 use voicemail_tests::poll::poll;
 use voicemail_tests::servers::listener::Listener;
 use voicemail_tests::servers::sipp::{Call, Step};
+use voicemail_tests::stage::wav_of;
 
 use crate::owners::{owner, wait};
-use crate::scene::{LOCAL, PATIENCE, Scene, sound, wav};
+use crate::scene::{LOCAL, PATIENCE, Scene, sound};
 
 const SAMPLES: usize = 160;
 
@@ -53,9 +54,9 @@ async fn call(scene: &Scene) -> Listener {
 async fn callers_hear_the_tenants_own_clip_and_the_next_ones_what_it_was_changed_to() {
     let own = tempfile::tempdir().unwrap();
     let (first, second) = (sound(1, 5), sound(1, 11));
-    std::fs::write(own.path().join("after-tone.wav"), wav(&first)).unwrap();
+    std::fs::write(own.path().join("after-tone.wav"), wav_of(&first)).unwrap();
     std::fs::write(own.path().join("goodbye.wav"), "no sound").unwrap();
-    std::fs::write(own.path().join("welcome.wav"), wav(&first)).unwrap();
+    std::fs::write(own.path().join("welcome.wav"), wav_of(&first)).unwrap();
     let scene = Scene::open_saying(&say_by(own.path())).await;
     assert!(call(&scene).await.heard(&first), "something else was heard");
     // What can't be used is told by name, and keeps nobody away.
@@ -68,8 +69,8 @@ async fn callers_hear_the_tenants_own_clip_and_the_next_ones_what_it_was_changed
         "{errors}"
     );
     std::fs::remove_file(own.path().join("welcome.wav")).unwrap();
-    std::fs::write(own.path().join("goodbye.wav"), wav(&first)).unwrap();
-    std::fs::write(own.path().join("after-tone.wav"), wav(&second)).unwrap();
+    std::fs::write(own.path().join("goodbye.wav"), wav_of(&first)).unwrap();
+    std::fs::write(own.path().join("after-tone.wav"), wav_of(&second)).unwrap();
     let settled = async || fault(&scene).await?.is_none().then_some(()).context("a fault is still told");
     poll(PATIENCE, settled).await.unwrap();
     // The last of the files may have been written after a look.
@@ -92,10 +93,10 @@ async fn an_owner_hears_a_whole_language_of_the_tenants_own_with_its_plural_form
     let names: Vec<&str> = listed.lines().filter_map(|line| line.split('\t').next()).collect();
     assert!(names.contains(&"new-message.few.wav"), "{listed}");
     for name in &names {
-        std::fs::write(own.path().join(name), wav(&clip(name.trim_end_matches(".wav")))).unwrap();
+        std::fs::write(own.path().join(name), wav_of(&clip(name.trim_end_matches(".wav")))).unwrap();
     }
     let agreeing = "number-1.new-message";
-    std::fs::write(own.path().join(format!("{agreeing}.wav")), wav(&clip(agreeing))).unwrap();
+    std::fs::write(own.path().join(format!("{agreeing}.wav")), wav_of(&clip(agreeing))).unwrap();
     let examined = run(&["prompts", "--folder"], own.path());
     let said = String::from_utf8(examined.stdout).unwrap();
     assert!(said.contains(&format!("{} clips of the language pl", names.len() + 1)), "{said}");

@@ -8,6 +8,7 @@ use serde_json::json;
 use voicemail_tests::image::prompts::english_prompts;
 use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::voicemail_sip::VoicemailSip;
+use voicemail_tests::stage::wav_of;
 
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(crate) const PIN: &str = "739154";
@@ -51,16 +52,5 @@ pub(crate) fn sound(seconds: usize, seed: usize) -> Vec<u8> {
 
 /// A WAV file with [`sound`].
 pub(crate) fn spoken(seconds: usize, seed: usize) -> Vec<u8> {
-    wav(&sound(seconds, seed))
-}
-
-/// A WAV file of µ-law, as sox writes it.
-pub(crate) fn wav(samples: &[u8]) -> Vec<u8> {
-    let size = u32::try_from(samples.len()).unwrap();
-    let mut file = b"RIFF".to_vec();
-    file.extend((size + 36).to_le_bytes());
-    file.extend(b"WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data");
-    file.extend(size.to_le_bytes());
-    file.extend(samples);
-    file
+    wav_of(&sound(seconds, seed))
 }

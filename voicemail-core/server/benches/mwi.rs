@@ -19,11 +19,11 @@ use futures::future::join_all;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use served::{Process, Setup, speech};
-use std::fs;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
+use voicemail_tests::process_facts;
 
 const GROUP: &str = "5000";
 const ROUNDS: usize = 7;
@@ -148,7 +148,5 @@ async fn settle(process: &Process) {
 
 /// Resident memory in MiB.
 fn memory(process: &Process) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim_matches(|c: char| !c.is_ascii_digit()).parse::<f64>().unwrap() / 1_024.0
+    process_facts::memory(process.child.id()).unwrap() as f64 / 1_024.0
 }

@@ -19,6 +19,7 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use served::{Process, Setup};
 use std::time::{Duration, Instant};
+use voicemail_tests::process_facts::{memory, peak_memory};
 
 const PINS: usize = 600;
 const AT_ONCE: usize = 16;
@@ -54,11 +55,9 @@ impl Served {
         self.send(reqwest::Method::PUT, &format!("{mailbox}/pin"), json!({ "pin": PIN })).await;
     }
 
-    /// A line of `/proc/PID/status`, in MiB.
-    fn memory(&self, line: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.child.id())).unwrap();
-        let found = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
-        found.trim_matches(|c: char| !c.is_ascii_digit()).parse::<f64>().unwrap() / 1_024.0
+    /// In MiB, as that tells it in KiB.
+    fn memory(&self, told: fn(u32) -> anyhow::Result<u64>) -> f64 {
+        told(self.process.child.id()).unwrap() as f64 / 1_024.0
     }
 }
 
@@ -67,7 +66,7 @@ async fn main() {
     let setup = Setup::new();
     setup.write_config(&setup.example());
     let served = Served::start(&setup);
-    let idle = served.memory("VmRSS:");
+    let idle = served.memory(memory);
     let name = |n: usize| (1_001 + n % MAILBOXES).to_string();
     for n in 0..MAILBOXES {
         served.provision(&name(n)).await;
@@ -78,9 +77,9 @@ async fn main() {
         served.send(reqwest::Method::POST, &format!("{}/pin/verify", name(n)), json!({ "pin": PIN })).await;
     });
     stream::iter(checks).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
-    let (took, peak) = (began.elapsed(), served.memory("VmHWM:"));
+    let (took, peak) = (began.elapsed(), served.memory(peak_memory));
     tokio::time::sleep(MINUTE).await;
-    let afterwards = served.memory("VmRSS:");
+    let afterwards = served.memory(memory);
     println!(
         "idle {idle:.1} MiB; {PINS} right PINs, {AT_ONCE} at a time, in {:.1} s: at most {peak:.1} MiB, a minute later \
          {afterwards:.1} MiB",

@@ -23,11 +23,11 @@ use futures::future::join_all;
 use grown::Template;
 use serde_json::{Value, json};
 use served::{Process, Setup, wav_header};
-use std::fs;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use voicemail_tests::object_stores::ObjectPlace;
+use voicemail_tests::process_facts::{memory, peak_memory};
 use voicemail_tests::servers::{Minio, loopback};
 
 const CLIENTS: usize = 200;
@@ -118,11 +118,9 @@ impl Served {
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     }
 
-    /// A line of `/proc/PID/status`, in MiB.
-    fn memory(&self, line: &str) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id())).unwrap();
-        let found = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
-        found.trim_matches(|c: char| !c.is_ascii_digit()).parse::<f64>().unwrap() / 1_024.0
+    /// In MiB, as that tells it in KiB.
+    fn memory(&self, told: fn(u32) -> anyhow::Result<u64>) -> f64 {
+        told(self.process.child.id()).unwrap() as f64 / 1_024.0
     }
 }
 
@@ -130,11 +128,11 @@ async fn measure_memory(kind: &str, setup: &Setup, pace: Duration) {
     let served = Served::start(setup);
     served.provision("1001").await;
     served.upload("1001", 8_000, 0, Duration::ZERO).await;
-    let idle = served.memory("VmRSS:");
+    let idle = served.memory(memory);
     let began = Instant::now();
     let uploads = (0..CLIENTS).map(|n| served.upload("1001", SECONDS * 8_000, n % 100, pace));
     join_all(uploads).await;
-    let (peak, took) = (served.memory("VmHWM:"), began.elapsed());
+    let (peak, took) = (served.memory(peak_memory), began.elapsed());
     println!(
         "{kind}: idle {idle:.1} MiB; {CLIENTS} concurrent uploads of {SECONDS} s: at most {peak:.1} MiB, {:+.1} MiB, \
          in {:.1} s",

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
+use voicemail_tests::process_facts::peak_memory;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// The time that the test's configuration grants for a header.
@@ -180,18 +181,11 @@ async fn wrong_tokens_from_an_address_are_not_looked_at_for_ever() {
     assert_eq!(seen[11], 429);
 }
 
-/// The most memory that a process ever had, in KiB.
-fn peak_of(process: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 #[tokio::test]
 async fn fields_without_an_end_take_no_memory() {
     const MIB: usize = 1024 * 1024;
     let site = Site::start(&json!({}));
-    let before = peak_of(&site.process);
+    let before = peak_memory(site.process.child.id()).unwrap();
     let chunk = vec![b'x'; MIB];
     for head in
         ["name=\"colour\"\r\n\r\n", "name=\"caller\"\r\n\r\n", "name=\"callerName\"\r\n\r\n", "name=\""]
@@ -222,6 +216,6 @@ async fn fields_without_an_end_take_no_memory() {
         }
         site.is_served().await;
     }
-    let grown = peak_of(&site.process) - before;
+    let grown = peak_memory(site.process.child.id()).unwrap() - before;
     assert!(grown < 32 * 1024, "the process grew by {grown} KiB");
 }
