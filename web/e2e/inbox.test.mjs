@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { api, base, browse, checkEverywhere, leave, newPage, people, signIn, steps, until } from './browser.mjs';
+import { api, base, browse, checkEverywhere, intercept, leave, newPage, people, signIn, steps, until } from './browser.mjs';
 
 const violations = [];
 let context;
@@ -160,8 +160,7 @@ test('changes of one message are asked for in the order in which they were made'
   await row('Ada Lovelace').focus();
   const [asked, answered] = [[], []];
   // The first one is slow: another one that didn't wait for it would overtake it.
-  const messages = '**/api/v1/mailboxes/1001/messages/*';
-  await page.route(messages, async (route) => {
+  const letPass = await intercept(page, '**/api/v1/mailboxes/1001/messages/*', async (route) => {
     const isFirst = asked.push(JSON.parse(route.request().postData()).state) === 1;
     if (isFirst) await new Promise((done) => setTimeout(done, 1_000));
     await route.fulfill({ response: await route.fetch() });
@@ -173,7 +172,7 @@ test('changes of one message are asked for in the order in which they were made'
   await until(() => answered.length >= 2, async () => `two answers, and not ${await seen()}`);
   assert.deepEqual([asked, answered], [['new', 'saved'], [1, 2]], 'the second one waits for the first');
   assert.equal(await stateOf('Ada Lovelace'), 'saved');
-  await page.unroute(messages);
+  await letPass();
 });
 
 test('what a filter hides once it is changed can be undone', async () => {
@@ -328,6 +327,7 @@ test('markup from text is refused by the browser itself', async () => {
 
 test('offline it says so, takes a change back, and comes back by itself', async () => {
   await context.setOffline(true);
+  await until(() => page.evaluate(() => fetch('/').then(() => false, () => true)), 'no request gets through');
   await row('Ada Lovelace').click();
   await page.locator('li.open').getByRole('button', { name: /Mark as new/ }).click();
   await page.getByText('You seem to be offline.').first().waitFor();
@@ -340,11 +340,11 @@ test('offline it says so, takes a change back, and comes back by itself', async 
 });
 
 test('a part that fails says so, and is tried again', async () => {
-  await page.route('**/api/v1/mailboxes/1001/messages?*', (route) => route.fulfill({ status: 500, contentType: 'application/problem+json', body: '{"type":"/problems/internal"}' }));
+  const letPass = await intercept(page, '**/api/v1/mailboxes/1001/messages?*', (route) => route.fulfill({ status: 500, contentType: 'application/problem+json', body: '{"type":"/problems/internal"}' }));
   await page.goto(`${base}/ui/inbox/1001`);
   await page.getByText('Something went wrong. Try again.').waitFor();
   await checkAll('failed');
-  await page.unroute('**/api/v1/mailboxes/1001/messages?*');
+  await letPass();
   await button('Try again').click();
   await row('Ada Lovelace').waitFor();
 });
