@@ -77,6 +77,16 @@ export async function intercept(page, pattern, handler) {
   };
 }
 
+/** Answers what the page asks of its session with the core's answer, changed by `change`. */
+export async function changeSession(page, change) {
+  await page.route('**/ui/session', async (route) => {
+    // Who fetches for the page must say, as the browser does, that it is the page's own request.
+    const headers = { ...(await route.request().allHeaders()), 'sec-fetch-site': 'same-origin' };
+    const response = await route.fetch({ headers });
+    await route.fulfill({ response, json: change(await response.json()) });
+  });
+}
+
 /** Tests as steps, one after the other: what follows one that failed would only wait for what isn't there. */
 export function steps() {
   let failed;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { api, base, browse, checkEverywhere, intercept, leave, newPage, people, signIn, steps, until } from './browser.mjs';
+import { api, base, browse, changeSession, checkEverywhere, intercept, leave, newPage, people, signIn, steps, until } from './browser.mjs';
 
 const violations = [];
 let context;
@@ -191,8 +191,9 @@ test('a claim shows who has it, to everybody', async () => {
   await row('Grace Hopper').click();
   await button('Claim').click();
   await row('Claimed by you').waitFor();
-  assert.equal((await api('bob', '/mailboxes/2000/messages')).messages[0].claimedBy, 'alice');
-  await api('bob', `/mailboxes/2000/messages/${(await api('bob', '/mailboxes/2000/messages')).messages[0].id}/claim`, { method: 'PUT', json: { takeOver: true } });
+  const first = async () => (await api('bob', '/mailboxes/2000/messages')).messages[0];
+  await until(async () => (await first()).claimedBy === 'alice', 'others see who has it');
+  await api('bob', `/mailboxes/2000/messages/${(await first()).id}/claim`, { method: 'PUT', json: { takeOver: true } });
   await button('Release').click();
   await page.getByText('Somebody else deals with this message.').waitFor();
   await row('Claimed by bob').waitFor();
@@ -203,7 +204,11 @@ test('a message is forwarded, and a mailbox that takes none says why', async () 
   await row('Ada Lovelace').focus();
   await page.keyboard.press('f');
   const dialog = page.getByRole('dialog', { name: 'Forward the message' });
+  const offered = () => dialog.locator('option').evaluateAll((options) => options.map(({ value, textContent }) => [value, textContent]));
+  await dialog.getByLabel('To mailboxes').fill('2000, 10');
+  await until(async () => (await offered()).some(([value]) => value === '2000, 1002'), async () => `the directory offers 1002, and not ${JSON.stringify(await offered())}`);
   await dialog.getByLabel('To mailboxes').fill('1002, 9999');
+  await until(async () => (await offered()).length === 0, 'nothing is offered for a name that nobody has');
   await checkAll('forward');
   await page.keyboard.press('Enter');
   await dialog.getByText('9999: There is no such mailbox').waitFor();
@@ -324,6 +329,44 @@ test('markup from text is refused by the browser itself', async () => {
   await until(() => violations.length > before, 'it is noted');
   violations.splice(before);
 });
+
+test('a page that nobody uses shows counts alone until somebody comes back', async () => {
+  const left = await newPage(context, violations);
+  await left.clock.install();
+  // The machine's time hardly goes on while the page's does.
+  await changeSession(left, (answer) => ({ ...answer, session: { ...answer.session, secondsLeft: 30 } }));
+  await left.goto(`${base}/ui/inbox/1001`);
+  await left.locator('[data-row]').first().waitFor();
+  const renewed = left.waitForRequest((request) => request.url().endsWith('/ui/session/renew?idle=true'));
+  await left.clock.fastForward(31 * 60_000);
+  await left.getByText('Nobody has used this page for a while.').waitFor();
+  assert.equal(await left.locator('[data-row]').count(), 0);
+  assert.match(await left.locator('[data-box="1001"]').textContent(), /\d new/);
+  await renewed;
+  await checkEverywhere(left, 'unused');
+  const again = left.waitForRequest((request) => request.url().endsWith('/ui/session/renew?idle=false'));
+  await left.getByRole('button', { name: 'Show messages' }).click();
+  await left.locator('[data-row]').first().waitFor();
+  await again;
+  await left.close();
+});
+
+for (const [masked, seen, hidden] of [['all', '+•', 'Ada Lovelace'], ['never', '+442079460101', '•']]) {
+  test(`callers are masked as the tenant wants it: ${masked}`, async () => {
+    const other = await newPage(context, violations);
+    await changeSession(other, (answer) => ({ ...answer, maskCallers: masked }));
+    await other.goto(`${base}/ui/inbox/1001`);
+    await other.locator('[data-row]').filter({ hasText: seen }).first().waitFor();
+    assert.ok(!(await other.locator('main').textContent()).includes(hidden));
+    const show = other.getByRole('button', { name: 'Show callers for 30 seconds' });
+    assert.equal(await show.count(), masked === 'never' ? 0 : 1);
+    if (masked === 'all') {
+      await show.click();
+      await other.locator('[data-row]').filter({ hasText: 'Ada Lovelace' }).waitFor();
+    }
+    await other.close();
+  });
+}
 
 test('offline it says so, takes a change back, and comes back by itself', async () => {
   await context.setOffline(true);

@@ -54,6 +54,23 @@ pub struct ClassOfService {
     pub email: EmailContent,
 }
 
+/// Whether agents find mailboxes that aren't theirs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Directory {
+    /// They forward to mailboxes whose names they know.
+    #[default]
+    Closed,
+    /// They find number and label of every mailbox of the tenant by the beginning of its name.
+    Open,
+}
+
+impl Directory {
+    /// Whether they find none.
+    pub fn is_closed(&self) -> bool {
+        *self == Self::Closed
+    }
+}
+
 /// How much an e-mail about a new message tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the field says what they mean")]

@@ -17,7 +17,7 @@ pub use super::access::{
 };
 pub use super::data_subject_rights::{Approval, ApprovalRule, Gdpr, RegionDown};
 pub use super::email::{Email, Smtp, SmtpTls};
-pub use super::mailboxes::{ClassOfService, EmailContent, Reception, UTC};
+pub use super::mailboxes::{ClassOfService, Directory, EmailContent, Reception, UTC};
 pub use super::mwi::{Mwi, Webhook};
 pub use super::network::{
     ExternalTrafficPolicy, IpFamily, IpFamilyPolicy, NetworkPolicy, ServiceTemplate, ServiceType, Sources,
@@ -41,7 +41,7 @@ pub use super::telephony::{
     TrunkNotify, TrunkNumber, TrunkTransport, Trust,
 };
 pub use super::tenant_status::{Endpoint, RegionRole, RegionStatus, TelephonyStatus, VoicemailTenantStatus};
-pub use super::web::{IdentityFrom, Login, Passwords, Session, Web};
+pub use super::web::{IdentityFrom, Login, MaskCallers, Passwords, Session, Web};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -219,6 +219,9 @@ pub struct VoicemailTenantSpec {
     /// Defaults of mailboxes that receive callers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reception: Option<Reception>,
+    /// Whether agents find mailboxes that aren't theirs, to forward messages to: Closed, or Open, where they see number and label.
+    #[serde(default, skip_serializing_if = "Directory::is_closed")]
+    pub directory: Directory,
     /// Message waiting indication: event streams, and receivers that are told by requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mwi: Option<Mwi>,

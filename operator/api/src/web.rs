@@ -50,6 +50,28 @@ pub struct Web {
     /// How long people stay signed in.
     #[serde(default)]
     pub session: Session,
+    /// How long ago somebody may have signed in who erases, decides about a case or puts a hold, such as 15m; 1m to 24h.
+    #[serde(default = "default_fresh_login")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = wait_between("1m", "24h", "freshLogin: write 1m to 24h, such as 15m"))]
+    pub fresh_login: String,
+    /// What the pages mask of callers until somebody asks to see it: Never anything, Numbers, or All, their names too.
+    #[serde(default)]
+    pub mask_callers: MaskCallers,
+}
+
+fn default_fresh_login() -> String {
+    "15m".into()
+}
+
+/// What the pages mask of callers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "the field says what they mean")]
+pub enum MaskCallers {
+    Never,
+    #[default]
+    Numbers,
+    All,
 }
 
 /// An issuer where people sign in.
@@ -118,6 +140,11 @@ pub struct Session {
     #[schemars(length(max = 32))]
     #[x_kube(validation = wait_between("10m", "24h", "lifetime: write 10m to 24h, such as 8h"))]
     pub lifetime: String,
+    /// How long a page may go unused before it shows counts alone, and its session has the role agent alone, such as 30m; 1m to 24h.
+    #[serde(default = "default_idle")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = wait_between("1m", "24h", "idle: write 1m to 24h, such as 30m"))]
+    pub idle: String,
     /// Another number ends all sessions at once.
     #[serde(default = "default_epoch")]
     #[schemars(range(min = 1, max = 1_000_000_000))]
@@ -126,12 +153,16 @@ pub struct Session {
 
 impl Default for Session {
     fn default() -> Self {
-        Self { lifetime: default_lifetime(), epoch: default_epoch() }
+        Self { lifetime: default_lifetime(), idle: default_idle(), epoch: default_epoch() }
     }
 }
 
 fn default_lifetime() -> String {
     "12h".into()
+}
+
+fn default_idle() -> String {
+    "30m".into()
 }
 
 fn default_epoch() -> i32 {

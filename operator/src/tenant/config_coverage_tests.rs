@@ -82,7 +82,8 @@ fn tenants() -> [Value; 2] {
                 "resource": name("urn:voicemail"), "identityFrom": pick(json!("AccessToken"), json!("IDToken")),
             }],
             "embedIn": [pick(json!("https://a.example"), json!("https://b.example"))],
-            "session": {"lifetime": pick(json!("1h"), json!("2h")), "epoch": pick(json!(2), json!(3))},
+            "session": {"lifetime": pick(json!("1h"), json!("2h")), "idle": pick(json!("5m"), json!("6m")), "epoch": pick(json!(2), json!(3))},
+            "freshLogin": pick(json!("7m"), json!("8m")), "maskCallers": pick(json!("Never"), json!("All")),
         });
         spec["gdpr"] = json!({
             "undoWindow": pick(json!("1h"), json!("2h")), "exportLifetime": pick(json!("3h"), json!("4h")),
@@ -91,6 +92,7 @@ fn tenants() -> [Value; 2] {
                          "exports": pick(json!("Always"), json!("LargeMatches"))},
         });
         spec["audit"] = json!({"retentionDays": pick(json!(90), json!(91))});
+        spec["directory"] = pick(json!("Open"), json!("Closed"));
         spec["cors"] = json!({"allowedOrigins": [pick(json!("https://a.example"), json!("https://b.example"))]});
         spec["clientLimits"] = json!({
             "connections": pick(json!(20), json!(30)), "connectionsPerAddress": pick(json!(5), json!(6)),

@@ -34,6 +34,22 @@ fn fetch(folder: &Path) -> Result<()> {
     run(command.current_dir(folder)).map(drop)
 }
 
+/// Where the distributions of `name` are unpacked that this list names, installed and made ready by `finish` if need be.
+pub(super) fn install_unpacked(
+    name: &str,
+    list: &str,
+    finish: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    find_java()?;
+    install_once(name, &[list], |folder| {
+        std::fs::write(folder.join("pom.xml"), list)?;
+        let mut command = Command::new(ensure_program("maven", "mvn")?);
+        command.args(["-q", "-B", "dependency:unpack-dependencies", "-DoutputDirectory=."]);
+        run(command.current_dir(folder))?;
+        finish(folder)
+    })
+}
+
 /// The Java runtime.
 pub(super) fn find_java() -> Result<PathBuf> {
     ensure_program("default-jre-headless", "java")

@@ -1,4 +1,4 @@
-//! Real servers for the tests: Azurite for Azure Blob; MinIO, versitygw, moto, s3proxy and one of our own for S3; an authorisation server; Prometheus; Exim for mail;
+//! Real servers for the tests: Azurite for Azure Blob; MinIO, versitygw, moto, s3proxy and one of our own for S3; two authorisation servers; Prometheus; Exim for mail;
 //! and Chromium for the pages.
 //!
 //! schemathesis is no server: it asks the one under test.
@@ -23,6 +23,7 @@ pub mod dovecot;
 pub mod exim;
 pub(crate) mod in_process;
 pub mod kamailio;
+pub mod keycloak;
 pub mod listener;
 mod maven;
 pub mod minio;
@@ -52,6 +53,7 @@ use anyhow::{Context, Result};
 pub use answer::Answer;
 pub use azure_admin::{AzureAccount, AzureAdmin, AzureEndpoint};
 pub use azurite::Azurite;
+pub use keycloak::Keycloak;
 pub use minio::Minio;
 pub use moto::Moto;
 pub use oidc::{OidcServer, TokenKind};

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::cluster::processes::read_last_lines;
 use crate::servers::ports::find_free_port;
 
-const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(180);
 const STOPS_WITHIN: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 const LOG_LINES: usize = 30;

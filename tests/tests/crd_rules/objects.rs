@@ -163,6 +163,7 @@ pub(crate) fn full_tenant() -> Value {
             "telemetry": {"otlp": {"endpoint": "https://collector.monitoring:4318", "samplePercent": 10,
                                    "caRef": {"kind": "ConfigMap", "name": "collector-ca"}}},
             "reception": {"optOut": "+442079460100", "language": "en-GB", "timeZone": "Europe/London"},
+            "directory": "Open",
             "cors": {"allowedOrigins": ["https://desk.example"]},
             "clientLimits": {"connections": 4096, "connectionsPerAddress": 100, "requestsPerAddress": 1000,
                              "requestsPerCaller": 500, "requestsPerTelephony": 2_000, "refusalsPerAddress": 60,
@@ -177,7 +178,7 @@ pub(crate) fn full_tenant() -> Value {
                 "host": "mail.example.com", "port": 587, "tls": "StartTLS", "secretRef": {"name": "mail"},
                 "caRef": {"kind": "ConfigMap", "name": "ca"},
             }},
-            "web": {"host": "voicemail.example:8443", "passwords": "Allowed", "embedIn": ["https://desk.example"], "session": {"lifetime": "12h", "epoch": 1}, "login": [{
+            "web": {"host": "voicemail.example:8443", "passwords": "Allowed", "embedIn": ["https://desk.example"], "session": {"lifetime": "12h", "idle": "30m", "epoch": 1}, "freshLogin": "15m", "maskCallers": "Numbers", "login": [{
                 "issuer": "https://id.example", "label": "Acme", "secretRef": {"name": "pages"}, "scopes": ["openid"],
                 "resource": "urn:voicemail", "identityFrom": "IDToken",
             }]},

@@ -56,6 +56,18 @@ pub(crate) fn web_rules() -> Vec<Row> {
             &[json!("10m"), json!("24h")],
             &[json!("9m59s"), json!("24h1s"), json!("1d")],
         ),
+        form(
+            "idle: write 1m",
+            "session/idle",
+            &[json!("1m"), json!("24h")],
+            &[json!("59s"), json!("24h1s"), json!("1d")],
+        ),
+        form(
+            "freshLogin: write 1m",
+            "freshLogin",
+            &[json!("1m"), json!("24h")],
+            &[json!("59s"), json!("24h1s"), json!("never")],
+        ),
         row(
             "web: let people sign in",
             vec![],

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use voicemail_api::gdpr::RunState;
 use voicemail_audio::Recording;
 use voicemail_engine::gdpr::{CaseFilter, RegisterPage};
+use voicemail_engine::mailbox::Sought;
 use voicemail_engine::sweep::Sweeper;
 use voicemail_engine::testing::{
     CALLER, Cost, OTHER_CALLER, Requests, Site, TICK, body, mailbox, recording, ticks,
@@ -298,6 +299,34 @@ async fn a_page_of_cases_however_long_the_history_is_and_wherever_the_page_is() 
     assert_eq!(found[2], (cost(3, 61), 30, None));
     // Chosen by state: two hundred are read, and the next page goes on behind them.
     assert_eq!(found[3], (cost(8, 201), 0, Some("c0199".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_mailboxes_wherever_it_is() {
+    let (site, requests) = site_with(0, 400).await;
+    let directory = &site.core.directory;
+    let (cost, first) = requests.cost_of(directory.list_mailboxes(None, 50)).await;
+    let first = first.unwrap();
+    // Names, then index and settings of each; one more tells whether there is another page.
+    assert_eq!((cost, first.items.len()), (Cost { round_trips: 3, requests: 103 }, 50));
+    let mut pages = first.next;
+    for _ in 0..6 {
+        let after = pages.map(|name| mailbox(&name));
+        let (cost, page) = requests.cost_of(directory.list_mailboxes(after.as_ref(), 50)).await;
+        assert_eq!(cost, Cost { round_trips: 3, requests: 103 });
+        pages = page.unwrap().next;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn mailboxes_by_the_beginning_of_their_names() {
+    let (site, requests) = site_with(0, 400).await;
+    let find = |prefix| Sought { prefix, after: None, limit: 10 };
+    let (cost, page) = requests.cost_of(site.core.directory.find_mailboxes(find("2"))).await;
+    assert_eq!((cost, page.unwrap().items.len()), (Cost { round_trips: 2, requests: 38 }, 10));
+    // Names are known for a minute.
+    let (cost, page) = requests.cost_of(site.core.directory.find_mailboxes(find("2003"))).await;
+    assert_eq!((cost, page.unwrap().items.len()), (Cost { round_trips: 1, requests: 20 }, 10));
 }
 
 #[tokio::test(start_paused = true)]

@@ -139,6 +139,8 @@ pub enum AuditAction {
     DeleteGroup,
     /// Mailboxes, users or groups were listed.
     ViewProvisioning,
+    /// Mailboxes were looked up by the beginning of their names.
+    ViewDirectory,
     /// Cases, their receipts, their register or a legal hold were read.
     ViewCases,
     /// Somebody signed in to the pages.

@@ -3,6 +3,8 @@
 // It is renewed a minute before it ends, by one tab at a time: a renewal may be good for once.
 import { Problem, askAs, onSignedOut, read, request } from './api.ts';
 import { embed, type Handed } from './embed.svelte.ts';
+import { idle } from './idle.svelte.ts';
+import { callers, type Masked } from './mask.svelte.ts';
 
 export interface SignedIn {
   user?: string;
@@ -18,6 +20,8 @@ interface Answer {
   providers: string[];
   demonstration: boolean;
   embedIn: string[];
+  idleSeconds: number;
+  maskCallers: Masked;
 }
 
 interface Me {
@@ -44,6 +48,8 @@ class Session {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Whether a token of the desktop says who it is, and no session. */
   #handed = false;
+  /** Whether the session was renewed while nobody used the page. */
+  #isIdle = false;
 
   constructor() {
     onSignedOut(() => (this.#handed ? this.#needToken() : void this.load()));
@@ -102,17 +108,34 @@ class Session {
     if (endSession) location.assign(endSession);
   }
 
+  /** Renews the session: for the role agent alone while nobody uses the page. */
   async renew() {
+    // Without another role there is nothing to go on with until somebody comes back.
+    if (idle.now && !this.who?.roles.includes('agent')) return void (this.#isIdle = true);
     await navigator.locks.request('vm-renew', async () => {
       try {
         const now = await ask('/ui/session');
         // Another tab was faster.
-        const done = now.session && now.session.secondsLeft > RENEW_BEFORE;
-        this.#take(done || !now.renewable ? now : await ask('/ui/session/renew', {}));
+        const done = now.session && now.session.secondsLeft > RENEW_BEFORE && !this.#returned();
+        const unused = idle.now;
+        this.#take(done || !now.renewable ? now : await ask(`/ui/session/renew?idle=${unused}`, {}));
+        this.#isIdle = unused;
       } catch (error) {
         this.#fail(error);
       }
     });
+    // Somebody may have come back while it was renewed.
+    this.used();
+  }
+
+  /** Whether somebody uses the page again whose session was renewed while nobody did. */
+  #returned(): boolean {
+    return this.#isIdle && !idle.now;
+  }
+
+  /** Somebody uses the page again: their other roles come back. */
+  used() {
+    if (this.#returned()) void this.renew();
   }
 
   /** Another tab has signed out. */
@@ -126,6 +149,8 @@ class Session {
     this.passwords = answer.passwords;
     this.providers = answer.providers;
     this.demonstration = answer.demonstration;
+    callers.masked = answer.maskCallers;
+    idle.after(answer.idleSeconds);
     embed.start(answer.embedIn, (handed) => void this.take(handed));
     // While this was asked the desktop may have said who it is.
     if (this.#handed) return;

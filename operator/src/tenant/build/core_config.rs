@@ -17,9 +17,10 @@ use kube::ResourceExt;
 use std::path::{Path, PathBuf};
 use voicemail_api::config::{
     ApprovalConfig, ApprovalRule, AzureBlobConfig, AzureCredentials, AzureEncryption, AzureRestoration,
-    AzureTier, CallerTagging, ClassOfService, EmailContent, EtagQuoting, GdprConfig, KeepFree, ListenConfig,
-    NumberPrefix, OtlpConfig, PeersConfig, ReceptionConfig, RegionConfig, RegionDown, S3Algorithm, S3Config,
-    S3Credentials, S3Encryption, S3Restoration, StorageConfig, TelemetryConfig, TenantConfig, TlsConfig,
+    AzureTier, CallerTagging, ClassOfService, DirectoryAccess, EmailContent, EtagQuoting, GdprConfig,
+    KeepFree, ListenConfig, NumberPrefix, OtlpConfig, PeersConfig, ReceptionConfig, RegionConfig, RegionDown,
+    S3Algorithm, S3Config, S3Credentials, S3Encryption, S3Restoration, StorageConfig, TelemetryConfig,
+    TenantConfig, TlsConfig,
 };
 use voicemail_api::gdpr::LEDGER_HEAD;
 use voicemail_api::listen::everywhere;
@@ -70,6 +71,10 @@ pub fn plan_config(
         store_calls: spec.store_calls,
         gdpr: plan_gdpr(tenant)?,
         mwi: plan_mwi(tenant)?,
+        directory: match spec.directory {
+            given::Directory::Closed => DirectoryAccess::Closed,
+            given::Directory::Open => DirectoryAccess::Open,
+        },
         reception: spec.reception.as_ref().map(plan_reception).unwrap_or_default(),
         peers: Some(PeersConfig {
             listen: everywhere(HINTS_PORT),

@@ -7,7 +7,7 @@ use crate::tenant::build::access::read_wait;
 use crate::tenant::steps::refusal::Refusal;
 use std::collections::BTreeMap;
 use std::path::Path;
-use voicemail_api::config::{IdentityFrom, LoginConfig, SessionConfig, WebConfig};
+use voicemail_api::config::{IdentityFrom, LoginConfig, MaskCallers, SessionConfig, WebConfig};
 use voicemail_resources::voicemail_tenant::{self as given, VoicemailTenant};
 
 /// Folder with a folder for each Secret of an issuer where people sign in.
@@ -33,7 +33,14 @@ pub fn plan_web(given: &given::Web) -> Result<WebConfig, Refusal> {
         embed_in: given.embed_in.clone(),
         session: SessionConfig {
             lifetime: read_wait("web.session.lifetime", &given.session.lifetime)?,
+            idle: read_wait("web.session.idle", &given.session.idle)?,
             epoch: given.session.epoch.unsigned_abs(),
+        },
+        fresh_login: read_wait("web.freshLogin", &given.fresh_login)?,
+        mask_callers: match given.mask_callers {
+            given::MaskCallers::Never => MaskCallers::Never,
+            given::MaskCallers::Numbers => MaskCallers::Numbers,
+            given::MaskCallers::All => MaskCallers::All,
         },
     })
 }

@@ -12,6 +12,7 @@ mod access;
 mod address_range;
 mod check;
 mod check_access;
+mod directory;
 mod duration;
 mod email;
 mod gdpr;
@@ -27,6 +28,7 @@ mod web;
 pub use access::{AuditConfig, BasicConfig, IntrospectionConfig, LimitsConfig};
 pub use address_range::AddressRange;
 pub use check::{ConfigError, check_reception, is_language_tag};
+pub use directory::DirectoryAccess;
 pub use duration::{format_duration, parse_duration};
 pub use email::{EmailConfig, EmailContent, SmtpConfig, SmtpTls};
 pub use gdpr::{ApprovalConfig, ApprovalRule, GdprConfig, RegionDown};
@@ -39,7 +41,7 @@ pub use storage::{
     RegionConfig, S3Algorithm, S3Config, S3Credentials, S3Encryption, S3Restoration, StorageConfig,
 };
 pub use telemetry::{OtlpConfig, TelemetryConfig};
-pub use web::{IdentityFrom, LoginConfig, SessionConfig, WebConfig};
+pub use web::{IdentityFrom, LoginConfig, MaskCallers, SessionConfig, WebConfig};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -99,6 +101,9 @@ pub struct TenantConfig {
     /// Defaults for mailboxes that receive callers.
     #[serde(default)]
     pub reception: ReceptionConfig,
+    /// Whether agents find mailboxes that aren't theirs, to forward messages to.
+    #[serde(default, skip_serializing_if = "DirectoryAccess::is_usual")]
+    pub directory: DirectoryAccess,
     /// The other replicas, which are told what changed; without, their MWI follows by the timer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peers: Option<PeersConfig>,

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const HOUR: u64 = 3_600;
+const FRESH_LOGIN: Duration = Duration::from_secs(900);
+const IDLE: Duration = Duration::from_secs(1_800);
 const MOST_LOGINS: usize = 8;
 
 /// The pages of one tenant.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct WebConfig {
     /// Host, and port unless it is 443, by which browsers reach the core, such as `voicemail.acme.example`: issuers send
@@ -28,6 +30,51 @@ pub struct WebConfig {
     pub embed_in: Vec<String>,
     /// How long a session lasts.
     pub session: SessionConfig,
+    /// How long ago somebody may have signed in who erases, decides about a case or puts a hold, 1 m to 24 h.
+    #[serde(with = "duration", skip_serializing_if = "is_usual_fresh_login")]
+    pub fresh_login: Duration,
+    /// What the pages mask of callers until somebody asks to see it.
+    #[serde(skip_serializing_if = "MaskCallers::is_usual")]
+    pub mask_callers: MaskCallers,
+}
+
+/// What the pages mask of callers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MaskCallers {
+    /// Nothing.
+    Never,
+    /// Their numbers.
+    #[default]
+    Numbers,
+    /// Their numbers and names.
+    All,
+}
+
+impl MaskCallers {
+    /// Cores of before can read what says nothing of it.
+    fn is_usual(&self) -> bool {
+        *self == Self::Numbers
+    }
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self {
+            host: None,
+            login: Vec::new(),
+            passwords: false,
+            embed_in: Vec::new(),
+            session: SessionConfig::default(),
+            fresh_login: FRESH_LOGIN,
+            mask_callers: MaskCallers::default(),
+        }
+    }
+}
+
+/// Cores of before can read what says nothing of it.
+fn is_usual_fresh_login(fresh: &Duration) -> bool {
+    *fresh == FRESH_LOGIN
 }
 
 /// One issuer where people sign in.
@@ -71,14 +118,22 @@ pub struct SessionConfig {
     /// From signing in to signing in again, 10 m to 24 h.
     #[serde(with = "duration")]
     pub lifetime: Duration,
+    /// How long a page may go unused before it shows counts alone and keeps the role agent alone, 1 m to 24 h.
+    #[serde(with = "duration", skip_serializing_if = "is_usual_idle")]
+    pub idle: Duration,
     /// Raising it ends all sessions.
     pub epoch: u32,
 }
 
 impl Default for SessionConfig {
     fn default() -> Self {
-        Self { lifetime: Duration::from_secs(12 * HOUR), epoch: 1 }
+        Self { lifetime: Duration::from_secs(12 * HOUR), idle: IDLE, epoch: 1 }
     }
+}
+
+/// Cores of before can read what says nothing of it.
+fn is_usual_idle(idle: &Duration) -> bool {
+    *idle == IDLE
 }
 
 fn default_scopes() -> Vec<String> {
@@ -100,6 +155,9 @@ pub(super) fn check_web(config: &TenantConfig) -> Result<(), ConfigError> {
     rule((600..=24 * HOUR).contains(&web.session.lifetime.as_secs()), "web.session.lifetime", || {
         "write 10m to 24h".into()
     })?;
+    for (time, field) in [(web.session.idle, "web.session.idle"), (web.fresh_login, "web.freshLogin")] {
+        rule((60..=24 * HOUR).contains(&time.as_secs()), field, || "write 1m to 24h".into())?;
+    }
     rule(web.login.len() <= MOST_LOGINS, "web.login", || format!("name at most {MOST_LOGINS} issuers"))?;
     rule(web.login.is_empty() || web.host.is_some(), "web.host", || {
         "write the host by which browsers reach the core, such as voicemail.acme.example".into()
@@ -169,6 +227,8 @@ mod tests {
             ("{}".to_owned(), BASIC, "web:"),
             ("{passwords: true}".to_owned(), ISSUER, "web.passwords"),
             ("{passwords: true, session: {lifetime: 5m}}".to_owned(), BASIC, "web.session.lifetime"),
+            ("{passwords: true, session: {idle: 59s}}".to_owned(), BASIC, "web.session.idle"),
+            ("{passwords: true, freshLogin: 25h}".to_owned(), BASIC, "web.freshLogin"),
             ("{passwords: true, embedIn: ['https://*.example']}".to_owned(), BASIC, "web.embedIn"),
             (
                 "{passwords: true, embedIn: ['https://desk.example; script-src *']}".to_owned(),

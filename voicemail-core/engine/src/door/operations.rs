@@ -11,7 +11,7 @@ const OF_THE_CALLERS_OWN: &str = "it tells callers of themselves";
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $scope:ident $name:ident: [$($role:ident),+]
-       $(, own: $right:ident)? $(, all: [$($all:ident),+])? => $record:ident($how:expr);)+) => {
+       $(, own: $right:ident)? $(, all: [$($all:ident),+])? $(, sign_in: $fresh:ident)? => $record:ident($how:expr);)+) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,7 @@ macro_rules! operations {
                     roles: &[$(Role::$role),+],
                     everywhere: &[$($(Role::$all),+)?],
                     changes: operations!(@changes $($right)?),
+                    fresh: operations!(@fresh $($fresh)?),
                     record: Record::$record($how),
                 };
             }
@@ -36,6 +37,8 @@ macro_rules! operations {
     (@changes change) => { true };
     (@changes read) => { false };
     (@changes) => { false };
+    (@fresh fresh) => { true };
+    (@fresh) => { false };
 }
 
 operations! {
@@ -76,6 +79,8 @@ operations! {
 
     /// List one's own mailboxes.
     OnTenant ListOwnMailboxes: [Agent] => Unrecorded(OF_THE_CALLERS_OWN);
+    /// Find mailboxes by the beginning of their names.
+    OnTenant FindMailboxes: [Agent] => View(AuditAction::ViewDirectory);
     /// Follow the counts of one's own mailboxes.
     OnTenant FollowMwi: [Agent] => Unrecorded(COUNTS_ALONE);
     /// Follow the counts of mailboxes that are named.
@@ -142,11 +147,11 @@ operations! {
     OnTenant SearchMessages: [Admin, Privacy] => Act(AuditAction::Search);
 
     /// Erase everything of a caller.
-    OnTenant Forget: [Privacy] => Act(AuditAction::Forget);
+    OnTenant Forget: [Privacy], sign_in: fresh => Act(AuditAction::Forget);
     /// Collect everything of a caller.
     OnTenant Export: [Privacy] => Act(AuditAction::Export);
     /// Take an erasure back.
-    OnTenant UndoForget: [Privacy] => Act(AuditAction::UndoForget);
+    OnTenant UndoForget: [Privacy], sign_in: fresh => Act(AuditAction::UndoForget);
     /// Read a case.
     OnTenant ReadCase: [Privacy] => View(AuditAction::ViewCases);
     /// List cases.
@@ -156,19 +161,19 @@ operations! {
     /// Read a receipt.
     OnTenant ReadReceipt: [Privacy] => View(AuditAction::ViewCases);
     /// Approve a run.
-    OnTenant Approve: [Privacy] => Act(AuditAction::Approve);
+    OnTenant Approve: [Privacy], sign_in: fresh => Act(AuditAction::Approve);
     /// Deny a request.
-    OnTenant Deny: [Privacy] => Act(AuditAction::Deny);
+    OnTenant Deny: [Privacy], sign_in: fresh => Act(AuditAction::Deny);
     /// Extend a deadline.
-    OnTenant Extend: [Privacy] => Act(AuditAction::Extend);
+    OnTenant Extend: [Privacy], sign_in: fresh => Act(AuditAction::Extend);
     /// Cancel a request.
-    OnTenant Cancel: [Privacy] => Act(AuditAction::Cancel);
+    OnTenant Cancel: [Privacy], sign_in: fresh => Act(AuditAction::Cancel);
     /// Put a message under a legal hold.
-    OnMailbox PutHold: [Privacy], all: [Privacy] => Act(AuditAction::PutHold);
+    OnMailbox PutHold: [Privacy], all: [Privacy], sign_in: fresh => Act(AuditAction::PutHold);
     /// Read a message's legal hold.
     OnMailbox ReadHold: [Privacy], all: [Privacy] => View(AuditAction::ViewCases);
     /// End a message's legal hold.
-    OnMailbox EndHold: [Privacy], all: [Privacy] => Act(AuditAction::EndHold);
+    OnMailbox EndHold: [Privacy], all: [Privacy], sign_in: fresh => Act(AuditAction::EndHold);
     /// Read the register of requests.
     OnTenant ReadRegister: [Privacy] => View(AuditAction::ViewCases);
     /// Read the ledger of erasures.

@@ -27,6 +27,8 @@ pub struct Rule {
     pub everywhere: &'static [Role],
     /// Whether the right must be one to change.
     pub changes: bool,
+    /// Whether a person whose sign-in is kept must have shown a short time ago who they are: what erases, and decisions.
+    pub fresh: bool,
     /// How it is recorded.
     pub record: Record,
 }

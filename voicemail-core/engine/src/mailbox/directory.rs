@@ -4,9 +4,10 @@
 //! which its entries are deleted one by one, flagged ones when their run is decided. Opening it again
 //! raises its generation: it is another mailbox then, with people, settings and tokens of its own.
 
+use super::by_name::Names;
 use super::precondition::{Precondition, tag_of};
-use super::settings::{clear_settings, end_former, next_generation};
-use super::{MailboxError, Mailboxes, Remover};
+use super::settings::{clear_settings, end_former, load_any_settings, next_generation};
+use super::{MailboxError, Remover};
 use crate::context::Context;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -110,7 +111,10 @@ impl Directory {
             // Members of the former mailbox of this name aren't members of this one.
             self.context.access().forget_all();
             match put? {
-                Put::Done => return self.get_mailbox(mailbox).await,
+                Put::Done => {
+                    self.context.memory::<Names>().note_made();
+                    return self.get_mailbox(mailbox).await;
+                }
                 Put::Unexpected => return Err(MailboxError::Changed),
                 Put::StillClosing => return Err(MailboxError::StillClosing),
                 Put::Overtaken => self.context.world().back_off(attempt).await,
@@ -158,10 +162,11 @@ impl Directory {
     /// # Errors
     /// `UnknownMailbox`, or the store's.
     pub async fn get_mailbox(&self, mailbox: &MailboxId) -> Result<MailboxView, MailboxError> {
-        let index = self.open_index(mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
-        let settings: MailboxSettings =
-            self.context.documents().load(&Key::settings(mailbox)).await?.unwrap_or_default();
-        let class = Mailboxes::new(self.context.clone()).class_of(mailbox).await?;
+        let (index, settings) =
+            futures::join!(self.open_index(mailbox), load_any_settings(&self.context, mailbox));
+        let index = index?.ok_or(MailboxError::UnknownMailbox)?;
+        let settings = settings?;
+        let class = self.context.class_named(&settings.class_of_service);
         Ok(MailboxView {
             mailbox: mailbox.clone(),
             class_of_service: settings.class_of_service,

@@ -8,6 +8,7 @@
 
 mod access;
 mod alternate;
+mod by_name;
 mod deposit;
 mod deposit_key;
 mod directory;
@@ -36,6 +37,7 @@ mod settings;
 mod views;
 
 pub use access::Rights;
+pub use by_name::{FoundMailbox, Sought};
 pub use deposit::{Admitted, DepositRequest, Deposited};
 pub use deposit_key::KeyUse;
 pub use directory::{Directory, MailboxView};

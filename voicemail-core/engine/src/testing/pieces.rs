@@ -60,6 +60,7 @@ pub fn config() -> TenantConfig {
         withheld_callers: Vec::new(),
         caller_tag: voicemail_api::config::CallerTagging::default(),
         upload_buffer_mib: 64,
+        directory: Default::default(),
         store_calls: 64,
         gdpr: voicemail_api::config::GdprConfig::default(),
         mwi: voicemail_api::config::MwiConfig::default(),

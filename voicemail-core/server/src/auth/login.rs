@@ -316,7 +316,7 @@ impl Party<'_> {
                 Err(LoginError::Refused)
             }
             // Our own secret may be wrong: that says nothing of who signs in.
-            (status, _) => Err(LoginError::Unavailable(format!("the token endpoint answers {status}"))),
+            (status, answer) => Err(LoginError::Unavailable(refusal(status, &answer))),
         }
     }
 
@@ -333,6 +333,15 @@ impl Party<'_> {
         let other = claims.get("azp").and_then(Value::as_str).is_some_and(|azp| azp != self.client_id);
         if other { Err(LoginError::OtherSignIn) } else { Ok(claims) }
     }
+}
+
+/// What a token endpoint answers, with its error code (RFC 6749, section 5.2), which says what of the registration is wrong. A code
+/// is a few words; anything else may name somebody.
+fn refusal(status: u16, answer: &Value) -> String {
+    let code = answer.get("error").and_then(Value::as_str).unwrap_or_default();
+    let is_code = (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let code = if is_code { format!(" {code}") } else { String::new() };
+    format!("the token endpoint answers {status}{code}")
 }
 
 fn seconds(claims: &Claims, name: &str) -> Option<Time> {

@@ -256,12 +256,16 @@ async fn a_renewal_is_the_same_persons_and_an_issuer_that_is_away_ends_nothing()
     assert_eq!(error(renew().await), LoginError::OtherSignIn);
     issuer.answers(400, json!({ "error": "invalid_grant" }));
     assert_eq!(error(renew().await), LoginError::Refused);
-    for (status, answer) in
-        [(503, Value::Null), (401, json!({ "error": "invalid_client" })), (302, Value::Null)]
-    {
+    for (status, answer, told) in [
+        (503, Value::Null, "503"),
+        (401, json!({ "error": "invalid_client" }), "401 invalid_client"),
+        (400, json!({ "error": "not_allowed", "error_description": "alice may not" }), "400 not_allowed"),
+        (400, json!({ "error": "alice@example.org" }), "400"),
+        (302, Value::Null, "302"),
+    ] {
         issuer.answers(status, answer);
         let away = error(renew().await);
-        assert!(matches!(away, LoginError::Unavailable(_)), "{status}: {away}");
+        assert_eq!(away, LoginError::Unavailable(format!("the token endpoint answers {told}")));
         assert_eq!(away.class(), voicemail_store::ErrorClass::Transient);
     }
 }

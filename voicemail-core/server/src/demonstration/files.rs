@@ -52,6 +52,7 @@ fn describe_config(keys: &Path, store: &Path, users: &Path, listen: SocketAddr) 
         "listen": { "api": listen, "metrics": SocketAddr::new(listen.ip(), 0) },
         "auth": { "basic": { "usersFile": users } },
         "web": { "passwords": true },
+        "directory": "open",
     });
     format!("# Written by `voicemail dev` at each start.\n{text:#}\n")
 }

@@ -15,10 +15,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::str::FromStr;
-use voicemail_api::config::Role;
+use voicemail_api::config::{Role, format_duration};
 use voicemail_engine::door::{DoorError, Entry, OnMailbox, OnTenant, Operation};
 use voicemail_engine::principal::{MailboxToken, Principal};
-use voicemail_model::{InvalidId, MailboxId, MessageId, UserId};
+use voicemail_model::{InvalidId, MailboxId, MessageId, Time, UserId};
 
 /// Which tickets a handler takes in the query where no header can be sent.
 pub(super) trait Ticketing: Send + Sync + 'static {
@@ -120,7 +120,7 @@ impl<O: Operation, T: Ticketing> FromRequestParts<App> for Caller<O, T> {
             }
             limit_verifications(app, &parts.extensions)?;
         }
-        let identity = match identify(parts, app, T::TICKETS).await {
+        let caller = match identify(parts, app, T::TICKETS).await {
             Err(error) if is_refusal(&error, &parts.headers) => {
                 // A client with too many wrong attempts is told so, whatever this attempt was.
                 check_refusals(app, &parts.extensions)?;
@@ -129,14 +129,20 @@ impl<O: Operation, T: Ticketing> FromRequestParts<App> for Caller<O, T> {
             }
             other => other?,
         };
+        let Identity { who: identity, signed_in } = caller;
         limit_caller(app, &identity)?;
         if identity.mailbox.is_some() || identity.has_any(&[Role::Telephony]) {
             app.metrics.count_telephone_request();
         }
-        match O::RULE.admits(&identity) {
-            true => Ok(Self(identity, PhantomData)),
-            false => Err(DoorError::Role(O::RULE.roles).into()),
+        if !O::RULE.admits(&identity) {
+            return Err(DoorError::Role(O::RULE.roles).into());
         }
+        if O::RULE.fresh
+            && let Some(signed_in) = signed_in
+        {
+            check_fresh(app, signed_in)?;
+        }
+        Ok(Self(identity, PhantomData))
     }
 }
 
@@ -152,10 +158,32 @@ fn is_refusal(error: &ApiError, headers: &HeaderMap) -> bool {
     error.kind() == ProblemKind::Unauthenticated && headers.contains_key(header::AUTHORIZATION)
 }
 
+/// Who somebody is, and when they showed it, if a page's session has kept that since.
+struct Identity {
+    who: Principal,
+    signed_in: Option<Time>,
+}
+
+impl From<Principal> for Identity {
+    fn from(who: Principal) -> Self {
+        Self { who, signed_in: None }
+    }
+}
+
+/// What erases, and decisions, aren't left to whoever comes by an open page.
+fn check_fresh(app: &App, signed_in: Time) -> Result<(), ApiError> {
+    let fresh = app.config().web.as_ref().map(|web| web.fresh_login).unwrap_or_default();
+    if app.core()?.context.world().now() < signed_in.plus(fresh) {
+        return Ok(());
+    }
+    let detail = format!("sign in again: this takes a sign-in of the last {}", format_duration(fresh));
+    Err(ApiError::new(ProblemKind::LoginNotFresh, detail))
+}
+
 /// The caller's identity, by the Authorization header; where there is none, by a ticket, or by a page's session.
-async fn identify(parts: &mut Parts, app: &App, tickets: Tickets) -> Result<Principal, ApiError> {
+async fn identify(parts: &mut Parts, app: &App, tickets: Tickets) -> Result<Identity, ApiError> {
     if parts.headers.contains_key(header::AUTHORIZATION) {
-        return authenticate(parts, app).await;
+        return Ok(authenticate(parts, app).await?.into());
     }
     let query = match tickets {
         Tickets::Refused => None,
@@ -170,18 +198,20 @@ async fn identify(parts: &mut Parts, app: &App, tickets: Tickets) -> Result<Prin
         _ => TicketPurpose::Events,
     };
     let core = app.core()?;
-    Ok(ticket::read(core.context.key(), &ticket, &purpose, core.context.world().now())?)
+    Ok(ticket::read(core.context.key(), &ticket, &purpose, core.context.world().now())?.into())
 }
 
 /// The identity of who signed in on a page of ours, for that page's own requests.
-fn by_session(parts: &Parts, app: &App) -> Result<Principal, ApiError> {
+fn by_session(parts: &Parts, app: &App) -> Result<Identity, ApiError> {
     let (config, core) = (app.config(), app.core());
     let session = config.web.as_ref().zip(cookie(&parts.headers, SESSION_COOKIE));
     let (web, cookie) = session.ok_or(AuthError::Missing)?;
     check_page(&parts.method, &parts.headers)?;
     let core = core?;
     let sessions = Sessions::new(core.context.key(), &web.session);
-    Ok(sessions.read(cookie, core.context.world().now())?.into())
+    let session = sessions.read(cookie, core.context.world().now())?;
+    let signed_in = Some(session.signed_in);
+    Ok(Identity { who: session.into(), signed_in })
 }
 
 #[derive(serde::Deserialize)]
@@ -240,7 +270,7 @@ impl<A: FromStr<Err = InvalidId>, B: FromStr<Err = InvalidId>> FromRequestParts<
 }
 
 /// Query parameters.
-pub(super) struct Parameters<T>(pub(super) T);
+pub(crate) struct Parameters<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequestParts<App> for Parameters<T> {
     type Rejection = ApiError;

@@ -21,6 +21,7 @@ mod cases;
 mod conditions;
 mod converted;
 mod decoration;
+mod directory;
 mod document;
 mod doubled;
 mod drain;
@@ -56,7 +57,7 @@ pub use agents::OwnMailboxes;
 pub use app::{App, Stage};
 pub(crate) use browser::Framed;
 pub use document::openapi;
-pub(crate) use extract::JsonBody;
+pub(crate) use extract::{JsonBody, Parameters};
 pub use form::Note;
 pub(crate) use page::{SESSION_COOKIE, check_page, cookie};
 pub use problem::{ApiError, ProblemKind};
@@ -102,6 +103,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(agents::routes())
         .merge(admin::routes())
         .merge(listing::routes())
+        .merge(directory::routes())
         .merge(pins::routes())
         .merge(reception::routes())
         .merge(greetings::routes())

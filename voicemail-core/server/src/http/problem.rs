@@ -62,9 +62,11 @@ kinds! {
     OtherTenant = "other-tenant", BAD_REQUEST, "The ccid is another tenant's";
     InvalidWindow = "invalid-window", BAD_REQUEST, "The undo window isn't one that is allowed";
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "No accepted token";
+    LoginNotFresh = "login-not-fresh", UNAUTHORIZED, "Sign in again first";
     RoleMissing = "role-missing", FORBIDDEN, "The token's roles don't allow this";
     ForeignPage = "not-from-own-page", FORBIDDEN, "The request isn't from a page of this tenant";
     ReadOnly = "read-only", FORBIDDEN, "The mailbox may not be changed";
+    DirectoryClosed = "directory-closed", FORBIDDEN, "Mailboxes can't be looked up here";
     WrongPin = "wrong-pin", FORBIDDEN, "The PIN is wrong";
     PinNeeded = "pin-needed", FORBIDDEN, "The PIN must be given again";
     UnknownPath = "unknown-path", NOT_FOUND, "There is nothing here";

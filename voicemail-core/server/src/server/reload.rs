@@ -99,6 +99,7 @@ fn merge(current: &TenantConfig, new: TenantConfig) -> TenantConfig {
         gdpr: new.gdpr,
         mwi: new.mwi,
         reception: new.reception,
+        directory: new.directory,
         default_number_region: new.default_number_region,
         number_prefixes: new.number_prefixes,
         withheld_callers: new.withheld_callers,

@@ -8,8 +8,8 @@ use crate::auth::AuthError;
 use crate::auth::login::LoginError;
 use crate::auth::session::{Origin, Renewal, Session, Sessions};
 use crate::http::{
-    ApiError, App, JsonBody, ProblemKind, SESSION_COOKIE, check_page, check_refusals, cookie, note_refusal,
-    peer_of,
+    ApiError, App, JsonBody, Parameters, ProblemKind, SESSION_COOKIE, check_page, check_refusals, cookie,
+    note_refusal, peer_of,
 };
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use voicemail_api::config::{LoginConfig, Role, WebConfig};
+use voicemail_api::config::{LoginConfig, MaskCallers, Role, WebConfig};
 use voicemail_engine::core::Core;
 use voicemail_engine::principal::Principal;
 use voicemail_model::{AuditAction, AuditSubject, Time};
@@ -58,6 +58,10 @@ struct SessionAnswer {
     demonstration: bool,
     /// Origins of the pages that may show the Inbox in a frame.
     embed_in: Vec<String>,
+    /// After how many seconds without a key, a click or a touch a page shows counts alone.
+    idle_seconds: u64,
+    /// What pages mask of callers until it is asked for.
+    mask_callers: MaskCallers,
 }
 
 #[derive(Serialize)]
@@ -112,11 +116,20 @@ impl Desk {
 
     fn answer(&self, session: Option<&Session>, renewable: bool) -> Json<SessionAnswer> {
         let session = session.map(|session| SessionView::new(session, self.now()));
-        let WebConfig { passwords, login, .. } = &self.web;
+        let WebConfig { passwords, login, mask_callers, .. } = &self.web;
         let providers = login.iter().map(|login| login.label.clone()).collect();
         let demonstration = self.demonstration;
         let embed_in = self.web.embed_in.clone();
-        Json(SessionAnswer { session, renewable, passwords: *passwords, providers, demonstration, embed_in })
+        Json(SessionAnswer {
+            session,
+            renewable,
+            passwords: *passwords,
+            providers,
+            demonstration,
+            embed_in,
+            idle_seconds: self.web.session.idle.as_secs(),
+            mask_callers: *mask_callers,
+        })
     }
 
     /// Begins a session, or goes on with one: the session and its cookies. Without an origin it can't be renewed.
@@ -222,13 +235,28 @@ async fn sign_in(
     Ok(admitted)
 }
 
-async fn renew(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+/// How a session is renewed.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RenewQuery {
+    /// Nobody has used the page for a while: it goes on to count messages, and has no other role than agent.
+    idle: bool,
+}
+
+async fn renew(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Parameters(query): Parameters<RenewQuery>,
+) -> Result<Response, ApiError> {
     let desk = Desk::open(&app)?;
     let text = cookie(&headers, RENEWAL_COOKIE).ok_or(AuthError::Missing)?;
     let renewed = match desk.sessions().read_renewal(text, desk.now()) {
         Ok(Renewal { origin, signed_in, .. }) => {
             let asked = desk.ask_again(&app, origin).await;
-            asked.and_then(|(who, origin)| desk.admitted(&who, origin, signed_in))
+            asked.and_then(|(mut who, origin)| {
+                who.roles.retain(|role| !query.idle || *role == Role::Agent);
+                desk.admitted(&who, origin, signed_in)
+            })
         }
         Err(error) => Err(error.into()),
     };

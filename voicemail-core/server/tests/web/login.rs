@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, Response, Url, redirect};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use voicemail_tests::servers::browser::Browser;
-use voicemail_tests::servers::{OidcServer, find_free_port, loopback};
+use voicemail_tests::servers::{Keycloak, OidcServer, find_free_port, loopback};
 
 /// A core with pages, whose people sign in at two issuers.
 pub(crate) struct Site {
@@ -33,7 +34,10 @@ impl Site {
 
     /// With what else the configuration says.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Value)) -> Self {
-        let address = find_free_port(loopback()).unwrap();
+        Self::start_at(find_free_port(loopback()).unwrap(), change).await
+    }
+
+    async fn start_at(address: SocketAddr, change: impl FnOnce(&mut Value)) -> Self {
         let base = format!("http://localhost:{}", address.port());
         let back = |provider: u8| vec![format!("{base}/ui/session/callback/{provider}")];
         let issuers = [
@@ -115,10 +119,23 @@ impl Visitor {
     }
 
     async fn send(&mut self, method: reqwest::Method, url: &Url) -> Response {
+        self.send_form(method, url, None).await
+    }
+
+    async fn send_form(
+        &mut self,
+        method: reqwest::Method,
+        url: &Url,
+        form: Option<&[(&str, &str)]>,
+    ) -> Response {
         let cookies = self.jar.entry(Self::key(url)).or_default();
         let text =
             cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
         let request = self.client.request(method, url.clone()).header(COOKIE, text);
+        let request = match form {
+            Some(form) => request.form(form),
+            None => request,
+        };
         let answer = request
             .header("sec-fetch-site", "same-origin")
             .header("x-voicemail-page", "1")
@@ -159,6 +176,19 @@ impl Visitor {
     async fn sign_in_there(&mut self, site: &Site, provider: usize, to: &str) -> Url {
         let begin = format!("/ui/session/login?provider={provider}&to={to}");
         self.follow(site.url(&begin), |url| url.path().starts_with("/ui/session/callback/")).await
+    }
+
+    /// The address that Keycloak sends the browser back to, after the form that it shows.
+    async fn sign_in_at_keycloak(&mut self, site: &Site) -> Url {
+        let begin = site.url("/ui/session/login?provider=2&to=/ui/inbox/1001");
+        let there = self.follow(begin, |url| url.path().ends_with("/openid-connect/auth")).await;
+        let page = self.send(reqwest::Method::GET, &there).await.text().await.unwrap();
+        let (_, form) = page.split_once("action=\"").unwrap_or_else(|| panic!("no form: {page}"));
+        let action = form.split('"').next().unwrap().replace("&amp;", "&");
+        let form = [("username", "alice"), ("password", "right")];
+        let answer = self.send_form(reqwest::Method::POST, &Url::parse(&action).unwrap(), Some(&form)).await;
+        let back = answer.headers().get(LOCATION).unwrap_or_else(|| panic!("{}", answer.status()));
+        there.join(back.to_str().unwrap()).unwrap()
     }
 
     /// Where our own page is that the browser ends at.
@@ -302,4 +332,65 @@ async fn in_a_browser_a_click_signs_in_and_other_sites_pages_can_do_nothing() {
     };
     let printed = tokio::task::spawn_blocking(run).await.unwrap().unwrap_or_else(|error| panic!("{error:#}"));
     assert!(printed.contains("fail 0") && !printed.contains("pass 0"), "{printed}");
+}
+
+/// A tenant with a third issuer, which shares no code with the first two.
+async fn site_with_keycloak() -> (Site, Keycloak) {
+    let address = find_free_port(loopback()).unwrap();
+    let redirect = format!("http://localhost:{}/ui/session/callback/2", address.port());
+    let keycloak = Keycloak::start(loopback(), &redirect).await.unwrap();
+    let issuer = keycloak.issuer();
+    let add = |config: &mut Value| {
+        let mut login = config["web"]["login"][0].clone();
+        (login["issuer"], login["scopes"]) = (json!(issuer), json!(["openid", "offline_access"]));
+        login.as_object_mut().unwrap().remove("resource");
+        config["web"]["login"].as_array_mut().unwrap().push(login);
+        config["auth"]["issuers"].as_array_mut().unwrap().push(json!({
+            "issuer": issuer, "audience": "voicemail", "userClaim": "preferred_username", "userPrefix": "",
+            "rolesClaim": "realm_access.roles", "roleMap": { "voicemail-agent": "agent" },
+        }));
+    };
+    (Site::start_at(address, add).await, keycloak)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_sign_in_at_keycloak_and_what_attackers_bring_back_from_it_signs_nobody_in() {
+    let (site, mut keycloak) = site_with_keycloak().await;
+    let mut alice = Visitor::new();
+    let back = alice.sign_in_at_keycloak(&site).await;
+    let kept = alice.jar.clone();
+    assert_eq!(alice.come_back(&back).await, "/ui/inbox/1001");
+    assert_eq!(alice.who(&site).await.as_deref(), Some("alice"));
+    assert_eq!(
+        (alice.renew(&site).await, alice.renew(&site).await),
+        (200, 200),
+        "its refresh tokens count, too"
+    );
+
+    // A code that was used before, with all that belonged to it.
+    let mut again = Visitor::new();
+    again.jar = kept;
+    assert_eq!(again.come_back(&back).await, FAILED);
+    // Another state; another issuer's name on its answer, and its answer at another issuer's address.
+    let (own, other) = (encoded(&keycloak.issuer()), encoded(&site.issuers[0].issuer()));
+    for (from, to) in [("state=", "state=x"), (own.as_str(), other.as_str())] {
+        let mut visitor = Visitor::new();
+        let mut back = visitor.sign_in_at_keycloak(&site).await;
+        let query = back.query().unwrap().replace(from, to);
+        assert_ne!(back.query(), Some(query.as_str()));
+        back.set_query(Some(&query));
+        assert_eq!(visitor.come_back(&back).await, FAILED, "{from}");
+    }
+    let mut visitor = Visitor::new();
+    let mut back = visitor.sign_in_at_keycloak(&site).await;
+    back.set_path("/ui/session/callback/0");
+    assert_eq!(visitor.come_back(&back).await, FAILED);
+    assert_eq!(visitor.who(&site).await, None);
+
+    // Away, it ends nobody's session; who signs out here is told where to end the one there.
+    let answer = again.send(reqwest::Method::POST, &site.url("/ui/session/logout")).await;
+    assert_eq!(answer.json::<Value>().await.unwrap(), json!({}), "without a session there is none to end");
+    keycloak.kill().unwrap();
+    assert_eq!(alice.renew(&site).await, 503);
+    assert_eq!(alice.who(&site).await.as_deref(), Some("alice"));
 }

@@ -188,12 +188,13 @@ fn bound_of(path: &str, method: &str, parameter: &Parameter) -> Option<Bound> {
         (ParameterIn::Path, "greeting") => OneOf(&["default", "disclaimer"]),
         (ParameterIn::Query, "limit") if matches!(path, "/audit" | "/gdpr/register") => Range(1, 1_000),
         (ParameterIn::Query, "limit") if path.ends_with("/messages") => Range(1, 1_000),
+        (ParameterIn::Query, "limit") if path == "/directory" => Range(1, 50),
         (ParameterIn::Query, "limit") => Range(1, 200),
         (ParameterIn::Query, "from" | "to") => MOMENT,
         (ParameterIn::Query, "codec") => OneOf(&["pcm16", "alaw", "mulaw"]),
         (ParameterIn::Query, "rate") => Range(8_000, 48_000),
         (ParameterIn::Query, "after") => Format("uint64"),
-        (ParameterIn::Query, "cursor") if path == "/mailboxes" => MAILBOX,
+        (ParameterIn::Query, "cursor") if matches!(path, "/mailboxes" | "/directory") => MAILBOX,
         (ParameterIn::Query, "cursor") if path == "/users" => {
             Pattern(r"^([A-Za-z0-9_-]{1,64}|x\.[0-9a-f]{64})$")
         }

@@ -50,6 +50,7 @@ fn asked() -> Vec<Asked> {
         ask::<ReleaseMessage>(M::DELETE, "/mailboxes/{mailbox}/messages/{id}/claim", none.clone()),
         ask::<ReadMwi>(M::GET, "/mailboxes/{mailbox}/mwi", none.clone()),
         ask::<ListOwnMailboxes>(M::GET, "/me/mailboxes", none.clone()),
+        ask::<FindMailboxes>(M::GET, "/directory", none.clone()),
         ask::<FollowMwi>(M::GET, "/mwi/events", none.clone()),
         ask::<WatchMwi>(M::POST, "/mwi/watch", json!({ "mailboxes": ["1001"] })),
         ask::<NoteFront>(M::PUT, "/telephony/fronts/{front}", json!({ "spooled": 0 })),
@@ -114,6 +115,9 @@ fn asked() -> Vec<Asked> {
 
 /// Brings about what the operation needs, and gives the id of the message that it is about.
 async fn prepare(api: &Api, rule: &Rule) -> String {
+    if rule.name == "FindMailboxes" {
+        directory::open(api);
+    }
     let mailbox = mailbox_of(rule);
     let id = api.leave_message(mailbox, NUMBER).await;
     let message = format!("/mailboxes/{mailbox}/messages/{id}");

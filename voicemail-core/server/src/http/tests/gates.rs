@@ -42,6 +42,7 @@ async fn nothing_is_answered_without_a_token() {
 #[tokio::test]
 async fn every_operation_takes_the_roles_that_its_document_names_and_no_other() {
     let api = Api::start().await;
+    directory::open(&api);
     for (method, path, roles) in operations() {
         for role in ["telephony", "agent", "admin", "privacy"] {
             let request = api.request_as(method.clone(), &path, "alice", &[role]);

@@ -3,6 +3,7 @@
 mod agents;
 mod audio;
 mod deposit;
+mod directory;
 mod door;
 mod events;
 mod fields;

@@ -1,5 +1,7 @@
 //! Pages and sessions in process: what is served, who gets in, and whose requests count.
 
+mod kept;
+
 use crate::http::tests::{Answer, Api};
 use crate::http::{ProblemKind, router_beside};
 use axum::Router;
@@ -51,7 +53,7 @@ impl Site {
 
     fn over(api: Api) -> Self {
         let files = tempfile::tempdir().unwrap();
-        let site = Self { routes: router_beside(api.app(), super::routes()), api, files };
+        let site = Self { routes: router_beside(api.app(), crate::web::routes()), api, files };
         site.set_password("right");
         let users_file = site.users();
         site.api.reconfigure(|config| {
@@ -138,7 +140,7 @@ async fn the_page_for_frames_is_framed_by_whom_the_configuration_names_and_is_no
 #[tokio::test]
 async fn without_web_nothing_is_there() {
     let api = Api::start().await;
-    let routes = router_beside(api.app(), super::routes());
+    let routes = router_beside(api.app(), crate::web::routes());
     for path in ["/ui", "/ui/inbox/1001", "/ui/a/index.js", "/ui/session", "/ui/embed/inbox", "/ui/mwi.js"] {
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();
         Api::answer_of(&routes, request).await.is_problem(ProblemKind::UnknownPath);
@@ -332,7 +334,10 @@ async fn signing_out_takes_the_cookies_and_clears_this_hosts_cache_alone() {
     let session: Value = site.ask(&jar, Method::GET, "/ui/session", None).await.json();
     assert_eq!(
         session,
-        json!({ "renewable": false, "passwords": true, "providers": [], "demonstration": false, "embedIn": [] })
+        json!({
+            "renewable": false, "passwords": true, "providers": [], "demonstration": false, "embedIn": [],
+            "idleSeconds": 1_800, "maskCallers": "numbers",
+        })
     );
 }
 
