@@ -261,8 +261,8 @@ async fn an_erasure() {
         assert_eq!((case.runs[0].state, case.runs[0].erased), (RunState::Purged, messages as u64));
         found.push(cost.round_trips);
     }
-    // With the sweeper's looks at open requests, before and after.
-    assert_eq!(found, [69, 120]);
+    // With the sweeper's looks at open requests, before and after: under two seconds, and under five.
+    assert_eq!(found, [56, 107]);
 }
 
 /// Exports of that many cases, each with a run and a receipt; one in twenty is received in the next month.
