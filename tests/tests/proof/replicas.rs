@@ -17,10 +17,17 @@ const BUCKET: &str = "proof";
 /// To the store and back.
 const FAR: Duration = Duration::from_millis(30);
 
+/// MinIO in another city.
+pub(crate) struct FarStore {
+    place: ObjectPlace,
+    way: Distance,
+    server: Minio,
+}
+
 /// The store.
 pub(crate) enum Ground {
     /// MinIO, and the way to it.
-    Far { server: Minio, way: Distance, place: ObjectPlace },
+    Far(Box<FarStore>),
     /// A folder.
     Volume(TempDir),
 }
@@ -28,7 +35,7 @@ pub(crate) enum Ground {
 impl fmt::Display for Ground {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Far { .. } => "MinIO, 30 ms away",
+            Self::Far(_) => "MinIO, 30 ms away",
             Self::Volume(_) => "a volume",
         })
     }
@@ -42,7 +49,7 @@ impl Ground {
         server.endpoint().admin()?.create_bucket(BUCKET).await?;
         let way = Distance::start(loopback(), server.address()).await?;
         let place = ObjectPlace::in_bucket(&server.endpoint().at(way.address()), BUCKET, FOLDER)?;
-        Ok(Self::Far { server, way, place })
+        Ok(Self::Far(Box::new(FarStore { place, way, server })))
     }
 
     /// Makes a folder.
@@ -53,7 +60,7 @@ impl Ground {
 
     fn storage(&self) -> Result<Value> {
         Ok(match self {
-            Self::Far { place, .. } => serde_json::to_value(&place.storage)?,
+            Self::Far(far) => serde_json::to_value(&far.place.storage)?,
             Self::Volume(folder) => json!({ "volume": { "path": folder.path() } }),
         })
     }
@@ -62,7 +69,7 @@ impl Ground {
     /// nobody can read it.
     fn files(&self) -> PathBuf {
         match self {
-            Self::Far { server, .. } => server.data_folder().join(BUCKET),
+            Self::Far(far) => far.server.data_folder().join(BUCKET),
             Self::Volume(folder) => folder.path().to_owned(),
         }
     }
@@ -93,8 +100,8 @@ impl Replicas {
         for _ in 0..REPLICAS {
             cores.push(VoicemailCore::start_with(&more).await?);
         }
-        if let Ground::Far { way, .. } = &ground {
-            way.set(FAR);
+        if let Ground::Far(far) = &ground {
+            far.way.set(FAR);
         }
         Ok(Self { cores, ground, _keys: keys })
     }
