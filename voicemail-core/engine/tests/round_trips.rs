@@ -245,7 +245,7 @@ async fn the_answer_to_an_export_and_its_archive() {
         assert!(bytes > messages * 512);
         found.push((cost.round_trips, fetching.round_trips));
     }
-    assert_eq!(found, [(27, 10), (44, 61)]);
+    assert_eq!(found, [(27, 8), (44, 42)]);
 }
 
 #[tokio::test(start_paused = true)]
