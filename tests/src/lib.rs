@@ -15,6 +15,7 @@ pub mod csi_driver;
 pub mod dashboards;
 pub mod debian;
 pub mod digest;
+pub mod distance;
 pub mod fake_kubelet;
 pub mod fault_proxy;
 pub mod fault_scene;

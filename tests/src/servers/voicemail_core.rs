@@ -1,7 +1,7 @@
 //! A core as a process of its own, on a volume in a folder, for tests of what stands beside it.
 //!
 //! People sign in with names and one password: `front` is a media server, `alice` the owner of the mailboxes, `root` an
-//! administrator.
+//! administrator, `officer` a privacy officer.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -180,7 +180,7 @@ fn write_files(address: SocketAddr, folder: &Path, more: &serde_yaml::Mapping) -
         let receipt = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
         std::fs::write(at("keys/receipt.key"), receipt.serialize_pem())?;
     }
-    let users = [("front", "telephony"), ("alice", "agent:alice"), ("root", "admin")];
+    let users = [("front", "telephony"), ("alice", "agent:alice"), ("root", "admin"), ("officer", "privacy")];
     let lines: String = users.iter().map(|(name, roles)| format!("{name}:{HASH}:{roles}\n")).collect();
     std::fs::write(at("users"), lines)?;
     let mut config: serde_yaml::Value = serde_yaml::from_str(EXAMPLE)?;

@@ -26,8 +26,9 @@ use voicemail_model::{CallerId, CaseId, Run};
 use voicemail_store::{Key, StoreError};
 use voicemail_telemetry::carry;
 
-/// Messages that are opened ahead of the one that is sent. Of each no more than its first piece is in memory.
-const OPEN_AT_A_TIME: usize = 16;
+/// Messages that are opened ahead of the one that is sent, so many that the search before them costs no more than they save. Of each no
+/// more than its first piece is in memory.
+const OPEN_AT_A_TIME: usize = 32;
 
 type Chunk = Result<Bytes, StoreError>;
 type File = (BoxStream<'static, Chunk>, Option<WavFormat>);

@@ -8,6 +8,9 @@
 //! written and, in the ledger, the run knows its number. A worker that finds a pending link completes it first: so a
 //! crash or a lost reply leaves neither a gap nor a second link of a number, two workers of one erasure don't enter it
 //! twice, and the head's size doesn't grow with the chain.
+//!
+//! An addition changes the head without another read of what it has just read or written itself: whether that is still
+//! the one in the store, the conditional write says.
 
 use super::runs::load_run;
 use super::{GdprError, ledger};
@@ -18,7 +21,7 @@ use serde_json::{Map, Value};
 use voicemail_api::gdpr::{ReceiptsHead, RunState};
 use voicemail_model::RunId;
 use voicemail_store::Family;
-use voicemail_store::documents::Decision;
+use voicemail_store::documents::{Cache, Decision};
 use voicemail_store::retry_until_known::ensure;
 use voicemail_store::{Key, StoreError};
 
@@ -81,31 +84,51 @@ pub(super) fn hash(text: &str) -> String {
     hex::encode(digest(&SHA256, text.as_bytes()))
 }
 
-/// The newest link, completed.
-pub(super) async fn read_head(context: &Context, chain: &str) -> Result<ChainHead, StoreError> {
-    let key = Key::chain_head(chain);
-    let Some(mut head) = context.documents().load::<ChainHead>(&key).await? else {
-        return Ok(ChainHead::default());
-    };
-    let Some(pending) = head.pending.take() else { return Ok(head) };
-    complete(context, chain, head.number, &pending).await?;
-    Ok(head)
+/// A chain in the hands of one operation, which remembers the head that it read or wrote last.
+struct Chain<'a> {
+    context: &'a Context,
+    name: &'a str,
+    known: Cache<ChainHead>,
 }
 
-/// Writes a pending link's objects, lets its run know, and takes it from the head.
-async fn complete(context: &Context, chain: &str, number: u64, pending: &Pending) -> Result<(), StoreError> {
-    write(context, chain, number, pending).await?;
-    if chain == LEDGER {
-        ledger::note_entered(context, number, &pending.link).await?;
+/// The newest link, completed.
+pub(super) async fn read_head(context: &Context, chain: &str) -> Result<ChainHead, StoreError> {
+    Chain::new(context, chain).read_head().await
+}
+
+impl<'a> Chain<'a> {
+    fn new(context: &'a Context, name: &'a str) -> Self {
+        Self { context, name, known: Cache::new(1, |_| 1) }
     }
-    let strip = |found: Option<ChainHead>, _| match found {
-        Some(mut found) if found.number == number && found.pending.is_some() => {
-            found.pending = None;
-            Decision::Write(found, ())
+
+    async fn read_head(&self) -> Result<ChainHead, StoreError> {
+        let key = Key::chain_head(self.name);
+        let Some((head, _)) = self.context.documents().load_known(&self.known, &key).await? else {
+            return Ok(ChainHead::default());
+        };
+        let mut head = head.as_ref().clone();
+        if let Some(pending) = head.pending.take() {
+            self.complete(head.number, &pending).await?;
         }
-        _ => Decision::Keep(()),
-    };
-    context.documents().update(&Key::chain_head(chain), strip).await
+        Ok(head)
+    }
+
+    /// Writes a pending link's objects, lets its run know, and takes it from the head.
+    async fn complete(&self, number: u64, pending: &Pending) -> Result<(), StoreError> {
+        write(self.context, self.name, number, pending).await?;
+        if self.name == LEDGER {
+            ledger::note_entered(self.context, number, &pending.link).await?;
+        }
+        let strip = |found: Option<ChainHead>, _| match found {
+            Some(mut found) if found.number == number && found.pending.is_some() => {
+                found.pending = None;
+                Decision::Write(found, ())
+            }
+            _ => Decision::Keep(()),
+        };
+        let key = Key::chain_head(self.name);
+        self.context.documents().update_known(&self.known, &key, strip).await
+    }
 }
 
 async fn write(context: &Context, chain: &str, number: u64, pending: &Pending) -> Result<(), StoreError> {
@@ -156,8 +179,9 @@ pub(super) async fn append<F>(
 where
     F: Fn(u64, &str) -> Result<Link, StoreError> + Send + Sync,
 {
+    let chain = Chain::new(context, chain);
     // It says no more than where a chain begins, so that it may be of a moment ago.
-    let (first, mut head) = tokio::try_join!(first, read_head(context, chain))?;
+    let (first, mut head) = tokio::try_join!(first, chain.read_head())?;
     loop {
         if once.is_done(context).await? {
             return Ok(None);
@@ -175,11 +199,12 @@ where
             (found.number, found.hash) = (number, link.hash.clone());
             Decision::Write(found, Some(pending))
         };
-        let moved = context.documents().update(&Key::chain_head(chain), advance).await?;
+        let key = Key::chain_head(chain.name);
+        let moved = context.documents().update_known(&chain.known, &key, advance).await?;
         if let Some(pending) = moved {
-            complete(context, chain, number, &pending).await?;
+            chain.complete(number, &pending).await?;
             return Ok(Some(number));
         }
-        head = read_head(context, chain).await?;
+        head = chain.read_head().await?;
     }
 }

@@ -144,10 +144,12 @@ async fn after_end(gdpr: &Gdpr, run: &Run, scope: Scope<'_>, pass: u32) -> Resul
     match run.state {
         RunState::Undone => undo::lift(context, scope.run, scope.target, scope.cutoff).await?,
         RunState::Purged => {
-            if erase_rounds(context, scope).await? > 0 {
+            if erase_rounds(context, scope, run.clone()).await? > 0 {
                 prune_until(context, scope, context.world().now()).await?;
             }
-            delete_manifests(context, scope.run, pass as usize >= PASSES.len()).await?;
+            if let Some(run) = load_run(context, scope.run).await? {
+                delete_manifests(context, &run, pass as usize >= PASSES.len()).await?;
+            }
         }
         _ => {}
     }

@@ -5,23 +5,23 @@
 //! the envelopes that led to the messages are gone. Identifiers leave the run before the wait for old
 //! revisions begins, so that nothing but the ledger holds the caller when the run ends.
 
-use super::round::{Advance, erase_round};
+use super::round::{Advance, erase_round, legible};
 use super::runs::{change, list_runs, load_run, schedule};
-use super::search::{Boxes, Found, Indexes, Position, exclude_copies, search_on, whole};
+use super::search::{Boxes, Found, Position, exclude_copies, search_on, whole};
 use super::target::Target;
 use super::undo::{FIRST_PASS, keep_mark_until, set_marks};
 use super::{Gdpr, GdprError, copies, emailed, ledger, receipt, register};
 use crate::context::Context;
 use futures::TryStreamExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use voicemail_api::gdpr::{Operation, RunState};
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{
     CUTOFF_MARGIN, IndexOp, MailboxId, Manifest, MarkState, MessageName, Run, RunId, RunStage, Time,
 };
 use voicemail_store::Family;
-use voicemail_store::codec::encode;
-use voicemail_store::retry_until_known::{delete, ensure};
+use voicemail_store::codec::{decode, encode};
+use voicemail_store::retry_until_known::{Created, create_or_read, delete};
 use voicemail_store::{History, Key, StoreError};
 
 /// The scope of a purge; from the run's due item, because the run forgets its subject before its end.
@@ -41,13 +41,15 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
     // Before the first deletion: whatever is restored later, the erasure is known.
     ledger::enter(context, &run, scope).await?;
     set_marks(context, scope.target, scope.run, MarkState::Purging, None).await?;
-    erase_rounds(context, scope).await?;
-    exclude_copies(context, &run.missing, scope.target).await?;
-    if let Some(later) = settle(context, scope).await? {
+    let missing = run.missing.clone();
+    erase_rounds(context, scope, run).await?;
+    exclude_copies(context, &missing, scope.target).await?;
+    let Some((run, later)) = settle(context, scope).await? else { return Ok(()) };
+    if let Some(later) = later {
         return look_again(context, scope, later).await;
     }
     // Search again: messages that came while old revisions were waited for.
-    if erase_rounds(context, scope).await? > 0 {
+    if erase_rounds(context, scope, run).await? > 0 {
         // States that named these are superseded only now.
         change(context, scope.run, |run, _| (run.settled_at.take().is_some(), ())).await?;
         return look_again(context, scope, context.world().now()).await;
@@ -61,9 +63,10 @@ async fn look_again(context: &Context, scope: Scope<'_>, at: Time) -> Result<(),
     Ok(schedule(context, scope.run, stage, at, scope.target, scope.cutoff).await?)
 }
 
-/// Rounds of search and erasure until a search finds nothing but what legal holds keep. Returns how many went.
-pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>) -> Result<u64, GdprError> {
-    tokio::try_join!(erase_found(context, scope), erase_quarantined(context, scope.target))
+/// Rounds of search and erasure until a search finds nothing but what legal holds keep. Returns how many went. The run is
+/// as it was read or written before the search; a round that another worker has begun since is found by its manifest.
+pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>, run: Run) -> Result<u64, GdprError> {
+    tokio::try_join!(erase_found(context, scope, run), erase_quarantined(context, scope.target))
         .map(|(erased, ())| erased)
 }
 
@@ -82,15 +85,17 @@ struct Walk {
     unreadable: usize,
 }
 
-async fn erase_found(context: &Context, scope: Scope<'_>) -> Result<u64, GdprError> {
-    let (mut erased, mut walk) = (0, Walk::default());
+async fn erase_found(context: &Context, scope: Scope<'_>, mut run: Run) -> Result<u64, GdprError> {
+    let (mut erased, mut walk, mut manifest) = (0, Walk::default(), None);
     loop {
-        let Some(run) = load_run(context, scope.run).await? else { return Ok(erased) };
         if !matches!(run.state, RunState::Purging | RunState::Purged) {
             return Ok(erased);
         }
         if run.round > run.round_done {
-            erased += erase_round(context, &run).await?;
+            let (gone, after) = erase_round(context, &run, manifest.take()).await?;
+            erased += gone;
+            let Some(after) = after else { return Ok(erased) };
+            run = after;
             continue;
         }
         if walk.position.ended {
@@ -108,12 +113,16 @@ async fn erase_found(context: &Context, scope: Scope<'_>) -> Result<u64, GdprErr
         }
         hide(context, &run, shown).await?;
         walk.erases |= !going.is_empty();
-        if !going.is_empty() {
-            begin_round(context, &run, &going).await?;
-        } else if walk.position.ended && !walk.erases {
+        if going.is_empty() && walk.position.ended && !walk.erases {
             // All that can be erased has been; a run that leaves something unread must not end.
             return whole(walk.unreadable).map(|()| erased);
         }
+        let now = match going.is_empty() {
+            true => load_run(context, scope.run).await?.map(|run| (run, None)),
+            false => begin_round(context, &run, &going).await?,
+        };
+        let Some(now) = now else { return Ok(erased) };
+        (run, manifest) = now;
     }
 }
 
@@ -129,18 +138,21 @@ struct Split {
 }
 
 async fn split_held(context: &Context, run: &Run, found: Vec<Found>) -> Result<Split, StoreError> {
-    let (mut indexes, mut split) = (Indexes::default(), Split::default());
-    indexes.load_all(context, found.iter().map(|message| &message.mailbox)).await?;
+    let boxes: BTreeSet<&MailboxId> = found.iter().map(|message| &message.mailbox).collect();
+    let read = |mailbox: &MailboxId| {
+        let mailbox = mailbox.clone();
+        async move {
+            // Of one that can't be read its round says so.
+            let index = legible(context.indexes().load(&mailbox).await)?.flatten();
+            Ok::<_, StoreError>((mailbox, index))
+        }
+    };
+    let indexes: BTreeMap<MailboxId, _> = context.all(boxes, read).await?.into_iter().collect();
+    let mut split = Split::default();
     for message in found {
-        let index = match indexes.load(context, &message.mailbox).await {
-            // Its round says that it can't be read.
-            Err(error) if error.is_about_one() => {
-                split.going.push(message);
-                continue;
-            }
-            other => other?,
-        };
-        let entry = index.entries.get(&message.id).filter(|entry| entry.caller_hash == message.caller);
+        let index = indexes.get(&message.mailbox).and_then(Option::as_ref);
+        let entry = index.and_then(|index| index.entries.get(&message.id));
+        let entry = entry.filter(|entry| entry.caller_hash == message.caller);
         let Some((entry, hold)) = entry.and_then(|entry| Some((entry, entry.legal_hold.as_ref()?))) else {
             split.going.push(message);
             continue;
@@ -175,8 +187,13 @@ async fn note_kept(context: &Context, run: &Run, kept: &BTreeMap<String, u64>) -
     change(context, &run.id, note).await.map(drop)
 }
 
-/// Writes the manifest, before the first deletion. Another worker's manifest of this round serves as well.
-async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<(), GdprError> {
+/// Writes the manifest, before the first deletion. Another worker's manifest of this round serves as well. Gives the run
+/// as it is then and, if this is its round, the manifest; nothing if there is no such run.
+async fn begin_round(
+    context: &Context,
+    run: &Run,
+    found: &[Found],
+) -> Result<Option<(Run, Option<Manifest>)>, GdprError> {
     let mut manifest = Manifest::default();
     for Found { mailbox, id, caller, envelope } in found {
         let item = envelope.purge_item(*id, caller.clone());
@@ -189,22 +206,27 @@ async fn begin_round(context: &Context, run: &Run, found: &[Found]) -> Result<()
             context.indexes().try_apply(mailbox, IndexOp::BeginPurge(items.clone())).await?;
             context.indexes().try_apply(mailbox, IndexOp::FinishPurge(items.clone())).await?;
         }
-        return Ok(());
+        return Ok(load_run(context, &run.id).await?.map(|run| (run, None)));
     }
     let round = run.round + 1;
     let key = Key::manifest(&run.id, round);
-    let (manifest, world) = (encode(&manifest)?, context.world());
-    let written = ensure(context.store(), world, &key, &manifest);
+    let (bytes, world) = (encode(&manifest)?, context.world());
+    let written = create_or_read(context.store(), world, &key, &bytes, None);
     // Before the first deletion: afterwards nobody knows which mails were about these messages.
-    let ((), mails) = tokio::try_join!(written, emailed::count(context, found))?;
+    let (written, mails) = tokio::try_join!(written, emailed::count(context, found))?;
     let advance = |run: &mut Run, _| {
         let next = run.round + 1 == round;
         run.emailed += if next { mails } else { 0 };
         run.round = run.round.max(round);
         (next, ())
     };
-    change(context, &run.id, advance).await?;
-    Ok(())
+    let Some((run, ())) = change(context, &run.id, advance).await? else { return Ok(None) };
+    let manifest = match written {
+        Created::Ours => manifest,
+        Created::Theirs(theirs) => decode(&theirs)?,
+    };
+    let ours = run.round == round;
+    Ok(Some((run, ours.then_some(manifest))))
 }
 
 /// Erases objects that `fsck` moved away because they couldn't be decoded: their names still tell caller or message.
@@ -235,16 +257,16 @@ fn names(key: &str, message: &MessageName) -> bool {
 
 /// Manifests name messages and callers: those of rounds that are done go with the end. A frozen worker
 /// may leave one of a round that never began: it goes with the last pass, when nobody can resume it.
-pub(super) async fn delete_manifests(context: &Context, run: &RunId, last: bool) -> Result<(), StoreError> {
-    let rounds = load_run(context, run).await?.map_or(0, |run| run.round_done);
-    let rounds = 1..=rounds.saturating_add(u32::from(last));
-    remove_all(context, rounds.map(|round| Key::manifest(run, round))).await
+pub(super) async fn delete_manifests(context: &Context, run: &Run, last: bool) -> Result<(), StoreError> {
+    let rounds = 1..=run.round_done.saturating_add(u32::from(last));
+    remove_all(context, rounds.map(|round| Key::manifest(&run.id, round))).await
 }
 
 /// The run forgets who it was about, then superseded states of all documents go that may have named them: of
 /// mailboxes that messages left long ago, too, and of writers that died before they pruned them. States that are
-/// superseded after that name nobody of the subject, so that a busy mailbox holds nothing up.
-async fn settle(context: &Context, scope: Scope<'_>) -> Result<Option<Time>, GdprError> {
+/// superseded after that name nobody of the subject, so that a busy mailbox holds nothing up. Gives the run, and when the
+/// rest can go.
+async fn settle(context: &Context, scope: Scope<'_>) -> Result<Option<(Run, Option<Time>)>, GdprError> {
     let forget = |run: &mut Run, now| {
         let held = run.remembers() | run.settled_at.is_none();
         run.forget_subject();
@@ -254,7 +276,8 @@ async fn settle(context: &Context, scope: Scope<'_>) -> Result<Option<Time>, Gdp
     let Some((run, ())) = change(context, scope.run, forget).await? else { return Ok(None) };
     end_exports(context, &run, scope).await?;
     let settled = run.settled_at.unwrap_or_default().plus(CUTOFF_MARGIN);
-    Ok(context.store().prune_history(History::All, settled).await?)
+    let later = context.store().prune_history(History::All, settled).await?;
+    Ok(Some((run, later)))
 }
 
 /// Exports of the case that are about nobody else have nothing left to hand out, and forget their subject too.
@@ -296,15 +319,20 @@ async fn conclude(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError> {
         }
         (fresh, ())
     };
-    change(context, scope.run, note).await?;
-    receipt::issue(gdpr, scope.run, RunState::Purged).await?;
+    let Some((run, ())) = change(context, scope.run, note).await? else { return Ok(()) };
     let first_pass = context.world().now().plus(FIRST_PASS);
-    tokio::try_join!(
-        delete_manifests(context, scope.run, false),
-        schedule(context, scope.run, RunStage::After(1), first_pass, scope.target, scope.cutoff),
-    )?;
-    let ended = change(context, scope.run, |run, now| (run.finish_purge(now), ())).await?;
-    match ended {
+    let after = async {
+        delete_manifests(context, &run, false).await?;
+        schedule(context, scope.run, RunStage::After(1), first_pass, scope.target, scope.cutoff).await?;
+        Ok(())
+    };
+    let (number, ()) = tokio::try_join!(receipt::write(gdpr, &run, RunState::Purged), after)?;
+    let end = |run: &mut Run, now| {
+        let numbered = run.receipt.is_none() && number.is_some();
+        run.receipt = run.receipt.or(number);
+        (run.finish_purge(now) | numbered, ())
+    };
+    match change(context, scope.run, end).await? {
         Some((run, ())) => Ok(register::note(context, &run).await?),
         None => Ok(()),
     }

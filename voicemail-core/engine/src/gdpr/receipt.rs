@@ -68,10 +68,23 @@ impl ReceiptKey {
 pub(super) async fn issue(gdpr: &Gdpr, id: &RunId, outcome: RunState) -> Result<Option<Run>, GdprError> {
     let context = &gdpr.context;
     let Some(run) = load_run(context, id).await? else { return Ok(None) };
-    let (key, now) = (Key::receipt(id), context.world().now());
+    let number = write(gdpr, &run, outcome).await?;
+    let note = |run: &mut Run, _| {
+        let fresh = run.receipt.is_none() && number.is_some();
+        run.receipt = run.receipt.or(number);
+        (fresh, ())
+    };
+    Ok(change(context, id, note).await?.map(|(run, ())| run))
+}
+
+/// Writes the receipt of a run as it was just read, or finds the one that there is. Its number, which the caller notes
+/// in the run; none if the receipt is of before the chain.
+pub(super) async fn write(gdpr: &Gdpr, run: &Run, outcome: RunState) -> Result<Option<u64>, GdprError> {
+    let context = &gdpr.context;
+    let (key, now) = (Key::receipt(&run.id), context.world().now());
     let make = |number, previous: &str| {
         let receipt =
-            Receipt { number, previous: previous.to_owned(), ..describe(context, &run, outcome, now) };
+            Receipt { number, previous: previous.to_owned(), ..describe(context, run, outcome, now) };
         let signed = gdpr.receipts.sign(&receipt)?;
         let hash = chain::hash(&signed.receipt);
         let link = json!({ "number": number, "previous": previous, "hash": hash });
@@ -79,17 +92,10 @@ pub(super) async fn issue(gdpr: &Gdpr, id: &RunId, outcome: RunState) -> Result<
         let text = serde_json::to_string(&signed).map_err(failed)?;
         Ok(Link { hash, text: link.to_string(), beside: Some((key.clone(), text)) })
     };
-    let number = chain::append(context, RECEIPTS, async { Ok(0) }, Once::Object(&key), make).await?;
-    let number = match number {
-        Some(number) => Some(number),
-        None => read_number(context, &key).await?,
-    };
-    let note = |run: &mut Run, _| {
-        let fresh = run.receipt.is_none() && number.is_some();
-        run.receipt = run.receipt.or(number);
-        (fresh, ())
-    };
-    Ok(change(context, id, note).await?.map(|(run, ())| run))
+    match chain::append(context, RECEIPTS, async { Ok(0) }, Once::Object(&key), make).await? {
+        Some(number) => Ok(Some(number)),
+        None => Ok(read_number(context, &key).await?),
+    }
 }
 
 /// Receipts of before the chain have no number.

@@ -129,7 +129,7 @@ async fn erase_again(gdpr: &Gdpr, entry: &LedgerEntry) -> Result<u64, GdprError>
     let scope = Scope { run: &entry.run, target: &target, cutoff: entry.cutoff };
     let before = run.erased + run.late;
     match run.state {
-        RunState::Purged => drop(erase_rounds(context, scope).await?),
+        RunState::Purged => drop(erase_rounds(context, scope, run).await?),
         // It ends now, or when superseded states are gone: a due item is filed then.
         _ => erase(gdpr, scope).await?,
     }

@@ -10,11 +10,11 @@ use super::runs::{change, load_run};
 use super::search::whole;
 use crate::context::Context;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use voicemail_api::gdpr::RunState;
 use voicemail_model::fault_injection::{self, Broken};
-use voicemail_model::{Entry, IndexOp, IndexOutcome, MailboxId, Manifest, MessageState, PurgeItem, Run};
+use voicemail_model::{IndexOp, IndexOutcome, MailboxId, Manifest, PurgeItem, Run};
 use voicemail_store::codec::decode;
 use voicemail_store::retry_until_known::delete;
 use voicemail_store::{ErrorClass, Key, StoreError};
@@ -76,17 +76,25 @@ struct Tally {
     blocked: Blocked,
 }
 
-/// Erases the messages of the round's manifest. Returns how many entries went.
-pub(super) async fn erase_round(context: &Context, run: &Run) -> Result<u64, GdprError> {
-    let missing = || StoreError::Refused(format!("the manifest of round {} is missing", run.round));
-    let bytes = context.store().get(&Key::manifest(&run.id, run.round)).await?;
-    let manifest: Manifest = match bytes {
-        Some(bytes) => decode(&bytes)?,
+/// Erases the messages of the round's manifest, which is read unless it is known. Returns how many entries went, and the
+/// run as it is then, if there is one.
+pub(super) async fn erase_round(
+    context: &Context,
+    run: &Run,
+    known: Option<Manifest>,
+) -> Result<(u64, Option<Run>), GdprError> {
+    let manifest = match known {
+        Some(manifest) => Some(manifest),
+        None => read_manifest(context, run).await?,
+    };
+    let Some(manifest) = manifest else {
         // Another worker has ended this round, and perhaps the run.
-        None => match load_run(context, &run.id).await? {
-            Some(now) if now.round_done < run.round => return Err(missing().into()),
-            _ => return Ok(0),
-        },
+        return match load_run(context, &run.id).await? {
+            Some(now) if now.round_done < run.round => {
+                Err(StoreError::Refused(format!("the manifest of round {} is missing", run.round)).into())
+            }
+            now => Ok((0, now)),
+        };
     };
     let advance = Advance::new(context);
     let mut tally = erase_all(context, run, &manifest, &advance).await?;
@@ -94,8 +102,13 @@ pub(super) async fn erase_round(context: &Context, run: &Run) -> Result<u64, Gdp
     report_blocked(context, run, &tally).await?;
     // The manifest stays for the mailboxes that couldn't be read.
     whole(tally.unreadable)?;
-    finish_round(context, run, &manifest, &tally).await?;
-    Ok(tally.touched)
+    let now = finish_round(context, run, &manifest, &tally).await?;
+    Ok((tally.touched, now))
+}
+
+async fn read_manifest(context: &Context, run: &Run) -> Result<Option<Manifest>, StoreError> {
+    let bytes = context.store().get(&Key::manifest(&run.id, run.round)).await?;
+    bytes.map(|bytes| decode(&bytes)).transpose()
 }
 
 /// One step of all mailboxes and messages after the other, so that a round makes no more calls at a time than any other
@@ -134,7 +147,7 @@ async fn erase_all(
 }
 
 /// None for what can't be read: it stays, and the round with it.
-fn legible<T>(outcome: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+pub(super) fn legible<T>(outcome: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     match outcome {
         Err(error) if error.is_about_one() => Ok(None),
         other => other.map(Some),
@@ -160,28 +173,14 @@ async fn begin_in_mailbox(
     mailbox: MailboxId,
     items: Vec<PurgeItem>,
 ) -> Result<Vec<(MailboxId, PurgeItem)>, StoreError> {
-    context.indexes().try_apply(&mailbox, IndexOp::BeginPurge(items.clone())).await?;
-    let going = without_held(context, &mailbox, &items).await?;
-    Ok(going.into_iter().map(|item| (mailbox.clone(), item)).collect())
-}
-
-/// Once an entry is `deleting` no hold can be put on it: what isn't by now is held.
-async fn without_held(
-    context: &Context,
-    mailbox: &MailboxId,
-    items: &[PurgeItem],
-) -> Result<Vec<PurgeItem>, StoreError> {
-    if fault_injection::is(Broken::HoldIgnored) {
-        return Ok(items.to_vec());
-    }
-    let index = context.indexes().load(mailbox).await?;
-    let stays = |item: &&PurgeItem| {
-        let entry = index.as_ref().and_then(|index| index.entries.get(&item.id));
-        let standing =
-            |entry: &&Entry| entry.caller_hash == item.caller && entry.state != MessageState::Deleting;
-        entry.filter(standing).is_some()
+    let applied = context.indexes().try_apply(&mailbox, IndexOp::BeginPurge(items.clone())).await?;
+    // Once an entry is `deleting` no hold can be put on it: what isn't by then is held.
+    let held = match fault_injection::is(Broken::HoldIgnored) {
+        true => BTreeSet::new(),
+        false => applied.map(|applied| applied.held).unwrap_or_default(),
     };
-    Ok(items.iter().filter(|item| !stays(item)).cloned().collect())
+    let going = items.into_iter().filter(|item| !held.contains(&item.id));
+    Ok(going.map(|item| (mailbox.clone(), item)).collect())
 }
 
 /// Deletes each message's audio first, then its envelope; messages side by side. Gives those that are gone.
@@ -237,7 +236,7 @@ async fn finish_round(
     run: &Run,
     manifest: &Manifest,
     tally: &Tally,
-) -> Result<(), StoreError> {
+) -> Result<Option<Run>, StoreError> {
     let round = run.round;
     let messages: u64 = tally.gone.values().sum();
     let finish = |run: &mut Run, now| {
@@ -253,6 +252,5 @@ async fn finish_round(
         }
         (true, ())
     };
-    change(context, &run.id, finish).await?;
-    Ok(())
+    Ok(change(context, &run.id, finish).await?.map(|(run, ())| run))
 }

@@ -9,10 +9,12 @@
 use super::MailboxError;
 use crate::context::{Context, Memory};
 use crate::mwi::{Hub, Topic};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
-use voicemail_model::{Entry, Index, IndexOp, IndexOutcome, MailboxId, Mwi};
+use voicemail_model::{
+    Entry, Index, IndexOp, IndexOutcome, MailboxId, MessageId, MessageState, Mwi, PurgeItem,
+};
 use voicemail_store::documents::{Cache, Decision, Documents};
 use voicemail_store::{Key, Revision, StoreError};
 use voicemail_telemetry::Metrics;
@@ -24,6 +26,8 @@ pub struct Applied {
     pub(crate) mwi: Mwi,
     /// The message that the owner changed, if they see it and the mailbox is open.
     pub(crate) entry: Option<Box<Entry>>,
+    /// The messages of an erasure that stay as they are, since a legal hold keeps them.
+    pub(crate) held: BTreeSet<MessageId>,
 }
 
 /// Entries of indexes kept decoded: some megabytes.
@@ -175,7 +179,10 @@ impl Indexes {
                 outcomes.push(outcome);
             }
             let mwi = Mwi::count(&index);
-            let show = |(op, outcome): (&IndexOp, _)| Applied { outcome, mwi, entry: find_entry(&index, op) };
+            let show = |(op, outcome): (&IndexOp, _)| {
+                let (entry, held) = (find_entry(&index, op), find_held(&index, op));
+                Applied { outcome, mwi, entry, held }
+            };
             let applied = ops.iter().zip(outcomes).map(show).collect();
             wrote_any |= changed;
             if changed { Decision::Write(index, Some(applied)) } else { Decision::Keep(Some(applied)) }
@@ -235,6 +242,15 @@ fn add(sum: &mut (u64, u64), size: u64) {
 fn find_entry(index: &Index, op: &IndexOp) -> Option<Box<Entry>> {
     let id = op.owners_message().filter(|_| !index.closed)?;
     index.visible(id).cloned().map(Box::new)
+}
+
+fn find_held(index: &Index, op: &IndexOp) -> BTreeSet<MessageId> {
+    let IndexOp::BeginPurge(items) = op else { return BTreeSet::new() };
+    let stands = |item: &&PurgeItem| {
+        let entry = index.entries.get(&item.id).filter(|entry| entry.caller_hash == item.caller);
+        entry.is_some_and(|entry| entry.state != MessageState::Deleting)
+    };
+    items.iter().filter(stands).map(|item| item.id).collect()
 }
 
 impl Queue {

@@ -1,0 +1,62 @@
+//! What people wait for when the store is in another city: `cargo bench -p voicemail-tests --bench latency`.
+//!
+//! MinIO behind a proxy that holds each answer back by 0, 10, 30 and 100 ms (`DELAYS=0,30` for others). The program serves
+//! from it over HTTP, authentication and the audit log included, and beside it, through a proxy of its own, the bare store does the
+//! same calls with the same number under way at a time, in turn and in one run. Told are both, the ratio, and how many requests to the store
+//! each took. `ERASE=10000` erases so many messages besides, at 30 ms. Figures of a shared machine are compared, never judged: the bench
+//! fails only if a request does.
+
+mod bare;
+mod requests;
+mod rights;
+mod scene;
+
+use anyhow::{Context as _, Result};
+use scene::Scene;
+use std::time::Duration;
+
+/// One line of the table.
+pub(crate) struct Row {
+    what: String,
+    unit: &'static str,
+    ours: f64,
+    bare: f64,
+    /// Requests of each to the store, for one of what is told.
+    requests: (f64, f64),
+}
+
+impl Row {
+    fn print(&self) {
+        let Self { what, unit, ours, bare, requests } = self;
+        // Of a rate more is better.
+        let ratio = if unit.ends_with("/s") { ours / bare * 100.0 } else { bare / ours * 100.0 };
+        println!(
+            "| {what} | {ours:.1} {unit} | {bare:.1} {unit} | {ratio:.0} % | {:.1} | {:.1} |",
+            requests.0, requests.1
+        );
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    voicemail_tests::install_crypto();
+    let given = std::env::var("DELAYS").unwrap_or_else(|_| "0,10,30,100".into());
+    let delays: Vec<u64> = given.split(',').map(str::parse).collect::<Result<_, _>>().context("DELAYS")?;
+    let many: Option<usize> =
+        std::env::var("ERASE").ok().map(|text| text.parse()).transpose().context("ERASE")?;
+    let scene = Scene::open().await?;
+    for delay in delays {
+        let round_trip = Duration::from_millis(delay);
+        println!(
+            "\n{delay} ms an answer\n\n| what | voicemail | bare store | of the bare store's speed | requests | the bare store's |"
+        );
+        println!("|---|---|---|---|---|---|");
+        requests::measure(&scene, round_trip).await?;
+        rights::measure(&scene, round_trip).await?;
+        scene.go_far(Duration::ZERO);
+    }
+    if let Some(many) = many {
+        rights::measure_erasure(&scene, Duration::from_millis(30), many, 100).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! People who use the tenant, all at once, and write down what they do.
+
+mod messages;
+mod rights;
+
+use crate::book::{Book, Message};
+use crate::client::Client;
+use crate::random::Random;
+use crate::replicas::Replicas;
+use anyhow::Result;
+use parking_lot::{Mutex, MutexGuard};
+use reqwest::Method;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Mailboxes of `alice`.
+const MAILBOXES: usize = 8;
+/// Callers; the first half of them is never forgotten.
+const CALLERS: usize = 12;
+/// From so many messages of a mailbox on, they are deleted rather than left.
+const ENOUGH: usize = 120;
+/// Of an actor between two acts, at most, in milliseconds.
+const PAUSE: usize = 200;
+/// An act, and how often it is drawn.
+const ACTS: [(&str, usize); 7] = [
+    ("deposit", 34),
+    ("listen", 26),
+    ("list", 12),
+    ("delete", 12),
+    ("forward", 8),
+    ("forget", 5),
+    ("erase", 3),
+];
+/// All that is counted.
+const KINDS: [&str; 8] = ["deposit", "listen", "list", "delete", "forward", "forget", "undo", "erase"];
+
+/// Shared by all actors and the judge.
+pub(crate) struct Scene {
+    pub(crate) client: Client,
+    pub(crate) start: Instant,
+    book: Mutex<Book>,
+    findings: Mutex<Vec<String>>,
+    done: Mutex<BTreeMap<&'static str, u64>>,
+    /// The messages that a list had last, by mailbox.
+    listed: Mutex<BTreeMap<String, usize>>,
+    sounds: AtomicU64,
+}
+
+impl Scene {
+    /// Provisions mailboxes and their owner.
+    pub(crate) async fn open(replicas: &Replicas) -> Result<Self> {
+        for name in Self::mailboxes() {
+            replicas.any().ask("root", Method::PUT, &format!("/mailboxes/{name}"), Some(json!({}))).await?;
+        }
+        let mine = json!({ "mailboxes": Self::mailboxes() });
+        replicas.any().ask("root", Method::PUT, "/users/alice", Some(mine)).await?;
+        Ok(Self {
+            client: Client::new(replicas.urls())?,
+            start: Instant::now(),
+            book: Mutex::default(),
+            findings: Mutex::default(),
+            done: Mutex::default(),
+            listed: Mutex::default(),
+            sounds: AtomicU64::new(1),
+        })
+    }
+
+    /// Names of all mailboxes.
+    pub(crate) fn mailboxes() -> Vec<String> {
+        (0..MAILBOXES).map(|number| (3_001 + number).to_string()).collect()
+    }
+
+    /// The book, for a moment.
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock()
+    }
+
+    /// Something that must not be, about a message.
+    pub(crate) fn find(&self, book: &Book, what: &str, message: &Message) {
+        self.note(format!("{what}: {}", book.describe(message, self.start)));
+    }
+
+    /// Something that must not be.
+    pub(crate) fn note(&self, finding: String) {
+        self.findings.lock().push(finding);
+    }
+
+    /// All findings so far.
+    pub(crate) fn findings(&self) -> Vec<String> {
+        self.findings.lock().clone()
+    }
+
+    fn count(&self, kind: &'static str) {
+        *self.done.lock().entry(kind).or_default() += 1;
+    }
+
+    /// How many acts were acknowledged, and how many attempts were not.
+    pub(crate) fn counts(&self) -> String {
+        format!("acknowledged {:?}, {} attempts repeated", self.done.lock(), self.client.repeated())
+    }
+
+    /// Whether every kind of act was acknowledged.
+    pub(crate) fn covers_all_acts(&self) -> bool {
+        let done = self.done.lock();
+        KINDS.iter().all(|kind| done.contains_key(kind))
+    }
+
+    fn next_sound(&self) -> u64 {
+        self.sounds.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+/// One of them.
+pub(crate) struct Actor {
+    scene: Arc<Scene>,
+    random: Random,
+}
+
+impl Actor {
+    /// Acts as these numbers say.
+    pub(crate) fn new(scene: Arc<Scene>, random: Random) -> Self {
+        Self { scene, random }
+    }
+
+    /// One act after the other; the last one is ended.
+    pub(crate) async fn act_until(mut self, end: Instant) {
+        while Instant::now() < end {
+            let kind = self.draw();
+            if let Err(unanswered) = self.act(kind).await {
+                self.scene.note(format!("{kind} went wrong: {unanswered}"));
+            }
+            let pause = u64::try_from(self.random.below(PAUSE)).unwrap_or_default();
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+    }
+
+    fn draw(&mut self) -> &'static str {
+        let mut left = self.random.below(ACTS.iter().map(|(_, weight)| weight).sum());
+        for (kind, weight) in ACTS {
+            if left < weight {
+                return kind;
+            }
+            left -= weight;
+        }
+        ACTS[0].0
+    }
+
+    async fn act(&mut self, kind: &str) -> Result<(), String> {
+        match kind {
+            "deposit" => self.deposit().await,
+            "listen" => self.listen().await,
+            "list" => self.list().await,
+            "delete" => self.delete(None).await,
+            "forward" => self.forward().await,
+            "forget" => self.forget_and_undo().await,
+            _ => self.erase().await,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Three replicas whose processes are killed at random, while people use them: nothing that was acknowledged is lost,
+//! nothing is there twice, and nothing that was erased comes back.
+//!
+//! ```text
+//! actors ──HTTP──▶ one of three replicas ──▶ MinIO, 30 ms away, or a volume
+//!    │                  ▲ SIGKILL, start
+//!    ▼                  │
+//!  book ◀── judge    killer
+//! ```
+//!
+//! Actors deposit, listen, list, delete, forward, forget, undo and erase, all at once, and repeat a request until it is answered, as
+//! clients do. Each act is written into a [`book`] with the moment when it began and the one when it was acknowledged; the
+//! [`judge`] says from the book alone what must be there and what must be gone, while it goes on and at the end, and looks for the recordings
+//! of what was erased in the files of the store itself. Neither shares any code with the product, which is asked over HTTP alone.
+//!
+//! `PROOF_SECONDS=1800` makes it the long run, of 200 kills to each store; `PROOF_SEED=n` draws the same acts again (not the same moments:
+//! these are the machine's). What can go wrong is printed with the acts that it is about.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod actors;
+mod book;
+mod client;
+mod judge;
+mod random;
+mod replicas;
+mod sounds;
+
+use actors::{Actor, Scene};
+use futures::future::join_all;
+use random::Random;
+use replicas::{Ground, Replicas};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// People who act at a time.
+const ACTORS: u64 = 8;
+/// Of the shorter run that is part of all tests.
+const SECONDS: u64 = 20;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+}
+
+/// 200 kills in half an hour; more often in a short run.
+fn between_kills(length: Duration) -> Duration {
+    (length / 200).clamp(Duration::from_secs(3), Duration::from_secs(9))
+}
+
+async fn prove(ground: Ground) {
+    let length = Duration::from_secs(number("PROOF_SECONDS").unwrap_or(SECONDS));
+    let seed = number("PROOF_SEED").unwrap_or_else(Random::any_seed);
+    println!("{ground}: seed {seed}, {length:?}");
+    let mut replicas = Replicas::start(ground).await.unwrap();
+    let scene = Arc::new(Scene::open(&replicas).await.unwrap());
+    let end = Instant::now() + length;
+    let actors = (0..ACTORS).map(|number| {
+        let actor = Actor::new(Arc::clone(&scene), Random::of(seed, number));
+        tokio::spawn(actor.act_until(end))
+    });
+    let actors: Vec<_> = actors.collect();
+    let kills = replicas.kill_until(end, between_kills(length), Random::of(seed, ACTORS)).await.unwrap();
+    for actor in join_all(actors).await {
+        actor.unwrap();
+    }
+    judge::judge_end(&scene, &replicas).await;
+    println!("{}: {kills} kills; {}", replicas.ground(), scene.counts());
+    let findings = scene.findings();
+    assert!(findings.is_empty(), "seed {seed}: {} findings\n{}", findings.len(), findings.join("\n"));
+    assert!(kills > 0 && scene.covers_all_acts(), "too little happened: {}", scene.counts());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_twice_or_back_when_replicas_die_on_an_object_store_in_another_city() {
+    prove(Ground::far_store().await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_twice_or_back_when_replicas_die_on_a_volume() {
+    prove(Ground::volume().unwrap()).await;
+}
