@@ -3,7 +3,7 @@
 //! The dialog is taken out of the stack's table when it ends; the stack itself never does that. A leg that is dropped
 //! hangs up.
 
-use super::beginner::key;
+use super::party::key;
 use super::places::Place;
 use super::validate::{Refusal, session_expires};
 use super::{Shared, headers_of};

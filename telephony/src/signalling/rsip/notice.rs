@@ -5,6 +5,7 @@
 //! the user whose password the trunk's `notify` names; another one after that is a refusal.
 
 use super::call::other;
+use super::party::{Names, Party};
 use super::subscription::{PACKAGE, ask, own_address};
 use super::validate::values;
 use super::{Contacts, Shared, headers_of};
@@ -15,7 +16,7 @@ use rsipstack::sip::{
     Header, HostWithPort, Method, Request, Response, Transport as StackTransport, Uri, Version,
 };
 use rsipstack::transport::SipAddr;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -28,7 +29,8 @@ pub(super) async fn notify(shared: &Shared, notice: &Notice) -> Result<(), SipEr
     let trunk = trunk.ok_or(SipError::Unreachable)?;
     let target = trunk.notify.as_ref().ok_or(SipError::Unreachable)?;
     let to = resolve(trunk, target, shared.config.listen.sip).await.ok_or(SipError::Unreachable)?;
-    let names = Names { call: Uuid::new_v4().to_string(), tag: Uuid::new_v4().simple().to_string() };
+    let names = (Uuid::new_v4().to_string(), Uuid::new_v4().simple().to_string());
+    let _question = Question::ask(shared, &names, Party::asked(trunk, address_at(&to)));
     let send = async |number, proof| {
         let via = shared.endpoint.get_via(own_address(shared, target.transport), None);
         let via = Header::Via(via.map_err(|_| SipError::NotSent)?.into());
@@ -46,10 +48,28 @@ pub(super) async fn notify(shared: &Shared, notice: &Notice) -> Result<(), SipEr
     }
 }
 
-/// What stays the same when a request is sent again with a proof.
-struct Names {
-    call: String,
-    tag: String,
+/// A question that waits for its answer; dropped, none counts any more.
+struct Question<'a> {
+    shared: &'a Shared,
+    names: &'a Names,
+}
+
+impl<'a> Question<'a> {
+    fn ask(shared: &'a Shared, names: &'a Names, of: Party) -> Self {
+        shared.questions.lock().insert(names.clone(), of);
+        Self { shared, names }
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        self.shared.questions.lock().remove(self.names);
+    }
+}
+
+/// None stands for a name, whose answer comes by the connection that is opened to it.
+fn address_at(to: &SipAddr) -> IpAddr {
+    to.get_socketaddr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |at| at.ip())
 }
 
 /// The header that answers a challenge; none where none was asked for, or none can be given.
@@ -101,9 +121,9 @@ fn build(
     let uri = Uri::try_from(notice.to.as_str()).map_err(|_| SipError::Unreachable)?;
     let mut headers = vec![
         via,
-        Header::From(format!("<{}>;tag={}", notice.account, names.tag).into()),
+        Header::From(format!("<{}>;tag={}", notice.account, names.1).into()),
         Header::To(format!("<{}>", notice.to).into()),
-        Header::CallId(names.call.clone().into()),
+        Header::CallId(names.0.clone().into()),
         Header::CSeq(format!("{number} NOTIFY").into()),
         Header::MaxForwards(70.into()),
         other("Contact", format!("<{}>", contacts.of(transport, false))),

@@ -1,10 +1,10 @@
 //! Subscriptions over rsipstack's transactions. The stack's own dialog for them stops notifying after a renewal, so the
 //! dialog's state (tags, numbers, route) is ours here.
 
-use super::beginner::Beginner;
 use super::call::other;
+use super::party::{Names, Party};
 use super::validate::{Refusal, values};
-use super::{Shared, finish, headers_of, refuse, transport_of};
+use super::{Shared, finish, headers_of, party_of, refuse, transport_of};
 use crate::config::Transport;
 use crate::signalling::evidence::Evidence;
 use crate::signalling::identity::Identity;
@@ -31,8 +31,8 @@ const SHORTEST: u32 = 60;
 /// Subscriptions of all phones.
 const MOST: usize = 20_000;
 
-/// Call-ID and our tag of each subscription, who began it, and who is told of its renewals.
-pub(super) type Table = Mutex<HashMap<(String, String), (Beginner, mpsc::UnboundedSender<Duration>)>>;
+/// The other side of each subscription, and who is told of its renewals.
+pub(super) type Table = Mutex<HashMap<Names, (Party, mpsc::UnboundedSender<Duration>)>>;
 
 /// The time that is granted, by the header Expires.
 fn granted(headers: &[(String, String)]) -> Result<Duration, Refusal> {
@@ -48,7 +48,7 @@ fn granted(headers: &[(String, String)]) -> Result<Duration, Refusal> {
     Ok(Duration::from_secs(u64::from(asked.min(LONGEST))))
 }
 
-fn names(headers: &[(String, String)]) -> Option<(String, String)> {
+fn names(headers: &[(String, String)]) -> Option<Names> {
     let call = values(headers, "Call-ID").next().or_else(|| values(headers, "i").next())?;
     Some((call.to_owned(), tag_of(values(headers, "To").next()?)?))
 }
@@ -64,8 +64,8 @@ fn expires(time: Duration) -> Header {
 
 /// A SUBSCRIBE within a subscription: a renewal, or its end.
 pub(super) async fn renew(shared: &Shared, mut transaction: Transaction, headers: &[(String, String)]) {
-    let known = names(headers).and_then(|names| shared.subscriptions.lock().get(&names).cloned());
-    let known = known.filter(|(began, _)| began.sent(shared, &transaction)).map(|(_, tell)| tell);
+    let told = |names: Names| shared.subscriptions.lock().get(&names).map(|(_, tell)| tell.clone());
+    let known = names(headers).and_then(told);
     match (known, granted(headers)) {
         (None, _) => refuse(&mut transaction, &Refusal::status(481)).await,
         (_, Err(refusal)) => refuse(&mut transaction, &refusal).await,
@@ -89,7 +89,7 @@ pub(super) async fn begin(
     headers: Vec<(String, String)>,
 ) {
     match prepare(shared, &transaction, &headers) {
-        Ok((trunk, began, time)) => {
+        Ok((trunk, party, time)) => {
             let evidence = Evidence::read(&transaction.original.uri.to_string(), &headers);
             let identity = Identity::read(&headers, shared.trusts(&trunk));
             let subscriber = Box::new(RsipSubscriber {
@@ -97,7 +97,7 @@ pub(super) async fn begin(
                 connection: transaction.connection.clone(),
                 transaction: Some(transaction),
                 time,
-                began,
+                party,
                 dialog: None,
                 renewals: None,
                 number: 0,
@@ -118,18 +118,17 @@ fn prepare(
     shared: &Shared,
     transaction: &Transaction,
     headers: &[(String, String)],
-) -> Result<(String, Beginner, Duration), Refusal> {
+) -> Result<(String, Party, Duration), Refusal> {
     if shared.is_draining() || shared.subscriptions.lock().len() >= MOST {
         return Err(super::unavailable());
     }
-    let trunk = shared.trunk_of(transaction).ok_or_else(|| Refusal::status(403))?;
-    let began = Beginner::of(transaction, trunk).ok_or_else(|| Refusal::status(400))?;
-    Ok((trunk.name.clone(), began, granted(headers)?))
+    let trunk = shared.trunk_of(transaction.connection.as_ref()).ok_or_else(|| Refusal::status(403))?;
+    Ok((trunk.name.clone(), party_of(transaction, trunk)?, granted(headers)?))
 }
 
 /// Our side of a subscription's dialog.
 struct Dialog {
-    names: (String, String),
+    names: Names,
     target: Uri,
     route: Vec<String>,
     contact: Uri,
@@ -143,7 +142,7 @@ struct RsipSubscriber {
     connection: Option<SipConnection>,
     transaction: Option<Transaction>,
     time: Duration,
-    began: Beginner,
+    party: Party,
     dialog: Option<Dialog>,
     renewals: Option<mpsc::UnboundedReceiver<Duration>>,
     number: u32,
@@ -253,7 +252,7 @@ impl Subscriber for RsipSubscriber {
         // The reply has put our tag into the request's To.
         let dialog = self.dialog_of(&transaction).ok_or(SipError::Description)?;
         let (tell, renewals) = mpsc::unbounded_channel();
-        self.shared.subscriptions.lock().insert(dialog.names.clone(), (self.began.clone(), tell));
+        self.shared.subscriptions.lock().insert(dialog.names.clone(), (self.party.clone(), tell));
         (self.dialog, self.renewals) = (Some(dialog), Some(renewals));
         tokio::spawn(finish(transaction));
         Ok(())
