@@ -113,6 +113,18 @@ pub(crate) fn telephony_rules() -> Vec<Row> {
                 &[json!("TLS")],
                 &[json!("TCP"), Value::Null],
             ),
+            row(
+                "notify: write a proxy",
+                vec![],
+                vec![
+                    [
+                        at("trunks/0/notify/proxy")(Value::Null),
+                        at("trunks/0/outboundProxy")(json!("[fd00::1]:5060")),
+                    ]
+                    .concat(),
+                ],
+                vec![at("trunks/0/notify/proxy")(Value::Null)],
+            ),
             form(
                 "last: write a number of as many",
                 "trunks/0/notify/mailboxes/0/last",
@@ -211,6 +223,12 @@ fn telephony_forms() -> Vec<Row> {
             "trunks/0/notify/proxy",
             &text(&["192.0.2.1:5061", "[fd00::1]:5061"]),
             &text(&["pbx.example.com", "pbx:0", "sip:pbx:5060", "a b:1"]),
+        ),
+        form(
+            "outboundProxy: write a host",
+            "trunks/0/outboundProxy",
+            &text(&["192.0.2.1:5061", "sbc.example.com:5060"]),
+            &text(&["sbc.example.com", "sbc:0", "<sip:sbc>:5060"]),
         ),
         form(
             "uri: write an address",

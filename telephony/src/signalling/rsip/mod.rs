@@ -10,13 +10,17 @@
 //! taken out of its table; session timers; options that aren't known. Its log is off: it writes whole messages.
 
 mod admission;
+mod asking;
 mod call;
 mod guard;
 mod notice;
+mod outbound;
 mod party;
 mod places;
 mod subscription;
 mod validate;
+#[cfg(test)]
+mod wire;
 
 use super::digest::NoRandomness;
 use super::evidence::Evidence;
@@ -135,7 +139,7 @@ impl Shared {
 
     /// Our address in a dialogue that a request begins.
     fn contact_for(&self, transaction: &Transaction) -> Uri {
-        let transport = transaction.connection.as_ref().map_or(Transport::Udp, transport_of);
+        let transport = transport_by(transaction);
         let secure = transaction.original.uri.to_string().starts_with("sips:");
         self.contacts.of(transport, secure).clone()
     }
@@ -244,6 +248,11 @@ fn transport_of(connection: &SipConnection) -> Transport {
         rsipstack::sip::Transport::Tls => Transport::Tls,
         _ => Transport::Udp,
     }
+}
+
+/// By what a request came.
+fn transport_by(transaction: &Transaction) -> Transport {
+    transaction.connection.as_ref().map_or(Transport::Udp, transport_of)
 }
 
 /// A request, from the first look to the end of its timers.
@@ -363,6 +372,7 @@ fn prepare(
         session,
         expires: None,
         waiting: None,
+        way: outbound::Way::of(headers, trunk, transaction.connection.as_ref()),
         _place: place,
     };
     let call = IncomingCall {

@@ -4,12 +4,13 @@
 //! in what a trunk's addresses send: of several addresses of a name, one of the trunk is taken. A challenge (401, 407) is answered once, by
 //! the user whose password the trunk's `notify` names; another one after that is a refusal.
 
+use super::asking::{ask, own_address};
 use super::call::other;
 use super::party::{Names, Party};
-use super::subscription::{PACKAGE, ask, own_address};
+use super::subscription::PACKAGE;
 use super::validate::values;
 use super::{Contacts, Shared, headers_of};
-use crate::config::{Notify, Transport, Trunk};
+use crate::config::{Notify, Proxy, Transport, Trunk};
 use crate::signalling::digest::Claim;
 use crate::signalling::{Notice, SipError};
 use rsipstack::sip::{
@@ -28,7 +29,9 @@ pub(super) async fn notify(shared: &Shared, notice: &Notice) -> Result<(), SipEr
     let trunk = shared.config.trunks.iter().find(|trunk| trunk.name == notice.trunk);
     let trunk = trunk.ok_or(SipError::Unreachable)?;
     let target = trunk.notify.as_ref().ok_or(SipError::Unreachable)?;
-    let to = resolve(trunk, target, shared.config.listen.sip).await.ok_or(SipError::Unreachable)?;
+    let proxy = trunk.proxy_of_notices().ok_or(SipError::Unreachable)?;
+    let own = shared.config.listen.sip;
+    let to = resolve(trunk, proxy, target.transport, own).await.ok_or(SipError::Unreachable)?;
     let names = (Uuid::new_v4().to_string(), Uuid::new_v4().simple().to_string());
     let _question = Question::ask(shared, &names, Party::asked(trunk, address_at(&to)));
     let send = async |number, proof| {
@@ -92,14 +95,14 @@ async fn prove(response: &Response, target: &Notify, notice: &Notice) -> Option<
 }
 
 /// Where the proxy is now. Over TLS the name goes along: the certificate is for it.
-async fn resolve(trunk: &Trunk, target: &Notify, own: SocketAddr) -> Option<SipAddr> {
-    let (host, port) = target.proxy()?;
+async fn resolve(trunk: &Trunk, proxy: &Proxy, transport: Transport, own: SocketAddr) -> Option<SipAddr> {
+    let (host, port) = proxy.parts()?;
     let by = |kind, addr: HostWithPort| Some(SipAddr { r#type: Some(kind), addr });
-    if target.transport == Transport::Tls {
-        return by(StackTransport::Tls, HostWithPort::try_from(target.proxy.as_str()).ok()?);
+    if transport == Transport::Tls {
+        return by(StackTransport::Tls, HostWithPort::try_from(proxy.as_str()).ok()?);
     }
     let mut found = tokio::net::lookup_host((host, port)).await.ok()?;
-    match target.transport {
+    match transport {
         Transport::Udp => {
             let fits =
                 |at: &SocketAddr| at.is_ipv6() == own.is_ipv6() && trunk.admits(at.ip(), Transport::Udp);
@@ -158,7 +161,7 @@ mod tests {
             ("'::1/128'", "[::1]:5070", false),
         ] {
             let trunk = trunk(addresses, proxy);
-            let to = resolve(&trunk, trunk.notify.as_ref().unwrap(), own).await;
+            let to = resolve(&trunk, trunk.proxy_of_notices().unwrap(), Transport::Udp, own).await;
             assert_eq!(to.is_some(), found, "{addresses} {proxy}: {to:?}");
         }
     }
