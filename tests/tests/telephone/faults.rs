@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
+use reqwest::Method;
+use serde_json::json;
 use voicemail_tests::caller::{Call as Ringing, Caller};
 use voicemail_tests::poll::poll;
 use voicemail_tests::process_facts::memory;
 use voicemail_tests::servers::find_free_port;
 use voicemail_tests::servers::sipp::{Call, Step};
-use voicemail_tests::servers::voicemail_core::{MAILBOXES, VoicemailCore};
+use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
 use voicemail_tests::stage::sound_of;
 
@@ -19,7 +21,9 @@ use crate::owners::wait;
 use crate::scene::{LOCAL, PATIENCE, Scene, sound};
 
 /// Calls when the process is to stop: as many hang up as don't.
-const MANY: usize = 60;
+const MANY: usize = 200;
+/// Mailboxes that they call, none of which gets full: it holds thirty messages.
+const CALLED: usize = 8;
 /// The shortest time that calls may have after SIGTERM, and then what is needed to bring their messages away.
 const DRAIN: &str = "1m";
 const ENDS_WITHIN: Duration = Duration::from_secs(90);
@@ -35,14 +39,18 @@ async fn counted(scene: &Scene, lines: &[&str]) {
     poll(PATIENCE, seen).await.unwrap();
 }
 
-/// Calls both mailboxes in turn, twenty a second.
+fn called(number: usize) -> String {
+    (3_001 + number % CALLED).to_string()
+}
+
+/// Calls the mailboxes in turn, twenty a second.
 async fn call_many(caller: &Arc<Caller>) -> Vec<Ringing> {
     let mut pace = tokio::time::interval(Duration::from_millis(50));
     let mut calls = Vec::new();
     for number in 0..MANY {
         pace.tick().await;
         let caller = caller.clone();
-        calls.push(tokio::spawn(async move { caller.call(MAILBOXES[number % MAILBOXES.len()]).await }));
+        calls.push(tokio::spawn(async move { caller.call(&called(number)).await }));
     }
     let mut begun = Vec::new();
     for call in calls {
@@ -54,6 +62,12 @@ async fn call_many(caller: &Arc<Caller>) -> Vec<Ringing> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_stops_amid_many_calls_loses_no_message() {
     let core = VoicemailCore::start().await.unwrap();
+    for number in 0..CALLED {
+        let mailbox = format!("/mailboxes/{}", called(number));
+        core.ask("root", Method::PUT, &mailbox, Some(json!({}))).await.unwrap();
+    }
+    let all: Vec<String> = (0..CALLED).map(called).collect();
+    core.ask("root", Method::PUT, "/users/alice", Some(json!({ "mailboxes": all }))).await.unwrap();
     let setup = Setup { more: format!("drain: {DRAIN}\n"), calls: Some(MANY), ..Setup::default() };
     let mut sip = VoicemailSip::set_up(&core, setup).await.unwrap();
     let caller = Arc::new(Caller::open(sip.sip()).await.unwrap());
@@ -76,8 +90,8 @@ async fn a_process_that_stops_amid_many_calls_loses_no_message() {
         caller.ended(call, ENDS_WITHIN).await.unwrap();
     }
     let sip = ending.await.unwrap().unwrap();
-    for mailbox in MAILBOXES {
-        core.wait_messages(mailbox, MANY / MAILBOXES.len(), PATIENCE).await.unwrap();
+    for number in 0..CALLED {
+        core.wait_messages(&called(number), MANY / CALLED, PATIENCE).await.unwrap();
     }
     assert_eq!(std::fs::read_dir(sip.spool()).unwrap().count(), 0, "recordings are left");
 }
