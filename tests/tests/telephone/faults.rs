@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use serde_json::json;
 use voicemail_tests::caller::{Call as Ringing, Caller};
@@ -103,7 +103,8 @@ async fn a_storm_of_keys_hurts_no_call_and_takes_no_memory() {
     let owner = caller.call("5555").await.unwrap();
     let said = sound(4, 5);
     let mut call = Call::message("1001", &said);
-    call.steps[0] = wait(3_500);
+    // The prompt and the beep take three seconds; the storm may hold them up.
+    call.steps[0] = wait(6_000);
     let (_folder, phone) = call.begin(scene.sip.sip()).unwrap();
     counted(&scene, &["voicemail_sip_calls_active{kind=\"deposit\"} 1"]).await;
     let before = memory(scene.sip.pid().unwrap()).unwrap();
@@ -158,6 +159,8 @@ async fn a_message_ends_with_the_silence_after_it() {
     let scene = Scene::open().await;
     let caller = Caller::open(scene.sip.sip()).await.unwrap();
     let mut call = caller.call("1001").await.unwrap();
+    let begun = || std::fs::read_dir(scene.sip.spool()).is_ok_and(|mut files| files.next().is_some());
+    poll(PATIENCE, async || begun().then_some(()).context("nothing is recorded")).await.unwrap();
     // The time of speaking is the caller's, not a wait for something to happen.
     tokio::time::sleep(Duration::from_secs(5)).await;
     caller.fall_silent(&call);
