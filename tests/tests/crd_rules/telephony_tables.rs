@@ -22,7 +22,7 @@ pub(crate) fn full_telephony() -> Value {
             "clientCertificates": {"caRef": {"kind": "ConfigMap", "name": "company"}, "names": ["sbc.example.com"]},
             "digest": {"secretRef": {"name": "pbx-users"}, "algorithms": ["SHA-256"]}, "trust": {"identity": true, "redirection": true},
             "numbers": [{"prefix": "+4420794600", "replaceWith": "10", "digits": 13}],
-            "seesAllMailboxes": true,
+            "seesAllMailboxes": true, "outboundProxy": "sbc.example.com:5061",
             "notify": {
                 "proxy": "pbx.example.com:5061", "transport": "TLS", "secretRef": {"name": "pbx-user"}, "uri": "sip:{mailbox}@pbx.example.com",
                 "mailboxes": [{"first": "1000", "last": "1999"}],
@@ -116,14 +116,11 @@ pub(crate) fn telephony_rules() -> Vec<Row> {
             row(
                 "notify: write a proxy",
                 vec![],
-                vec![
-                    [
-                        at("trunks/0/notify/proxy")(Value::Null),
-                        at("trunks/0/outboundProxy")(json!("[fd00::1]:5060")),
-                    ]
-                    .concat(),
-                ],
                 vec![at("trunks/0/notify/proxy")(Value::Null)],
+                vec![
+                    [at("trunks/0/notify/proxy")(Value::Null), at("trunks/0/outboundProxy")(Value::Null)]
+                        .concat(),
+                ],
             ),
             form(
                 "last: write a number of as many",
