@@ -24,6 +24,10 @@ use crate::scene::{LOCAL, PATIENCE, Scene, sound};
 const MANY: usize = 200;
 /// Mailboxes that they call, none of which gets full: it holds thirty messages.
 const CALLED: usize = 8;
+/// Calls that begin in a second while the core is away; for how long is shortened, unless CORE_AWAY_SECONDS says how many.
+const CALLS_A_SECOND: usize = 10;
+/// Messages of one mailbox: no more are on the first page of a list.
+const IN_EACH: usize = 25;
 /// The shortest time that calls may have after SIGTERM, and then what is needed to bring their messages away.
 const DRAIN: &str = "1m";
 const ENDS_WITHIN: Duration = Duration::from_secs(90);
@@ -61,13 +65,7 @@ async fn call_many(caller: &Arc<Caller>) -> Vec<Ringing> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_stops_amid_many_calls_loses_no_message() {
-    let core = VoicemailCore::start().await.unwrap();
-    for number in 0..CALLED {
-        let mailbox = format!("/mailboxes/{}", called(number));
-        core.ask("root", Method::PUT, &mailbox, Some(json!({}))).await.unwrap();
-    }
-    let all: Vec<String> = (0..CALLED).map(called).collect();
-    core.ask("root", Method::PUT, "/users/alice", Some(json!({ "mailboxes": all }))).await.unwrap();
+    let core = core_with(CALLED).await;
     let setup = Setup { more: format!("drain: {DRAIN}\n"), calls: Some(MANY), ..Setup::default() };
     let mut sip = VoicemailSip::set_up(&core, setup).await.unwrap();
     let caller = Arc::new(Caller::open(sip.sip()).await.unwrap());
@@ -94,6 +92,58 @@ async fn a_process_that_stops_amid_many_calls_loses_no_message() {
         core.wait_messages(&called(number), MANY / CALLED, PATIENCE).await.unwrap();
     }
     assert_eq!(std::fs::read_dir(sip.spool()).unwrap().count(), 0, "recordings are left");
+}
+
+/// A core with so many mailboxes, all of them Alice's.
+async fn core_with(mailboxes: usize) -> VoicemailCore {
+    let core = VoicemailCore::start().await.unwrap();
+    let all: Vec<String> = (0..mailboxes).map(|number| (3_001 + number).to_string()).collect();
+    for mailbox in &all {
+        let path = format!("/mailboxes/{mailbox}");
+        core.ask("root", Method::PUT, &path, Some(json!({}))).await.unwrap();
+    }
+    core.ask("root", Method::PUT, "/users/alice", Some(json!({ "mailboxes": all }))).await.unwrap();
+    core
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_left_while_the_core_was_away_is_there_within_a_minute_after_it_is_back() {
+    let away = std::env::var("CORE_AWAY_SECONDS").map_or(15, |text| text.parse::<usize>().unwrap());
+    let messages = away * CALLS_A_SECOND;
+    let mailboxes = messages.div_ceil(IN_EACH);
+    let mut core = core_with(mailboxes).await;
+    let sip = VoicemailSip::set_up(&core, Setup { calls: Some(CALLS_A_SECOND * 10), ..Setup::default() });
+    let sip = sip.await.unwrap();
+    let caller = Arc::new(Caller::open(sip.sip()).await.unwrap());
+    core.kill().unwrap();
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / u32::try_from(CALLS_A_SECOND).unwrap());
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..messages {
+        pace.tick().await;
+        let caller = caller.clone();
+        calls.spawn(async move {
+            let call = caller.call(&(3_001 + number % mailboxes).to_string()).await.unwrap();
+            // Long enough to be kept.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            caller.hang_up(call).await.unwrap();
+        });
+    }
+    while let Some(call) = calls.join_next().await {
+        call.unwrap();
+    }
+    let waiting = || std::fs::read_dir(sip.spool()).unwrap().count();
+    assert_eq!(waiting(), messages, "recordings in the spool");
+    core.start_again_as_it_is().await.unwrap();
+    let brought = async || {
+        let waiting = waiting();
+        ensure!(waiting == 0, "{waiting} of {messages} wait");
+        Ok(())
+    };
+    poll(Duration::from_secs(60), brought).await.unwrap();
+    for number in 0..mailboxes {
+        let own = (number..messages).step_by(mailboxes).count();
+        core.wait_messages(&(3_001 + number).to_string(), own, PATIENCE).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
