@@ -88,22 +88,29 @@ async fn a_process_that_stops_amid_many_calls_loses_no_message() {
         caller.ended(call, ENDS_WITHIN).await.unwrap();
     }
     let sip = ending.await.unwrap().unwrap();
-    for number in 0..CALLED {
-        core.wait_messages(&called(number), MANY / CALLED, PATIENCE).await.unwrap();
-    }
+    wait_for_all(&core, CALLED, MANY).await;
     assert_eq!(std::fs::read_dir(sip.spool()).unwrap().count(), 0, "recordings are left");
 }
 
-/// A core with so many mailboxes, all of them Alice's.
+/// A core with so many mailboxes beside its own.
 async fn core_with(mailboxes: usize) -> VoicemailCore {
     let core = VoicemailCore::start().await.unwrap();
-    let all: Vec<String> = (0..mailboxes).map(|number| (3_001 + number).to_string()).collect();
-    for mailbox in &all {
-        let path = format!("/mailboxes/{mailbox}");
+    for number in 0..mailboxes {
+        let path = format!("/mailboxes/{}", 3_001 + number);
         core.ask("root", Method::PUT, &path, Some(json!({}))).await.unwrap();
     }
-    core.ask("root", Method::PUT, "/users/alice", Some(json!({ "mailboxes": all }))).await.unwrap();
     core
+}
+
+/// Waits until these of them hold as many messages as were left in turn. A user has ten mailboxes at most, so that they are Alice's
+/// one after the other.
+async fn wait_for_all(core: &VoicemailCore, mailboxes: usize, messages: usize) {
+    for number in 0..mailboxes {
+        let mailbox = (3_001 + number).to_string();
+        core.ask("root", Method::PUT, "/users/alice", Some(json!({ "mailboxes": [mailbox] }))).await.unwrap();
+        let own = (number..messages).step_by(mailboxes).count();
+        core.wait_messages(&mailbox, own, PATIENCE).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,10 +147,7 @@ async fn what_many_left_while_the_core_was_away_is_there_within_a_minute_after_i
         Ok(())
     };
     poll(Duration::from_secs(60), brought).await.unwrap();
-    for number in 0..mailboxes {
-        let own = (number..messages).step_by(mailboxes).count();
-        core.wait_messages(&(3_001 + number).to_string(), own, PATIENCE).await.unwrap();
-    }
+    wait_for_all(&core, mailboxes, messages).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
