@@ -24,8 +24,8 @@ use tokio::time::{Instant, sleep_until};
 const TICK: Duration = Duration::from_millis(20);
 /// Packets' times of silence that go in one packet.
 const SILENT: usize = 2;
-/// Packets that are read at once: more of them are a flood, and wait.
-const MOST_AT_ONCE: usize = 256;
+/// Packets that are read at once: as many as the kernel keeps for a socket, and more. Beyond them it is a flood, which waits.
+const MOST_AT_ONCE: usize = 512;
 /// Packets that are sent at once after the process was held up.
 const MOST_BEHIND: u32 = 5;
 /// Longest that is sent without a sign of life.
@@ -279,3 +279,7 @@ impl Stream {
         let _ = self.pair.rtp.send_to(&self.packet, SocketAddr::new(host, port));
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
