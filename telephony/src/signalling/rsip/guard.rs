@@ -12,6 +12,7 @@
 //! nobody's question is dropped.
 
 use super::Shared;
+use super::begun::Begun;
 use super::party::{Party, names_of};
 use crate::transport::{Refused, Why};
 use async_trait::async_trait;
@@ -21,25 +22,15 @@ use rsipstack::sip::{Method, Request, Response, SipMessage, StatusCode};
 use rsipstack::transaction::endpoint::{EndpointInner, TransportEventInspector};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
-
-/// Transactions that may be over are looked for once there are so many more than after the last look.
-const MORE: usize = 1_024;
 
 /// Stands before the stack's transactions.
 pub(super) struct Guard {
     /// There once the stack is built.
     shared: Arc<OnceLock<Weak<Shared>>>,
-    begun: Mutex<Begun>,
+    /// Who began each transaction that the stack still knows.
+    begun: Mutex<Begun<TransactionKey, Origin>>,
     refused: Arc<Refused>,
-}
-
-/// Who began each transaction that the stack still knows.
-#[derive(Default)]
-struct Begun {
-    origins: HashMap<TransactionKey, Origin>,
-    after_last_look: usize,
 }
 
 /// Who sent a request that begins a transaction.
@@ -108,7 +99,7 @@ impl Guard {
             return None;
         }
         let begun = self.begun.lock();
-        let origin = begun.origins.get(key)?;
+        let origin = begun.get(key)?;
         Some(Some(&origin.sent_by) == sent_by(request).as_ref() && origin.party.sent(shared, connection))
     }
 
@@ -121,12 +112,8 @@ impl Guard {
         else {
             return;
         };
-        let mut begun = self.begun.lock();
-        if begun.origins.len() >= begun.after_last_look + MORE {
-            begun.origins.retain(|key, _| is_known(&shared.endpoint, key));
-            begun.after_last_look = begun.origins.len();
-        }
-        begun.origins.insert(key, Origin { sent_by, party });
+        let is_known = |key: &TransactionKey| is_known(&shared.endpoint, key);
+        self.begun.lock().insert(key, Origin { sent_by, party }, is_known);
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod admission;
 mod asking;
+mod begun;
 mod call;
 mod guard;
 mod notice;
