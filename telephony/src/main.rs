@@ -105,7 +105,7 @@ impl Prompts {
 }
 
 fn list(own: Option<&Own>) -> Result<(), Failure> {
-    let language = match own.and_then(Own::language) {
+    let language = match own.map(Own::language).transpose()?.flatten() {
         Some(language) => language.clone(),
         None => Language::of(&Catalogue::english()?.language)?,
     };

@@ -107,6 +107,11 @@ impl Config {
                 &field("digest.algorithms"),
                 "write SHA-256 or MD5",
             )?;
+            require(
+                trunk.outbound_proxy.as_ref().is_none_or(|proxy| proxy.parts().is_some()),
+                &field("outboundProxy"),
+                "write HOST:PORT, such as sbc.example.com:5060",
+            )?;
             if let Some(notify) = &trunk.notify {
                 told += notify.check(trunk, dials_tls, &field)?;
             }
@@ -230,6 +235,8 @@ spool: {folder: /spool, keyFile: /key}
         assert_eq!((name("192.0.2.7"), name("198.51.100.1")), ("pbx".into(), "phones".into()));
         let two = with("{name: a, digest: {users: /a}}, {name: b, digest: {users: /b}}").map(drop);
         assert!(two.unwrap_err().to_string().starts_with("trunks: "));
+        let error = refusal("[192.0.2.0/24]", "[192.0.2.0/24], outboundProxy: sbc.example.com");
+        assert!(error.starts_with("trunks[0].outboundProxy: "), "{error}");
         for field in ["callsPerSecond", "callsPerCaller"] {
             let error = refusal("[192.0.2.0/24]", &format!("[192.0.2.0/24], limits: {{{field}: 0}}"));
             assert!(error.starts_with(&format!("trunks[0].limits.{field}: ")), "{error}");

@@ -9,10 +9,12 @@
 mod check;
 mod notify;
 mod pod;
+mod proxy;
 mod trunk;
 
 pub use notify::{Notify, Range};
 pub use pod::Pod;
+pub use proxy::Proxy;
 pub use trunk::{
     Algorithm, ClientCertificates, DigestConfig, NumberRule, Transport, Trunk, TrunkLimits, Trust,
 };

@@ -2,7 +2,7 @@
 //!
 //! Mailboxes are named by ranges of numbers: the core tells counts of named mailboxes alone, and a numbering plan names nobody.
 
-use super::{ConfigError, Transport, Trunk};
+use super::{ConfigError, Proxy, Transport, Trunk};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -18,8 +18,10 @@ pub(super) const MOST: u64 = 20_000;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Notify {
-    /// The proxy that requests are sent to, `HOST:PORT`. Over UDP its answers must come from the trunk's addresses.
-    pub proxy: String,
+    /// The proxy that requests are sent to; the trunk's outbound proxy when absent. Over UDP its answers must come from the trunk's
+    /// addresses.
+    #[serde(default)]
+    pub proxy: Option<Proxy>,
     /// By what it is reached, one of the trunk's transports.
     #[serde(default = "by_datagrams")]
     pub transport: Transport,
@@ -77,18 +79,6 @@ impl Notify {
         self.uri.replace(MAILBOX, mailbox)
     }
 
-    /// Host and port of the proxy; none if it isn't of that form.
-    pub fn proxy(&self) -> Option<(&str, u16)> {
-        let (host, port) = self.proxy.rsplit_once(':')?;
-        let plain = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let good = match plain {
-            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => is_host(host),
-        };
-        let port = port.parse().ok().filter(|port| *port > 0)?;
-        good.then_some((plain.unwrap_or(host), port))
-    }
-
     /// Checks it as a part of its trunk; gives the number of its mailboxes.
     pub(super) fn check(
         &self,
@@ -100,7 +90,9 @@ impl Notify {
             let error = || ConfigError::Rule { field: field(&format!("notify.{name}")), rule: rule.into() };
             holds.then_some(()).ok_or_else(error)
         };
-        check(self.proxy().is_some(), "proxy", "write HOST:PORT, such as pbx.example.com:5060")?;
+        let proxy = self.proxy.as_ref().or(trunk.outbound_proxy.as_ref());
+        let good = proxy.is_some_and(|proxy| proxy.parts().is_some());
+        check(good, "proxy", "write HOST:PORT, such as pbx.example.com:5060, or the trunk's outboundProxy")?;
         check(
             trunk.transports.contains(&self.transport),
             "transport",
@@ -121,11 +113,6 @@ impl Notify {
     }
 }
 
-fn is_host(text: &str) -> bool {
-    (1..=253).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
-}
-
 /// `sip:USER@HOST`, with the mailbox once in the user.
 fn is_template(text: &str) -> bool {
     let Some((user, host)) = text.strip_prefix("sip:").and_then(|rest| rest.split_once('@')) else {
@@ -140,7 +127,6 @@ fn is_template(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Config;
 
     const GOOD: &str = "
@@ -164,9 +150,20 @@ spool: {folder: /spool, keyFile: /key}
         let names: Vec<String> = notify.mailboxes().into_iter().collect();
         assert_eq!(names, ["0098", "0099", "0100", "0101", "0102", "7"]);
         assert_eq!(notify.uri_of("0099"), "sip:0099@pbx.example.com");
-        assert_eq!(notify.proxy(), Some(("pbx.example.com", 5_060)));
-        let by_address = Notify { proxy: "[fd00::1]:5070".into(), ..notify };
-        assert_eq!(by_address.proxy(), Some(("fd00::1", 5_070)));
+        assert_eq!(notify.proxy.unwrap().as_str(), "pbx.example.com:5060");
+    }
+
+    #[test]
+    fn the_trunks_outbound_proxy_stands_in_for_one_of_its_own() {
+        let proxy = "proxy: pbx.example.com:5060";
+        let by_outbound = GOOD
+            .replace(proxy, "transport: UDP")
+            .replace("name: pbx", "name: pbx\n  outboundProxy: sbc:5060");
+        let trunk = Config::parse(&by_outbound).unwrap().trunks.remove(0);
+        assert_eq!(trunk.proxy_of_notices().unwrap().as_str(), "sbc:5060");
+        let with_own = GOOD.replace("name: pbx", "name: pbx\n  outboundProxy: sbc:5060");
+        let trunk = Config::parse(&with_own).unwrap().trunks.remove(0);
+        assert_eq!(trunk.proxy_of_notices().unwrap().as_str(), "pbx.example.com:5060");
     }
 
     #[test]
@@ -174,8 +171,7 @@ spool: {folder: /spool, keyFile: /key}
         for (from, to, field) in [
             ("pbx.example.com:5060", "pbx.example.com", "proxy"),
             ("pbx.example.com:5060", "'fd00::1:5060'", "proxy"),
-            ("pbx.example.com:5060", "'a b:5060'", "proxy"),
-            ("pbx.example.com:5060", "pbx:0", "proxy"),
+            ("proxy: pbx.example.com:5060", "transport: UDP", "proxy"),
             ("'sip:{mailbox}@pbx.example.com'", "'sip:1001@pbx.example.com'", "uri"),
             ("'sip:{mailbox}@pbx.example.com'", "'sip:{mailbox}'", "uri"),
             ("'sip:{mailbox}@pbx.example.com'", "\"sip:{mailbox}@pbx\\r\\nA: b\"", "uri"),

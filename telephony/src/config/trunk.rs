@@ -1,6 +1,7 @@
 //! A trunk: a PBX, an SBC or a proxy that may call, what it is believed, and how its numbers name mailboxes.
 
 use super::notify::Notify;
+use super::proxy::Proxy;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -33,6 +34,10 @@ pub struct Trunk {
     /// Its phones may watch every mailbox, not their own alone.
     #[serde(default)]
     pub sees_all_mailboxes: bool,
+    /// Where requests of ours go: those of a dialogue that has no route of its own, and notices. Over UDP its answers must come from the
+    /// trunk's addresses.
+    #[serde(default)]
+    pub outbound_proxy: Option<Proxy>,
     /// Its phones that are told of their mailboxes' counts without a subscription.
     #[serde(default)]
     pub notify: Option<Notify>,
@@ -150,6 +155,11 @@ impl Trunk {
         let source = source.to_canonical();
         let from_there = self.addresses.is_empty() || self.addresses.iter().any(|net| net.contains(&source));
         from_there && self.transports.contains(&transport)
+    }
+
+    /// Where notices of its phones go.
+    pub fn proxy_of_notices(&self) -> Option<&Proxy> {
+        self.notify.as_ref()?.proxy.as_ref().or(self.outbound_proxy.as_ref())
     }
 
     /// The mailbox's name that a number stands for. Separators that people write are left out.

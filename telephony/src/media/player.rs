@@ -63,6 +63,11 @@ impl Player {
         *self = Self::default();
     }
 
+    /// Whether there is something to play, or it is still coming.
+    pub(super) const fn is_playing(&self) -> bool {
+        self.playing
+    }
+
     /// The next 20 ms in that coding.
     pub(super) fn next(&mut self, law: Law) -> Frame {
         if !self.playing {

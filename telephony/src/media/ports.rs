@@ -48,8 +48,8 @@ pub struct Ports {
 
 /// Two sockets of a call; the ports rest when it is dropped.
 pub struct Pair {
-    /// Audio.
-    pub rtp: UdpSocket,
+    /// Audio. Never blocks, and wakes nobody: whoever has it looks by the clock.
+    pub rtp: std::net::UdpSocket,
     /// Reports.
     pub rtcp: UdpSocket,
     port: u16,
@@ -99,8 +99,9 @@ impl Ports {
         Err(PortsError::Held)
     }
 
-    async fn bind(&self, port: u16) -> Option<(UdpSocket, UdpSocket)> {
-        let rtp = UdpSocket::bind(SocketAddr::new(self.address, port)).await.ok()?;
+    async fn bind(&self, port: u16) -> Option<(std::net::UdpSocket, UdpSocket)> {
+        let rtp = std::net::UdpSocket::bind(SocketAddr::new(self.address, port)).ok()?;
+        rtp.set_nonblocking(true).ok()?;
         let rtcp = UdpSocket::bind(SocketAddr::new(self.address, port + 1)).await.ok()?;
         Some((rtp, rtcp))
     }

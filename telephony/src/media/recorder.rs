@@ -111,7 +111,7 @@ impl Recorder {
         for piece in pieces {
             let written = match piece {
                 Piece::Audio(bytes) => {
-                    if loudness(&bytes, self.law) > VOICE {
+                    if self.voice != now && loudness(&bytes, self.law) > VOICE {
                         self.voice = now;
                     }
                     self.write(&bytes)

@@ -58,7 +58,12 @@ impl Reorder {
         if self.next.is_some_and(|next| number < next) {
             return;
         }
-        self.held.entry(number).or_insert(Held { timestamp, audio, arrived: now });
+        let held = Held { timestamp, audio, arrived: now };
+        if self.held.is_empty() && self.next == Some(number) {
+            // As nearly all do, it comes in its turn.
+            return self.pass(number, held);
+        }
+        self.held.entry(number).or_insert(held);
         if self.held.len() > MOST_HELD {
             self.release_first();
         }
@@ -109,7 +114,12 @@ impl Reorder {
     }
 
     fn release_first(&mut self) {
-        let Some((number, held)) = self.held.pop_first() else { return };
+        if let Some((number, held)) = self.held.pop_first() {
+            self.pass(number, held);
+        }
+    }
+
+    fn pass(&mut self, number: u64, held: Held) {
         self.lost += self.next.map_or(0, |next| number.saturating_sub(next));
         self.next = Some(number + 1);
         let Some(audio) = held.audio else { return };

@@ -1,4 +1,8 @@
 //! The task of a call's audio: sockets and clock around the pure parts.
+//!
+//! What came is read when the next packet is due, not when it comes: a call wakes once for what it sends and all that it was sent
+//! meanwhile, and the kernel tells nobody of packets. While nothing is played the silence of two packets goes in one
+//! (RFC 3551, 4.2: any receiver takes up to 200 ms), so that a recording costs a wakeup in 40 ms.
 
 use super::player::{Frame, Player};
 use super::ports::{Pair, random};
@@ -18,6 +22,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, sleep_until};
 
 const TICK: Duration = Duration::from_millis(20);
+/// Packets' times of silence that go in one packet.
+const SILENT: usize = 2;
+/// Packets that are read at once: as many as the kernel keeps for a socket, and more. Beyond them it is a flood, which waits.
+const MOST_AT_ONCE: usize = 512;
 /// Packets that are sent at once after the process was held up.
 const MOST_BEHIND: u32 = 5;
 /// Longest that is sent without a sign of life.
@@ -62,17 +70,19 @@ pub(super) async fn run(
     counters: Arc<Counters>,
 ) {
     let mut stream = Stream::new(pair, tell, counters);
-    let (mut rtp, mut rtcp) = ([0; LARGEST], [0; LARGEST]);
+    let mut rtcp = [0; LARGEST];
+    let mut due = std::pin::pin!(sleep_until(stream.next));
     loop {
         tokio::select! {
+            biased;
             command = commands.recv() => match command {
                 Some(command) => stream.obey(command),
                 None => return,
             },
-            Ok((length, from)) = stream.pair.rtp.recv_from(&mut rtp) => stream.hear(&rtp[..length], from),
+            () = &mut due => if !stream.tick() { return },
             Ok((_, from)) = stream.pair.rtcp.recv_from(&mut rtcp) => stream.note_life(from),
-            () = sleep_until(stream.next) => if !stream.tick().await { return },
         }
+        due.as_mut().reset(stream.next);
     }
 }
 
@@ -97,7 +107,7 @@ impl Stream {
             sequence: random as u16,
             timestamp: random.rotate_left(7),
             ssrc: random.rotate_left(16) ^ 0x5bd1_e995,
-            packet: Vec::with_capacity(FRAME + 12),
+            packet: Vec::with_capacity(FRAME * SILENT + 12),
         }
     }
 
@@ -119,7 +129,7 @@ impl Stream {
             }
             Command::Press(key) => self.press(key),
             Command::Finish(answer) => {
-                self.drain();
+                self.listen();
                 let take = self.end_recording(RecordEnd::Cut);
                 // Whoever asked may be gone; the recording is kept by being dropped.
                 let _ = answer.send(take);
@@ -159,7 +169,6 @@ impl Stream {
         } else if packet.payload_type == audio.payload_type && self.recorder.is_some() {
             let sound = Some(Bytes::copy_from_slice(packet.payload));
             self.reorder.push(packet.ssrc, packet.sequence, packet.timestamp, sound, now);
-            self.record();
         }
     }
 
@@ -207,10 +216,11 @@ impl Stream {
         Some(recorder.finish(end))
     }
 
-    /// Takes what the kernel holds already: a BYE overtakes no packet that was sent before it.
-    fn drain(&mut self) {
+    /// Takes what the kernel holds: when a call ends, a BYE overtakes no packet that was sent before it.
+    fn listen(&mut self) {
         let mut buffer = [0; LARGEST];
-        while let Ok((length, from)) = self.pair.rtp.try_recv_from(&mut buffer) {
+        for _ in 0..MOST_AT_ONCE {
+            let Ok((length, from)) = self.pair.rtp.recv_from(&mut buffer) else { return };
             self.hear(&buffer[..length], from);
         }
     }
@@ -221,7 +231,8 @@ impl Stream {
     }
 
     /// One packet's time; false when the call is lost.
-    async fn tick(&mut self) -> bool {
+    fn tick(&mut self) -> bool {
+        self.listen();
         self.record();
         let now = Instant::now();
         if self.audio.is_none() || self.on_hold() {
@@ -234,34 +245,41 @@ impl Stream {
             self.audio = None;
             return false;
         }
+        let frames = if self.player.is_playing() { 1 } else { SILENT };
+        let time = TICK * u32::try_from(frames).unwrap_or(1);
         self.next = match now.checked_duration_since(self.next + TICK * MOST_BEHIND) {
-            Some(_) => now + TICK,
-            None => self.next + TICK,
+            Some(_) => now + time,
+            None => self.next + time,
         };
         if alone < ALONE {
-            self.send().await;
+            self.send(frames);
         }
         true
     }
 
-    async fn send(&mut self) {
+    fn send(&mut self, frames: usize) {
         let Some(audio) = &self.audio else { return };
         let Some((host, port)) = audio.to.filter(|_| audio.listens) else { return };
         let frame = self.player.next(audio.law);
         if matches!(frame, Frame::Last(_)) {
             self.tell(MediaEvent::Played);
         }
-        let payload = match frame {
+        let silence = [silence(audio.law); FRAME * SILENT];
+        let payload = match &frame {
             Frame::Sound(samples) | Frame::Last(samples) => samples,
-            Frame::Silence => [silence(audio.law); FRAME],
+            Frame::Silence => &silence[..FRAME * frames],
         };
         let (sequence, timestamp, ssrc) = (self.sequence, self.timestamp, self.ssrc);
         let payload_type = audio.payload_type;
-        let packet = Packet { payload_type, marker: false, sequence, timestamp, ssrc, payload: &payload };
+        let packet = Packet { payload_type, marker: false, sequence, timestamp, ssrc, payload };
         packet.write(&mut self.packet);
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(u32::try_from(FRAME).unwrap_or_default());
-        // A port that nobody listens on is known by the silence that comes back.
-        let _ = self.pair.rtp.send_to(&self.packet, SocketAddr::new(host, port)).await;
+        self.timestamp = self.timestamp.wrapping_add(u32::try_from(payload.len()).unwrap_or_default());
+        // A port that nobody listens on is known by the silence that comes back; what the kernel has no room for is late anyway.
+        let _ = self.pair.rtp.send_to(&self.packet, SocketAddr::new(host, port));
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

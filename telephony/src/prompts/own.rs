@@ -5,7 +5,8 @@
 //! ```
 //!
 //! In the language of the built-in prompts each clip takes the place of the one of its name, and the others stay. Another
-//! language is spoken as a whole or not at all: a sentence of two languages helps nobody. Whatever can't be used is told as a fault
+//! language is spoken as a whole or not at all: a sentence of two languages helps nobody. So is one that isn't known, since
+//! `prompts.yaml` can't be read or has another name: none of its clips is said. Whatever can't be used is told as a fault
 //! and never keeps calls away: the built-in prompts stand in.
 
 use super::clip::read_clip;
@@ -13,7 +14,7 @@ use super::language::is_agreeing;
 use super::{Language, Pack, PromptsError};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 /// Says in which language the clips are.
@@ -27,8 +28,18 @@ const NAMED: usize = 5;
 /// The content of such a folder.
 pub struct Own {
     clips: BTreeMap<String, Bytes>,
-    language: Option<Language>,
+    spoken: Spoken,
     faults: Vec<String>,
+}
+
+/// In which language the clips of a folder are.
+enum Spoken {
+    /// In that of the built-in ones: nothing says otherwise.
+    Usual,
+    /// In the one that `prompts.yaml` names.
+    Named(Language),
+    /// Something should say it, and can't be read.
+    Unknown,
 }
 
 /// Clips that are said, and the language that they are put together by.
@@ -67,14 +78,16 @@ pub fn see(folder: &Path) -> Result<Seen, PromptsError> {
 
 /// Reads a folder. What can't be read is a fault.
 pub fn read_own(folder: &Path) -> Own {
-    let mut own = Own { clips: BTreeMap::new(), language: None, faults: Vec::new() };
-    let seen = see(folder).unwrap_or_else(|error| {
+    let mut own = Own { clips: BTreeMap::new(), spoken: Spoken::Usual, faults: Vec::new() };
+    let mut seen = see(folder).unwrap_or_else(|error| {
         own.faults.push(error.to_string());
         Seen::new()
     });
     if seen.len() > MOST_FILES {
         own.faults.push(format!("there are {} files, and {MOST_FILES} are read", seen.len()));
     }
+    // What says the language is read however many clips there are.
+    seen.sort_by_key(|(name, ..)| !describes(name));
     for (name, size, _) in seen.iter().take(MOST_FILES) {
         if let Err(why) = own.take(&folder.join(name), name, *size) {
             own.faults.push(format!("{}: {why}", shortened(name)));
@@ -86,34 +99,41 @@ pub fn read_own(folder: &Path) -> Own {
     own
 }
 
+/// Whether a file is meant to say the language: under its name, or one that somebody took for it, such as `Prompts.yml`.
+fn describes(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    stem.eq_ignore_ascii_case("prompts") && !name.to_ascii_lowercase().ends_with(".wav")
+}
+
 /// No longer than a clip's name may be, in signs that harm no log.
 fn shortened(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 impl Own {
-    fn take(&mut self, path: &PathBuf, name: &str, size: u64) -> Result<(), String> {
+    fn take(&mut self, path: &Path, name: &str, size: u64) -> Result<(), String> {
+        if describes(name) {
+            // Until it is read.
+            self.spoken = Spoken::Unknown;
+            self.spoken = Spoken::Named(read_description(path, name, size)?);
+            return Ok(());
+        }
         let clip = name.strip_suffix(".wav");
-        if clip.is_none() && name != DESCRIPTION {
-            return Err(format!("only clips, NAME.wav, and {DESCRIPTION} are read"));
-        }
-        if size > LARGEST {
-            return Err(format!("it has more than {LARGEST} bytes"));
-        }
-        let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-        match clip {
-            Some(clip) => drop(self.clips.insert(clip.to_owned(), read_clip(&bytes)?)),
-            None => {
-                let text = String::from_utf8_lossy(&bytes);
-                self.language = Some(Language::parse(&text).map_err(|error| error.to_string())?);
-            }
-        }
+        let clip = clip.ok_or_else(|| format!("only clips, NAME.wav, and {DESCRIPTION} are read"))?;
+        self.clips.insert(clip.to_owned(), read_clip(&read(path, size)?)?);
         Ok(())
     }
 
-    /// The language that `prompts.yaml` names.
-    pub fn language(&self) -> Option<&Language> {
-        self.language.as_ref()
+    /// The language that `prompts.yaml` names; none where nothing names one.
+    ///
+    /// # Errors
+    /// [`PromptsError::Faults`] where it can't be read.
+    pub fn language(&self) -> Result<Option<&Language>, PromptsError> {
+        match &self.spoken {
+            Spoken::Usual => Ok(None),
+            Spoken::Named(language) => Ok(Some(language)),
+            Spoken::Unknown => Err(PromptsError::Faults(self.faults.clone())),
+        }
     }
 
     /// The prompts with these clips over the built-in ones; a menu says `words` beside what every dialogue says.
@@ -122,7 +142,11 @@ impl Own {
     /// The built-in pack is of a language that nobody knows.
     pub fn over(mut self, built_in: &Pack, words: &BTreeSet<String>) -> Result<Prompts, PromptsError> {
         let usual = Language::of(built_in.language())?;
-        let language = self.language.take().unwrap_or_else(|| usual.clone());
+        let language = match std::mem::replace(&mut self.spoken, Spoken::Usual) {
+            Spoken::Usual => usual.clone(),
+            Spoken::Named(language) => language,
+            Spoken::Unknown => return Ok(self.unused(built_in, usual)),
+        };
         let mut needed = language.needed();
         needed.extend(words.iter().cloned());
         let is_known = |name: &str| needed.contains(name) || built_in.has(name) || is_agreeing(name);
@@ -150,6 +174,34 @@ impl Own {
         ));
         Ok(Prompts { pack: built_in.clone(), language: usual, own: 0, faults: self.faults })
     }
+
+    /// The built-in prompts alone, with what is wrong with the tenant's own.
+    fn unused(mut self, built_in: &Pack, usual: Language) -> Prompts {
+        self.faults.push(format!(
+            "the language of the clips isn't known: the built-in {} is spoken until {DESCRIPTION} can be read",
+            usual.tag()
+        ));
+        Prompts { pack: built_in.clone(), language: usual, own: 0, faults: self.faults }
+    }
+}
+
+/// A file's bytes, unless there are too many.
+fn read(path: &Path, size: u64) -> Result<Vec<u8>, String> {
+    if size > LARGEST {
+        return Err(format!("it has more than {LARGEST} bytes"));
+    }
+    std::fs::read(path).map_err(|error| error.to_string())
+}
+
+fn read_description(path: &Path, name: &str, size: u64) -> Result<Language, String> {
+    if name != DESCRIPTION {
+        return Err(format!("what says the clips' language is called {DESCRIPTION}"));
+    }
+    let text = String::from_utf8(read(path, size)?).map_err(|_| "it is no text in UTF-8".to_owned())?;
+    Language::parse(&text).map_err(|error| match error {
+        PromptsError::Description(why) => why,
+        error => error.to_string(),
+    })
 }
 
 fn name_some(names: &[String]) -> String {
@@ -233,15 +285,15 @@ mod tests {
             ("goodbye.wav", &wav(7)),
             ("good-bye.wav", &wav(7)),
             ("pin.wav", b"ID3"),
-            ("prompts.yaml", b"language: en\nclock: noon"),
+            ("prompts.yaml", b"language: en\nclock: 24h"),
             ("notes.txt", b""),
         ];
         let prompts = prompts(&files);
         let told = prompts.faults().join("\n");
-        for part in ["nothing says good-bye:", "pin.wav: it is no WAV", "prompts.yaml: ", "notes.txt: only"] {
+        for part in ["nothing says good-bye:", "pin.wav: it is no WAV", "notes.txt: only"] {
             assert!(told.contains(part), "{part}: {told}");
         }
-        assert_eq!(prompts.faults().len(), 4);
+        assert_eq!(prompts.faults().len(), 3);
         assert_eq!(prompts.clip("goodbye").unwrap(), [7; 4].as_slice());
         assert_eq!(prompts.clip("pin").unwrap(), [1].as_slice());
         assert!(prompts.clip("good-bye").is_none());
@@ -265,6 +317,46 @@ mod tests {
         assert_eq!(partly.clip("oclock").unwrap(), [1].as_slice());
         let told = partly.faults().join("\n");
         assert!(told.contains("the language de lacks number-17: the built-in en is spoken"), "{told}");
+    }
+
+    #[test]
+    fn clips_of_a_language_that_is_not_known_are_none_of_them_said() {
+        let large = vec![b' '; usize::try_from(LARGEST).unwrap() + 1];
+        for (name, content, told) in [
+            ("prompts.yaml", b"language: de\nclock: noon".as_slice(), "prompts.yaml: clock: unknown variant"),
+            ("prompts.yaml", b"sprache: de", "prompts.yaml: unknown field"),
+            ("prompts.yaml", b"", "prompts.yaml: "),
+            ("prompts.yaml", b"language: de # \xfc", "prompts.yaml: it is no text"),
+            ("prompts.yaml", &large, "prompts.yaml: it has more than"),
+            (
+                "prompts.yml",
+                b"language: de",
+                "prompts.yml: what says the clips' language is called prompts.yaml",
+            ),
+            ("Prompts.yaml", b"language: de", "Prompts.yaml: what says"),
+        ] {
+            let prompts = prompts(&[("goodbye.wav", &wav(7)), (name, content)]);
+            assert_eq!(prompts.clip("goodbye").unwrap(), [1].as_slice(), "{name}");
+            assert_eq!((prompts.own(), prompts.language.tag().as_str()), (0, "en"));
+            let faults = prompts.faults();
+            assert!(faults[0].starts_with(told), "{told}: {faults:?}");
+            assert!(
+                faults[1].contains("the built-in en is spoken until prompts.yaml can be read"),
+                "{faults:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_language_is_read_however_many_clips_lie_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..MOST_FILES {
+            std::fs::write(folder.path().join(format!("number-{number}.wav")), wav(7)).unwrap();
+        }
+        std::fs::write(folder.path().join("prompts.yaml"), "language: de").unwrap();
+        let prompts = read_own(folder.path()).over(&built_in(), &BTreeSet::new()).unwrap();
+        assert_eq!(prompts.clip("number-1").unwrap(), [1].as_slice());
+        assert!(prompts.faults().iter().any(|fault| fault.contains("the language de lacks")));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! A recording is gone from here after an acknowledgement, after a final refusal, and at its greatest age. All else (no
 //! answer, 429, 5xx, a full mailbox, a token that isn't accepted) is tried again with growing pauses: repeated under its id
 //! a message is stored once.
+//!
+//! A core that doesn't answer, or takes nothing from us, is asked by one recording at a time, after pauses of its own; once it takes one,
+//! all that wait are brought at once, eight at a time. What it refuses for the recording's own sake waits for itself.
 
 use super::seal::Recording;
 use super::{Spool, SpoolError};
@@ -24,6 +27,8 @@ use voicemail_api::telephony::{Counts, DepositFields};
 const EVERY: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// The same of a core that is away: what waits comes soon after it is back.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(20);
 /// Deposits at a time.
 const AT_ONCE: usize = 8;
 /// A younger recording is received now, as far as the core is concerned: clocks differ.
@@ -54,11 +59,19 @@ impl Outcome {
     }
 }
 
-/// When a file is tried next, and how long is waited then.
+/// When a file, or the core, is tried next, and how long was waited for it.
 #[derive(Clone, Copy)]
 struct Pause {
     until: Instant,
     length: Duration,
+}
+
+impl Pause {
+    /// The one after that.
+    fn after(before: Option<&Self>, longest: Duration) -> Self {
+        let length = before.map_or(FIRST_PAUSE, |pause| (pause.length * 2).min(longest));
+        Self { until: Instant::now() + length, length }
+    }
 }
 
 /// The one who carries.
@@ -68,6 +81,8 @@ pub struct Courier {
     max_age: Duration,
     wake: Notify,
     pauses: Mutex<HashMap<PathBuf, Pause>>,
+    /// The core's, while it is away.
+    absence: Mutex<Option<Pause>>,
     deposited: mpsc::UnboundedSender<Deposited>,
     count: Box<dyn Fn(&'static str) + Send + Sync>,
 }
@@ -82,7 +97,8 @@ impl Courier {
         count: impl Fn(&'static str) + Send + Sync + 'static,
     ) -> Arc<Self> {
         let (wake, pauses, count) = (Notify::new(), Mutex::default(), Box::new(count));
-        Arc::new(Self { spool, voicemail, max_age, wake, pauses, deposited, count })
+        let absence = Mutex::default();
+        Arc::new(Self { spool, voicemail, max_age, wake, pauses, absence, deposited, count })
     }
 
     /// Something was committed.
@@ -103,26 +119,45 @@ impl Courier {
 
     /// Tries everything that is due, once; returns when something is due next.
     pub async fn carry_all(self: &Arc<Self>) -> Instant {
+        let (now, was_away) = (Instant::now(), self.away());
+        if let Some(until) = was_away.filter(|until| now < *until) {
+            return until;
+        }
         let files = self.spool.waiting().unwrap_or_else(|error| {
             tracing::error!(%error, "the spool can't be looked through");
             Vec::new()
         });
-        self.pauses.lock().retain(|file, _| files.contains(file));
-        let now = Instant::now();
+        // They are sorted.
+        self.pauses.lock().retain(|file, _| files.binary_search(file).is_ok());
         let mut under_way = JoinSet::new();
         for file in files {
             if self.pauses.lock().get(&file).is_some_and(|pause| now < pause.until) {
                 continue;
             }
-            if under_way.len() >= AT_ONCE {
+            let at_once = if self.away().is_some() { 1 } else { AT_ONCE };
+            while under_way.len() >= at_once {
                 under_way.join_next().await;
+            }
+            if self.away().is_some_and(|until| Instant::now() < until) {
+                break;
             }
             let courier = Arc::clone(self);
             under_way.spawn(async move { courier.carry(&file).await });
         }
         under_way.join_all().await;
-        let pauses = self.pauses.lock();
-        pauses.values().map(|pause| pause.until).min().unwrap_or(now + EVERY)
+        // Those that were passed over for their own pauses are due once the core is back.
+        let is_back = was_away.is_some() && self.away().is_none();
+        if is_back { now } else { self.next_due(now) }
+    }
+
+    fn next_due(&self, now: Instant) -> Instant {
+        let due = self.pauses.lock().values().map(|pause| pause.until).min().unwrap_or(now + EVERY);
+        self.away().map_or(due, |until| due.max(until))
+    }
+
+    /// Until when nothing is tried, since the core is away.
+    fn away(&self) -> Option<Instant> {
+        self.absence.lock().map(|pause| pause.until)
     }
 
     async fn carry(&self, file: &Path) {
@@ -157,7 +192,9 @@ impl Courier {
             left: (age > LATE).then(|| description.left.clone()),
         };
         let wav = write_wav(&recording.samples, description.law);
-        match self.voicemail.deposit(&description.mailbox, &description.id, &fields, wav).await {
+        let answer = self.voicemail.deposit(&description.mailbox, &description.id, &fields, wav).await;
+        self.note(answer.as_ref().err());
+        match answer {
             Ok(counts) => {
                 // Who shows MWI may have ended before us.
                 let _ = self.deposited.send((description.mailbox.clone(), counts));
@@ -188,10 +225,32 @@ impl Courier {
         if age > self.max_age { Outcome::TooOld } else { Outcome::Later }
     }
 
+    /// Whether the core is there, by its answer. Of those that were under way together one counts.
+    fn note(&self, error: Option<&CoreError>) {
+        let mut absence = self.absence.lock();
+        if !error.is_some_and(is_absence) {
+            // What waited for the core is due now.
+            if absence.take().is_some() {
+                self.pauses.lock().clear();
+            }
+        } else if absence.is_none_or(|pause| pause.until <= Instant::now()) {
+            *absence = Some(Pause::after(absence.as_ref(), LONGEST_ABSENCE));
+        }
+    }
+
     fn pause(&self, file: &Path) {
         let mut pauses = self.pauses.lock();
-        let length = pauses.get(file).map_or(FIRST_PAUSE, |pause| (pause.length * 2).min(LONGEST_PAUSE));
-        pauses.insert(file.to_owned(), Pause { until: Instant::now() + length, length });
+        let pause = Pause::after(pauses.get(file), LONGEST_PAUSE);
+        pauses.insert(file.to_owned(), pause);
+    }
+}
+
+/// Answers that any other recording would get, too.
+fn is_absence(error: &CoreError) -> bool {
+    match error {
+        CoreError::Away(_) | CoreError::Files(_) => true,
+        CoreError::Refused { status } => matches!(status, 401 | 403 | 429 | 502..=504),
+        CoreError::Unknown => false,
     }
 }
 
@@ -207,95 +266,5 @@ fn age_of(left: &str) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::seal::Ending;
-    use super::super::tests::{description, spool};
-    use super::*;
-    use crate::core::tests::MemoryCore;
-
-    struct Scene {
-        _folder: tempfile::TempDir,
-        spool: Arc<Spool>,
-        core: Arc<MemoryCore>,
-        courier: Arc<Courier>,
-    }
-
-    fn scene() -> Scene {
-        let folder = tempfile::tempdir().unwrap();
-        let spool = Arc::new(spool(folder.path()));
-        let core = Arc::new(MemoryCore::default());
-        let (tell, _) = mpsc::unbounded_channel();
-        let courier = Courier::new(spool.clone(), core.clone(), Duration::from_secs(3_600), tell, |_| ());
-        Scene { _folder: folder, spool, core, courier }
-    }
-
-    impl Scene {
-        fn leave(&self, id: &str, samples: usize, left: Timestamp) {
-            let described = super::super::seal::Description { left: left.to_string(), ..description(id) };
-            let mut writer = self.spool.begin(&described).unwrap();
-            writer.write(&vec![5; samples]).unwrap();
-            writer.commit(Ending::default()).unwrap();
-        }
-    }
-
-    fn ago(seconds: i64) -> Timestamp {
-        Timestamp::now() - jiff::SignedDuration::from_secs(seconds)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_the_core_has_is_gone_from_here_and_what_is_nothing_too() {
-        let scene = scene();
-        scene.leave("a", 8_000, ago(1));
-        scene.leave("b", 80, ago(1));
-        scene.courier.carry_all().await;
-        assert_eq!(scene.core.deposits(), [("1001".to_owned(), "a".to_owned(), false)]);
-        assert_eq!(scene.spool.count_waiting(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_core_that_is_away_is_asked_again_after_growing_pauses() {
-        let scene = scene();
-        scene.core.fail(Some(CoreError::Away("no answer".into())));
-        scene.leave("a", 8_000, ago(120));
-        let (mut now, mut pauses) = (Instant::now(), Vec::new());
-        for _ in 0..4 {
-            let next = scene.courier.carry_all().await;
-            pauses.push((next - now).as_secs());
-            tokio::time::sleep_until(next).await;
-            now = next;
-        }
-        assert_eq!(pauses, [1, 2, 4, 8]);
-        scene.core.fail(None);
-        scene.courier.carry_all().await;
-        // It was left two minutes ago, and says so.
-        assert_eq!(scene.core.deposits(), [("1001".to_owned(), "a".to_owned(), true)]);
-        assert_eq!(scene.spool.count_waiting(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn refused_for_good_or_too_old_it_is_destroyed() {
-        let scene = scene();
-        scene.core.fail(Some(CoreError::Refused { status: 422 }));
-        scene.leave("a", 8_000, ago(1));
-        scene.courier.carry_all().await;
-        assert_eq!(scene.spool.count_waiting(), 0);
-        scene.core.fail(Some(CoreError::Refused { status: 507 }));
-        scene.leave("b", 8_000, ago(1));
-        scene.leave("c", 8_000, ago(3_700));
-        scene.courier.carry_all().await;
-        assert_eq!(scene.spool.count_waiting(), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_that_a_wrong_clock_makes_destroys_nothing() {
-        let scene = scene();
-        scene.core.fail(Some(CoreError::Refused { status: 400 }));
-        scene.leave("a", 8_000, ago(120));
-        scene.courier.carry_all().await;
-        assert_eq!(scene.spool.count_waiting(), 1);
-        scene.core.fail(None);
-        tokio::time::sleep(FIRST_PAUSE).await;
-        scene.courier.carry_all().await;
-        assert_eq!(scene.core.deposits().len(), 1);
-    }
-}
+#[path = "courier_tests.rs"]
+mod tests;

@@ -21,11 +21,13 @@ pub enum Why {
     Credentials,
     /// More datagrams of one source than may be.
     Rate,
+    /// A message within a call, a subscription or a transaction from somebody else than who takes part in it.
+    Forged,
 }
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Stranger,
         Self::TooLong,
         Self::Malformed,
@@ -34,6 +36,7 @@ impl Why {
         Self::Handshake,
         Self::Credentials,
         Self::Rate,
+        Self::Forged,
     ];
 
     /// The metric's label.
@@ -47,6 +50,7 @@ impl Why {
             Self::Handshake => "handshake",
             Self::Credentials => "credentials",
             Self::Rate => "rate",
+            Self::Forged => "forged",
         }
     }
 }
@@ -79,6 +83,6 @@ mod tests {
         for (times, why) in Why::ALL.into_iter().enumerate() {
             (0..times).for_each(|_| refused.count(why));
         }
-        assert_eq!(Why::ALL.map(|why| refused.of(why)), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(Why::ALL.map(|why| refused.of(why)), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 }

@@ -115,11 +115,11 @@ impl Caller {
         self.voice.storm(&call.id, presses)
     }
 
-    /// Waits until the peer hangs up, for so long.
-    pub async fn ended(&self, call: &mut Call, patience: Duration) -> Result<()> {
+    /// Waits until the peer hangs up, for so long; its BYE.
+    pub async fn ended(&self, call: &mut Call, patience: Duration) -> Result<Message> {
         let bye = wait_for(&mut call.inbox, |text| text.starts_with("BYE"), patience).await;
         self.voice.hush(&call.id);
-        bye.map(drop).context("no BYE")
+        bye.context("no BYE")
     }
 
     /// Subscribes to a mailbox's MWI; what comes of it.

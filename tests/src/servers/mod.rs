@@ -14,6 +14,7 @@
 //! says which and what to install); a server that doesn't start shows the end of its log.
 
 pub mod answer;
+pub mod asterisk;
 pub mod azure_admin;
 pub mod azurite;
 pub mod baresip;

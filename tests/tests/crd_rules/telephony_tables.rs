@@ -22,7 +22,7 @@ pub(crate) fn full_telephony() -> Value {
             "clientCertificates": {"caRef": {"kind": "ConfigMap", "name": "company"}, "names": ["sbc.example.com"]},
             "digest": {"secretRef": {"name": "pbx-users"}, "algorithms": ["SHA-256"]}, "trust": {"identity": true, "redirection": true},
             "numbers": [{"prefix": "+4420794600", "replaceWith": "10", "digits": 13}],
-            "seesAllMailboxes": true,
+            "seesAllMailboxes": true, "outboundProxy": "sbc.example.com:5061",
             "notify": {
                 "proxy": "pbx.example.com:5061", "transport": "TLS", "secretRef": {"name": "pbx-user"}, "uri": "sip:{mailbox}@pbx.example.com",
                 "mailboxes": [{"first": "1000", "last": "1999"}],
@@ -112,6 +112,15 @@ pub(crate) fn telephony_rules() -> Vec<Row> {
                 "trunks/0/notify/transport",
                 &[json!("TLS")],
                 &[json!("TCP"), Value::Null],
+            ),
+            row(
+                "notify: write a proxy",
+                vec![],
+                vec![at("trunks/0/notify/proxy")(Value::Null)],
+                vec![
+                    [at("trunks/0/notify/proxy")(Value::Null), at("trunks/0/outboundProxy")(Value::Null)]
+                        .concat(),
+                ],
             ),
             form(
                 "last: write a number of as many",
@@ -211,6 +220,12 @@ fn telephony_forms() -> Vec<Row> {
             "trunks/0/notify/proxy",
             &text(&["192.0.2.1:5061", "[fd00::1]:5061"]),
             &text(&["pbx.example.com", "pbx:0", "sip:pbx:5060", "a b:1"]),
+        ),
+        form(
+            "outboundProxy: write a host",
+            "trunks/0/outboundProxy",
+            &text(&["192.0.2.1:5061", "sbc.example.com:5060"]),
+            &text(&["sbc.example.com", "sbc:0", "<sip:sbc>:5060"]),
         ),
         form(
             "uri: write an address",

@@ -106,7 +106,7 @@ async fn a_telephone_names_the_secret_that_keeps_calls_away_and_then_tells_phone
     let proxy = find_free_port(HOST_IP.parse().unwrap()).unwrap();
     let pbx = &mut tenant.spec.telephony.as_mut().unwrap().trunks[1];
     pbx.addresses = vec!["10.0.0.0/8".to_owned()];
-    pbx.notify.as_mut().unwrap().proxy = proxy.to_string();
+    pbx.notify.as_mut().unwrap().proxy = Some(proxy.to_string());
     let served = serve(&place, tenant).await.unwrap();
     let told = async |reason: &str| {
         let holds = ["Serving", "PromptsIncomplete"].contains(&reason);

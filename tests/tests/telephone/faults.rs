@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use reqwest::Method;
+use serde_json::json;
 use voicemail_tests::caller::{Call as Ringing, Caller};
 use voicemail_tests::poll::poll;
 use voicemail_tests::process_facts::memory;
 use voicemail_tests::servers::find_free_port;
 use voicemail_tests::servers::sipp::{Call, Step};
-use voicemail_tests::servers::voicemail_core::{MAILBOXES, VoicemailCore};
+use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
 use voicemail_tests::stage::sound_of;
 
@@ -19,7 +21,13 @@ use crate::owners::wait;
 use crate::scene::{LOCAL, PATIENCE, Scene, sound};
 
 /// Calls when the process is to stop: as many hang up as don't.
-const MANY: usize = 60;
+const MANY: usize = 200;
+/// Mailboxes that they call, none of which gets full: it holds thirty messages.
+const CALLED: usize = 8;
+/// Calls that begin in a second while the core is away; for how long is shortened, unless CORE_AWAY_SECONDS says how many.
+const CALLS_A_SECOND: usize = 10;
+/// Messages of one mailbox: no more are on the first page of a list.
+const IN_EACH: usize = 25;
 /// The shortest time that calls may have after SIGTERM, and then what is needed to bring their messages away.
 const DRAIN: &str = "1m";
 const ENDS_WITHIN: Duration = Duration::from_secs(90);
@@ -35,14 +43,18 @@ async fn counted(scene: &Scene, lines: &[&str]) {
     poll(PATIENCE, seen).await.unwrap();
 }
 
-/// Calls both mailboxes in turn, twenty a second.
+fn called(number: usize) -> String {
+    (3_001 + number % CALLED).to_string()
+}
+
+/// Calls the mailboxes in turn, twenty a second.
 async fn call_many(caller: &Arc<Caller>) -> Vec<Ringing> {
     let mut pace = tokio::time::interval(Duration::from_millis(50));
     let mut calls = Vec::new();
     for number in 0..MANY {
         pace.tick().await;
         let caller = caller.clone();
-        calls.push(tokio::spawn(async move { caller.call(MAILBOXES[number % MAILBOXES.len()]).await }));
+        calls.push(tokio::spawn(async move { caller.call(&called(number)).await }));
     }
     let mut begun = Vec::new();
     for call in calls {
@@ -53,7 +65,7 @@ async fn call_many(caller: &Arc<Caller>) -> Vec<Ringing> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_stops_amid_many_calls_loses_no_message() {
-    let core = VoicemailCore::start().await.unwrap();
+    let core = core_with(CALLED).await;
     let setup = Setup { more: format!("drain: {DRAIN}\n"), calls: Some(MANY), ..Setup::default() };
     let mut sip = VoicemailSip::set_up(&core, setup).await.unwrap();
     let caller = Arc::new(Caller::open(sip.sip()).await.unwrap());
@@ -76,10 +88,66 @@ async fn a_process_that_stops_amid_many_calls_loses_no_message() {
         caller.ended(call, ENDS_WITHIN).await.unwrap();
     }
     let sip = ending.await.unwrap().unwrap();
-    for mailbox in MAILBOXES {
-        core.wait_messages(mailbox, MANY / MAILBOXES.len(), PATIENCE).await.unwrap();
-    }
+    wait_for_all(&core, CALLED, MANY).await;
     assert_eq!(std::fs::read_dir(sip.spool()).unwrap().count(), 0, "recordings are left");
+}
+
+/// A core with so many mailboxes beside its own.
+async fn core_with(mailboxes: usize) -> VoicemailCore {
+    let core = VoicemailCore::start().await.unwrap();
+    for number in 0..mailboxes {
+        let path = format!("/mailboxes/{}", 3_001 + number);
+        core.ask("root", Method::PUT, &path, Some(json!({}))).await.unwrap();
+    }
+    core
+}
+
+/// Waits until these of them hold as many messages as were left in turn. A user has ten mailboxes at most, so that they are Alice's
+/// one after the other.
+async fn wait_for_all(core: &VoicemailCore, mailboxes: usize, messages: usize) {
+    for number in 0..mailboxes {
+        let mailbox = (3_001 + number).to_string();
+        core.ask("root", Method::PUT, "/users/alice", Some(json!({ "mailboxes": [mailbox] }))).await.unwrap();
+        let own = (number..messages).step_by(mailboxes).count();
+        core.wait_messages(&mailbox, own, PATIENCE).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_left_while_the_core_was_away_is_there_within_a_minute_after_it_is_back() {
+    let away = std::env::var("CORE_AWAY_SECONDS").map_or(15, |text| text.parse::<usize>().unwrap());
+    let messages = away * CALLS_A_SECOND;
+    let mailboxes = messages.div_ceil(IN_EACH);
+    let mut core = core_with(mailboxes).await;
+    let sip = VoicemailSip::set_up(&core, Setup { calls: Some(CALLS_A_SECOND * 10), ..Setup::default() });
+    let sip = sip.await.unwrap();
+    let caller = Arc::new(Caller::open(sip.sip()).await.unwrap());
+    core.kill().unwrap();
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / u32::try_from(CALLS_A_SECOND).unwrap());
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..messages {
+        pace.tick().await;
+        let caller = caller.clone();
+        calls.spawn(async move {
+            let call = caller.call(&(3_001 + number % mailboxes).to_string()).await.unwrap();
+            // Long enough to be kept.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            caller.hang_up(call).await.unwrap();
+        });
+    }
+    while let Some(call) = calls.join_next().await {
+        call.unwrap();
+    }
+    let waiting = || std::fs::read_dir(sip.spool()).unwrap().count();
+    assert_eq!(waiting(), messages, "recordings in the spool");
+    core.start_again_as_it_is().await.unwrap();
+    let brought = async || {
+        let waiting = waiting();
+        ensure!(waiting == 0, "{waiting} of {messages} wait");
+        Ok(())
+    };
+    poll(Duration::from_secs(60), brought).await.unwrap();
+    wait_for_all(&core, mailboxes, messages).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +157,8 @@ async fn a_storm_of_keys_hurts_no_call_and_takes_no_memory() {
     let owner = caller.call("5555").await.unwrap();
     let said = sound(4, 5);
     let mut call = Call::message("1001", &said);
-    call.steps[0] = wait(3_500);
+    // The prompt and the beep take three seconds; the storm may hold them up.
+    call.steps[0] = wait(6_000);
     let (_folder, phone) = call.begin(scene.sip.sip()).unwrap();
     counted(&scene, &["voicemail_sip_calls_active{kind=\"deposit\"} 1"]).await;
     let before = memory(scene.sip.pid().unwrap()).unwrap();
@@ -144,6 +213,8 @@ async fn a_message_ends_with_the_silence_after_it() {
     let scene = Scene::open().await;
     let caller = Caller::open(scene.sip.sip()).await.unwrap();
     let mut call = caller.call("1001").await.unwrap();
+    let begun = || std::fs::read_dir(scene.sip.spool()).is_ok_and(|mut files| files.next().is_some());
+    poll(PATIENCE, async || begun().then_some(()).context("nothing is recorded")).await.unwrap();
     // The time of speaking is the caller's, not a wait for something to happen.
     tokio::time::sleep(Duration::from_secs(5)).await;
     caller.fall_silent(&call);

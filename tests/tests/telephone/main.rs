@@ -11,6 +11,7 @@ mod forged;
 mod mail_server;
 mod message_waiting;
 mod messages;
+mod outbound;
 mod owners;
 mod phone;
 mod prompts;

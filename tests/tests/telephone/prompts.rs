@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
+use voicemail_telephony::prompts::Pack;
 use voicemail_tests::image::build_program;
 use voicemail_tests::image::prompts::english_prompts;
 use voicemail_tests::poll::poll;
@@ -77,6 +78,32 @@ async fn callers_hear_the_tenants_own_clip_and_the_next_ones_what_it_was_changed
     let heard = async || call(&scene).await.heard(&second).then_some(()).context("the former clip was heard");
     poll(PATIENCE, heard).await.unwrap();
     assert!(run(&["prompts", "--folder"], own.path()).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clips_whose_language_cannot_be_read_are_not_heard_among_english_ones() {
+    let own = tempfile::tempdir().unwrap();
+    let (foreign, description) = (sound(1, 5), own.path().join("prompts.yaml"));
+    std::fs::write(own.path().join("after-tone.wav"), wav_of(&foreign)).unwrap();
+    std::fs::write(&description, "language: de\nclock: noon\n").unwrap();
+    let english = Pack::read(&english_prompts().unwrap()).unwrap().clip("after-tone").unwrap();
+    // What is said in whole packets.
+    let english = &english[..english.len() / SAMPLES * SAMPLES];
+    let scene = Scene::open_saying(&say_by(own.path())).await;
+    let caller = call(&scene).await;
+    assert!(caller.heard(english) && !caller.heard(&foreign), "the clip of another language was heard");
+    let told = fault(&scene).await.unwrap().unwrap();
+    assert!(
+        told.contains("prompts.yaml: clock: ") && told.contains("language of the clips isn't known"),
+        "{told}"
+    );
+    let listed = run(&["prompts", "--list", "--folder"], own.path());
+    assert!(!listed.status.success(), "names of another language's clips: {listed:?}");
+    // Once it can be read the clip counts.
+    std::fs::write(&description, "language: en\n").unwrap();
+    let settled = async || fault(&scene).await?.is_none().then_some(()).context("a fault is still told");
+    poll(PATIENCE, settled).await.unwrap();
+    assert!(call(&scene).await.heard(&foreign), "the tenant's own clip wasn't heard");
 }
 
 /// A clip of its own for each name: a packet for each of its bytes.

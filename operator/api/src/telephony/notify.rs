@@ -9,18 +9,20 @@ use crate::rules::{form, invalid};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+/// A host and a port.
+pub(super) const PROXY: &str =
+    r"([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}";
+
 /// Where a trunk's phones are told, and of which mailboxes.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrunkNotify {
-    /// The proxy that each NOTIFY is sent to, with its port, such as pbx.example.com:5060. Over UDP it must answer from the
-    /// trunk's addresses.
+    /// The proxy that each NOTIFY is sent to, with its port, such as pbx.example.com:5060; the trunk's outboundProxy when absent. Over
+    /// UDP it must answer from the trunk's addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 259))]
-    #[x_kube(validation = form(
-        r"([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}",
-        "proxy: write a host and a port, such as pbx.example.com:5060"
-    ))]
-    pub proxy: String,
+    #[x_kube(validation = form(PROXY, "proxy: write a host and a port, such as pbx.example.com:5060"))]
+    pub proxy: Option<String>,
     /// The transport by which the proxy is reached, one of the trunk's: UDP, TCP or TLS.
     #[serde(default = "by_datagrams")]
     pub transport: TrunkTransport,

@@ -3,7 +3,7 @@
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
 
-use super::notify::TrunkNotify;
+use super::notify::{PROXY, TrunkNotify};
 use crate::references::{CaRef, Reference};
 use crate::rules::{form, forms, invalid};
 use kube::KubeSchema;
@@ -25,6 +25,10 @@ use serde::{Deserialize, Serialize};
     validation = invalid(
         "!has(self.notify) || self.notify.transport in self.transports",
         "notify: write one of the trunk's transports"
+    ).field_path(".notify"),
+    validation = invalid(
+        "!has(self.notify) || has(self.notify.proxy) || has(self.outboundProxy)",
+        "notify: write a proxy, or the trunk's outboundProxy"
     ).field_path(".notify")
 )]
 pub struct Trunk {
@@ -65,6 +69,13 @@ pub struct Trunk {
     /// Its phones may watch every mailbox, not their own alone.
     #[serde(default)]
     pub sees_all_mailboxes: bool,
+    /// A proxy, with its port, that requests of ours go by, such as sbc.example.com:5060: BYE, and NOTIFY of subscriptions, where the
+    /// peer's proxies have named no route of their own by Record-Route, and notify without a proxy. Over UDP it must answer
+    /// from the trunk's addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 259))]
+    #[x_kube(validation = form(PROXY, "outboundProxy: write a host and a port, such as sbc.example.com:5060"))]
+    pub outbound_proxy: Option<String>,
     /// Its phones that are told of their mailboxes' MWI by NOTIFY without a subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<TrunkNotify>,

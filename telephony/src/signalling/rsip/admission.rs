@@ -37,7 +37,9 @@ pub(super) async fn is_admitted(
     transaction: &mut Transaction,
     headers: &[(String, String)],
 ) -> bool {
-    let Some(digest) = shared.trunk_of(transaction).and_then(|trunk: &Trunk| trunk.digest.clone()) else {
+    let Some(digest) =
+        shared.trunk_of(transaction.connection.as_ref()).and_then(|trunk: &Trunk| trunk.digest.clone())
+    else {
         return true;
     };
     let Ok(users) = tokio::fs::read_to_string(&digest.users).await.map(Zeroizing::new) else {

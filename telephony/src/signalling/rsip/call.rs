@@ -3,7 +3,8 @@
 //! The dialog is taken out of the stack's table when it ends; the stack itself never does that. A leg that is dropped
 //! hangs up.
 
-use super::beginner::key;
+use super::outbound::Way;
+use super::party::key;
 use super::places::Place;
 use super::validate::{Refusal, session_expires};
 use super::{Shared, headers_of};
@@ -30,6 +31,8 @@ pub(super) struct RsipLeg {
     pub(super) expires: Option<Instant>,
     /// A new description that waits for our answer.
     pub(super) waiting: Option<TransactionHandle>,
+    /// The way of our BYE, where it is another one than the dialogue's.
+    pub(super) way: Option<Way>,
     /// The call's place among its trunk's.
     pub(super) _place: Place,
 }
@@ -172,9 +175,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 impl Drop for RsipLeg {
     fn drop(&mut self) {
         let (shared, dialog) = (Arc::clone(&self.shared), self.dialog.clone());
+        let way = self.way.take();
         tokio::spawn(async move {
             for _ in 0..TRIES {
-                if dialog.state().is_terminated() || dialog.bye().await.is_ok() {
+                if hang_up(&shared, &dialog, way.as_ref()).await {
                     break;
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -182,6 +186,19 @@ impl Drop for RsipLeg {
             shared.layer.remove_dialog(&dialog.id());
             shared.calls.lock().remove(&key(&dialog.id()));
         });
+    }
+}
+
+/// Whether the dialogue is over, or the peer has been told.
+async fn hang_up(shared: &Shared, dialog: &InviteDialog, way: Option<&Way>) -> bool {
+    match (dialog.state(), way) {
+        (DialogState::Terminated(..), _) => true,
+        (DialogState::Confirmed(..) | DialogState::WaitAck(..), Some(way)) => {
+            // As of the stack's own: whatever the answer, the call is over.
+            let _ = way.bye(shared, dialog).await;
+            true
+        }
+        _ => dialog.bye().await.is_ok(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! SIP by rsipstack: the one place that knows it.
 //!
 //! ```text
-//! datagram, connection ─▶ transport ─▶ parser, transactions ─▶ validate ─▶ dialog's ─▶ its leg
-//!                                                                 └──────▶ INVITE ──▶ a leg and an incoming call
+//! datagram, connection ─▶ transport ─▶ parser ─▶ guard ─▶ transactions ─▶ validate ─▶ dialog's ─▶ its leg
+//!                                                                            └──────▶ INVITE ──▶ a leg and an incoming call
 //! ```
 //!
 //! What the stack leaves to us: a transaction's driver that lives until its timers have run, so that no reply is dropped
@@ -10,12 +10,18 @@
 //! taken out of its table; session timers; options that aren't known. Its log is off: it writes whole messages.
 
 mod admission;
-mod beginner;
+mod asking;
+mod begun;
 mod call;
+mod guard;
 mod notice;
+mod outbound;
+mod party;
 mod places;
 mod subscription;
 mod validate;
+#[cfg(test)]
+mod wire;
 
 use super::digest::NoRandomness;
 use super::evidence::Evidence;
@@ -27,8 +33,9 @@ use crate::sdp::Offer;
 use crate::transport::{Contacts, ListenError, Listeners, Peers, Refused, UdpGate, UdpGateError};
 use async_trait::async_trait;
 use call::{ALLOW, RsipLeg, other};
+use guard::Guard;
+use party::Party;
 use rsipstack::EndpointBuilder;
-use rsipstack::dialog::DialogId;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::{Header, Headers, Method, StatusCode, Uri};
@@ -38,8 +45,8 @@ use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipConnection, TransportLayer};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::DropGuard;
@@ -95,7 +102,9 @@ struct Shared {
     /// Trunks of open connections.
     peers: Peers,
     subscriptions: subscription::Table,
-    calls: beginner::Calls,
+    calls: party::Parties,
+    /// Questions of ours that belong to no dialogue.
+    questions: party::Parties,
     draining: AtomicBool,
     admission: admission::Admission,
     /// Places of each trunk's calls.
@@ -109,8 +118,8 @@ impl Shared {
     }
 
     /// The trunk that a request came by.
-    fn trunk_of(&self, transaction: &Transaction) -> Option<&Trunk> {
-        let connection = transaction.connection.as_ref()?;
+    fn trunk_of(&self, connection: Option<&SipConnection>) -> Option<&Trunk> {
+        let connection = connection?;
         let source = connection.get_remote_addr()?.get_socketaddr().ok()?;
         match transport_of(connection) {
             Transport::Udp => self.config.trunk_of(source.ip(), Transport::Udp),
@@ -122,9 +131,16 @@ impl Shared {
         }
     }
 
+    /// The other side of a dialogue, or who was asked.
+    fn party_of(&self, names: &party::Names) -> Option<Party> {
+        let call = self.calls.lock().get(names).cloned();
+        let phone = || self.subscriptions.lock().get(names).map(|(party, _)| party.clone());
+        call.or_else(phone).or_else(|| self.questions.lock().get(names).cloned())
+    }
+
     /// Our address in a dialogue that a request begins.
     fn contact_for(&self, transaction: &Transaction) -> Uri {
-        let transport = transaction.connection.as_ref().map_or(Transport::Udp, transport_of);
+        let transport = transport_by(transaction);
         let secure = transaction.original.uri.to_string().starts_with("sips:");
         self.contacts.of(transport, secure).clone()
     }
@@ -153,7 +169,10 @@ impl Rsip {
         transport.add_transport(connection.map_err(|_| RsipError::Stack)?.into());
         let peers = listeners.serve(&transport).await?;
         let mut builder = EndpointBuilder::new();
+        let known = Arc::new(OnceLock::new());
+        let guard = Box::new(Guard::new(Arc::clone(&known), refused));
         builder.with_user_agent("voicemail").with_transport_layer(transport).with_cancel_token(stop.clone());
+        builder.with_transport_inspector(guard);
         let endpoint = builder.build();
         let (tell, incoming) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
@@ -164,11 +183,14 @@ impl Rsip {
             contacts,
             peers,
             subscriptions: subscription::Table::default(),
-            calls: beginner::Calls::default(),
+            calls: party::Parties::default(),
+            questions: party::Parties::default(),
             draining: AtomicBool::new(false),
             admission,
             tell,
         });
+        // Set once, here.
+        let _ = known.set(Arc::downgrade(&shared));
         serve(&endpoint, &shared)?;
         Ok(Self { shared, incoming: Mutex::new(incoming), local, _serving: stop.drop_guard() })
     }
@@ -229,17 +251,15 @@ fn transport_of(connection: &SipConnection) -> Transport {
     }
 }
 
+/// By what a request came.
+fn transport_by(transaction: &Transaction) -> Transport {
+    transaction.connection.as_ref().map_or(Transport::Udp, transport_of)
+}
+
 /// A request, from the first look to the end of its timers.
 async fn take(shared: Arc<Shared>, mut transaction: Transaction) {
     let method = transaction.original.method;
     if let Some(mut dialog) = shared.layer.match_dialog(&transaction) {
-        if !is_beginners(&shared, &dialog.id(), &transaction) {
-            // Whoever it is learns no more than of a call that isn't there.
-            if method != Method::Ack {
-                refuse(&mut transaction, &Refusal::status(481)).await;
-            }
-            return finish(transaction).await;
-        }
         let handled = dialog.handle(&mut transaction).await;
         let unanswered = transaction.last_response.is_none() && method != Method::Ack;
         if handled.is_err() || unanswered {
@@ -271,12 +291,6 @@ async fn take(shared: Arc<Shared>, mut transaction: Transaction) {
     };
     refuse(&mut transaction, &refusal).await;
     finish(transaction).await;
-}
-
-/// Whether a request within a call comes from who began it.
-fn is_beginners(shared: &Shared, call: &DialogId, transaction: &Transaction) -> bool {
-    let began = shared.calls.lock().get(&beginner::key(call)).cloned();
-    began.is_some_and(|began| began.sent(shared, transaction))
 }
 
 fn options(shared: &Shared) -> Refusal {
@@ -318,6 +332,13 @@ async fn invite(shared: &Arc<Shared>, mut transaction: Transaction, headers: Vec
     finish(transaction).await;
 }
 
+/// Who begins something by that request.
+fn party_of(transaction: &Transaction, trunk: &Trunk) -> Result<Party, Refusal> {
+    let party =
+        transaction.connection.as_ref().and_then(|it| Party::of(it, &transaction.original, Some(trunk)));
+    party.ok_or_else(|| Refusal::status(400))
+}
+
 type Prepared = (IncomingCall, rsipstack::dialog::invite_dialog::InviteDialog);
 
 /// Makes a call of an INVITE.
@@ -329,7 +350,7 @@ fn prepare(
     if shared.is_draining() {
         return Err(unavailable());
     }
-    let trunk = shared.trunk_of(transaction).ok_or_else(|| Refusal::status(403))?;
+    let trunk = shared.trunk_of(transaction.connection.as_ref()).ok_or_else(|| Refusal::status(403))?;
     let session = validate::session_expires(headers)?;
     let request = &transaction.original;
     let offer = match request.body.is_empty() {
@@ -338,13 +359,13 @@ fn prepare(
     };
     let identity = Identity::read(headers, trunk.trust.identity);
     let place = shared.places.take(trunk, identity.caller.as_deref()).ok_or_else(unavailable)?;
-    let began = beginner::Beginner::of(transaction, trunk).ok_or_else(|| Refusal::status(400))?;
+    let party = party_of(transaction, trunk)?;
     let (tell, states) = shared.layer.new_dialog_state_channel();
     let dialog = shared
         .layer
         .get_or_create_server_invite(transaction, tell, None, Some(shared.contact_for(transaction)))
         .map_err(|_| Refusal::status(400))?;
-    shared.calls.lock().insert(beginner::key(&dialog.id()), began);
+    shared.calls.lock().insert(party::key(&dialog.id()), party);
     let leg = RsipLeg {
         shared: Arc::clone(shared),
         dialog: dialog.clone(),
@@ -352,6 +373,7 @@ fn prepare(
         session,
         expires: None,
         waiting: None,
+        way: outbound::Way::of(headers, trunk, transaction.connection.as_ref()),
         _place: place,
     };
     let call = IncomingCall {

@@ -4,18 +4,20 @@
 //! in what a trunk's addresses send: of several addresses of a name, one of the trunk is taken. A challenge (401, 407) is answered once, by
 //! the user whose password the trunk's `notify` names; another one after that is a refusal.
 
+use super::asking::{ask, own_address};
 use super::call::other;
-use super::subscription::{PACKAGE, ask, own_address};
+use super::party::{Names, Party};
+use super::subscription::PACKAGE;
 use super::validate::values;
 use super::{Contacts, Shared, headers_of};
-use crate::config::{Notify, Transport, Trunk};
+use crate::config::{Notify, Proxy, Transport, Trunk};
 use crate::signalling::digest::Claim;
 use crate::signalling::{Notice, SipError};
 use rsipstack::sip::{
     Header, HostWithPort, Method, Request, Response, Transport as StackTransport, Uri, Version,
 };
 use rsipstack::transport::SipAddr;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -27,8 +29,11 @@ pub(super) async fn notify(shared: &Shared, notice: &Notice) -> Result<(), SipEr
     let trunk = shared.config.trunks.iter().find(|trunk| trunk.name == notice.trunk);
     let trunk = trunk.ok_or(SipError::Unreachable)?;
     let target = trunk.notify.as_ref().ok_or(SipError::Unreachable)?;
-    let to = resolve(trunk, target, shared.config.listen.sip).await.ok_or(SipError::Unreachable)?;
-    let names = Names { call: Uuid::new_v4().to_string(), tag: Uuid::new_v4().simple().to_string() };
+    let proxy = trunk.proxy_of_notices().ok_or(SipError::Unreachable)?;
+    let own = shared.config.listen.sip;
+    let to = resolve(trunk, proxy, target.transport, own).await.ok_or(SipError::Unreachable)?;
+    let names = (Uuid::new_v4().to_string(), Uuid::new_v4().simple().to_string());
+    let _question = Question::ask(shared, &names, Party::asked(trunk, address_at(&to)));
     let send = async |number, proof| {
         let via = shared.endpoint.get_via(own_address(shared, target.transport), None);
         let via = Header::Via(via.map_err(|_| SipError::NotSent)?.into());
@@ -46,10 +51,28 @@ pub(super) async fn notify(shared: &Shared, notice: &Notice) -> Result<(), SipEr
     }
 }
 
-/// What stays the same when a request is sent again with a proof.
-struct Names {
-    call: String,
-    tag: String,
+/// A question that waits for its answer; dropped, none counts any more.
+struct Question<'a> {
+    shared: &'a Shared,
+    names: &'a Names,
+}
+
+impl<'a> Question<'a> {
+    fn ask(shared: &'a Shared, names: &'a Names, of: Party) -> Self {
+        shared.questions.lock().insert(names.clone(), of);
+        Self { shared, names }
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        self.shared.questions.lock().remove(self.names);
+    }
+}
+
+/// None stands for a name, whose answer comes by the connection that is opened to it.
+fn address_at(to: &SipAddr) -> IpAddr {
+    to.get_socketaddr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |at| at.ip())
 }
 
 /// The header that answers a challenge; none where none was asked for, or none can be given.
@@ -72,14 +95,14 @@ async fn prove(response: &Response, target: &Notify, notice: &Notice) -> Option<
 }
 
 /// Where the proxy is now. Over TLS the name goes along: the certificate is for it.
-async fn resolve(trunk: &Trunk, target: &Notify, own: SocketAddr) -> Option<SipAddr> {
-    let (host, port) = target.proxy()?;
+async fn resolve(trunk: &Trunk, proxy: &Proxy, transport: Transport, own: SocketAddr) -> Option<SipAddr> {
+    let (host, port) = proxy.parts()?;
     let by = |kind, addr: HostWithPort| Some(SipAddr { r#type: Some(kind), addr });
-    if target.transport == Transport::Tls {
-        return by(StackTransport::Tls, HostWithPort::try_from(target.proxy.as_str()).ok()?);
+    if transport == Transport::Tls {
+        return by(StackTransport::Tls, HostWithPort::try_from(proxy.as_str()).ok()?);
     }
     let mut found = tokio::net::lookup_host((host, port)).await.ok()?;
-    match target.transport {
+    match transport {
         Transport::Udp => {
             let fits =
                 |at: &SocketAddr| at.is_ipv6() == own.is_ipv6() && trunk.admits(at.ip(), Transport::Udp);
@@ -101,9 +124,9 @@ fn build(
     let uri = Uri::try_from(notice.to.as_str()).map_err(|_| SipError::Unreachable)?;
     let mut headers = vec![
         via,
-        Header::From(format!("<{}>;tag={}", notice.account, names.tag).into()),
+        Header::From(format!("<{}>;tag={}", notice.account, names.1).into()),
         Header::To(format!("<{}>", notice.to).into()),
-        Header::CallId(names.call.clone().into()),
+        Header::CallId(names.0.clone().into()),
         Header::CSeq(format!("{number} NOTIFY").into()),
         Header::MaxForwards(70.into()),
         other("Contact", format!("<{}>", contacts.of(transport, false))),
@@ -138,7 +161,7 @@ mod tests {
             ("'::1/128'", "[::1]:5070", false),
         ] {
             let trunk = trunk(addresses, proxy);
-            let to = resolve(&trunk, trunk.notify.as_ref().unwrap(), own).await;
+            let to = resolve(&trunk, trunk.proxy_of_notices().unwrap(), Transport::Udp, own).await;
             assert_eq!(to.is_some(), found, "{addresses} {proxy}: {to:?}");
         }
     }

@@ -1,23 +1,21 @@
 //! Subscriptions over rsipstack's transactions. The stack's own dialog for them stops notifying after a renewal, so the
 //! dialog's state (tags, numbers, route) is ours here.
 
-use super::beginner::Beginner;
+use super::asking::{open_connection, own_address, send};
 use super::call::other;
+use super::outbound::{goes_by_outbound, routes_of};
+use super::party::{Names, Party};
 use super::validate::{Refusal, values};
-use super::{Shared, finish, headers_of, refuse, transport_of};
+use super::{Shared, finish, headers_of, party_of, refuse, transport_by, transport_of};
 use crate::config::Transport;
 use crate::signalling::evidence::Evidence;
 use crate::signalling::identity::Identity;
 use crate::signalling::{Incoming, IncomingSubscription, SipError, Subscriber};
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use rsipstack::sip::{
-    Header, Method, Request, Response, SipMessage, StatusCode, StatusCodeKind, Uri, Version,
-};
-use rsipstack::transaction::endpoint::EndpointInnerRef;
-use rsipstack::transaction::key::{TransactionKey, TransactionRole};
+use rsipstack::sip::{Header, Method, Request, StatusCode, Uri, Version};
 use rsipstack::transaction::transaction::Transaction;
-use rsipstack::transport::{SipAddr, SipConnection};
+use rsipstack::transport::SipConnection;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +29,8 @@ const SHORTEST: u32 = 60;
 /// Subscriptions of all phones.
 const MOST: usize = 20_000;
 
-/// Call-ID and our tag of each subscription, who began it, and who is told of its renewals.
-pub(super) type Table = Mutex<HashMap<(String, String), (Beginner, mpsc::UnboundedSender<Duration>)>>;
+/// The other side of each subscription, and who is told of its renewals.
+pub(super) type Table = Mutex<HashMap<Names, (Party, mpsc::UnboundedSender<Duration>)>>;
 
 /// The time that is granted, by the header Expires.
 fn granted(headers: &[(String, String)]) -> Result<Duration, Refusal> {
@@ -48,7 +46,7 @@ fn granted(headers: &[(String, String)]) -> Result<Duration, Refusal> {
     Ok(Duration::from_secs(u64::from(asked.min(LONGEST))))
 }
 
-fn names(headers: &[(String, String)]) -> Option<(String, String)> {
+fn names(headers: &[(String, String)]) -> Option<Names> {
     let call = values(headers, "Call-ID").next().or_else(|| values(headers, "i").next())?;
     Some((call.to_owned(), tag_of(values(headers, "To").next()?)?))
 }
@@ -64,8 +62,8 @@ fn expires(time: Duration) -> Header {
 
 /// A SUBSCRIBE within a subscription: a renewal, or its end.
 pub(super) async fn renew(shared: &Shared, mut transaction: Transaction, headers: &[(String, String)]) {
-    let known = names(headers).and_then(|names| shared.subscriptions.lock().get(&names).cloned());
-    let known = known.filter(|(began, _)| began.sent(shared, &transaction)).map(|(_, tell)| tell);
+    let told = |names: Names| shared.subscriptions.lock().get(&names).map(|(_, tell)| tell.clone());
+    let known = names(headers).and_then(told);
     match (known, granted(headers)) {
         (None, _) => refuse(&mut transaction, &Refusal::status(481)).await,
         (_, Err(refusal)) => refuse(&mut transaction, &refusal).await,
@@ -89,7 +87,7 @@ pub(super) async fn begin(
     headers: Vec<(String, String)>,
 ) {
     match prepare(shared, &transaction, &headers) {
-        Ok((trunk, began, time)) => {
+        Ok((trunk, party, time)) => {
             let evidence = Evidence::read(&transaction.original.uri.to_string(), &headers);
             let identity = Identity::read(&headers, shared.trusts(&trunk));
             let subscriber = Box::new(RsipSubscriber {
@@ -97,7 +95,7 @@ pub(super) async fn begin(
                 connection: transaction.connection.clone(),
                 transaction: Some(transaction),
                 time,
-                began,
+                party,
                 dialog: None,
                 renewals: None,
                 number: 0,
@@ -118,20 +116,21 @@ fn prepare(
     shared: &Shared,
     transaction: &Transaction,
     headers: &[(String, String)],
-) -> Result<(String, Beginner, Duration), Refusal> {
+) -> Result<(String, Party, Duration), Refusal> {
     if shared.is_draining() || shared.subscriptions.lock().len() >= MOST {
         return Err(super::unavailable());
     }
-    let trunk = shared.trunk_of(transaction).ok_or_else(|| Refusal::status(403))?;
-    let began = Beginner::of(transaction, trunk).ok_or_else(|| Refusal::status(400))?;
-    Ok((trunk.name.clone(), began, granted(headers)?))
+    let trunk = shared.trunk_of(transaction.connection.as_ref()).ok_or_else(|| Refusal::status(403))?;
+    Ok((trunk.name.clone(), party_of(transaction, trunk)?, granted(headers)?))
 }
 
 /// Our side of a subscription's dialog.
 struct Dialog {
-    names: (String, String),
+    names: Names,
     target: Uri,
     route: Vec<String>,
+    /// Whether it goes by the trunk's outbound proxy, not to where the subscription came from.
+    by_outbound: bool,
     contact: Uri,
     /// Ours and theirs, with tags, as they stand in a NOTIFY.
     from: String,
@@ -143,25 +142,18 @@ struct RsipSubscriber {
     connection: Option<SipConnection>,
     transaction: Option<Transaction>,
     time: Duration,
-    began: Beginner,
+    party: Party,
     dialog: Option<Dialog>,
     renewals: Option<mpsc::UnboundedReceiver<Duration>>,
     number: u32,
 }
 
 impl RsipSubscriber {
-    /// The connection that carries the subscription, while it is open; another one is opened to the phone's Contact else.
-    fn open_connection(&self) -> Option<SipConnection> {
-        let connection = self.connection.as_ref()?;
-        let over =
-            connection.is_reliable() && connection.cancel_token().is_some_and(|token| token.is_cancelled());
-        (!over).then(|| connection.clone())
-    }
-
     fn dialog_of(&self, transaction: &Transaction) -> Option<Dialog> {
         let headers = headers_of(&transaction.original.headers);
         let to = values(&headers, "From").next()?.to_owned();
         let contact = values(&headers, "Contact").next()?;
+        let trunk = self.shared.trunk_of(transaction.connection.as_ref())?;
         let uri = match contact.split_once('<') {
             Some((_, rest)) => rest.split_once('>')?.0,
             None => contact.split(';').next()?,
@@ -170,7 +162,8 @@ impl RsipSubscriber {
             contact: self.shared.contact_for(transaction),
             names: names(&headers)?,
             target: Uri::try_from(uri).ok()?,
-            route: values(&headers, "Record-Route").map(str::to_owned).collect(),
+            by_outbound: goes_by_outbound(&headers, trunk),
+            route: routes_of(&headers, trunk, transport_by(transaction)),
             from: values(&headers, "To").next()?.to_owned(),
             to,
         })
@@ -182,7 +175,7 @@ impl RsipSubscriber {
         let own = own_address(&self.shared, self.connection.as_ref().map_or(Transport::Udp, transport_of));
         let via = self.shared.endpoint.get_via(own, None).map_err(|_| SipError::NotSent)?;
         let mut headers = vec![Header::Via(via.into())];
-        headers.extend(dialog.route.iter().map(|route| other("Route", route.clone())));
+        headers.extend(dialog.route.iter().map(|route| Header::Route(route.clone().into())));
         headers.extend([
             Header::From(dialog.from.clone().into()),
             Header::To(dialog.to.clone().into()),
@@ -200,49 +193,6 @@ impl RsipSubscriber {
     }
 }
 
-/// Where we are reached by a transport; the first listener's for datagrams.
-pub(super) fn own_address(shared: &Shared, transport: Transport) -> Option<SipAddr> {
-    let listeners = shared.endpoint.transport_layer.get_listen_addrs();
-    listeners.into_iter().find(|own| match transport {
-        Transport::Udp => false,
-        Transport::Tcp => own.r#type == Some(rsipstack::sip::Transport::Tcp),
-        Transport::Tls => own.r#type == Some(rsipstack::sip::Transport::Tls),
-    })
-}
-
-/// Sends a request and waits for the status of its answer.
-pub(super) async fn send(
-    endpoint: &EndpointInnerRef,
-    connection: Option<SipConnection>,
-    to: Option<SipAddr>,
-    request: Request,
-) -> Result<u16, SipError> {
-    ask(endpoint, connection, to, request).await.map(|response| response.status_code.code())
-}
-
-/// Sends a request and waits for its answer; the one to a subscriber goes to where the subscriber's came from,
-/// which is the proxy between if there is one.
-pub(super) async fn ask(
-    endpoint: &EndpointInnerRef,
-    connection: Option<SipConnection>,
-    to: Option<SipAddr>,
-    request: Request,
-) -> Result<Response, SipError> {
-    let key =
-        TransactionKey::from_request(&request, TransactionRole::Client).map_err(|_| SipError::NotSent)?;
-    let mut transaction = Transaction::new_client(key, request, endpoint.clone(), connection);
-    transaction.destination = to;
-    transaction.send().await.map_err(|_| SipError::NotSent)?;
-    while let Some(message) = transaction.receive().await {
-        if let SipMessage::Response(response) = message
-            && response.status_code.kind() != StatusCodeKind::Provisional
-        {
-            return Ok(response);
-        }
-    }
-    Err(SipError::NotSent)
-}
-
 #[async_trait]
 impl Subscriber for RsipSubscriber {
     async fn accept(&mut self) -> Result<(), SipError> {
@@ -253,7 +203,7 @@ impl Subscriber for RsipSubscriber {
         // The reply has put our tag into the request's To.
         let dialog = self.dialog_of(&transaction).ok_or(SipError::Description)?;
         let (tell, renewals) = mpsc::unbounded_channel();
-        self.shared.subscriptions.lock().insert(dialog.names.clone(), (self.began.clone(), tell));
+        self.shared.subscriptions.lock().insert(dialog.names.clone(), (self.party.clone(), tell));
         (self.dialog, self.renewals) = (Some(dialog), Some(renewals));
         tokio::spawn(finish(transaction));
         Ok(())
@@ -268,7 +218,10 @@ impl Subscriber for RsipSubscriber {
 
     async fn notify(&mut self, state: &str, body: &str) -> Result<(), SipError> {
         let request = self.request(state, body)?;
-        let connection = self.open_connection();
+        let by_outbound = self.dialog.as_ref().is_some_and(|dialog| dialog.by_outbound);
+        // The proxy is the request's first route.
+        let connection =
+            self.connection.as_ref().and_then(open_connection).filter(|it| it.is_reliable() || !by_outbound);
         let to = match &connection {
             Some(SipConnection::Udp(connection)) => connection.get_remote_addr().cloned(),
             _ => None,

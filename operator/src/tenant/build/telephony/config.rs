@@ -86,6 +86,9 @@ fn write_trunk(trunk: &Trunk) -> Value {
     if trunk.transports != [TrunkTransport::Udp] {
         written["transports"] = json!(trunk.transports);
     }
+    if let Some(proxy) = &trunk.outbound_proxy {
+        written["outboundProxy"] = json!(proxy);
+    }
     if let Some(notify) = &trunk.notify {
         written["notify"] = json!(TrunkNotify { secret_ref: None, ..notify.clone() });
         if notify.secret_ref.is_some() {

@@ -310,9 +310,17 @@ mod tests {
     #[test]
     fn what_is_written_for_a_trunk_of_before_is_what_was_written_before() {
         let config = built(|_| {}).config.data.unwrap().remove("sip.yaml").unwrap();
-        for new in
-            ["transports", "clientCertificates", "tcp", "tls", "digest", "callsPer", "notify", "ownPrompts"]
-        {
+        for new in [
+            "transports",
+            "clientCertificates",
+            "tcp",
+            "tls",
+            "digest",
+            "callsPer",
+            "notify",
+            "ownPrompts",
+            "outbound",
+        ] {
             assert!(!config.contains(new), "{new}: {config}");
         }
     }
@@ -338,9 +346,11 @@ mod tests {
         let asked = built(|telephony| {
             told(1)(telephony);
             telephony["trunks"][0]["notify"]["secretRef"] = json!({"name": "pbx-user"});
+            telephony["trunks"][0]["outboundProxy"] = json!("sbc.example.com:5060");
         });
         let config: Value = serde_yaml::from_str(&asked.config.data.unwrap()["sip.yaml"]).unwrap();
         assert_eq!(config["trunks"][0]["notify"]["users"], "/etc/voicemail-sip/digest/pbx.notify/users");
+        assert_eq!(config["trunks"][0]["outboundProxy"], "sbc.example.com:5060");
         let set = serde_json::to_value(asked.stateful_set).unwrap().to_string();
         assert!(
             set.contains(

@@ -1,0 +1,178 @@
+//! Asterisk as a PBX before a telephone: phones call it, it sends them on by a trunk, and it shows their MWI.
+//!
+//! Debian's stable releases have no Asterisk, so it runs in a root of the unstable one, which debootstrap makes once for each machine in the
+//! user's cache folder; that takes root. Unstable moves: what ran is printed with its version, and what can't be had is an error.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::process::Child;
+
+use super::loopback;
+use super::ports::find_free_port;
+use crate::command::run;
+use crate::debian::ensure_program;
+use crate::install::install_once;
+use crate::poll::poll;
+
+const MIRROR: &str = "http://deb.debian.org/debian";
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+/// Ports of its audio.
+const AUDIO: (u16, u16) = (41_000, 41_999);
+
+/// A PBX that serves.
+#[derive(Debug)]
+pub struct Asterisk {
+    root: PathBuf,
+    folder: TempDir,
+    child: Child,
+    address: SocketAddr,
+}
+
+/// A root with Asterisk in it.
+///
+/// # Errors
+/// Debian's packages can't be had, or nobody may make a root here.
+pub fn ensure_root() -> Result<PathBuf> {
+    ensure!(rustix::process::geteuid().is_root(), "a root of Debian is made and entered by root alone");
+    let program = ensure_program("debootstrap", "debootstrap")?;
+    install_once("asterisk", &["unstable", "1"], |folder| {
+        let mut command = Command::new(&program);
+        command.args(["--variant=minbase", "--include=asterisk", "unstable"]).arg(folder).arg(MIRROR);
+        run(&mut command).map(drop)
+    })
+}
+
+/// Its version, and its package's.
+pub fn version(root: &Path) -> Result<String> {
+    let own = run(Command::new("chroot").arg(root).args(["asterisk", "-V"]))?;
+    let package = run(Command::new("chroot").arg(root).args(["dpkg-query", "-W", "asterisk"]))?;
+    Ok(format!("{}, package {}", own.trim(), package.split_whitespace().last().unwrap_or_default()))
+}
+
+impl Asterisk {
+    /// Starts one on that address of SIP, before that telephone.
+    pub async fn start(root: &Path, address: SocketAddr, front: SocketAddr) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("voicemail-").tempdir_in(root.join("var/tmp"))?;
+        let inside = Path::new("/").join(folder.path().strip_prefix(root)?);
+        for (name, content) in files(&inside, address, front) {
+            std::fs::write(folder.path().join(name), content)?;
+        }
+        let log = std::fs::File::create(folder.path().join("output"))?;
+        let mut command = tokio::process::Command::new("chroot");
+        command.arg(root).args(["asterisk", "-f", "-C"]).arg(inside.join("asterisk.conf"));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().context("cannot start asterisk")?;
+        let asterisk = Self { root: root.to_owned(), folder, child, address };
+        poll(STARTS_WITHIN, async || asterisk.tell("core waitfullybooted")).await?;
+        Ok(asterisk)
+    }
+
+    /// One on a free port.
+    pub fn free_address() -> Result<SocketAddr> {
+        find_free_port(loopback())
+    }
+
+    /// Where phones call it.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A command of its console; what that says.
+    pub fn tell(&self, command: &str) -> Result<String> {
+        let file = Path::new("/").join(self.folder.path().strip_prefix(&self.root)?).join("asterisk.conf");
+        run(Command::new("chroot").arg(&self.root).args(["asterisk", "-C"]).arg(file).args(["-rx", command]))
+    }
+
+    /// What it has printed, and its log.
+    pub fn log(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        format!("{}\n{}", read("output"), read("full"))
+    }
+}
+
+impl Drop for Asterisk {
+    fn drop(&mut self) {
+        let own = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        // It may have ended by itself.
+        let _ = own.map(|own| kill_process(own, Signal::KILL));
+    }
+}
+
+/// Its configuration. Between the lines of `docs/telephony.md` stands what a PBX has anyway: two phones, and folders.
+fn files(inside: &Path, address: SocketAddr, front: SocketAddr) -> Vec<(&'static str, String)> {
+    let own = inside.display();
+    let folders = ["astetcdir", "astdbdir", "astspooldir", "astrundir", "astlogdir", "astkeydir"];
+    let folders: String = folders.iter().map(|name| format!("{name} => {own}\n")).collect();
+    vec![
+        ("asterisk.conf", format!("[directories]\n{folders}astvarlibdir => /var/lib/asterisk\nastdatadir => /usr/share/asterisk\n")),
+        ("modules.conf", "[modules]\nautoload=yes\nnoload=app_voicemail.so\nnoload=app_voicemail_imap.so\nnoload=app_voicemail_odbc.so\nnoload=pbx_dundi.so\n".into()),
+        ("logger.conf", "[logfiles]\nfull => notice,warning,error\n".into()),
+        ("rtp.conf", format!("[general]\nrtpstart={}\nrtpend={}\n", AUDIO.0, AUDIO.1)),
+        ("extensions.conf", EXTENSIONS.into()),
+        ("pjsip.conf", PJSIP.replace("ADDRESS", &address.to_string()).replace("FRONT", &front.to_string())),
+    ]
+}
+
+/// Nobody answers at 1001; who dials 5555 is an owner.
+const EXTENSIONS: &str = "[phones]
+exten => _1XXX,1,Dial(PJSIP/${EXTEN}@voicemail)
+exten => 5555,1,Dial(PJSIP/5555@voicemail)
+";
+
+const PJSIP: &str = "[global]
+type=global
+endpoint_identifier_order=username,ip
+
+[udp]
+type=transport
+protocol=udp
+bind=ADDRESS
+
+[voicemail]
+type=endpoint
+context=nobody
+disallow=all
+allow=ulaw,alaw
+aors=voicemail
+direct_media=no
+send_diversion=yes
+send_pai=yes
+trust_id_outbound=yes
+dtmf_mode=rfc4733
+incoming_mwi_mailbox=1001@voicemail
+
+[voicemail]
+type=aor
+contact=sip:FRONT
+
+[voicemail]
+type=identify
+endpoint=voicemail
+match=127.0.0.1
+
+[caller](!)
+type=endpoint
+context=phones
+disallow=all
+allow=ulaw
+direct_media=no
+dtmf_mode=info
+
+[outside](caller)
+callerid=<+442079460001>
+
+[alice](caller)
+callerid=<1001>
+aors=1001
+
+[1001]
+type=aor
+max_contacts=1
+mailboxes=1001@voicemail
+";
