@@ -271,9 +271,7 @@ fn every_field_of_the_cores_configuration_can_be_set_by_a_tenant_or_is_excepted_
         collect(&first, "", &mut ours);
         collect(&second, "", &mut theirs);
         reached.extend(
-            ours.into_iter()
-                .filter(|(path, values)| theirs.get(path) != Some(values))
-                .map(|(path, _)| path),
+            ours.into_iter().filter(|(path, values)| theirs.get(path) != Some(values)).map(|(path, _)| path),
         );
     }
     let missed: Vec<&String> = known

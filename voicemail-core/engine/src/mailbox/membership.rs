@@ -7,7 +7,6 @@
 //! What can go wrong: a mailbox that can't be read is left out of a list, and the others are shown.
 
 use super::access::{Membership, Memberships, Rights};
-use super::own_box::{MailboxLimits, MailboxUse, PinState};
 use super::settings::load_any_settings;
 use super::{Directory, MailboxError};
 use crate::principal::{OneMailbox, PinVersion};
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use voicemail_model::{GroupId, MailboxId, MailboxSettings, Mwi, Present, UserId};
+use voicemail_model::{MailboxLimits, MailboxUse, PinState};
 use voicemail_store::{Key, StoreError};
 
 /// How a user comes by a mailbox.

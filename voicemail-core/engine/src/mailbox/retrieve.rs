@@ -8,7 +8,6 @@ use super::page::{parse_cursor, write_cursor};
 use super::played::as_played;
 use super::precondition::{Precondition, tag_of};
 use super::remove::Only;
-use super::views::shown;
 use super::{MailboxError, Mailboxes, MessageView, Remover, ShownState};
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -17,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use voicemail_model::{
     AudioDigest, Entry, Index, IndexOp, IndexOutcome, MailboxId, MessageChange, MessageId, Mwi, Position,
-    PurgeItem, UserId,
+    PurgeItem, UserId, shown,
 };
 use voicemail_store::{Key, Revision, StoreError};
 

@@ -2,9 +2,9 @@
 //!
 //! Flow: settings and index of one generation, and the class in force ─▶ view. Pure.
 
+use super::{Index, MailboxSettings, Pin, Quota, Room, Time};
 use serde::{Deserialize, Serialize};
 use voicemail_api::config::ClassOfService;
-use voicemail_model::{Index, MailboxSettings, Pin, Quota, Room, Time};
 
 /// Limits of a mailbox, from its class of service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -43,14 +43,16 @@ pub struct PinState {
 }
 
 impl MailboxLimits {
-    pub(super) fn of(class: &ClassOfService) -> Self {
+    /// Those of the class.
+    pub fn of(class: &ClassOfService) -> Self {
         let quota = Quota::of(class);
         Self { messages: quota.messages, seconds: quota.seconds, message_seconds: class.max_seconds }
     }
 }
 
 impl MailboxUse {
-    pub(super) fn of(index: &Index, class: &ClassOfService) -> Self {
+    /// What the index holds, against the class.
+    pub fn of(index: &Index, class: &ClassOfService) -> Self {
         Self {
             messages: u32::try_from(index.listed()).unwrap_or(u32::MAX),
             seconds: index.listed_ms().div_ceil(1_000),
@@ -60,7 +62,8 @@ impl MailboxUse {
 }
 
 impl PinState {
-    pub(super) fn of(settings: &MailboxSettings, now: Time) -> Self {
+    /// As the settings have it at that moment.
+    pub fn of(settings: &MailboxSettings, now: Time) -> Self {
         let locked = |pin: &Pin| pin.locked_until.filter(|until| *until > now);
         let locked_until = settings.pin.as_ref().and_then(locked).map(Time::rfc3339);
         Self { set: settings.pin.is_some(), locked_until }
@@ -70,8 +73,8 @@ impl PinState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PinDigest;
     use std::time::Duration;
-    use voicemail_model::PinDigest;
 
     #[test]
     fn a_lock_is_told_as_long_as_it_lasts() {

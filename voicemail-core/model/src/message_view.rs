@@ -1,8 +1,8 @@
-//! An agent's view of a message.
+//! An agent's view of a message. Pure.
 
+use super::{Entry, Forwarding, MailboxId, MessageId, MessageState, Time, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use voicemail_model::{Entry, Forwarding, MailboxId, MessageId, MessageState, Time, UserId};
 
 /// State as agents see it: the trash is a state of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
