@@ -2,7 +2,8 @@
 //!
 //! Flow: the attempt is counted in the mailbox's settings by a conditional write, then the PIN is compared with its
 //! digest (Argon2id, keyed by the tenant, so that a stolen store alone can't be guessed at), then the count is
-//! cleared if it was right. Few digests are made at a time, since each takes memory and a core.
+//! cleared if it was right. Few digests are made at a time, since each takes memory and a core. Attempts for one mailbox
+//! are made one after the other, so that several people with the right PIN don't count against one another.
 //!
 //! What can go wrong: a death between the last two steps leaves a failure counted that was none.
 
@@ -11,6 +12,7 @@ use super::{Directory, MailboxError};
 use crate::context::{Context, Memory};
 use crate::digests;
 use crate::principal::{MailboxToken, OneMailbox, PinVersion};
+use crate::turns::Turns;
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::sync::Arc;
@@ -28,6 +30,16 @@ const AT_A_TIME: usize = 2;
 
 /// Turns at making digests.
 struct Digests(Arc<Semaphore>);
+
+/// Turns at a mailbox's PIN.
+#[derive(Default)]
+struct Attempts(Turns<MailboxId>);
+
+impl Memory for Attempts {
+    fn begin(_: &Context) -> Self {
+        Self::default()
+    }
+}
 
 impl Memory for Digests {
     fn begin(_: &Context) -> Self {
@@ -74,6 +86,8 @@ impl Directory {
     pub async fn verify_pin(&self, mailbox: &MailboxId, pin: &str) -> Result<(String, Time), MailboxError> {
         let context = self.context();
         let generation = self.require_open(mailbox).await?;
+        let attempts = context.memory::<Attempts>();
+        let _turn = attempts.0.take(mailbox.clone()).await;
         let known = match self.count_attempt(mailbox, generation).await? {
             None => return Err(MailboxError::NoPin),
             Some(PinAttempt::Locked { until }) => return Err(MailboxError::PinLocked { until }),

@@ -2,6 +2,8 @@
 //!
 //! Flow: header ─▶ lax base64 ─▶ name, password ─▶ known for a minute? ─▶ attempt counted ─▶ a turn ─▶ hash compared
 //!
+//! Of many requests with the same right password one is looked at, and the others wait to know it.
+//!
 //! An unknown user costs the comparison that a known one costs. Few hashes are compared at a time, since each takes a
 //! core and memory; who waits for more than five seconds is told to try again.
 //!
@@ -24,6 +26,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use voicemail_api::config::{BASIC, BasicConfig};
 use voicemail_engine::principal::{Principal, audit_name};
+use voicemail_engine::turns::Turns;
 use voicemail_model::clock::World;
 
 /// Hashes compared at a time.
@@ -50,6 +53,8 @@ pub(super) struct Basic {
     users: Mutex<Loaded>,
     lockout: Lockout,
     turns: Arc<Semaphore>,
+    /// Who gives the same password for the same user.
+    same: Turns<[u8; 32]>,
     salt: [u8; 32],
     known: Mutex<HashMap<[u8; 32], Duration>>,
 }
@@ -75,6 +80,7 @@ impl Basic {
             users: Mutex::default(),
             lockout: Lockout::default(),
             turns: Arc::new(Semaphore::new(TURNS)),
+            same: Turns::default(),
             salt: world.random(),
             known: Mutex::default(),
             world: world.clone(),
@@ -91,6 +97,10 @@ impl Basic {
         let users = self.load().await?;
         let user = users.get(&name).cloned();
         let fingerprint = user.as_ref().map(|user| self.digest(&[&name, user.hash.as_str(), &password]));
+        let _turn = match fingerprint {
+            Some(fingerprint) if !self.is_known(&fingerprint) => Some(self.same.take(fingerprint).await),
+            _ => None,
+        };
         if let (Some(user), Some(fingerprint)) = (&user, &fingerprint)
             && self.is_known(fingerprint)
         {
@@ -304,6 +314,19 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         let gone = basic.authenticate(&encode("a:two"), None).await;
         assert!(matches!(gone, Err(AuthError::PasswordsUnavailable(_))), "{gone:?}");
+    }
+
+    #[tokio::test]
+    async fn two_hundred_requests_at_once_with_the_right_password_are_all_let_in_by_one_look() {
+        let (basic, _folder) = basic(&format!("a:{}:agent", bcrypt_of("right")));
+        let right = encode("a:right");
+        let answers = futures::future::join_all((0..200).map(|_| basic.authenticate(&right, None))).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 200, "{:?}", answers.last());
+        // One guess many times is many guesses.
+        let wrong = encode("a:wrong");
+        let answers = futures::future::join_all((0..50).map(|_| basic.authenticate(&wrong, None))).await;
+        let looked_at = answers.iter().filter(|answer| **answer == Err(AuthError::WrongPassword)).count();
+        assert_eq!(looked_at, 10);
     }
 
     #[tokio::test]

@@ -45,6 +45,15 @@ async fn a_right_pin_opens_this_mailbox_and_no_other() {
 }
 
 #[tokio::test]
+async fn many_people_who_know_the_pin_are_let_in_at_once_and_do_not_count_against_one_another() {
+    let api = Api::start().await;
+    api.put("/mailboxes/1001/pin", json!({ "pin": PIN })).await.is(StatusCode::NO_CONTENT);
+    for answer in join_all((0..12).map(|_| api.verify("1001", PIN))).await {
+        answer.is(StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn a_token_given_for_a_pin_is_renewed_while_that_is_the_pin_and_no_other_token_is() {
     let api = Api::start().await;
     let renew = "/mailboxes/1001/pin/renew";
