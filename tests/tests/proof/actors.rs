@@ -22,6 +22,8 @@ const MAILBOXES: usize = 8;
 const CALLERS: usize = 12;
 /// From so many messages of a mailbox on, they are deleted rather than left.
 const ENOUGH: usize = 120;
+/// How much longer they act at most, while a kind of act is missing.
+const LONGER: Duration = Duration::from_secs(60);
 /// Of an actor between two acts, at most, in milliseconds.
 const PAUSE: usize = 200;
 /// An act, and how often it is drawn.
@@ -125,9 +127,10 @@ impl Actor {
         Self { scene, random }
     }
 
-    /// One act after the other; the last one is ended.
+    /// One act after the other; the last one is ended. On a slow machine it goes on until each kind was done.
     pub(crate) async fn act_until(mut self, end: Instant) {
-        while Instant::now() < end {
+        let last = end + LONGER;
+        while Instant::now() < end || (Instant::now() < last && !self.scene.covers_all_acts()) {
             let kind = self.draw();
             if let Err(unanswered) = self.act(kind).await {
                 self.scene.note(format!("{kind} went wrong: {unanswered}"));
