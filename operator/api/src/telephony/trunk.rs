@@ -69,9 +69,8 @@ pub struct Trunk {
     /// Its phones may watch every mailbox, not their own alone.
     #[serde(default)]
     pub sees_all_mailboxes: bool,
-    /// A proxy, with its port, that requests of ours go by, such as sbc.example.com:5060: BYE, and NOTIFY of subscriptions, where the
-    /// peer's proxies have named no route of their own by Record-Route, and notify without a proxy. Over UDP it must answer
-    /// from the trunk's addresses.
+    /// Where BYE and NOTIFY go if Record-Route named no route, such as sbc.example.com:5060; notify without a proxy goes there, too. Over
+    /// UDP it must answer from the trunk's addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 259))]
     #[x_kube(validation = form(PROXY, "outboundProxy: write a host and a port, such as sbc.example.com:5060"))]

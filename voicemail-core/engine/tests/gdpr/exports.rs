@@ -58,7 +58,7 @@ async fn every_message_is_in_the_archive_and_in_its_manifest() {
 async fn what_goes_while_an_archive_is_read_is_left_out_of_its_manifest_too() {
     let site = Site::in_memory().await;
     let mut ids = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..40 {
         ids.push(site.deposit("1001", CALLER).await);
     }
     // As the archive holds them.
@@ -66,12 +66,12 @@ async fn what_goes_while_an_archive_is_read_is_left_out_of_its_manifest_too() {
     site.core.gdpr.export(body("c", Some(CALLER), 0)).await.unwrap();
     let mut archive = site.core.gdpr.export_archive(&"c".parse().unwrap()).await.unwrap();
     let mut chunks = vec![archive.next().await.unwrap()];
-    // The first is being read and the next sixteen may be open already: the last isn't.
-    let last = site.entry("1001", ids[19]).await.audio;
+    // The first is being read and the next 32 may be open already: the last isn't.
+    let last = site.entry("1001", ids[39]).await.audio;
     site.store.delete(&Key::audio(&last)).await.unwrap();
     chunks.extend(archive.collect::<Chunks>().await);
     let files = unpack(chunks);
-    let expected: BTreeSet<String> = ids[..19].iter().map(|id| format!("{id}.wav")).collect();
+    let expected: BTreeSet<String> = ids[..39].iter().map(|id| format!("{id}.wav")).collect();
     assert_eq!((recordings(&files), manifest(&files)), (expected.clone(), expected));
 }
 
