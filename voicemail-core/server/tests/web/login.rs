@@ -387,9 +387,18 @@ async fn people_sign_in_at_keycloak_and_what_attackers_bring_back_from_it_signs_
     assert_eq!(visitor.come_back(&back).await, FAILED);
     assert_eq!(visitor.who(&site).await, None);
 
-    // Away, it ends nobody's session; who signs out here is told where to end the one there.
+    // Who signs out here is told where to end the session there; without one there is none to end.
+    let mut other = Visitor::new();
+    let back = other.sign_in_at_keycloak(&site).await;
+    assert_eq!(other.come_back(&back).await, "/ui/inbox/1001");
+    let answer = other.send(reqwest::Method::POST, &site.url("/ui/session/logout")).await;
+    let end: Value = answer.json().await.unwrap();
+    let end = end["endSession"].as_str().unwrap();
+    assert!(end.starts_with(&keycloak.issuer()) && end.contains("client_id=web"), "{end}");
+    assert_eq!(other.who(&site).await, None);
     let answer = again.send(reqwest::Method::POST, &site.url("/ui/session/logout")).await;
-    assert_eq!(answer.json::<Value>().await.unwrap(), json!({}), "without a session there is none to end");
+    assert_eq!(answer.json::<Value>().await.unwrap(), json!({}));
+    // Away, it ends nobody's session.
     keycloak.kill().unwrap();
     assert_eq!(alice.renew(&site).await, 503);
     assert_eq!(alice.who(&site).await.as_deref(), Some("alice"));
