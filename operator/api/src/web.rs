@@ -64,7 +64,7 @@ fn default_fresh_login() -> String {
     "15m".into()
 }
 
-/// What the pages mask of callers.
+/// Parts of a caller that the pages mask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the field says what they mean")]
 pub enum MaskCallers {

@@ -90,8 +90,7 @@ impl Notify {
             let error = || ConfigError::Rule { field: field(&format!("notify.{name}")), rule: rule.into() };
             holds.then_some(()).ok_or_else(error)
         };
-        let proxy = self.proxy.as_ref().or(trunk.outbound_proxy.as_ref());
-        let good = proxy.is_some_and(|proxy| proxy.parts().is_some());
+        let good = trunk.proxy_of_notices().is_some_and(|proxy| proxy.parts().is_some());
         check(good, "proxy", "write HOST:PORT, such as pbx.example.com:5060, or the trunk's outboundProxy")?;
         check(
             trunk.transports.contains(&self.transport),

@@ -1,6 +1,6 @@
 //! The task of a call's audio: sockets and clock around the pure parts.
 //!
-//! What came is read when the next packet is due, not when it comes: a call wakes once for what it sends and all that it was sent
+//! Packets that came are read when the next one is due, not when they come: a call wakes once for what it sends and all that it was sent
 //! meanwhile, and the kernel tells nobody of packets. While nothing is played the silence of two packets goes in one
 //! (RFC 3551, 4.2: any receiver takes up to 200 ms), so that a recording costs a wakeup in 40 ms.
 

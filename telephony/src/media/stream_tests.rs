@@ -55,8 +55,7 @@ async fn silence_goes_in_packets_for_two_and_sound_in_packets_of_twenty_millisec
         assert!(heard.len() < 50, "the clip wasn't heard");
     }
     // Each packet begins where the one before ended.
-    for pair in heard.windows(2) {
-        let [(number, time, payload), (next, begins, _)] = pair else { unreachable!() };
+    for ((number, time, payload), (next, begins, _)) in heard.iter().zip(&heard[1..]) {
         assert_eq!(*next, number.wrapping_add(1));
         assert_eq!(*begins, time.wrapping_add(u32::try_from(payload.len()).unwrap()));
     }
@@ -64,7 +63,7 @@ async fn silence_goes_in_packets_for_two_and_sound_in_packets_of_twenty_millisec
     assert!(matches!(played, Some(MediaEvent::Played)), "{played:?}");
 }
 
-/// What was said in packets of 20 ms.
+/// The sound of packets of 20 ms.
 fn sound_of(heard: &[(u16, u32, Vec<u8>)]) -> Vec<u8> {
     heard.iter().filter(|(_, _, payload)| payload.len() == FRAME).flat_map(|(_, _, it)| it.clone()).collect()
 }

@@ -10,7 +10,7 @@ use voicemail_store::{Key, Store, StoreError};
 const ENTRY: usize = 560;
 /// Half of `storeCalls`.
 const AT_A_TIME: usize = 32;
-/// Messages of an export that are opened ahead.
+/// Reads of audio under way at a time.
 const READS: usize = 16;
 
 pub(crate) fn key(text: &str) -> Result<Key> {

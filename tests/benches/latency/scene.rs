@@ -10,7 +10,6 @@ use voicemail_store::Store;
 use voicemail_tests::distance::Distance;
 use voicemail_tests::image::build_optimised;
 use voicemail_tests::object_stores::{ObjectPlace, TENANT};
-use voicemail_tests::poll::poll;
 use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::{Minio, loopback};
 use voicemail_tests::stage::wav_of;
@@ -18,8 +17,6 @@ use voicemail_tests::stage::wav_of;
 const BUCKET: &str = "latency";
 /// As many deposits at a time as fill the store, for what is only prepared.
 const PREPARED_AT_A_TIME: usize = 16;
-/// For one of these: more than ten requests at once whose password isn't known any more are told to come again.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All of it.
 pub(crate) struct Scene {
@@ -70,10 +67,7 @@ impl Scene {
     pub(crate) async fn open_mailboxes(&self, names: &[String]) -> Result<()> {
         let make = |name: &String| {
             let path = format!("/mailboxes/{name}");
-            async move {
-                poll(PATIENCE, async || self.core.ask("root", Method::PUT, &path, Some(json!({}))).await)
-                    .await
-            }
+            async move { self.core.ask("root", Method::PUT, &path, Some(json!({}))).await }
         };
         stream::iter(names)
             .map(make)
@@ -93,9 +87,7 @@ impl Scene {
         let wav = speech(seconds);
         let leave = |number: usize| {
             let (mailbox, wav) = (&mailboxes[number % mailboxes.len()], wav.clone());
-            async move {
-                poll(PATIENCE, async || self.core.deposit(mailbox, caller, "Ann", wav.clone()).await).await
-            }
+            async move { self.core.deposit(mailbox, caller, "Ann", wav).await }
         };
         stream::iter(0..messages).map(leave).buffered(PREPARED_AT_A_TIME).try_collect().await
     }

@@ -1,4 +1,4 @@
-//! When each of the daily tasks is due. Pure: one that fails is tried again after ten minutes, and the others go their way.
+//! When each of a sweeper's daily tasks is due. Pure: one that fails is tried again after ten minutes, and the others go their way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,8 @@ const AGAIN: Duration = Duration::from_secs(600);
 
 /// A task that is done once a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Task {
+#[allow(missing_docs, reason = "their names for the log say it")]
+pub enum Task {
     Openings,
     Ledger,
     Probes,
@@ -21,7 +22,8 @@ pub(super) enum Task {
 }
 
 impl Task {
-    pub(super) const ALL: [Self; 9] = [
+    /// All of them.
+    pub const ALL: [Self; 9] = [
         Self::Openings,
         Self::Ledger,
         Self::Probes,
@@ -34,7 +36,7 @@ impl Task {
     ];
 
     /// For the log.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Openings => "requests that were never opened",
             Self::Ledger => "the ledger's old entries",
@@ -51,14 +53,16 @@ impl Task {
 
 /// When each task was tried last, by the monotonic clock, and when it is due again.
 #[derive(Debug, Default)]
-pub(super) struct Daily(BTreeMap<Task, Duration>);
+pub struct Daily(BTreeMap<Task, Duration>);
 
 impl Daily {
-    pub(super) fn is_due(&self, task: Task, now: Duration) -> bool {
+    /// Whether it was never tried, or its pause is over.
+    pub fn is_due(&self, task: Task, now: Duration) -> bool {
         self.0.get(&task).is_none_or(|next| now >= *next)
     }
 
-    pub(super) fn note(&mut self, task: Task, now: Duration, done: bool) {
+    /// It was tried: after a day it is due again, or soon if it failed.
+    pub fn note(&mut self, task: Task, now: Duration, done: bool) {
         self.0.insert(task, now + if done { DAY } else { AGAIN });
     }
 }

@@ -9,6 +9,7 @@ mod audit;
 mod caller;
 pub mod clock;
 pub mod clock_trust;
+pub mod daily;
 mod deposit_key;
 mod due;
 mod email_address;

@@ -1,4 +1,4 @@
-//! What is kept for each transaction as long as the stack knows it. Pure.
+//! A value for each transaction, kept as long as the stack knows the transaction. Pure.
 //!
 //! The stack tells nobody when it forgets one. With each that is put in, two of those that were looked at longest ago are looked at again:
 //! so what is kept stays within a factor of what the stack knows, and no look takes long.
@@ -9,7 +9,7 @@ use std::hash::Hash;
 /// Looks for each that is put in.
 const LOOKS: usize = 2;
 
-/// What is kept, and in which order it was looked at.
+/// Values by their keys, and the order in which they were looked at.
 #[derive(Debug)]
 pub(super) struct Begun<K, V> {
     kept: HashMap<K, V>,

@@ -1,8 +1,7 @@
 //! Messages of a trunk that knows everything, and of the one whose call it is.
 
-use super::super::wire::{OPEN, PATIENCE, Scene, description, line_of, receive, send};
-use crate::signalling::{LegEvent, Notice, Signalling as _, SipError};
-use std::sync::Arc;
+use super::super::wire::{OPEN, PATIENCE, Scene, answer_to, description, line_of, receive, send};
+use crate::signalling::{LegEvent, SipError};
 use std::time::Duration;
 
 /// A datagram on loopback that was to change something has long done so.
@@ -72,21 +71,9 @@ async fn an_invite_that_another_trunk_sends_again_fetches_no_answer_of_ours() {
 #[tokio::test]
 async fn an_answer_to_our_request_counts_from_whom_was_asked() {
     let scene = Scene::open().await;
-    let notice = Notice {
-        trunk: "pbx".into(),
-        to: "sip:1@pbx".into(),
-        account: "sip:1@127.0.0.1".into(),
-        body: "Messages-Waiting: no\r\n".into(),
-    };
-    let sip = Arc::clone(&scene.sip);
-    let told = tokio::spawn(async move { sip.notify(&notice).await });
+    let told = scene.give_notice();
     let asked = receive(&scene.own, "NOTIFY").await;
-    let answer = |status: &str| {
-        let kept = asked.lines().filter(|line| {
-            ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name))
-        });
-        format!("SIP/2.0 {status}\r\n{}\r\nContent-Length: 0\r\n\r\n", kept.collect::<Vec<_>>().join("\r\n"))
-    };
+    let answer = |status: &str| answer_to(&asked, status);
     send(&scene.forger, &answer("200 OK")).await;
     scene.forged(1).await;
     assert!(!told.is_finished(), "a forged answer counted");

@@ -1,16 +1,13 @@
 //! Where our requests go, over the wire.
 
-use super::super::wire::{OPEN, PATIENCE, Scene, description, line_of, receive, send, socket};
-use crate::signalling::{Incoming, Notice, Signalling as _};
-use std::sync::Arc;
+use super::super::wire::{OPEN, PATIENCE, Scene, answer_to, description, line_of, receive, send, socket};
+use crate::signalling::{Incoming, Signalling as _, SipError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// The answer of a proxy that takes everything.
 fn taken(request: &str) -> String {
-    let kept = request.lines().filter(|line| {
-        ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name))
-    });
-    format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", kept.collect::<Vec<_>>().join("\r\n"))
+    answer_to(request, "200 OK")
 }
 
 /// A scene whose trunk has an outbound proxy, that proxy, and its Route.
@@ -20,6 +17,20 @@ async fn scene() -> (Scene, tokio::net::UdpSocket, String) {
     let scene = Scene::open_as(&format!("outboundProxy: '{address}'")).await;
     proxy.connect(scene.sip.local()).await.unwrap();
     (scene, proxy, format!("<sip:{address};lr>"))
+}
+
+/// Tells a phone that has subscribed, by a request with these headers besides.
+async fn tell_a_subscriber(scene: &Scene, headers: &str) -> JoinHandle<Result<(), SipError>> {
+    let event = format!("Event: message-summary\r\nExpires: 600{headers}");
+    let subscribe = scene.message("SUBSCRIBE", OPEN, "").replace("Content-Type: application/sdp", &event);
+    send(&scene.own, &subscribe).await;
+    let Some(Incoming::Subscription(mut phone)) =
+        tokio::time::timeout(PATIENCE, scene.sip.next()).await.unwrap()
+    else {
+        panic!("no subscription came")
+    };
+    phone.subscriber.accept().await.unwrap();
+    tokio::spawn(async move { phone.subscriber.notify("active", "").await })
 }
 
 #[tokio::test]
@@ -47,17 +58,7 @@ async fn our_bye_goes_by_the_outbound_proxy() {
 #[tokio::test]
 async fn a_subscribers_notify_goes_by_the_outbound_proxy_and_its_answer_counts() {
     let (scene, proxy, route) = scene().await;
-    let subscribe = scene
-        .message("SUBSCRIBE", OPEN, "")
-        .replace("Content-Type: application/sdp", "Event: message-summary\r\nExpires: 600");
-    send(&scene.own, &subscribe).await;
-    let Some(Incoming::Subscription(mut phone)) =
-        tokio::time::timeout(PATIENCE, scene.sip.next()).await.unwrap()
-    else {
-        panic!("no subscription came")
-    };
-    phone.subscriber.accept().await.unwrap();
-    let told = tokio::spawn(async move { phone.subscriber.notify("active", "").await });
+    let told = tell_a_subscriber(&scene, "").await;
     let notify = receive(&proxy, "NOTIFY").await;
     assert_eq!(line_of(&notify, "Route: "), route);
     send(&proxy, &taken(&notify)).await;
@@ -69,18 +70,7 @@ async fn a_dialogue_whose_proxies_stay_between_goes_by_them() {
     let (scene, _proxy, _) = scene().await;
     let between = socket("127.0.0.2", None).await;
     let recorded = format!("<sip:{};lr>", between.local_addr().unwrap());
-    let subscribe = scene.message("SUBSCRIBE", OPEN, "").replace(
-        "Content-Type: application/sdp",
-        &format!("Event: message-summary\r\nExpires: 600\r\nRecord-Route: {recorded}"),
-    );
-    send(&scene.own, &subscribe).await;
-    let Some(Incoming::Subscription(mut phone)) =
-        tokio::time::timeout(PATIENCE, scene.sip.next()).await.unwrap()
-    else {
-        panic!("no subscription came")
-    };
-    phone.subscriber.accept().await.unwrap();
-    let told = tokio::spawn(async move { phone.subscriber.notify("active", "").await });
+    let told = tell_a_subscriber(&scene, &format!("\r\nRecord-Route: {recorded}")).await;
     // To where the subscription came from, as before.
     let notify = receive(&scene.own, "NOTIFY").await;
     assert_eq!(line_of(&notify, "Route: "), recorded);
@@ -94,14 +84,7 @@ async fn a_notice_without_a_proxy_of_its_own_goes_by_the_outbound_proxy() {
     let notify = "notify: {uri: 'sip:{mailbox}@pbx', mailboxes: [{first: '1'}]}";
     let scene = Scene::open_as(&format!("{notify}, outboundProxy: '{}'", proxy.local_addr().unwrap())).await;
     proxy.connect(scene.sip.local()).await.unwrap();
-    let notice = Notice {
-        trunk: "pbx".into(),
-        to: "sip:1@pbx".into(),
-        account: "sip:1@127.0.0.1".into(),
-        body: "Messages-Waiting: no\r\n".into(),
-    };
-    let sip = Arc::clone(&scene.sip);
-    let told = tokio::spawn(async move { sip.notify(&notice).await });
+    let told = scene.give_notice();
     let asked = receive(&proxy, "NOTIFY").await;
     send(&proxy, &taken(&asked)).await;
     assert_eq!(tokio::time::timeout(PATIENCE, told).await.unwrap().unwrap(), Ok(()));

@@ -2,12 +2,13 @@
 
 use super::Rsip;
 use crate::config::Config;
-use crate::signalling::{Incoming, IncomingCall, Signalling as _};
+use crate::signalling::{Incoming, IncomingCall, Notice, Signalling as _, SipError};
 use crate::transport::{Refused, Why};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Scene {
@@ -68,6 +69,18 @@ impl Scene {
         }
     }
 
+    /// Tells a phone of the trunk `pbx` that nothing waits, without a subscription of its.
+    pub(super) fn give_notice(&self) -> JoinHandle<Result<(), SipError>> {
+        let notice = Notice {
+            trunk: "pbx".into(),
+            to: "sip:1@pbx".into(),
+            account: "sip:1@127.0.0.1".into(),
+            body: "Messages-Waiting: no\r\n".into(),
+        };
+        let sip = Arc::clone(&self.sip);
+        tokio::spawn(async move { sip.notify(&notice).await })
+    }
+
     /// Waits until so many messages were found to be forged.
     pub(super) async fn forged(&self, count: u64) {
         let counted = async {
@@ -106,6 +119,14 @@ pub(super) async fn receive(socket: &UdpSocket, beginning: &str) -> String {
     };
     let found = tokio::time::timeout(PATIENCE, found).await;
     found.unwrap_or_else(|_| panic!("no message began with {beginning}"))
+}
+
+/// An answer to a request, with what it must have of it (RFC 3261, 8.2.6.2).
+pub(super) fn answer_to(request: &str, status: &str) -> String {
+    let kept = request.lines().filter(|line| {
+        ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name))
+    });
+    format!("SIP/2.0 {status}\r\n{}\r\nContent-Length: 0\r\n\r\n", kept.collect::<Vec<_>>().join("\r\n"))
 }
 
 pub(super) fn line_of<'a>(text: &'a str, name: &str) -> &'a str {

@@ -7,7 +7,6 @@
 //!
 //! What can go wrong: a mailbox that another replica made isn't found for up to a minute; the store fails.
 
-use super::settings::load_any_settings;
 use super::{Directory, Listed, MailboxError};
 use crate::context::{Context, Memory};
 use futures::{StreamExt, TryStreamExt, future, stream};
@@ -125,9 +124,8 @@ impl Directory {
 
     async fn find(&self, mailbox: MailboxId) -> Result<FoundMailbox, MailboxError> {
         let (index, settings) =
-            futures::join!(self.open_index(&mailbox), load_any_settings(self.context(), &mailbox));
-        let index = index?.ok_or(MailboxError::UnknownMailbox)?;
-        Ok(FoundMailbox { mailbox, label: settings?.as_of(index.generation).label })
+            self.open_with_settings(&mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
+        Ok(FoundMailbox { mailbox, label: settings.as_of(index.generation).label })
     }
 }
 

@@ -163,9 +163,7 @@ impl Directory {
     /// `UnknownMailbox`, or the store's.
     pub async fn get_mailbox(&self, mailbox: &MailboxId) -> Result<MailboxView, MailboxError> {
         let (index, settings) =
-            futures::join!(self.open_index(mailbox), load_any_settings(&self.context, mailbox));
-        let index = index?.ok_or(MailboxError::UnknownMailbox)?;
-        let settings = settings?;
+            self.open_with_settings(mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
         let class = self.context.class_named(&settings.class_of_service);
         Ok(MailboxView {
             mailbox: mailbox.clone(),
@@ -206,6 +204,20 @@ impl Directory {
     pub(super) async fn open_index(&self, mailbox: &MailboxId) -> Result<Option<Arc<Index>>, StoreError> {
         let index = self.context.indexes().load(mailbox).await?;
         Ok(index.filter(|index| !index.closed))
+    }
+
+    /// The index of an open mailbox and the settings that stand under its name, read side by side.
+    ///
+    /// # Errors
+    /// The store's; of a mailbox that isn't open none about its settings.
+    pub(super) async fn open_with_settings(
+        &self,
+        mailbox: &MailboxId,
+    ) -> Result<Option<(Arc<Index>, MailboxSettings)>, StoreError> {
+        let (index, settings) =
+            futures::join!(self.open_index(mailbox), load_any_settings(&self.context, mailbox));
+        let Some(index) = index? else { return Ok(None) };
+        Ok(Some((index, settings?)))
     }
 
     /// Closes a mailbox for good and deletes its messages; those of an open forget run when it is decided.

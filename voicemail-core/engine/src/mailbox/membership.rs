@@ -7,7 +7,6 @@
 //! What can go wrong: a mailbox that can't be read is left out of a list, and the others are shown.
 
 use super::access::{Membership, Memberships, Rights};
-use super::settings::load_any_settings;
 use super::{Directory, MailboxError};
 use crate::principal::{OneMailbox, PinVersion};
 use serde::{Deserialize, Serialize};
@@ -95,9 +94,7 @@ impl Directory {
         mailbox: &MailboxId,
         memberships: &[Membership],
     ) -> Result<Option<OwnMailbox>, StoreError> {
-        let settings = load_any_settings(self.context(), mailbox);
-        let (index, settings) = tokio::try_join!(self.open_index(mailbox), settings)?;
-        let Some(index) = index else { return Ok(None) };
+        let Some((index, settings)) = self.open_with_settings(mailbox).await? else { return Ok(None) };
         let Some(present) = index.present() else { return Ok(None) };
         let ours = |membership: &&Membership| membership.mailbox == *mailbox && membership.means(&present);
         let meant = || memberships.iter().filter(ours);

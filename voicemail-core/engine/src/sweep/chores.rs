@@ -1,12 +1,12 @@
 //! What a sweep does beside due items: recent audio, sealing the audit log, the daily tasks, tidying.
 
-use super::daily::{Daily, Task};
 use super::{Swept, audio, audit, greetings, is_time, openings, pace_of, probes, quarantine};
 use crate::context::Context;
 use crate::gdpr::{Gdpr, GdprError, expire_ledger};
 use crate::mwi::forget_unused;
 use std::time::Duration;
 use voicemail_model::Time;
+use voicemail_model::daily::{Daily, Task};
 use voicemail_store::{History, StoreError};
 
 /// How often closed hours of the audit log are looked for.

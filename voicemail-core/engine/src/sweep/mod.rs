@@ -11,7 +11,6 @@
 mod audio;
 mod audit;
 mod chores;
-mod daily;
 mod due;
 mod greetings;
 mod lanes;

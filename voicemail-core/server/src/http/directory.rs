@@ -60,10 +60,10 @@ async fn find(
     caller: Caller<FindMailboxes>,
     Parameters(query): Parameters<FindQuery>,
 ) -> Result<Response, ApiError> {
-    caller.user()?;
     let limit = check_limit(query.limit, FOUND, MOST_FOUND)?;
     let after: Option<MailboxId> = query.cursor.as_deref().map(str::parse).transpose()?;
     let entry = caller.enter(&app)?;
+    entry.user()?;
     if entry.core().context.config().directory == DirectoryAccess::Closed {
         let detail = "the tenant's directory is closed: name mailboxes that you know, or ask its administrator to set directory: open";
         return Err(ApiError::new(ProblemKind::DirectoryClosed, detail));
