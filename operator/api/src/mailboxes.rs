@@ -52,6 +52,10 @@ pub struct ClassOfService {
     /// How much e-mails tell at most: None, Note (mailbox and length), Caller (and number and name), Link (and a link to the Inbox; needs spec.web), Audio (and the recording).
     #[serde(default, skip_serializing_if = "EmailContent::is_none")]
     pub email: EmailContent,
+    /// Minutes that messages wait for others of their mailbox, so that they come as one mail, unless a reader chose otherwise; each comes by itself when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1440))]
+    pub email_digest_minutes: Option<i32>,
 }
 
 /// Whether agents find mailboxes that aren't theirs.

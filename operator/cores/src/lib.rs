@@ -1,6 +1,7 @@
 //! How the operator and the plugin find a tenant's children, look at its pods, and speak to its core.
 //!
 //! ```text
+//!  destinations  where its cores send data, and what a change of their configuration moves
 //!  child_names   names, labels and ports, by one rule for whoever makes, reads or calls them
 //!  pods          list a tenant's pods ▶ ask each core's health port ▶ PodSeen
 //!  tokens        a short-lived token of an account, for one tenant's core
@@ -11,5 +12,6 @@
 
 pub mod child_names;
 pub mod core_client;
+pub mod destinations;
 pub mod pods;
 pub mod tokens;

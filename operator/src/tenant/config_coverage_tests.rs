@@ -66,7 +66,7 @@ fn tenants() -> [Value; 2] {
             "name": name("short"), "maxMessages": pick(json!(5), json!(6)), "maxSeconds": pick(json!(60), json!(61)),
             "minSeconds": pick(json!(1), json!(2)), "quotaSeconds": pick(json!(600), json!(601)),
             "retentionDays": pick(json!(7), json!(8)), "trashHours": pick(json!(1), json!(2)),
-            "email": pick(json!("Note"), json!("Audio")),
+            "email": pick(json!("Note"), json!("Audio")), "emailDigestMinutes": pick(json!(30), json!(60)),
         }]);
         spec["email"] = json!({
             "smtp": {"host": pick(json!("a.example"), json!("b.example")), "port": pick(json!(25), json!(26)),

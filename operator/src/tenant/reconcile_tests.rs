@@ -131,3 +131,21 @@ async fn a_volume_that_may_not_be_read_is_asked_for_once() {
     let asked = cluster.lock().forbidden;
     assert_eq!(asked, 1, "each refusal is a line in the audit log");
 }
+
+#[tokio::test]
+async fn another_mail_server_and_another_endpoint_are_told_of_once() {
+    let email = |host: &str| json!({"smtp": {"host": host}, "from": "v@example.com"});
+    let edited = |value: &mut Value| value["spec"]["email"] = email("mail.example");
+    let (cluster, context) = Cluster::start(&tenant(edited));
+    let told = |cluster: &Cluster| {
+        let events = cluster.lock().events.clone();
+        events.iter().filter(|reason| *reason == "DestinationChanged").count()
+    };
+    cluster.reconcile(&context).await.unwrap();
+    assert_eq!(told(&cluster), 0, "a new tenant sends nothing elsewhere than before");
+    cluster.change_tenant(|tenant| tenant["spec"]["email"] = email("other.example"));
+    for _ in 0..2 {
+        cluster.reconcile(&context).await.unwrap();
+    }
+    assert_eq!(told(&cluster), 1);
+}

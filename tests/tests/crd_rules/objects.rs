@@ -139,7 +139,7 @@ pub(crate) fn full_tenant() -> Value {
                       "noProxy": [".example.com", "10.0.0.0/8"]},
             "trustedCARef": {"kind": "ConfigMap", "name": "company-ca"},
             "classesOfService": [{"name": "standard", "maxMessages": 10, "maxSeconds": 180,
-                                  "minSeconds": 0, "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24, "email": "Note"}],
+                                  "minSeconds": 0, "quotaSeconds": 3600, "retentionDays": 30, "trashHours": 24, "email": "Note", "emailDigestMinutes": 60}],
             "numbers": {"defaultRegion": "GB", "callerTag": "E164", "withheld": ["nobody"],
                         "prefixes": [{"prefix": "9", "replaceWith": "+44", "digits": 12}]},
             "auth": {

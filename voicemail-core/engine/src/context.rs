@@ -249,7 +249,7 @@ impl Context {
     }
 
     /// As [`known_class`](Self::known_class); one that this store never heard of is taken for `standard`.
-    pub(crate) fn class_named(&self, name: &str) -> ClassOfService {
+    pub fn class_named(&self, name: &str) -> ClassOfService {
         let standard = || self.known_class(ClassOfService::STANDARD).unwrap_or_else(ClassOfService::standard);
         self.known_class(name).unwrap_or_else(standard)
     }

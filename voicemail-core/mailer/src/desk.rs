@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
-use voicemail_api::config::EmailContent;
+use voicemail_api::config::ClassOfService;
 use voicemail_email::{ComposeError, Sender, SmtpError, Templates};
 use voicemail_engine::core::Core;
 use voicemail_engine::mailbox::MailboxError;
@@ -58,6 +58,6 @@ pub(crate) struct Place {
     pub(crate) label: String,
     pub(crate) zone: TimeZone,
     pub(crate) thread: String,
-    pub(crate) most: EmailContent,
+    pub(crate) class: ClassOfService,
     pub(crate) generation: u32,
 }

@@ -1,7 +1,7 @@
 //! Who reads a mailbox's mails, and how much they are told.
 
 use std::time::Duration;
-use voicemail_api::config::EmailContent;
+use voicemail_api::config::{ClassOfService, EmailContent};
 use voicemail_email::Language;
 use voicemail_engine::core::Core;
 use voicemail_engine::mailbox::MailboxError;
@@ -32,7 +32,7 @@ pub(crate) enum Found {
     Gone,
 }
 
-/// Looks a noted user up; a mailbox's class allows `most`.
+/// Looks a noted user up; the mailbox is of that class.
 ///
 /// # Errors
 /// The store's.
@@ -40,8 +40,11 @@ pub(crate) async fn find(
     core: &Core,
     mailbox: &MailboxId,
     user: &UserId,
-    most: EmailContent,
+    class: &ClassOfService,
 ) -> Result<Found, MailboxError> {
+    if class.email.is_none() {
+        return Ok(Found::WantsNone);
+    }
     if core.directory.rights(user, mailbox).await?.is_none() {
         return Ok(Found::Gone);
     }
@@ -49,19 +52,17 @@ pub(crate) async fn find(
         Err(MailboxError::Unknown(_)) => return Ok(Found::Gone),
         other => other?,
     };
-    Ok(read(user, state, most))
+    Ok(read(user, state, class))
 }
 
-fn read(user: &UserId, state: User, most: EmailContent) -> Found {
-    let content = state.told(most);
+fn read(user: &UserId, state: User, class: &ClassOfService) -> Found {
+    let (content, quiet) = (state.told(class.email), state.waits_for_others(class));
     match state.email {
         None => Found::Gone,
         Some(_) if content.is_none() => Found::WantsNone,
         Some(_) if state.email_refused.is_some() => Found::Refused,
         Some(address) => {
             let language = state.language.as_deref().and_then(Language::of).unwrap_or(Language::En);
-            let minutes = state.email_choice.digest_minutes.unwrap_or_default();
-            let quiet = Duration::from_secs(60 * u64::from(minutes));
             Found::Reads(Reader { user: user.clone(), address, language, content, quiet })
         }
     }
@@ -70,14 +71,30 @@ fn read(user: &UserId, state: User, most: EmailContent) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use voicemail_model::EmailChoice;
 
     fn content(wish: Option<EmailContent>, most: EmailContent) -> Option<EmailContent> {
         let email = Some("ann@example.com".parse().unwrap());
         let state = User { email, email_content: wish, ..User::default() };
-        match read(&"ann".parse().unwrap(), state, most) {
+        let class = ClassOfService { email: most, ..ClassOfService::standard() };
+        match read(&"ann".parse().unwrap(), state, &class) {
             Found::Reads(reader) => Some(reader.content),
             _ => None,
         }
+    }
+
+    /// How long messages wait where the class and the user say so, in minutes.
+    fn wait(class: Option<u32>, user: Option<u16>) -> u64 {
+        let email_choice = EmailChoice { digest_minutes: user, ..EmailChoice::default() };
+        let email_digest_minutes = class;
+        let class = ClassOfService { email_digest_minutes, ..ClassOfService::standard() };
+        User { email_choice, ..User::default() }.waits_for_others(&class).as_secs() / 60
+    }
+
+    #[test]
+    fn messages_wait_as_the_class_says_unless_the_user_chose_another_time_or_none() {
+        assert_eq!([wait(None, None), wait(Some(30), None)], [0, 30]);
+        assert_eq!([wait(Some(30), Some(240)), wait(Some(30), Some(0)), wait(None, Some(5))], [240, 0, 5]);
     }
 
     #[test]

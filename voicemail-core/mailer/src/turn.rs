@@ -6,7 +6,6 @@ use crate::readers::{Found, Reader, find};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::tz::TimeZone;
 use std::time::Duration;
-use voicemail_api::config::EmailContent;
 use voicemail_engine::mailbox::MailboxError;
 use voicemail_model::{Index, MailboxId, MailboxSettings, Mailing, NextMail, UserId, next_mail};
 use voicemail_store::documents::Decision;
@@ -92,15 +91,14 @@ impl Desk<'_> {
         let settings: Option<MailboxSettings> = context.documents().load(&Key::settings(mailbox)).await?;
         let settings = settings.unwrap_or_default().as_of(generation);
         let zone = settings.preferences.time_zone.or_else(|| context.config().reception.time_zone.clone());
-        let most =
-            context.known_class(&settings.class_of_service).map(|class| class.email).unwrap_or_default();
+        let class = context.class_named(&settings.class_of_service);
         let thread = context.key().tag("email-thread", format!("{mailbox} {generation}").as_bytes());
         Ok(Place {
             mailbox: mailbox.clone(),
             label: settings.label.filter(|label| !label.is_empty()).unwrap_or_else(|| mailbox.to_string()),
             zone: zone.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC),
             thread: thread.chars().take(32).collect(),
-            most,
+            class,
             generation,
         })
     }
@@ -109,10 +107,7 @@ impl Desk<'_> {
         let look = |(user, mark): (&UserId, &str)| {
             let (user, mark) = (user.clone(), mark.to_owned());
             async move {
-                let state = match place.most {
-                    EmailContent::None => Found::WantsNone,
-                    most => find(self.core, &place.mailbox, &user, most).await?,
-                };
+                let state = find(self.core, &place.mailbox, &user, &place.class).await?;
                 Ok((user, mark, state))
             }
         };

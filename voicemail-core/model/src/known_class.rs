@@ -24,6 +24,9 @@ pub struct KnownClass {
     /// How much e-mails may tell.
     #[serde(default, skip_serializing_if = "EmailContent::is_none")]
     pub email: EmailContent,
+    /// Minutes that messages wait for each other before a mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_digest_minutes: Option<u32>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -40,6 +43,7 @@ impl KnownClass {
             retention_days: class.retention_days,
             trash_hours: class.trash_hours,
             email: class.email,
+            email_digest_minutes: class.email_digest_minutes,
             unknown: Map::new(),
         }
     }
@@ -55,6 +59,7 @@ impl KnownClass {
             retention_days: self.retention_days,
             trash_hours: self.trash_hours,
             email: self.email,
+            email_digest_minutes: self.email_digest_minutes,
         }
     }
 }

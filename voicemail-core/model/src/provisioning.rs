@@ -11,7 +11,8 @@ use super::{EmailAddress, GroupId, MailboxGreetings, MailboxId, Pin, Time, UserI
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use voicemail_api::config::EmailContent;
+use std::time::Duration;
+use voicemail_api::config::{ClassOfService, EmailContent};
 
 /// Settings of a mailbox, `mb/<m2>/<mailbox>/settings`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -152,6 +153,13 @@ impl User {
         wishes.into_iter().flatten().fold(most, EmailContent::min)
     }
 
+    /// How long messages of a mailbox of that class wait for others before a mail to this user.
+    pub fn waits_for_others(&self, class: &ClassOfService) -> Duration {
+        let chosen = self.email_choice.digest_minutes.map(u32::from);
+        let minutes = chosen.or(class.email_digest_minutes).unwrap_or_default();
+        Duration::from_secs(60 * u64::from(minutes))
+    }
+
     /// Whether they belong to the group as it is now.
     pub fn is_in(&self, name: &GroupId, group: &Group) -> bool {
         self.groups.contains(name) && self.group_ids.get(name) == group.id.as_ref()
@@ -165,7 +173,8 @@ pub struct EmailChoice {
     /// How much they tell at most; as provisioning and the mailbox's class say when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<EmailContent>,
-    /// Minutes that messages wait for others, so that they come as one mail; each comes by itself when absent.
+    /// Minutes that messages wait for others, so that they come as one mail; 0 for each by itself, and as the mailbox's class
+    /// says when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest_minutes: Option<u16>,
     /// Fields of newer versions.
@@ -174,9 +183,6 @@ pub struct EmailChoice {
 }
 
 impl EmailChoice {
-    /// Most minutes that a message waits: a day.
-    pub const LONGEST_DIGEST: u16 = 1_440;
-
     /// Whether nothing was chosen.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -323,6 +323,7 @@ mod tests {
         let class = |name: &str, days| ClassOfService {
             name: name.into(),
             retention_days: days,
+            email_digest_minutes: Some(30),
             ..ClassOfService::standard()
         };
         let mut configure = |classes: &[ClassOfService]| {

@@ -213,6 +213,7 @@ fn plan_class(class: &given::ClassOfService) -> ClassOfService {
         retention_days: class.retention_days.unsigned_abs(),
         trash_hours: class.trash_hours.unsigned_abs(),
         email: plan_content(class.email),
+        email_digest_minutes: class.email_digest_minutes.map(i32::unsigned_abs),
     }
 }
 

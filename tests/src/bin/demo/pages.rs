@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use reqwest::{Certificate, Client, RequestBuilder, header};
 use serde_json::{Value, json};
-use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, WEB_READY};
+use voicemail_resources::{TENANT_USABLE_LABEL, VoicemailTenant};
 use voicemail_tests::stage::{Site, Steps};
 use voicemail_tests::tenant_manifest::wait_condition;
 
@@ -37,7 +37,8 @@ impl People {
             Ok::<String, anyhow::Error>(format!("{name}:{}:agent:{name}\n", bcrypt::hash(password, COST)?))
         };
         let users: String = self.0.iter().map(line).collect::<Result<_>>()?;
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": PEOPLE}, "stringData": {"users": users}});
+        let metadata = json!({"name": PEOPLE, "labels": {TENANT_USABLE_LABEL: "true"}});
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"users": users}});
         site.apply_text(NAMESPACE, secret.to_string()).await.map(drop)
     }
 

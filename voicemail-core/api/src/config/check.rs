@@ -301,5 +301,10 @@ fn check_class(class: &ClassOfService) -> Result<(), ConfigError> {
     rule(within(class.retention_days, 1, 3_650), "classesOfService.retentionDays", || {
         "write 1 to 3650".into()
     })?;
-    rule(within(class.trash_hours, 0, 720), "classesOfService.trashHours", || "write 0 to 720".into())
+    rule(within(class.trash_hours, 0, 720), "classesOfService.trashHours", || "write 0 to 720".into())?;
+    let longest = u32::from(ClassOfService::LONGEST_DIGEST);
+    let digest = class.email_digest_minutes.unwrap_or(longest);
+    rule(within(digest, 1, longest), "classesOfService.emailDigestMinutes", || {
+        format!("write 1 to {longest}, or leave it out")
+    })
 }

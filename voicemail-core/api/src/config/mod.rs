@@ -336,6 +336,10 @@ pub struct ClassOfService {
     /// How much e-mails about its messages may tell at most.
     #[serde(default, skip_serializing_if = "EmailContent::is_none")]
     pub email: EmailContent,
+    /// Minutes that messages wait for others of their mailbox, so that they come as one mail, unless a reader chose otherwise;
+    /// each comes by itself when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_digest_minutes: Option<u32>,
 }
 
 fn default_max_messages() -> u32 {
@@ -359,6 +363,8 @@ fn default_trash_hours() -> u32 {
 }
 
 impl ClassOfService {
+    /// Most minutes that messages wait for each other before a mail: a day.
+    pub const LONGEST_DIGEST: u16 = 1_440;
     /// The class of a mailbox that names none.
     pub const STANDARD: &'static str = "standard";
 
@@ -373,6 +379,7 @@ impl ClassOfService {
             retention_days: default_retention_days(),
             trash_hours: default_trash_hours(),
             email: EmailContent::None,
+            email_digest_minutes: None,
         }
     }
 }

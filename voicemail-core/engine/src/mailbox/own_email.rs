@@ -4,29 +4,34 @@
 //! the user.
 
 use super::{Directory, MailboxError, Mailboxes};
+use std::time::Duration;
 use voicemail_api::config::EmailContent;
 use voicemail_model::{EmailChoice, User, UserId};
 use voicemail_store::documents::Decision;
 use voicemail_store::{Key, StoreError};
 
 impl Directory {
-    /// The most that an e-mail about any mailbox of a user may tell them, whatever they chose.
+    /// What e-mails about any mailbox of a user tell them at most, whatever they chose, and the longest that messages wait
+    /// for others if they chose nothing.
     ///
     /// # Errors
     /// The store's.
-    pub async fn email_allowed(&self, user: &UserId) -> Result<EmailContent, MailboxError> {
+    pub async fn usual_email(&self, user: &UserId) -> Result<(EmailContent, Duration), MailboxError> {
         let context = self.context();
         if context.config().email.is_none() {
-            return Ok(EmailContent::None);
+            return Ok((EmailContent::None, Duration::ZERO));
         }
         let found = self.load_user(user).await?.unwrap_or_default();
-        let allows = |mailbox| async move {
-            Ok::<_, StoreError>(Mailboxes::new(context.clone()).class_of(&mailbox).await?.email)
+        let found = &User { email_choice: EmailChoice::default(), ..found };
+        let usual = |mailbox| async move {
+            let class = Mailboxes::new(context.clone()).class_of(&mailbox).await?;
+            Ok::<_, StoreError>((found.told(class.email), found.waits_for_others(&class)))
         };
         let boxes = self.mailboxes_of(user).await?;
-        let each = context.all(boxes.into_iter().map(|own| own.mailbox), allows).await?;
-        let most = each.into_iter().max().unwrap_or_default();
-        Ok(User { email_choice: EmailChoice::default(), ..found }.told(most))
+        let each = context.all(boxes.into_iter().map(|own| own.mailbox), usual).await?;
+        let most = each.iter().map(|(content, _)| *content).max().unwrap_or_default();
+        let longest = each.iter().filter(|(content, _)| !content.is_none()).map(|(_, wait)| *wait).max();
+        Ok((most, longest.unwrap_or_default()))
     }
 
     /// Replaces what a user chose for the e-mails to them by what `choose` makes of the user as they are then, unless it is

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use voicemail_api::config::{EmailContent, Role};
+use voicemail_api::config::{ClassOfService, EmailContent, Role};
 use voicemail_engine::door::operations::{ReadOwnEmail, ReadSelf, SetOwnEmail};
 use voicemail_engine::door::{Entry, OnTenant};
 use voicemail_engine::mailbox::MailboxError;
@@ -68,9 +68,13 @@ struct OwnEmail {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     content: Option<EmailContent>,
-    /// Minutes that messages wait for others, so that they come as one mail; each comes by itself when absent.
+    /// Minutes that messages wait for others, so that they come as one mail, by the caller's own choice: 0 for each by itself,
+    /// and as usual when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest_minutes: Option<u16>,
+    /// The longest that messages of the caller's mailboxes wait for others if nothing is chosen, as their classes say; 0 for
+    /// each by itself.
+    usual_digest_minutes: u64,
 }
 
 /// A choice for the e-mails to oneself; what is absent isn't chosen, and is as provisioned.
@@ -81,8 +85,8 @@ struct OwnEmailBody {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     content: Option<EmailContent>,
-    /// Minutes that messages wait for others, so that they come as one mail, 1 to 1440; each comes by itself when absent. An
-    /// urgent one waits for none.
+    /// Minutes that messages wait for others, so that they come as one mail, 1 to 1440; 0 for each by itself, and as the
+    /// mailboxes' classes say when absent. An urgent one waits for none.
     #[serde(default, deserialize_with = "read_minutes")]
     digest_minutes: Option<u16>,
 }
@@ -90,8 +94,8 @@ struct OwnEmailBody {
 /// At most a day.
 fn read_minutes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
     match Option::<u16>::deserialize(deserializer)? {
-        Some(minutes) if !(1..=EmailChoice::LONGEST_DIGEST).contains(&minutes) => {
-            Err(D::Error::custom("digestMinutes: write 1 to 1440, or leave it out"))
+        Some(minutes) if minutes > ClassOfService::LONGEST_DIGEST => {
+            Err(D::Error::custom("digestMinutes: write 0 to 1440, or leave it out"))
         }
         minutes => Ok(minutes),
     }
@@ -137,9 +141,11 @@ async fn view_own_email<O: OnTenant>(entry: &Entry<O>) -> Result<OwnEmail, ApiEr
         Err(MailboxError::Unknown(_)) => Default::default(),
         found => found?,
     };
+    let (allowed, usual) = directory.usual_email(user).await?;
     Ok(OwnEmail {
         refused: state.email_refused.is_some(),
-        allowed: directory.email_allowed(user).await?,
+        allowed,
+        usual_digest_minutes: usual.as_secs() / 60,
         content: state.email_choice.content,
         digest_minutes: state.email_choice.digest_minutes,
         address: state.email,

@@ -1,5 +1,6 @@
 //! Brings one child to what it should be, or takes away one that isn't wanted: read, compare, write only if they differ.
 
+use crate::tenant::build::config::CONFIG_FILE;
 use crate::tenant::build::names::child_name;
 use crate::tenant::context::Context;
 use crate::tenant::facts::belonging::{is_collectable, is_owned, other_owners};
@@ -17,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
+use voicemail_cores::destinations::list_moved;
 use voicemail_resources::{MANAGER, TENANT_LABEL, VoicemailTenant};
 use voicemail_runtime::calls::{CallError, Class, Classified, merge_metadata, within_deadline};
 
@@ -99,7 +101,7 @@ impl Applier<'_> {
     ) -> Result<K, ApplyError> {
         let name = desired["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let existed = live.is_some();
-        let (mut desired, mut foreign) = (desired, Vec::new());
+        let (mut desired, mut foreign, mut moved) = (desired, Vec::new(), Vec::new());
         if let Some(live) = live {
             self.check_ours(&live, kind)?;
             let found = serde_json::to_value(&live)?;
@@ -107,6 +109,8 @@ impl Applier<'_> {
             if is_current(&desired, &found) && foreign.is_empty() {
                 return self.keep_from_collector(api, live).await;
             }
+            let text = |object: &Value| object["data"][CONFIG_FILE].as_str().unwrap_or_default().to_owned();
+            moved = list_moved(&text(&found), &text(&desired));
             // The object that was looked at, and no other one that took its name meanwhile.
             desired["metadata"]["uid"] = json!(live.uid());
         }
@@ -120,19 +124,25 @@ impl Applier<'_> {
             _ => self.overwrite(api, kind, &name, &without_foreign(&desired, &foreign)).await?,
         };
         if !foreign.is_empty() {
-            Box::pin(self.tell_foreign(kind, &name, &foreign)).await;
+            let note = format!("took from {kind} {name} what somebody has added: {}", foreign.join(", "));
+            Box::pin(self.tell("ForeignFieldsRemoved", note)).await;
+        }
+        if !moved.is_empty() {
+            Box::pin(
+                self.tell("DestinationChanged", format!("the cores send elsewhere: {}", moved.join(", "))),
+            )
+            .await;
         }
         self.keep_from_collector(api, applied).await
     }
 
-    /// Somebody should know that what they wrote didn't stay.
-    async fn tell_foreign(&self, kind: &str, name: &str, fields: &[&str]) {
+    /// A warning about the tenant: what somebody wrote didn't stay, or data goes elsewhere now. A lost event is no failure.
+    async fn tell(&self, reason: &str, note: String) {
         let Plan { namespace, name: tenant, uid, .. } = self.plan;
-        let note = format!("took from {kind} {name} what somebody has added: {}", fields.join(", "));
-        tracing::warn!(namespace, tenant, note);
+        tracing::warn!(namespace, tenant, reason, note);
         let event = Event {
             type_: EventType::Warning,
-            reason: "ForeignFieldsRemoved".into(),
+            reason: reason.into(),
             note: Some(note),
             action: "Reconcile".into(),
             secondary: None,

@@ -43,7 +43,7 @@ const MOMENT: Bound = Format("date-time");
 const TIME_OF_DAY: Bound = Pattern("^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$");
 
 /// Properties of bodies, by schema and name.
-const PROPERTIES: [(&str, &str, Bound); 45] = [
+const PROPERTIES: [(&str, &str, Bound); 46] = [
     ("AuditSubject", "message", MESSAGE),
     ("CancelBody", "reason", WORDS),
     ("DatesBody", "from", Format("date")),
@@ -68,9 +68,10 @@ const PROPERTIES: [(&str, &str, Bound); 45] = [
     ("OwnEmail", "address", ADDRESS),
     ("OwnEmail", "allowed", CONTENT),
     ("OwnEmail", "content", CONTENT),
-    ("OwnEmail", "digestMinutes", Range(1, 1_440)),
+    ("OwnEmail", "digestMinutes", Range(0, 1_440)),
+    ("OwnEmail", "usualDigestMinutes", Range(0, 1_440)),
     ("OwnEmailBody", "content", CONTENT),
-    ("OwnEmailBody", "digestMinutes", Range(1, 1_440)),
+    ("OwnEmailBody", "digestMinutes", Range(0, 1_440)),
     ("PinBody", "pin", Pattern("^[0-9]{6,10}$")),
     ("SearchBody", "caller", Length(1, 6_144)),
     ("SearchBody", "from", MOMENT),
