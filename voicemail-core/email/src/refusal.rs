@@ -71,6 +71,11 @@ impl SmtpError {
         }
     }
 
+    /// Whether a server that was given a mail and fared so may have it nevertheless.
+    pub fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::Unreachable | Self::TimedOut(Step::Content))
+    }
+
     /// A stable word for metrics, logs and conditions.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -12,7 +12,7 @@ mod restore;
 pub mod tool;
 
 use crate::context::{Context, GuardError, Identity, RegionStatus};
-use crate::gdpr::Gdpr;
+use crate::gdpr::{Gdpr, ReceiptKey};
 use crate::mailbox::{Directory, Mailboxes};
 use crate::principal::{MailboxToken, MailboxTokenError, Principal};
 use crate::sweep::Sweeper;
@@ -219,15 +219,20 @@ impl Core {
                 tracing::warn!(region = name, reason = error.reason(), %error, "no room could be reserved yet");
             }
         }
-        let gdpr = Gdpr::new(context.clone(), Arc::new(keys.receipt));
-        gdpr.look_for_cases().await?;
-        Ok(Self {
+        let core = Self::over(context, Arc::new(keys.receipt));
+        core.gdpr.look_for_cases().await?;
+        Ok(core)
+    }
+
+    /// The services over a tenant that is open.
+    pub fn over(context: Context, receipts: Arc<ReceiptKey>) -> Self {
+        Self {
             mailboxes: Mailboxes::new(context.clone()),
             directory: Directory::new(context.clone()),
-            gdpr,
+            gdpr: Gdpr::new(context.clone(), receipts),
             context,
             lost: Mutex::default(),
-        })
+        }
     }
 
     /// The holder of a token that was given for a PIN.

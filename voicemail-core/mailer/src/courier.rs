@@ -220,6 +220,10 @@ impl<'a> Courier<'a> {
                 tracing::error!(reason = error.reason(), %error, "e-mails about a mailbox can't be written");
                 self.waiting.failed(mailbox, now);
             }
+            Err(TurnError::Unsettled(error)) => {
+                tracing::warn!(reason = error.reason(), %error, "the outcome of an e-mail waits for the store");
+                self.waiting.failed(mailbox, now);
+            }
             Err(TurnError::Mailbox(error)) => {
                 tracing::warn!(%error, "e-mails about a mailbox wait for the store");
                 self.waiting.failed(mailbox, now);

@@ -15,6 +15,9 @@ pub(crate) enum TurnError {
     /// A store's or a mailbox's.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
+    /// A mail's outcome couldn't be noted.
+    #[error("the outcome of a mail couldn't be noted: {0}")]
+    Unsettled(StoreError),
     /// The mail server's; it concerns every mailbox.
     #[error(transparent)]
     Smtp(#[from] SmtpError),

@@ -22,6 +22,8 @@ mod post;
 mod preview;
 mod readers;
 mod sending;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod turn;
 mod unsubscribe;
 mod waiting;
@@ -29,5 +31,6 @@ mod writing;
 
 pub use courier::run;
 pub use health::{Health, State};
+pub use post::{Carrier, Unsent};
 pub use preview::{PreviewError, preview};
 pub use unsubscribe::{UNSUBSCRIBE_PATH, Unsubscription, unsubscribe_at};

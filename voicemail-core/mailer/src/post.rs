@@ -1,5 +1,7 @@
 //! The way to the mail server: one connection, kept for several mails, opened anew with the files as they are then.
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use std::time::Duration;
 use voicemail_api::config::SmtpConfig;
 use voicemail_email::{Connection, Mail, Server, SmtpError};
@@ -7,6 +9,21 @@ use voicemail_model::clock::World;
 
 /// How long an idle connection is kept: servers close them after five minutes (RFC 5321, 4.5.3.2.7).
 const IDLE: Duration = Duration::from_secs(60);
+
+/// Why a mail has no yes of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// What the server said, or that it didn't.
+    pub why: SmtpError,
+    /// The server may have the mail nevertheless: its answer was lost.
+    pub perhaps: bool,
+}
+
+/// Takes mails to a server.
+pub trait Carrier: Send {
+    /// Hands over a mail: once this says yes the server has it.
+    fn carry<'a>(&'a mut self, mail: &'a Mail) -> BoxFuture<'a, Result<(), Unsent>>;
+}
 
 /// Sends mails over one connection.
 pub(crate) struct Post {
@@ -21,21 +38,21 @@ impl Post {
         Self { config, world, connection: None, answered: false }
     }
 
-    /// Hands over a mail.
-    ///
-    /// # Errors
-    /// See [`SmtpError`].
-    pub(crate) async fn send(&mut self, mail: &Mail) -> Result<(), SmtpError> {
+    async fn send(&mut self, mail: &Mail) -> Result<(), Unsent> {
         let mut connection = match self.kept().await {
             Some(connection) => connection,
-            None => Server::read(&self.config).await?.connect().await?,
+            None => self.connect().await.map_err(|why| Unsent { why, perhaps: false })?,
         };
         let sent = connection.send(mail).await;
         if !sent.as_ref().is_err_and(SmtpError::is_about_server) {
             self.connection = Some((connection, self.world.monotonic()));
             self.answered = true;
         }
-        sent
+        sent.map_err(|why| Unsent { perhaps: why.leaves_doubt(), why })
+    }
+
+    async fn connect(&self) -> Result<Connection, SmtpError> {
+        Server::read(&self.config).await?.connect().await
     }
 
     /// Whether the server has taken up a mail since this was last asked.
@@ -57,5 +74,11 @@ impl Post {
         if let Some((connection, _)) = self.connection.take_if(idle) {
             connection.close().await;
         }
+    }
+}
+
+impl Carrier for Post {
+    fn carry<'a>(&'a mut self, mail: &'a Mail) -> BoxFuture<'a, Result<(), Unsent>> {
+        self.send(mail).boxed()
     }
 }

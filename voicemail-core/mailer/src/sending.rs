@@ -4,12 +4,13 @@
 //! message keeps no other back.
 
 use crate::desk::{Desk, Place, Sent, TurnError};
-use crate::post::Post;
+use crate::post::{Carrier, Unsent};
 use crate::readers::Reader;
 use crate::writing::Piece;
 use std::time::Duration;
 use voicemail_email::SmtpError;
-use voicemail_model::{EmailRefused, Entry, Index, Mailing, MessageId, Outcome, User};
+use voicemail_model::fault_injection::{self, Broken};
+use voicemail_model::{EmailRefused, Entry, Index, Mailing, MessageId, Outcome, Time, User};
 use voicemail_store::documents::Decision;
 use voicemail_store::{Key, StoreError};
 
@@ -23,7 +24,7 @@ impl Desk<'_> {
     /// The store's, or one that concerns every mail.
     pub(crate) async fn send(
         &self,
-        post: &mut Post,
+        post: &mut dyn Carrier,
         place: &Place,
         reader: &Reader,
         ids: &[MessageId],
@@ -35,11 +36,12 @@ impl Desk<'_> {
         if ids.is_empty() {
             return Ok(Sent::NotOwed);
         }
-        let mut sent = post.send(&self.write(place, reader, &letter)?).await;
-        if matches!(sent, Err(SmtpError::TooLarge(_))) && letter.iter().any(Piece::is_attached) {
+        let mut sent = post.carry(&self.write(place, reader, &letter)?).await;
+        let too_large = |unsent: &Unsent| matches!(unsent.why, SmtpError::TooLarge(_));
+        if sent.as_ref().is_err_and(too_large) && letter.iter().any(Piece::is_attached) {
             (self.count)("tooLarge");
             let smaller: Vec<Piece> = letter.into_iter().map(Piece::without_recording).collect();
-            sent = post.send(&self.write(place, reader, &smaller)?).await;
+            sent = post.carry(&self.write(place, reader, &smaller)?).await;
         }
         self.note(place, reader, &ids, sent).await
     }
@@ -57,7 +59,8 @@ impl Desk<'_> {
             return Ok(Vec::new());
         };
         let owed = mailing.owed(&reader.user, &index);
-        let there = ids.iter().filter(|id| owed.contains(id));
+        let unseen = fault_injection::is(Broken::MailWithoutLook);
+        let there = ids.iter().filter(|id| unseen || owed.contains(id));
         Ok(there.filter_map(|id| Some((*id, index.entries.get(id)?.clone()))).collect())
     }
 
@@ -67,9 +70,12 @@ impl Desk<'_> {
         place: &Place,
         reader: &Reader,
         ids: &[MessageId],
-        sent: Result<(), SmtpError>,
+        sent: Result<(), Unsent>,
     ) -> Result<Sent, TurnError> {
-        let refused = match sent {
+        if sent.as_ref().is_err_and(|unsent| unsent.perhaps) && !fault_injection::is(Broken::MailNotDoubted) {
+            self.doubt(place, reader, ids).await?;
+        }
+        let refused = match sent.map_err(|unsent| unsent.why) {
             Ok(()) => {
                 (self.count)("sent");
                 None
@@ -105,8 +111,27 @@ impl Desk<'_> {
             ids.iter().for_each(|id| mailing.settle(*id, &reader.user, outcome.clone()));
             Decision::Write(mailing, ())
         };
-        self.core.context.documents().update(&Key::mailing(&place.mailbox), settle).await?;
+        self.write_down(place, settle).await?;
         Ok(Sent::Settled)
+    }
+
+    /// Nobody will know whether the server has this mail. It is sent again if it is owed still.
+    async fn doubt(&self, place: &Place, reader: &Reader, ids: &[MessageId]) -> Result<(), TurnError> {
+        let doubt = |found: Option<Mailing>, _| {
+            let mut mailing = found.unwrap_or_default();
+            ids.iter().for_each(|id| mailing.doubt(*id, &reader.user));
+            Decision::Write(mailing, ())
+        };
+        self.write_down(place, doubt).await
+    }
+
+    async fn write_down(
+        &self,
+        place: &Place,
+        change: impl Fn(Option<Mailing>, Time) -> Decision<Mailing, ()> + Send + Sync,
+    ) -> Result<(), TurnError> {
+        let written = self.core.context.documents().update(&Key::mailing(&place.mailbox), change).await;
+        written.map_err(TurnError::Unsettled)
     }
 
     /// A mail goes on being tried while one of its messages is young enough.

@@ -1,12 +1,13 @@
 //! One mailbox's turn: what is owed to whom is looked up, claimed, sent, and settled mail by mail.
 
 use crate::desk::{Desk, Place, Sent, TurnError};
-use crate::post::Post;
+use crate::post::Carrier;
 use crate::readers::{Found, Reader, find};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::tz::TimeZone;
 use std::time::Duration;
 use voicemail_engine::mailbox::MailboxError;
+use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{Index, MailboxId, MailboxSettings, Mailing, NextMail, UserId, next_mail};
 use voicemail_store::documents::Decision;
 use voicemail_store::{Key, StoreError};
@@ -56,7 +57,11 @@ impl Desk<'_> {
     ///
     /// # Errors
     /// The store's, or the mail server's. What was sent is settled.
-    pub(crate) async fn take_turn(&self, post: &mut Post, mailbox: &MailboxId) -> Result<Ended, TurnError> {
+    pub(crate) async fn take_turn(
+        &self,
+        post: &mut dyn Carrier,
+        mailbox: &MailboxId,
+    ) -> Result<Ended, TurnError> {
         let Some((mailing, index)) = self.look(mailbox).await? else { return Ok(Ended::Done) };
         let place = self.describe(mailbox, index.generation).await?;
         let readers = self.find_readers(&place, &mailing).await?;
@@ -73,7 +78,10 @@ impl Desk<'_> {
             return Ok(waits.min().map_or(Ended::Done, Ended::Waits));
         }
         let ended = self.send_all(post, &place, &readers, &mailing, &index).await;
-        self.release(mailbox).await?;
+        // Otherwise the next turn takes what this one began for what may have been sent.
+        if !matches!(ended, Err(TurnError::Unsettled(_))) {
+            self.release(mailbox).await?;
+        }
         ended
     }
 
@@ -145,6 +153,9 @@ impl Desk<'_> {
             let mut mailing = found.unwrap_or_default();
             let (news, due) = plan(&mut mailing);
             let ours = due && mailing.claim(self.holder, now);
+            if ours && !fault_injection::is(Broken::MailNotNoted) {
+                self.begin(&mut mailing, readers, index);
+            }
             match (news || ours, due && !ours) {
                 (_, true) => Decision::Keep(None),
                 (true, false) => Decision::Write(mailing.clone(), Some(mailing)),
@@ -152,6 +163,16 @@ impl Desk<'_> {
             }
         };
         self.core.context.documents().update(&Key::mailing(mailbox), claim).await
+    }
+
+    /// Notes all mails that the turn may send, before it sends any: if it dies, what it sent is known as what may have been sent.
+    fn begin(&self, mailing: &mut Mailing, readers: &[Noted], index: &Index) {
+        for reader in reading(readers) {
+            if matches!(self.next(reader, mailing, index), NextMail::Now(_)) {
+                let owed = mailing.owed(&reader.user, index);
+                owed.into_iter().for_each(|id| mailing.begin(id, &reader.user, reader.content));
+            }
+        }
     }
 
     async fn release(&self, mailbox: &MailboxId) -> Result<(), StoreError> {
@@ -172,7 +193,7 @@ impl Desk<'_> {
 
     async fn send_all(
         &self,
-        post: &mut Post,
+        post: &mut dyn Carrier,
         place: &Place,
         readers: &[Noted],
         mailing: &Mailing,
@@ -195,7 +216,7 @@ impl Desk<'_> {
     /// Sends a reader what is due, in the order of the messages.
     async fn send_to(
         &self,
-        post: &mut Post,
+        post: &mut dyn Carrier,
         place: &Place,
         reader: &Reader,
         mailing: &Mailing,

@@ -64,6 +64,12 @@ pub enum Broken {
     RefusedAttemptForgotten,
     /// A user keeps a mailbox or group that was made again under its name.
     FormerPeopleStay,
+    /// A turn of mails doesn't note what it may send before it sends.
+    MailNotNoted,
+    /// A mail goes out by what the turn found when it began.
+    MailWithoutLook,
+    /// A mail that the server may have counts as one that it hasn't.
+    MailNotDoubted,
 }
 
 /// Whether that mistake is to be made: never in a real build.

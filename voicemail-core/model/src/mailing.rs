@@ -53,9 +53,26 @@ struct Reader {
 
 /// What was done for one message, by user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Mailed {
     /// The outcome of each mail.
     pub users: BTreeMap<UserId, Outcome>,
+    /// Mails that were begun and have no outcome: the server may have them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub begun: BTreeMap<UserId, Begun>,
+    /// Fields of newer versions.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// A mail that was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// How much it tells.
+    pub content: EmailContent,
+    /// Of the turn that somebody has; otherwise a turn ended, and nobody knows whether the server took the mail.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub under_way: bool,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -112,20 +129,40 @@ impl Mailing {
         true
     }
 
-    /// Takes the turn if it is nobody's, ours, or has run out.
+    /// Takes the turn if it is nobody's, ours, or has run out. What a turn before began and said nothing of may have been sent.
     pub fn claim(&mut self, holder: &str, now: Time) -> bool {
         let free = self.holder.is_empty() || self.holder == holder || self.until < now;
         if free {
             (self.holder, self.until) = (holder.to_owned(), now.plus(TURN));
+            let begun = self.messages.values_mut().flat_map(|mailed| mailed.begun.values_mut());
+            begun.for_each(|begun| begun.under_way = false);
         }
         free
     }
 
-    /// Gives the turn back. False if it isn't that holder's.
+    /// Notes, before it is sent, a mail that the turn may send.
+    pub fn begin(&mut self, id: MessageId, user: &UserId, content: EmailContent) {
+        if !self.is_settled(id, user) {
+            let fresh = Begun { content, under_way: true, unknown: Map::new() };
+            let begun = self.messages.entry(id).or_default().begun.entry(user.clone()).or_insert(fresh);
+            begun.content = begun.content.max(content);
+        }
+    }
+
+    /// The server may have that mail, and nobody will know.
+    pub fn doubt(&mut self, id: MessageId, user: &UserId) {
+        if let Some(begun) = self.messages.get_mut(&id).and_then(|mailed| mailed.begun.get_mut(user)) {
+            begun.under_way = false;
+        }
+    }
+
+    /// Gives the turn back: what it began and didn't settle or doubt wasn't sent. False if it isn't that holder's.
     pub fn release(&mut self, holder: &str) -> bool {
         let ours = self.holder == holder;
         if ours {
             self.holder.clear();
+            self.messages.values_mut().for_each(|mailed| mailed.begun.retain(|_, begun| !begun.under_way));
+            self.messages.retain(|_, mailed| !mailed.is_empty());
         }
         ours
     }
@@ -152,7 +189,9 @@ impl Mailing {
 
     /// Remembers the outcome of a mail.
     pub fn settle(&mut self, id: MessageId, user: &UserId, outcome: Outcome) {
-        self.messages.entry(id).or_default().users.insert(user.clone(), outcome);
+        let mailed = self.messages.entry(id).or_default();
+        mailed.begun.remove(user);
+        mailed.users.insert(user.clone(), outcome);
     }
 
     /// Forgets what was done for messages that aren't there any more.
@@ -167,10 +206,16 @@ impl Mailing {
 }
 
 impl Mailed {
-    /// How many mails with the caller's data went out.
+    /// How many mails with the caller's data went out, or may have.
     pub fn copies(&self) -> usize {
-        let tells = |outcome: &&Outcome| outcome.refused.is_none() && outcome.content >= EmailContent::Caller;
-        self.users.values().filter(tells).count()
+        let sent =
+            self.users.values().filter(|outcome| outcome.refused.is_none()).map(|outcome| outcome.content);
+        let begun = self.begun.values().map(|begun| begun.content);
+        sent.chain(begun).filter(|content| *content >= EmailContent::Caller).count()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.begun.is_empty() && self.unknown.is_empty()
     }
 }
 

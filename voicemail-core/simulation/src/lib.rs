@@ -11,6 +11,8 @@
 //! There are two regions, of which the one without metadata may be away; people hold messages, approve and cancel
 //! erasures, and export. `restores` puts an older state of both back under way.
 //!
+//! `mails` plays turns of e-mails against such a server, with invariants of their own.
+//!
 //! Which schedule catches which mistake of [`voicemail_model::fault_injection`]: directed schedules catch all but one, in every
 //! run. In a survey of 150 seeds each, random schedules also caught mark after list, no look after the
 //! insertion, no presence check, closed before present, audio before envelope, and no manifest; they missed
@@ -24,6 +26,7 @@
 mod check;
 mod directed;
 mod ground;
+mod mails;
 mod people;
 mod play;
 mod real;

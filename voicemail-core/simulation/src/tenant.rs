@@ -9,8 +9,11 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use voicemail_api::config::{ClassOfService, RegionConfig, RegionDown, TenantConfig};
+use voicemail_api::config::{
+    ClassOfService, EmailConfig, EmailContent, RegionConfig, RegionDown, SmtpConfig, SmtpTls, TenantConfig,
+};
 use voicemail_engine::context::{Context, Identity};
+use voicemail_engine::core::Core;
 use voicemail_engine::gdpr::{Gdpr, ReceiptKey};
 use voicemail_engine::mailbox::{DepositRequest, Directory, ForwardRequest, KeyUse, MailboxError, Mailboxes};
 use voicemail_engine::sweep::Sweeper;
@@ -59,6 +62,17 @@ pub(super) struct Replica {
 /// Two regions, `r` the master, and a rule that goes on without the other one.
 fn two_regions(region: &str) -> TenantConfig {
     let mut config = config();
+    // A server that nobody asks: mails go where a simulation takes them.
+    let smtp = SmtpConfig {
+        host: "mail.example".into(),
+        port: None,
+        tls: SmtpTls::Tls,
+        credentials_dir: None,
+        ca_file: None,
+    };
+    config.email =
+        Some(EmailConfig { smtp, from: "v@example.com".into(), reply_to: None, templates_dir: None });
+    config.classes_of_service[0].email = EmailContent::Caller;
     let other = RegionConfig { name: "s".into(), master: false, ..config.regions[0].clone() };
     config.regions.push(other);
     let standard = config.classes_of_service[0].clone();
@@ -175,6 +189,11 @@ impl Tenant {
 }
 
 impl Replica {
+    /// Its services as one.
+    pub(super) fn core(&self) -> Core {
+        Core::over(self.context.clone(), Arc::new(ReceiptKey::from_pem(RECEIPT_KEY).unwrap()))
+    }
+
     /// A deposit from admission to acknowledgement.
     pub(super) async fn deposit(
         &self,
