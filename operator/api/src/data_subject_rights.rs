@@ -1,4 +1,6 @@
 //! A tenant's rules for the data-subject rights: deadlines, approvals, and unavailable regions.
+//!
+//! A CRD has defaults of its own: those here repeat the core's (`voicemail-core/api/src/config/gdpr.rs`). Change both.
 
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]

@@ -2,7 +2,8 @@
 //!
 //! Flow: [`crds`] derives the CustomResourceDefinitions from the types; `voicemail-operator crds` writes
 //! them to `crds/` and to the chart, and a test fails when a checked-in file differs. The API server
-//! enforces every rule, so there is no admission webhook and no certificate for one.
+//! enforces every rule, so there is no admission webhook and no certificate for one. A CRD has defaults of its own: of a field
+//! that the core reads, the default repeats that of `voicemail-core/api/src/config`. Whoever changes one changes both.
 //!
 //! What can go wrong: a rule over an unbounded list or string exceeds the API server's cost limit and the
 //! whole CRD is refused; every list, map and string that a rule can reach is therefore bounded.

@@ -1,4 +1,7 @@
 //! Limits and retention of mailboxes, and what they prefer by default.
+//!
+//! A CRD has defaults of its own: those here repeat the core's (`ClassOfService` in `voicemail-core/api/src/config/mod.rs`).
+//! Change both.
 
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]

@@ -80,7 +80,8 @@ impl ImagePullPolicy {
     }
 }
 
-/// Labels and annotations that all children of a tenant get, pods too; the operator's own win.
+/// Labels and annotations that a tenant gives to all of its children (`inheritedMetadata`), or to its pods alone
+/// (`podTemplate`). A name that the operator has given already keeps the operator's value.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {

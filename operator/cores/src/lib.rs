@@ -3,7 +3,7 @@
 //! ```text
 //!  destinations  where its cores send data, and what a change of their configuration moves
 //!  child_names   names, labels and ports, by one rule for whoever makes, reads or calls them
-//!  pods          list a tenant's pods ▶ ask each core's health port ▶ PodSeen
+//!  pods          list a tenant's pods ▶ ask each core's metrics port ▶ PodSeen
 //!  tokens        a short-lived token of an account, for one tenant's core
 //!  core_client   HTTPS to a core with such a token ▶ an answer, or why there is none
 //! ```

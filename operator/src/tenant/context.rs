@@ -22,7 +22,7 @@ use voicemail_runtime::reconciling::Services;
 pub struct Context {
     /// The API server.
     pub client: Client,
-    /// Plain HTTP to the pods' health ports.
+    /// Plain HTTP to the pods' metrics ports.
     pub http: reqwest::Client,
     /// Flags.
     pub settings: Settings,
@@ -43,7 +43,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context that knows nothing of any tenant yet. `http` reaches the pods' health ports; cores are told of changes
+    /// A context that knows nothing of any tenant yet. `http` reaches the pods' metrics ports; cores are told of changes
     /// while the fence is open.
     pub fn new(
         client: Client,

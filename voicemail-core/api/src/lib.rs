@@ -5,6 +5,9 @@
 //! |---|---|
 //! | [`config`] | the configuration file of a core, and every default of it |
 //! | [`gdpr`] | data-subject requests, runs, the ledger's head |
+//! | [`telephony`] | what media servers are told and answered |
+//! | [`listen`] | listening on every address of a machine |
+//! | [`aws`] | the domain of a region's endpoints at AWS |
 //! | [`causes`], [`percent`] | words of an error's causes; percent-encoding |
 //! | [`reasons`] | stable names of what hinders a store |
 //! | `proofs` | the check of a receipt's signature (feature `proofs`) |

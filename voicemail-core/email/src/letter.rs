@@ -1,7 +1,8 @@
 //! A mail about a message, or about several that waited for each other, for one reader, as MIME (RFC 5322, RFC 2045).
 //!
 //! What others wrote (a caller's name, a mailbox's label) is brought onto one line first; `lettre` encodes headers and
-//! parts. The same letter gives the same bytes but for nothing: time, ids and boundaries are given.
+//! parts. The same letter always gives the same bytes: its time and its id are arguments, and the boundaries between the
+//! parts are made of the id.
 
 use crate::clean::{clean, isolated};
 use crate::html::{Block, Page, render};

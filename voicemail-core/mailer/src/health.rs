@@ -1,4 +1,4 @@
-//! Whether mails go out, for the health port.
+//! Whether mails go out, for the metrics port.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,6 +1,8 @@
 //! The audit log: an immutable object for each act, without a number, a name or any content of a message. Pure.
 //!
-//! Filed as `audit/<yyyymmddHH>/<ms in hex>-<random>`, so that a listing is in the order of time.
+//! Filed as `audit/<yyyymmddHH>/<ms in hex>-<random>`, so that a listing is in the order of time. Which operation is recorded
+//! as which [`AuditAction`] is in the engine's table of operations (`voicemail-core/engine/src/door/operations.rs`); what
+//! people read of it is in `docs/access.md`, "Who did what".
 
 use super::{CaseId, GroupId, MailboxId, MessageId, Time, UserId};
 use serde::{Deserialize, Serialize};

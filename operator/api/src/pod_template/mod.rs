@@ -1,8 +1,9 @@
 //! A tenant's additions to its pods: where they run, labels and annotations, and parts of core/v1's PodSpec.
 //!
 //! Flow: the spec has a [`PodTemplate`], [`read`] makes [`Additions`] of Kubernetes' own types of it, and
-//! [`Additions::complete`] puts them into a pod that the operator has built: by server-side apply's rules, so that what
-//! a list has by name is added to, and what the operator says stays but for variables of the same name.
+//! [`Additions::complete`] puts them into a pod that the operator has built. Containers, volumes, mounts and variables are
+//! added to the operator's own. Where both have a variable of one name, a field of the security context or a DNS
+//! configuration, the template's is taken; all else that the operator says stays.
 //!
 //! What can go wrong: a part that core/v1 doesn't know ([`TemplateError::Invalid`]), and one that the operator depends on
 //! ([`TemplateError::Protected`]). Both name the field, and nothing of the template is carried out.

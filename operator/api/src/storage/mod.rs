@@ -3,6 +3,8 @@
 //! A location is an account and container, or a bucket, with the folder in it. An endpoint is no location but
 //! the way there: it may change, for a server may get another name or move behind a proxy with all its data.
 //! The same goes for the region that requests to S3 are signed for, and for credentials of every kind.
+//!
+//! Another kind of store touches more than this folder: `docs/architecture.md`, "Where does a change go?", lists all places.
 
 // The KubeSchema derive repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]

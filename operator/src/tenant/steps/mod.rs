@@ -1,4 +1,4 @@
-//! The steps of one reconcile, each a file: reads, pure rules, writes, reads, and the status.
+//! The steps of one reconcile, each a file. *Build* is the folder beside this one; *observe* is `look_at_pods` in `tenant/mod.rs`.
 //!
 //! ```text
 //!  dereference ─▶ validate ─▶ (build) ─▶ apply ─▶ observe ─▶ status

@@ -2,7 +2,9 @@
 //! officers, removed when its own retention is over.
 //!
 //! Flow: [`Audit::record`] writes one object an act; an answer that was sent has its object. A client that plays a
-//! message in pieces, as players do, is recorded once in ten minutes. [`Audit::page`] lists hour by hour.
+//! message in pieces, as players do, is recorded once in ten minutes. [`Audit::page`] lists hour by hour. Which operation is
+//! recorded as what, and how often, is its row in `door/operations.rs`; what people read of it is in `docs/access.md`, "Who did
+//! what".
 //!
 //! What can go wrong: the store is away; then what can't be recorded isn't answered. One that can be read and not
 //! written is the exception: owners go on listening and making room, and who did is kept in memory ([`pending`]) until it is

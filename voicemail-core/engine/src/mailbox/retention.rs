@@ -1,5 +1,10 @@
 //! Retention: what has expired is deleted at the end of its day, by the mailbox's due item of that day.
 //!
+//! When a message expires is stamped on it at its deposit, by its mailbox's class (`deposit.rs`: `admit` reads the
+//! class, `store` stamps): the time is in the envelope, which never changes, and in the index's entry. `voicemail admin
+//! apply-retention` stamps entries anew (`voicemail-core/server/src/admin/retention.rs`), and an erasure that is undone
+//! moves the time in the entry by as long as the message was hidden.
+//!
 //! The item names no message. It reads the index, deletes what has expired and is neither flagged nor
 //! held, and makes the item of the next day on which something may expire. So a message whose clock
 //! stood still, or that was held, is looked at again every day until it goes. After a jump of the clock that nobody

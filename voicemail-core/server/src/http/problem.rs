@@ -13,9 +13,11 @@ use voicemail_engine::mailbox::MailboxError;
 use voicemail_model::{DecisionError, InvalidId};
 use voicemail_store::{BodyError, ErrorClass, StoreError};
 
-/// When a request may be repeated that found no room, or a store that refuses to write.
+/// After how long a client may ask again for audio that the store brings back from an archive.
 const RESTORE_PAUSE: Duration = Duration::from_secs(3_600);
+/// The same for a request that found no room in the store.
 const FULL_PAUSE: Duration = Duration::from_secs(60);
+/// The same for a request to a store that refuses to write.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
 macro_rules! kinds {

@@ -23,7 +23,7 @@ use voicemail_api::config::{LimitsConfig, TenantConfig};
 /// How long a client may take nothing of an answer that it was sent.
 const UNREAD: Duration = Duration::from_secs(60);
 
-/// Longest time until the first request on the port for health and metrics: a probe asks at once.
+/// Longest time until the first request on the metrics port: a probe asks at once.
 const FIRST_PROBE: Duration = Duration::from_secs(5);
 /// Connections of one address there: whoever scrapes or probes needs few.
 const MOST_PROBES: u32 = 128;
@@ -36,8 +36,8 @@ const FEW: u32 = 4;
 pub(super) enum Port {
     /// The API.
     Api,
-    /// Health and metrics, which answer whoever runs the tenant, whatever others do.
-    Health,
+    /// Probes and metrics, which answer whoever runs the tenant, whatever others do.
+    Metrics,
 }
 
 /// Counts the connections of one port.
@@ -62,7 +62,7 @@ impl Gate {
     /// How long a client may take to send a header.
     pub(super) fn header_time(&self) -> Duration {
         let time = self.config.borrow().limits.header_time;
-        if self.port == Port::Health { time.min(FIRST_PROBE) } else { time }
+        if self.port == Port::Metrics { time.min(FIRST_PROBE) } else { time }
     }
 
     fn enter(&self, address: IpAddr) -> io::Result<Place> {
@@ -97,7 +97,7 @@ fn admits(port: Port, limits: &LimitsConfig, shared: bool, own: u32, all: u32) -
     match port {
         Port::Api => all < limits.connections && own < most_of_one,
         // Not less than what is kept: a small limit of the API's says nothing of probes.
-        Port::Health => {
+        Port::Metrics => {
             let most = limits.connections.max(KEPT * 2);
             own < MOST_PROBES && all < if own < FEW { most } else { most - KEPT }
         }
@@ -234,9 +234,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_holds_many_connections_of_the_health_port_keeps_no_probe_out() {
+    fn whoever_holds_many_connections_of_the_metrics_port_keeps_no_probe_out() {
         let limits = LimitsConfig::default();
-        let admits = |own, all| admits(Port::Health, &limits, false, own, all);
+        let admits = |own, all| admits(Port::Metrics, &limits, false, own, all);
         assert!(!admits(MOST_PROBES, MOST_PROBES), "one address alone");
         assert!(!admits(FEW, limits.connections - KEPT), "and many together");
         assert!(admits(0, limits.connections - 1), "a probe finds a place");
@@ -247,6 +247,6 @@ mod tests {
         let limits = LimitsConfig { connections: 16, connections_per_address: 4, ..LimitsConfig::default() };
         assert!(!admits(Port::Api, &limits, false, 4, 4) && admits(Port::Api, &limits, true, 4, 4));
         assert!(!admits(Port::Api, &limits, true, 4, 16));
-        assert!(admits(Port::Health, &limits, false, 4, 16));
+        assert!(admits(Port::Metrics, &limits, false, 4, 16));
     }
 }

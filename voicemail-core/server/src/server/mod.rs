@@ -184,7 +184,7 @@ impl Server {
         let notice = if api.address.ip().is_loopback() { Duration::ZERO } else { NOTICE };
         let (api_handle, metrics_handle) = (api.handle.clone(), metrics.handle.clone());
         let health = tokio::spawn(
-            metrics.serve_plain(health::router(state.app.clone()), Gate::new(&state, Port::Health)),
+            metrics.serve_plain(health::router(state.app.clone()), Gate::new(&state, Port::Metrics)),
         );
         let work = tokio::spawn(work(state.clone(), api, stop.clone()));
         let following = tokio::spawn(reload::follow(state.clone()));

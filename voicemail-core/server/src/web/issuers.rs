@@ -1,7 +1,7 @@
 //! Whether people could sign in at the issuers, asked before anybody wants to.
 //!
 //! Flow: a core with pages asks each issuer of a login every five minutes, and after a failure every twenty seconds, whether it
-//! says where people sign in; at once when the configuration changes. The health port tells the result, and the operator makes
+//! says where people sign in; at once when the configuration changes. The metrics port tells the result, and the operator makes
 //! the condition `WebReady` of it. Nobody's sign-in depends on it. A core without such logins asks nobody.
 //!
 //! What can go wrong: an issuer is away, its certificate isn't trusted, it calls itself otherwise, or the files of the client

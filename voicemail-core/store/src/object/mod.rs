@@ -1,7 +1,8 @@
 //! Object stores: S3 and Azure Blob behind one adapter.
 //!
-//! Flow: [`ObjectBackend::open_s3`] and [`ObjectBackend::open_azure`] connect by the configuration; [`ObjectBackend`] maps each call of [`Store`] to one request
-//! of the client library, and what only one kind has to its [`service`]. Conditional writes are sent once:
+//! Flow: [`ObjectBackend::open_s3`] and [`ObjectBackend::open_azure`] connect by the configuration. [`ObjectBackend`] makes
+//! one request of the client library of each call of [`Store`]. What S3 and Azure each do in their own way, such as tags and
+//! versions, it asks of the trait in [`service`], which `s3.rs` and `azure.rs` implement. Conditional writes are sent once:
 //! the caller reads back what is unclear (see [`super::documents`]). Bodies and listings go through a second
 //! client that repeats by itself, since their names are used by one attempt alone.
 //!
@@ -9,6 +10,9 @@
 //! answers that are lost (`Unclear`), servers that accept conditions and ignore them (the probe refuses
 //! them), settings of the bucket or account that keep what is deleted or delete what is kept (the probe
 //! says so).
+//!
+//! Another kind of object store touches more than this folder: `docs/architecture.md`, "Where does a change go?", lists all
+//! places.
 
 mod azure;
 mod budget;
