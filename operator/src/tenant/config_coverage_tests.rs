@@ -286,3 +286,24 @@ fn every_field_of_the_cores_configuration_can_be_set_by_a_tenant_or_is_excepted_
     assert!(unknown.is_empty(), "no such fields: {unknown:?}");
     assert!(stale.is_empty(), "a tenant sets these after all: {stale:?}");
 }
+
+/// The resource's defaults and the core's are written twice, since the API server has to know them.
+#[test]
+fn an_object_that_says_nothing_means_what_its_absence_means() {
+    let config = |change: &dyn Fn(&mut Value)| {
+        let mut value = example();
+        let spec = value["spec"].as_object_mut().unwrap();
+        for field in ["classesOfService", "clientLimits", "reception", "mwi", "gdpr", "audit"] {
+            spec.remove(field);
+        }
+        change(&mut value["spec"]);
+        let tenant: VoicemailTenant = serde_json::from_value(value).unwrap();
+        plan_with(&tenant, &facts()).unwrap().config
+    };
+    let absent = config(&|_| {});
+    for field in ["clientLimits", "reception", "mwi", "gdpr", "audit"] {
+        assert_eq!(config(&|spec| spec[field] = json!({})), absent, "spec.{field}");
+    }
+    let classes = config(&|spec| spec["classesOfService"] = json!([{"name": "standard"}])).classes_of_service;
+    assert_eq!(classes, [voicemail_api::config::ClassOfService::standard()]);
+}
