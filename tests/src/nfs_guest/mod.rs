@@ -8,9 +8,10 @@
 
 use crate::cluster::layout::cache_folder;
 use crate::command::run;
-use crate::debian::{ensure_packages, ensure_program};
+use crate::debian::ensure_program;
+use crate::debian_root::prepare_root;
 use crate::image::build_test;
-use crate::progress::{say, step};
+use crate::progress::say;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -28,11 +29,9 @@ const PASSED: &str = "guest: tests ended with 0";
 /// Builds the tests, boots the guest and runs them in it; what the guest prints is shown.
 pub fn run_tests() -> Result<()> {
     let kernel = ensure_program("user-mode-linux", "linux.uml")?;
-    ensure_packages(&[("mmdebstrap", "mmdebstrap")])?;
     let tests = build_test("voicemail-server", "two_clients")?;
     let folder = cache_folder()?.join("guests");
-    fs::create_dir_all(&folder)?;
-    let root = prepare_root(&folder)?;
+    let root = prepare_guest(&folder)?;
     let disk = folder.join("nfs.disk");
     File::create(&disk)?.set_len(DISK_BYTES)?;
     let told = boot(&kernel, &root, &disk, &tests);
@@ -41,24 +40,13 @@ pub fn run_tests() -> Result<()> {
     Ok(())
 }
 
-/// A Debian with an NFS server, made once for each list of packages.
-fn prepare_root(folder: &Path) -> Result<PathBuf> {
-    let root = folder.join(format!(
-        "nfs-{RELEASE}-{}",
-        crate::digest::sha256_hex(PACKAGES.as_bytes()).get(..12).unwrap_or_default()
-    ));
-    if !root.exists() {
-        let new = tempfile::Builder::new().prefix("new-").tempdir_in(folder)?;
-        let made = new.path().join("root");
-        let include = format!("--include={PACKAGES}");
-        step("making the guest's root", || {
-            run(Command::new("mmdebstrap").args(["--variant=minbase", &include, RELEASE]).arg(&made))?;
-            run(Command::new("cp")
-                .args(["-a", "--no-target-directory", MODULES])
-                .arg(made.join("lib/modules")))?;
-            fs::rename(&made, &root).context("cannot keep the guest's root")
-        })?;
-    }
+/// A Debian with an NFS server and the kernel's modules.
+fn prepare_guest(folder: &Path) -> Result<PathBuf> {
+    let add_modules = |root: &Path| {
+        let modules = root.join("lib/modules");
+        run(Command::new("cp").args(["-a", "--no-target-directory", MODULES]).arg(modules)).map(drop)
+    };
+    let root = prepare_root(folder, "nfs", RELEASE, PACKAGES, add_modules)?;
     let init = root.join("guest-init");
     fs::write(&init, INIT)?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;

@@ -2,7 +2,7 @@
 //! nothing is lost when both write or when one dies.
 //!
 //! Here both have the same local folder. `cargo nfs-guest` runs the same tests in a kernel with an NFS server and two
-//! clients of it, whose mounts it names in `VOICEMAIL_MOUNTS`.
+//! clients of it, whose mounts it names in `VOICEMAIL_MOUNTS`; `cargo network-stores` on GlusterFS and CephFS.
 
 #![allow(
     clippy::unwrap_used,
