@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-const { CHROMIUM, MODULES, PEOPLE, URL: base } = process.env;
+// RESOLVE: where a name leads that no name server knows, as the browser's rules have it.
+const { CHROMIUM, MODULES, PEOPLE, RESOLVE, URL: base } = process.env;
 const load = createRequire(join(MODULES, 'package.json'));
 const { chromium } = load('playwright-core');
 const AXE = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
@@ -15,11 +16,13 @@ export { base };
 /** Passwords by name. */
 export const people = JSON.parse(PEOPLE);
 
+const ARGUMENTS = ['--no-sandbox', '--mute-audio', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--disable-dev-shm-usage'];
+
 /** Its start may take long on a machine with much to do. */
 async function open(profile) {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
-    args: ['--no-sandbox', '--mute-audio', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--disable-dev-shm-usage'],
+    args: [...ARGUMENTS, ...(RESOLVE ? [`--host-resolver-rules=${RESOLVE}`] : [])],
     timeout: 120_000,
     viewport: { width: 1280, height: 800 },
     locale: 'en-GB',

@@ -3,8 +3,10 @@
 //
 // node server.js HOST PORT KEYS MODULES: KEYS is a JSON Web Key Set with private keys; the first one signs. A file web.json
 // beside it has the addresses that the client `web` sends people back to, and who signs in: it is whoever stands there
-// that a browser is taken for, without being asked.
+// that a browser is taken for, without being asked. It may also have the https:// address by which everybody comes here, through
+// something that speaks TLS.
 const { existsSync, readFileSync } = require('node:fs');
+const { createServer } = require('node:http');
 const { createRequire } = require('node:module');
 const { dirname, join } = require('node:path');
 
@@ -37,7 +39,8 @@ const pages = {
   redirect_uris: web().redirectUris,
 };
 
-const provider = new Provider(`http://${host}:${port}`, {
+const issuer = web().issuer ?? `http://${host}:${port}`;
+const provider = new Provider(issuer, {
   jwks: JSON.parse(readFileSync(keys)),
   clients: [
     client('alice'),
@@ -82,4 +85,10 @@ provider.use(async (context, next) => {
   context.respond = false;
   await provider.interactionFinished(context.req, context.res, result, { mergeWithLastSubmission: prompt.name !== 'login' });
 });
-provider.listen(Number(port), host);
+provider.proxy = true;
+const answer = provider.callback();
+const scheme = new URL(issuer).protocol.slice(0, -1);
+createServer((request, response) => {
+  request.headers['x-forwarded-proto'] = scheme;
+  answer(request, response);
+}).listen(Number(port), host);

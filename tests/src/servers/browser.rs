@@ -1,6 +1,6 @@
 //! Chromium as Debian has it, and what drives it and looks for obstacles (playwright-core, axe-core), pinned by `web/e2e`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -37,6 +37,22 @@ impl Browser {
         command.envs(variables.iter().copied());
         run(&mut command)
     }
+}
+
+/// Makes a home folder whose browsers trust these authorities (PEM), as people's computers trust their company's.
+pub fn trust(home: &Path, authorities: &[String]) -> Result<()> {
+    let certutil = ensure_program("libnss3-tools", "certutil")?;
+    let folder = home.join(".pki/nssdb");
+    std::fs::create_dir_all(&folder)?;
+    let database = format!("sql:{}", folder.display());
+    run(Command::new(&certutil).args(["-N", "-d", &database, "--empty-password"]))?;
+    for (number, authority) in authorities.iter().enumerate() {
+        let file = home.join(format!("authority-{number}.pem"));
+        std::fs::write(&file, authority)?;
+        let name = format!("authority {number}");
+        run(Command::new(&certutil).args(["-A", "-d", &database, "-n", &name, "-t", "C,,", "-i"]).arg(file))?;
+    }
+    Ok(())
 }
 
 /// The folder with what the pages are built by, as `web/package-lock.json` pins it.

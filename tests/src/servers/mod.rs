@@ -1,5 +1,5 @@
 //! Real servers for the tests: Azurite for Azure Blob; MinIO, versitygw, moto, s3proxy and one of our own for S3; two authorisation servers; Prometheus; Exim for mail;
-//! and Chromium for the pages.
+//! and Chromium and Firefox for the pages.
 //!
 //! schemathesis is no server: it asks the one under test.
 //!
@@ -22,6 +22,7 @@ pub mod browser;
 mod daemon;
 pub mod dovecot;
 pub mod exim;
+pub mod firefox;
 pub(crate) mod in_process;
 pub mod kamailio;
 pub mod keycloak;

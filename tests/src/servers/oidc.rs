@@ -39,6 +39,7 @@ pub struct OidcServer {
     process: ServerProcess,
     keys: Vec<Value>,
     files: TempDir,
+    published: Option<String>,
 }
 
 impl OidcServer {
@@ -57,12 +58,26 @@ impl OidcServer {
         let keys = vec![make_key()?];
         write_keys(files.path(), &keys)?;
         let launch = describe_launch(files.path().to_owned(), modules);
-        Ok(Self { process: ServerProcess::start(launch, listen).await?, keys, files })
+        Ok(Self { process: ServerProcess::start(launch, listen).await?, keys, files, published: None })
     }
 
     /// As [`start`](Self::start), with a client `web` whose people are sent back to these addresses.
     pub async fn start_for_pages(listen: IpAddr, person: &str, redirects: &[String]) -> Result<Self> {
         Self::start_with(listen, Some(json!({ "person": person, "redirectUris": redirects }))).await
+    }
+
+    /// Where it listens, by plain HTTP.
+    pub fn address(&self) -> SocketAddr {
+        self.process.address()
+    }
+
+    /// Starts it again as the issuer of this `https://` address, by which everybody comes to it through TLS, with a client `web`
+    /// whose people are sent back to `redirects`.
+    pub async fn publish(&mut self, issuer: &str, person: &str, redirects: &[String]) -> Result<()> {
+        let pages = json!({ "issuer": issuer, "person": person, "redirectUris": redirects });
+        std::fs::write(self.files.path().join("web.json"), pages.to_string())?;
+        self.published = Some(issuer.to_owned());
+        self.process.start_again().await
     }
 
     /// Ends it, and starts it again: it has forgotten who signed in.
@@ -72,7 +87,7 @@ impl OidcServer {
 
     /// The `iss` of its tokens.
     pub fn issuer(&self) -> String {
-        format!("http://{}", self.process.address())
+        self.published.clone().unwrap_or_else(|| format!("http://{}", self.process.address()))
     }
 
     /// Where opaque tokens are looked up.

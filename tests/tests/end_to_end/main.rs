@@ -15,6 +15,7 @@ mod gdpr_regions;
 mod messages_survive;
 mod object_store_tenants;
 mod operator_faults;
+mod pages;
 mod plugin;
 mod restore_drill;
 mod tenant_conditions;

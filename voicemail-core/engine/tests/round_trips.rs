@@ -9,18 +9,22 @@
 )]
 
 use futures::{StreamExt, TryStreamExt};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
+use voicemail_api::config::Role;
 use voicemail_api::gdpr::RunState;
 use voicemail_audio::Recording;
+use voicemail_engine::door::operations::ListMessages;
 use voicemail_engine::gdpr::{CaseFilter, RegisterPage};
-use voicemail_engine::mailbox::Sought;
+use voicemail_engine::mailbox::{MessageFilter, Sought};
+use voicemail_engine::principal::Principal;
 use voicemail_engine::sweep::Sweeper;
 use voicemail_engine::testing::{
     CALLER, Cost, OTHER_CALLER, Requests, Site, TICK, body, mailbox, recording, ticks,
 };
-use voicemail_model::{CallerId, Manifest, User};
+use voicemail_model::{AuditSubject, CallerId, Manifest, Time, User, UserId};
 use voicemail_store::Key;
 
 /// Messages of one caller, spread over mailboxes; then some time passes, so that nothing of it is remembered as fresh.
@@ -89,6 +93,36 @@ async fn the_mailboxes_of_a_user() {
         assert_eq!(shown.unwrap().len(), boxes);
         assert_eq!(cost.requests, 1 + 2 * boxes as u64);
         assert_eq!(cost.round_trips, 2, "{boxes}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_opens_a_mailbox_of_a_hundred_messages() {
+    let (site, requests) = site_with(100, 1).await;
+    let (name, user) = (mailbox("20000"), "ann".parse::<UserId>().unwrap());
+    let new = User { mailboxes: vec![name.clone()], ..User::default() };
+    site.core.directory.put_user(&user, new).await.unwrap();
+    site.pass_time(Duration::from_secs(60));
+    let ann = Principal {
+        authority: "https://id.example".into(),
+        subject: "ann".into(),
+        user: Some(user),
+        mailbox: None,
+        roles: BTreeSet::from([Role::Agent]),
+        expires: Time(i64::MAX),
+    };
+    let core = Arc::new(site.core);
+    // The first time with the right to it, and the audit log's entry, of which there is one in ten minutes; then as it is at once again.
+    for wanted in [(2, 4), (1, 1)] {
+        let open = async {
+            let entry = Arc::clone(&core).enter_mailbox::<ListMessages>(&ann, &name).await.unwrap();
+            let filter = MessageFilter { limit: 100, ..MessageFilter::default() };
+            let listing = entry.core().mailboxes.list_tagged(&name, filter);
+            entry.act(AuditSubject::mailbox(&name), listing).await
+        };
+        let (cost, page) = requests.cost_of(open).await;
+        assert_eq!(page.unwrap().0.messages.len(), 100);
+        assert_eq!((cost.round_trips, cost.requests), wanted);
     }
 }
 

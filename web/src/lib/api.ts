@@ -5,6 +5,7 @@ export type Message = components['schemas']['MessageView'];
 export type MessagePage = components['schemas']['MessagePage'];
 export type Box = components['schemas']['OwnMailbox'];
 export type OwnEmail = components['schemas']['OwnEmail'];
+export type Schedule = components['schemas']['ScheduleBody'];
 export type Mwi = components['schemas']['MwiEvent'];
 export type MwiState = components['schemas']['MwiState'];
 

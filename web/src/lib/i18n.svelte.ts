@@ -60,6 +60,13 @@ export function fully(moment: string): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'short' }).format(new Date(moment));
 }
 
+/** Short names of the days of the week, from Monday. */
+export function weekdays(): string[] {
+  const form = new Intl.DateTimeFormat(locale, { weekday: 'short', timeZone: 'UTC' });
+  // The first of January 2024 was a Monday.
+  return [1, 2, 3, 4, 5, 6, 7].map((day) => form.format(Date.UTC(2024, 0, day)));
+}
+
 /** 75 seconds as 1:15. */
 export function clock(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

@@ -14,17 +14,21 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const EXAMPLE: &str = include_str!("../../../../examples/standalone.yaml");
+/// Everybody's password, where there are passwords.
+pub(crate) const PASSWORD: &str = "right";
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_voicemail");
 
 /// A folder with all that the example asks for, on ports of its own.
 pub(crate) struct Setup {
     folder: TempDir,
     key: EncodingKey,
+    hash: OnceLock<String>,
 }
 
 impl Setup {
@@ -41,7 +45,7 @@ impl Setup {
         let key = EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref());
         let public = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
         fs::write(at("jwks.json"), json!({ "keys": [public] }).to_string()).unwrap();
-        let setup = Self { folder, key };
+        let setup = Self { folder, key, hash: OnceLock::new() };
         setup.write_config(&setup.example());
         setup
     }
@@ -80,6 +84,20 @@ impl Setup {
         let folder = self.path().display();
         let tls = format!("listen:\n  tls: {{certificate: {folder}/tls.crt, key: {folder}/tls.key}}\n");
         self.example().replace("listen:\n", &tls)
+    }
+
+    /// The hash of everybody's password, [`PASSWORD`]: the cheapest that bcrypt has, made once.
+    pub(crate) fn hash(&self) -> &str {
+        self.hash.get_or_init(|| bcrypt::hash(PASSWORD, 4).unwrap())
+    }
+
+    /// Has the core serve its pages to these users, a line each.
+    pub(crate) fn serve_pages(&self, users: &str) {
+        let file = self.path().join("users");
+        fs::write(&file, users).unwrap();
+        let basic = format!("auth:\n  basic: {{usersFile: {}}}\n", file.display());
+        let pages = "web: {host: voicemail.acme.example, passwords: true}\n";
+        self.write_config(&(self.example().replace("auth:\n", &basic) + pages));
     }
 
     /// A token of alice's with every role.
@@ -153,6 +171,17 @@ impl Process {
     pub(crate) async fn readiness(&self) -> (StatusCode, Value) {
         let response = reqwest::get(format!("{}/readyz", self.metrics)).await.unwrap();
         (response.status(), response.json().await.unwrap())
+    }
+
+    /// Signs in to the pages; gives the cookie that says so.
+    pub(crate) async fn sign_in(&self, user: &str) -> String {
+        let post = reqwest::Client::new().post(format!("{}/ui/session/password", self.api));
+        let post = post.header("sec-fetch-site", "same-origin").header("x-voicemail-page", "1");
+        let answer = post.json(&json!({ "name": user, "password": PASSWORD })).send().await.unwrap();
+        assert!(answer.status().is_success(), "{user}: {}", answer.status());
+        let set = answer.headers().get_all("set-cookie");
+        let mut cookies = set.iter().filter_map(|value| value.to_str().ok()?.split(';').next());
+        cookies.find(|cookie| cookie.starts_with("__Host-Http-vm=")).unwrap().to_owned()
     }
 
     pub(crate) fn stop(mut self) -> Vec<Value> {

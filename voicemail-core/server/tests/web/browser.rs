@@ -1,10 +1,11 @@
-//! Debian's Chromium in front of a demonstration: what `web/e2e` does there.
+//! Debian's Chromium, and its Firefox, in front of a demonstration: what `web/e2e` does there.
 
 use serde_json::{Map, Value};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use voicemail_tests::servers::browser::Browser;
+use voicemail_tests::servers::firefox::Firefox;
 use voicemail_tests::stage::workspace_path;
 
 /// Writes the documentation's pictures.
@@ -65,7 +66,28 @@ fn agents_work_in_their_inbox_by_mouse_and_by_keys_and_the_browser_keeps_nothing
         ("RECORDING", &clip),
         ("PICTURES", pictures.as_deref().unwrap_or_default()),
     ];
-    let printed = browser.run("inbox.test.mjs", &variables).unwrap_or_else(|error| panic!("{error:#}"));
+    for file in ["inbox.test.mjs", "settings.test.mjs", "tabs.test.mjs"] {
+        let printed = browser.run(file, &variables).unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(printed.contains("fail 0") && !printed.contains("pass 0"), "{printed}");
+    }
+}
+
+#[test]
+fn an_agent_works_in_firefox_too() {
+    let (browser, firefox) = (Browser::install().unwrap(), Firefox::install().unwrap());
+    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let shown = Demonstration::start(data.path());
+    let people = Value::Object(shown.people.clone()).to_string();
+    let [program, modules, home] =
+        [firefox.program.as_path(), &firefox.modules, folder.path()].map(|path| path.display().to_string());
+    let variables = [
+        ("URL", shown.base.as_str()),
+        ("PEOPLE", &people),
+        ("FIREFOX", &program),
+        ("FIREFOX_MODULES", &modules),
+        ("HOME", &home),
+    ];
+    let printed = browser.run("firefox.test.mjs", &variables).unwrap_or_else(|error| panic!("{error:#}"));
     assert!(printed.contains("fail 0") && !printed.contains("pass 0"), "{printed}");
 }
 

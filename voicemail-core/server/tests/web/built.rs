@@ -105,7 +105,7 @@ fn the_pages_are_small() {
 
 #[test]
 fn every_package_has_a_licence_that_we_may_pass_on_and_no_address() {
-    for lock in ["web/package-lock.json", "web/e2e/package-lock.json"] {
+    for lock in ["web/package-lock.json", "web/e2e/package-lock.json", "web/e2e/firefox/package-lock.json"] {
         let text = std::fs::read_to_string(workspace_path(lock)).unwrap();
         assert!(!text.contains("\"resolved\"") && !text.contains("://registry"), "{lock} names a registry");
         let lock_file: Value = serde_json::from_str(&text).unwrap();
