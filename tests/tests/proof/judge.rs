@@ -8,6 +8,7 @@ use crate::sounds::{digest_of, find_in, recording};
 use reqwest::StatusCode;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Recordings of what was erased are looked for until there are none: a replica that was killed leaves work to others, which look every
@@ -143,33 +144,49 @@ fn judge_copies(scene: &Scene, mailbox: &str, listed: &Listed) {
     }
 }
 
-/// What was erased isn't in any file of the store; asked until it is so.
+/// What was erased isn't in any file of the store, but for what attempts left behind that were cut off; asked until it is so.
 async fn judge_files(scene: &Scene, replicas: &Replicas) -> Result<(), String> {
     let (end, files) = (Instant::now() + ERASED_WITHIN, replicas.files());
     let erased = find_erased(&scene.book());
     loop {
         let folder = files.clone();
-        let found =
-            tokio::task::spawn_blocking(move || find_in(&folder)).await.map_err(|error| error.to_string())?;
-        let left: Vec<u64> = erased.intersection(&found).copied().collect();
-        if left.is_empty() {
-            println!(
-                "{}: {} recordings were erased, {} are kept",
-                replicas.ground(),
-                erased.len(),
-                found.len()
-            );
+        let look = tokio::task::spawn_blocking(move || find_in(&folder));
+        let mut found = look.await.map_err(|error| error.to_string())?;
+        let kept = found.len();
+        found.retain(|sound, _| erased.contains(sound));
+        let of_cut = take_cut(&scene.book(), &mut found);
+        if found.is_empty() {
+            println!("{}: {} recordings were erased, {kept} are in files", replicas.ground(), erased.len());
+            println!("{}", describe_left(scene, "an attempt that was cut off left", &of_cut).join("\n"));
             return Ok(());
         }
         if Instant::now() > end {
-            let book = scene.book();
-            for message in book.messages.iter().filter(|message| left.contains(&message.sound)) {
-                scene.find(&book, "what was erased is still in the store's files", message);
-            }
+            let what = "what was erased is still in the store's files";
+            describe_left(scene, what, &found).into_iter().for_each(|finding| scene.note(finding));
             return Ok(());
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+type Files = BTreeMap<u64, Vec<PathBuf>>;
+
+/// Takes those out that attempts may have left which were cut off.
+fn take_cut(book: &Book, found: &mut Files) -> Files {
+    let excused = |sound: &u64, files: &[PathBuf]| files.len() <= book.count_cut(*sound);
+    let (of_cut, others) =
+        std::mem::take(found).into_iter().partition(|(sound, files)| excused(sound, files));
+    *found = others;
+    of_cut
+}
+
+/// Of each recording in these files, all that is known of its messages.
+fn describe_left(scene: &Scene, what: &str, left: &Files) -> Vec<String> {
+    let book = scene.book();
+    let messages = book.messages.iter().filter_map(|message| Some((message, left.get(&message.sound)?)));
+    messages
+        .map(|(message, files)| format!("{what} {files:?}: {}", book.describe(message, scene.start)))
+        .collect()
 }
 
 /// Recordings of which each message must be erased.

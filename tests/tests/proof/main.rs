@@ -19,6 +19,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod actors;
+mod attempts;
 mod book;
 mod client;
 mod judge;
@@ -59,7 +60,9 @@ async fn prove(ground: Ground) {
         tokio::spawn(actor.act_until(end))
     });
     let actors: Vec<_> = actors.collect();
-    let kills = replicas.kill_until(end, between_kills(length), Random::of(seed, ACTORS)).await.unwrap();
+    let note = |kill| scene.book().kills.push(kill);
+    let kills =
+        replicas.kill_until(end, between_kills(length), Random::of(seed, ACTORS), note).await.unwrap();
     for actor in join_all(actors).await {
         actor.unwrap();
     }

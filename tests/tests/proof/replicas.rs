@@ -1,5 +1,6 @@
 //! Three processes of one tenant on one store, and whoever kills them.
 
+use crate::attempts::Kill;
 use crate::random::Random;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -126,12 +127,13 @@ impl Replicas {
         self.ground.files()
     }
 
-    /// Kills one or two of them about that often, and starts them again. How many were killed.
+    /// Kills one or two of them about that often, and starts them again; each is noted. How many were killed.
     pub(crate) async fn kill_until(
         &mut self,
         end: Instant,
         pause: Duration,
         mut random: Random,
+        mut note: impl FnMut(Kill),
     ) -> Result<u32> {
         let mut kills = 0;
         loop {
@@ -144,7 +146,9 @@ impl Replicas {
             let killed: Vec<usize> =
                 [first, (first + 1) % REPLICAS].into_iter().take(1 + usize::from(both)).collect();
             for number in &killed {
+                let begun = Instant::now();
                 self.cores[*number].kill()?;
+                note(Kill { replica: *number, begun, ended: Instant::now() });
                 kills += 1;
             }
             for number in killed {
