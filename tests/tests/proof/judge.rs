@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Recordings of what was erased are looked for until there are none: a replica that was killed leaves work to others, which look every
 /// two minutes on a store whose requests cost money.
-const ERASED_WITHIN: Duration = Duration::from_secs(240);
+pub(crate) const ERASED_WITHIN: Duration = Duration::from_secs(240);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// A list as it was shown: ids, each with the digest of its recording.
@@ -28,7 +28,8 @@ pub(crate) async fn judge_audio(
 ) -> Result<(), String> {
     let id = message.id.as_deref().unwrap_or_default();
     let path = format!("mailboxes/{}/messages/{id}/audio", message.mailbox);
-    let answer = scene.client.ask(random, "alice", |http, url| http.get(format!("{url}/{path}"))).await?;
+    let answer =
+        scene.client.ask(random, &scene.owner, |http, url| http.get(format!("{url}/{path}"))).await?;
     let book = scene.book();
     let known = &book.messages[place];
     match (answer.status, book.expect(known, answer.begun, answer.ended)) {
@@ -75,7 +76,7 @@ async fn read_list(scene: &Scene, random: &mut Random, mailbox: &str) -> Result<
             let query: Vec<_> = cursor.iter().map(|cursor| ("cursor", cursor)).collect();
             http.get(format!("{url}/mailboxes/{mailbox}/messages")).query(&query)
         };
-        let answer = scene.client.ask(random, "alice", get).await?;
+        let answer = scene.client.ask(random, &scene.owner, get).await?;
         let page: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
         let messages = page["messages"].as_array().ok_or_else(|| format!("a list is answered {page}"))?;
         for message in messages {
@@ -94,9 +95,9 @@ async fn read_list(scene: &Scene, random: &mut Random, mailbox: &str) -> Result<
 
 /// When nobody acts any more: lists and recordings are what the book says; what was erased leaves the store; and none of it
 /// has come back then.
-pub(crate) async fn judge_end(scene: &Scene, replicas: &Replicas) {
+pub(crate) async fn judge_end(scene: &Scene, replicas: &Replicas, erased_within: Duration) {
     let mut random = Random::of(0, 0);
-    for outcome in [judge_all(scene, &mut random).await, judge_files(scene, replicas).await] {
+    for outcome in [judge_all(scene, &mut random).await, judge_files(scene, replicas, erased_within).await] {
         if let Err(finding) = outcome {
             scene.note(finding);
         }
@@ -107,7 +108,7 @@ pub(crate) async fn judge_end(scene: &Scene, replicas: &Replicas) {
 }
 
 async fn judge_all(scene: &Scene, random: &mut Random) -> Result<(), String> {
-    for mailbox in Scene::mailboxes() {
+    for mailbox in scene.mailboxes() {
         let listed = judge_list(scene, random, &mailbox).await?;
         judge_copies(scene, &mailbox, &listed);
         let messages: Vec<(usize, Message)> = {
@@ -145,8 +146,8 @@ fn judge_copies(scene: &Scene, mailbox: &str, listed: &Listed) {
 }
 
 /// What was erased isn't in any file of the store, but for what attempts left behind that were cut off; asked until it is so.
-async fn judge_files(scene: &Scene, replicas: &Replicas) -> Result<(), String> {
-    let (end, files) = (Instant::now() + ERASED_WITHIN, replicas.files());
+async fn judge_files(scene: &Scene, replicas: &Replicas, erased_within: Duration) -> Result<(), String> {
+    let (end, files) = (Instant::now() + erased_within, replicas.files());
     let erased = find_erased(&scene.book());
     loop {
         let folder = files.clone();

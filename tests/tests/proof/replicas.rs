@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use voicemail_tests::distance::Distance;
 use voicemail_tests::object_stores::{FOLDER, ObjectPlace};
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
+use voicemail_tests::servers::voicemail_core::{VoicemailCore, user_line};
 use voicemail_tests::servers::{Minio, loopback};
 
 const REPLICAS: usize = 3;
+/// On one store, at most.
+const SCENES: u64 = 10;
 const BUCKET: &str = "proof";
 /// To the store and back.
 const FAR: Duration = Duration::from_millis(30);
@@ -88,10 +90,13 @@ impl Replicas {
     pub(crate) async fn start(ground: Ground) -> Result<Self> {
         let keys = tempfile::tempdir()?;
         write_keys(keys.path())?;
+        let users = keys.path().join("users");
+        std::fs::write(&users, list_users())?;
         let more = json!({
             "region": "main",
             "regions": [{ "name": "main", "master": true, "storage": ground.storage()? }],
             "keysDir": keys.path(),
+            "auth": { "basic": { "usersFile": users } },
             "classesOfService": [{ "name": "standard", "maxMessages": 1_000, "maxSeconds": 180, "minSeconds": 1,
                                    "retentionDays": 30, "trashHours": 0 }],
             "limits": { "requestsPerCaller": 0, "requestsPerAddress": 0, "requestsPerTelephony": 0 },
@@ -156,6 +161,19 @@ impl Replicas {
             }
         }
     }
+}
+
+/// People of all scenes, and an owner of mailboxes for each.
+fn list_users() -> String {
+    let common = [("front", "telephony"), ("root", "admin"), ("officer", "privacy")];
+    let common = common.iter().map(|(name, roles)| user_line(name, roles));
+    let owners = (0..SCENES).map(|scene| user_line(&owner_of(scene), &format!("agent:{}", owner_of(scene))));
+    common.chain(owners).collect()
+}
+
+/// Owns the mailboxes of a scene: one owner has ten at most.
+pub(crate) fn owner_of(scene: u64) -> String {
+    format!("alice{scene}")
 }
 
 fn write_keys(folder: &Path) -> Result<()> {

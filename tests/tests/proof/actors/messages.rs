@@ -1,6 +1,6 @@
 //! What callers and owners of mailboxes do.
 
-use super::{Actor, CALLERS, ENOUGH, Scene};
+use super::{Actor, CALLERS, ENOUGH};
 use crate::book::{Act, Message};
 use crate::client::{Answer, Asked};
 use crate::judge;
@@ -9,11 +9,6 @@ use reqwest::StatusCode;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-/// A caller's number.
-pub(super) fn number_of(caller: usize) -> String {
-    format!("+4416329600{caller:02}")
-}
-
 fn unexpected(what: &str, status: StatusCode, body: &[u8]) -> String {
     format!("{what} is answered {status}: {}", String::from_utf8_lossy(body))
 }
@@ -21,7 +16,7 @@ fn unexpected(what: &str, status: StatusCode, body: &[u8]) -> String {
 impl Actor {
     /// Leaves a message; in a mailbox with many it deletes one.
     pub(super) async fn deposit(&mut self) -> Result<(), String> {
-        let mailbox = self.random.choose(&Scene::mailboxes()).clone();
+        let mailbox = self.random.choose(&self.scene.mailboxes()).clone();
         if self.scene.listed.lock().get(&mailbox).is_some_and(|listed| *listed > ENOUGH) {
             return self.delete(Some(&mailbox)).await;
         }
@@ -40,9 +35,9 @@ impl Actor {
             refused: None,
         };
         let place = self.write_down(message);
-        let wav = recording(sound);
+        let (wav, number) = (recording(sound), self.scene.number_of(caller));
         let asked = self.scene.client.ask_noting(&mut self.random, "front", |http, url| {
-            let form = Form::new().text("caller", number_of(caller)).part("audio", Part::bytes(wav.clone()));
+            let form = Form::new().text("caller", number.clone()).part("audio", Part::bytes(wav.clone()));
             let post = http.post(format!("{url}/mailboxes/{mailbox}/messages"));
             post.header("idempotency-key", &id).multipart(form)
         });
@@ -99,7 +94,7 @@ impl Actor {
 
     /// Lists a mailbox.
     pub(super) async fn list(&mut self) -> Result<(), String> {
-        let mailbox = self.random.choose(&Scene::mailboxes()).clone();
+        let mailbox = self.random.choose(&self.scene.mailboxes()).clone();
         let listed = judge::judge_list(&self.scene, &mut self.random, &mailbox).await?;
         self.scene.listed.lock().insert(mailbox, listed.len());
         self.scene.count("list");
@@ -121,7 +116,7 @@ impl Actor {
         let answer = self
             .scene
             .client
-            .ask(&mut self.random, "alice", |http, url| http.delete(format!("{url}/{path}")));
+            .ask(&mut self.random, &self.scene.owner, |http, url| http.delete(format!("{url}/{path}")));
         let answer = answer.await?;
         match answer.status {
             StatusCode::OK => {
@@ -139,7 +134,7 @@ impl Actor {
     /// Forwards a message to another mailbox.
     pub(super) async fn forward(&mut self) -> Result<(), String> {
         let Some((_, original)) = self.pick(None) else { return Ok(()) };
-        let to = self.random.choose(&Scene::mailboxes()).clone();
+        let to = self.random.choose(&self.scene.mailboxes()).clone();
         if to == original.mailbox {
             return Ok(());
         }
@@ -155,7 +150,7 @@ impl Actor {
         let path =
             format!("mailboxes/{}/messages/{}/forward", original.mailbox, original.id.unwrap_or_default());
         let key = uuid::Uuid::now_v7().to_string();
-        let asked = self.scene.client.ask_noting(&mut self.random, "alice", |http, url| {
+        let asked = self.scene.client.ask_noting(&mut self.random, &self.scene.owner, |http, url| {
             http.post(format!("{url}/{path}")).header("idempotency-key", &key).json(&json!({ "to": [&to] }))
         });
         let asked = asked.await;
