@@ -163,6 +163,11 @@ impl VoicemailCore {
     }
 }
 
+/// Somebody of a users file, who signs in with the one password.
+pub fn user_line(name: &str, roles: &str) -> String {
+    format!("{name}:{HASH}:{roles}\n")
+}
+
 fn command(program: &Path, address: SocketAddr, folder: &Path, more: &serde_yaml::Mapping) -> Command {
     // A folder that can't be written shows in the log of the process that then doesn't start.
     let _ = write_files(address, folder, more);
@@ -181,7 +186,7 @@ fn write_files(address: SocketAddr, folder: &Path, more: &serde_yaml::Mapping) -
         std::fs::write(at("keys/receipt.key"), receipt.serialize_pem())?;
     }
     let users = [("front", "telephony"), ("alice", "agent:alice"), ("root", "admin"), ("officer", "privacy")];
-    let lines: String = users.iter().map(|(name, roles)| format!("{name}:{HASH}:{roles}\n")).collect();
+    let lines: String = users.iter().map(|(name, roles)| user_line(name, roles)).collect();
     std::fs::write(at("users"), lines)?;
     let mut config: serde_yaml::Value = serde_yaml::from_str(EXAMPLE)?;
     let folder = folder.to_str().context("a folder with a name that isn't UTF-8")?;

@@ -6,7 +6,7 @@ mod rights;
 use crate::book::{Book, Message};
 use crate::client::Client;
 use crate::random::Random;
-use crate::replicas::Replicas;
+use crate::replicas::{Replicas, owner_of};
 use anyhow::Result;
 use parking_lot::{Mutex, MutexGuard};
 use reqwest::Method;
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Mailboxes of `alice`.
-const MAILBOXES: usize = 8;
+const MAILBOXES: u64 = 8;
 /// Callers; the first half of them is never forgotten.
 const CALLERS: usize = 12;
 /// From so many messages of a mailbox on, they are deleted rather than left.
@@ -26,8 +26,10 @@ const ENOUGH: usize = 120;
 const LONGER: Duration = Duration::from_secs(60);
 /// Of an actor between two acts, at most, in milliseconds.
 const PAUSE: usize = 200;
-/// An act, and how often it is drawn.
-const ACTS: [(&str, usize); 7] = [
+/// Acts, and how often each is drawn.
+pub(crate) type Acts = [(&'static str, usize); 7];
+/// Of people who use voicemail.
+pub(crate) const USUAL: Acts = [
     ("deposit", 34),
     ("listen", 26),
     ("list", 12),
@@ -36,12 +38,30 @@ const ACTS: [(&str, usize); 7] = [
     ("forget", 5),
     ("erase", 3),
 ];
+/// So that a short run has enough of each.
+pub(crate) const EVEN: Acts = [
+    ("deposit", 30),
+    ("listen", 8),
+    ("list", 20),
+    ("delete", 12),
+    ("forward", 8),
+    ("forget", 12),
+    ("erase", 10),
+];
 /// All that is counted.
 const KINDS: [&str; 8] = ["deposit", "listen", "list", "delete", "forward", "forget", "undo", "erase"];
+
+fn mailboxes_of(scene: u64) -> impl Iterator<Item = String> {
+    (1..=MAILBOXES).map(move |number| (3_000 + 100 * scene + number).to_string())
+}
 
 /// Shared by all actors and the judge.
 pub(crate) struct Scene {
     pub(crate) client: Client,
+    number: u64,
+    acts: Acts,
+    /// Of the mailboxes.
+    pub(crate) owner: String,
     pub(crate) start: Instant,
     book: Mutex<Book>,
     findings: Mutex<Vec<String>>,
@@ -52,27 +72,40 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Provisions mailboxes and their owner.
-    pub(crate) async fn open(replicas: &Replicas) -> Result<Self> {
-        for name in Self::mailboxes() {
+    /// Provisions the mailboxes of one of the scenes, and their owner.
+    pub(crate) async fn provision(replicas: &Replicas, number: u64) -> Result<()> {
+        let mailboxes: Vec<String> = mailboxes_of(number).collect();
+        for name in &mailboxes {
             replicas.any().ask("root", Method::PUT, &format!("/mailboxes/{name}"), Some(json!({}))).await?;
         }
-        let mine = json!({ "mailboxes": Self::mailboxes() });
-        replicas.any().ask("root", Method::PUT, "/users/alice", Some(mine)).await?;
+        let (path, mine) = (format!("/users/{}", owner_of(number)), json!({ "mailboxes": mailboxes }));
+        replicas.any().ask("root", Method::PUT, &path, Some(mine)).await.map(drop)
+    }
+
+    /// One of the scenes on a store, each with mailboxes, callers and recordings of its own, whose people ask these addresses.
+    pub(crate) fn new(number: u64, urls: Vec<String>, acts: Acts) -> Result<Self> {
         Ok(Self {
-            client: Client::new(replicas.urls())?,
+            client: Client::new(urls)?,
+            number,
+            acts,
+            owner: owner_of(number),
             start: Instant::now(),
             book: Mutex::default(),
             findings: Mutex::default(),
             done: Mutex::default(),
             listed: Mutex::default(),
-            sounds: AtomicU64::new(1),
+            sounds: AtomicU64::new((number << 32) + 1),
         })
     }
 
     /// Names of all mailboxes.
-    pub(crate) fn mailboxes() -> Vec<String> {
-        (0..MAILBOXES).map(|number| (3_001 + number).to_string()).collect()
+    pub(crate) fn mailboxes(&self) -> Vec<String> {
+        mailboxes_of(self.number).collect()
+    }
+
+    /// A caller's number.
+    fn number_of(&self, caller: usize) -> String {
+        format!("+44163296{:02}{caller:02}", self.number)
     }
 
     /// The book, for a moment.
@@ -141,14 +174,15 @@ impl Actor {
     }
 
     fn draw(&mut self) -> &'static str {
-        let mut left = self.random.below(ACTS.iter().map(|(_, weight)| weight).sum());
-        for (kind, weight) in ACTS {
+        let acts = self.scene.acts;
+        let mut left = self.random.below(acts.iter().map(|(_, weight)| weight).sum());
+        for (kind, weight) in acts {
             if left < weight {
                 return kind;
             }
             left -= weight;
         }
-        ACTS[0].0
+        acts[0].0
     }
 
     async fn act(&mut self, kind: &str) -> Result<(), String> {

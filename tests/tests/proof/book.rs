@@ -3,7 +3,11 @@
 //! An act has a moment before its first attempt and one after its acknowledgement; between the two nobody knows whether it is carried out. A
 //! message covered by a request to forget is hidden from the acknowledgement on, until an undo begins. Which messages a request covers is
 //! decided by when they were left: surely those acknowledged before it began, surely not those that began [`MARGIN`] after it was acknowledged.
+//!
+//! A recording whose messages are all gone has left the store, but for one copy of it for each attempt to make them that was cut off: what
+//! such an attempt had stored stays for a day.
 
+use crate::attempts::{Attempt, Kill};
 use std::time::{Duration, Instant};
 
 /// A request covers what is left within five seconds after it, by the clocks of replicas that may be apart.
@@ -45,6 +49,18 @@ pub(crate) struct Message {
     /// When it was left: for a copy, when its original was.
     pub(crate) left: Act,
     pub(crate) deletion: Option<Act>,
+    /// All that were made to make it, in their order.
+    pub(crate) attempts: Vec<Attempt>,
+    /// When it was answered that it isn't made.
+    pub(crate) refused: Option<Instant>,
+}
+
+impl Message {
+    /// The answer to all attempts that did anything: it isn't made.
+    pub(crate) fn was_refused(&self, by: Instant) -> bool {
+        let acted = self.attempts.iter().filter(|attempt| attempt.may_have_acted()).count();
+        self.refused.is_some_and(|at| at <= by) && acted == 1
+    }
 }
 
 /// A request to forget a caller.
@@ -97,12 +113,14 @@ pub(crate) enum Expected {
 pub(crate) struct Book {
     pub(crate) messages: Vec<Message>,
     pub(crate) forgets: Vec<Forget>,
+    pub(crate) kills: Vec<Kill>,
 }
 
 impl Book {
     /// What must be seen of a message by somebody who began to look at one moment and had the answer at another.
     pub(crate) fn expect(&self, message: &Message, from: Instant, to: Instant) -> Expected {
-        let gone = message.deletion.is_some_and(|act| act.is_over(from))
+        let gone = message.was_refused(from)
+            || message.deletion.is_some_and(|act| act.is_over(from))
             || self.forgets.iter().any(|forget| forget.hides(message, from, to));
         let whole = message.made.is_over(from)
             && message.deletion.is_none_or(|act| act.begun > to)
@@ -114,12 +132,23 @@ impl Book {
         }
     }
 
+    /// Copies of a recording that attempts may have left behind which were cut off.
+    pub(crate) fn count_cut(&self, sound: u64) -> usize {
+        let attempts = self
+            .messages
+            .iter()
+            .filter(|message| message.sound == sound)
+            .flat_map(|message| &message.attempts);
+        attempts.filter(|attempt| attempt.is_cut(&self.kills)).count()
+    }
+
     /// Whether the recording of a message must have left the store in the end.
     pub(crate) fn is_erased(&self, message: &Message) -> bool {
         let deleted = message.deletion.is_some_and(|act| act.acknowledged.is_some());
         let erased =
             |forget: &Forget| forget.erases && forget.act.acknowledged.is_some() && forget.covers(message);
-        deleted || self.forgets.iter().any(erased)
+        let refused = message.refused.is_some_and(|at| message.was_refused(at));
+        deleted || refused || self.forgets.iter().any(erased)
     }
 
     /// All that is known of a message, for whoever follows a finding up.
@@ -135,6 +164,11 @@ impl Book {
             act(&message.made),
             act(&message.left)
         );
+        for attempt in &message.attempts {
+            let Attempt { replica, begun, ended, fate } = attempt;
+            let cut = if attempt.is_cut(&self.kills) { ", cut off" } else { "" };
+            text += &format!("; asked replica {replica} {} to {}: {fate}{cut}", at(*begun), at(*ended));
+        }
         if let Some(deletion) = &message.deletion {
             text += &format!("; deleted {}", act(deletion));
         }
@@ -150,6 +184,7 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attempts::Fate;
 
     fn act(start: Instant, begun: u64, acknowledged: u64) -> Act {
         let at = |second| start + Duration::from_secs(second);
@@ -158,9 +193,18 @@ mod tests {
 
     fn scene(start: Instant, deletion: Option<Act>, forgets: Vec<Forget>) -> (Book, Message) {
         let left = act(start, 10, 11);
-        let message =
-            Message { mailbox: "1".into(), id: None, sound: 1, caller: 1, made: left, left, deletion };
-        (Book { messages: vec![message.clone()], forgets }, message)
+        let message = Message {
+            mailbox: "1".into(),
+            id: None,
+            sound: 1,
+            caller: 1,
+            made: left,
+            left,
+            deletion,
+            attempts: Vec::new(),
+            refused: None,
+        };
+        (Book { messages: vec![message.clone()], forgets, kills: Vec::new() }, message)
     }
 
     fn looks(book: &Book, message: &Message, start: Instant, seconds: [u64; 2]) -> Expected {
@@ -207,5 +251,35 @@ mod tests {
             "it was left more than six seconds later"
         );
         assert!(!book.is_erased(&message));
+    }
+
+    #[test]
+    fn a_recording_may_stay_once_for_each_attempt_that_was_cut_off_and_no_more() {
+        let start = Instant::now();
+        let at = |second| start + Duration::from_secs(second);
+        let (mut book, _) = scene(start, Some(act(start, 20, 22)), Vec::new());
+        let attempt = |fate| Attempt { replica: 0, begun: at(10), ended: at(11), fate };
+        let ok = Fate::Answered(reqwest::StatusCode::CREATED);
+        book.messages[0].attempts = vec![attempt(Fate::Broken), attempt(ok)];
+        assert_eq!(book.count_cut(1), 0, "nobody was killed");
+        book.kills.push(Kill { replica: 0, begun: at(10), ended: at(11) });
+        assert_eq!((book.count_cut(1), book.count_cut(2)), (1, 0));
+    }
+
+    #[test]
+    fn what_was_refused_is_gone_unless_an_attempt_before_may_have_made_it() {
+        let start = Instant::now();
+        let (mut book, _) = scene(start, None, Vec::new());
+        let no = Fate::Answered(reqwest::StatusCode::GONE);
+        let attempt = |fate| Attempt { replica: 0, begun: start, ended: start, fate };
+        book.messages[0].made.acknowledged = None;
+        book.messages[0].refused = Some(start + Duration::from_secs(11));
+        book.messages[0].attempts = vec![attempt(Fate::Unreached), attempt(no)];
+        let seen = |book: &Book| {
+            (looks(book, &book.messages[0], start, [12, 13]), book.is_erased(&book.messages[0]))
+        };
+        assert_eq!(seen(&book), (Expected::Gone, true));
+        book.messages[0].attempts.insert(0, attempt(Fate::Broken));
+        assert_eq!(seen(&book), (Expected::Either, false));
     }
 }

@@ -1,5 +1,6 @@
 //! A client that does what clients should: it repeats a request at another replica until it is answered.
 
+use crate::attempts::{Attempt, Fate};
 use crate::random::Random;
 use bytes::Bytes;
 use reqwest::{RequestBuilder, StatusCode};
@@ -21,6 +22,12 @@ pub(crate) struct Answer {
     pub(crate) ended: Instant,
 }
 
+/// A request's attempts, in their order, and its answer or what the last one met.
+pub(crate) struct Asked {
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) answer: Result<Answer, String>,
+}
+
 /// Knows all replicas.
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -40,7 +47,7 @@ impl Client {
         self.repeated.load(Ordering::SeqCst)
     }
 
-    /// Somebody's request. `make` puts it together for the API at an address.
+    /// As [`ask_noting`](Self::ask_noting), of a request whose attempts leave nothing in the store.
     ///
     /// # Errors
     /// What the last attempt met, when patience is over.
@@ -50,28 +57,60 @@ impl Client {
         who: &str,
         make: impl Fn(&reqwest::Client, &str) -> RequestBuilder,
     ) -> Result<Answer, String> {
-        let begun = Instant::now();
+        self.ask_noting(random, who, make).await.answer
+    }
+
+    /// Somebody's request, with all its attempts. `make` puts it together for the API at an address.
+    pub(crate) async fn ask_noting(
+        &self,
+        random: &mut Random,
+        who: &str,
+        make: impl Fn(&reqwest::Client, &str) -> RequestBuilder,
+    ) -> Asked {
+        let (first, mut attempts) = (Instant::now(), Vec::new());
         loop {
-            let request =
-                make(&self.http, random.choose::<String>(&self.urls)).basic_auth(who, Some(PASSWORD));
-            let met = match attempt(request).await {
-                Ok((status, body)) => return Ok(Answer { status, body, begun, ended: Instant::now() }),
+            let replica = random.below(self.urls.len());
+            let request = make(&self.http, &self.urls[replica]).basic_auth(who, Some(PASSWORD));
+            let begun = Instant::now();
+            let (fate, met) = attempt(request).await;
+            let ended = Instant::now();
+            attempts.push(Attempt { replica, begun, ended, fate });
+            let met = match met {
+                Ok((status, body)) => {
+                    return Asked { attempts, answer: Ok(Answer { status, body, begun: first, ended }) };
+                }
                 Err(met) => met,
             };
             self.repeated.fetch_add(1, Ordering::SeqCst);
-            if begun.elapsed() > PATIENCE {
-                return Err(met);
+            if first.elapsed() > PATIENCE {
+                return Asked { attempts, answer: Err(met) };
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 }
 
-/// An answer, or the reason to repeat the request.
-async fn attempt(request: RequestBuilder) -> Result<(StatusCode, Bytes), String> {
-    let answer = request.send().await.map_err(|error| format!("{error:?}"))?;
+/// How it ended, and an answer or the reason to repeat the request.
+async fn attempt(request: RequestBuilder) -> (Fate, Result<(StatusCode, Bytes), String>) {
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) => return (fate_of(&error), Err(format!("{error:?}"))),
+    };
     let status = answer.status();
-    let body = answer.bytes().await.map_err(|error| format!("{status}, then {error:?}"))?;
+    let body = match answer.bytes().await {
+        Ok(body) => body,
+        Err(error) => return (fate_of(&error), Err(format!("{status}, then {error:?}"))),
+    };
     let later = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-    if later { Err(format!("{status} {}", String::from_utf8_lossy(&body))) } else { Ok((status, body)) }
+    let told = String::from_utf8_lossy(&body);
+    let met = if later { Err(format!("{status} {told}")) } else { Ok((status, body)) };
+    (Fate::Answered(status), met)
+}
+
+fn fate_of(error: &reqwest::Error) -> Fate {
+    match () {
+        () if error.is_connect() => Fate::Unreached,
+        () if error.is_timeout() => Fate::GivenUp,
+        () => Fate::Broken,
+    }
 }

@@ -8,11 +8,12 @@ use crate::sounds::{digest_of, find_in, recording};
 use reqwest::StatusCode;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Recordings of what was erased are looked for until there are none: a replica that was killed leaves work to others, which look every
 /// two minutes on a store whose requests cost money.
-const ERASED_WITHIN: Duration = Duration::from_secs(240);
+pub(crate) const ERASED_WITHIN: Duration = Duration::from_secs(240);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// A list as it was shown: ids, each with the digest of its recording.
@@ -27,7 +28,8 @@ pub(crate) async fn judge_audio(
 ) -> Result<(), String> {
     let id = message.id.as_deref().unwrap_or_default();
     let path = format!("mailboxes/{}/messages/{id}/audio", message.mailbox);
-    let answer = scene.client.ask(random, "alice", |http, url| http.get(format!("{url}/{path}"))).await?;
+    let answer =
+        scene.client.ask(random, &scene.owner, |http, url| http.get(format!("{url}/{path}"))).await?;
     let book = scene.book();
     let known = &book.messages[place];
     match (answer.status, book.expect(known, answer.begun, answer.ended)) {
@@ -74,7 +76,7 @@ async fn read_list(scene: &Scene, random: &mut Random, mailbox: &str) -> Result<
             let query: Vec<_> = cursor.iter().map(|cursor| ("cursor", cursor)).collect();
             http.get(format!("{url}/mailboxes/{mailbox}/messages")).query(&query)
         };
-        let answer = scene.client.ask(random, "alice", get).await?;
+        let answer = scene.client.ask(random, &scene.owner, get).await?;
         let page: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
         let messages = page["messages"].as_array().ok_or_else(|| format!("a list is answered {page}"))?;
         for message in messages {
@@ -93,9 +95,9 @@ async fn read_list(scene: &Scene, random: &mut Random, mailbox: &str) -> Result<
 
 /// When nobody acts any more: lists and recordings are what the book says; what was erased leaves the store; and none of it
 /// has come back then.
-pub(crate) async fn judge_end(scene: &Scene, replicas: &Replicas) {
+pub(crate) async fn judge_end(scene: &Scene, replicas: &Replicas, erased_within: Duration) {
     let mut random = Random::of(0, 0);
-    for outcome in [judge_all(scene, &mut random).await, judge_files(scene, replicas).await] {
+    for outcome in [judge_all(scene, &mut random).await, judge_files(scene, replicas, erased_within).await] {
         if let Err(finding) = outcome {
             scene.note(finding);
         }
@@ -106,7 +108,7 @@ pub(crate) async fn judge_end(scene: &Scene, replicas: &Replicas) {
 }
 
 async fn judge_all(scene: &Scene, random: &mut Random) -> Result<(), String> {
-    for mailbox in Scene::mailboxes() {
+    for mailbox in scene.mailboxes() {
         let listed = judge_list(scene, random, &mailbox).await?;
         judge_copies(scene, &mailbox, &listed);
         let messages: Vec<(usize, Message)> = {
@@ -143,33 +145,49 @@ fn judge_copies(scene: &Scene, mailbox: &str, listed: &Listed) {
     }
 }
 
-/// What was erased isn't in any file of the store; asked until it is so.
-async fn judge_files(scene: &Scene, replicas: &Replicas) -> Result<(), String> {
-    let (end, files) = (Instant::now() + ERASED_WITHIN, replicas.files());
+/// What was erased isn't in any file of the store, but for what attempts left behind that were cut off; asked until it is so.
+async fn judge_files(scene: &Scene, replicas: &Replicas, erased_within: Duration) -> Result<(), String> {
+    let (end, files) = (Instant::now() + erased_within, replicas.files());
     let erased = find_erased(&scene.book());
     loop {
         let folder = files.clone();
-        let found =
-            tokio::task::spawn_blocking(move || find_in(&folder)).await.map_err(|error| error.to_string())?;
-        let left: Vec<u64> = erased.intersection(&found).copied().collect();
-        if left.is_empty() {
-            println!(
-                "{}: {} recordings were erased, {} are kept",
-                replicas.ground(),
-                erased.len(),
-                found.len()
-            );
+        let look = tokio::task::spawn_blocking(move || find_in(&folder));
+        let mut found = look.await.map_err(|error| error.to_string())?;
+        let kept = found.len();
+        found.retain(|sound, _| erased.contains(sound));
+        let of_cut = take_cut(&scene.book(), &mut found);
+        if found.is_empty() {
+            println!("{}: {} recordings were erased, {kept} are in files", replicas.ground(), erased.len());
+            println!("{}", describe_left(scene, "an attempt that was cut off left", &of_cut).join("\n"));
             return Ok(());
         }
         if Instant::now() > end {
-            let book = scene.book();
-            for message in book.messages.iter().filter(|message| left.contains(&message.sound)) {
-                scene.find(&book, "what was erased is still in the store's files", message);
-            }
+            let what = "what was erased is still in the store's files";
+            describe_left(scene, what, &found).into_iter().for_each(|finding| scene.note(finding));
             return Ok(());
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+type Files = BTreeMap<u64, Vec<PathBuf>>;
+
+/// Takes those out that attempts may have left which were cut off.
+fn take_cut(book: &Book, found: &mut Files) -> Files {
+    let excused = |sound: &u64, files: &[PathBuf]| files.len() <= book.count_cut(*sound);
+    let (of_cut, others) =
+        std::mem::take(found).into_iter().partition(|(sound, files)| excused(sound, files));
+    *found = others;
+    of_cut
+}
+
+/// Of each recording in these files, all that is known of its messages.
+fn describe_left(scene: &Scene, what: &str, left: &Files) -> Vec<String> {
+    let book = scene.book();
+    let messages = book.messages.iter().filter_map(|message| Some((message, left.get(&message.sound)?)));
+    messages
+        .map(|(message, files)| format!("{what} {files:?}: {}", book.describe(message, scene.start)))
+        .collect()
 }
 
 /// Recordings of which each message must be erased.

@@ -1,5 +1,6 @@
 //! Three processes of one tenant on one store, and whoever kills them.
 
+use crate::attempts::Kill;
 use crate::random::Random;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -9,10 +10,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use voicemail_tests::distance::Distance;
 use voicemail_tests::object_stores::{FOLDER, ObjectPlace};
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
+use voicemail_tests::servers::voicemail_core::{VoicemailCore, user_line};
 use voicemail_tests::servers::{Minio, loopback};
 
 const REPLICAS: usize = 3;
+/// On one store, at most.
+const SCENES: u64 = 10;
 const BUCKET: &str = "proof";
 /// To the store and back.
 const FAR: Duration = Duration::from_millis(30);
@@ -87,10 +90,13 @@ impl Replicas {
     pub(crate) async fn start(ground: Ground) -> Result<Self> {
         let keys = tempfile::tempdir()?;
         write_keys(keys.path())?;
+        let users = keys.path().join("users");
+        std::fs::write(&users, list_users())?;
         let more = json!({
             "region": "main",
             "regions": [{ "name": "main", "master": true, "storage": ground.storage()? }],
             "keysDir": keys.path(),
+            "auth": { "basic": { "usersFile": users } },
             "classesOfService": [{ "name": "standard", "maxMessages": 1_000, "maxSeconds": 180, "minSeconds": 1,
                                    "retentionDays": 30, "trashHours": 0 }],
             "limits": { "requestsPerCaller": 0, "requestsPerAddress": 0, "requestsPerTelephony": 0 },
@@ -126,12 +132,13 @@ impl Replicas {
         self.ground.files()
     }
 
-    /// Kills one or two of them about that often, and starts them again. How many were killed.
+    /// Kills one or two of them about that often, and starts them again; each is noted. How many were killed.
     pub(crate) async fn kill_until(
         &mut self,
         end: Instant,
         pause: Duration,
         mut random: Random,
+        mut note: impl FnMut(Kill),
     ) -> Result<u32> {
         let mut kills = 0;
         loop {
@@ -144,7 +151,9 @@ impl Replicas {
             let killed: Vec<usize> =
                 [first, (first + 1) % REPLICAS].into_iter().take(1 + usize::from(both)).collect();
             for number in &killed {
+                let begun = Instant::now();
                 self.cores[*number].kill()?;
+                note(Kill { replica: *number, begun, ended: Instant::now() });
                 kills += 1;
             }
             for number in killed {
@@ -152,6 +161,19 @@ impl Replicas {
             }
         }
     }
+}
+
+/// People of all scenes, and an owner of mailboxes for each.
+fn list_users() -> String {
+    let common = [("front", "telephony"), ("root", "admin"), ("officer", "privacy")];
+    let common = common.iter().map(|(name, roles)| user_line(name, roles));
+    let owners = (0..SCENES).map(|scene| user_line(&owner_of(scene), &format!("agent:{}", owner_of(scene))));
+    common.chain(owners).collect()
+}
+
+/// Owns the mailboxes of a scene: one owner has ten at most.
+pub(crate) fn owner_of(scene: u64) -> String {
+    format!("alice{scene}")
 }
 
 fn write_keys(folder: &Path) -> Result<()> {

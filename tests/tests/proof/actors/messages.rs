@@ -1,17 +1,13 @@
 //! What callers and owners of mailboxes do.
 
-use super::{Actor, CALLERS, ENOUGH, Scene};
+use super::{Actor, CALLERS, ENOUGH};
 use crate::book::{Act, Message};
+use crate::client::{Answer, Asked};
 use crate::judge;
 use crate::sounds::recording;
 use reqwest::StatusCode;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
-
-/// A caller's number.
-pub(super) fn number_of(caller: usize) -> String {
-    format!("+4416329600{caller:02}")
-}
 
 fn unexpected(what: &str, status: StatusCode, body: &[u8]) -> String {
     format!("{what} is answered {status}: {}", String::from_utf8_lossy(body))
@@ -20,7 +16,7 @@ fn unexpected(what: &str, status: StatusCode, body: &[u8]) -> String {
 impl Actor {
     /// Leaves a message; in a mailbox with many it deletes one.
     pub(super) async fn deposit(&mut self) -> Result<(), String> {
-        let mailbox = self.random.choose(&Scene::mailboxes()).clone();
+        let mailbox = self.random.choose(&self.scene.mailboxes()).clone();
         if self.scene.listed.lock().get(&mailbox).is_some_and(|listed| *listed > ENOUGH) {
             return self.delete(Some(&mailbox)).await;
         }
@@ -35,18 +31,22 @@ impl Actor {
             made,
             left: made,
             deletion: None,
+            attempts: Vec::new(),
+            refused: None,
         };
         let place = self.write_down(message);
-        let wav = recording(sound);
-        let answer = self.scene.client.ask(&mut self.random, "front", |http, url| {
-            let form = Form::new().text("caller", number_of(caller)).part("audio", Part::bytes(wav.clone()));
+        let (wav, number) = (recording(sound), self.scene.number_of(caller));
+        let asked = self.scene.client.ask_noting(&mut self.random, "front", |http, url| {
+            let form = Form::new().text("caller", number.clone()).part("audio", Part::bytes(wav.clone()));
             let post = http.post(format!("{url}/mailboxes/{mailbox}/messages"));
             post.header("idempotency-key", &id).multipart(form)
         });
-        let answer = answer.await?;
+        let asked = asked.await;
+        let answer = self.take_attempts(place, asked)?;
         let mut book = self.scene.book();
         if answer.status != StatusCode::CREATED {
             // It was left while its caller was being erased: then it is refused, or it goes.
+            book.messages[place].refused = Some(answer.ended);
             let message = &book.messages[place];
             let erased = book.forgets.iter().any(|forget| forget.may_refuse(message));
             return if erased { Ok(()) } else { Err(unexpected("a deposit", answer.status, &answer.body)) };
@@ -64,6 +64,12 @@ impl Actor {
         let mut book = self.scene.book();
         book.messages.push(message);
         book.messages.len() - 1
+    }
+
+    /// Writes down what became of each attempt.
+    fn take_attempts(&self, place: usize, asked: Asked) -> Result<Answer, String> {
+        self.scene.book().messages[place].attempts = asked.attempts;
+        asked.answer
     }
 
     /// A message that was acknowledged and not deleted, with its place in the book.
@@ -88,7 +94,7 @@ impl Actor {
 
     /// Lists a mailbox.
     pub(super) async fn list(&mut self) -> Result<(), String> {
-        let mailbox = self.random.choose(&Scene::mailboxes()).clone();
+        let mailbox = self.random.choose(&self.scene.mailboxes()).clone();
         let listed = judge::judge_list(&self.scene, &mut self.random, &mailbox).await?;
         self.scene.listed.lock().insert(mailbox, listed.len());
         self.scene.count("list");
@@ -110,7 +116,7 @@ impl Actor {
         let answer = self
             .scene
             .client
-            .ask(&mut self.random, "alice", |http, url| http.delete(format!("{url}/{path}")));
+            .ask(&mut self.random, &self.scene.owner, |http, url| http.delete(format!("{url}/{path}")));
         let answer = answer.await?;
         match answer.status {
             StatusCode::OK => {
@@ -128,35 +134,49 @@ impl Actor {
     /// Forwards a message to another mailbox.
     pub(super) async fn forward(&mut self) -> Result<(), String> {
         let Some((_, original)) = self.pick(None) else { return Ok(()) };
-        let to = self.random.choose(&Scene::mailboxes()).clone();
+        let to = self.random.choose(&self.scene.mailboxes()).clone();
         if to == original.mailbox {
             return Ok(());
         }
-        let copy =
-            Message { mailbox: to.clone(), id: None, made: Act::begin(), deletion: None, ..original.clone() };
+        let copy = Message {
+            mailbox: to.clone(),
+            id: None,
+            made: Act::begin(),
+            deletion: None,
+            attempts: Vec::new(),
+            ..original.clone()
+        };
         let place = self.write_down(copy);
         let path =
             format!("mailboxes/{}/messages/{}/forward", original.mailbox, original.id.unwrap_or_default());
         let key = uuid::Uuid::now_v7().to_string();
-        let answer = self.scene.client.ask(&mut self.random, "alice", |http, url| {
+        let asked = self.scene.client.ask_noting(&mut self.random, &self.scene.owner, |http, url| {
             http.post(format!("{url}/{path}")).header("idempotency-key", &key).json(&json!({ "to": [&to] }))
         });
-        let answer = answer.await?;
+        let asked = asked.await;
+        let answer = self.take_attempts(place, asked)?;
         match answer.status {
-            StatusCode::OK => self.take_copy(place, &answer.body),
+            StatusCode::OK => self.take_copy(place, &answer),
             // The original is hidden or gone; an attempt that wasn't answered may have made the copy before.
-            StatusCode::NOT_FOUND => Ok(()),
+            StatusCode::NOT_FOUND => {
+                self.scene.book().messages[place].refused = Some(answer.ended);
+                Ok(())
+            }
             status => Err(unexpected("a forward", status, &answer.body)),
         }
     }
 
-    fn take_copy(&self, place: usize, body: &[u8]) -> Result<(), String> {
-        let told: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        // A copy of what is being erased is refused.
-        let Some(id) = told["forwarded"][0]["id"].as_str() else { return Ok(()) };
+    fn take_copy(&self, place: usize, answer: &Answer) -> Result<(), String> {
+        let told: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
         let mut book = self.scene.book();
+        let Some(id) = told["forwarded"][0]["id"].as_str() else {
+            // A copy of what is being erased is refused.
+            book.messages[place].refused = Some(answer.ended);
+            return Ok(());
+        };
         book.messages[place].id = Some(id.to_owned());
         book.messages[place].made.acknowledge();
+        drop(book);
         self.scene.count("forward");
         Ok(())
     }

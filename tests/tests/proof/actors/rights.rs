@@ -1,6 +1,5 @@
 //! What privacy officers do.
 
-use super::messages::number_of;
 use super::{Actor, CALLERS};
 use crate::book::{Act, Forget};
 use crate::client::Answer;
@@ -52,7 +51,7 @@ impl Actor {
             book.forgets.len() - 1
         };
         let body = json!({
-            "caseid": case, "consumers": [{ "phone": [number_of(caller)] }], "undoWindow": window, "requestKey": case,
+            "caseid": case, "consumers": [{ "phone": [self.scene.number_of(caller)] }], "undoWindow": window, "requestKey": case,
         });
         self.request("forgetme", &case, &body).await?;
         self.scene.book().forgets[place].act.acknowledge();
