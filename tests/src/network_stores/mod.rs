@@ -9,6 +9,7 @@
 use crate::cluster::layout::cache_folder;
 use crate::debian_root::prepare_root;
 use crate::image::build_test;
+use crate::servers::s3_admin::{S3Endpoint, S3Keys};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::process::Command;
@@ -31,4 +32,16 @@ pub fn run_tests() -> Result<()> {
     let ended = command.status().context("cannot run unshare")?;
     ensure!(ended.success(), "a store failed: see what was printed");
     Ok(())
+}
+
+/// Makes the buckets `plain` and `versioned` at a server.
+pub fn make_buckets(url: &str, access_key: &str, secret_key: &str) -> Result<()> {
+    let keys = S3Keys { access_key: access_key.to_owned(), secret_key: secret_key.to_owned() };
+    let admin = S3Endpoint::new(url, keys).admin()?;
+    let made = async {
+        admin.create_bucket("plain").await?;
+        admin.create_bucket("versioned").await?;
+        admin.set_versioning("versioned", true).await
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(made)
 }

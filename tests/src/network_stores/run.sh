@@ -142,12 +142,6 @@ cephfs() {
     probe_often CephFS "{volume: {path: $ROOT/mnt/ceph-a/place-@}}"
 }
 
-# ask METHOD PATH [BODY] of the gateway.
-ask() {
-    curl --silent --show-error --fail-with-body --aws-sigv4 aws:amz:us-east-1:s3 --user access:secretsecret \
-        --request "$1" "http://$ADDRESS:8080/$2" ${3:+--data "$3"}
-}
-
 bucket() { echo "{s3: {bucket: $1, region: us-east-1, prefix: place-@, endpoint: 'http://$ADDRESS:8080', credentials: {files: {dir: $ROOT/tmp/core/s3}}}}"; }
 
 ceph_gateway() {
@@ -155,9 +149,8 @@ ceph_gateway() {
     inside radosgw -n client.rgw.gateway
     wait_for curl --silent --fail "http://$ADDRESS:8080/"
     inside radosgw-admin user create --uid=voice --display-name=voice --access-key=access --secret-key=secretsecret > /dev/null
-    ask PUT plain
-    ask PUT versioned
-    ask PUT 'versioned?versioning=' '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>'
+    # A bucket with versions, and one without.
+    "$PROGRAMS/network-stores" buckets "http://$ADDRESS:8080" access secretsecret
     probe_often "Ceph's gateway" "$(bucket plain)"
     if probe 1 "$(bucket versioned)" > "$ROOT/tmp/core/said" 2>&1; then
         say "a versioned bucket of Ceph's gateway was admitted, though a second creator of a name wins there"
