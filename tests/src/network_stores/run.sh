@@ -4,6 +4,8 @@
 #
 # Each store prints `stores: NAME passed` or `stores: NAME failed`. Nothing is left when this ends: the namespaces go, and all that is written is in
 # memory.
+# Each store is a function that `try` calls by its name.
+# shellcheck disable=SC2329
 set -eu
 
 ADDRESS=10.99.7.1

@@ -82,6 +82,8 @@ const BELOW_SIMULATION: &[&str] = &[
     "voicemail-audio",
     "voicemail-telemetry",
     "voicemail-engine",
+    "voicemail-email",
+    "voicemail-mailer",
     "voicemail-tests",
 ];
 
