@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::ensure;
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use voicemail_api::config::{SmtpConfig, SmtpTls};
 use voicemail_email::{Mail, Server, SmtpError, Step as At};
 use voicemail_tests::poll::poll;
@@ -66,9 +68,13 @@ async fn messages_within_a_quiet_time_are_one_mail_as_an_imap_server_gives_it_ou
 }
 
 async fn try_one(exim: &Exim) -> Result<(), SmtpError> {
+    try_one_at(exim, exim.port).await
+}
+
+async fn try_one_at(exim: &Exim, port: u16) -> Result<(), SmtpError> {
     let config = SmtpConfig {
         host: "localhost".into(),
-        port: Some(exim.port),
+        port: Some(port),
         tls: SmtpTls::StartTls,
         credentials_dir: Some(exim.credentials()),
         ca_file: Some(exim.authority()),
@@ -119,6 +125,59 @@ async fn a_fault_of_the_server_is_told_by_its_step_whatever_it_is() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}; the server says {}", exim.log());
     assert_eq!(try_one(&exim).await, Ok(()));
+}
+
+/// A way to the server on which somebody puts answers of their own behind its yes to STARTTLS; gives its port.
+async fn way_with_answers(server: u16, answers: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+        let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+            (client.split(), server.split());
+        let up = tokio::io::copy(&mut from_client, &mut to_server);
+        let down = async {
+            let mut buffer = [0; 16 * 1024];
+            let mut slipped = false;
+            while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
+                let mut bytes = buffer[..count].to_vec();
+                if !slipped && bytes.starts_with(b"220 TLS") {
+                    bytes.extend_from_slice(answers.as_bytes());
+                    slipped = true;
+                }
+                if to_client.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::join!(up, down).0.ok();
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_somebody_slips_in_before_the_encryption_send_nothing() {
+    let exim = Exim::start().await.unwrap();
+    for count in [0, 1, 2, 8] {
+        let port = way_with_answers(exim.port, "250 localhost\r\n".repeat(count)).await;
+        let expected = if count == 0 { Ok(()) } else { Err(SmtpError::Intercepted) };
+        assert_eq!(
+            try_one_at(&exim, port).await,
+            expected,
+            "{count} answers; the server says {}",
+            exim.log()
+        );
+    }
+    let capable = "250-localhost\r\n250-AUTH PLAIN LOGIN\r\n250 HELP\r\n";
+    let port = way_with_answers(
+        exim.port,
+        format!("{capable}235 welcome\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n"),
+    )
+    .await;
+    assert_eq!(try_one_at(&exim, port).await, Err(SmtpError::Intercepted));
+    let port = way_with_answers(exim.port, capable.to_owned()).await;
+    assert_eq!(try_one_at(&exim, port).await, Err(SmtpError::Intercepted));
 }
 
 #[tokio::test(flavor = "multi_thread")]

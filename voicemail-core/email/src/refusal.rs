@@ -36,6 +36,9 @@ pub enum SmtpError {
     /// The server offers no STARTTLS.
     #[error("the mail server offers no STARTTLS: nothing is sent in clear")]
     NoTls,
+    /// Somebody on the way has answered in the server's place before the encryption began.
+    #[error("somebody between here and the mail server answers in its place: nothing is sent")]
+    Intercepted,
     /// The certificate isn't valid for the host, or its CA isn't known.
     #[error("the mail server's certificate isn't accepted: check host and CA")]
     Certificate,
@@ -83,6 +86,7 @@ impl SmtpError {
             Self::Unreachable => "Unreachable",
             Self::TimedOut(_) => "TimedOut",
             Self::NoTls => "NoTls",
+            Self::Intercepted => "Intercepted",
             Self::Certificate => "Certificate",
             Self::Login => "Login",
             Self::Sender(_) => "SenderRefused",

@@ -4,6 +4,7 @@
 //! next one; a connection that fails that is closed.
 
 use crate::refusal::{SmtpError, Step};
+use futures::FutureExt;
 use lettre::message::Message;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -85,6 +86,7 @@ impl Server {
             }
             let encrypting = inner.starttls(self.parameters.clone(), &hello);
             within(Step::Encrypt, self.step, encrypting).await?;
+            refuse_what_was_slipped_in(&mut inner, self.step).await?;
         }
         if !inner.is_encrypted() {
             return Err(SmtpError::NoTls);
@@ -94,6 +96,24 @@ impl Server {
             within(Step::Login, self.step, login).await?;
         }
         Ok(Connection { inner, step: self.step, content: self.content })
+    }
+}
+
+/// Answers that somebody put behind the server's yes to STARTTLS are read as if they had come encrypted, one for each command
+/// from then on: the server's own would never be seen, not even that it refused a mail (RFC 3207, 6). One answer more
+/// than there were commands stays in the buffer, or has taken the place of the server's answer to EHLO, which
+/// has several lines and comes in the place of the next one.
+async fn refuse_what_was_slipped_in(
+    inner: &mut AsyncSmtpConnection,
+    limit: Duration,
+) -> Result<(), SmtpError> {
+    if inner.read_response().now_or_never().is_some() {
+        return Err(SmtpError::Intercepted);
+    }
+    let answer = within(Step::Encrypt, limit, inner.command(Noop)).await?;
+    match answer.message().count() {
+        0 | 1 => Ok(()),
+        _ => Err(SmtpError::Intercepted),
     }
 }
 
