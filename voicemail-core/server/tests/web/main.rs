@@ -10,6 +10,7 @@
 
 mod browser;
 mod built;
+mod colours;
 mod embedding;
 mod login;
 mod words;
