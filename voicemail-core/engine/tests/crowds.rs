@@ -1,4 +1,4 @@
-//! Many messages at once on a store in another city: what expires is gone in time, and nobody who leaves a message waits for it. By virtual
+//! Many messages at once on a store in another city: what expires or is erased is gone in time, and nobody who leaves a message waits for it. By virtual
 //! time over the in-memory store, of which every call takes 30 ms and no more than 64 are under way.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking")]
@@ -8,8 +8,9 @@ use futures::{StreamExt, TryStreamExt};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use voicemail_api::gdpr::RunState;
 use voicemail_engine::sweep::Sweeper;
-use voicemail_engine::testing::{CALLER, OTHER_CALLER, Requests, START, Site, mailbox};
+use voicemail_engine::testing::{CALLER, OTHER_CALLER, Requests, START, Site, TICK, body, mailbox};
 use voicemail_store::Key;
 
 const MESSAGES: usize = 20_000;
@@ -24,12 +25,12 @@ fn name_of(number: usize) -> String {
     format!("2{:04}", number % BOXES)
 }
 
-async fn site_with_messages() -> (Site, Arc<Requests>) {
+async fn site_with(messages: usize) -> (Site, Arc<Requests>) {
     let (site, requests) = Site::in_memory_and_slow().await;
     for number in 0..BOXES {
         site.core.directory.put_mailbox(&mailbox(&name_of(number)), None, None).await.unwrap();
     }
-    for number in 0..MESSAGES {
+    for number in 0..messages {
         site.deposit(&name_of(number), CALLER).await;
     }
     (site, requests)
@@ -71,7 +72,7 @@ async fn wait_expired(site: &Site) {
 
 #[tokio::test(start_paused = true)]
 async fn twenty_thousand_messages_expire_within_the_hour_and_no_deposit_waits_for_them() {
-    let (site, requests) = site_with_messages().await;
+    let (site, requests) = site_with(MESSAGES).await;
     site.pass_time(KEPT);
     site.let_time_go();
     requests.switch(true);
@@ -98,4 +99,18 @@ async fn twenty_thousand_messages_expire_within_the_hour_and_no_deposit_waits_fo
         let index = site.index(&name_of(number)).await;
         assert!(index.entries.values().all(|entry| entry.received > START.plus(HOUR)), "{}", name_of(number));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_messages_are_erased_within_a_minute() {
+    let (site, requests) = site_with(10_000).await;
+    site.core.gdpr.forget(body("c", Some(CALLER), 0)).await.unwrap();
+    site.pass_time(Duration::from_secs(1));
+    let (cost, ()) = requests.cost_of(site.sweep()).await;
+    let case = site.core.gdpr.case(&"c".parse().unwrap()).await.unwrap();
+    assert_eq!((case.runs[0].state, case.runs[0].erased), (RunState::Purged, 10_000));
+    let took = TICK * u32::try_from(cost.round_trips).unwrap();
+    println!("{cost:?}, {took:?}");
+    // A third of the minute is left for the store's own work.
+    assert!(took < Duration::from_secs(40), "{cost:?}: {took:?}");
 }
