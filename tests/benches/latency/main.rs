@@ -3,7 +3,7 @@
 //! MinIO behind a proxy that holds each answer back by 0, 10, 30 and 100 ms (`DELAYS=0,30` for others). The program serves
 //! from it over HTTP, authentication and the audit log included, and beside it, through a proxy of its own, the bare store does the
 //! same calls with the same number under way at a time, in turn and in one run. Told are both, the ratio, and how many requests to the store
-//! each took. `ERASE=10000` erases so many messages besides, at 30 ms. Figures of a shared machine are compared, never judged: the bench
+//! each took. `ERASE=10000` erases so many messages besides, at 30 ms; `DELAYS= ERASE=50,600` erases only. Figures of a shared machine are compared, never judged: the bench
 //! fails only if a request does.
 
 mod bare;
@@ -41,9 +41,8 @@ impl Row {
 async fn main() -> Result<()> {
     voicemail_tests::install_crypto();
     let given = std::env::var("DELAYS").unwrap_or_else(|_| "0,10,30,100".into());
-    let delays: Vec<u64> = given.split(',').map(str::parse).collect::<Result<_, _>>().context("DELAYS")?;
-    let many: Option<usize> =
-        std::env::var("ERASE").ok().map(|text| text.parse()).transpose().context("ERASE")?;
+    let delays = read_numbers(&given).context("DELAYS")?;
+    let erase = read_numbers(&std::env::var("ERASE").unwrap_or_default()).context("ERASE")?;
     let scene = Scene::open().await?;
     for delay in delays {
         let round_trip = Duration::from_millis(delay);
@@ -55,8 +54,14 @@ async fn main() -> Result<()> {
         rights::measure(&scene, round_trip).await?;
         scene.go_far(Duration::ZERO);
     }
-    if let Some(many) = many {
-        rights::measure_erasure(&scene, Duration::from_millis(30), many, 100).await?;
+    for many in erase {
+        rights::measure_erasure_alone(&scene, many).await?;
     }
     Ok(())
+}
+
+/// Numbers with commas between them; none of an empty text.
+fn read_numbers(text: &str) -> Result<Vec<u64>> {
+    let named = text.split(',').filter(|number| !number.is_empty());
+    Ok(named.map(str::parse).collect::<Result<_, _>>()?)
 }

@@ -140,10 +140,17 @@ async fn forget(scene: &Scene, round_trip: Duration, messages: usize) -> Result<
     Ok(())
 }
 
+/// An erasure of that many, at 30 ms: of more than a thousand in a hundred mailboxes.
+pub(crate) async fn measure_erasure_alone(scene: &Scene, messages: u64) -> Result<()> {
+    let messages = usize::try_from(messages)?;
+    let mailboxes = if messages > 1_000 { 100 } else { MAILBOXES };
+    measure_erasure(scene, Duration::from_millis(30), messages, mailboxes).await
+}
+
 /// From the end of the window, or of the hiding if that was later, to the end of the run, by the times that the core wrote
 /// down. The requests are those of the time between: a look at the case each 50 ms is among them.
 #[allow(clippy::cast_precision_loss, reason = "counts of requests")]
-pub(crate) async fn measure_erasure(
+async fn measure_erasure(
     scene: &Scene,
     round_trip: Duration,
     messages: usize,

@@ -157,7 +157,20 @@ async fn the_answer_to_a_forget() {
         assert_eq!(requests.most_at_a_time(), 32, "half of what the tenant may have under way");
     }
     // Of 30 ms each: under one second, two, three, a little over one, and under two.
-    assert_eq!(found, [27, 44, 61, 35, 57]);
+    assert_eq!(found, [26, 43, 60, 34, 56]);
+}
+
+/// What a deposit that was under way had left is hidden then. It reads all envelopes again: whoever counts the store's requests beside it
+/// counts these, too.
+#[tokio::test(start_paused = true)]
+async fn the_second_look_of_a_forget_a_minute_later() {
+    let (site, requests) = site_with(1_100, 20).await;
+    let (first, _) = requests.cost_of(site.core.gdpr.forget(body("c", Some(CALLER), 3_600))).await;
+    site.sweep_after(30).await;
+    let (idle, ()) = requests.cost_of(site.sweep()).await;
+    site.pass_time(Duration::from_secs(60));
+    let (again, ()) = requests.cost_of(site.sweep()).await;
+    assert_eq!((first.requests, again.requests - idle.requests), (1_169, 1_135));
 }
 
 /// With so few calls at a time that hiding all messages takes a quarter of a minute.
@@ -280,7 +293,7 @@ async fn the_answer_to_an_export_and_its_archive() {
         assert!(bytes > messages * 512);
         found.push((cost.round_trips, fetching.round_trips));
     }
-    assert_eq!(found, [(27, 8), (44, 42)]);
+    assert_eq!(found, [(26, 8), (43, 42)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,7 +310,7 @@ async fn an_erasure() {
         found.push(cost.round_trips);
     }
     // With the sweeper's looks at open requests, before and after: under two seconds, and under five.
-    assert_eq!(found, [56, 107]);
+    assert_eq!(found, [50, 101]);
 }
 
 /// Exports of that many cases, each with a run and a receipt; one in twenty is received in the next month.

@@ -7,12 +7,13 @@
 use super::intake::{Wanted, check_new_case};
 use super::target::Target;
 use super::{Gdpr, GdprError, register};
-use crate::context::Context;
+use crate::context::{Context, Memory};
 use futures::TryStreamExt;
+use std::sync::Arc;
 use voicemail_api::gdpr::Operation;
 use voicemail_model::{CaseId, Due, Run, RunId, RunStage, StartRun, Time};
 use voicemail_store::codec::encode;
-use voicemail_store::documents::Decision;
+use voicemail_store::documents::{Cache, Decision};
 use voicemail_store::retry_until_known::ensure;
 use voicemail_store::{Key, StoreError};
 
@@ -34,8 +35,24 @@ pub(crate) fn is_run(key: &str) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// Runs that this process has read or written lately. A change begins from them, and the conditional write says whether one
+/// is still the one in the store: their names are never used again.
+struct KnownRuns(Cache<Run>);
+
+/// Identifiers and mailboxes of runs kept decoded.
+const MOST_KNOWN: usize = 10_000;
+
+impl Memory for KnownRuns {
+    fn begin(_: &Context) -> Self {
+        let weigh = |run: &Run| 1 + run.callers.len() + run.messages.len() + run.touched.len();
+        Self(Cache::new(MOST_KNOWN, weigh))
+    }
+}
+
 pub(super) async fn load_run(context: &Context, run: &RunId) -> Result<Option<Run>, StoreError> {
-    context.documents().load(&Key::run(run)).await
+    let known: Arc<KnownRuns> = context.memory();
+    let found = context.documents().load_known(&known.0, &Key::run(run)).await?;
+    Ok(found.map(|(run, _)| Arc::unwrap_or_clone(run)))
 }
 
 /// The request's own run from before, the case's open run, or a new one. `all` are the case's runs as just listed: a
@@ -142,7 +159,8 @@ pub(super) async fn change<T: Clone + Send>(
             Decision::Keep(Some((run, answer)))
         }
     };
-    context.documents().update(&Key::run(id), change).await
+    let known: Arc<KnownRuns> = context.memory();
+    context.documents().update_known(&known.0, &Key::run(id), change).await
 }
 
 /// Files a due item for a run. It carries all that is needed, because the run forgets its callers at its end.
