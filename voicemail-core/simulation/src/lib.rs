@@ -11,7 +11,7 @@
 //! There are two regions, of which the one without metadata may be away; people hold messages, approve and cancel
 //! erasures, and export. `restores` puts an older state of both back under way.
 //!
-//! `mails` plays turns of e-mails against such a server, with invariants of their own.
+//! `mails` plays turns of e-mails, with a mail server that loses mails and answers, and with invariants of their own.
 //!
 //! Which schedule catches which mistake of [`voicemail_model::fault_injection`]: directed schedules catch all but one, in every
 //! run. In a survey of 150 seeds each, random schedules also caught mark after list, no look after the
