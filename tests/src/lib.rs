@@ -40,6 +40,7 @@ pub mod sbom;
 pub mod schema_bounds;
 pub mod served_tenant;
 pub mod servers;
+pub mod slow_mount;
 pub mod stage;
 pub mod store_contract;
 pub mod telephone;

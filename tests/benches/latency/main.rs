@@ -5,6 +5,9 @@
 //! same calls with the same number under way at a time, in turn and in one run. Told are both, the ratio, and how many requests to the store
 //! each took. `ERASE=10000` erases so many messages besides, at 30 ms; `DELAYS= ERASE=50,600` erases only. Figures of a shared machine are compared, never judged: the bench
 //! fails only if a request does.
+//!
+//! Then the same over a volume behind a network, where each operation of the file system takes 1 and 3 ms (`OPERATIONS=1` for others): told
+//! are operations instead of requests.
 
 mod bare;
 mod requests;
@@ -43,19 +46,33 @@ async fn main() -> Result<()> {
     let given = std::env::var("DELAYS").unwrap_or_else(|_| "0,10,30,100".into());
     let delays = read_numbers(&given).context("DELAYS")?;
     let erase = read_numbers(&std::env::var("ERASE").unwrap_or_default()).context("ERASE")?;
-    let scene = Scene::open().await?;
+    let given = std::env::var("OPERATIONS").unwrap_or_else(|_| "1,3".into());
+    let operations = read_numbers(&given).context("OPERATIONS")?;
+    if !delays.is_empty() || !erase.is_empty() {
+        let scene = Scene::on_object_store().await?;
+        measure(&scene, ("ms an answer", "requests"), &delays).await?;
+        for many in erase {
+            rights::measure_erasure_alone(&scene, many).await?;
+        }
+    }
+    if !operations.is_empty() {
+        let scene = Scene::on_volume().await?;
+        measure(&scene, ("ms an operation of the volume", "operations"), &operations).await?;
+    }
+    Ok(())
+}
+
+/// The table at each distance.
+async fn measure(scene: &Scene, (distance, calls): (&str, &str), delays: &[u64]) -> Result<()> {
     for delay in delays {
-        let round_trip = Duration::from_millis(delay);
+        let pause = Duration::from_millis(*delay);
         println!(
-            "\n{delay} ms an answer\n\n| what | voicemail | bare store | of the bare store's speed | requests | the bare store's |"
+            "\n{delay} {distance}\n\n| what | voicemail | bare store | of the bare store's speed | {calls} | the bare store's |"
         );
         println!("|---|---|---|---|---|---|");
-        requests::measure(&scene, round_trip).await?;
-        rights::measure(&scene, round_trip).await?;
-        scene.go_far(Duration::ZERO);
-    }
-    for many in erase {
-        rights::measure_erasure_alone(&scene, many).await?;
+        requests::measure(scene, pause).await?;
+        rights::measure(scene, pause).await?;
+        scene.go_far(Duration::ZERO)?;
     }
     Ok(())
 }

@@ -2,14 +2,13 @@
 
 use crate::Row;
 use crate::bare;
-use crate::scene::{Scene, median, ms, names, speech};
+use crate::scene::{Scene, Way, median, ms, names, speech};
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use futures::future::try_join_all;
 use reqwest::Method;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use voicemail_tests::distance::Distance;
 use voicemail_tests::servers::voicemail_core::PASSWORD;
 
 const PAIRS: usize = 15;
@@ -33,7 +32,7 @@ pub(crate) async fn measure(scene: &Scene, round_trip: Duration) -> Result<()> {
     let mine = json!({ "mailboxes": &boxes[..10] });
     scene.core.ask("root", Method::PUT, "/users/alice", Some(mine)).await?;
     scene.bare.replace(&bare::key("user/bare")?, None, Bytes::from_static(b"alice")).await.ok();
-    scene.go_far(round_trip);
+    scene.go_far(round_trip)?;
     deposits_one_by_one(scene, &boxes[0]).await?.print();
     deposits_at_once(scene, &boxes).await?.print();
     let receive = format!("/mailboxes/{}/reception", boxes[1]);
@@ -47,17 +46,17 @@ pub(crate) async fn measure(scene: &Scene, round_trip: Duration) -> Result<()> {
     let play = async |number: usize| play(scene, &http, &boxes[0], &heard[number]).await;
     let bares = async |number| bare::play(scene.bare.as_ref(), &boxes[0], number).await;
     in_turn(scene, "audio, first byte, of a message not heard before", play, bares).await?.print();
-    scene.go_far(Duration::ZERO);
+    scene.go_far(Duration::ZERO)?;
     Ok(())
 }
 
 /// Requests that a way carried during some work.
-async fn counted<T>(way: &Distance, work: impl Future<Output = Result<T>>) -> Result<(f64, T)> {
-    let before = way.requests();
+async fn counted<T>(way: &Way, work: impl Future<Output = Result<T>>) -> Result<(f64, T)> {
+    let before = way.requests()?;
     let answer = work.await?;
     // Fewer than 2^52.
     #[allow(clippy::cast_precision_loss, reason = "a count")]
-    let made = (way.requests() - before) as f64;
+    let made = (way.requests()? - before) as f64;
     Ok((made, answer))
 }
 
@@ -125,7 +124,7 @@ async fn deposits_at_once(scene: &Scene, boxes: &[String]) -> Result<Row> {
 }
 
 /// Deposits a second, and requests of each.
-async fn rate(way: &Distance, work: impl Future<Output = Result<Vec<()>>>) -> Result<(f64, f64)> {
+async fn rate(way: &Way, work: impl Future<Output = Result<Vec<()>>>) -> Result<(f64, f64)> {
     let deposits = f64::from(u32::try_from(CALLERS * EACH)?);
     let begun = Instant::now();
     let (made, _) = counted(way, work).await?;

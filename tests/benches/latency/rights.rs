@@ -87,12 +87,12 @@ async fn answer(
     body: Value,
     bares: impl Future<Output = Result<()>>,
 ) -> Result<Value> {
-    let before = (scene.ours.requests(), scene.bares.requests());
+    let before = (scene.ours.requests()?, scene.bares.requests()?);
     let (ours, answer) = scene.time("officer", Method::POST, path, Some(body)).await?;
     let begun = Instant::now();
     bares.await?;
     let bare = ms(begun);
-    let requests = ((scene.ours.requests() - before.0) as f64, (scene.bares.requests() - before.1) as f64);
+    let requests = ((scene.ours.requests()? - before.0) as f64, (scene.bares.requests()? - before.1) as f64);
     let late = if answer["run"]["state"] == "marking" { " (goes on after the answer)" } else { "" };
     let what =
         format!("{what} is answered, {} messages in {} mailboxes{late}", subject.size.0, subject.size.1);
@@ -103,12 +103,12 @@ async fn answer(
 async fn export(scene: &Scene, round_trip: Duration, messages: usize) -> Result<()> {
     let seconds = if messages > 50 { LONG } else { SHORT };
     let subject = Subject::leave(scene, 5, round_trip, (messages, MAILBOXES), seconds).await?;
-    scene.go_far(round_trip);
+    scene.go_far(round_trip)?;
     let bares = bare::find(scene.bare.as_ref(), &subject.name, subject.size);
     answer(scene, ("an export", "/gdpr/exportme"), &subject, subject.body("24h"), bares).await?;
     subject.wait(scene, "ready").await?;
     fetch(scene, &subject).await?.print();
-    scene.go_far(Duration::ZERO);
+    scene.go_far(Duration::ZERO)?;
     Ok(())
 }
 
@@ -116,7 +116,7 @@ async fn export(scene: &Scene, round_trip: Duration, messages: usize) -> Result<
 async fn fetch(scene: &Scene, subject: &Subject) -> Result<Row> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let url = format!("{}/gdpr/cases/{}/export", scene.core.url(), subject.name);
-    let before = (scene.ours.requests(), scene.bares.requests());
+    let before = (scene.ours.requests()?, scene.bares.requests()?);
     let begun = Instant::now();
     let answer = http.get(url).basic_auth("officer", Some(PASSWORD)).send().await?.error_for_status()?;
     let bytes = answer.bytes().await?.len();
@@ -125,18 +125,18 @@ async fn fetch(scene: &Scene, subject: &Subject) -> Result<Row> {
     let read = bare::fetch(scene.bare.as_ref(), &subject.name, subject.size.0).await?;
     let bare = read as f64 / 1e6 / begun.elapsed().as_secs_f64();
     ensure!(bytes > read, "the archive has {bytes} bytes, and the recordings have {read}");
-    let requests = ((scene.ours.requests() - before.0) as f64, (scene.bares.requests() - before.1) as f64);
+    let requests = ((scene.ours.requests()? - before.0) as f64, (scene.bares.requests()? - before.1) as f64);
     let what = format!("an export is fetched, {} messages, {:.0} MB", subject.size.0, read as f64 / 1e6);
     Ok(Row { what, unit: "MB/s", ours, bare, requests })
 }
 
 async fn forget(scene: &Scene, round_trip: Duration, messages: usize) -> Result<()> {
     let subject = Subject::leave(scene, 6, round_trip, (messages, MAILBOXES), SHORT).await?;
-    scene.go_far(round_trip);
+    scene.go_far(round_trip)?;
     let bares = bare::find(scene.bare.as_ref(), &subject.name, subject.size);
     answer(scene, ("a request to forget", "/gdpr/forgetme"), &subject, subject.body("24h"), bares).await?;
     subject.wait(scene, "marked").await?;
-    scene.go_far(Duration::ZERO);
+    scene.go_far(Duration::ZERO)?;
     Ok(())
 }
 
@@ -157,21 +157,21 @@ async fn measure_erasure(
     mailboxes: usize,
 ) -> Result<()> {
     let subject = Subject::leave(scene, 7, round_trip, (messages, mailboxes), SHORT).await?;
-    scene.go_far(round_trip);
+    scene.go_far(round_trip)?;
     scene.time("officer", Method::POST, "/gdpr/forgetme", Some(subject.body("0s"))).await?;
-    let before = scene.ours.requests();
+    let before = scene.ours.requests()?;
     let run = subject.wait(scene, "purged").await?;
-    let made = (scene.ours.requests() - before) as f64;
+    let made = (scene.ours.requests()? - before) as f64;
     let at = |name: &str| {
         run[name].as_str().with_context(|| format!("no {name}"))?.parse::<Timestamp>().context("a time")
     };
     let due = at("purgeAt")?.max(at("markedAt")?);
     let ours = (at("endedAt")? - due).total(jiff::Unit::Millisecond)?;
-    let (before, begun) = (scene.bares.requests(), Instant::now());
+    let (before, begun) = (scene.bares.requests()?, Instant::now());
     bare::erase(scene.bare.as_ref(), &subject.name, subject.size).await?;
-    let (bare, bares) = (ms(begun), (scene.bares.requests() - before) as f64);
+    let (bare, bares) = (ms(begun), (scene.bares.requests()? - before) as f64);
     let what = format!("erased after the window, {messages} messages in {mailboxes} mailboxes");
     Row { what, unit: "ms", ours, bare, requests: (made, bares) }.print();
-    scene.go_far(Duration::ZERO);
+    scene.go_far(Duration::ZERO)?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! MinIO, two ways to it of the same length, the program behind the one and the bare store behind the other.
+//! A store, two ways to it of the same length, the program behind the one and the bare store behind the other: MinIO behind proxies,
+//! or two mounts whose operations take their time.
 
 use anyhow::{Context as _, Result};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -7,11 +8,13 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use voicemail_store::Store;
+use voicemail_store::volume::{LockProbe, VolumeStore};
 use voicemail_tests::distance::Distance;
 use voicemail_tests::image::build_optimised;
 use voicemail_tests::object_stores::{ObjectPlace, TENANT};
 use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::{Minio, loopback};
+use voicemail_tests::slow_mount::SlowMount;
 use voicemail_tests::stage::wav_of;
 
 const BUCKET: &str = "latency";
@@ -23,16 +26,41 @@ pub(crate) struct Scene {
     pub(crate) core: VoicemailCore,
     pub(crate) bare: Arc<dyn Store>,
     /// The program's way to the store.
-    pub(crate) ours: Distance,
+    pub(crate) ours: Way,
     /// The bare store's.
-    pub(crate) bares: Distance,
-    _places: [ObjectPlace; 2],
-    _server: Minio,
+    pub(crate) bares: Way,
+    _server: Option<(Minio, [ObjectPlace; 2])>,
+}
+
+/// A way to a store whose length can be set.
+pub(crate) enum Way {
+    /// To a server.
+    Net(Distance),
+    /// To a volume.
+    Mount(SlowMount),
+}
+
+impl Way {
+    fn set(&self, pause: Duration) -> Result<()> {
+        match self {
+            Self::Net(distance) => distance.set(pause),
+            Self::Mount(mount) => mount.set(pause)?,
+        }
+        Ok(())
+    }
+
+    /// Requests, or operations of the file system, so far.
+    pub(crate) fn requests(&self) -> Result<u64> {
+        match self {
+            Self::Net(distance) => Ok(distance.requests()),
+            Self::Mount(mount) => mount.operations(),
+        }
+    }
 }
 
 impl Scene {
     /// Builds and starts it, without any distance.
-    pub(crate) async fn open() -> Result<Self> {
+    pub(crate) async fn on_object_store() -> Result<Self> {
         build_optimised(&[("voicemail-server", "voicemail")])?;
         let server = Minio::start(loopback()).await?;
         let endpoint = server.endpoint();
@@ -44,23 +72,24 @@ impl Scene {
         let place =
             |way: &Distance, folder| ObjectPlace::in_bucket(&endpoint.at(way.address()), BUCKET, folder);
         let places = [place(&ours, "voice")?, place(&bares, "bare")?];
-        let more = json!({
-            "tenantId": TENANT,
-            "region": "main",
-            "regions": [{ "name": "main", "master": true, "storage": serde_json::to_value(&places[0].storage)? }],
-            "classesOfService": [{ "name": "standard", "maxMessages": 1_000, "maxSeconds": 180, "minSeconds": 1,
-                                   "retentionDays": 30, "trashHours": 24 }],
-            "limits": { "requestsPerCaller": 0, "requestsPerAddress": 0, "requestsPerTelephony": 0 },
-        });
-        let core = VoicemailCore::start_with(&serde_yaml::to_string(&more)?).await?;
+        let core = start_core(serde_json::to_value(&places[0].storage)?).await?;
         let bare = places[1].open_patient()?;
-        Ok(Self { core, bare, ours, bares, _places: places, _server: server })
+        Ok(Self { core, bare, ours: Way::Net(ours), bares: Way::Net(bares), _server: Some((server, places)) })
+    }
+
+    /// The same on two volumes.
+    pub(crate) async fn on_volume() -> Result<Self> {
+        build_optimised(&[("voicemail-server", "voicemail")])?;
+        let (ours, bares) = (SlowMount::start().await?, SlowMount::start().await?);
+        let core = start_core(json!({ "volume": { "path": ours.path() } })).await?;
+        let bare = Arc::new(VolumeStore::new(&bares.path(), "t", LockProbe(Vec::new())));
+        Ok(Self { core, bare, ours: Way::Mount(ours), bares: Way::Mount(bares), _server: None })
     }
 
     /// From now on each answer of the store takes that much longer.
-    pub(crate) fn go_far(&self, round_trip: Duration) {
-        self.ours.set(round_trip);
-        self.bares.set(round_trip);
+    pub(crate) fn go_far(&self, pause: Duration) -> Result<()> {
+        self.ours.set(pause)?;
+        self.bares.set(pause)
     }
 
     /// Makes mailboxes.
@@ -104,6 +133,18 @@ impl Scene {
         let answer = self.core.ask(who, method, path, body).await.with_context(|| path.to_owned())?;
         Ok((ms(begun), answer))
     }
+}
+
+async fn start_core(storage: Value) -> Result<VoicemailCore> {
+    let more = json!({
+        "tenantId": TENANT,
+        "region": "main",
+        "regions": [{ "name": "main", "master": true, "storage": storage }],
+        "classesOfService": [{ "name": "standard", "maxMessages": 1_000, "maxSeconds": 180, "minSeconds": 1,
+                               "retentionDays": 30, "trashHours": 24 }],
+        "limits": { "requestsPerCaller": 0, "requestsPerAddress": 0, "requestsPerTelephony": 0 },
+    });
+    VoicemailCore::start_with(&serde_yaml::to_string(&more)?).await
 }
 
 /// Milliseconds since then.

@@ -35,7 +35,7 @@ pub mod oidc;
 pub(crate) mod ports;
 mod process;
 pub mod prometheus;
-mod python;
+pub(crate) mod python;
 pub mod s3_admin;
 pub mod s3proxy;
 pub mod s3s;
