@@ -72,7 +72,7 @@ probe_often() {
 two_clients() { VOICEMAIL_MOUNTS="$ROOT/mnt/$1:$ROOT/mnt/$2" "$TESTS" --test-threads 1; }
 
 gluster() {
-    inside glusterfs --version | head -n 1
+    inside glusterfs --version | sed -n 1p
     mkdir -p "$ROOT/srv/brick" "$ROOT/mnt/gluster-a" "$ROOT/mnt/gluster-b"
     inside glusterd
     wait_for inside gluster --mode=script volume list
@@ -109,7 +109,7 @@ rgw_frontends = beast endpoint=$ADDRESS:8080
 CONF
 }
 
-is_healthy() { inside timeout 10 ceph osd stat | grep -q '1 up'; }
+is_healthy() { inside timeout 10 ceph osd stat | grep '1 up' > /dev/null; }
 
 ceph_cluster() {
     inside ceph --version
@@ -128,7 +128,7 @@ ceph_cluster() {
     wait_for is_healthy
 }
 
-has_metadata_server() { inside timeout 10 ceph mds stat | grep -q 'up:active'; }
+has_metadata_server() { inside timeout 10 ceph mds stat | grep 'up:active' > /dev/null; }
 
 cephfs() {
     inside ceph osd pool create fs_data 8

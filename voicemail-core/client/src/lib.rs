@@ -1,4 +1,4 @@
-//! The typed HTTP client of a tenant's core, for whoever calls its API: the operator, the command `gdpr`, tests.
+//! The typed HTTP client of a tenant's core, for whoever calls its API: the operator, telephones, the command `gdpr`, tests.
 //!
 //! Flow: a caller brings a connection (its authorities, time-outs and name lookups are its own), the API's base address and the
 //! value of the header `Authorization`; a method is one request and gives the answer's type of [`voicemail_api`].

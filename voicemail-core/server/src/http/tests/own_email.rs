@@ -29,11 +29,11 @@ async fn people_choose_less_than_is_allowed_and_provisioning_leaves_their_choice
         let body = json!({ "classOfService": class });
         api.put(&format!("/mailboxes/{mailbox}"), body).await.is(StatusCode::OK);
     }
-    let none = json!({ "refused": false, "allowed": "none" });
+    let none = json!({ "refused": false, "allowed": "none", "usualDigestMinutes": 0 });
     assert_eq!(api.get("/me/email").await.is(StatusCode::OK).json::<Value>(), none);
     allow(&api, &[("tiny", EmailContent::Note), ("brief", EmailContent::Audio)]);
     with_address(&api, json!({})).await;
-    let usual = json!({ "address": "alice@example.com", "refused": false, "allowed": "audio" });
+    let usual = json!({ "address": "alice@example.com", "refused": false, "allowed": "audio", "usualDigestMinutes": 0 });
     assert_eq!(api.get("/me/email").await.json::<Value>(), usual);
     let chosen = api.put("/me/email", json!({ "content": "caller" })).await.is(StatusCode::OK);
     assert_eq!(chosen.header("cache-control"), "private, no-store");
@@ -52,6 +52,28 @@ async fn people_choose_less_than_is_allowed_and_provisioning_leaves_their_choice
     api.put("/me/email", json!({ "content": "none" })).await.is_problem(ProblemKind::UnknownUser);
     with_address(&api, json!({})).await;
     assert!(api.get("/me/email").await.json::<Value>()["content"].is_null(), "another person, perhaps");
+}
+
+#[tokio::test]
+async fn messages_wait_as_the_class_says_until_somebody_chooses_otherwise() {
+    let api = Api::start().await;
+    api.put("/mailboxes/1001", json!({ "classOfService": "tiny" })).await.is(StatusCode::OK);
+    allow(&api, &[("tiny", EmailContent::Note), ("brief", EmailContent::None)]);
+    let core = api.app().core().unwrap();
+    let mut config = core.context.config().as_ref().clone();
+    config.classes_of_service.iter_mut().for_each(|class| class.email_digest_minutes = Some(30));
+    core.context.reload(config);
+    with_address(&api, json!({})).await;
+    let minutes = async || {
+        let now: Value = api.get("/me/email").await.json();
+        (now["usualDigestMinutes"].clone(), now["digestMinutes"].clone())
+    };
+    assert_eq!(minutes().await, (json!(30), Value::Null));
+    for chosen in [0, 1_440] {
+        api.put("/me/email", json!({ "digestMinutes": chosen })).await.is(StatusCode::OK);
+        assert_eq!(minutes().await, (json!(30), json!(chosen)));
+    }
+    api.put("/me/email", json!({ "digestMinutes": 1_441 })).await.is_problem(ProblemKind::InvalidRequest);
 }
 
 #[tokio::test]
