@@ -21,10 +21,10 @@ class Slow(fuse.Operations):
     def __init__(self, folder, control):
         self.folder = folder
         self.control = mmap.mmap(os.open(control, os.O_RDWR), 16)
-        self.lock = threading.Lock()
+        self.guard = threading.Lock()
 
     def wait(self):
-        with self.lock:
+        with self.guard:
             pause, count = struct.unpack("<QQ", self.control[:16])
             self.control[8:16] = struct.pack("<Q", count + 1)
         if pause:
