@@ -14,6 +14,9 @@ import time
 
 import mfusepy as fuse
 
+# Nanoseconds that stand for the time of the call, and for no change (utimensat(2)).
+NOW, OMITTED = (1 << 30) - 1, (1 << 30) - 2
+
 
 class Slow(fuse.Operations):
     use_ns = True
@@ -97,7 +100,9 @@ class Slow(fuse.Operations):
         os.chown(self.at(path), uid, gid)
 
     def utimens(self, path, times=None):
-        os.utime(self.at(path), ns=times)
+        found = os.lstat(self.at(path))
+        meant = {NOW: (time.time_ns(),) * 2, OMITTED: (found.st_atime_ns, found.st_mtime_ns)}
+        os.utime(self.at(path), ns=tuple(meant[at][i] if at in meant else at for i, at in enumerate(times or (NOW, NOW))))
 
 
 def slowed(operation):
