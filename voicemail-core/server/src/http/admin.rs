@@ -154,12 +154,16 @@ pub struct EmailRefusedBody {
     pub code: u16,
 }
 
+/// What is said of a text that is no moment, and of a reply code that refuses nothing.
+pub(super) const MOMENT_REFUSED: &str = "at: write a time of RFC 3339, such as 2026-01-31T10:00:00Z";
+pub(super) const CODE_REFUSED: &str = "code: write a reply code from 400 to 599";
+
 /// A moment, as it was written.
 fn read_moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     match Time::from_rfc3339(&text) {
         Some(_) => Ok(text),
-        None => Err(D::Error::custom("at: write a time of RFC 3339, such as 2026-01-31T10:00:00Z")),
+        None => Err(D::Error::custom(MOMENT_REFUSED)),
     }
 }
 
@@ -168,7 +172,7 @@ fn read_refusal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Er
     let code = u16::deserialize(deserializer)?;
     match code {
         400..=599 => Ok(code),
-        _ => Err(D::Error::custom("code: write a reply code from 400 to 599")),
+        _ => Err(D::Error::custom(CODE_REFUSED)),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! A body that doesn't parse is described by place, never by content, since it may hold numbers.
 
+use super::admin::{CODE_REFUSED, MOMENT_REFUSED};
+use super::me::DIGEST_REFUSED;
 use super::page::{SESSION_COOKIE, check_page, cookie};
 use super::rates::{check_refusals, limit_caller, limit_verifications, note_refusal, peer_of};
 use super::{ApiError, App, ProblemKind};
@@ -318,10 +320,16 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
+/// What is said of values that have the right form and aren't taken. Other words of the reader could repeat what was sent, and
+/// reach nobody.
+const REFUSALS: [&str; 3] = [DIGEST_REFUSED, MOMENT_REFUSED, CODE_REFUSED];
+
 fn describe(error: &serde_json::Error) -> ApiError {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "a field is missing, unknown or of another form",
-        _ => "it isn't JSON",
+    let said = error.to_string();
+    let what = match REFUSALS.into_iter().find(|refusal| said.starts_with(refusal)) {
+        Some(refusal) => refusal,
+        None if error.is_data() => "a field is missing, unknown or of another form",
+        None => "it isn't JSON",
     };
     let detail = format!("the body can't be read: {what} (line {}, column {})", error.line(), error.column());
     ApiError::new(ProblemKind::InvalidRequest, detail)

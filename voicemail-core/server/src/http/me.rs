@@ -91,12 +91,13 @@ struct OwnEmailBody {
     digest_minutes: Option<u16>,
 }
 
+/// What is said of more than a day.
+pub(super) const DIGEST_REFUSED: &str = "digestMinutes: write 0 to 1440, or leave it out";
+
 /// At most a day.
 fn read_minutes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
     match Option::<u16>::deserialize(deserializer)? {
-        Some(minutes) if minutes > ClassOfService::LONGEST_DIGEST => {
-            Err(D::Error::custom("digestMinutes: write 0 to 1440, or leave it out"))
-        }
+        Some(minutes) if minutes > ClassOfService::LONGEST_DIGEST => Err(D::Error::custom(DIGEST_REFUSED)),
         minutes => Ok(minutes),
     }
 }

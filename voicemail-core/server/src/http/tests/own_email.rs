@@ -73,7 +73,9 @@ async fn messages_wait_as_the_class_says_until_somebody_chooses_otherwise() {
         api.put("/me/email", json!({ "digestMinutes": chosen })).await.is(StatusCode::OK);
         assert_eq!(minutes().await, (json!(30), json!(chosen)));
     }
-    api.put("/me/email", json!({ "digestMinutes": 1_441 })).await.is_problem(ProblemKind::InvalidRequest);
+    let refused = api.put("/me/email", json!({ "digestMinutes": 1_441 })).await;
+    let told: Value = refused.is_problem(ProblemKind::InvalidRequest).json();
+    assert!(told["detail"].as_str().unwrap().contains("write 0 to 1440"), "{told}");
 }
 
 #[tokio::test]
