@@ -141,6 +141,16 @@ export async function until(holds, what, within = 30_000) {
   }
 }
 
+/** In a page: whether its browser makes no markup of text, as the policy wants it. */
+export function refusesMarkup() {
+  try {
+    document.body.insertAdjacentHTML('beforeend', '<i>x</i>');
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** The API as one of the people. */
 export async function api(name, path, { method = 'GET', json, form } = {}) {
   const headers = { Authorization: `Basic ${Buffer.from(`${name}:${people[name]}`).toString('base64')}` };

@@ -13,7 +13,7 @@ use reqwest::Url;
 use std::collections::BTreeMap;
 use voicemail_api::config::{StorageConfig, TenantConfig};
 
-/// What stands for the provider's own address.
+/// The word for an endpoint that the configuration leaves to the provider.
 const OWN: &str = "the provider's own";
 
 /// A sentence part for each destination that is another one, or new, such as

@@ -1,21 +1,12 @@
 //! `cargo network-stores`: two replicas and the probe on GlusterFS, CephFS and Ceph's gateway.
 
-use std::process::ExitCode;
 use voicemail_tests::network_stores::{make_buckets, run_tests};
-use voicemail_tests::progress::say;
 
-fn main() -> ExitCode {
+fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let ended = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         // What the tests themselves ask for, beside the gateway.
         ["buckets", url, access_key, secret_key] => make_buckets(url, access_key, secret_key),
         _ => run_tests(),
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("Error: {error:#}"));
-            ExitCode::FAILURE
-        }
     }
 }

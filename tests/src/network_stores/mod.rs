@@ -4,9 +4,8 @@
 //! systems the core's tests of two clients run over two mounts, and everywhere the core's probe decides 20 times about a new place. Not part of
 //! the test command: it fetches some 300 MB of Debian once, and takes root.
 //!
-//! What can go wrong: packages that can't be had, a machine without FUSE, a store that doesn't start. Each is an error that says so.
+//! What can go wrong: packages that can't be had, a machine without FUSE, a store that doesn't start. Every such fault is an error that names it.
 
-use crate::cluster::layout::cache_folder;
 use crate::debian_root::prepare_root;
 use crate::image::build_test;
 use crate::servers::s3_admin::{S3Endpoint, S3Keys};
@@ -21,11 +20,10 @@ const RELEASE: &str = "trixie";
 
 /// Builds core and tests, starts the stores and tries all; what is found is shown.
 pub fn run_tests() -> Result<()> {
-    ensure!(rustix::process::geteuid().is_root(), "namespaces and mounts are made by root alone");
     ensure!(Path::new("/dev/fuse").exists(), "this machine has no FUSE: load the module fuse");
     let tests = build_test("voicemail-server", "two_clients")?;
     let programs = tests.ancestors().nth(2).context("the tests are in no folder of cargo")?;
-    let root = prepare_root(&cache_folder()?.join("guests"), "stores", RELEASE, PACKAGES, |_| Ok(()))?;
+    let root = prepare_root("stores", RELEASE, PACKAGES, |_| Ok(()))?;
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", RUN]);
     command.env("ROOT", &root).env("PROGRAMS", programs).env("TESTS", &tests);

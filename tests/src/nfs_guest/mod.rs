@@ -13,7 +13,7 @@ use crate::debian_root::prepare_root;
 use crate::image::build_test;
 use crate::progress::say;
 use anyhow::{Context, Result, bail, ensure};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -30,23 +30,21 @@ const PASSED: &str = "guest: tests ended with 0";
 pub fn run_tests() -> Result<()> {
     let kernel = ensure_program("user-mode-linux", "linux.uml")?;
     let tests = build_test("voicemail-server", "two_clients")?;
-    let folder = cache_folder()?.join("guests");
-    let root = prepare_guest(&folder)?;
-    let disk = folder.join("nfs.disk");
-    File::create(&disk)?.set_len(DISK_BYTES)?;
-    let told = boot(&kernel, &root, &disk, &tests);
-    fs::remove_file(&disk)?;
-    ensure!(told? == PASSED, "the tests failed in the guest: see what it printed");
+    let root = prepare_guest()?;
+    let disk = tempfile::NamedTempFile::new_in(cache_folder()?)?;
+    disk.as_file().set_len(DISK_BYTES)?;
+    let told = boot(&kernel, &root, disk.path(), &tests)?;
+    ensure!(told == PASSED, "the tests failed in the guest: see what it printed");
     Ok(())
 }
 
 /// A Debian with an NFS server and the kernel's modules.
-fn prepare_guest(folder: &Path) -> Result<PathBuf> {
+fn prepare_guest() -> Result<PathBuf> {
     let add_modules = |root: &Path| {
         let modules = root.join("lib/modules");
         run(Command::new("cp").args(["-a", "--no-target-directory", MODULES]).arg(modules)).map(drop)
     };
-    let root = prepare_root(folder, "nfs", RELEASE, PACKAGES, add_modules)?;
+    let root = prepare_root("nfs", RELEASE, PACKAGES, add_modules)?;
     let init = root.join("guest-init");
     fs::write(&init, INIT)?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;

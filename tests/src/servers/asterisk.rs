@@ -1,6 +1,6 @@
 //! Asterisk as a PBX before a telephone: phones call it, it sends them on by a trunk, and it shows their MWI.
 //!
-//! Debian's stable releases have no Asterisk, so it runs in a root of the unstable one, which debootstrap makes once for each machine in the
+//! Debian's stable releases have no Asterisk, so it runs in a root of the unstable one, which `debian_root` makes once for each machine in the
 //! user's cache folder; that takes root. Unstable moves: what ran is printed with its version, and what can't be had is an error.
 
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::Child;
@@ -16,11 +16,9 @@ use tokio::process::Child;
 use super::loopback;
 use super::ports::find_free_port;
 use crate::command::run;
-use crate::debian::ensure_program;
-use crate::install::install_once;
+use crate::debian_root::prepare_root;
 use crate::poll::poll;
 
-const MIRROR: &str = "http://deb.debian.org/debian";
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 /// Ports of its audio.
 const AUDIO: (u16, u16) = (41_000, 41_999);
@@ -39,13 +37,7 @@ pub struct Asterisk {
 /// # Errors
 /// Debian's packages can't be had, or nobody may make a root here.
 pub fn ensure_root() -> Result<PathBuf> {
-    ensure!(rustix::process::geteuid().is_root(), "a root of Debian is made and entered by root alone");
-    let program = ensure_program("debootstrap", "debootstrap")?;
-    install_once("asterisk", &["unstable", "1"], |folder| {
-        let mut command = Command::new(&program);
-        command.args(["--variant=minbase", "--include=asterisk", "unstable"]).arg(folder).arg(MIRROR);
-        run(&mut command).map(drop)
-    })
+    prepare_root("asterisk", "unstable", "asterisk", |_| Ok(()))
 }
 
 /// Its version, and its package's.

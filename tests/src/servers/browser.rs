@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::command::run;
 use crate::debian::ensure_program;
@@ -29,13 +29,18 @@ impl Browser {
         Ok(Self { chromium, modules: npm::install("browser", PACKAGE, LOCK)? })
     }
 
-    /// Runs a file of `web/e2e`, with further variables, to its end; gives what it printed.
-    pub fn run(&self, file: &str, variables: &[(&str, &str)]) -> Result<String> {
+    /// Runs a file of `web/e2e`, with further variables, to its end.
+    ///
+    /// # Errors
+    /// A test of it failed, or there was none: with all that it printed.
+    pub fn run(&self, file: &str, variables: &[(&str, &str)]) -> Result<()> {
         let mut command = Command::new("node");
         command.args(["--test", "--test-reporter=spec", file]).current_dir(workspace_path("web/e2e"));
         command.env("CHROMIUM", &self.chromium).env("MODULES", &self.modules);
         command.envs(variables.iter().copied());
-        run(&mut command)
+        let printed = run(&mut command)?;
+        ensure!(printed.contains("fail 0") && !printed.contains("pass 0"), "{printed}");
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 //! A program in Python mounts it by FUSE; a file of two numbers that both map says how long an operation takes and how many there
 //! were. The kernel keeps no names and attributes, so that each look is an operation, as with an NFS client that shares a volume rightly.
 //!
-//! What can go wrong: a machine without FUSE, or one who isn't root.
+//! What can go wrong: a machine without FUSE, or a user who isn't root.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;

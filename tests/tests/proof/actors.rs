@@ -82,7 +82,7 @@ impl Scene {
         replicas.any().ask("root", Method::PUT, &path, Some(mine)).await.map(drop)
     }
 
-    /// One of the scenes on a store, each with mailboxes, callers and recordings of its own, whose people ask these addresses.
+    /// A scene of that number: several share a store, each with mailboxes, callers and recordings of its own. Its people ask these addresses.
     pub(crate) fn new(number: u64, urls: Vec<String>, acts: Acts) -> Result<Self> {
         Ok(Self {
             client: Client::new(urls)?,

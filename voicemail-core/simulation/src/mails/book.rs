@@ -24,14 +24,14 @@ pub(super) struct Asked {
 
 struct Message {
     id: MessageId,
-    /// How many messages there were when it was begun, and when it was acknowledged.
-    begun: usize,
-    acknowledged: Option<usize>,
+    /// Which act its end was.
+    acknowledged: usize,
 }
 
 #[derive(Default)]
 pub(super) struct Book {
-    begun: BTreeMap<usize, usize>,
+    /// Which act the beginning of each deposit was, by the message's number.
+    begun: Vec<usize>,
     messages: BTreeMap<usize, Message>,
     /// Counts acts, so that one can be said to be before another.
     acts: usize,
@@ -48,15 +48,14 @@ impl Book {
         self.acts += 1;
         let number = self.begun.len();
         (number < most).then(|| {
-            self.begun.insert(number, self.acts);
+            self.begun.push(self.acts);
             number
         })
     }
 
     pub(super) fn acknowledge(&mut self, number: usize, id: MessageId) {
         self.acts += 1;
-        let message = Message { id, begun: self.begun[&number], acknowledged: Some(self.acts) };
-        self.messages.insert(number, message);
+        self.messages.insert(number, Message { id, acknowledged: self.acts });
     }
 
     pub(super) fn untouched(&self) -> Vec<usize> {
@@ -153,8 +152,8 @@ impl Book {
         let untouched = self.untouched();
         for earlier in &untouched {
             for later in &untouched {
-                let (a, b) = (&self.messages[earlier], &self.messages[later]);
-                if a.acknowledged.is_some_and(|at| at < b.begun) && first(*earlier) > first(*later) {
+                let in_order = self.messages[earlier].acknowledged < self.begun[*later];
+                if in_order && first(*earlier) > first(*later) {
                     return Err(format!(
                         "{reader}'s mail about message {later} came before that about {earlier}"
                     ));
