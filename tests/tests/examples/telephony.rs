@@ -93,8 +93,19 @@ async fn check_removal(place: &TenantPlace) {
     let status = tenant.status.unwrap();
     assert!(status.telephony.is_none());
     assert!(status.conditions.iter().all(|condition| condition.type_ != TELEPHONY_READY));
-    let config = namespace.api::<ConfigMap>().get("acme-voicemail").await.unwrap();
-    assert!(!config.data.unwrap()["config.yaml"].contains(CHILD), "its account may still call the core");
+    // The account goes with the look after the one that found the pods gone.
+    let without_account =
+        |config: &ConfigMap| config.data.as_ref().is_some_and(|data| !data["config.yaml"].contains(CHILD));
+    let configs = namespace.api::<ConfigMap>();
+    wait_until(
+        &configs,
+        "acme-voicemail",
+        "its account may call the core no more",
+        DEADLINE,
+        without_account,
+    )
+    .await
+    .unwrap();
 }
 
 /// What the telephone lacks is told one after the other, and a phone that never subscribed is told once nothing does.
