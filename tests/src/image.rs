@@ -232,13 +232,19 @@ fn build_and_load(cluster: &Cluster, folder: &Path, image: &ImageRef, programs: 
 pub fn build_archive(folder: &Path, profile: Profile) -> Result<(ImageRef, PathBuf)> {
     let programs = compile(profile)?;
     let image = ImageRef(format!("{REPOSITORY}:{}", compute_digest(&programs)?));
+    let archive = archive_of(folder, &image, &programs)?;
+    Ok((image, archive))
+}
+
+/// The image of these programs as a docker-archive in `folder`, for other clusters and for registries.
+pub fn archive_of(folder: &Path, image: &ImageRef, programs: &[Program]) -> Result<PathBuf> {
     let archive = folder.join("voicemail.tar");
     step(&format!("building image {image}"), || {
         let work = tempfile::Builder::new().prefix("build-").tempdir_in(folder)?;
-        let built = build_in(&work, &image, &programs)?;
+        let built = build_in(&work, image, programs)?;
         std::fs::rename(built, &archive).context("keeping the image")
     })?;
-    Ok((image, archive))
+    Ok(archive)
 }
 
 /// Builds the image in a work folder; returns the archive in it.

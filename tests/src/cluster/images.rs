@@ -141,10 +141,11 @@ impl Images {
         Ok(listed.lines().filter(|line| line.starts_with(prefix)).map(str::to_owned).collect())
     }
 
-    /// Forgets an image and the name that kubelet's interface gave it; pods that run it keep it until they end.
+    /// Forgets an image, the name that kubelet's interface gave it, and content that no other has; pods that run it keep what
+    /// they run.
     pub fn remove(&self, reference: &str) -> Result<()> {
         let listed = run(self.ctr().args(["images", "ls"]))?;
-        run(self.ctr().args(["images", "rm"]).args(list_names(&listed, reference))).map(drop)
+        run(self.ctr().args(["images", "rm", "--sync"]).args(list_names(&listed, reference))).map(drop)
     }
 
     /// Gives an image another name, in the place of names of that repository for other images.

@@ -52,6 +52,9 @@ pub const NODE_LINK: &str = "vm-node0";
 /// The context, cluster and user name in the kubeconfig.
 pub const CONTEXT: &str = "voicemail-local";
 
+/// Folder below the cluster's with a folder for each registry that containerd trusts beyond the public ones.
+pub const REGISTRIES: &str = "registries";
+
 const RUN: &str = "/run/voicemail-operator";
 
 /// Whether this machine's network has IPv6: then the cluster has both families, IPv4 first.

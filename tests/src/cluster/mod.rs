@@ -33,6 +33,7 @@ mod sysctls;
 mod teardown;
 pub mod volumes;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -187,6 +188,23 @@ impl Cluster {
     pub async fn load_image(&self, archive: &Path, reference: &str) -> Result<()> {
         let (images, archive, reference) = (self.images(), archive.to_owned(), reference.to_owned());
         tokio::task::spawn_blocking(move || images.load(&archive, &reference)).await?
+    }
+
+    /// Has the node trust a registry's authority (PEM), as whoever sets up nodes does; containerd looks at each pull.
+    pub fn trust_registry(&self, registry: SocketAddr, authority: &str) -> Result<()> {
+        let folder = self.layout.path(layout::REGISTRIES).join(registry.to_string());
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("ca.crt"), authority)?;
+        let url = format!("https://{registry}");
+        let hosts = format!("server = {url:?}\n[host.{url:?}]\n  ca = {:?}\n", folder.join("ca.crt"));
+        std::fs::write(folder.join("hosts.toml"), hosts)
+            .context("cannot write what containerd reads of a registry")
+    }
+
+    /// Ends that trust.
+    pub fn forget_registry(&self, registry: SocketAddr) -> Result<()> {
+        let folder = self.layout.path(layout::REGISTRIES).join(registry.to_string());
+        std::fs::remove_dir_all(folder).context("cannot forget a registry")
     }
 
     /// Name of an image with a shell, busybox and curl, which is put on the node unless it is there.

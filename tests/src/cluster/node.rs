@@ -6,12 +6,13 @@
 //! - containerd finds its shim on the `PATH`, may not lower `oom_score_adj` without `CAP_SYS_RESOURCE`, and keeps
 //!   pods' network namespaces below its own state folder, so that ours are told from others'.
 //! - kubelet accepts cgroup v1 and manages cgroups itself (no systemd); nothing resolves names for it.
-//! - Images are never collected and never pulled: what a test loads stays until it is replaced.
+//! - Images are never collected, and stay until they are replaced: most are loaded, none is pulled but from a registry that a
+//!   test starts and has the node trust.
 
 use crate::cluster::control_plane::component;
 use crate::cluster::layout::{
     DNS_IP, Layout, NODE_IP, NODE_IP6, NODE_NAME, NODE_POD_CIDR, NODE_POD_CIDR6, POD_CIDR, POD_CIDR6,
-    containerd_socket, containerd_state, families, run_folder,
+    REGISTRIES, containerd_socket, containerd_state, families, run_folder,
 };
 use crate::cluster::processes::Component;
 use crate::cluster::programs::Programs;
@@ -71,6 +72,9 @@ state = '{state}'
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = 'localhost/pause:1'
 
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = '{registries}'
+
 [plugins.'io.containerd.cri.v1.runtime']
   restrict_oom_score_adj = true
   netns_mounts_under_state_dir = true
@@ -90,6 +94,7 @@ state = '{state}'
         root = layout.text("containerd"),
         state = containerd_state(),
         socket = containerd_socket(),
+        registries = layout.text(REGISTRIES),
         opt = layout.text("containerd-opt"),
         cni = programs.folder_of("bridge").display(),
         cni_config = layout.text("cni"),

@@ -36,6 +36,7 @@ pub(crate) mod ports;
 mod process;
 pub mod prometheus;
 pub(crate) mod python;
+pub mod registry;
 pub mod s3_admin;
 pub mod s3proxy;
 pub mod s3s;

@@ -1,9 +1,11 @@
 //! The output of `tools/release` is enough to install the operator: its folder alone is used here, by Helm and by
-//! kustomize, and the image is built of the programs in it.
+//! kustomize; the image is built of the programs in it and comes from a private registry.
 //!
 //! The programs are those of the tests, of this machine's architecture; the release builds its own in the same way.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+
+mod private_registry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
@@ -16,13 +18,13 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 use voicemail_resources::VoicemailTenant;
-use voicemail_resources::conditions::{ConditionStatus, READY};
+use voicemail_resources::conditions::{ConditionStatus, PULL_SECRETS_READY, READY};
 use voicemail_tests::cluster::Cluster;
 use voicemail_tests::cluster::volumes::HostVolume;
 use voicemail_tests::command::run;
 use voicemail_tests::foreign_operators::keep_out;
 use voicemail_tests::image::prompts::english_prompts;
-use voicemail_tests::image::{PROGRAMS, PROMPTS, Profile, build_from, build_programs};
+use voicemail_tests::image::{PROGRAMS, PROMPTS, Profile, Program, build_programs};
 use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::operator_process::install_crds;
 use voicemail_tests::stage::workspace_path;
@@ -30,8 +32,19 @@ use voicemail_tests::tenant_manifest::{SIZE, tenant_on, wait_condition};
 use voicemail_tests::user_range::{FIRST_USER, give_range};
 use voicemail_tests::wait::wait_gone;
 
+use private_registry::{PULL_SECRET, PrivateImage};
+
+const MANIFESTS: &str = "voicemail-operator.yaml";
 const PLUGIN: &str = "kubectl-voicemail";
 const RELEASE: &str = "adopted";
+/// How names begin that kustomize gives.
+const PREFIX: &str = "own-";
+/// Kinds whose objects count for the whole cluster, which is others' too.
+const SHARED: [(&str, &str); 3] = [
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"),
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"),
+];
 const DEADLINE: Duration = Duration::from_secs(120);
 const DENY_ALL: &str = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, \
     metadata: {name: deny-all, namespace: NAMESPACE}, spec: {podSelector: {}, policyTypes: [Ingress]}}";
@@ -67,6 +80,20 @@ impl Artefacts {
 
     fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// What kustomize needs, with a kustomization of one's own.
+    fn copy_manifests(&self, kustomization: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("kustomization.yaml"), kustomization).unwrap();
+        std::fs::copy(self.path(MANIFESTS), folder.path().join(MANIFESTS)).unwrap();
+        folder
+    }
+
+    /// The programs and prompts that the image is made of.
+    fn programs(&self) -> Vec<Program> {
+        let file = |name| self.path(&format!("image/{}/{name}", architecture()));
+        PROGRAMS.into_iter().chain([PROMPTS]).map(|name| (name.to_owned(), file(name))).collect()
     }
 
     /// The one file whose name begins and ends so.
@@ -130,13 +157,12 @@ fn check_notices(artefacts: &Artefacts) {
 
 /// By kustomize, from a registry of one's own: tenants get the image from there, too.
 fn check_kustomization(artefacts: &Artefacts, cluster: &Cluster, namespace: &str) {
-    let file = artefacts.path("kustomization.yaml");
     let own = format!(
         "{}namespace: {namespace}\nimages:\n- {{name: {PUBLIC}, newName: registry.example.com/voicemail}}\n",
         artefacts.text("kustomization.yaml")
     );
-    std::fs::write(file, own).unwrap();
-    let rendered = cluster.run_kubectl(&["kustomize", artefacts.folder.path().to_str().unwrap()]).unwrap();
+    let folder = artefacts.copy_manifests(&own);
+    let rendered = cluster.run_kubectl(&["kustomize", folder.path().to_str().unwrap()]).unwrap();
     let tag = format!("registry.example.com/voicemail:{}", env!("CARGO_PKG_VERSION"));
     assert_eq!(rendered.matches(&tag).count(), 2, "image and VOICEMAIL_IMAGE");
     assert!(!rendered.contains(PUBLIC));
@@ -152,7 +178,7 @@ fn check_kustomization(artefacts: &Artefacts, cluster: &Cluster, namespace: &str
         "--validate=strict",
         "-k",
     ]);
-    run(apply.arg(artefacts.folder.path())).unwrap();
+    run(apply.arg(folder.path())).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,83 +197,148 @@ async fn the_operator_is_installed_from_the_folder_of_a_release_alone() {
     let mut template = cluster.helm();
     template.arg("template").arg("voicemail-operator").arg(&package);
     let rendered = run(template.args(["--namespace", "voicemail-system", "--no-hooks"])).unwrap();
-    assert_eq!(
-        rendered,
-        artefacts.text("voicemail-operator.yaml"),
-        "the package and the plain manifests differ"
-    );
+    assert_eq!(rendered, artefacts.text(MANIFESTS), "the package and the plain manifests differ");
     let namespace = TestNamespace::create(cluster.config().await.unwrap(), "release").await.unwrap();
     keep_out(&cluster, namespace.name()).unwrap();
     give_range(&cluster, namespace.name()).unwrap();
     cluster.kubectl().apply(&DENY_ALL.replace("NAMESPACE", namespace.name())).unwrap();
     check_kustomization(&artefacts, &cluster, namespace.name());
-    install(&artefacts, &cluster, &namespace, &package).await;
+    let image = PrivateImage::bring(&cluster, &artefacts.programs()).await;
+    image.create_secret(namespace.name());
+    let place = Place { cluster, namespace, image };
+    place.install_by_helm(&package).await;
+    place.install_by_kustomize(&artefacts).await;
 }
 
-/// By Helm, with an image of the folder's own programs.
-async fn install(artefacts: &Artefacts, cluster: &Cluster, namespace: &TestNamespace, package: &Path) {
-    let programs: Vec<(String, PathBuf)> = PROGRAMS
-        .into_iter()
-        .chain([PROMPTS])
-        .map(|name| (name.to_owned(), artefacts.path(&format!("image/{}/{name}", architecture()))))
-        .collect();
-    let image = build_from(cluster, "localhost/voicemail-release", &programs).unwrap();
-    let mut helm = cluster.helm();
-    helm.args(["install", RELEASE]).arg(package).args([
-        "--namespace",
-        namespace.name(),
-        "--wait",
-        "--timeout",
-        "2m",
-    ]);
-    helm.args(["--set", "crds.enabled=false,clusterName=release,roles.create=false,replicas=1"]);
-    // As the chart does by itself where the cluster serves OpenShift's kinds.
-    helm.args(["--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null"]);
-    helm.args(["--set", &format!("watchNamespaces={{{}}}", namespace.name())]);
-    helm.args(["--set", &format!("image.repository={},image.tag={}", image.repository(), image.tag())]);
-    run(&mut helm).unwrap();
-    let deployment = namespace.api::<Deployment>().get(RELEASE).await.unwrap();
-    assert_eq!(deployment.status.unwrap().ready_replicas, Some(1));
-    check_tenant(cluster, namespace).await;
-    run(cluster.helm().args([
-        "uninstall",
-        RELEASE,
-        "--namespace",
-        namespace.name(),
-        "--wait",
-        "--timeout",
-        "2m",
-    ]))
-    .unwrap();
+/// Where nothing is made easy: an image in a private registry, everything denied by NetworkPolicies, users of the namespace's
+/// range, pods under the restricted profile, no default storage class.
+struct Place {
+    cluster: Cluster,
+    namespace: TestNamespace,
+    image: PrivateImage,
 }
 
-/// A tenant gets ready where nothing is made easy for it: pods under the restricted profile with users of the namespace's range,
-/// everything denied by NetworkPolicies that doesn't belong to it, no default storage class, IPv6 before IPv4.
-async fn check_tenant(cluster: &Cluster, namespace: &TestNamespace) {
-    let name = format!("{}-data", namespace.name());
-    let volume = HostVolume {
-        name: &name,
-        size: SIZE,
-        labels: BTreeMap::new(),
-        access_modes: &["ReadWriteMany"],
-        uid: FIRST_USER,
-    };
-    cluster.create_host_volume(&volume).await.unwrap();
-    let mut tenant = tenant_on("acme", &name).unwrap();
+impl Place {
+    async fn install_by_helm(&self, package: &Path) {
+        let folder = tempfile::tempdir().unwrap();
+        let values = self.image.write_values(package, folder.path());
+        let watched = format!("watchNamespaces={{{}}}", self.namespace.name());
+        let mut helm = self.helm("install");
+        helm.arg(package).arg("--values").arg(values).args(["--set", &watched]);
+        helm.args(["--set", "crds.enabled=false,clusterName=release,roles.create=false,replicas=1"]);
+        // As the chart does by itself where the cluster serves OpenShift's kinds.
+        helm.args(["--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null"]);
+        run(&mut helm).unwrap();
+        self.check_operator(RELEASE).await;
+        self.check_tenant("helmed").await;
+        run(&mut self.helm("uninstall")).unwrap();
+    }
+
+    fn helm(&self, action: &str) -> Command {
+        let mut helm = self.cluster.helm();
+        helm.args([action, RELEASE, "--namespace", self.namespace.name(), "--wait", "--timeout", "2m"]);
+        helm
+    }
+
+    async fn install_by_kustomize(&self, artefacts: &Artefacts) {
+        let folder = artefacts.copy_manifests(&self.kustomization(artefacts));
+        let folder = folder.path().to_str().unwrap();
+        self.cluster.run_kubectl(&["apply", "--server-side", "-k", folder]).unwrap();
+        let operator = format!("deployment/{PREFIX}voicemail-operator");
+        let rollout = ["rollout", "status", &operator, "-n", self.namespace.name(), "--timeout=120s"];
+        self.cluster.run_kubectl(&rollout).unwrap();
+        self.check_operator(&format!("{PREFIX}voicemail-operator")).await;
+        self.check_tenant("kustomized").await;
+        self.cluster.run_kubectl(&["delete", "-k", folder, "--wait=true", "--timeout=120s"]).unwrap();
+    }
+
+    /// As its comment says, with names of one's own, for this namespace, without what all operators of a cluster share.
+    fn kustomization(&self, artefacts: &Artefacts) -> String {
+        let text = artefacts.text("kustomization.yaml");
+        let said: String = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("#   "))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let image = format!("{:?}, digest: {:?}", self.image.repository(), self.image.digest);
+        let said = said.replace("REGISTRY/voicemail", &image);
+        let namespace = self.namespace.name();
+        let users = "/spec/template/spec/securityContext";
+        let own = json!([
+            {"op": "add", "path": "/spec/template/spec/containers/0/env/-",
+             "value": {"name": "WATCH_NAMESPACES", "value": namespace}},
+            // As the page on OpenShift says.
+            {"op": "remove", "path": format!("{users}/runAsUser")},
+            {"op": "remove", "path": format!("{users}/runAsGroup")},
+        ]);
+        let own = json!({"target": {"kind": "Deployment"}, "patch": own.to_string()});
+        let shared = SHARED.map(|(group, kind)| {
+            let patch =
+                json!({"apiVersion": group, "kind": kind, "metadata": {"name": "any"}, "$patch": "delete"});
+            json!({"target": {"kind": kind}, "patch": patch.to_string()})
+        });
+        let further: String = [own].iter().chain(&shared).map(|patch| format!("- {patch}\n")).collect();
+        format!("{text}namespace: {namespace}\nnamePrefix: {PREFIX}\n{said}{further}")
+    }
+
+    /// The operator runs the image of the registry, by its digest.
+    async fn check_operator(&self, name: &str) {
+        let deployment = self.namespace.api::<Deployment>().get(name).await.unwrap();
+        assert!(deployment.status.unwrap().ready_replicas >= Some(1));
+        let pod = deployment.spec.unwrap().template.spec.unwrap();
+        assert_eq!(pod.containers[0].image.as_deref(), Some(&*self.image.reference()));
+        assert_eq!(pod.image_pull_secrets.unwrap()[0].name, PULL_SECRET);
+    }
+
+    /// A tenant says that the pull secret is missing, and gets ready once it is there; no field of its own names it.
+    async fn check_tenant(&self, name: &str) {
+        let volume = format!("{}-{name}", self.namespace.name());
+        self.create_volume(&volume).await;
+        self.image.delete_secret(self.namespace.name());
+        self.image.forget_on_node();
+        let tenants = self.namespace.api::<VoicemailTenant>();
+        tenants.create(&PostParams::default(), &tenant_of(name, &volume)).await.unwrap();
+        let missing = (PULL_SECRETS_READY, ConditionStatus::False, "PullSecretNotFound");
+        wait_condition(&tenants, name, missing, DEADLINE).await.unwrap();
+        let before = self.image.count_fetches();
+        self.image.create_secret(self.namespace.name());
+        wait_condition(&tenants, name, (READY, ConditionStatus::True, "Available"), DEADLINE).await.unwrap();
+        let asked = self.image.count_fetches() - before;
+        let events = || self.cluster.run_kubectl(&["get", "events", "-n", self.namespace.name()]);
+        assert!(asked > 0, "the node didn't ask the registry as the Secret says; events: {:?}", events());
+        self.check_pod(name).await;
+        tenants.delete(name, &DeleteParams::default()).await.unwrap();
+        wait_gone(&tenants, name, DEADLINE).await.unwrap();
+        self.cluster.delete_host_volume(&volume).await.unwrap();
+    }
+
+    async fn create_volume(&self, name: &str) {
+        let volume = HostVolume {
+            name,
+            size: SIZE,
+            labels: BTreeMap::new(),
+            access_modes: &["ReadWriteMany"],
+            uid: FIRST_USER,
+        };
+        self.cluster.create_host_volume(&volume).await.unwrap();
+    }
+
+    async fn check_pod(&self, tenant: &str) {
+        let chosen = ListParams::default().labels(&format!("voicemail.dev/tenant={tenant}"));
+        let pods = self.namespace.api::<Pod>().list(&chosen).await.unwrap();
+        let pod = pods.items[0].spec.clone().unwrap();
+        assert_eq!(pod.security_context.unwrap().run_as_user, Some(i64::from(FIRST_USER)));
+        assert_eq!(pod.containers[0].image.as_deref(), Some(&*self.image.reference()));
+    }
+}
+
+/// A tenant with one pod, IPv6 before IPv4.
+fn tenant_of(name: &str, volume: &str) -> VoicemailTenant {
+    let mut tenant = tenant_on(name, volume).unwrap();
     tenant.spec.replicas = 1;
     let families = json!({"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"]});
     tenant.spec.service = Some(serde_json::from_value(families).unwrap());
-    let tenants = namespace.api::<VoicemailTenant>();
-    tenants.create(&PostParams::default(), &tenant).await.unwrap();
-    let ready = (READY, ConditionStatus::True, "Available");
-    wait_condition(&tenants, "acme", ready, DEADLINE).await.unwrap();
-    let chosen = ListParams::default().labels("voicemail.dev/tenant=acme");
-    let pods = namespace.api::<Pod>().list(&chosen).await.unwrap();
-    let pod = serde_json::to_value(&pods.items[0]).unwrap();
-    assert_eq!(pod["spec"]["securityContext"]["runAsUser"], FIRST_USER);
-    tenants.delete("acme", &DeleteParams::default()).await.unwrap();
-    wait_gone(&tenants, "acme", DEADLINE).await.unwrap();
-    cluster.delete_host_volume(&name).await.unwrap();
+    tenant
 }
 
 /// Both Containerfiles make the same image: what comes behind their last base is the same, but for where programs come from.
