@@ -9,9 +9,9 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
-use serde::Deserialize;
 use std::net::IpAddr;
 use std::time::Duration;
+use voicemail_api::readiness::Readiness;
 use voicemail_client::{LONGEST, read_at_most};
 use voicemail_runtime::calls::{CallError, within_deadline};
 
@@ -23,50 +23,6 @@ const PROBES_AT_A_TIME: usize = 8;
 const JOB_LABEL: &str = "batch.kubernetes.io/controller-uid";
 /// The core's own word for a start that is still going on.
 pub const STARTING: &str = "Starting";
-
-/// The readiness of a core, as it reports it itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct CoreReadiness {
-    /// Whether it serves.
-    pub ready: bool,
-    /// Stable word for why not.
-    pub reason: Option<String>,
-    /// The same in a sentence.
-    pub message: Option<String>,
-    /// Id of its store.
-    pub store_id: Option<String>,
-    /// Every region's store as it last saw it; empty before it has opened the tenant.
-    pub regions: Vec<RegionSeen>,
-    /// Changes when a case may have; none from a core that doesn't say.
-    pub gdpr_mark: Option<String>,
-    /// Whether e-mails go out: unknown, sending, or why not; none where none are configured.
-    pub email: Option<String>,
-    /// Whether people can sign in to the pages; none where there are none.
-    pub web: Option<WebSeen>,
-}
-
-/// The issuers where people sign in, as a core last saw them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct WebSeen {
-    /// Whether it has asked them yet.
-    pub asked: bool,
-    /// Those that it can't ask.
-    pub unreachable: Vec<String>,
-}
-
-/// A region's store, as a core last saw it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct RegionSeen {
-    /// Name of the region.
-    pub name: String,
-    /// Whether its store answered.
-    pub reachable: bool,
-    /// Why not.
-    pub message: Option<String>,
-}
 
 /// The remembered state of a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,7 +45,7 @@ pub struct PodSeen {
     /// Why no node takes it.
     pub unschedulable: Option<String>,
     /// The answer of its core, or of its telephone where that was asked, if it answers.
-    pub core: Option<CoreReadiness>,
+    pub core: Option<Readiness>,
 }
 
 /// Lists the pods and asks their cores.
@@ -176,7 +132,7 @@ fn address_of(status: &PodStatus, program: fn(&PodStatus) -> Option<&ContainerSt
 }
 
 /// The readiness that the core at that address reports; none when it doesn't answer, or its answer is too long.
-pub async fn ask_core(http: &reqwest::Client, address: IpAddr) -> Option<CoreReadiness> {
+pub async fn ask_core(http: &reqwest::Client, address: IpAddr) -> Option<Readiness> {
     let url = format!("http://{}/readyz", std::net::SocketAddr::from((address, METRICS_PORT)));
     let answer = http.get(url).timeout(PROBE_DEADLINE).send().await.ok()?;
     serde_json::from_slice(&read_at_most(answer, LONGEST).await.ok()?).ok()
@@ -297,7 +253,7 @@ mod tests {
     #[test]
     fn a_readiness_answer_with_unknown_fields_is_read() {
         let text = r#"{"ready":false,"reason":"KeyMismatch","message":"m","storeId":"s","more":1}"#;
-        let core: CoreReadiness = serde_json::from_str(text).unwrap();
+        let core: Readiness = serde_json::from_str(text).unwrap();
         assert_eq!((core.reason.as_deref(), core.store_id.as_deref()), (Some("KeyMismatch"), Some("s")));
     }
 }

@@ -12,7 +12,8 @@ use crate::tenant::tests::{example, facts, now, plan_with};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use voicemail_api::config::{AzureCredentials, CallerTagging, EtagQuoting, S3Credentials, StorageConfig};
-use voicemail_cores::pods::{CoreReadiness, PodSeen, RegionSeen};
+use voicemail_api::readiness::{Readiness, RegionHealth};
+use voicemail_cores::pods::PodSeen;
 use voicemail_resources::conditions::ConditionStatus::{False, True};
 use voicemail_resources::conditions::find_condition;
 use voicemail_resources::voicemail_tenant::{RegionRole, VoicemailTenant, VoicemailTenantStatus};
@@ -311,16 +312,21 @@ fn two_regions() -> VoicemailTenant {
     on(json!([{"name": "eu-west", "storage": azure(secret("azure"))}, {"name": "us", "storage": other}]))
 }
 
-fn seen(name: &str, fault: Option<&str>) -> RegionSeen {
-    RegionSeen { name: name.into(), reachable: fault.is_none(), message: fault.map(str::to_owned) }
+fn seen(name: &str, fault: Option<&str>) -> RegionHealth {
+    RegionHealth {
+        name: name.into(),
+        reachable: fault.is_none(),
+        message: fault.map(str::to_owned),
+        ..RegionHealth::default()
+    }
 }
 
 fn core(fault: Option<&str>) -> PodSeen {
-    let core = CoreReadiness {
+    let core = Readiness {
         ready: true,
         store_id: Some("store-1".into()),
         regions: vec![seen("eu-west", None), seen("us", fault)],
-        ..CoreReadiness::default()
+        ..Readiness::default()
     };
     PodSeen { name: "pod-1".into(), core: Some(core), ..PodSeen::default() }
 }

@@ -4,10 +4,10 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
+use voicemail_api::readiness::Readiness;
 
 /// Word of `/readyz` for prompts of the tenant's own that can't be used.
 const PROMPTS_INCOMPLETE: &str = "PromptsIncomplete";
@@ -26,8 +26,8 @@ impl Health {
     fn answer(&self, prompts: Option<String>) -> impl IntoResponse + use<> {
         let ready = self.0.load(Ordering::Relaxed);
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let reason = prompts.as_ref().map(|_| PROMPTS_INCOMPLETE);
-        (status, Json(json!({"ready": ready, "reason": reason, "message": prompts})))
+        let reason = prompts.as_ref().map(|_| PROMPTS_INCOMPLETE.to_owned());
+        (status, Json(Readiness { ready, reason, message: prompts, ..Readiness::default() }))
     }
 }
 

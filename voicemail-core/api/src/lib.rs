@@ -9,6 +9,7 @@
 //! | [`listen`] | listening on every address of a machine |
 //! | [`aws`] | the domain of a region's endpoints at AWS |
 //! | [`causes`], [`percent`] | words of an error's causes; percent-encoding |
+//! | [`readiness`] | how a replica is, as it answers probes and the operator |
 //! | [`reasons`] | stable names of what hinders a store |
 //! | `proofs` | the check of a receipt's signature (feature `proofs`) |
 //!
@@ -22,5 +23,6 @@ pub mod listen;
 pub mod percent;
 #[cfg(feature = "proofs")]
 pub mod proofs;
+pub mod readiness;
 pub mod reasons;
 pub mod telephony;

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use voicemail_api::config::{RegionConfig, StorageConfig, TenantConfig};
+use voicemail_api::readiness::Readiness;
 use voicemail_model::clock::World;
 use voicemail_model::{IdentityError, TenantDocument};
 use voicemail_store::{ErrorClass, Hindrance, Key, Store, StoreError, make_store};
@@ -112,56 +113,6 @@ impl OpenError {
             _ => ErrorClass::Permanent,
         }
     }
-}
-
-/// Whether a core can serve, as its readiness endpoint shows it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Readiness {
-    /// Whether it takes calls.
-    pub ready: bool,
-    /// Stable name.
-    pub reason: String,
-    /// For people.
-    pub message: String,
-    /// The store's id, once known.
-    pub store_id: Option<String>,
-    /// Every region's store as last seen.
-    pub regions: Vec<RegionHealth>,
-    /// Changes when a case may have changed that this replica knows of, and with each start; `none` if there never was
-    /// a case.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gdpr_mark: Option<String>,
-}
-
-impl Readiness {
-    /// Not ready, for that reason, and nothing else is known.
-    pub fn not(reason: &str, message: impl Into<String>) -> Self {
-        Self {
-            ready: false,
-            reason: reason.to_owned(),
-            message: message.into(),
-            store_id: None,
-            regions: Vec::new(),
-            gdpr_mark: None,
-        }
-    }
-}
-
-/// Whether a region's store answers.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RegionHealth {
-    /// The region.
-    pub name: String,
-    /// Whether its store answered when it was last asked.
-    pub reachable: bool,
-    /// The obstacle to writing of a store that answers: a stable name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The same, or why it doesn't answer, for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
 }
 
 impl Core {
@@ -271,11 +222,12 @@ impl Core {
     fn serving(&self, hindrance: Option<Hindrance>) -> Readiness {
         Readiness {
             ready: true,
-            reason: hindrance.as_ref().map_or("Ready", Hindrance::reason).into(),
-            message: hindrance.map_or_else(|| "serving".into(), |found| found.message()),
+            reason: Some(hindrance.as_ref().map_or("Ready", Hindrance::reason).into()),
+            message: Some(hindrance.map_or_else(|| "serving".into(), |found| found.message())),
             store_id: Some(self.context.identity().store_id.clone()),
             regions: list_health(&self.context),
             gdpr_mark: Some(self.gdpr.mark()),
+            ..Readiness::default()
         }
     }
 

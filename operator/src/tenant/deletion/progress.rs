@@ -3,8 +3,9 @@
 use crate::tenant::build::retire_job::{Ending, Stage};
 use crate::tenant::deletion::decide::way_out;
 use jiff::{SignedDuration, Timestamp};
+use voicemail_api::readiness::Readiness;
 use voicemail_api::reasons::{ASKING_STORE, REMOVING_OBJECTS};
-use voicemail_cores::pods::{CoreReadiness, PodSeen};
+use voicemail_cores::pods::PodSeen;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{DELETION_BLOCKED, Finding};
 
@@ -112,7 +113,7 @@ pub fn describe_job(
     let stuck =
         |reason: &str, words: String| Report::blocked(reason, format!("{words}. {}", way_out(tenant)));
     let pod = job.pod.clone().unwrap_or_default();
-    if let Some(CoreReadiness { reason: Some(reason), message, .. }) = pod.core {
+    if let Some(Readiness { reason: Some(reason), message, .. }) = pod.core {
         let message = message.unwrap_or_default();
         let going = [REMOVING_OBJECTS, ASKING_STORE].contains(&reason.as_str());
         return Report { reason, message, blocked: !going };
@@ -202,11 +203,8 @@ mod tests {
     fn what_the_job_says_is_passed_on() {
         let tenant: VoicemailTenant = serde_json::from_value(example()).unwrap();
         let saying = |reason: &str| {
-            let core = CoreReadiness {
-                reason: Some(reason.into()),
-                message: Some("m".into()),
-                ..Default::default()
-            };
+            let core =
+                Readiness { reason: Some(reason.into()), message: Some("m".into()), ..Default::default() };
             let job = job(|job| job.pod = Some(PodSeen { core: Some(core), ..PodSeen::default() })).unwrap();
             describe_job(&tenant, Stage::End, Ending::Remove, &job, now())
         };

@@ -9,8 +9,8 @@ use crate::tenant::steps::email_status::says_as_much_of_mail;
 use crate::tenant::steps::storage_status::said_hindrance;
 use crate::tenant::steps::web_status::says_as_much_of_web;
 use std::time::{Duration, Instant};
+use voicemail_api::readiness::Readiness;
 use voicemail_api::reasons::HINDRANCES;
-use voicemail_cores::pods::CoreReadiness;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, STORAGE_READY, find_condition};
 
@@ -49,12 +49,7 @@ impl CoreProbeSchedule {
     /// All cores of the tenant gave these answers to another question. That stands for a look where it shows what the
     /// status says, but not where regions may come and go between two probes. True if one shows something else: then the
     /// tenant wants a look at once.
-    pub fn note_answers(
-        &mut self,
-        tenant: &VoicemailTenant,
-        answers: &[CoreReadiness],
-        now: Instant,
-    ) -> bool {
+    pub fn note_answers(&mut self, tenant: &VoicemailTenant, answers: &[Readiness], now: Instant) -> bool {
         if !is_known(tenant) || answers.is_empty() {
             return false;
         }
@@ -77,14 +72,14 @@ fn is_known(tenant: &VoicemailTenant) -> bool {
 }
 
 /// Whether a core serves the store that the status names, and reaches it.
-fn confirms(core: &CoreReadiness, tenant: &VoicemailTenant) -> bool {
+fn confirms(core: &Readiness, tenant: &VoicemailTenant) -> bool {
     let known = tenant.status.as_ref().and_then(|status| status.store_id.as_ref());
     core.ready && core.store_id.as_ref() == known && core.regions.iter().all(|region| region.reachable)
 }
 
 /// Whether the cores say of a store that is full, or refuses to write, of the mail server and of the issuers of the
 /// pages what the status says of them.
-fn says_as_much(answers: &[CoreReadiness], tenant: &VoicemailTenant) -> bool {
+fn says_as_much(answers: &[Readiness], tenant: &VoicemailTenant) -> bool {
     let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let shown = find_condition(conditions, STORAGE_READY).map(|storage| storage.reason.as_str());
     let shown = shown.filter(|reason| HINDRANCES.contains(reason));
@@ -132,14 +127,14 @@ mod tests {
 
     #[test]
     fn answers_to_other_questions_stand_for_a_look_if_they_show_what_the_status_says() {
-        let core = |text: &str| serde_json::from_str::<CoreReadiness>(text).unwrap();
+        let core = |text: &str| serde_json::from_str::<Readiness>(text).unwrap();
         let well = core(r#"{"ready":true,"storeId":"s","regions":[{"name":"r","reachable":true}]}"#);
         let tenant = tenant("True");
         for (answers, due) in [
             (vec![well.clone(), well.clone()], false),
             (Vec::new(), true),
-            (vec![well.clone(), CoreReadiness { ready: false, ..well.clone() }], true),
-            (vec![CoreReadiness { store_id: Some("other".into()), ..well.clone() }], true),
+            (vec![well.clone(), Readiness { ready: false, ..well.clone() }], true),
+            (vec![Readiness { store_id: Some("other".into()), ..well.clone() }], true),
             (vec![core(r#"{"ready":true,"storeId":"s","regions":[{"name":"r","reachable":false}]}"#)], true),
         ] {
             let (mut probes, begin) = (CoreProbeSchedule::default(), Instant::now());
@@ -151,11 +146,11 @@ mod tests {
 
     #[test]
     fn a_store_that_is_full_is_looked_at_at_once_and_one_that_is_said_to_be_low_only_while_it_is() {
-        let core = |reason: &str| CoreReadiness {
+        let core = |reason: &str| Readiness {
             ready: true,
             reason: Some(reason.into()),
             store_id: Some("s".into()),
-            ..CoreReadiness::default()
+            ..Readiness::default()
         };
         let mut low = tenant("True");
         low.status.as_mut().unwrap().conditions[0].reason = "StorageLow".into();

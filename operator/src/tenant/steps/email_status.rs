@@ -2,7 +2,8 @@
 //!
 //! A Secret that is missing is told first; it is the cause of what the cores then say.
 
-use voicemail_cores::pods::{CoreReadiness, PodSeen};
+use voicemail_api::readiness::Readiness;
+use voicemail_cores::pods::PodSeen;
 use voicemail_resources::conditions::{ConditionStatus, EMAIL_READY, Finding, find_condition};
 use voicemail_resources::voicemail_tenant::VoicemailTenantStatus;
 
@@ -18,7 +19,7 @@ const WELL: [&str; 2] = ["unknown", SENDING];
 const TEMPLATES: &str = "Templates";
 
 /// The core's word for why no mail goes out, or none as the tenant would have it.
-fn said_failure(core: &CoreReadiness) -> Option<&str> {
+fn said_failure(core: &Readiness) -> Option<&str> {
     core.email.as_deref().filter(|word| !WELL.contains(word))
 }
 
@@ -67,10 +68,7 @@ fn find_known(previous: &VoicemailTenantStatus) -> Option<Finding> {
 }
 
 /// Whether the cores say of the mail server what the status says.
-pub(crate) fn says_as_much_of_mail(
-    answers: &[CoreReadiness],
-    status: Option<&VoicemailTenantStatus>,
-) -> bool {
+pub(crate) fn says_as_much_of_mail(answers: &[Readiness], status: Option<&VoicemailTenantStatus>) -> bool {
     let shown = status.and_then(|status| find_condition(&status.conditions, EMAIL_READY));
     match answers.iter().any(|core| said_failure(core).is_some()) {
         true => shown.is_some_and(|shown| shown.status == ConditionStatus::False),
@@ -83,7 +81,7 @@ mod tests {
     use super::*;
 
     fn pod(email: &str) -> PodSeen {
-        let core = CoreReadiness { email: Some(email.into()), ..CoreReadiness::default() };
+        let core = Readiness { email: Some(email.into()), ..Readiness::default() };
         PodSeen { core: Some(core), ..PodSeen::default() }
     }
 

@@ -11,7 +11,8 @@ use jiff::ToSpan;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 use std::sync::LazyLock;
-use voicemail_cores::pods::{CoreReadiness, PodSeen, RegionSeen};
+use voicemail_api::readiness::{Readiness, RegionHealth};
+use voicemail_cores::pods::PodSeen;
 use voicemail_resources::conditions::{ConditionStatus, find_condition};
 use voicemail_resources::{VoicemailTenant, VoicemailTenantStatus};
 
@@ -53,18 +54,14 @@ pub(crate) fn applied_outcome<'a>(applied: &'a Applied, pods: &'a [PodSeen]) -> 
 }
 
 pub(crate) fn ready_core() -> PodSeen {
-    let regions = vec![RegionSeen { name: "eu-west".into(), reachable: true, message: None }];
-    let core =
-        CoreReadiness { ready: true, store_id: Some("store-1".into()), regions, ..CoreReadiness::default() };
+    let regions = vec![RegionHealth { name: "eu-west".into(), reachable: true, ..RegionHealth::default() }];
+    let core = Readiness { ready: true, store_id: Some("store-1".into()), regions, ..Readiness::default() };
     PodSeen { name: "pod-1".into(), core: Some(core), ..PodSeen::default() }
 }
 
 pub(crate) fn unready_core(reason: &str) -> PodSeen {
-    let core = CoreReadiness {
-        reason: Some(reason.into()),
-        message: Some("words".into()),
-        ..CoreReadiness::default()
-    };
+    let core =
+        Readiness { reason: Some(reason.into()), message: Some("words".into()), ..Readiness::default() };
     PodSeen { name: "pod-1".into(), core: Some(core), ..PodSeen::default() }
 }
 

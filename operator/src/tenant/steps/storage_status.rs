@@ -12,8 +12,9 @@ use crate::tenant::steps::dereference::read_claim;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
+use voicemail_api::readiness::{Readiness, RegionHealth};
 use voicemail_api::reasons::{HINDRANCES, STORAGE_LOW};
-use voicemail_cores::pods::{CoreReadiness, PodSeen, RegionSeen, STARTING};
+use voicemail_cores::pods::{PodSeen, STARTING};
 use voicemail_resources::conditions::{ConditionStatus, Finding, REACHABLE, STORAGE_READY, merge_conditions};
 use voicemail_resources::voicemail_tenant::{Region, RegionRole, RegionStatus, VoicemailTenant};
 
@@ -86,7 +87,7 @@ fn find_claim_fault(claim: &PersistentVolumeClaim) -> Option<Finding> {
     }
 }
 
-fn cores(pods: &[PodSeen]) -> impl Iterator<Item = &CoreReadiness> + Clone {
+fn cores(pods: &[PodSeen]) -> impl Iterator<Item = &Readiness> + Clone {
     pods.iter().filter(|pod| !pod.terminating).filter_map(|pod| pod.core.as_ref())
 }
 
@@ -99,7 +100,7 @@ fn find_store(applied: &Applied, pods: &[PodSeen], regions: &[RegionPlan]) -> Fi
             .or_else(|| find_warning(pods))
             .unwrap_or_else(answers);
     }
-    let telling = |core: &&CoreReadiness| core.reason.as_deref().is_some_and(|reason| reason != STARTING);
+    let telling = |core: &&Readiness| core.reason.as_deref().is_some_and(|reason| reason != STARTING);
     match cores(pods).find(telling) {
         Some(core) => {
             let reason = core.reason.clone().unwrap_or_default();
@@ -145,7 +146,7 @@ fn hint(reason: &str, regions: &[RegionPlan]) -> String {
 }
 
 /// The reason that a serving core gives for a store that takes no messages, or soon won't.
-pub(crate) fn said_hindrance(core: &CoreReadiness) -> Option<&str> {
+pub(crate) fn said_hindrance(core: &Readiness) -> Option<&str> {
     core.reason.as_deref().filter(|reason| core.ready && HINDRANCES.contains(reason))
 }
 
@@ -168,11 +169,11 @@ fn find_warning(pods: &[PodSeen]) -> Option<Finding> {
 /// The regions that a serving core can't use.
 fn find_away(pods: &[PodSeen]) -> Option<Finding> {
     let serving = cores(pods).filter(|core| core.ready);
-    let mut away: Vec<&RegionSeen> =
+    let mut away: Vec<&RegionHealth> =
         serving.flat_map(|core| &core.regions).filter(|region| !region.reachable).collect();
     away.sort_by(|one, other| one.name.cmp(&other.name));
     away.dedup_by(|one, other| one.name == other.name);
-    let words = |region: &&RegionSeen| match &region.message {
+    let words = |region: &&RegionHealth| match &region.message {
         Some(cause) => format!("region {} can't be used: {cause}", region.name),
         None => format!("region {} can't be used", region.name),
     };
@@ -216,7 +217,7 @@ pub fn list_regions(
 }
 
 fn see_region(region: &Region, is_primary: bool, pods: &[PodSeen]) -> Finding {
-    let seen: Vec<RegionSeen> = cores(pods).filter_map(|core| see_by(core, region, is_primary)).collect();
+    let seen: Vec<RegionHealth> = cores(pods).filter_map(|core| see_by(core, region, is_primary)).collect();
     let words = |message: Option<String>| message.map(shorten).unwrap_or_default();
     match (seen.iter().find(|seen| !seen.reachable), seen.first()) {
         (Some(away), _) => Finding::new(REACHABLE, false, REGION_UNREACHABLE, words(away.message.clone())),
@@ -233,10 +234,10 @@ fn not_looked_at() -> Finding {
 }
 
 /// The region as a core sees it. What the core lists says nothing about the primary one: that answers if it serves.
-fn see_by(core: &CoreReadiness, region: &Region, is_primary: bool) -> Option<RegionSeen> {
+fn see_by(core: &Readiness, region: &Region, is_primary: bool) -> Option<RegionHealth> {
     let seen = core.regions.iter().find(|seen| seen.name == region.name)?;
     if is_primary && !core.ready {
-        return Some(RegionSeen { reachable: false, message: core.message.clone(), ..seen.clone() });
+        return Some(RegionHealth { reachable: false, message: core.message.clone(), ..seen.clone() });
     }
     Some(seen.clone())
 }

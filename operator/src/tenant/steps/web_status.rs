@@ -3,7 +3,8 @@
 //! A Secret that is missing is told first; it is the cause of what the cores then say.
 
 use std::collections::BTreeSet;
-use voicemail_cores::pods::{CoreReadiness, PodSeen};
+use voicemail_api::readiness::Readiness;
+use voicemail_cores::pods::PodSeen;
 use voicemail_resources::conditions::{ConditionStatus, Finding, WEB_READY, find_condition};
 use voicemail_resources::voicemail_tenant::VoicemailTenantStatus;
 
@@ -30,7 +31,7 @@ pub(crate) fn add_web(
 }
 
 /// The issuers that any of these cores can't ask; none if no core has asked yet.
-fn find_unreachable<'a>(cores: impl Iterator<Item = &'a CoreReadiness>) -> Option<BTreeSet<&'a str>> {
+fn find_unreachable<'a>(cores: impl Iterator<Item = &'a Readiness>) -> Option<BTreeSet<&'a str>> {
     let said = cores.filter_map(|core| core.web.as_ref()).filter(|web| web.asked);
     said.fold(None, |found: Option<BTreeSet<&str>>, web| {
         let mut found = found.unwrap_or_default();
@@ -61,7 +62,7 @@ fn find_known(previous: &VoicemailTenantStatus) -> Option<Finding> {
 }
 
 /// Whether the cores say of the issuers what the status says.
-pub(crate) fn says_as_much_of_web(answers: &[CoreReadiness], status: Option<&VoicemailTenantStatus>) -> bool {
+pub(crate) fn says_as_much_of_web(answers: &[Readiness], status: Option<&VoicemailTenantStatus>) -> bool {
     let shown = status.and_then(|status| find_condition(&status.conditions, WEB_READY));
     let reason = shown.map(|shown| shown.reason.as_str()).unwrap_or_default();
     match find_unreachable(answers.iter()) {
@@ -78,12 +79,12 @@ pub(crate) fn says_as_much_of_web(answers: &[CoreReadiness], status: Option<&Voi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use voicemail_cores::pods::WebSeen;
+    use voicemail_api::readiness::IssuersHealth;
     use voicemail_resources::conditions::merge_conditions;
 
     fn pod(asked: bool, unreachable: &[&str]) -> PodSeen {
         let unreachable = unreachable.iter().map(|issuer| (*issuer).to_owned()).collect();
-        let core = CoreReadiness { web: Some(WebSeen { asked, unreachable }), ..CoreReadiness::default() };
+        let core = Readiness { web: Some(IssuersHealth { asked, unreachable }), ..Readiness::default() };
         PodSeen { core: Some(core), ..PodSeen::default() }
     }
 

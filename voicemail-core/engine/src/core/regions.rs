@@ -9,13 +9,14 @@
 //!
 //! What can go wrong: a region that points at another region's or tenant's folder, which the marker tells.
 
+use super::OpenError;
 use super::places::{is_probed, note_probed, probe_store};
-use super::{OpenError, RegionHealth};
 use crate::context::{Context, RegionStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use voicemail_api::readiness::RegionHealth;
 use voicemail_model::IdentityError;
 use voicemail_store::codec::{decode, encode};
 use voicemail_store::retry_until_known::{Created, create_or_read};

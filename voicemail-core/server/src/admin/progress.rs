@@ -11,8 +11,8 @@ use axum::{Json, Router};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use voicemail_api::readiness::Readiness;
 use voicemail_api::reasons::ASKING_STORE;
-use voicemail_engine::core::Readiness;
 
 /// The present step of a command.
 #[derive(Clone, Debug)]

@@ -297,7 +297,7 @@ mod tests {
         let waiting = wait_until_clear(&context, Purpose::Deregister, &progress);
         let end_hold = async {
             tokio::time::sleep(Duration::from_secs(7)).await;
-            assert_eq!(progress.seen().reason, "LegalHold");
+            assert_eq!(progress.seen().reason.as_deref(), Some("LegalHold"));
             site.core.gdpr.release(&mailbox(BOX), id).await.unwrap();
         };
         let (waited, ()) = tokio::join!(waiting, end_hold);
@@ -365,7 +365,7 @@ mod tests {
         site.store.delete(&Key::tenant()).await.unwrap();
         site.core.check_ownership().await;
         let readiness = site.core.readiness().await;
-        assert_eq!((readiness.ready, readiness.reason.as_str()), (false, "StoreGone"));
+        assert_eq!((readiness.ready, readiness.reason.as_deref()), (false, Some("StoreGone")));
         assert!(site.store.load(&Key::tenant()).await.unwrap().is_none());
     }
 }

@@ -1,33 +1,24 @@
 //! What is known of the issuers where people sign in, by whoever asked them last.
 
-use serde::Serialize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use voicemail_api::readiness::IssuersHealth;
 
 /// What is known of them.
 #[derive(Debug, Default)]
-pub struct Issuers(Mutex<Said>);
-
-/// The same for others to read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Said {
-    /// Whether they were asked yet.
-    pub(crate) asked: bool,
-    /// Those that can't be asked.
-    pub(crate) unreachable: Vec<String>,
-}
+pub struct Issuers(Mutex<IssuersHealth>);
 
 impl Issuers {
     /// What is known.
-    pub(crate) fn said(&self) -> Said {
+    pub(crate) fn health(&self) -> IssuersHealth {
         self.lock().clone()
     }
 
     /// They were asked, and these can't be.
     pub(crate) fn note(&self, unreachable: Vec<String>) {
-        *self.lock() = Said { asked: true, unreachable };
+        *self.lock() = IssuersHealth { asked: true, unreachable };
     }
 
-    fn lock(&self) -> MutexGuard<'_, Said> {
+    fn lock(&self) -> MutexGuard<'_, IssuersHealth> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -32,7 +32,6 @@ mod users;
 pub(crate) use basic::PasswordProof;
 pub use error::{AuthError, AuthSetupError};
 pub use issuers::Issuers;
-pub(crate) use issuers::Said;
 
 use basic::Basic;
 use futures::future::BoxFuture;

@@ -2,16 +2,14 @@
 //!
 //! Plain HTTP without a token, for the cluster alone; nothing here is personal.
 
-use crate::auth::Said;
 use crate::http::{App, Stage};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
 use std::time::Duration;
-use voicemail_engine::core::Readiness;
+use voicemail_api::readiness::Readiness;
 use voicemail_mailer::State as MailState;
 
 /// How long the store may take to answer: less than those who ask wait.
@@ -26,27 +24,13 @@ pub(super) fn router(app: App) -> Router {
 }
 
 async fn readyz(State(app): State<App>) -> Response {
-    let readiness = judge(&app).await;
+    let readiness = Readiness {
+        email: word_of(app.mails.state()).map(str::to_owned),
+        web: app.config().web.is_some().then(|| app.issuers.health()),
+        ..judge(&app).await
+    };
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Answer { readiness, email: word_of(app.mails.state()), web: said_of(&app) }))
-        .into_response()
-}
-
-/// What the replica says of itself.
-#[derive(Serialize)]
-struct Answer {
-    #[serde(flatten)]
-    readiness: Readiness,
-    /// Whether e-mails go out; a replica whose mails wait serves nevertheless.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'static str>,
-    /// Whether people can sign in to the pages; a replica whose issuers are away serves those who have.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    web: Option<Said>,
-}
-
-fn said_of(app: &App) -> Option<Said> {
-    app.config().web.is_some().then(|| app.issuers.said())
+    (status, Json(readiness)).into_response()
 }
 
 fn word_of(mails: MailState) -> Option<&'static str> {

@@ -63,11 +63,11 @@ async fn ask(app: &App, web: &WebConfig, causes: &mut BTreeMap<String, String>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Said;
     use crate::http::tests::Api;
     use axum::routing::get;
     use axum::{Json, Router};
     use serde_json::{Value, json};
+    use voicemail_api::readiness::IssuersHealth;
 
     /// An issuer that says where people sign in.
     async fn start_issuer() -> String {
@@ -82,14 +82,14 @@ mod tests {
         issuer
     }
 
-    async fn wait_for(app: &App, expected: &Said) {
+    async fn wait_for(app: &App, expected: &IssuersHealth) {
         let same = async {
-            while app.issuers.said() != *expected {
+            while app.issuers.health() != *expected {
                 tokio::task::yield_now().await;
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(60), same).await;
-        assert!(waited.is_ok(), "{:?} isn't {expected:?}", app.issuers.said());
+        assert!(waited.is_ok(), "{:?} isn't {expected:?}", app.issuers.health());
     }
 
     #[tokio::test]
@@ -99,7 +99,7 @@ mod tests {
         let (id, secret) = (files.path().join("id"), files.path().join("secret"));
         std::fs::write(&id, "voicemail").unwrap();
         let app = api.app();
-        assert_eq!(app.issuers.said(), Said::default());
+        assert_eq!(app.issuers.health(), IssuersHealth::default());
         let watching = tokio::spawn(watch(app.clone()));
         let configure = |lifetime: u64| {
             let login =
@@ -112,10 +112,10 @@ mod tests {
             });
         };
         configure(1);
-        wait_for(&app, &Said { asked: true, unreachable: vec![issuer.clone()] }).await;
+        wait_for(&app, &IssuersHealth { asked: true, unreachable: vec![issuer.clone()] }).await;
         std::fs::write(&secret, "s").unwrap();
         configure(2);
-        wait_for(&app, &Said { asked: true, unreachable: Vec::new() }).await;
+        wait_for(&app, &IssuersHealth { asked: true, unreachable: Vec::new() }).await;
         watching.abort();
     }
 }
