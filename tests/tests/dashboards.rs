@@ -28,9 +28,10 @@ const METRICS_PORT: u16 = 9090;
 const HEALTH_PORT: u16 = 8080;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Counters that have no series until something goes wrong, or is configured: not in a scrape before.
-const OF_FAULTS: [&str; 8] = [
+const OF_FAULTS: [&str; 9] = [
     "voicemail_watch_failures_total",
     "voicemail_store_call_failures_total",
+    "voicemail_store_hedges_total",
     "voicemail_store_errors_total",
     "voicemail_mwi_drift_total",
     "voicemail_mwi_webhook_deliveries_total",

@@ -9,10 +9,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use voicemail_model::Time;
 use voicemail_store::memory::MemoryStore;
 use voicemail_store::probe::probe;
 use voicemail_store::volume::{LockProbe, VolumeStore};
 use voicemail_store::{History, Key, Store};
+use voicemail_tests::slow_mount::SlowMount;
 use voicemail_tests::store_contract;
 
 const WRITER: &str = env!("CARGO_BIN_EXE_volume-writer");
@@ -34,6 +36,28 @@ async fn the_memory_store_keeps_the_contract() {
 async fn a_volume_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     store_contract::run_all(volume(folder.path())).await;
+}
+
+/// Behind a network each look at a folder is some round trips, and an erasure looks at all documents.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_over_all_documents_has_several_looks_under_way() {
+    const PAUSE: Duration = Duration::from_millis(2);
+    let mount = SlowMount::start().await.unwrap();
+    let store = volume(&mount.path());
+    for number in 0..200 {
+        let key = key(&format!("mb/{:02}/{number}/index", number % 16));
+        store.replace(&key, None, "x".into()).await.unwrap();
+    }
+    mount.set(PAUSE).unwrap();
+    let (before, begun) = (mount.operations().unwrap(), Instant::now());
+    let later = store.prune_history(History::All, Time(i64::MAX)).await.unwrap();
+    let (took, made) = (begun.elapsed(), mount.operations().unwrap() - before);
+    mount.set(Duration::ZERO).unwrap();
+    let one_by_one = PAUSE * u32::try_from(made).unwrap();
+    println!("{made} operations in {took:?}, which one behind the other take {one_by_one:?}");
+    assert_eq!(later, None, "no document has a superseded state");
+    assert!(made >= 200, "only {made} operations: the documents weren't looked at");
+    assert!(took * 3 < one_by_one, "{made} operations took {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -158,6 +158,11 @@ impl Shared {
                 tokio::time::sleep(delay).await;
                 upstream.forward(request).await
             }
+            Fault::AnsweredLate(delay) => {
+                let answer = upstream.forward(request).await?;
+                tokio::time::sleep(delay).await;
+                Ok(answer)
+            }
             Fault::Trickled { chunk, every } => upstream.trickle(request, chunk, every).await,
             Fault::Hung { applied } => {
                 if applied {

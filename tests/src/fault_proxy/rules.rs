@@ -28,6 +28,8 @@ pub enum Fault {
     Denied(Denial),
     /// The request is held back for this long.
     Delayed(Duration),
+    /// The server gets the request at once, and its answer is held back for this long.
+    AnsweredLate(Duration),
     /// The answer's body comes in pieces of `chunk` bytes, one every `every`.
     Trickled {
         /// Bytes of one piece, at least 1.
@@ -59,13 +61,14 @@ pub struct Rule {
     method: Option<Method>,
     paths: Vec<Predicate>,
     skip: usize,
+    every: usize,
     left: Option<usize>,
 }
 
 impl Rule {
     /// For the next request.
     pub fn new(fault: Fault) -> Self {
-        Self { fault, method: None, paths: Vec::new(), skip: 0, left: Some(1) }
+        Self { fault, method: None, paths: Vec::new(), skip: 0, every: 1, left: Some(1) }
     }
 
     /// Only for this method.
@@ -96,6 +99,13 @@ impl Rule {
         self
     }
 
+    /// Only for one matching request in so many, behind those that pass first.
+    #[must_use]
+    pub fn one_in(mut self, requests: usize) -> Self {
+        self.every = requests;
+        self
+    }
+
     /// For this many requests.
     #[must_use]
     pub fn times(mut self, requests: usize) -> Self {
@@ -120,6 +130,7 @@ impl Rule {
             self.skip -= 1;
             return None;
         }
+        self.skip = self.every.saturating_sub(1);
         self.left = self.left.map(|left| left - 1);
         Some(self.fault.clone())
     }
@@ -137,6 +148,13 @@ mod tests {
         assert!(!plays(Method::PUT, "/a/1"), "the first passes");
         assert!(plays(Method::PUT, "/a/2") && plays(Method::PUT, "/a/3"));
         assert!(!plays(Method::PUT, "/a/4"), "used up");
+    }
+
+    #[test]
+    fn a_rule_for_one_in_three_lets_the_others_pass() {
+        let mut rule = Rule::new(Fault::Conflict).after(1).one_in(3).forever();
+        let plays: Vec<bool> = (0..8).map(|_| rule.take(&Method::GET, "/").is_some()).collect();
+        assert_eq!(plays, [false, true, false, false, true, false, false, true]);
     }
 
     #[test]

@@ -15,9 +15,10 @@ use voicemail_engine::gdpr::ReceiptKey;
 use voicemail_model::clock::{Surroundings, World};
 use voicemail_model::{TenantDocument, TenantKey, Time};
 use voicemail_store::documents::{Decision, Documents};
+use voicemail_store::hedge::{Hedges, Watch, places_for};
 use voicemail_store::object::{ObjectBackend, UploadBudget};
 use voicemail_store::retry::RetryStore;
-use voicemail_store::{Key, Store};
+use voicemail_store::{Key, Store, make_store};
 use voicemail_tests::fault_proxy::{Dialect, FaultProxy};
 use voicemail_tests::object_stores::{ObjectPlace, TENANT};
 use voicemail_tests::servers::loopback;
@@ -26,6 +27,9 @@ use voicemail_tests::servers::{AzureEndpoint, S3Endpoint};
 const BUCKET: &str = "faulty";
 /// Waiting is played this much faster, the time limit of a call included: 5 s become 250 ms.
 const HASTE: u32 = 20;
+
+/// How a tenant's store is opened.
+type Opening<'a> = &'a (dyn Fn(&TenantConfig, &ObjectPlace, &World) -> Arc<dyn Store> + Sync);
 
 /// The server and where it is.
 pub(crate) struct Ground {
@@ -87,6 +91,7 @@ pub(crate) struct Hasty {
     start: Instant,
     ahead: Arc<AtomicI64>,
     is_open: Arc<AtomicBool>,
+    haste: u32,
 }
 
 impl Surroundings for Hasty {
@@ -100,7 +105,7 @@ impl Surroundings for Hasty {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let haste = if self.is_open.load(Ordering::SeqCst) { HASTE } else { 1 };
+        let haste = if self.is_open.load(Ordering::SeqCst) { self.haste } else { 1 };
         Box::pin(tokio::time::sleep(duration / haste))
     }
 
@@ -131,7 +136,8 @@ pub(crate) fn keys() -> TenantKeys {
     TenantKeys { tenant: TenantKey::new(&[7; 32]).unwrap(), receipt: ReceiptKey::from_pem(pem).unwrap() }
 }
 
-fn open_store(place: &ObjectPlace, world: &World) -> Arc<dyn Store> {
+/// With the limits of a store that hangs, and without second tries: waiting in haste says nothing of what is usual.
+fn open_store(_: &TenantConfig, place: &ObjectPlace, world: &World) -> Arc<dyn Store> {
     let budget = UploadBudget::new(16);
     let store = match &place.storage {
         StorageConfig::S3(s3) => ObjectBackend::open_s3(s3, TENANT, budget, world),
@@ -167,16 +173,31 @@ async fn open_before(store: &Arc<dyn Store>, config: &TenantConfig, world: &Worl
 impl Site {
     /// A tenant in a folder without messages.
     pub(crate) async fn open(ground: &Ground, folder: &str) -> Self {
+        Self::open_by(ground, folder, HASTE, &open_store).await
+    }
+
+    /// The same by the store that the product opens, with waiting as it is.
+    pub(crate) async fn open_hedged(ground: &Ground, folder: &str, watch: &Watch) -> Self {
+        let open = |config: &TenantConfig, place: &ObjectPlace, world: &World| {
+            let places = places_for(config.store_calls);
+            let hedges = Hedges::new(world.clone(), places, Arc::clone(watch));
+            make_store(config, &place.storage, world, hedges).unwrap()
+        };
+        Self::open_by(ground, folder, 1, &open).await
+    }
+
+    async fn open_by(ground: &Ground, folder: &str, haste: u32, open: Opening<'_>) -> Self {
         let proxy = FaultProxy::start(loopback(), ground.address, ground.dialect()).await.unwrap();
         let ahead = Arc::new(AtomicI64::new(0));
         let is_open = Arc::new(AtomicBool::new(false));
-        let hasty = Hasty { start: Instant::now(), ahead: Arc::clone(&ahead), is_open: Arc::clone(&is_open) };
-        let world = World::new(hasty);
+        let start = Instant::now();
+        let world =
+            World::new(Hasty { start, ahead: Arc::clone(&ahead), is_open: Arc::clone(&is_open), haste });
         let (faulty, straight_place) =
             (ground.place(proxy.address(), folder), ground.place(ground.address, folder));
         let config = configure(&faulty.storage);
-        let regions = BTreeMap::from([(config.region.clone(), open_store(&faulty, &world))]);
-        let straight = open_store(&straight_place, &world);
+        let regions = BTreeMap::from([(config.region.clone(), open(&config, &faulty, &world))]);
+        let straight = open_store(&config, &straight_place, &world);
         open_before(&straight, &config, &world).await;
         let core = Core::open_on(&config, keys(), regions, world.clone()).await.unwrap();
         is_open.store(true, Ordering::SeqCst);

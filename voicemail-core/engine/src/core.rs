@@ -30,6 +30,7 @@ use voicemail_api::config::{RegionConfig, StorageConfig, TenantConfig};
 use voicemail_api::readiness::Readiness;
 use voicemail_model::clock::World;
 use voicemail_model::{IdentityError, TenantDocument};
+use voicemail_store::hedge::{Hedges, places_for};
 use voicemail_store::{ErrorClass, Hindrance, Key, Store, StoreError, make_store};
 use voicemail_telemetry::{MeasuredStore, Metrics, StoreLabels};
 
@@ -124,9 +125,12 @@ impl Core {
         let keys = TenantKeys::read(&config.keys_dir)?;
         let mut regions = BTreeMap::new();
         for region in &config.regions {
-            let store = make_store(config, &region.storage, &world)?;
+            let places = places_for(config.store_calls);
+            let watch = metrics.watch_hedges(&region.name);
+            let hedges = Hedges::new(world.clone(), Arc::clone(&places), watch);
+            let store = make_store(config, &region.storage, &world, hedges)?;
             let measured: Arc<dyn Store> =
-                Arc::new(MeasuredStore::new(store, metrics.clone(), label(region), config.store_calls));
+                Arc::new(MeasuredStore::new(store, metrics.clone(), label(region), places));
             regions.insert(region.name.clone(), measured);
         }
         Self::open_on(config, keys, regions, world).await

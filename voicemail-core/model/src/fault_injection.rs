@@ -70,6 +70,10 @@ pub enum Broken {
     MailWithoutLook,
     /// A mail that the server may have counts as one that it hasn't.
     MailNotDoubted,
+    /// An object that our own other try made counts as somebody else's.
+    OwnWriteTakenForAnothers,
+    /// Both tries to store a recording have one name.
+    AttemptsShareAName,
 }
 
 /// Whether that mistake is to be made: never in a real build.

@@ -1,8 +1,8 @@
 //! The protocol played by the real services over a store that can die, freeze and lie between any two calls.
 //!
 //! Flow: a seeded `scheduler` holds every operation as a future and lets one store call of one of them
-//! happen at a time; between any two it may kill the operation, freeze it for hours, drop the call, or
-//! apply it and lose the reply. Clocks are the scheduler's, each replica's a little wrong. `play` draws
+//! happen at a time; between any two it may kill the operation, freeze it for hours, drop the call,
+//! apply it and lose the reply, or hold it up and apply it later (`held_up`). Some calls have a second try beside the first. Clocks are the scheduler's, each replica's a little wrong. `play` draws
 //! random operations; `directed` plays the schedules that random ones find rarely or never; `check`
 //! holds the invariants. At the end only sweepers run.
 //!
@@ -26,6 +26,7 @@
 mod check;
 mod directed;
 mod ground;
+mod held_up;
 mod mails;
 mod people;
 mod play;

@@ -51,7 +51,8 @@ impl Carrier for Postman {
             };
             match fate {
                 Fate::Drop => Err(Unsent { why: SmtpError::Unreachable, perhaps: unclear }),
-                Fate::LoseReply { .. } => lost(),
+                // The server has the mail; its answer is lost, or comes when nobody waits for it.
+                Fate::LoseReply { .. } | Fate::HoldUp => lost(),
                 Fate::Apply if self.mute => lost(),
                 Fate::Apply if defers => {
                     Err(Unsent { why: SmtpError::Deferred(Step::Recipient, 450), perhaps: false })

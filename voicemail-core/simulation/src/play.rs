@@ -39,6 +39,8 @@ pub(super) struct Play {
 }
 
 const MOST_TASKS: usize = 8;
+/// Of a hundred calls so many have a second try.
+const HEDGED: usize = 10;
 const MOST_CASES: usize = 4;
 
 /// Plays one seed to the end.
@@ -59,6 +61,7 @@ fn play_with(tenant: Tenant) -> Verdict {
 
 impl Play {
     pub(super) fn on(tenant: Tenant) -> Self {
+        tenant.hedge(HEDGED);
         Self {
             scheduler: Scheduler::new(tenant.world.clone()),
             common: tenant.replica(0),

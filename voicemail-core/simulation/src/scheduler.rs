@@ -18,6 +18,8 @@ pub(super) enum Fate {
     Apply,
     /// Never reaches the store; the caller can't tell.
     Drop,
+    /// Reaches the store later; the caller can't tell.
+    HoldUp,
     /// Applied; the caller sees an unclear error, or the conflict that an automatic retry makes of it.
     LoseReply {
         as_conflict: bool,
@@ -106,10 +108,12 @@ pub(super) struct Cruelty {
     pub(super) freeze: f64,
     pub(super) lose: f64,
     pub(super) drop: f64,
+    pub(super) hold_up: f64,
 }
 
-pub(super) const CRUEL: Cruelty = Cruelty { kill: 0.008, freeze: 0.004, lose: 0.05, drop: 0.03 };
-pub(super) const KIND: Cruelty = Cruelty { kill: 0.0, freeze: 0.0, lose: 0.0, drop: 0.0 };
+pub(super) const CRUEL: Cruelty =
+    Cruelty { kill: 0.008, freeze: 0.004, lose: 0.05, drop: 0.03, hold_up: 0.02 };
+pub(super) const KIND: Cruelty = Cruelty { kill: 0.0, freeze: 0.0, lose: 0.0, drop: 0.0, hold_up: 0.0 };
 
 pub(super) struct Scheduler {
     pub(super) world: SimWorld,
@@ -127,11 +131,11 @@ impl Scheduler {
     }
 
     fn fate(&self, dice: &mut Dice) -> Fate {
+        let Cruelty { drop, lose, hold_up, .. } = self.cruelty;
         match dice.unit() {
-            x if x < self.cruelty.drop => Fate::Drop,
-            x if x < self.cruelty.drop + self.cruelty.lose => {
-                Fate::LoseReply { as_conflict: dice.chance(0.5) }
-            }
+            x if x < drop => Fate::Drop,
+            x if x < drop + lose => Fate::LoseReply { as_conflict: dice.chance(0.5) },
+            x if x < drop + lose + hold_up => Fate::HoldUp,
             _ => Fate::Apply,
         }
     }
@@ -198,6 +202,27 @@ pub(super) fn advance<T>(
             return None;
         }
         made += usize::from(used);
+        idle = if used { 0 } else { idle + 1 };
+        assert!(idle < 100_000, "a future waits for something that never comes");
+        world.advance(Duration::from_millis(5));
+    }
+}
+
+/// Runs a future to its end, with a fate for each of its calls by their number; says how many it made. Of calls side by
+/// side the one that was begun last is made first.
+pub(super) fn complete_by<T>(
+    world: &SimWorld,
+    future: impl Future<Output = T> + 'static,
+    fate: impl Fn(usize) -> Fate,
+) -> (usize, T) {
+    let mut future: LocalBoxFuture<'static, T> = Box::pin(future);
+    let (mut made, mut idle) = (0, 0);
+    loop {
+        let (used, polled) = poll_one(&mut future, Some(fate(made)), |calls| calls - 1);
+        made += usize::from(used);
+        if let Poll::Ready(answer) = polled {
+            return (made, answer);
+        }
         idle = if used { 0 } else { idle + 1 };
         assert!(idle < 100_000, "a future waits for something that never comes");
         world.advance(Duration::from_millis(5));

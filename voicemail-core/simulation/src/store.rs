@@ -1,45 +1,63 @@
-//! A store whose every call waits for the scheduler's leave, and may be dropped or applied without a reply. A
-//! region may be away: then every call fails, and nothing is applied.
+//! A store whose every call waits for the scheduler's leave, and may be dropped, applied without a reply, or held up and
+//! applied later. A region may be away: then every call fails, and nothing is applied.
+//!
+//! What comes next to it in the product, second tries of calls, is here as well, drawn instead of learnt.
 
 use super::ground::Ground;
+use super::held_up::HeldUp;
 use super::scheduler::{Fate, leave};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, stream};
-use std::future::Future;
+use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt, stream};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use voicemail_model::Time;
+use voicemail_model::{CallerTag, Time};
+use voicemail_store::hedge::{Call, Hedges};
 use voicemail_store::{
-    BodyStream, History, Keeper, Key, KeyStream, ObjectBody, Revision, Store, StoreError, Versioned,
+    Attempt, BodyStream, History, Keeper, Key, KeyStream, ObjectBody, Put, Revision, Store, StoreError,
+    Versioned,
 };
 
 /// The shared store behind the scheduler's gate. Its clock is the simulation's true one.
-pub(super) struct SimStore(pub(super) Arc<dyn Ground>, pub(super) Arc<AtomicBool>);
+pub(super) struct SimStore {
+    pub(super) ground: Arc<dyn Ground>,
+    pub(super) away: Arc<AtomicBool>,
+    pub(super) held_up: HeldUp,
+    pub(super) hedges: Arc<Hedges>,
+}
 
 impl SimStore {
     async fn leave(&self) -> Result<(), StoreError> {
         leave().await;
+        self.held_up.arrive().await;
         self.answers()
     }
 
     fn answers(&self) -> Result<(), StoreError> {
-        let away = self.1.load(Ordering::SeqCst);
+        let away = self.away.load(Ordering::SeqCst);
         if away { Err(StoreError::Unavailable("the region is away".into())) } else { Ok(()) }
     }
 
     /// A write under a fate; `conflict` is what a retried, applied write looks like.
-    async fn write<T>(
+    async fn write<T: Send + 'static>(
         &self,
         conflict: StoreError,
-        call: impl Future<Output = Result<T, StoreError>>,
+        call: impl FnOnce(Arc<dyn Ground>) -> BoxFuture<'static, Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         let fate = leave().await;
+        self.held_up.arrive().await;
         self.answers()?;
+        let call = call(Arc::clone(&self.ground));
         match fate {
             Fate::Apply => call.await,
             Fate::Drop => Err(unclear()),
+            Fate::HoldUp => {
+                // Whatever comes of it, nobody is told.
+                self.held_up.add(Box::pin(async move { drop(call.await) }));
+                Err(unclear())
+            }
             Fate::LoseReply { as_conflict } => {
                 let applied = call.await;
                 match applied {
@@ -50,6 +68,17 @@ impl SimStore {
             }
         }
     }
+
+    async fn put_bytes(&self, key: &Key, bytes: Bytes) -> Result<u64, StoreError> {
+        let key = key.clone();
+        let body = stream::once(async { Ok(bytes) }).boxed();
+        self.write(unclear(), |ground| Box::pin(async move { ground.put(&key, body).await })).await
+    }
+}
+
+async fn gather(body: BodyStream) -> Result<Bytes, StoreError> {
+    let parts: Vec<Bytes> = body.try_collect().await?;
+    Ok(parts.concat().into())
 }
 
 fn unclear() -> StoreError {
@@ -60,37 +89,58 @@ fn unclear() -> StoreError {
 impl Store for SimStore {
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         self.leave().await?;
-        self.0.get(key).await
+        self.ground.get(key).await
     }
 
     async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<ObjectBody>, StoreError> {
         self.leave().await?;
-        self.0.read(key, range).await
+        self.ground.read(key, range).await
     }
 
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         self.leave().await?;
-        self.0.load(key).await
+        self.ground.load(key).await
     }
 
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
         // An empty listing shows nothing that could change meanwhile: not worth a step of the schedule.
-        if !self.0.has_below(prefix) {
+        if !self.ground.has_below(prefix) {
             return stream::empty().boxed();
         }
         let listed = move |left| match left {
-            Ok(()) => self.0.list_after(prefix, after),
+            Ok(()) => self.ground.list_after(prefix, after),
             Err(error) => stream::iter([Err(error)]).boxed(),
         };
         stream::once(self.leave()).flat_map(listed).boxed()
     }
 
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
-        self.write(StoreError::Exists, self.0.create(key, bytes)).await
+        let key = key.clone();
+        let call = |ground: Arc<dyn Ground>| -> BoxFuture<'static, _> {
+            Box::pin(async move { ground.create(&key, bytes).await })
+        };
+        self.write(StoreError::Exists, call).await
     }
 
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
-        self.write(unclear(), self.0.put(key, body)).await
+        self.put_bytes(key, gather(body).await?).await
+    }
+
+    async fn put_attempts(
+        &self,
+        names: [&Key; 2],
+        body: BodyStream,
+        _: &CallerTag,
+    ) -> Result<Put, StoreError> {
+        let bytes = gather(body).await?;
+        let contended = AtomicBool::new(false);
+        let send = |attempt: Attempt| {
+            contended.fetch_or(attempt == Attempt::Second, Ordering::SeqCst);
+            let sending = self.put_bytes(names[attempt.number()], bytes.clone());
+            async move { sending.await.map(|_| attempt) }
+        };
+        let attempt = self.hedges.ask(Call::put(bytes.len() as u64), send).await?;
+        Ok(Put { attempt, contended: contended.load(Ordering::SeqCst) })
     }
 
     async fn replace(
@@ -99,19 +149,24 @@ impl Store for SimStore {
         basis: Option<&Revision>,
         bytes: Bytes,
     ) -> Result<Revision, StoreError> {
-        self.write(StoreError::Conflict, self.0.replace(key, basis, bytes)).await
+        let (key, basis) = (key.clone(), basis.cloned());
+        let call = |ground: Arc<dyn Ground>| -> BoxFuture<'static, _> {
+            Box::pin(async move { ground.replace(&key, basis.as_ref(), bytes).await })
+        };
+        self.write(StoreError::Conflict, call).await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
-        self.write(unclear(), self.0.delete(key)).await
+        let key = key.clone();
+        self.write(unclear(), |ground| Box::pin(async move { ground.delete(&key).await })).await
     }
 
     async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
-        self.0.prune_history(of, superseded).await
+        self.ground.prune_history(of, superseded).await
     }
 
     async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
-        self.0.unpruned().await
+        self.ground.unpruned().await
     }
 
     async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
@@ -119,6 +174,6 @@ impl Store for SimStore {
     }
 
     async fn clock(&self) -> Result<Time, StoreError> {
-        self.0.clock().await
+        self.ground.clock().await
     }
 }

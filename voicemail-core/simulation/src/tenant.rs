@@ -1,6 +1,7 @@
 //! A tenant of the simulation: one shared store, replicas with clocks of their own, and short recordings.
 
 use super::ground::Ground;
+use super::held_up::HeldUp;
 use super::store::SimStore;
 use super::world::SimWorld;
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use voicemail_api::config::{
     ClassOfService, EmailConfig, EmailContent, RegionConfig, RegionDown, SmtpConfig, SmtpTls, TenantConfig,
 };
@@ -23,6 +24,7 @@ pub(crate) use voicemail_engine::testing::{
 };
 use voicemail_model::clock::World;
 use voicemail_model::{CallerId, Index, MessageId, RuleSet, Run, Time};
+use voicemail_store::hedge::{HedgedStore, Hedges};
 use voicemail_store::memory::MemoryStore;
 use voicemail_store::read_only::ReadOnlyStore;
 use voicemail_store::{Key, Store};
@@ -49,6 +51,10 @@ pub(super) struct Tenant {
     pub(super) other: Arc<MemoryStore>,
     /// Region `s` doesn't answer.
     pub(super) outage: Arc<AtomicBool>,
+    /// Writes that arrive later, to either region.
+    held_up: HeldUp,
+    /// Of a hundred calls so many have a second try.
+    hedged: Arc<AtomicUsize>,
 }
 
 /// One replica: services over the shared store.
@@ -104,7 +110,9 @@ impl Tenant {
     /// A tenant on an empty store.
     pub(super) fn on(world: SimWorld, ground: Arc<dyn Ground>) -> Self {
         let other = Arc::new(MemoryStore::new(World::new(world.clone())));
-        let tenant = Self { world, ground, other, outage: Arc::default() };
+        let held_up = HeldUp::new(world.clone());
+        let (outage, hedged) = (Arc::default(), Arc::default());
+        let tenant = Self { world, ground, other, outage, held_up, hedged };
         for name in BOXES {
             let replica = tenant.replica(0);
             super::scheduler::complete(&tenant.world, async move {
@@ -121,11 +129,27 @@ impl Tenant {
 
     /// A replica that serves that region.
     pub(super) fn replica_in(&self, region: &str, skew_ms: i64) -> Replica {
-        let store: Arc<dyn Store> = Arc::new(SimStore(Arc::clone(&self.ground), Arc::default()));
-        let other = SimStore(Arc::clone(&self.other) as Arc<dyn Ground>, Arc::clone(&self.outage));
-        let context = make_context(store, Arc::new(other), region, World::new(self.world.skewed(skew_ms)));
+        let store = self.gated(Arc::clone(&self.ground), Arc::default());
+        let other = self.gated(Arc::clone(&self.other) as Arc<dyn Ground>, Arc::clone(&self.outage));
+        let context = make_context(store, other, region, World::new(self.world.skewed(skew_ms)));
         let receipts = Arc::new(ReceiptKey::from_pem(RECEIPT_KEY).unwrap());
         Replica(Arc::new(Core::over(context, receipts)))
+    }
+
+    fn gated(&self, ground: Arc<dyn Ground>, away: Arc<AtomicBool>) -> Arc<dyn Store> {
+        let (world, hedged) = (self.world.clone(), Arc::clone(&self.hedged));
+        let draw = move || {
+            let share = hedged.load(Ordering::SeqCst);
+            share > 0 && world.dice(|dice| dice.below(100)) < share
+        };
+        let hedges = Arc::new(Hedges::drawn(World::new(self.world.clone()), draw));
+        let gated = SimStore { ground, away, held_up: self.held_up.clone(), hedges: Arc::clone(&hedges) };
+        Arc::new(HedgedStore::new(Arc::new(gated), hedges))
+    }
+
+    /// From now on so many of a hundred calls have a second try.
+    pub(super) fn hedge(&self, share: usize) {
+        self.hedged.store(share, Ordering::SeqCst);
     }
 
     /// The store itself, without the scheduler's gate, and read-only.
@@ -149,6 +173,7 @@ impl Tenant {
 
     /// Puts a snapshot's objects and documents in the place of what there is.
     pub(super) fn restore(&self, snapshot: &[BTreeMap<String, Bytes>; 2]) {
+        self.held_up.forget();
         let grounds: [Arc<dyn Ground>; 2] =
             [Arc::clone(&self.ground), Arc::clone(&self.other) as Arc<dyn Ground>];
         let (now, backup) = (self.snapshot(), snapshot.clone());

@@ -10,6 +10,7 @@
 pub mod codec;
 pub mod documents;
 mod error;
+pub mod hedge;
 mod hindrance;
 mod key;
 mod layout;
@@ -109,6 +110,39 @@ pub struct Keeper {
     pub days: Option<u32>,
 }
 
+/// One of two tries to store a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The one that was made anyway.
+    First,
+    /// The one that was made beside it.
+    Second,
+}
+
+impl Attempt {
+    /// The number of its name among both.
+    pub fn number(self) -> usize {
+        match self {
+            Self::First => 0,
+            Self::Second => 1,
+        }
+    }
+
+    /// The number of the other one's.
+    pub fn other(self) -> usize {
+        1 - self.number()
+    }
+}
+
+/// How a body was stored that could be tried twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The attempt under whose name it stands.
+    pub attempt: Attempt,
+    /// Whether both were made, so that something may stand under the other name, or arrive there.
+    pub contended: bool,
+}
+
 /// One back end, rooted at the tenant's prefix.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -157,6 +191,18 @@ pub trait Store: Send + Sync + 'static {
     async fn put_tagged(&self, key: &Key, body: BodyStream, tag: &CallerTag) -> Result<u64, StoreError> {
         let _no_tags = tag;
         self.put(key, body).await
+    }
+
+    /// As [`put_tagged`](Self::put_tagged) under the first name; where the store's last answer lasts unusually long and the
+    /// bytes are still at hand, they are sent once more beside it, under the second name. See [`hedge::put_attempts`].
+    async fn put_attempts(
+        &self,
+        names: [&Key; 2],
+        body: BodyStream,
+        tag: &CallerTag,
+    ) -> Result<Put, StoreError> {
+        self.put_tagged(names[0], body, tag).await?;
+        Ok(Put { attempt: Attempt::First, contended: false })
     }
 
     /// The index tag of an object; `None` without one, or where the store has no tags.

@@ -4,8 +4,8 @@
 
 use super::probe::Finding;
 use super::{
-    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
-    Versioned,
+    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Put, Revision, Store,
+    StoreError, Versioned,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -71,6 +71,10 @@ impl Store for ReadOnlyStore {
     }
 
     async fn put_tagged(&self, _: &Key, _: BodyStream, _: &CallerTag) -> Result<u64, StoreError> {
+        refuse()
+    }
+
+    async fn put_attempts(&self, _: [&Key; 2], _: BodyStream, _: &CallerTag) -> Result<Put, StoreError> {
         refuse()
     }
 

@@ -1,6 +1,7 @@
 //! The report of `voicemail probe` about every region's store, as JSON for pipelines and as text for people.
 
 use super::probe::{Finding, probe};
+use crate::hedge::Hedges;
 use crate::make_store;
 use serde::Serialize;
 use std::fmt::Write;
@@ -35,10 +36,11 @@ pub struct RegionReport {
 pub async fn probe_regions(config: &TenantConfig, world: &World) -> ProbeReport {
     let mut regions = Vec::new();
     for region in &config.regions {
-        let findings = match make_store(config, &region.storage, world) {
-            Ok(store) => probe(store.as_ref(), world).await.findings,
-            Err(error) => vec![Finding::fails("configuration", error.to_string())],
-        };
+        let findings =
+            match make_store(config, &region.storage, world, Hedges::of_tool(world, config.store_calls)) {
+                Ok(store) => probe(store.as_ref(), world).await.findings,
+                Err(error) => vec![Finding::fails("configuration", error.to_string())],
+            };
         let (storage, place) = (region.storage.kind(), region.storage.place());
         regions.push(RegionReport { region: region.name.clone(), storage, place, findings });
     }

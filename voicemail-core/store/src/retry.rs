@@ -1,13 +1,14 @@
 //! Time-outs and retries around a store: 5 s a call, 3 retries of what is safe to repeat, 9 s in all, so that whoever waits
 //! for one call has an answer within ten.
 //!
-//! Reads, deletes and listings that have shown nothing yet are repeated; a listing's every step has 5 s. A conditional write is not: a time-out there
+//! These are the limits of a store that hangs as a whole; a single call that lasts longer than is usual for its store has a
+//! second try long before ([`super::hedge`]). Reads, deletes and listings that have shown nothing yet are repeated; a listing's every step has 5 s. A conditional write is not: a time-out there
 //! is *unclear*, and the caller reads back (see [`super::documents`]). An upload has its own time limit.
 
 use super::probe::Finding;
 use super::{
-    BodyStream, ErrorClass, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store,
-    StoreError, Versioned,
+    BodyStream, ErrorClass, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Put, Revision,
+    Store, StoreError, Versioned,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -138,6 +139,15 @@ impl Store for RetryStore {
 
     async fn put_tagged(&self, key: &Key, body: BodyStream, tag: &CallerTag) -> Result<u64, StoreError> {
         self.inner.put_tagged(key, body, tag).await
+    }
+
+    async fn put_attempts(
+        &self,
+        names: [&Key; 2],
+        body: BodyStream,
+        tag: &CallerTag,
+    ) -> Result<Put, StoreError> {
+        self.inner.put_attempts(names, body, tag).await
     }
 
     async fn tag(&self, key: &Key) -> Result<Option<String>, StoreError> {

@@ -6,6 +6,7 @@ use super::{ErrorClass, Key, Store, StoreError};
 use bytes::Bytes;
 use voicemail_model::CallerTag;
 use voicemail_model::clock::World;
+use voicemail_model::fault_injection::{self, Broken};
 
 const ATTEMPTS: u32 = 8;
 
@@ -38,7 +39,9 @@ pub async fn create_or_read(
             Err(error) => return Err(error),
         }
         match store.get(key).await {
-            Ok(Some(found)) if found == *bytes => return Ok(Created::Ours),
+            Ok(Some(found)) if found == *bytes && !fault_injection::is(Broken::OwnWriteTakenForAnothers) => {
+                return Ok(Created::Ours);
+            }
             Ok(Some(found)) => return Ok(Created::Theirs(found)),
             Ok(None) => {}
             Err(error) if error.class() == ErrorClass::Transient => last = error,

@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 use voicemail_model::{CallerTag, Time};
 use voicemail_store::probe::Finding;
 use voicemail_store::{
-    BodyStream, ErrorClass, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store,
-    StoreError, Versioned,
+    BodyStream, ErrorClass, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Put, Revision,
+    Store, StoreError, Versioned,
 };
 
 /// A store whose calls are measured.
@@ -21,15 +21,14 @@ pub struct MeasuredStore {
     inner: Arc<dyn Store>,
     metrics: Metrics,
     labels: StoreLabels,
-    calls: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 impl MeasuredStore {
-    /// Around that store, with at most so many calls under way at a time; further ones wait, and their time is counted
-    /// from when they are made. Bodies on their way in have a budget of their own, in memory.
-    pub fn new(inner: Arc<dyn Store>, metrics: Metrics, labels: StoreLabels, calls: u32) -> Self {
-        let calls = Semaphore::new(usize::try_from(calls).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS));
-        Self { inner, metrics, labels, calls }
+    /// Around that store, with as many calls under way at a time as there are places; further ones wait, and their time is
+    /// counted from when they are made. Bodies on their way in have a budget of their own, in memory.
+    pub fn new(inner: Arc<dyn Store>, metrics: Metrics, labels: StoreLabels, places: Arc<Semaphore>) -> Self {
+        Self { inner, metrics, labels, places }
     }
 
     async fn timed<T>(
@@ -39,7 +38,7 @@ impl MeasuredStore {
     ) -> Result<T, StoreError> {
         let waiting = UnderWay::begin(&self.metrics, &self.labels.region, "waiting");
         // It is never closed.
-        let _place = self.calls.acquire().await.ok();
+        let _place = self.places.acquire().await.ok();
         drop(waiting);
         let _under_way = UnderWay::begin(&self.metrics, &self.labels.region, "underWay");
         self.measured(operation, call).await
@@ -144,6 +143,15 @@ impl Store for MeasuredStore {
 
     async fn put_tagged(&self, key: &Key, body: BodyStream, tag: &CallerTag) -> Result<u64, StoreError> {
         self.measured("put", self.inner.put_tagged(key, body, tag)).await
+    }
+
+    async fn put_attempts(
+        &self,
+        names: [&Key; 2],
+        body: BodyStream,
+        tag: &CallerTag,
+    ) -> Result<Put, StoreError> {
+        self.measured("put", self.inner.put_attempts(names, body, tag)).await
     }
 
     async fn tag(&self, key: &Key) -> Result<Option<String>, StoreError> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use voicemail_api::gdpr::Operation;
 use voicemail_store::Hindrance;
+use voicemail_store::hedge::Watch;
 
 /// From an MWI query to an upload of minutes.
 const SECONDS: [f64; 13] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
@@ -287,6 +288,14 @@ impl Metrics {
         self.0.tenant.count_store_call(labels, operation, answered, took);
     }
 
+    /// Whom a region's store tells of calls that lasted unusually long.
+    pub fn watch_hedges(&self, region: &str) -> Watch {
+        let (metrics, region) = (self.clone(), region.to_owned());
+        Arc::new(move |operation, outcome| {
+            metrics.0.tenant.count_store_hedge(&region, operation, outcome.name());
+        })
+    }
+
     /// Adds to the calls to a region's store that wait or are under way.
     pub(crate) fn add_store_calls(&self, region: &str, state: &'static str, calls: i64) {
         self.0.tenant.add_store_calls(region, state, calls);
@@ -342,6 +351,7 @@ mod tests {
         let failed = Answered::Failed { reason: "Unclear", code: 2 };
         metrics.count_store_call(&labels, "get", failed, Duration::ZERO);
         metrics.add_store_calls("r", "waiting", 1);
+        metrics.watch_hedges("r")("get", voicemail_store::hedge::Outcome::Second);
         metrics.show_open_runs(&Measured {
             phases: [(RunState::Marked, 1)].into(),
             to_deadline: [(Operation::ForgetMe, 1.0)].into(),

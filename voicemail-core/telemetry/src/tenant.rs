@@ -31,6 +31,13 @@ struct CallStateLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HedgeLabels {
+    operation: &'static str,
+    region: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabels {
     operation: &'static str,
     region: String,
@@ -106,6 +113,7 @@ pub(super) struct TenantMetrics {
     store_failures: Family<FailureLabels, Counter>,
     hindered: Family<HindranceLabels, Gauge>,
     store_calls_now: Family<CallStateLabels, Gauge>,
+    store_hedges: Family<HedgeLabels, Counter>,
     index_conflicts: Counter,
     index_commits: Operations,
     sweeper_lag: Gauge<f64, AtomicU64>,
@@ -154,6 +162,8 @@ impl TenantMetrics {
         registry.register("storage_hindered", help, self.hindered.clone());
         let help = "Calls to a region's store that are under way, and those that wait for a place";
         registry.register("store_calls_now", help, self.store_calls_now.clone());
+        let help = "Calls that lasted unusually long for a region's store, by which try answered, or refused without a second one";
+        registry.register("store_hedges", help, self.store_hedges.clone());
         let help = "Replacements of an index that had to begin anew, since another writer was faster";
         registry.register("index_conflicts", help, self.index_conflicts.clone());
         let help = "Operations that shared a replacement of an index";
@@ -212,6 +222,11 @@ impl TenantMetrics {
     pub(super) fn add_store_calls(&self, region: &str, state: &'static str, calls: i64) {
         let labels = CallStateLabels { region: region.to_owned(), state };
         self.store_calls_now.get_or_create(&labels).inc_by(calls);
+    }
+
+    pub(super) fn count_store_hedge(&self, region: &str, operation: &'static str, outcome: &'static str) {
+        let labels = HedgeLabels { operation, region: region.to_owned(), outcome };
+        self.store_hedges.get_or_create(&labels).inc();
     }
 
     pub(super) fn count_store_call(

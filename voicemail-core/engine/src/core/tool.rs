@@ -8,6 +8,7 @@ use voicemail_api::config::TenantConfig;
 use voicemail_model::TenantDocument;
 use voicemail_model::clock::World;
 use voicemail_store::documents::Documents;
+use voicemail_store::hedge::Hedges;
 use voicemail_store::read_only::ReadOnlyStore;
 use voicemail_store::{Key, Store, StoreError, make_store};
 
@@ -32,7 +33,8 @@ pub async fn open(config: &TenantConfig, access: Access, world: &World) -> Resul
     let keys = TenantKeys::read(&config.keys_dir)?;
     let mut regions = BTreeMap::new();
     for region in &config.regions {
-        regions.insert(region.name.clone(), make_store(config, &region.storage, world)?);
+        let hedges = Hedges::of_tool(world, config.store_calls);
+        regions.insert(region.name.clone(), make_store(config, &region.storage, world, hedges)?);
     }
     open_on(config, keys, regions, access, world).await
 }

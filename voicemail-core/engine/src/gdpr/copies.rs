@@ -3,8 +3,7 @@
 
 use super::spooled;
 use crate::context::Context;
-use std::time::Duration;
-use voicemail_model::{CopyKeeper, Residual, Time};
+use voicemail_model::{CopyKeeper, Residual};
 
 const DAY: u64 = 86_400;
 
@@ -26,33 +25,5 @@ pub(super) async fn find_residual(context: &Context) -> Residual {
         }
     }
     copies.extend(spooled::keeper(context).await);
-    let clear_after = clear_after(&copies, backups, context.world().now());
-    Residual { copies, clear_after, ..Residual::default() }
-}
-
-/// When the last copy is gone; none if one of them has no known end.
-fn clear_after(copies: &[CopyKeeper], backups: Duration, now: Time) -> Option<Time> {
-    let mut longest = backups;
-    for copy in copies {
-        longest = longest.max(Duration::from_secs(u64::from(copy.days?) * DAY));
-    }
-    Some(now.plus(longest))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn copy(kind: &str, days: Option<u32>) -> CopyKeeper {
-        CopyKeeper::new("r", kind, days)
-    }
-
-    #[test]
-    fn copies_are_gone_with_the_last_of_them_and_never_if_nobody_knows() {
-        let copies = [copy("backups", Some(35)), copy("softDelete", Some(60))];
-        let days = |n: u64| Duration::from_secs(n * DAY);
-        assert_eq!(clear_after(&copies, days(35), Time(0)), Some(Time(0).plus(days(60))));
-        assert_eq!(clear_after(&[], Duration::ZERO, Time(7)), Some(Time(7)));
-        assert_eq!(clear_after(&[copy("replication", None)], days(35), Time(0)), None);
-    }
+    Residual::of(copies, backups, context.world().now())
 }

@@ -8,7 +8,7 @@ use super::in_time::in_time;
 use super::intake::Wanted;
 use super::narrow::narrow;
 use super::runs::{change, find_or_create, list_runs, load_run, schedule};
-use super::search::{Boxes, Found, Search, by_mailbox, by_region, find, search, whole};
+use super::search::{Boxes, Found, Hidden, Search, by_mailbox, by_region, find, search, search_again, whole};
 use super::subject::{Subject, refresh_rules, target_of_phone};
 use super::target::Target;
 use super::{Gdpr, GdprError, dry_run, promise, register};
@@ -210,7 +210,9 @@ pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, Gdp
     {
         promise::keep_run(context, &marked).await?;
     }
-    whole(unreadable).map(|()| search.found)
+    whole(unreadable)?;
+    context.memory::<Hidden>().note(&run.id);
+    Ok(search.found)
 }
 
 /// Writes the marks, then lists the messages. A copy that comes to light gets a mark of its own before it is flagged,
@@ -231,7 +233,7 @@ async fn mark_and_search(
         let (unreadable, search) = match fault_injection::is(Broken::MarkBesideList) {
             true => tokio::try_join!(marking, search(context, &target, cutoff))?,
             // All marks stand before the first list: whoever deposits is seen here, or sees the mark.
-            false => (marking.await?, search(context, &target, cutoff).await?),
+            false => (marking.await?, search_again(context, &run.id, (&target, cutoff)).await?),
         };
         let wider = Target::named(search.named.iter().cloned());
         if target.covers(&wider) {

@@ -3,12 +3,14 @@
 
 use super::GdprError;
 use super::target::Target;
-use crate::context::Context;
+use crate::context::{Context, Memory};
 use futures::{StreamExt, TryStreamExt};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use voicemail_model::lineage::{Known, Lineage, follow};
 use voicemail_model::{
-    CallerHash, Entry, Envelope, Forwarding, Index, MailboxId, MessageId, MessageName, MessageState, Time,
+    CallerHash, Entry, Envelope, Forwarding, Index, MailboxId, MessageId, MessageName, MessageState, RunId,
+    Time,
 };
 use voicemail_store::Family;
 use voicemail_store::codec::decode_envelope;
@@ -71,12 +73,56 @@ pub(super) fn whole(unreadable: usize) -> Result<(), GdprError> {
     if unreadable == 0 { Ok(()) } else { Err(GdprError::Unreadable { count: unreadable }) }
 }
 
+/// Requests whose messages this process has hidden, with each of their envelopes read.
+#[derive(Default)]
+pub(super) struct Hidden(Mutex<BTreeSet<RunId>>);
+
+impl Memory for Hidden {
+    fn begin(_: &Context) -> Self {
+        Self::default()
+    }
+}
+
+impl Hidden {
+    /// It was hidden whole.
+    pub(super) fn note(&self, run: &RunId) {
+        const MOST: usize = 1_000;
+        let mut runs = self.0.lock();
+        if runs.len() >= MOST {
+            runs.clear();
+        }
+        runs.insert(run.clone());
+    }
+}
+
 /// All messages of the subject received up to the cutoff.
 pub(super) async fn search(context: &Context, target: &Target, cutoff: Time) -> Result<Search, StoreError> {
+    search_beside(context, target, cutoff, None).await
+}
+
+/// As [`search`], of a request that is looked at again: messages that it hides are known by their mailboxes' indexes.
+pub(super) async fn search_again(
+    context: &Context,
+    run: &RunId,
+    (target, cutoff): (&Target, Time),
+) -> Result<Search, StoreError> {
+    let hidden = context.memory::<Hidden>().0.lock().contains(run);
+    search_beside(context, target, cutoff, hidden.then_some(run)).await
+}
+
+async fn search_beside(
+    context: &Context,
+    target: &Target,
+    cutoff: Time,
+    hidden_by: Option<&RunId>,
+) -> Result<Search, StoreError> {
     let mut search = Search::default();
     let callers: Vec<&CallerHash> = target.all_callers().collect();
     let listed = context.all(callers.clone(), |caller| list_envelopes(context, caller)).await?;
-    for (caller, envelopes) in callers.into_iter().zip(listed) {
+    for (caller, mut envelopes) in callers.into_iter().zip(listed) {
+        if let Some(run) = hidden_by {
+            envelopes = take_hidden(context, run, caller, (envelopes, cutoff), &mut search).await?;
+        }
         look_at_all(context, target, caller, (envelopes, cutoff), &mut search).await?;
     }
     search_named(context, &target.messages, cutoff, &mut search).await?;
@@ -129,6 +175,31 @@ pub(super) async fn search_on(
     }
     position.ended = true;
     Ok(search)
+}
+
+/// Takes the messages that a request hides already, from their entries; gives the others, whose envelopes tell.
+async fn take_hidden(
+    context: &Context,
+    run: &RunId,
+    caller: &CallerHash,
+    (filed, cutoff): (Vec<Filed>, Time),
+    search: &mut Search,
+) -> Result<Vec<Filed>, StoreError> {
+    let mut indexes = Indexes::default();
+    indexes.load_all(context, filed.iter().map(|(mailbox, ..)| mailbox)).await?;
+    let mut others = Vec::new();
+    for (mailbox, id, key) in filed {
+        let index = indexes.0.get(&mailbox);
+        let entry = index.and_then(|index| Some((index.entries.get(&id)?, index.generation)));
+        match entry.filter(|(entry, _)| entry.caller_hash == *caller && entry.forget.contains_key(run)) {
+            Some((entry, generation)) => {
+                let envelope = Envelope::of_entry(entry, None, 0, generation);
+                search.take(mailbox, id, caller.clone(), envelope, cutoff);
+            }
+            None => others.push((mailbox, id, key)),
+        }
+    }
+    Ok(others)
 }
 
 /// Sorts the messages that are filed under a hash into those found, those that can't be read, and others.

@@ -11,13 +11,15 @@ use crate::context::{Context, FiledCaller, GuardError};
 use std::time::Duration;
 use voicemail_api::config::ClassOfService;
 use voicemail_audio::{Recording, RecordingInfo};
+use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{
     AudioKey, CallerId, CallerTag, Due, Envelope, Forwarding, Index, MailboxId, MailboxSettings, MessageId,
     Mwi, Quota, Room, Time,
 };
 pub(super) use voicemail_store::codec::{decode_envelope, encode, require_known};
+use voicemail_store::hedge::put_attempts;
 use voicemail_store::retry_until_known::{Created, create_or_read, delete, ensure};
-use voicemail_store::{Key, StoreError};
+use voicemail_store::{Attempt, Key, StoreError};
 
 /// How long an attempt may take from admission to the end of its audio.
 pub(crate) const ATTEMPT_LIFE: Duration = Duration::from_secs(900);
@@ -166,9 +168,9 @@ impl Mailboxes {
         let DepositRequest { mailbox, id, caller_name, urgent, .. } = admitted.request;
         let FiledCaller { hash: caller, given, normalised, rules } = left.filed;
         let region = context.config().region.clone();
-        let audio = AudioKey::new(&mailbox, id, &caller, admitted.begun, &context.world().random_hex());
+        let name = || AudioKey::new(&mailbox, id, &caller, admitted.begun, &context.world().random_hex());
         let tag = CallerTag::new(context.config().caller_tag, normalised.as_ref(), &caller);
-        let info = store_audio(context, &region, &audio, recording, &tag).await?;
+        let (audio, info) = store_audio(context, &region, [name(), name()], recording, &tag).await?;
         if context.world().monotonic().saturating_sub(admitted.started) > ATTEMPT_LIFE {
             drop_audio(context, &region, &audio).await?;
             return Err(MailboxError::TooSlow);
@@ -245,23 +247,21 @@ fn check_quota(index: &Index, quota: &Quota) -> Result<(), MailboxError> {
     }
 }
 
-/// Stores the audio. After an error nothing is left, or at most audio that no envelope names, which the sweeper
-/// removes.
+/// Stores the audio, under one of two names. After an error nothing is left, or at most audio that no envelope names, which
+/// the sweeper removes.
 async fn store_audio(
     context: &Context,
     region: &str,
-    audio: &AudioKey,
+    [first, second]: [AudioKey; 2],
     recording: Recording,
     tag: &CallerTag,
-) -> Result<RecordingInfo, MailboxError> {
+) -> Result<(AudioKey, RecordingInfo), MailboxError> {
     let store = context.region_to_write(region)?;
-    if let Err(error) = store.put_tagged(&Key::audio(audio), recording.body, tag).await {
-        if error.may_be_applied() {
-            drop_audio(context, region, audio).await?;
-        }
-        return Err(error.into());
-    }
-    Ok(known_as_played(store.as_ref(), &Key::audio(audio), &recording.info).await?)
+    let second = if fault_injection::is(Broken::AttemptsShareAName) { first.clone() } else { second };
+    let names = [&Key::audio(&first), &Key::audio(&second)];
+    let stored = put_attempts(store.as_ref(), context.world(), names, recording.body, tag).await?;
+    let info = known_as_played(store.as_ref(), names[stored.number()], &recording.info).await?;
+    Ok((if stored == Attempt::First { first } else { second }, info))
 }
 
 async fn drop_audio(context: &Context, region: &str, audio: &AudioKey) -> Result<(), StoreError> {

@@ -1,57 +1,13 @@
-//! Preconditions of a change (RFC 9110, 13.1): decided in the same step that writes. Pure.
+//! Tags of states, which preconditions of a change name.
 
 use serde::Serialize;
+pub use voicemail_model::Precondition;
 use voicemail_model::TenantKey;
 use voicemail_store::Key;
-
-/// A condition on what is there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Precondition {
-    /// None.
-    #[default]
-    Always,
-    /// It is there, in whatever state.
-    Exists,
-    /// It isn't there.
-    Absent,
-    /// It is there, in a state with one of these tags.
-    Tags(Vec<String>),
-}
-
-impl Precondition {
-    /// Whether it is true of a state with that tag, or of nothing.
-    pub fn holds(&self, current: Option<&str>) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Exists => current.is_some(),
-            Self::Absent => current.is_none(),
-            Self::Tags(tags) => current.is_some_and(|current| tags.iter().any(|tag| tag == current)),
-        }
-    }
-}
 
 /// A tag that is the same for the same state; keyed, so that it tells nothing to who doesn't see the state.
 pub(super) fn tag_of<T: Serialize>(tenant: &TenantKey, key: &Key, state: &T) -> String {
     // A stored document can be written as JSON; if it couldn't, the tag would match nothing but itself.
     let state = serde_json::to_string(state).unwrap_or_default();
     tenant.tag("entity-tag", format!("{key} {state}").as_bytes())[..24].to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_condition_is_about_what_is_there() {
-        let tags = Precondition::Tags(vec!["a".into(), "b".into()]);
-        for (condition, nothing, a, c) in [
-            (Precondition::Always, true, true, true),
-            (Precondition::Exists, false, true, true),
-            (Precondition::Absent, true, false, false),
-            (tags, false, true, false),
-        ] {
-            let found = [None, Some("a"), Some("c")].map(|current| condition.holds(current));
-            assert_eq!(found, [nothing, a, c], "{condition:?}");
-        }
-    }
 }

@@ -17,6 +17,7 @@ use voicemail_store::{
 pub struct Switch {
     off: AtomicBool,
     silent: AtomicBool,
+    bodies_held: AtomicBool,
     calls: AtomicU64,
     writes: AtomicU64,
     broken: Mutex<Option<Broken>>,
@@ -66,6 +67,11 @@ impl Switch {
     /// Whether it hangs: then no call ends.
     pub fn hang(&self, silent: bool) {
         self.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// Whether bodies on their way in hang while all else is answered.
+    pub fn hold_bodies(&self, held: bool) {
+        self.bodies_held.store(held, Ordering::SeqCst);
     }
 
     async fn pass(&self) -> Result<(), StoreError> {
@@ -119,7 +125,11 @@ impl Store for Switched {
 
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
         self.1.pass_write().await?;
-        self.0.put(key, body).await
+        let stored = self.0.put(key, body).await;
+        while self.1.bodies_held.load(Ordering::SeqCst) {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        stored
     }
 
     async fn replace(&self, key: &Key, on: Option<&Revision>, bytes: Bytes) -> Result<Revision, StoreError> {

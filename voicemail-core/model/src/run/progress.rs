@@ -5,6 +5,7 @@ use crate::fault_injection::{self, Broken};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use voicemail_api::gdpr::{ResidualCopy, RunState};
 
 /// How far a run is in one region.
@@ -78,6 +79,18 @@ pub struct Residual {
     pub unknown: Map<String, Value>,
 }
 
+impl Residual {
+    /// What these keepers may hold from now on, beside backups that are kept for so long: clear once the last copy is gone,
+    /// and never known to be if one of them has no known end.
+    pub fn of(copies: Vec<CopyKeeper>, backups: Duration, now: Time) -> Self {
+        const DAY: u64 = 86_400;
+        let days = |copy: &CopyKeeper| copy.days.map(|days| Duration::from_secs(u64::from(days) * DAY));
+        let longest = copies.iter().try_fold(backups, |longest, copy| Some(longest.max(days(copy)?)));
+        let clear_after = longest.map(|longest| now.plus(longest));
+        Self { copies, clear_after, unknown: Map::new() }
+    }
+}
+
 impl super::Run {
     /// Notes the messages that a search found, by region.
     pub fn note_matched(&mut self, found: &BTreeMap<String, u64>) {
@@ -140,5 +153,25 @@ impl super::Run {
     pub fn blocked(&self) -> BTreeSet<&str> {
         let away = self.regions.iter().filter(|(_, progress)| progress.last_error.is_some());
         away.map(|(region, _)| region.as_str()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copy(kind: &str, days: Option<u32>) -> CopyKeeper {
+        CopyKeeper::new("r", kind, days)
+    }
+
+    #[test]
+    fn copies_are_gone_with_the_last_of_them_and_never_if_nobody_knows() {
+        let days = |n: u64| Duration::from_secs(n * 86_400);
+        let clear =
+            |copies: &[CopyKeeper], backups| Residual::of(copies.to_vec(), backups, Time(7)).clear_after;
+        let copies = [copy("backups", Some(35)), copy("softDelete", Some(60))];
+        assert_eq!(clear(&copies, days(35)), Some(Time(7).plus(days(60))));
+        assert_eq!(clear(&[], Duration::ZERO), Some(Time(7)));
+        assert_eq!(clear(&[copy("replication", None)], days(35)), None);
     }
 }

@@ -1,8 +1,9 @@
 //! An answer within ten seconds while a store hangs.
 //!
 //! A request that has waited for the store for some seconds asks whether the stores answer anything at all. If they do,
-//! it is only long work, and goes on; if one doesn't, the caller is told so, with the time to come back. A deposit whose
-//! caller is told goes on by itself: what is stored after all is found by the retry.
+//! it is only long work, and goes on; if one doesn't, the caller is told so, with the time to come back. Whoever has
+//! spoken isn't kept waiting for long work either: a deposit whose last byte was taken is answered in time or told to come
+//! back ([`answered_in_time`]), and goes on by itself: what is stored after all is found by the retry.
 //!
 //! What can go wrong: a caller who is slow himself: only the time counts in which nobody waits for him.
 
@@ -10,7 +11,7 @@ use super::{ApiError, App, ProblemKind};
 use bytes::Bytes;
 use futures::future::join_all;
 use futures::{StreamExt, stream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 use voicemail_engine::core::Core;
@@ -20,6 +21,8 @@ use voicemail_store::{BodyError, BodyStream};
 const SUSPICIOUS: Duration = Duration::from_secs(7);
 /// How long they may take to answer anything. Both together leave some of ten seconds for the way.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+/// How long somebody who has spoken waits for the answer, however much else the stores answer.
+const SPOKEN: Duration = Duration::from_secs(9);
 /// When to come back.
 const COME_BACK: Duration = Duration::from_secs(5);
 
@@ -27,29 +30,53 @@ const COME_BACK: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct Progress(Arc<Mutex<Last>>);
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Last {
     /// The caller's turn.
     Caller,
-    /// Ours, since then.
-    Ours(Instant),
+    /// Ours: since the end of what the caller says, if that was there, and since the stores last showed that they answer.
+    Ours { spoken: Option<Instant>, seen: Instant },
 }
 
 impl Progress {
     /// Ours from now on.
     pub(super) fn begin() -> Self {
-        Self(Arc::new(Mutex::new(Last::Ours(Instant::now()))))
+        Self(Arc::new(Mutex::new(Last::Ours { spoken: None, seen: Instant::now() })))
     }
 
-    fn note(&self, last: Last) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last;
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hear(&self) {
+        *self.last() = Last::Caller;
+    }
+
+    fn take_over(&self, was_all: bool) {
+        let now = Instant::now();
+        *self.last() = Last::Ours { spoken: was_all.then_some(now), seen: now };
+    }
+
+    /// The stores answer.
+    fn see(&self) {
+        if let Last::Ours { seen, .. } = &mut *self.last() {
+            *seen = Instant::now();
+        }
+    }
+
+    /// When somebody has waited long enough who spoke before.
+    fn spoken_until(&self) -> Instant {
+        match *self.last() {
+            Last::Ours { spoken: Some(since), .. } => since + SPOKEN,
+            Last::Caller | Last::Ours { spoken: None, .. } => Instant::now() + SPOKEN,
+        }
     }
 
     /// When the stores are to be asked, if nothing happens until then.
     fn suspicious_at(&self) -> Instant {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match *self.last() {
             Last::Caller => Instant::now() + SUSPICIOUS,
-            Last::Ours(since) => since + SUSPICIOUS,
+            Last::Ours { seen, .. } => seen + SUSPICIOUS,
         }
     }
 
@@ -57,9 +84,9 @@ impl Progress {
     pub(super) fn watch(&self, body: BodyStream) -> BodyStream {
         let watched = (body, self.clone());
         stream::unfold(watched, |(mut body, progress)| async move {
-            progress.note(Last::Caller);
+            progress.hear();
             let chunk: Option<Result<Bytes, BodyError>> = body.next().await;
-            progress.note(Last::Ours(Instant::now()));
+            progress.take_over(chunk.is_none());
             chunk.map(|chunk| (chunk, (body, progress)))
         })
         .boxed()
@@ -91,8 +118,30 @@ pub(super) async fn while_answering<T>(
                 if !answers {
                     return Err(silent());
                 }
-                progress.note(Last::Ours(Instant::now()));
+                progress.see();
             }
+        }
+    }
+}
+
+/// As [`while_answering`], for work that goes on by itself: not longer than somebody waits who has spoken.
+pub(super) async fn answered_in_time<T>(
+    app: &App,
+    progress: &Progress,
+    work: impl Future<Output = T>,
+) -> Result<T, ApiError> {
+    let waiting = while_answering(app, progress, work);
+    tokio::pin!(waiting);
+    loop {
+        let end = progress.spoken_until();
+        tokio::select! {
+            biased;
+            done = &mut waiting => return done,
+            () = sleep_until(end) => {}
+        }
+        // The caller has spoken on in the meantime.
+        if progress.spoken_until() <= Instant::now() {
+            return Err(late());
         }
     }
 }
@@ -108,6 +157,11 @@ async fn greet_concerned(core: &Core) -> bool {
     let (own, master) = (context.config().region.clone(), context.master());
     let concerned = context.regions().filter(|(name, _)| **name == own || **name == master);
     join_all(concerned.map(|(_, store)| store.greet())).await.iter().all(Result::is_ok)
+}
+
+fn late() -> ApiError {
+    let words = "the store takes longer than a caller waits: the same request is safe to repeat";
+    ApiError::new(ProblemKind::StoreUnavailable, words).after(COME_BACK)
 }
 
 fn silent() -> ApiError {

@@ -2,7 +2,7 @@
 
 use super::extract::{Caller, Name};
 use super::form::Note;
-use super::stall::{Progress, while_answering};
+use super::stall::{Progress, answered_in_time};
 use super::upload::Upload;
 use super::{ApiError, App, PREFIX, ProblemKind};
 use axum::Json;
@@ -100,7 +100,7 @@ async fn deposit(
     let progress = Progress::begin();
     let storing = store(app.clone(), core, request, upload, progress.clone());
     let task = app.uploads.spawn(carry(storing));
-    let result = while_answering(&app, &progress, task).await?.map_err(|error| {
+    let result = answered_in_time(&app, &progress, task).await?.map_err(|error| {
         ApiError::new(ProblemKind::Internal, "the deposit stopped: repeat it with the same key")
             .because(error)
     })?;

@@ -12,6 +12,7 @@ mod documents;
 mod forgets;
 mod forwards;
 mod greetings;
+mod hedges;
 mod people;
 mod purges;
 mod rights;

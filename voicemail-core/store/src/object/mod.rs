@@ -31,10 +31,11 @@ pub use budget::UploadBudget;
 
 use super::probe::Finding;
 use super::{
-    BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError,
-    Versioned,
+    Attempt, BodyStream, Hindrance, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Put, Revision,
+    Store, StoreError, Versioned,
 };
 use crate::Family;
+use crate::hedge::Hedges;
 use async_trait::async_trait;
 use bytes::Bytes;
 use errors::{contended, reading, writing};
@@ -50,6 +51,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use upload::Sending;
 use voicemail_api::config::{AzureBlobConfig, EtagQuoting, S3Config};
 use voicemail_model::clock::World;
 use voicemail_model::{CallerTag, Time};
@@ -71,6 +73,7 @@ pub struct ObjectBackend {
     observed: Arc<Observed>,
     root: Path,
     budget: UploadBudget,
+    hedges: Option<Arc<Hedges>>,
     world: World,
     quoting: Option<EtagQuoting>,
     bare_etags: AtomicBool,
@@ -187,6 +190,7 @@ impl ObjectBackend {
             observed,
             root,
             budget,
+            hedges: None,
             world: world.clone(),
             bare_etags: AtomicBool::new(quoting == Some(EtagQuoting::Bare)),
             quoting,
@@ -194,6 +198,17 @@ impl ObjectBackend {
             examined: AtomicBool::new(false),
             hindrance: Mutex::default(),
         }
+    }
+
+    /// The same, with second tries of uploads that last unusually long.
+    #[must_use]
+    pub fn with_hedges(mut self, hedges: Arc<Hedges>) -> Self {
+        self.hedges = Some(hedges);
+        self
+    }
+
+    fn sending(&self, tags: TagSet) -> Sending<'_> {
+        Sending { store: &self.bulk, budget: &self.budget, tags }
     }
 
     /// Requests sent so far, those of retries too.
@@ -434,11 +449,26 @@ impl Store for ObjectBackend {
     }
 
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
-        self.note(upload::send(&self.bulk, &self.path(key), body, TagSet::default(), &self.budget).await)
+        self.note(self.sending(TagSet::default()).send(&self.path(key), body).await)
     }
 
     async fn put_tagged(&self, key: &Key, body: BodyStream, tag: &CallerTag) -> Result<u64, StoreError> {
-        self.note(upload::send(&self.bulk, &self.path(key), body, self.tag_set(tag), &self.budget).await)
+        self.note(self.sending(self.tag_set(tag)).send(&self.path(key), body).await)
+    }
+
+    async fn put_attempts(
+        &self,
+        names: [&Key; 2],
+        body: BodyStream,
+        tag: &CallerTag,
+    ) -> Result<Put, StoreError> {
+        let Some(hedges) = &self.hedges else {
+            self.put_tagged(names[0], body, tag).await?;
+            return Ok(Put { attempt: Attempt::First, contended: false });
+        };
+        let paths = names.map(|name| self.path(name));
+        let sending = self.sending(self.tag_set(tag));
+        self.note(sending.send_attempts([&paths[0], &paths[1]], body, hedges).await)
     }
 
     async fn tag(&self, key: &Key) -> Result<Option<String>, StoreError> {

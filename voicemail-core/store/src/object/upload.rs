@@ -3,16 +3,21 @@
 //! A body of one part is one request; a longer one is sent in parts, one in flight, and appears only with
 //! the last. An upload that fails or is given up half-way is aborted, also when the caller goes away. A crash leaves
 //! invisible parts, which a lifecycle rule for unfinished uploads removes (Azure does by itself, in a week).
+//!
+//! The request of a body of one part is tried again under a second name when it lasts unusually long, since its bytes are
+//! in memory until it is answered ([`crate::hedge`]). A longer body's parts are repeated by the client alone.
 
-use super::super::{BodyStream, StoreError};
+use super::super::{Attempt, BodyStream, Put, StoreError};
 use super::budget::{Share, UploadBudget};
 use super::errors::writing;
+use crate::hedge::{Call, Hedges};
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{
     MultipartUpload, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutPayloadMut, TagSet,
 };
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// S3's smallest part that isn't the last.
 const PART: usize = 5 * 1024 * 1024;
@@ -51,36 +56,76 @@ impl Drop for Unfinished {
     }
 }
 
-/// Sends a body; returns its size.
-pub(super) async fn send(
-    store: &Arc<dyn ObjectStore>,
-    path: &Path,
-    mut body: BodyStream,
-    tags: TagSet,
-    budget: &UploadBudget,
-) -> Result<u64, StoreError> {
-    let (mut share, mut total) = (budget.share().await, 0);
-    let first = gather(&mut body, &mut share, &mut total).await?;
-    if first.is_last {
-        let options = PutOptions { tags, ..PutOptions::default() };
-        store.put_opts(path, first.payload, options).await.map_err(writing)?;
-        return Ok(total);
+/// Where a body goes, and how.
+pub(super) struct Sending<'a> {
+    pub(super) store: &'a Arc<dyn ObjectStore>,
+    pub(super) budget: &'a UploadBudget,
+    pub(super) tags: TagSet,
+}
+
+impl Sending<'_> {
+    /// Sends a body; returns its size.
+    pub(super) async fn send(&self, path: &Path, mut body: BodyStream) -> Result<u64, StoreError> {
+        let (mut share, mut total) = (self.budget.share().await, 0);
+        let first = gather(&mut body, &mut share, &mut total).await?;
+        match first.is_last {
+            true => self.send_whole(path, first.payload).await?,
+            false => self.send_parts(path, first, body, share, &mut total).await?,
+        }
+        Ok(total)
     }
-    let options = PutMultipartOptions { tags, ..PutMultipartOptions::default() };
-    let begun = store.put_multipart_opts(path, options).await.map_err(writing)?;
-    let mut upload = Unfinished(Some(begun));
-    let mut part = first;
-    loop {
-        let is_last = part.is_last;
-        if part.payload.content_length() > 0 {
-            upload.send(part.payload).await?;
+
+    /// Sends a body under the first name, or under the second one where the request for the first lasts unusually long.
+    pub(super) async fn send_attempts(
+        &self,
+        paths: [&Path; 2],
+        mut body: BodyStream,
+        hedges: &Hedges,
+    ) -> Result<Put, StoreError> {
+        let (mut share, mut total) = (self.budget.share().await, 0);
+        let first = gather(&mut body, &mut share, &mut total).await?;
+        if !first.is_last {
+            self.send_parts(paths[0], first, body, share, &mut total).await?;
+            return Ok(Put { attempt: Attempt::First, contended: false });
         }
-        share.release();
-        if is_last {
-            upload.complete().await?;
-            return Ok(total);
+        let contended = AtomicBool::new(false);
+        let send = |attempt: Attempt| {
+            contended.fetch_or(attempt == Attempt::Second, Ordering::Relaxed);
+            let sending = self.send_whole(paths[attempt.number()], first.payload.clone());
+            async move { sending.await.map(|()| attempt) }
+        };
+        let attempt = hedges.ask(Call::put(total), send).await?;
+        Ok(Put { attempt, contended: contended.load(Ordering::Relaxed) })
+    }
+
+    async fn send_whole(&self, path: &Path, payload: PutPayload) -> Result<(), StoreError> {
+        let options = PutOptions { tags: self.tags.clone(), ..PutOptions::default() };
+        self.store.put_opts(path, payload, options).await.map(drop).map_err(writing)
+    }
+
+    async fn send_parts(
+        &self,
+        path: &Path,
+        first: Part,
+        mut body: BodyStream,
+        mut share: Share,
+        total: &mut u64,
+    ) -> Result<(), StoreError> {
+        let options = PutMultipartOptions { tags: self.tags.clone(), ..PutMultipartOptions::default() };
+        let begun = self.store.put_multipart_opts(path, options).await.map_err(writing)?;
+        let mut upload = Unfinished(Some(begun));
+        let mut part = first;
+        loop {
+            let is_last = part.is_last;
+            if part.payload.content_length() > 0 {
+                upload.send(part.payload).await?;
+            }
+            share.release();
+            if is_last {
+                return upload.complete().await;
+            }
+            part = gather(&mut body, &mut share, total).await?;
         }
-        part = gather(&mut body, &mut share, &mut total).await?;
     }
 }
 

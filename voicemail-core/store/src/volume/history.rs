@@ -3,7 +3,7 @@
 //!
 //! A process walks all documents once after its start and once a day, a slice at each tidying, so that a start is as
 //! fast with a million messages as with none. A caller that must be sure that nothing is left, such as an erasure,
-//! walks them all at once. Families of objects have no revisions, and most of the files: they are left out.
+//! walks them all at once, level by level with several threads. Families of objects have no revisions, and most of the files: they are left out.
 //!
 //! What can go wrong: a folder that can't be read. The others are pruned, and the walk says that it isn't whole.
 
@@ -20,6 +20,8 @@ use voicemail_model::Time;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long one tidying walks.
 const SLICE: Duration = Duration::from_millis(200);
+/// Folders that are looked at at a time by a walk that somebody waits for: behind a network each look is some round trips.
+const ABREAST: usize = 16;
 /// A document may have this many superseded revisions at any time: one is always the last.
 const USUAL: usize = 1;
 
@@ -58,17 +60,55 @@ impl Walk {
     }
 }
 
-/// Prunes every document. `Some`: when the rest of what was superseded up to then can go.
+/// Prunes every document, several at a time. `Some`: when the rest of what was superseded up to then can go.
 pub(super) fn prune_all(root: &Path, superseded: Time) -> Result<Option<Time>, StoreError> {
-    let (mut left, now) = (families(root)?, file_system_time(root)?);
-    let (mut later, mut failed) = (None, Ok(()));
-    while let Some(folder) = left.pop() {
-        match visit(&folder, superseded, now, &mut left) {
-            Ok(pruned) => later = later.max(pruned.later),
-            Err(error) => failed = failed.and(Err(error)),
+    let (mut level, now) = (families(root)?, file_system_time(root)?);
+    let mut all = Share::default();
+    while !level.is_empty() {
+        let share = |folders: &[PathBuf]| Share::visit(folders, superseded, now);
+        for part in side_by_side(&level, share)? {
+            all.later = all.later.max(part.later);
+            all.failed = all.failed.or(part.failed);
+            all.below.extend(part.below);
         }
+        level = std::mem::take(&mut all.below);
     }
-    failed.map(|()| later)
+    all.failed.map_or(Ok(all.later), Err)
+}
+
+/// What one of several threads found in its folders.
+#[derive(Default)]
+struct Share {
+    below: Vec<PathBuf>,
+    later: Option<Time>,
+    failed: Option<StoreError>,
+}
+
+impl Share {
+    fn visit(folders: &[PathBuf], superseded: Time, now: Time) -> Self {
+        let mut share = Self::default();
+        for folder in folders {
+            match visit(folder, superseded, now, &mut share.below) {
+                Ok(pruned) => share.later = share.later.max(pruned.later),
+                Err(error) => share.failed = share.failed.or(Some(error)),
+            }
+        }
+        share
+    }
+}
+
+/// Does the work for these folders, by as many threads as are of use.
+fn side_by_side<T: Send>(
+    folders: &[PathBuf],
+    work: impl Fn(&[PathBuf]) -> T + Sync,
+) -> Result<Vec<T>, StoreError> {
+    let each = folders.len().div_ceil(ABREAST).max(1);
+    let ended_badly = |_| StoreError::Unclear("a thread that prunes ended badly".into());
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = folders.chunks(each).map(|part| scope.spawn(move || work(part))).collect();
+        threads.into_iter().map(|thread| thread.join().map_err(ended_badly)).collect()
+    })
 }
 
 /// Documents with more than one superseded revision that could have gone a while ago. Reads alone.

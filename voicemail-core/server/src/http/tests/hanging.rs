@@ -55,6 +55,22 @@ async fn a_deposit_under_way_is_answered_and_found_by_its_retry() {
     assert_eq!(listed["messages"].as_array().unwrap().len(), 1, "{listed}");
 }
 
+/// Of one call that hangs no look at the store tells.
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_has_spoken_is_answered_though_the_store_answers_all_else() {
+    let (api, switch) = start().await;
+    let key = key_of(jiff::Timestamp::now());
+    let spoken = [("caller", b"+442079460123".as_slice()), ("audio", &speech(2))];
+    switch.hold_bodies(true);
+    let begun = Instant::now();
+    let answer = api.deposit("1001", Some(&key), &spoken).await;
+    is_told_to_come_back(&answer, begun);
+    switch.hold_bodies(false);
+    api.deposit("1001", Some(&key), &spoken).await.is(StatusCode::CREATED);
+    let listed: Value = api.get("/mailboxes/1001/messages").await.is(StatusCode::OK).json();
+    assert_eq!(listed["messages"].as_array().unwrap().len(), 1, "{listed}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn lists_and_changes_are_answered() {
     let (api, switch) = start().await;
