@@ -26,6 +26,8 @@ const TIMES: usize = 6;
 const PACKET: usize = 160;
 /// Samples while the PIN is checked and what comes before a message is said, on a machine that has much else to do.
 const LISTENING: usize = 10 * 8_000;
+/// Samples of the beep and of what is too short for a message.
+const BEEP: usize = 12_000;
 /// A sample of silence in µ-law.
 const SILENCE: u8 = 0xff;
 const BETWEEN_KEYS: Duration = Duration::from_millis(50);
@@ -60,6 +62,18 @@ impl Telephone {
         let mut call = Call::message(mailbox, &over_and_over(samples));
         call.steps.remove(0);
         call.make(self.front).await
+    }
+
+    /// Calls a mailbox, makes sure that these samples are heard before the beep, and hangs up too early for a message.
+    pub async fn hear_before_beep(&self, mailbox: &str, samples: &[u8]) -> Result<()> {
+        let listener = Listener::open(own_address(self.front)?).await?;
+        let mut call = Call::message(mailbox, &[]);
+        call.listener = Some(listener.port);
+        call.steps = vec![Step::Say(vec![SILENCE; samples.len() + BEEP])];
+        call.make(self.front).await?;
+        let heard = listener.count();
+        ensure!(listener.heard(samples), "the prompt isn't among the {heard} samples that were heard");
+        Ok(())
     }
 
     /// Whether a recording is what [`Self::leave`] says: from some place on, and once as a whole at least.

@@ -1,7 +1,7 @@
 //! Real servers for the tests: Azurite for Azure Blob; MinIO, versitygw, moto, s3proxy and one of our own for S3; two authorisation servers; Prometheus; Exim for mail;
 //! and Chromium and Firefox for the pages.
 //!
-//! schemathesis is no server: it asks the one under test.
+//! schemathesis and pocketsphinx are no servers: one asks the one under test, the other hears what a telephone was sent.
 //!
 //! Each guard starts one server process with a data folder of its own, waits until it answers, tells endpoint
 //! and credentials, and ends it when dropped. `stop` and `start_again` keep port and data; `kill` is a crash.
@@ -32,6 +32,7 @@ pub mod minio;
 pub mod moto;
 mod npm;
 pub mod oidc;
+pub mod pocketsphinx;
 pub(crate) mod ports;
 mod process;
 pub mod prometheus;

@@ -9,6 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -115,12 +117,31 @@ impl VoicemailCore {
 
     /// Leaves a message as the media server does; its id.
     pub async fn deposit(&self, mailbox: &str, caller: &str, name: &str, wav: Vec<u8>) -> Result<String> {
-        let audio = reqwest::multipart::Part::bytes(wav).file_name("message.wav").mime_str("audio/wav")?;
-        let form = reqwest::multipart::Form::new()
+        let form = Form::new()
             .text("caller", caller.to_owned())
-            .text("callerName", name.to_owned());
+            .text("callerName", name.to_owned())
+            .part("audio", sound_part(wav)?);
+        self.deposit_form(mailbox, form).await
+    }
+
+    /// Leaves one that was left at that time, as the telephone does after the core was away.
+    pub async fn deposit_left(
+        &self,
+        mailbox: &str,
+        caller: &str,
+        left: Timestamp,
+        wav: Vec<u8>,
+    ) -> Result<String> {
+        let form = Form::new()
+            .text("caller", caller.to_owned())
+            .text("left", left.to_string())
+            .part("audio", sound_part(wav)?);
+        self.deposit_form(mailbox, form).await
+    }
+
+    async fn deposit_form(&self, mailbox: &str, form: Form) -> Result<String> {
         let request = self.http.post(format!("{}/mailboxes/{mailbox}/messages", self.url()));
-        let request = request.basic_auth("front", Some(PASSWORD)).multipart(form.part("audio", audio));
+        let request = request.basic_auth("front", Some(PASSWORD)).multipart(form);
         let answer: Value = request.send().await?.error_for_status()?.json().await?;
         Ok(answer["id"].as_str().context("no id")?.to_owned())
     }
@@ -161,6 +182,10 @@ impl VoicemailCore {
         request.header("content-type", "audio/wav").body(wav).send().await?.error_for_status()?;
         Ok(())
     }
+}
+
+fn sound_part(wav: Vec<u8>) -> Result<Part> {
+    Ok(Part::bytes(wav).file_name("message.wav").mime_str("audio/wav")?)
 }
 
 /// Somebody of a users file, who signs in with the one password.

@@ -4,12 +4,15 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::json;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, TELEPHONY_READY};
+use voicemail_resources::references::Reference;
+use voicemail_resources::telephony::OwnPrompts;
+use voicemail_tests::cluster::STORAGE_CLASS;
 use voicemail_tests::cluster::layout::HOST_IP;
 use voicemail_tests::served_tenant::{MAILBOX, serve};
 use voicemail_tests::servers::find_free_port;
@@ -18,6 +21,7 @@ use voicemail_tests::servers::sipp_proxy::Proxy;
 use voicemail_tests::servers::tls_tunnel::Authority;
 use voicemail_tests::stage::{Coding, Deposit, Site, Studio, wav_of};
 use voicemail_tests::telephone::{Own, Telephone};
+use voicemail_tests::tenant_manifest::SIZE;
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
 use voicemail_tests::tenant_stores::secret;
 use voicemail_tests::wait::{wait_gone, wait_until};
@@ -33,12 +37,38 @@ fn sound() -> Vec<u8> {
     (0..16_100_usize).map(|at| u8::try_from((at / 160 * 7 + at % 160 * 3) % 96).unwrap()).collect()
 }
 
+/// A prompt of the tenant's own: two seconds, which nothing else sounds like.
+fn own_clip() -> Vec<u8> {
+    (0..16_000_usize).map(|at| u8::try_from((at / 160 * 11 + at % 160 * 5) % 96).unwrap()).collect()
+}
+
+/// A claim whose volume has that file; its name.
+async fn claim_with(place: &mut TenantPlace, file: &str, content: &[u8]) -> String {
+    let (volume, folder) = place.create_volume().await.unwrap();
+    std::fs::write(folder.join(file), content).unwrap();
+    let claim = json!({
+        "metadata": {"name": "acme-prompts"},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": SIZE}},
+            "storageClassName": STORAGE_CLASS,
+            "volumeName": volume,
+        },
+    });
+    place.create(&serde_json::from_value::<PersistentVolumeClaim>(claim).unwrap()).await.unwrap();
+    "acme-prompts".to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_telephone_leaves_a_message_another_hears_it_and_the_phones_mwi_is_told() {
     let mut place = prepare("telephone").await;
     let mut tenant = on_volume(&mut place, "telephony-tenant.yaml").await;
+    let telephony = tenant.spec.telephony.as_mut().unwrap();
     // The phones are this machine's.
-    tenant.spec.telephony.as_mut().unwrap().trunks[0].addresses = vec!["10.0.0.0/8".to_owned()];
+    telephony.trunks[0].addresses = vec!["10.0.0.0/8".to_owned()];
+    let clip = own_clip();
+    let claim = Reference { name: claim_with(&mut place, "after-tone.wav", &wav_of(&clip)).await };
+    telephony.dialogue.prompts = Some(OwnPrompts { config_map_ref: None, existing_claim_ref: Some(claim) });
     let people = serve(&place, tenant).await.unwrap();
     people.agent.set_pin(MAILBOX, PIN).await.unwrap();
     let served =
@@ -51,6 +81,7 @@ async fn a_telephone_leaves_a_message_another_hears_it_and_the_phones_mwi_is_tol
     let phone = Telephone::of(&site, place.namespace.name(), "acme").await.unwrap();
     let told = ["Voice-Message: 0/0", "Voice-Message: 1/0", "Voice-Message: 0/1"];
     let phone_mwi = phone.watch(MAILBOX, &told).await.unwrap();
+    phone.hear_before_beep(MAILBOX, &clip).await.unwrap();
     let own = Own { mailbox: MAILBOX, pin: PIN };
     phone.leave_and_hear(MAILBOX, &people.agent, own, &sound()).await.unwrap();
     let told = phone_mwi.await.unwrap().unwrap();
@@ -94,18 +125,12 @@ async fn check_removal(place: &TenantPlace) {
     assert!(status.telephony.is_none());
     assert!(status.conditions.iter().all(|condition| condition.type_ != TELEPHONY_READY));
     // The account goes with the look after the one that found the pods gone.
-    let without_account =
-        |config: &ConfigMap| config.data.as_ref().is_some_and(|data| !data["config.yaml"].contains(CHILD));
-    let configs = namespace.api::<ConfigMap>();
-    wait_until(
-        &configs,
-        "acme-voicemail",
-        "its account may call the core no more",
-        DEADLINE,
-        without_account,
-    )
-    .await
-    .unwrap();
+    let barred = |config: &ConfigMap| {
+        let data = config.data.as_ref();
+        data.and_then(|data| data.get("config.yaml")).is_some_and(|text| !text.contains(CHILD))
+    };
+    let what = "its account may no longer call the core";
+    wait_until(&namespace.api::<ConfigMap>(), "acme-voicemail", what, DEADLINE, barred).await.unwrap();
 }
 
 /// What the telephone lacks is told one after the other, and a phone that never subscribed is told once nothing does.
