@@ -14,6 +14,7 @@ mod deposit_key;
 mod due;
 mod email_address;
 mod entries;
+pub mod export_page;
 pub mod fault_injection;
 mod fronts;
 mod greeting;

@@ -7,7 +7,6 @@
 //! of the manifest, which is written last.
 
 use super::export::keep_visible;
-use super::page::{self, Row};
 use super::runs::list_runs;
 use super::search::{Found, find};
 use super::subject::{Subject, target_of_phone};
@@ -22,6 +21,7 @@ use std::collections::{HashSet, VecDeque};
 use tokio_util::task::AbortOnDropHandle;
 use voicemail_api::gdpr::{Operation, RunState};
 use voicemail_audio::WavFormat;
+use voicemail_model::export_page::{self as page, Row};
 use voicemail_model::{CallerId, CaseId, Run};
 use voicemail_store::{Key, StoreError};
 use voicemail_telemetry::carry;

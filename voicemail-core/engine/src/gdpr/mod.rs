@@ -25,7 +25,6 @@ mod intake;
 mod ledger;
 mod narrow;
 mod open_runs;
-mod page;
 mod promise;
 mod receipt;
 mod register;

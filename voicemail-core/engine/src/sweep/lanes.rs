@@ -25,14 +25,34 @@ const RIGHTS: usize = 32;
 /// Items of other kinds.
 const OTHERS: usize = 8;
 
-type Work = BoxFuture<'static, (String, Swept, Option<StoreError>)>;
+/// An item that is done, and how; after an error also whether the store itself is away.
+type Work = BoxFuture<'static, (String, Swept, Option<(StoreError, bool)>)>;
 
 /// The result of a look for due items.
-pub(super) struct Taken {
+pub(super) struct Listed {
+    keys: Vec<String>,
     /// When the next one is known to come.
     pub(super) next: Option<Time>,
     /// Whether they could be listed to their end.
-    pub(super) listed: Result<(), StoreError>,
+    pub(super) whole: Result<(), StoreError>,
+}
+
+/// Lists what is due, in the order of its minutes.
+pub(super) async fn list(context: &Context) -> Listed {
+    let mut listed = Listed { keys: Vec::new(), next: None, whole: Ok(()) };
+    let mut keys = context.store().list(Family::Due.prefix());
+    while let Some(key) = keys.next().await {
+        match key {
+            Ok(key) if minute_of(&key) > context.world().now().minute().as_str() => {
+                listed.next = Time::from_minute(minute_of(&key));
+                break;
+            }
+            Ok(key) => listed.keys.push(key),
+            // A volume goes on behind a folder that can't be listed.
+            Err(error) => listed.whole = listed.whole.and(Err(error)),
+        }
+    }
+    listed
 }
 
 /// One kind's places, and those that wait for one.
@@ -60,29 +80,11 @@ impl Lanes {
         Self { context, gdpr, known, rights, others, away: None }
     }
 
-    /// Lists what is due, in the order of its minutes, and takes on what isn't known yet.
-    pub(super) async fn take_on(&mut self) -> Taken {
-        let context = self.context.clone();
+    /// Takes on what is due and isn't known yet, and begins it.
+    pub(super) fn take_on(&mut self, listed: &Listed) {
         self.away = None;
-        let mut taken = Taken { next: None, listed: Ok(()) };
-        let mut keys = context.store().list(Family::Due.prefix());
-        while let Some(key) = keys.next().await {
-            let key = match key {
-                Ok(key) => key,
-                // A volume goes on behind a folder that can't be listed.
-                Err(error) => {
-                    taken.listed = taken.listed.and(Err(error));
-                    continue;
-                }
-            };
-            if minute_of(&key) > context.world().now().minute().as_str() {
-                taken.next = Time::from_minute(minute_of(&key));
-                break;
-            }
-            self.enter(&key);
-        }
+        listed.keys.iter().for_each(|key| self.enter(key));
         self.fill();
-        taken
     }
 
     fn enter(&mut self, text: &str) {
@@ -106,7 +108,8 @@ impl Lanes {
         }
     }
 
-    /// The outcome of the next item that is done; none if nothing is under way.
+    /// The outcome of the next item that is done; none if nothing is under way. It makes no calls of its own: they would
+    /// wait for places that items hold which nobody polls meanwhile.
     pub(super) async fn next_done(&mut self) -> Option<Swept> {
         let (key, mut swept, error) = tokio::select! {
             biased;
@@ -115,17 +118,17 @@ impl Lanes {
             else => return None,
         };
         self.known.remove(&key);
-        if let Some(error) = error {
-            self.note(error, &mut swept).await;
+        if let Some((error, away)) = error {
+            self.note(error, away, &mut swept);
         }
         self.fill();
         Some(swept)
     }
 
     /// An item's failure is its own, unless the store itself is away: then nothing else is begun.
-    async fn note(&mut self, error: StoreError, swept: &mut Swept) {
+    fn note(&mut self, error: StoreError, away: bool, swept: &mut Swept) {
         swept.skip("a due item", &error);
-        if error.class() == ErrorClass::Transient && !answers(&self.context).await {
+        if away {
             for key in self.rights.queue.drain(..).chain(self.others.queue.drain(..)) {
                 self.known.remove(key.as_str());
             }
@@ -148,13 +151,13 @@ impl Lanes {
     }
 }
 
-/// One item; what went wrong with the item itself is the second part of the outcome.
-async fn take_up(context: Context, gdpr: Gdpr, key: Key) -> (String, Swept, Option<StoreError>) {
+/// One item; what went wrong with the item itself is the last part of the outcome.
+async fn take_up(context: Context, gdpr: Gdpr, key: Key) -> (String, Swept, Option<(StoreError, bool)>) {
     let (mut swept, now) = (Swept::default(), context.world().now());
-    let error = due::take_up(&context, &gdpr, &key, now, &mut swept).await.err();
-    if error.is_some() {
-        let since = Time::from_minute(minute_of(key.as_str()));
-        swept.lag = swept.lag.max(since.map_or(std::time::Duration::ZERO, |since| now.since(since)));
-    }
-    (key.as_str().to_owned(), swept, error)
+    let taken = due::take_up(&context, &gdpr, &key, now, &mut swept).await;
+    let Err(error) = taken else { return (key.as_str().to_owned(), swept, None) };
+    let since = Time::from_minute(minute_of(key.as_str()));
+    swept.lag = swept.lag.max(since.map_or(std::time::Duration::ZERO, |since| now.since(since)));
+    let away = error.class() == ErrorClass::Transient && !answers(&context).await;
+    (key.as_str().to_owned(), swept, Some((error, away)))
 }

@@ -22,8 +22,9 @@ use crate::context::{Context, GuardError};
 use crate::gdpr::Gdpr;
 use chores::Chores;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use lanes::Lanes;
+use lanes::{Lanes, Listed};
 use std::time::Duration;
 use voicemail_model::Time;
 use voicemail_store::{ErrorClass, Key, StoreError};
@@ -36,6 +37,9 @@ struct Pace {
 
 const FREE: Pace = Pace { pause: Duration::from_secs(5), audio: Duration::from_secs(60) };
 const METERED: Pace = Pace { pause: Duration::from_secs(120), audio: Duration::from_secs(900) };
+
+/// Chores under way, which come back when they are done.
+type Working = FuturesUnordered<BoxFuture<'static, (Chores, Swept)>>;
 
 /// The sweeper of one replica.
 pub struct Sweeper {
@@ -125,19 +129,18 @@ impl Sweeper {
     }
 
     /// Sweeps until the future is dropped. Failures are logged and retried with the next pass. A pass only begins what
-    /// is due: items and chores that take long go on beside the passes that follow.
+    /// is due: items and chores that take long go on beside the passes that follow, and beside the looks for what is due.
     pub async fn run(mut self) {
-        let mut chores = FuturesUnordered::new();
-        let mut since = Swept::default();
+        let (mut chores, mut since) = (Working::new(), Swept::default());
         loop {
-            let outcome = self.begin().await;
+            let outcome = self.begin(&mut chores, &mut since).await;
             if outcome.is_ok()
                 && let Some(mut due) = self.chores.take()
             {
-                chores.push(async move {
+                chores.push(Box::pin(async move {
                     let swept = due.work().await;
                     (due, swept)
-                });
+                }));
             }
             let pause = if outcome.is_ok() { self.pace().pause } else { FREE.pause };
             self.report(outcome.map(|begun| {
@@ -151,18 +154,24 @@ impl Sweeper {
                     () = &mut end => break,
                     () = until_next(&context, self.next) => break,
                     () = context.expected() => {}
-                    Some(done) = self.lanes.next_done() => {
-                        self.next = [self.next, done.next].into_iter().flatten().min();
-                        self.last_facts = self.last_facts.filter(|_| done.due == 0);
-                        since.add(Swept { next: None, ..done });
-                    }
-                    Some((back, swept)) = chores.next() => {
-                        self.chores = Some(back);
-                        since.add(Swept { next: None, ..swept });
-                    }
+                    Some(done) = self.lanes.next_done() => self.take_in(done, &mut since),
+                    Some(back) = chores.next() => self.take_back(back, &mut since),
                 }
             }
         }
+    }
+
+    /// An item is done.
+    fn take_in(&mut self, done: Swept, since: &mut Swept) {
+        self.next = [self.next, done.next].into_iter().flatten().min();
+        self.last_facts = self.last_facts.filter(|_| done.due == 0);
+        since.add(Swept { next: None, ..done });
+    }
+
+    /// The chores are done.
+    fn take_back(&mut self, (back, swept): (Chores, Swept), since: &mut Swept) {
+        self.chores = Some(back);
+        since.add(Swept { next: None, ..swept });
     }
 
     /// Whether something that is known is due.
@@ -203,28 +212,38 @@ impl Sweeper {
     }
 
     /// Takes on what is due, and begins it. After one that fails nothing is known to be due: the next look comes after a
-    /// pause.
-    async fn begin(&mut self) -> Result<Swept, StoreError> {
-        let mut swept = Swept::default();
+    /// pause. What is under way is polled meanwhile: it may hold all places among the store's calls, and the look wants one.
+    async fn begin(&mut self, chores: &mut Working, since: &mut Swept) -> Result<Swept, StoreError> {
         self.next = None;
-        // Deadlines are looked up whatever becomes of the rest: somebody must learn of one that isn't kept.
-        self.look_up_facts(&mut swept).await;
-        if !may_destroy(&self.context, &mut swept).await? {
-            return Err(StoreError::Unavailable("the clocks don't agree".into()));
+        let (facts, before) = (self.wants_facts(), self.last_facts);
+        let mut look = Box::pin(look(self.context.clone(), self.gdpr.clone(), facts));
+        // What is done meanwhile changes the list of open runs.
+        self.last_facts = Some(self.context.world().monotonic());
+        let (found, listed) = loop {
+            tokio::select! {
+                found = &mut look => break found,
+                Some(done) = self.lanes.next_done() => self.take_in(done, since),
+                Some(back) = chores.next() => self.take_back(back, since),
+            }
+        };
+        if !found.facts {
+            self.last_facts = before.filter(|_| self.last_facts.is_some());
         }
-        let taken = self.lanes.take_on().await;
-        self.next = taken.next;
-        taken.listed.map(|()| swept)
+        let listed = listed?.ok_or_else(|| StoreError::Unavailable("the clocks don't agree".into()))?;
+        self.lanes.take_on(&listed);
+        self.next = [self.next, listed.next].into_iter().flatten().min();
+        listed.whole.map(|()| found.swept)
     }
 
     async fn work(&mut self) -> Result<Swept, StoreError> {
-        let mut swept = Swept::default();
-        self.look_up_facts(&mut swept).await;
-        if !may_destroy(&self.context, &mut swept).await? {
-            return Ok(swept);
+        let (found, listed) = look(self.context.clone(), self.gdpr.clone(), self.wants_facts()).await;
+        if found.facts {
+            self.last_facts = Some(self.context.world().monotonic());
         }
-        let taken = self.lanes.take_on().await;
-        swept.next = taken.next;
+        let mut swept = found.swept;
+        let Some(listed) = listed? else { return Ok(swept) };
+        self.lanes.take_on(&listed);
+        swept.next = listed.next;
         let mut chores =
             self.chores.take().unwrap_or_else(|| Chores::new(self.context.clone(), self.gdpr.clone()));
         let (due, done) = tokio::join!(self.lanes.finish(), chores.work());
@@ -234,27 +253,45 @@ impl Sweeper {
         self.next = swept.next;
         // Due items that were carried out change the list of open runs.
         if swept.due > 0 {
-            self.last_facts = None;
-            self.look_up_facts(&mut swept).await;
+            let now = self.context.world().monotonic();
+            self.last_facts = look_up_facts(&self.gdpr, &mut swept).await.then_some(now);
         }
         let away = self.lanes.was_away();
-        taken.listed.and(away).map(|()| swept)
+        listed.whole.and(away).map(|()| swept)
     }
 
-    async fn look_up_facts(&mut self, swept: &mut Swept) {
-        let now = self.context.world().monotonic();
-        if !is_time(self.last_facts, now, self.pace().audio) {
-            return;
-        }
-        match self.gdpr.look_up_open_runs().await {
-            Ok(()) => self.last_facts = Some(now),
-            Err(error) => swept.skip("looking up open requests", &error),
-        }
+    fn wants_facts(&self) -> bool {
+        is_time(self.last_facts, self.context.world().monotonic(), self.pace().audio)
     }
 
     fn pace(&self) -> Pace {
         pace_of(&self.context)
     }
+}
+
+/// The findings of a look beside the list of what is due.
+#[derive(Default)]
+struct Found {
+    swept: Swept,
+    /// The open requests were looked up.
+    facts: bool,
+}
+
+/// Looks up the open requests, if that is wanted, and lists what is due; nothing of it while the clocks don't agree.
+async fn look(context: Context, gdpr: Gdpr, facts: bool) -> (Found, Result<Option<Listed>, StoreError>) {
+    let mut found = Found::default();
+    // Deadlines are looked up whatever becomes of the rest: somebody must learn of one that isn't kept.
+    found.facts = facts && look_up_facts(&gdpr, &mut found.swept).await;
+    let listed = match may_destroy(&context, &mut found.swept).await {
+        Ok(true) => Ok(Some(lanes::list(&context).await)),
+        other => other.map(|_| None),
+    };
+    (found, listed)
+}
+
+async fn look_up_facts(gdpr: &Gdpr, swept: &mut Swept) -> bool {
+    let looked_up = gdpr.look_up_open_runs().await;
+    looked_up.map_err(|error| swept.skip("looking up open requests", &error)).is_ok()
 }
 
 /// Every time-driven step of a sweep deletes or hides data, so the pass is skipped while the clock can't be trusted.

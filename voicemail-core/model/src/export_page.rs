@@ -1,16 +1,22 @@
 //! The export's page for people, `index.html`: self-contained, without scripts, everything stored escaped.
 
+use crate::{escape_html as escape, minutes_and_seconds};
 use std::fmt::Write;
-use voicemail_model::{escape_html as escape, minutes_and_seconds};
 
 /// A message as the page shows it; all text as stored.
-pub(super) struct Row<'a> {
-    pub(super) file: &'a str,
-    pub(super) mailbox: &'a str,
-    pub(super) received: &'a str,
-    pub(super) caller: Option<&'a str>,
-    pub(super) name: Option<&'a str>,
-    pub(super) duration_ms: u64,
+pub struct Row<'a> {
+    /// Name of the file in the archive.
+    pub file: &'a str,
+    /// Whose it is.
+    pub mailbox: &'a str,
+    /// When it was left.
+    pub received: &'a str,
+    /// The caller's number; none if it was withheld.
+    pub caller: Option<&'a str>,
+    /// The caller's name, if it was shown.
+    pub name: Option<&'a str>,
+    /// How long it is, in milliseconds.
+    pub duration_ms: u64,
 }
 
 const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -20,7 +26,7 @@ const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\
     </head>\n<body>\n";
 
 /// The whole page.
-pub(super) fn render(case: &str, created: &str, rows: &[Row<'_>]) -> String {
+pub fn render(case: &str, created: &str, rows: &[Row<'_>]) -> String {
     let mut page = HEAD.to_owned();
     // Writing to a string can't fail.
     let _ = write!(
