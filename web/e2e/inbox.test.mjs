@@ -219,19 +219,29 @@ test('a message is forwarded, and a mailbox that takes none says why', async () 
   assert.equal(messages.filter(({ forwardedFrom }) => forwardedFrom?.by === 'alice').length, 1);
 });
 
-test('a greeting is recorded, heard and removed; PIN and preferences are set', async () => {
+test('a greeting is recorded, trimmed, heard and removed; PIN and preferences are set', async () => {
   await button('Settings').click();
   await page.getByText('There is none of your own.').waitFor();
   await checkAll('settings');
   await button('Record').click();
   await until(async () => Number(await page.locator('meter').getAttribute('value')) > 0.01, 'something comes in');
-  await until(async () => /0:0[1-9]/.test(await page.locator('section', { hasText: 'Greeting' }).first().textContent()), 'a second passes');
+  await until(async () => /0:0[2-9]/.test(await page.locator('section', { hasText: 'Greeting' }).first().textContent()), 'two seconds pass');
   await button('Stop').click();
+  const slider = (name) => page.getByRole('slider', { name });
+  const lasts = (seconds) => until(() => page.evaluate((wanted) => Math.abs(document.querySelector('audio')?.duration - wanted) < 0.05, seconds), `${seconds} s of it are left`);
+  await slider('Ends at').fill('0.6');
+  await slider('Begins at').fill('0.4');
+  await lasts(0.5);
+  assert.match(await slider('Ends at').getAttribute('aria-valuetext'), /^0.9 seconds$/);
+  await slider('Begins at').fill('0');
+  await slider('Ends at').press('ArrowLeft');
+  await lasts(0.8);
+  await checkAll('trimming');
   await button('Use this').click();
   await page.getByText('The greeting is in force.').waitFor();
   const greetings = async () => (await api('alice', '/mailboxes/1001/greetings')).greetings;
   const [{ kind, durationMs, codec }] = await greetings();
-  assert.ok(kind === 'standard' && durationMs > 400 && codec === 'pcm16', JSON.stringify(await greetings()));
+  assert.ok(kind === 'standard' && Math.abs(durationMs - 800) < 50 && codec === 'pcm16', JSON.stringify(await greetings()));
   await button('Listen').click();
   await until(() => page.evaluate(() => document.querySelector('audio')?.duration > 0.4), 'it can be heard');
   await button('Remove').click();

@@ -72,9 +72,9 @@ fn counts(new: usize, old: usize) -> Vec<String> {
 /// What is said of a message of that day, with other months, hours and callers each day.
 fn envelope(day: usize) -> Vec<String> {
     let half = if day % 4 < 2 { "am" } else { "pm" };
-    let oh = if day % 2 == 1 { format!("oh number-{}", day % 9 + 1) } else { String::new() };
+    let oh = if !day.is_multiple_of(2) { format!("oh number-{}", day % 9 + 1) } else { String::new() };
     let digits = (0..10).map(|at| format!("number-{}", (day + at * 3) % 10)).collect::<Vec<_>>().join(" ");
-    let caller = if day % 3 == 0 { "unknown-caller".to_owned() } else { format!("plus {digits}") };
+    let caller = if day.is_multiple_of(3) { "unknown-caller".to_owned() } else { format!("plus {digits}") };
     let (month, hour) = ((day - 1) % 12 + 1, (day + 3) % 12 + 1);
     names(&format!("received month-{month} day-{day} at number-{hour} {oh} {half} from {caller}"))
 }

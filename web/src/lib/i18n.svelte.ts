@@ -73,6 +73,12 @@ export function clock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }
 
+/** 1.25 seconds as words, to a tenth. */
+export function tenths(seconds: number): string {
+  const form: Intl.NumberFormatOptions = { style: 'unit', unit: 'second', unitDisplay: 'long', minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  return new Intl.NumberFormat(locale, form).format(seconds);
+}
+
 /** 90 minutes as words, whole hours as hours. */
 export function span(minutes: number): string {
   const [count, unit] = minutes % 60 === 0 ? [minutes / 60, 'hour'] : [minutes, 'minute'];

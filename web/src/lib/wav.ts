@@ -96,6 +96,16 @@ export function encode({ rate, samples }: Sound): Blob {
   return new Blob([view], { type: 'audio/wav' });
 }
 
+/** What lies between two moments, in seconds. */
+export function trim({ rate, samples }: Sound, begin: number, end: number): Sound {
+  return { rate, samples: samples.subarray(Math.round(begin * rate), Math.round(end * rate)) };
+}
+
+/** How long it is, in seconds. */
+export function seconds({ rate, samples }: Sound): number {
+  return samples.length / rate;
+}
+
 /** The loudest of each of `count` stretches, 0 to 1. */
 export function peaks({ samples }: Sound, count: number): number[] {
   const stretch = Math.max(1, Math.ceil(samples.length / count));

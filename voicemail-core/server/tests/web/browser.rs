@@ -66,7 +66,7 @@ fn agents_work_in_their_inbox_by_mouse_and_by_keys_and_the_browser_keeps_nothing
         ("RECORDING", &clip),
         ("PICTURES", pictures.as_deref().unwrap_or_default()),
     ];
-    for file in ["inbox.test.mjs", "settings.test.mjs", "tabs.test.mjs"] {
+    for file in ["screens.test.mjs", "inbox.test.mjs", "settings.test.mjs", "tabs.test.mjs"] {
         browser.run(file, &variables).unwrap_or_else(|error| panic!("{error:#}"));
     }
 }
