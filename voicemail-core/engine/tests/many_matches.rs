@@ -111,10 +111,6 @@ async fn erase(boxes: usize) -> (Seen, u64) {
     let sweeper = Sweeper::new(site.core.context.clone(), site.core.gdpr.clone());
     let watching = async {
         while seen.look(&site).await != RunState::Purged {
-            let run = site.core.gdpr.case(&"c".parse().unwrap()).await.unwrap().runs[0].clone();
-            if std::env::var("DEBUG").is_ok() {
-                println!("{:?} {:?} {run:?}", site.now(), tokio::time::Instant::now());
-            }
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
     };
