@@ -111,7 +111,7 @@ pub type Watch = Arc<dyn Fn(&'static str, Outcome) + Send + Sync>;
 
 /// What decides whether a call is tried again.
 enum Rule {
-    Learnt { known: Mutex<Known>, places: Arc<Semaphore> },
+    Learnt { known: Box<Mutex<Known>>, places: Arc<Semaphore> },
     Drawn(Box<dyn Fn() -> bool + Send + Sync>),
 }
 
@@ -136,7 +136,7 @@ pub struct Hedges {
 impl Hedges {
     /// By what is usual for the store. `places` are those that the tenant's calls take: a second try takes one more.
     pub fn new(world: World, places: Arc<Semaphore>, watch: Watch) -> Self {
-        Self { world, rule: Rule::Learnt { known: Mutex::default(), places }, watch }
+        Self { world, rule: Rule::Learnt { known: Box::default(), places }, watch }
     }
 
     /// As [`new`](Self::new), for a tool, which shows no metrics and makes so many calls at a time at most.
