@@ -1,10 +1,11 @@
 //! What the telephone side takes: `cargo bench -p voicemail-tests --bench telephone`, `CALLS=100,200` for other numbers of calls at once.
 //!
-//! The same telephones call `voicemail-sip`, before a real core on a volume, and sipp as a bare peer that answers and echoes, in turn and
-//! in one run, at rising numbers of calls at once: they set up a hundred calls a second, speak for ten seconds, and hang up as fast. Told
-//! are INVITE to 200, processor and memory of the process, and packets that are missing, each beside the bare peer's. Before
+//! The same telephones call `voicemail-sip`, before a real core on a volume, Asterisk, which records them, too, and sipp as a bare peer that
+//! answers and echoes, in turn and in one run, at rising numbers of calls at once: they set up a hundred calls a second, speak for ten
+//! seconds, and hang up as fast. Told are INVITE to 200, processor and memory of the process, and packets that are missing, each beside the others'. Before
 //! that messages are left one by one: BYE to NOTIFY, beside the same deposit by HTTP. Figures of a shared machine are compared, never judged: the
-//! bench fails only if a call does, or a message is lost.
+//! bench fails only if a call of ours does, or a message is lost. Asterisk comes from Debian unstable, and takes root: where it can't be
+//! had, or fails, the bench says so, and goes on without it.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -20,6 +21,7 @@ use voicemail_tests::debian::ensure_program;
 use voicemail_tests::image::build_optimised;
 use voicemail_tests::poll::poll;
 use voicemail_tests::process_facts::{memory, processor};
+use voicemail_tests::servers::asterisk::{Asterisk, ensure_root, version};
 use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
 use voicemail_tests::servers::{find_free_port, loopback};
@@ -33,6 +35,7 @@ const SPEAKS: Duration = Duration::from_secs(10);
 /// A message of this length is kept.
 const SHORT: Duration = Duration::from_millis(4_500);
 const PATIENCE: Duration = Duration::from_secs(600);
+const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -47,20 +50,18 @@ async fn main() -> Result<()> {
     let most = levels.iter().max().context("CALLS is empty")?;
     let sip = VoicemailSip::set_up(&core, Setup { calls: Some(*most), ..Setup::default() }).await?;
     let (bare, _bare) = start_bare().await?;
+    let (asterisk, _asterisk) =
+        start_asterisk().await.inspect_err(|error| println!("without Asterisk: {error:#}")).ok().unzip();
     measure_notify(&core, &sip).await?;
-    let peers =
-        [(bare, _bare.id().context("sipp has ended")?), (sip.sip(), sip.pid().context("it has ended")?)];
+    let ours = Peer { name: "voicemail-sip", address: sip.sip(), pid: sip.pid().context("it has ended")? };
+    let mut others = vec![bare];
+    others.extend(asterisk);
     for calls in levels {
         let lost = lost(&sip).await?;
-        let base = measure("sipp", peers[0], calls).await?;
-        let ours = measure("voicemail-sip", peers[1], calls).await?;
-        println!(
-            "{calls:>5} calls: INVITE to 200 ×{:.1}, processor ×{:.2}, {} packets missing of {}",
-            ours.answered / base.answered,
-            ours.processor / base.processor,
-            self::lost(&sip).await? - lost,
-            ours.sent,
-        );
+        let bases = measure_others(&mut others, calls).await;
+        let measured = measure(&ours, calls).await?;
+        bases.iter().for_each(|(name, base)| measured.compare(calls, name, base));
+        println!("{calls:>5} calls: {} packets missing of {}", self::lost(&sip).await? - lost, measured.sent);
     }
     let began = Instant::now();
     let emptied = async || {
@@ -78,16 +79,70 @@ fn mailbox(number: usize) -> String {
 }
 
 /// sipp that answers each call at once and sends back what it hears.
-async fn start_bare() -> Result<(SocketAddr, Child)> {
+async fn start_bare() -> Result<(Peer, Child)> {
     let (sip, media) = (find_free_port(loopback())?, find_free_port(loopback())?);
     let mut command = Command::new(ensure_program("sip-tester", "sipp")?);
     command.args(["-sn", "uas", "-rtp_echo", "-nostdin", "-i", "127.0.0.1", "-mi", "127.0.0.1"]);
     command.args(["-p", &sip.port().to_string(), "-mp", &media.port().to_string()]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let child = command.spawn().context("cannot start sipp")?;
-    let caller = Caller::open(sip).await?;
-    poll(Duration::from_secs(20), async || caller.hang_up(caller.call("1").await?).await).await?;
-    Ok((sip, child))
+    let peer = Peer { name: "sipp", address: sip, pid: child.id().context("sipp has ended")? };
+    peer.answers().await?;
+    Ok((peer, child))
+}
+
+/// Asterisk that records each call.
+async fn start_asterisk() -> Result<(Peer, Asterisk)> {
+    let root = ensure_root()?;
+    let asterisk = Asterisk::record(&root, Asterisk::free_address()?).await?;
+    let pid = asterisk.pid().context("Asterisk has ended")?;
+    let peer = Peer { name: "Asterisk", address: asterisk.address(), pid };
+    peer.answers().await?;
+    let recorded = async || {
+        ensure!(asterisk.recorded()?.1 > 0, "it has recorded nothing: {}", asterisk.log());
+        Ok(())
+    };
+    poll(STARTS_WITHIN, recorded).await?;
+    println!("{}", version(&root)?);
+    Ok((peer, asterisk))
+}
+
+/// Whom the telephones call, and its process.
+struct Peer {
+    name: &'static str,
+    address: SocketAddr,
+    pid: u32,
+}
+
+impl Peer {
+    /// Waits until a call comes to its end.
+    async fn answers(&self) -> Result<()> {
+        let caller = Caller::open(self.address).await?;
+        let call = async || {
+            let call = caller.call("1001").await?;
+            tokio::time::sleep(BETWEEN_CALLS * 20).await;
+            caller.hang_up(call).await
+        };
+        poll(STARTS_WITHIN, call).await.map(drop)
+    }
+}
+
+/// Measures them one after the other; who fails is told, and left out from then on.
+async fn measure_others(others: &mut Vec<Peer>, calls: usize) -> Vec<(&'static str, Measured)> {
+    let mut found = Vec::new();
+    for peer in std::mem::take(others) {
+        match measure(&peer, calls).await {
+            Ok(measured) => {
+                found.push((peer.name, measured));
+                others.push(peer);
+            }
+            Err(error) => println!(
+                "{calls:>5} calls, {}: it failed, and is left out from here on: {error:#}",
+                peer.name
+            ),
+        }
+    }
+    found
 }
 
 struct Measured {
@@ -95,11 +150,26 @@ struct Measured {
     answered: f64,
     /// Share of one processor.
     processor: f64,
+    /// KiB a call.
+    memory: u64,
     sent: u64,
 }
 
-async fn measure(name: &str, (peer, pid): (SocketAddr, u32), calls: usize) -> Result<Measured> {
-    let caller = Arc::new(Caller::open(peer).await?);
+impl Measured {
+    /// Prints how many times another one's it takes.
+    fn compare(&self, calls: usize, name: &str, base: &Self) {
+        println!(
+            "{calls:>5} calls, beside {name}: INVITE to 200 ×{:.2}, processor ×{:.2}, memory a call ×{:.2}",
+            self.answered / base.answered,
+            self.processor / base.processor,
+            self.memory as f64 / base.memory.max(1) as f64,
+        );
+    }
+}
+
+async fn measure(peer: &Peer, calls: usize) -> Result<Measured> {
+    let (name, pid) = (peer.name, peer.pid);
+    let caller = Arc::new(Caller::open(peer.address).await?);
     let idle = memory(pid)?;
     let begun = paced((0..calls).map(|number| {
         let caller = caller.clone();
@@ -119,8 +189,12 @@ async fn measure(name: &str, (peer, pid): (SocketAddr, u32), calls: usize) -> Re
         async move { caller.hang_up(call).await }
     }))
     .await?;
-    let measured =
-        Measured { answered: quantile(&answered, 0.99), processor: busy, sent: caller.voice.counts().0 };
+    let measured = Measured {
+        answered: quantile(&answered, 0.99),
+        processor: busy,
+        memory: each,
+        sent: caller.voice.counts().0,
+    };
     println!(
         "{calls:>5} calls, {name}: INVITE to 200 median {:.1} ms, 99th {:.1} ms; {:.1} % of a processor, {:.3} % a call; \
          {each} KiB a call; {} packets out and {} in; a round of ours was {late:.1?} late at most",

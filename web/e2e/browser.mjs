@@ -180,36 +180,37 @@ function nearest(law, sample) {
   return best;
 }
 
-/** A second and a half of 440 Hz, as a recorder writes it. */
-function tone(coding) {
-  const [rate, count, law] = [8_000, 12_000, LAWS[coding]];
-  const width = law ? 1 : 2;
+/** A second and a half of 440 Hz, as a recorder writes it; or so many seconds as a studio would, in 48 kHz and two channels. */
+function tone(coding, seconds) {
+  const [rate, channels] = seconds ? [48_000, 2] : [8_000, 1];
+  const [count, law] = [(seconds ?? 1.5) * rate, LAWS[coding]];
+  const width = (law ? 1 : 2) * channels;
   const file = Buffer.alloc(44 + count * width);
   file.write('RIFF', 0);
   file.writeUInt32LE(36 + count * width, 4);
   file.write('WAVEfmt ', 8);
   file.writeUInt32LE(16, 16);
   file.writeUInt16LE({ pcm: 1, aLaw: 6, muLaw: 7 }[coding], 20);
-  file.writeUInt16LE(1, 22);
+  file.writeUInt16LE(channels, 22);
   file.writeUInt32LE(rate, 24);
   file.writeUInt32LE(rate * width, 28);
   file.writeUInt16LE(width, 32);
-  file.writeUInt16LE(width * 8, 34);
+  file.writeUInt16LE((width / channels) * 8, 34);
   file.write('data', 36);
   file.writeUInt32LE(count * width, 40);
   for (let i = 0; i < count; i++) {
     const sample = Math.round(12_000 * Math.sin((i * 2 * Math.PI * 440) / rate));
     if (law) file.writeUInt8(nearest(law, sample), 44 + i);
-    else file.writeInt16LE(sample, 44 + i * 2);
+    else for (let channel = 0; channel < channels; channel++) file.writeInt16LE(sample, 44 + i * width + channel * 2);
   }
   return file;
 }
 
 /** Leaves a message. */
-export async function leave(mailbox, { caller, name, coding = 'pcm' } = {}) {
+export async function leave(mailbox, { caller, name, coding = 'pcm', seconds } = {}) {
   const form = new FormData();
   if (caller) form.append('caller', caller);
   if (name) form.append('callerName', name);
-  form.append('audio', new Blob([tone(coding)], { type: 'audio/wav' }), 'a.wav');
+  form.append('audio', new Blob([tone(coding, seconds)], { type: 'audio/wav' }), 'a.wav');
   return api('media', `/mailboxes/${mailbox}/messages`, { method: 'POST', form });
 }

@@ -86,6 +86,20 @@ test('a desktop of another site hands its token over, and the agent works', asyn
   await page.evaluate((message) => say({ type: 'vm:open', version: 1, mailbox: '1001', message }), messages[0].id);
   await until(() => page.frames()[1].url().endsWith(`/ui/embed/inbox/1001/${messages[0].id}`), 'what the desktop names is open');
 
+  // A long one is streamed by the element, which a ticket lets in; another ticket once that has ended.
+  await page.evaluate(() => say({ type: 'vm:language', version: 1, language: 'en' }));
+  await leave('1001', { name: 'From a studio', seconds: 60 });
+  await inbox.locator('[data-row]').filter({ hasText: 'From a studio' }).click();
+  await inbox.getByRole('button', { name: 'Play', exact: true }).click();
+  const audio = (read) => page.frames()[1].evaluate(read);
+  await until(() => audio(() => document.querySelector('audio')?.currentTime > 0.3), 'it plays');
+  const ticket = await audio(() => new URL(document.querySelector('audio').src).searchParams.get('ticket'));
+  assert.ok(ticket && !ticket.includes(TOKEN), 'a ticket stands in for the token');
+  await audio(() => (document.querySelector('audio').src = document.querySelector('audio').src.replace(/ticket=.*/, 'ticket=x')));
+  await until(() => audio(() => document.querySelector('audio').currentTime > 0.3 && !document.querySelector('audio').src.endsWith('=x')), 'it goes on with another ticket');
+  const [{ id }] = (await api('alice', '/mailboxes/1001/messages')).messages;
+  await api('alice', `/mailboxes/1001/messages/${id}`, { method: 'DELETE' });
+
   // Chromium denies the frame all storage; another browser would show what is kept.
   const kept = await page.frames()[1].evaluate(() => {
     const all = [() => ({ ...localStorage }), () => ({ ...sessionStorage }), () => document.cookie];

@@ -19,7 +19,7 @@ const row = (text) => page.locator('[data-row]').filter({ hasText: text });
 const box = (name) => page.locator(`[data-box="${name}"]`);
 const button = (name) => page.getByRole('button', { name, exact: true });
 const states = async (mailbox, state = '') => (await api('alice', `/mailboxes/${mailbox}/messages${state}`)).messages;
-const stateOf = async (caller) => (await states('1001')).find(({ callerName }) => callerName === caller)?.state;
+const stateOf = async (caller, mailbox = '1001') => (await states(mailbox)).find(({ callerName }) => callerName === caller)?.state;
 const picture = async (name) => process.env.PICTURES && page.screenshot({ path: join(process.env.PICTURES, `${name}.png`), animations: 'disabled' });
 
 const checkAll = (what) => checkEverywhere(page, what);
@@ -90,6 +90,23 @@ for (const coding of ['muLaw', 'aLaw', 'pcm']) {
     await until(async () => (await row(`Tone in ${coding}`).count()) === 0, 'it is gone here, too');
   });
 }
+
+test('a recording of more than 10 MB is streamed by the element, and not fetched whole', async () => {
+  const { id } = await leave('2000', { name: 'From a studio', seconds: 60 });
+  await row('From a studio').click();
+  await button('Play').waitFor();
+  const audio = (read) => page.evaluate(read);
+  await until(() => audio(() => Math.abs(document.querySelector('audio').duration - 60) < 0.1), 'its length is known');
+  assert.match(await audio(() => document.querySelector('audio').src), /\/api\/v1\/.*codec=pcm16$/);
+  await button('Play').click();
+  await until(() => audio(() => document.querySelector('audio').currentTime > 0.3), 'it plays');
+  await page.getByRole('slider', { name: 'Position' }).fill('55');
+  await until(() => audio(() => document.querySelector('audio').currentTime > 55.2), 'it goes on where it is wanted');
+  await checkAll('streamed message');
+  await until(async () => (await stateOf('From a studio', '2000')) === 'read', 'it is marked read');
+  await button('Delete').click();
+  await until(async () => (await states('2000', '?state=trashed')).some((message) => message.id === id), 'it is in the trash');
+});
 
 test('saved, deleted and undone by mouse', async () => {
   await box('1001').click();

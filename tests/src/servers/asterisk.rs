@@ -1,4 +1,5 @@
-//! Asterisk as a PBX before a telephone: phones call it, it sends them on by a trunk, and it shows their MWI.
+//! Asterisk as a PBX before a telephone: phones call it, it sends them on by a trunk, and it shows their MWI. And Asterisk by itself, which
+//! records whoever calls: what the telephone is measured beside.
 //!
 //! Debian's stable releases have no Asterisk, so it runs in a root of the unstable one, which `debian_root` makes once for each machine in the
 //! user's cache folder; that takes root. Unstable moves: what ran is printed with its version, and what can't be had is an error.
@@ -20,8 +21,10 @@ use crate::debian_root::prepare_root;
 use crate::poll::poll;
 
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
-/// Ports of its audio.
-const AUDIO: (u16, u16) = (41_000, 41_999);
+/// Ports of its audio: for two thousand calls.
+const AUDIO: (u16, u16) = (41_000, 44_999);
+/// Files that it may have open.
+const FILES: u32 = 32_768;
 
 /// A PBX that serves.
 #[derive(Debug)]
@@ -50,9 +53,18 @@ pub fn version(root: &Path) -> Result<String> {
 impl Asterisk {
     /// Starts one on that address of SIP, before that telephone.
     pub async fn start(root: &Path, address: SocketAddr, front: SocketAddr) -> Result<Self> {
+        Self::set_up(root, address, EXTENSIONS, &PJSIP.replace("FRONT", &front.to_string())).await
+    }
+
+    /// Starts one that answers each call at once, records until the caller hangs up, and sends silence meanwhile.
+    pub async fn record(root: &Path, address: SocketAddr) -> Result<Self> {
+        Self::set_up(root, address, RECORDING, RECORDER).await
+    }
+
+    async fn set_up(root: &Path, address: SocketAddr, extensions: &str, pjsip: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("voicemail-").tempdir_in(root.join("var/tmp"))?;
         let inside = Path::new("/").join(folder.path().strip_prefix(root)?);
-        for (name, content) in files(&inside, address, front) {
+        for (name, content) in files(&inside, address, extensions, pjsip) {
             std::fs::write(folder.path().join(name), content)?;
         }
         let log = std::fs::File::create(folder.path().join("output"))?;
@@ -73,6 +85,23 @@ impl Asterisk {
     /// Where phones call it.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// How many recordings it has, and their bytes.
+    pub fn recorded(&self) -> Result<(usize, u64)> {
+        let mut found = (0, 0);
+        for entry in std::fs::read_dir(self.folder.path())? {
+            let entry = entry?;
+            if entry.path().extension().is_some_and(|kind| kind == "ulaw") {
+                found = (found.0 + 1, found.1 + entry.metadata()?.len());
+            }
+        }
+        Ok(found)
     }
 
     /// A command of its console; what that says.
@@ -97,17 +126,17 @@ impl Drop for Asterisk {
 }
 
 /// Its configuration. Between the lines of `docs/telephony.md` stands what a PBX has anyway: two phones, and folders.
-fn files(inside: &Path, address: SocketAddr, front: SocketAddr) -> Vec<(&'static str, String)> {
+fn files(inside: &Path, address: SocketAddr, extensions: &str, pjsip: &str) -> Vec<(&'static str, String)> {
     let own = inside.display();
     let folders = ["astetcdir", "astdbdir", "astspooldir", "astrundir", "astlogdir", "astkeydir"];
     let folders: String = folders.iter().map(|name| format!("{name} => {own}\n")).collect();
     vec![
-        ("asterisk.conf", format!("[directories]\n{folders}astvarlibdir => /var/lib/asterisk\nastdatadir => /usr/share/asterisk\n")),
+        ("asterisk.conf", format!("[directories]\n{folders}astvarlibdir => /var/lib/asterisk\nastdatadir => /usr/share/asterisk\n[options]\ntransmit_silence=yes\nmaxfiles={FILES}\n")),
         ("modules.conf", "[modules]\nautoload=yes\nnoload=app_voicemail.so\nnoload=app_voicemail_imap.so\nnoload=app_voicemail_odbc.so\nnoload=pbx_dundi.so\n".into()),
         ("logger.conf", "[logfiles]\nfull => notice,warning,error\n".into()),
         ("rtp.conf", format!("[general]\nrtpstart={}\nrtpend={}\n", AUDIO.0, AUDIO.1)),
-        ("extensions.conf", EXTENSIONS.into()),
-        ("pjsip.conf", PJSIP.replace("ADDRESS", &address.to_string()).replace("FRONT", &front.to_string())),
+        ("extensions.conf", extensions.replace("FOLDER", &own.to_string())),
+        ("pjsip.conf", pjsip.replace("ADDRESS", &address.to_string())),
     ]
 }
 
@@ -115,6 +144,30 @@ fn files(inside: &Path, address: SocketAddr, front: SocketAddr) -> Vec<(&'static
 const EXTENSIONS: &str = "[phones]
 exten => _1XXX,1,Dial(PJSIP/${EXTEN}@voicemail)
 exten => 5555,1,Dial(PJSIP/5555@voicemail)
+";
+
+/// Whoever calls is recorded, without a tone (`q`), until they hang up, and the file is kept then (`k`).
+const RECORDING: &str = "[callers]
+exten => _X.,1,Answer()
+ same => n,Record(FOLDER/${UNIQUEID}.ulaw,0,0,qk)
+";
+
+const RECORDER: &str = "[udp]
+type=transport
+protocol=udp
+bind=ADDRESS
+
+[caller]
+type=endpoint
+context=callers
+disallow=all
+allow=ulaw
+direct_media=no
+
+[caller]
+type=identify
+endpoint=caller
+match=127.0.0.1
 ";
 
 const PJSIP: &str = "[global]
