@@ -1,6 +1,9 @@
 //! Second tries, played in virtual time by a store that holds up what it is told to.
 
-#![allow(clippy::disallowed_methods, reason = "the store that is played waits by the clock that the tests pause")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the store that is played waits by the clock that the tests pause"
+)]
 
 use super::*;
 use crate::memory::MemoryStore;
