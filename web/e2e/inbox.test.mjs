@@ -125,6 +125,16 @@ test('saved, deleted and undone by mouse', async () => {
   await button('All').click();
 });
 
+test('an open message that is deleted elsewhere is gone', async () => {
+  const { id } = await leave('1001', { name: 'Soon gone' });
+  await row('Soon gone').click();
+  await button('Play').click();
+  await until(async () => (await states('1001')).find((message) => message.id === id)?.state === 'read', 'it is marked read');
+  await api('alice', `/mailboxes/1001/messages/${id}`, { method: 'DELETE' });
+  await until(async () => (await row('Soon gone').count()) === 0, 'it is gone');
+  assert.equal(await button('Play').count(), 0);
+});
+
 test('every task goes without a mouse', async () => {
   await page.goto(`${base}/ui`);
   await row('Ada Lovelace').waitFor();

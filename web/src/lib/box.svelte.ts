@@ -14,6 +14,8 @@ export class BoxList {
   next: string | undefined = $state();
   /** The message that is open: it stays in the list, also when its state isn't one that is listed any more. */
   open: string | undefined;
+  /** The open message, while the list doesn't have it. */
+  #kept: Message | undefined;
   #tag: string | undefined;
   #asking: AbortController | undefined;
   /** The last change under way of each message. */
@@ -37,6 +39,7 @@ export class BoxList {
         this.#take(page.messages);
         this.next = page.next ?? undefined;
       }
+      await this.#lookAtKept(asking.signal);
       [this.state, this.problem] = ['fresh', undefined];
     } catch (error) {
       if (asking.signal.aborted) return;
@@ -106,7 +109,22 @@ export class BoxList {
     // What is being changed is shown as it will be, and not as it was when the list was made.
     const changing = (id: string) => this.messages.filter((one) => one.id === id);
     this.messages = messages.flatMap((message) => (this.#changing.has(message.id) ? changing(message.id) : [message]));
-    if (open && open.state !== 'trashed' && !this.messages.some(({ id }) => id === open.id)) this.messages.splice(at, 0, open);
+    this.#kept = this.messages.some(({ id }) => id === open?.id) ? undefined : open;
+    if (this.#kept) this.messages.splice(at, 0, this.#kept);
+  }
+
+  /** Why the open message isn't listed: it is in another state now, or somebody deleted it, and it was erased perhaps. */
+  async #lookAtKept(signal: AbortSignal) {
+    const kept = this.#kept;
+    if (!kept || this.#changing.has(kept.id)) return;
+    try {
+      const message = await read<Message>(messagePath(kept), { signal });
+      if (!this.#changing.has(kept.id)) this.#put(message);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 404) throw error;
+      this.messages = this.messages.filter(({ id }) => id !== kept.id);
+      this.#kept = undefined;
+    }
   }
 
   /** Shows a message where it belongs, the newest first; or no more. */
