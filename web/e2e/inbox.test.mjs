@@ -108,6 +108,16 @@ test('a recording of more than 10 MB is streamed by the element, and not fetched
   await until(async () => (await states('2000', '?state=trashed')).some((message) => message.id === id), 'it is in the trash');
 });
 
+test('an open message that is deleted elsewhere is gone', async () => {
+  const { id } = await leave('2000', { name: 'Soon gone' });
+  await row('Soon gone').click();
+  await button('Play').click();
+  await until(async () => (await states('2000')).find((message) => message.id === id)?.state === 'read', 'it is marked read');
+  await api('alice', `/mailboxes/2000/messages/${id}`, { method: 'DELETE' });
+  await until(async () => (await row('Soon gone').count()) === 0, 'it is gone');
+  assert.equal(await button('Play').count(), 0);
+});
+
 test('saved, deleted and undone by mouse', async () => {
   await box('1001').click();
   await row('Ada Lovelace').click();
@@ -123,16 +133,6 @@ test('saved, deleted and undone by mouse', async () => {
   await page.getByText('No messages here.').waitFor();
   await checkAll('empty trash');
   await button('All').click();
-});
-
-test('an open message that is deleted elsewhere is gone', async () => {
-  const { id } = await leave('1001', { name: 'Soon gone' });
-  await row('Soon gone').click();
-  await button('Play').click();
-  await until(async () => (await states('1001')).find((message) => message.id === id)?.state === 'read', 'it is marked read');
-  await api('alice', `/mailboxes/1001/messages/${id}`, { method: 'DELETE' });
-  await until(async () => (await row('Soon gone').count()) === 0, 'it is gone');
-  assert.equal(await button('Play').count(), 0);
 });
 
 test('every task goes without a mouse', async () => {
