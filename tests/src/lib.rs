@@ -38,6 +38,7 @@ pub mod process_facts;
 pub mod progress;
 pub mod sbom;
 pub mod schema_bounds;
+pub mod secrecy;
 pub mod served_tenant;
 pub mod servers;
 pub mod slow_mount;
