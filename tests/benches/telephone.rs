@@ -107,7 +107,7 @@ async fn start_asterisk() -> Result<(Peer, Asterisk)> {
     Ok((peer, asterisk))
 }
 
-/// Whom the telephones call, and its process.
+/// A program that the telephones call.
 struct Peer {
     name: &'static str,
     address: SocketAddr,

@@ -146,7 +146,7 @@ exten => _1XXX,1,Dial(PJSIP/${EXTEN}@voicemail)
 exten => 5555,1,Dial(PJSIP/5555@voicemail)
 ";
 
-/// Whoever calls is recorded, without a tone (`q`), until they hang up, and the file is kept then (`k`).
+/// A dialplan that records each caller, without a tone (`q`), until the caller hangs up, and keeps the file then (`k`).
 const RECORDING: &str = "[callers]
 exten => _X.,1,Answer()
  same => n,Record(FOLDER/${UNIQUEID}.ulaw,0,0,qk)

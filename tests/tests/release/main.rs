@@ -82,7 +82,7 @@ impl Artefacts {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// What kustomize needs, with a kustomization of one's own.
+    /// A folder for kustomize: the manifests, with a kustomization of one's own.
     fn copy_manifests(&self, kustomization: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("kustomization.yaml"), kustomization).unwrap();

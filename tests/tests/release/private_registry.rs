@@ -9,7 +9,7 @@ use voicemail_tests::command::run;
 use voicemail_tests::image::{ImageRef, Program, archive_of};
 use voicemail_tests::servers::registry::{FETCHES, Registry};
 
-/// What the profile for private registries calls the pull secret.
+/// The pull secret's name in the profile for private registries.
 pub(crate) const PULL_SECRET: &str = "registry";
 const REPOSITORY: &str = "voice/voicemail";
 

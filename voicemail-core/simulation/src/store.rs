@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use voicemail_model::{CallerTag, Time};
-use voicemail_store::hedge::{Call, Hedges};
+use voicemail_store::hedge::Hedges;
 use voicemail_store::{
     Attempt, BodyStream, History, Keeper, Key, KeyStream, ObjectBody, Put, Revision, Store, StoreError,
     Versioned,
@@ -69,10 +69,10 @@ impl SimStore {
         }
     }
 
-    async fn put_bytes(&self, key: &Key, bytes: Bytes) -> Result<u64, StoreError> {
+    async fn put_bytes(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
         let key = key.clone();
         let body = stream::once(async { Ok(bytes) }).boxed();
-        self.write(unclear(), |ground| Box::pin(async move { ground.put(&key, body).await })).await
+        self.write(unclear(), |ground| Box::pin(async move { ground.put(&key, body).await.map(drop) })).await
     }
 }
 
@@ -123,7 +123,9 @@ impl Store for SimStore {
     }
 
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
-        self.put_bytes(key, gather(body).await?).await
+        let bytes = gather(body).await?;
+        let length = bytes.len() as u64;
+        self.put_bytes(key, bytes).await.map(|()| length)
     }
 
     async fn put_attempts(
@@ -133,14 +135,8 @@ impl Store for SimStore {
         _: &CallerTag,
     ) -> Result<Put, StoreError> {
         let bytes = gather(body).await?;
-        let contended = AtomicBool::new(false);
-        let send = |attempt: Attempt| {
-            contended.fetch_or(attempt == Attempt::Second, Ordering::SeqCst);
-            let sending = self.put_bytes(names[attempt.number()], bytes.clone());
-            async move { sending.await.map(|_| attempt) }
-        };
-        let attempt = self.hedges.ask(Call::put(bytes.len() as u64), send).await?;
-        Ok(Put { attempt, contended: contended.load(Ordering::SeqCst) })
+        let send = |attempt: Attempt| self.put_bytes(names[attempt.number()], bytes.clone());
+        self.hedges.put(bytes.len() as u64, send).await
     }
 
     async fn replace(

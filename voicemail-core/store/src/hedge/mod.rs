@@ -23,10 +23,11 @@ mod usual;
 pub use attempts::put_attempts;
 pub use store::HedgedStore;
 
-use super::{Attempt, ErrorClass, StoreError};
+use super::{Attempt, ErrorClass, Put, StoreError};
 use allowance::Allowance;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -75,7 +76,7 @@ impl Call {
     }
 
     /// An object's only request, of so many bytes.
-    pub fn put(bytes: u64) -> Self {
+    fn put(bytes: u64) -> Self {
         Self { operation: "put", kind: 5 + SIZES.len() + class_of(bytes) }
     }
 }
@@ -172,6 +173,24 @@ impl Hedges {
         }
         let answer = first.await;
         self.noted(call, begun, answer)
+    }
+
+    /// Sends a body of so many bytes by its only request, each attempt under a name of its own.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub async fn put<F>(&self, bytes: u64, send: impl Fn(Attempt) -> F) -> Result<Put, StoreError>
+    where
+        F: Future<Output = Result<(), StoreError>>,
+    {
+        let contended = AtomicBool::new(false);
+        let sending = |attempt: Attempt| {
+            contended.fetch_or(attempt == Attempt::Second, Ordering::Relaxed);
+            let sent = send(attempt);
+            async move { sent.await.map(|()| attempt) }
+        };
+        let attempt = self.ask(Call::put(bytes), sending).await?;
+        Ok(Put { attempt, contended: contended.into_inner() })
     }
 
     /// The first try that decides; otherwise what both came to.

@@ -75,7 +75,14 @@ impl Held {
     }
 }
 
-struct Far(MemoryStore, Arc<Held>);
+/// Its uploads have a second try at once.
+struct Far(MemoryStore, Arc<Held>, Hedges);
+
+impl Far {
+    fn new(world: &World, held: &Arc<Held>) -> Self {
+        Self(MemoryStore::new(world.clone()), Arc::clone(held), Hedges::drawn(world.clone(), || true))
+    }
+}
 
 #[async_trait]
 impl Store for Far {
@@ -113,6 +120,11 @@ impl Store for Far {
 
     async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
         self.0.put(key, body).await
+    }
+
+    async fn put_attempts(&self, names: [&Key; 2], _: BodyStream, _: &CallerTag) -> Result<Put, StoreError> {
+        let send = |attempt: Attempt| self.create(names[attempt.number()], "audio".into());
+        self.2.put(5, send).await
     }
 
     async fn replace(&self, key: &Key, on: Option<&Revision>, bytes: Bytes) -> Result<Revision, StoreError> {
@@ -157,7 +169,7 @@ impl Scene {
         let noted = Arc::clone(&told);
         let watch: Watch = Arc::new(move |operation, outcome| lock_all(&noted).push((operation, outcome)));
         let hedges = Hedges::new(world.clone(), Arc::new(Semaphore::new(places)), watch);
-        let far = Far(MemoryStore::new(world.clone()), Arc::clone(&held));
+        let far = Far::new(&world, &held);
         Self { store: HedgedStore::new(Arc::new(far), Arc::new(hedges)), held, world, told }
     }
 
@@ -332,77 +344,11 @@ async fn what_either_try_may_have_applied_is_never_told_as_not_applied() {
     assert_eq!(of_both(away.clone(), Err(away.clone())).await, Err(away));
 }
 
-/// Sends what was given to it, held up under the names that it is told.
-struct Uploads(MemoryStore, Hedges, AtomicUsize);
-
-#[async_trait]
-impl Store for Uploads {
-    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        self.0.get(key).await
-    }
-
-    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<ObjectBody>, StoreError> {
-        self.0.read(key, range).await
-    }
-
-    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
-        self.0.load(key).await
-    }
-
-    fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
-        self.0.list_after(prefix, after)
-    }
-
-    async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
-        self.0.create(key, bytes).await
-    }
-
-    async fn put(&self, key: &Key, body: BodyStream) -> Result<u64, StoreError> {
-        self.0.put(key, body).await
-    }
-
-    async fn put_attempts(&self, names: [&Key; 2], _: BodyStream, _: &CallerTag) -> Result<Put, StoreError> {
-        let send = |attempt: Attempt| async move {
-            self.0.create(names[attempt.number()], "audio".into()).await?;
-            if Held::take(&self.2) {
-                tokio::time::sleep(HELD_UP).await;
-            }
-            Ok(attempt)
-        };
-        let attempt = self.1.ask(Call::put(5), send).await?;
-        Ok(Put { attempt, contended: true })
-    }
-
-    async fn replace(&self, key: &Key, on: Option<&Revision>, bytes: Bytes) -> Result<Revision, StoreError> {
-        self.0.replace(key, on, bytes).await
-    }
-
-    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
-        self.0.delete(key).await
-    }
-
-    async fn prune_history(&self, of: History<'_>, superseded: Time) -> Result<Option<Time>, StoreError> {
-        self.0.prune_history(of, superseded).await
-    }
-
-    async fn unpruned(&self) -> Result<Vec<String>, StoreError> {
-        self.0.unpruned().await
-    }
-
-    async fn keeps(&self) -> Result<Vec<Keeper>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn clock(&self) -> Result<Time, StoreError> {
-        self.0.clock().await
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn of_two_attempts_the_one_that_isnt_told_is_removed() {
-    let world = played();
-    let hedges = Hedges::drawn(world.clone(), || true);
-    let store = Uploads(MemoryStore::new(world.clone()), hedges, AtomicUsize::new(1));
+    let (world, held) = (played(), Arc::<Held>::default());
+    let store = Far::new(&world, &held);
+    held.after.store(1, Ordering::SeqCst);
     let tag = CallerTag::new(CallerTagging::Hash, None, &CallerHash::withheld());
     let names = [&key(1), &key(2)];
     let stored = put_attempts(&store, &world, names, futures::stream::empty().boxed(), &tag).await;

@@ -10,14 +10,13 @@
 use super::super::{Attempt, BodyStream, Put, StoreError};
 use super::budget::{Share, UploadBudget};
 use super::errors::writing;
-use crate::hedge::{Call, Hedges};
+use crate::hedge::Hedges;
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{
     MultipartUpload, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutPayloadMut, TagSet,
 };
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// S3's smallest part that isn't the last.
 const PART: usize = 5 * 1024 * 1024;
@@ -88,14 +87,7 @@ impl Sending<'_> {
             self.send_parts(paths[0], first, body, share, &mut total).await?;
             return Ok(Put { attempt: Attempt::First, contended: false });
         }
-        let contended = AtomicBool::new(false);
-        let send = |attempt: Attempt| {
-            contended.fetch_or(attempt == Attempt::Second, Ordering::Relaxed);
-            let sending = self.send_whole(paths[attempt.number()], first.payload.clone());
-            async move { sending.await.map(|()| attempt) }
-        };
-        let attempt = hedges.ask(Call::put(total), send).await?;
-        Ok(Put { attempt, contended: contended.load(Ordering::Relaxed) })
+        hedges.put(total, |attempt| self.send_whole(paths[attempt.number()], first.payload.clone())).await
     }
 
     async fn send_whole(&self, path: &Path, payload: PutPayload) -> Result<(), StoreError> {
