@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use voicemail_tests::cluster::Cluster;
+use voicemail_tests::cluster::{Cluster, Families};
 use voicemail_tests::image::{Profile, build_image};
 use voicemail_tests::progress::say;
 
@@ -20,7 +20,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Start the cluster, or find, repair or replace the running one.
-    Up,
+    Up {
+        /// IPv6 comes first, for the node, pods and Services; else the running cluster's order, or IPv4.
+        #[arg(long)]
+        ipv6_first: bool,
+    },
     /// End the cluster and remove everything it left.
     Down,
     /// Tell how the cluster is.
@@ -58,17 +62,19 @@ async fn main() -> ExitCode {
 
 async fn act(action: Action) -> Result<ExitCode> {
     match action {
-        Action::Up => up().await,
+        Action::Up { ipv6_first } => up(ipv6_first.then_some(Families::Ipv6First)).await,
         Action::Down => down().await,
         Action::Status => status().await,
         Action::Image { release } => image(if release { Profile::Release } else { Profile::Dev }).await,
-        Action::Kubectl { arguments } => run(Cluster::ensure().await?.kubectl().command().args(arguments)),
-        Action::Helm { arguments } => run(Cluster::ensure().await?.helm().args(arguments)),
+        Action::Kubectl { arguments } => {
+            run(Cluster::ensure_of(None).await?.kubectl().command().args(arguments))
+        }
+        Action::Helm { arguments } => run(Cluster::ensure_of(None).await?.helm().args(arguments)),
     }
 }
 
-async fn up() -> Result<ExitCode> {
-    let cluster = Cluster::ensure().await?;
+async fn up(families: Option<Families>) -> Result<ExitCode> {
+    let cluster = Cluster::ensure_of(families).await?;
     say(&format!("cluster {} is ready", cluster.instance_id()));
     print(&format!("export KUBECONFIG={}", cluster.kubeconfig_path().display()));
     Ok(ExitCode::SUCCESS)
@@ -86,7 +92,7 @@ async fn status() -> Result<ExitCode> {
 }
 
 async fn image(profile: Profile) -> Result<ExitCode> {
-    let image = build_image(&Cluster::ensure().await?, profile).await?;
+    let image = build_image(&Cluster::ensure_of(None).await?, profile).await?;
     print(image.as_str());
     Ok(ExitCode::SUCCESS)
 }

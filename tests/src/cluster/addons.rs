@@ -1,6 +1,6 @@
 //! Add-ons of a cluster: a name server and the storage class of the tests' volumes.
 
-use crate::cluster::layout::DNS_IP;
+use crate::cluster::families::Families;
 use crate::cluster::programs::Programs;
 
 /// Name of the class of volumes that tests make by hand.
@@ -10,8 +10,8 @@ const COREDNS: &str = include_str!("manifests/coredns.yaml");
 const STORAGE: &str = include_str!("manifests/storage.yaml");
 
 /// All add-ons as one YAML stream.
-pub(super) fn manifests(programs: &Programs) -> String {
-    let coredns = COREDNS.replace("IMAGE", &coredns_image(programs)).replace("DNS_IP", DNS_IP);
+pub(super) fn manifests(programs: &Programs, families: Families) -> String {
+    let coredns = COREDNS.replace("IMAGE", &coredns_image(programs)).replace("DNS_IP", families.dns());
     format!("{STORAGE}---\n{coredns}")
 }
 

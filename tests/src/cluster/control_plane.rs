@@ -10,9 +10,8 @@
 //!   of its controllers alone would take 5 s.
 //! - The claim binder looks again every 2 s, not every 15, for claims that were made before their volume.
 
-use crate::cluster::layout::{
-    API_PORT, Layout, NODE_IP, POD_CIDR, POD_CIDR6, SERVICE_CIDR, SERVICE_CIDR6, families,
-};
+use crate::cluster::families::Families;
+use crate::cluster::layout::{API_PORT, Layout, POD_CIDR, POD_CIDR6, SERVICE_CIDR, SERVICE_CIDR6};
 use crate::cluster::processes::Component;
 use crate::cluster::programs::Programs;
 
@@ -35,13 +34,13 @@ pub(super) fn files() -> Vec<(String, String)> {
 }
 
 /// etcd and the API server.
-pub(super) fn storage_and_api(layout: &Layout, programs: &Programs) -> Vec<Component> {
-    vec![etcd(layout, programs), api_server(layout, programs)]
+pub(super) fn storage_and_api(layout: &Layout, programs: &Programs, families: Families) -> Vec<Component> {
+    vec![etcd(layout, programs), api_server(layout, programs, families)]
 }
 
 /// The controllers, which watch the API server.
-pub(super) fn controllers(layout: &Layout, programs: &Programs) -> Vec<Component> {
-    vec![controller_manager(layout, programs), scheduler(layout, programs)]
+pub(super) fn controllers(layout: &Layout, programs: &Programs, families: Families) -> Vec<Component> {
+    vec![controller_manager(layout, programs, families), scheduler(layout, programs)]
 }
 
 fn etcd(layout: &Layout, programs: &Programs) -> Component {
@@ -57,13 +56,13 @@ fn etcd(layout: &Layout, programs: &Programs) -> Component {
     component("etcd", programs, arguments)
 }
 
-fn api_server(layout: &Layout, programs: &Programs) -> Component {
+fn api_server(layout: &Layout, programs: &Programs, families: Families) -> Component {
     let pki = |name: &str| layout.text(&format!("pki/{name}"));
     let arguments = vec![
         format!("--etcd-servers={ETCD}"),
-        format!("--advertise-address={NODE_IP}"),
+        format!("--advertise-address={}", families.node()),
         format!("--secure-port={API_PORT}"),
-        format!("--service-cluster-ip-range={}", families(SERVICE_CIDR, SERVICE_CIDR6)),
+        format!("--service-cluster-ip-range={}", families.list(SERVICE_CIDR, SERVICE_CIDR6)),
         "--authorization-mode=Node,RBAC".to_owned(),
         "--enable-admission-plugins=NodeRestriction".to_owned(),
         "--allow-privileged=true".to_owned(),
@@ -86,7 +85,7 @@ fn api_server(layout: &Layout, programs: &Programs) -> Component {
     component("kube-apiserver", programs, arguments)
 }
 
-fn controller_manager(layout: &Layout, programs: &Programs) -> Component {
+fn controller_manager(layout: &Layout, programs: &Programs, families: Families) -> Component {
     let arguments = vec![
         format!("--kubeconfig={}", layout.text("kubeconfigs/kube-controller-manager")),
         "--use-service-account-credentials".to_owned(),
@@ -95,8 +94,8 @@ fn controller_manager(layout: &Layout, programs: &Programs) -> Component {
         "--leader-elect=false".to_owned(),
         "--bind-address=127.0.0.1".to_owned(),
         "--allocate-node-cidrs=true".to_owned(),
-        format!("--cluster-cidr={}", families(POD_CIDR, POD_CIDR6)),
-        format!("--service-cluster-ip-range={}", families(SERVICE_CIDR, SERVICE_CIDR6)),
+        format!("--cluster-cidr={}", families.list(POD_CIDR, POD_CIDR6)),
+        format!("--service-cluster-ip-range={}", families.list(SERVICE_CIDR, SERVICE_CIDR6)),
         format!("--root-ca-file={}", layout.text("pki/ca.crt")),
         format!("--service-account-private-key-file={}", layout.text("pki/service-account.key")),
         format!("--cluster-signing-cert-file={}", layout.text("pki/ca.crt")),

@@ -33,6 +33,10 @@ pub const NODE_POD_CIDR: &str = "10.244.0.0/24";
 pub const HOST_IP6: &str = "fd00:10:200::1";
 /// The node's end.
 pub const NODE_IP6: &str = "fd00:10:200::2";
+/// Address of the Service `kubernetes` where IPv6 comes first.
+pub const API_SERVICE_IP6: &str = "fd00:10:96::1";
+/// Address of the cluster's name server where IPv6 comes first.
+pub const DNS_IP6: &str = "fd00:10:96::a";
 /// Prefix length of the link.
 pub const LINK_PREFIX6: u8 = 126;
 /// Addresses of Services.
@@ -57,14 +61,9 @@ pub const REGISTRIES: &str = "registries";
 
 const RUN: &str = "/run/voicemail-operator";
 
-/// Whether this machine's network has IPv6: then the cluster has both families, IPv4 first.
+/// Whether this machine's network has IPv6: then the cluster has both families.
 pub fn has_ipv6() -> bool {
     std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6").is_ok_and(|text| text.trim() == "0")
-}
-
-/// What Kubernetes' programs are told of both families.
-pub(super) fn families(ipv4: &str, ipv6: &str) -> String {
-    if has_ipv6() { format!("{ipv4},{ipv6}") } else { ipv4.to_owned() }
 }
 
 /// The folders of one cluster.

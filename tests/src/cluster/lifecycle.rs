@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::cluster::families::Families;
 use crate::cluster::images::{Entry, Images};
 use crate::cluster::kubectl::Kubectl;
 use crate::cluster::layout::{Layout, netns_path};
@@ -29,18 +30,21 @@ const SETTLING: Duration = Duration::from_secs(3);
 const LOG_LINES: usize = 20;
 const LINES_OF_THE_DEAD: usize = 5;
 
-/// Makes sure that a healthy cluster runs and returns its record.
-pub(super) fn ensure(layout: &Layout, programs: &Programs) -> Result<State> {
+/// Makes sure that a healthy cluster runs and returns its record; without `families` one of either order is used.
+pub(super) fn ensure(layout: &Layout, programs: &Programs, families: Option<Families>) -> Result<State> {
     prerequisites::check_root(programs)?;
     let _lock = ClusterLock::acquire()?;
-    let recipe = Recipe::render(layout, programs);
+    let running = State::load(layout)?.map(|state| state.families);
+    let families = families.or(running).unwrap_or_default();
+    families.check()?;
+    let recipe = Recipe::render(layout, programs, families);
     if let Some(state) = find_usable(layout, programs, &recipe)? {
         return Ok(state);
     }
     prerequisites::check(programs)?;
     programs.build_missing()?;
     remove_present(layout)?;
-    step("starting a local Kubernetes", || Start::new(layout, programs, &recipe)?.run())
+    step("starting a local Kubernetes", || Start::new(layout, programs, &recipe, families)?.run())
 }
 
 /// Ends the cluster, whichever cache folder it belongs to.
@@ -61,8 +65,8 @@ pub(super) fn kill_component(layout: &Layout, component: &str) -> Result<()> {
 /// Ends one program as a crash would, starts it again, and waits until the cluster is healthy.
 pub(super) fn restart_component(layout: &Layout, programs: &Programs, component: &str) -> Result<()> {
     let _lock = ClusterLock::acquire()?;
-    let recipe = Recipe::render(layout, programs);
     let state = State::load(layout)?.ok_or_else(|| anyhow!("no local cluster runs"))?;
+    let recipe = Recipe::render(layout, programs, state.families);
     find_running(&state, component)?.kill();
     Start { layout, programs, recipe: &recipe, state }.repair()
 }
@@ -94,7 +98,9 @@ fn find_usable(layout: &Layout, programs: &Programs, recipe: &Recipe) -> Result<
     let Some(state) = State::load(layout)? else { return Ok(None) };
     let ours = find_owner().is_some_and(|owner| owner.root() == layout.root()) && netns_path().exists();
     if !ours || !state.ready || state.recipe != recipe.digest() || !programs.missing().is_empty() {
-        say("replacing a cluster that was half started or made by another version");
+        say(
+            "replacing a cluster that was half started, or made by another version or with another order of address families",
+        );
         return Ok(None);
     }
     let mut start = Start { layout, programs, recipe, state };
@@ -123,8 +129,13 @@ struct Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    fn new(layout: &'a Layout, programs: &'a Programs, recipe: &'a Recipe) -> Result<Self> {
-        Ok(Self { layout, programs, recipe, state: State::begin(&recipe.digest())? })
+    fn new(
+        layout: &'a Layout,
+        programs: &'a Programs,
+        recipe: &'a Recipe,
+        families: Families,
+    ) -> Result<Self> {
+        Ok(Self { layout, programs, recipe, state: State::begin(&recipe.digest(), families)? })
     }
 
     /// Images are loaded while the API server comes up, which takes longest.
@@ -257,7 +268,7 @@ impl<'a> Start<'a> {
 pub(super) fn describe(layout: &Layout, programs: &Programs) -> Result<String> {
     let state = State::load(layout)?
         .ok_or_else(|| anyhow!("no local cluster runs; `cargo cluster up` starts one"))?;
-    let recipe = Recipe::render(layout, programs);
+    let recipe = Recipe::render(layout, programs, state.families);
     let current = if state.recipe == recipe.digest() { "of this version" } else { "of another version" };
     let start = Start { layout, programs, recipe: &recipe, state };
     let health = match (start.find_dead(), start.state.ready && start.is_healthy()) {

@@ -14,6 +14,7 @@
 mod addons;
 pub mod audit;
 mod control_plane;
+mod families;
 pub mod images;
 mod kubectl;
 pub mod layout;
@@ -44,6 +45,7 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
 pub use addons::STORAGE_CLASS;
 pub use audit::AuditLog;
+pub use families::Families;
 pub use images::{Entry, Images};
 pub use kubectl::Kubectl;
 use layout::Layout;
@@ -61,14 +63,24 @@ pub struct Cluster {
 
 impl Cluster {
     /// Finds the running cluster, or repairs, replaces or starts it. Safe from several processes at once.
+    /// [`Families::chosen`] says what comes first.
     pub async fn ensure() -> Result<Self> {
-        tokio::task::spawn_blocking(Self::ensure_blocking).await?
+        Self::ensure_of(Some(Families::chosen())).await
+    }
+
+    /// [`Cluster::ensure`] with that order of address families, or with either.
+    pub async fn ensure_of(families: Option<Families>) -> Result<Self> {
+        tokio::task::spawn_blocking(move || Self::ensure_now(families)).await?
     }
 
     /// [`Cluster::ensure`] for callers without an async runtime.
     pub fn ensure_blocking() -> Result<Self> {
+        Self::ensure_now(Some(Families::chosen()))
+    }
+
+    fn ensure_now(families: Option<Families>) -> Result<Self> {
         let (layout, programs) = (Layout::find()?, Programs::locate()?);
-        let state = lifecycle::ensure(&layout, &programs)?;
+        let state = lifecycle::ensure(&layout, &programs, families)?;
         Ok(Self { layout, programs, instance: state.instance })
     }
 

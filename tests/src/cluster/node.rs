@@ -10,19 +10,20 @@
 //!   test starts and has the node trust.
 
 use crate::cluster::control_plane::component;
+use crate::cluster::families::Families;
 use crate::cluster::layout::{
-    DNS_IP, Layout, NODE_IP, NODE_IP6, NODE_NAME, NODE_POD_CIDR, NODE_POD_CIDR6, POD_CIDR, POD_CIDR6,
-    REGISTRIES, containerd_socket, containerd_state, families, run_folder,
+    Layout, NODE_IP, NODE_IP6, NODE_NAME, NODE_POD_CIDR, NODE_POD_CIDR6, POD_CIDR, POD_CIDR6, REGISTRIES,
+    containerd_socket, containerd_state, run_folder,
 };
 use crate::cluster::processes::Component;
 use crate::cluster::programs::Programs;
 
 /// Files that the components read: (name below the cluster's folder, content).
-pub(super) fn files(layout: &Layout, programs: &Programs) -> Vec<(String, String)> {
+pub(super) fn files(layout: &Layout, programs: &Programs, families: Families) -> Vec<(String, String)> {
     vec![
         ("config/containerd.toml".to_owned(), containerd_config(layout, programs)),
-        ("cni/10-bridge.conflist".to_owned(), network_config(layout)),
-        ("config/kubelet.yaml".to_owned(), kubelet_config(layout)),
+        ("cni/10-bridge.conflist".to_owned(), network_config(layout, families)),
+        ("config/kubelet.yaml".to_owned(), kubelet_config(layout, families)),
     ]
 }
 
@@ -35,19 +36,19 @@ pub(super) fn runtime(layout: &Layout, programs: &Programs) -> Vec<Component> {
 }
 
 /// The processes that make this machine a node.
-pub(super) fn agents(layout: &Layout, programs: &Programs) -> Vec<Component> {
+pub(super) fn agents(layout: &Layout, programs: &Programs, families: Families) -> Vec<Component> {
     let kubelet = vec![
         format!("--config={}", layout.text("config/kubelet.yaml")),
         format!("--kubeconfig={}", layout.text("kubeconfigs/kubelet")),
         format!("--root-dir={}", layout.text("kubelet")),
         format!("--cert-dir={}", layout.text("pki/kubelet")),
         format!("--hostname-override={NODE_NAME}"),
-        format!("--node-ip={}", families(NODE_IP, NODE_IP6)),
+        format!("--node-ip={}", families.list(NODE_IP, NODE_IP6)),
     ];
     let kube_proxy = vec![
         format!("--kubeconfig={}", layout.text("kubeconfigs/kube-proxy")),
         format!("--hostname-override={NODE_NAME}"),
-        format!("--cluster-cidr={}", families(POD_CIDR, POD_CIDR6)),
+        format!("--cluster-cidr={}", families.list(POD_CIDR, POD_CIDR6)),
         "--proxy-mode=nftables".to_owned(),
         "--conntrack-max-per-core=0".to_owned(),
     ];
@@ -103,7 +104,7 @@ state = '{state}'
     )
 }
 
-fn network_config(layout: &Layout) -> String {
+fn network_config(layout: &Layout, families: Families) -> String {
     let range = |subnet: &str| format!(r#"[{{"subnet": "{subnet}"}}]"#);
     format!(
         r#"{{
@@ -128,12 +129,12 @@ fn network_config(layout: &Layout) -> String {
 }}
 "#,
         leases = layout.text("cni-leases"),
-        ranges = families(&range(NODE_POD_CIDR), &range(NODE_POD_CIDR6)),
-        routes = families(r#"{"dst": "0.0.0.0/0"}"#, r#"{"dst": "::/0"}"#),
+        ranges = families.list(&range(NODE_POD_CIDR), &range(NODE_POD_CIDR6)),
+        routes = families.list(r#"{"dst": "0.0.0.0/0"}"#, r#"{"dst": "::/0"}"#),
     )
 }
 
-fn kubelet_config(layout: &Layout) -> String {
+fn kubelet_config(layout: &Layout, families: Families) -> String {
     format!(
         r#"apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -147,7 +148,7 @@ authentication:
 authorization:
   mode: Webhook
 clusterDomain: cluster.local
-clusterDNS: [{DNS_IP}]
+clusterDNS: ["{dns}"]
 resolvConf: ""
 cgroupDriver: cgroupfs
 failCgroupV1: false
@@ -160,6 +161,7 @@ evictionHard:
   nodefs.available: 1%
   imagefs.available: 1%
 "#,
+        dns = families.dns(),
         socket = containerd_socket(),
         logs = layout.text("pod-logs"),
         plugins = layout.text("volume-plugins"),

@@ -16,15 +16,19 @@ use rcgen::{
 };
 use serde_json::json;
 
-use crate::cluster::layout::{API_PORT, API_SERVICE_IP, CONTEXT, Layout, NODE_IP, NODE_NAME};
+use crate::cluster::layout::{
+    API_PORT, API_SERVICE_IP, API_SERVICE_IP6, CONTEXT, Layout, NODE_IP, NODE_IP6, NODE_NAME,
+};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
 /// Names under which the API server is reached.
-const SERVER_NAMES: [&str; 9] = [
+const SERVER_NAMES: [&str; 11] = [
     "127.0.0.1",
     NODE_IP,
     API_SERVICE_IP,
+    NODE_IP6,
+    API_SERVICE_IP6,
     "localhost",
     NODE_NAME,
     "kubernetes",

@@ -3,6 +3,7 @@
 //! Pure: rendered from the folders alone, so its digest tells whether a running cluster is the one that this
 //! version of the code would start.
 
+use crate::cluster::families::Families;
 use crate::cluster::layout::{HOST_IP, Layout, NODE_IP, SERVICE_CIDR};
 use crate::cluster::processes::Component;
 use crate::cluster::programs::Programs;
@@ -10,7 +11,7 @@ use crate::cluster::{addons, control_plane, node};
 use crate::digest::Digest;
 
 /// Raise it when certificates, network or start order change, which the rendered text doesn't show.
-const REVISION: &str = "2";
+const REVISION: &str = "3";
 
 /// The processes to start and the files to write.
 pub(super) struct Recipe {
@@ -30,16 +31,16 @@ pub(super) struct Recipe {
 
 impl Recipe {
     /// Renders the recipe for these folders.
-    pub(super) fn render(layout: &Layout, programs: &Programs) -> Self {
+    pub(super) fn render(layout: &Layout, programs: &Programs, families: Families) -> Self {
         let mut files = control_plane::files();
-        files.extend(node::files(layout, programs));
+        files.extend(node::files(layout, programs, families));
         Self {
-            storage_and_api: control_plane::storage_and_api(layout, programs),
-            controllers: control_plane::controllers(layout, programs),
+            storage_and_api: control_plane::storage_and_api(layout, programs, families),
+            controllers: control_plane::controllers(layout, programs, families),
             runtime: node::runtime(layout, programs),
-            agents: node::agents(layout, programs),
+            agents: node::agents(layout, programs, families),
             files,
-            manifests: addons::manifests(programs),
+            manifests: addons::manifests(programs, families),
         }
     }
 

@@ -5,6 +5,7 @@
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::families::Families;
 use crate::cluster::layout::{Layout, run_folder};
 use crate::cluster::processes::Running;
 use crate::command::write_whole;
@@ -16,6 +17,9 @@ pub(super) struct State {
     pub instance: String,
     /// Digest of programs, arguments and configuration files.
     pub recipe: String,
+    /// Which address family comes first.
+    #[serde(default)]
+    pub families: Families,
     /// Whether it once answered and had its node ready.
     pub ready: bool,
     /// Its programs in start order.
@@ -25,10 +29,11 @@ pub(super) struct State {
 
 impl State {
     /// A new cluster that has started nothing yet.
-    pub(super) fn begin(recipe: &str) -> Result<Self> {
+    pub(super) fn begin(recipe: &str, families: Families) -> Result<Self> {
         Ok(Self {
             instance: uuid::Uuid::new_v4().to_string(),
             recipe: recipe.to_owned(),
+            families,
             ready: false,
             processes: Vec::new(),
             boot: read_boot_id()?,

@@ -8,6 +8,7 @@
 mod private_registry;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,8 +20,8 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, PULL_SECRETS_READY, READY};
-use voicemail_tests::cluster::Cluster;
 use voicemail_tests::cluster::volumes::HostVolume;
+use voicemail_tests::cluster::{Cluster, Families};
 use voicemail_tests::command::run;
 use voicemail_tests::foreign_operators::keep_out;
 use voicemail_tests::image::prompts::english_prompts;
@@ -184,7 +185,7 @@ fn check_kustomization(artefacts: &Artefacts, cluster: &Cluster, namespace: &str
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_is_installed_from_the_folder_of_a_release_alone() {
     voicemail_tests::install_crypto();
-    let cluster = Cluster::ensure().await.unwrap();
+    let cluster = Cluster::ensure_of(Some(Families::Ipv6First)).await.unwrap();
     let artefacts = Artefacts::make(&cluster);
     assert!(check_sums(artefacts.folder.path()) >= 7);
     assert!(check_sums(&artefacts.path("image")) >= 4);
@@ -210,8 +211,8 @@ async fn the_operator_is_installed_from_the_folder_of_a_release_alone() {
     place.install_by_kustomize(&artefacts).await;
 }
 
-/// Where nothing is made easy: an image in a private registry, everything denied by NetworkPolicies, users of the namespace's
-/// range, pods under the restricted profile, no default storage class.
+/// Where nothing is made easy: IPv6 comes first, an image in a private registry, everything denied by NetworkPolicies, users of the
+/// namespace's range, pods under the restricted profile, no default storage class.
 struct Place {
     cluster: Cluster,
     namespace: TestNamespace,
@@ -329,15 +330,16 @@ impl Place {
         let pod = pods.items[0].spec.clone().unwrap();
         assert_eq!(pod.security_context.unwrap().run_as_user, Some(i64::from(FIRST_USER)));
         assert_eq!(pod.containers[0].image.as_deref(), Some(&*self.image.reference()));
+        let addresses = pods.items[0].status.clone().unwrap().pod_ips.unwrap();
+        let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.ip.parse().unwrap()).collect();
+        assert!(addresses.len() == 2 && addresses[0].is_ipv6(), "the pod's addresses: {addresses:?}");
     }
 }
 
-/// A tenant with one pod, IPv6 before IPv4.
+/// A tenant with one pod, whose Service says nothing of address families.
 fn tenant_of(name: &str, volume: &str) -> VoicemailTenant {
     let mut tenant = tenant_on(name, volume).unwrap();
     tenant.spec.replicas = 1;
-    let families = json!({"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"]});
-    tenant.spec.service = Some(serde_json::from_value(families).unwrap());
     tenant
 }
 
