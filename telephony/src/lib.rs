@@ -17,7 +17,6 @@
 #![cfg_attr(not(test), warn(clippy::large_futures))]
 
 pub mod calls;
-pub mod class;
 pub mod config;
 pub mod core;
 pub mod dialogue;

@@ -7,7 +7,6 @@
 //! cut off then is kept. The spool is emptied as far as the core allows.
 
 use crate::calls::{Changed, Logins, Services, Speaker, SpeechError, serve as serve_call};
-use crate::class::Class;
 use crate::config::Config;
 use crate::core::{CoreError, HttpsCore, Voicemail};
 use crate::media::Counters;
@@ -22,6 +21,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use voicemail_api::ErrorClass;
 
 /// How long phones may take to hear that they must subscribe elsewhere.
 const LEAVING: Duration = Duration::from_secs(5);
@@ -54,13 +54,13 @@ pub enum ServeError {
 
 impl ServeError {
     /// Whether starting again may help.
-    pub const fn class(&self) -> Class {
+    pub const fn class(&self) -> ErrorClass {
         match self {
             Self::Core(error) => error.class(),
             Self::Spool(error) => error.class(),
             Self::Speech(error) => error.class(),
             Self::Sip(error) => error.class(),
-            Self::Metrics(..) => Class::Transient,
+            Self::Metrics(..) => ErrorClass::Transient,
         }
     }
 }

@@ -22,7 +22,7 @@ use voicemail_api::gdpr::{CasePage, CaseView, GdprAnswer, GdprBody, LedgerView, 
 use voicemail_client::ClientError;
 pub use voicemail_client::Decision as CoreDecision;
 use voicemail_resources::VoicemailTenant;
-use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
+use voicemail_runtime::calls::{CallError, Classified, ErrorClass, within_deadline};
 use voicemail_runtime::fence::{Fence, NotLeading};
 use voicemail_runtime::redact::redact;
 
@@ -92,13 +92,13 @@ impl CoreError {
     }
 
     /// Whether retrying can help: a refusal for good is a 4xx that isn't about the token, time or rate.
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Problem { reason, .. } if reason == SECOND_PERSON => Class::Permanent,
-            Self::Problem { status: 401 | 403 | 408 | 425 | 429, .. } => Class::Transient,
-            Self::Problem { status: 400..=499, .. } => Class::Permanent,
+            Self::Problem { reason, .. } if reason == SECOND_PERSON => ErrorClass::Permanent,
+            Self::Problem { status: 401 | 403 | 408 | 425 | 429, .. } => ErrorClass::Transient,
+            Self::Problem { status: 400..=499, .. } => ErrorClass::Permanent,
             Self::Call(error) => error.class(),
-            _ => Class::Transient,
+            _ => ErrorClass::Transient,
         }
     }
 
@@ -336,10 +336,10 @@ mod tests {
             detail: String::new(),
         };
         for status in [400, 404, 409, 422] {
-            assert_eq!(problem(status).class(), Class::Permanent, "{status}");
+            assert_eq!(problem(status).class(), ErrorClass::Permanent, "{status}");
         }
         for status in [401, 403, 429, 500, 503] {
-            assert_eq!(problem(status).class(), Class::Transient, "{status}");
+            assert_eq!(problem(status).class(), ErrorClass::Transient, "{status}");
         }
     }
 }

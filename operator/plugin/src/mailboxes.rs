@@ -5,25 +5,9 @@ use super::arguments::Reach;
 use super::place::Place;
 use super::reach::TenantApi;
 use super::table::render;
-use serde::Deserialize;
+use voicemail_api::mailboxes::{MailboxList, MailboxView};
 use voicemail_api::percent::encode_segment;
 use voicemail_resources::voicemail_tenant::Role;
-
-#[derive(Deserialize)]
-struct Page {
-    mailboxes: Vec<Mailbox>,
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Mailbox {
-    mailbox: String,
-    class_of_service: String,
-    label: Option<String>,
-    messages: u32,
-    max_messages: u32,
-}
 
 /// A line for each mailbox.
 pub(super) async fn list(place: &Place, name: &str, reach: &Reach) -> Result<String, PluginError> {
@@ -32,7 +16,7 @@ pub(super) async fn list(place: &Place, name: &str, reach: &Reach) -> Result<Str
     let mut rows = Vec::new();
     let mut path = "mailboxes?limit=200".to_owned();
     loop {
-        let page: Page = api.get(&path).await?;
+        let page: MailboxList = api.get(&path).await?;
         rows.extend(page.mailboxes.into_iter().map(row));
         match page.next {
             Some(next) => path = format!("mailboxes?limit=200&cursor={}", encode_segment(&next)),
@@ -41,7 +25,7 @@ pub(super) async fn list(place: &Place, name: &str, reach: &Reach) -> Result<Str
     }
 }
 
-fn row(mailbox: Mailbox) -> Vec<String> {
+fn row(mailbox: MailboxView) -> Vec<String> {
     vec![
         mailbox.mailbox,
         mailbox.class_of_service,

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::time::Duration;
+pub use voicemail_api::ErrorClass;
 use voicemail_resources::MANAGER;
 
 /// Longest time that one call to the API server may take.
@@ -17,32 +18,10 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
 /// How the API server words that a webhook or a policy has said no.
 const DENIALS: [&str; 2] = ["denied the request", "ValidatingAdmissionPolicy"];
 
-/// Whether retrying can help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Only a changed object can help.
-    Permanent,
-    /// The same again, later, can help.
-    Transient,
-    /// Somebody else was faster: read again and retry at once.
-    Conflict,
-}
-
-impl Class {
-    /// Label in metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Permanent => "permanent",
-            Self::Transient => "transient",
-            Self::Conflict => "conflict",
-        }
-    }
-}
-
 /// A failure that says whether retrying helps, and its stable name.
 pub trait Classified: std::error::Error + Send + Sync + 'static {
     /// Whether retrying can help.
-    fn class(&self) -> Class;
+    fn class(&self) -> ErrorClass;
     /// Stable CamelCase name, for conditions and events.
     fn reason(&self) -> &'static str;
 }
@@ -115,11 +94,11 @@ impl CallError {
 }
 
 impl Classified for CallError {
-    fn class(&self) -> Class {
+    fn class(&self) -> ErrorClass {
         match self.status() {
-            _ if self.is_conflict() => Class::Conflict,
-            Some(status) if status.is_invalid() => Class::Permanent,
-            _ => Class::Transient,
+            _ if self.is_conflict() => ErrorClass::Conflict,
+            Some(status) if status.is_invalid() => ErrorClass::Permanent,
+            _ => ErrorClass::Transient,
         }
     }
 
@@ -187,10 +166,10 @@ mod tests {
 
     #[test]
     fn failures_are_classed_by_whether_retrying_helps() {
-        assert_eq!(refused("Conflict", 409).class(), Class::Conflict);
-        assert_eq!(refused("Invalid", 422).class(), Class::Permanent);
-        assert_eq!(refused("Forbidden", 403).class(), Class::Transient);
-        assert_eq!(CallError::Deadline { what: "read" }.class(), Class::Transient);
+        assert_eq!(refused("Conflict", 409).class(), ErrorClass::Conflict);
+        assert_eq!(refused("Invalid", 422).class(), ErrorClass::Permanent);
+        assert_eq!(refused("Forbidden", 403).class(), ErrorClass::Transient);
+        assert_eq!(CallError::Deadline { what: "read" }.class(), ErrorClass::Transient);
     }
 
     #[test]

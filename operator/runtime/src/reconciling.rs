@@ -16,7 +16,7 @@ pub mod streams;
 pub mod turns;
 pub mod unreadable;
 
-use crate::calls::{CallError, Class, Classified, within_deadline};
+use crate::calls::{CallError, Classified, ErrorClass, within_deadline};
 use crate::metrics::{Metrics, Outcome};
 use crate::place::{place, place_of};
 use backoff::Backoffs;
@@ -80,7 +80,7 @@ impl Services {
 #[error("{reason}: {message}")]
 pub struct Failure {
     /// Whether retrying helps.
-    pub class: Class,
+    pub class: ErrorClass,
     /// Stable name.
     pub reason: &'static str,
     /// In words.
@@ -90,18 +90,18 @@ pub struct Failure {
 
 impl Failure {
     fn of(error: &dyn Classified) -> Self {
-        let outcome = if error.class() == Class::Permanent { Outcome::Terminal } else { Outcome::Error };
+        let outcome = if error.class() == ErrorClass::Permanent { Outcome::Terminal } else { Outcome::Error };
         Self { class: error.class(), reason: error.reason(), message: error.to_string(), outcome }
     }
 
     fn timeout() -> Self {
         let message = format!("no end within {} s", RECONCILE_DEADLINE.as_secs());
-        Self { class: Class::Transient, reason: "ReconcileTimeout", message, outcome: Outcome::Timeout }
+        Self { class: ErrorClass::Transient, reason: "ReconcileTimeout", message, outcome: Outcome::Timeout }
     }
 
     fn panic() -> Self {
         let message = "the reconcile panicked; this is a fault of the operator".to_owned();
-        Self { class: Class::Transient, reason: "ReconcilePanic", message, outcome: Outcome::Panic }
+        Self { class: ErrorClass::Transient, reason: "ReconcilePanic", message, outcome: Outcome::Panic }
     }
 }
 
@@ -287,7 +287,7 @@ impl<R: Reconciler> Driver<R> {
     fn after_failure(&self, object: &DeserializeGuard<R::Object>, failure: &Failure) -> Action {
         let (namespace, name) = (object.meta().namespace.as_deref(), object.meta().name.as_deref());
         let delay = match failure.class {
-            Class::Conflict => jittered(Duration::from_millis(200)),
+            ErrorClass::Conflict => jittered(Duration::from_millis(200)),
             _ => self.backoffs.next(&place_of(object), object.meta().uid.as_deref().unwrap_or_default()),
         };
         self.services.metrics.set_failing(R::NAME, self.backoffs.count());

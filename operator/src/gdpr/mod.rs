@@ -36,7 +36,7 @@ use plan::{Seen, Step, Subject};
 use voicemail_api::gdpr::RunView;
 use voicemail_cores::core_client::{Core, CoreError};
 use voicemail_resources::{GdprOperation, GdprRequest, VoicemailTenant};
-use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
+use voicemail_runtime::calls::{CallError, Classified, ErrorClass, within_deadline};
 
 /// Why a reconcile must be repeated.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
 pub struct GdprError(#[from] CallError);
 
 impl Classified for GdprError {
-    fn class(&self) -> Class {
+    fn class(&self) -> ErrorClass {
         self.0.class()
     }
 
@@ -191,7 +191,7 @@ async fn open(request: &GdprRequest, core: &Core, context: &Context) -> Result<S
 async fn read_runs(request: &GdprRequest, core: &Core) -> Result<Vec<RunView>, CoreError> {
     match core.read_case(&request.spec.case_id).await {
         Err(CoreError::Problem { status: 404, .. }) => Ok(Vec::new()),
-        Err(error) if error.class() == Class::Permanent => Err(CoreError::Lookup(Box::new(error))),
+        Err(error) if error.class() == ErrorClass::Permanent => Err(CoreError::Lookup(Box::new(error))),
         other => Ok(other?.runs),
     }
 }
@@ -234,7 +234,7 @@ async fn apply_decisions(
         dereference::check_unchanged(&context.client, request, "tell the core of a decision").await?;
         match core.tell(&request.spec.case_id, &decision).await {
             Ok(after) => run = after,
-            Err(error) if error.class() == Class::Permanent => {
+            Err(error) if error.class() == ErrorClass::Permanent => {
                 refused = Some((error.reason(), error.to_string()));
             }
             Err(error) => return Err(error),
@@ -244,7 +244,7 @@ async fn apply_decisions(
 }
 
 fn judge(error: &CoreError, tenant: &VoicemailTenant) -> Seen {
-    if error.class() == Class::Permanent {
+    if error.class() == ErrorClass::Permanent {
         return Seen::Refused(error.reason(), error.to_string());
     }
     if error.reason() == "RegionDown" {

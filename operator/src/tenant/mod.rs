@@ -65,7 +65,7 @@ use voicemail_resources::conditions::{
 };
 use voicemail_resources::policy::Bound;
 use voicemail_resources::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
-use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
+use voicemail_runtime::calls::{CallError, Classified, ErrorClass, within_deadline};
 use voicemail_runtime::reconciling::jittered;
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
@@ -97,7 +97,7 @@ pub enum TenantError {
 }
 
 impl Classified for TenantError {
-    fn class(&self) -> Class {
+    fn class(&self) -> ErrorClass {
         match self {
             Self::Call(error) => error.class(),
             Self::Apply(error) => error.class(),
@@ -184,7 +184,7 @@ async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<A
 
 /// Says in the status why the reconcile must be repeated. What the API server answers to that can only be logged.
 async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &Context) {
-    if error.class() != Class::Conflict {
+    if error.class() != ErrorClass::Conflict {
         context.give_place_back(tenant);
     }
     if !context.memories.of(&TenantKey::of(tenant), |memory| memory.failures.is_to_tell(error)) {
@@ -199,7 +199,7 @@ async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &C
         }
     };
     let outcome = match error.class() {
-        Class::Permanent => Outcome::Stopped(error.reason(), error.to_string()),
+        ErrorClass::Permanent => Outcome::Stopped(error.reason(), error.to_string()),
         _ => Outcome::Failing { reason: error.reason(), message: error.to_string(), pods: &pods },
     };
     if let Err(unsaid) = report(tenant, &outcome, None, context).await {
@@ -266,7 +266,7 @@ async fn converge(
     let built = build::build(&plan)?;
     let applied = match Box::pin(apply::apply(context, &plan, built, facts.now)).await {
         Ok(applied) => applied,
-        Err(error) if error.class() == Class::Permanent => {
+        Err(error) if error.class() == ErrorClass::Permanent => {
             context.give_place_back(tenant);
             let outcome = Outcome::Stopped(error.reason(), error.to_string());
             report(tenant, &outcome, deletion, context).await?;

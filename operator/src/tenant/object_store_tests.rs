@@ -17,7 +17,7 @@ use voicemail_cores::pods::PodSeen;
 use voicemail_resources::conditions::ConditionStatus::{False, True};
 use voicemail_resources::conditions::find_condition;
 use voicemail_resources::voicemail_tenant::{RegionRole, VoicemailTenant, VoicemailTenantStatus};
-use voicemail_runtime::calls::{Class, Classified};
+use voicemail_runtime::calls::{Classified, ErrorClass};
 
 const CLIENT: &str = "22222222-2222-2222-2222-222222222222";
 
@@ -85,7 +85,7 @@ fn a_missing_or_incomplete_secret_is_named_with_the_key_that_it_lacks() {
     let none = refusal(&on_s3(secret("s3")), &with(&[], None));
     assert_eq!(
         (none.reason(), none.class(), none.is_about_storage()),
-        ("CredentialsMissing", Class::Transient, true)
+        ("CredentialsMissing", ErrorClass::Transient, true)
     );
     assert!(none.to_string().contains("region eu-west: Secret s3 isn't in this namespace"), "{none}");
     assert!(none.to_string().contains("accessKeyId and secretAccessKey"), "{none}");

@@ -239,7 +239,7 @@ fn a_claim_that_somebody_deleted_is_never_made_anew_once_its_store_is_known() {
     let refusal = plan_with(&known, &Facts { keys, ..facts() }).unwrap_err();
     assert_eq!(
         (refusal.reason(), refusal.class()),
-        ("ClaimGone", voicemail_runtime::calls::Class::Permanent)
+        ("ClaimGone", voicemail_runtime::calls::ErrorClass::Permanent)
     );
     let words = refusal.to_string();
     assert!(words.contains("acme-voicemail") && words.contains("voicemail.dev/tenant=acme"), "{words}");

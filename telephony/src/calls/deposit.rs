@@ -37,7 +37,7 @@ pub(super) async fn serve(services: &Services, call: IncomingCall, mailbox: Stri
     let described = describe(&call, &mailbox, reception.as_ref());
     let law = call.offer.as_ref().map_or(Law::Mulaw, |offer| offer.audio.law);
     let greeting = fetch_greetings(services, &mailbox, reception.as_ref(), law).await;
-    let mut line = match Line::answer(services, call.leg, call.offer).await {
+    let mut line = match Line::answer(services, call.leg, call.offer, call.peer).await {
         Ok(line) => line,
         Err(LineError::NoPorts) => return Outcome::Refused(503),
         Err(LineError::Sip(_)) => return Outcome::Abandoned,

@@ -37,17 +37,21 @@ pub(super) enum LineError {
 }
 
 impl Line {
-    /// Answers a call.
+    /// Answers a call that came from `peer`.
     pub(super) async fn answer(
         services: &Services,
         mut leg: Box<dyn Leg>,
         offer: Option<Offer>,
+        peer: Option<IpAddr>,
     ) -> Result<Self, LineError> {
         let Ok(pair) = services.ports.take().await else {
             leg.reject(503).await;
             return Err(LineError::NoPorts);
         };
-        let (address, port) = (services.config.advertised, pair.port());
+        let (advertised, port) = (services.config.advertised, pair.port());
+        // Audio goes by the family of the offer (RFC 6157), which a proxy between may not have.
+        let hears = offer.as_ref().and_then(|offer| offer.audio.host).or(peer);
+        let address = hears.map_or(advertised.first(), |peer| advertised.to(peer));
         let session = u64::from(port) << 32 | u64::from(std::process::id());
         let local = Local { address, port, session, version: 1 };
         let media = Media::open(pair, services.counters.clone());

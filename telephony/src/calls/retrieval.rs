@@ -4,7 +4,6 @@ use super::line::{Event, Line, LineError};
 use super::logins::Source;
 use super::session::Session;
 use super::{Outcome, Services, Speech};
-use crate::class::Class;
 use crate::core::{CoreError, Open, Voicemail};
 use crate::dialogue::{Answer, Ask, Dialogue, Input, Output, Say};
 use crate::g711::{find_samples, write_wav};
@@ -17,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use voicemail_api::ErrorClass;
 use voicemail_api::telephony::{Law, Mark};
 
 /// Longest greeting.
@@ -56,7 +56,7 @@ pub(super) async fn serve(services: &Services, call: IncomingCall, speech: &Spee
     let trunk = services.config.trunks.iter().find(|trunk| trunk.name == call.trunk);
     let proposed = caller.zip(trunk).map(|(caller, trunk)| trunk.mailbox_of(&caller));
     let may_try = services.logins.may_try(&source, Instant::now());
-    let line = match Line::answer(services, call.leg, call.offer).await {
+    let line = match Line::answer(services, call.leg, call.offer, call.peer).await {
         Ok(line) => line,
         Err(LineError::NoPorts) => return Outcome::Refused(503),
         Err(LineError::Sip(_)) => return Outcome::Abandoned,
@@ -275,7 +275,7 @@ impl Owner<'_> {
 /// What an error is to the machine: a refusal is an answer, all else isn't one.
 fn told(error: &CoreError) -> Answer {
     let refused =
-        error.class() == Class::Permanent || matches!(error, CoreError::Refused { status: 400..=499 });
+        error.class() == ErrorClass::Permanent || matches!(error, CoreError::Refused { status: 400..=499 });
     if refused {
         return Answer::Refused;
     }

@@ -3,13 +3,13 @@
 //! A token lasts ten minutes and calls up to an hour: it is renewed while the call goes on, and nobody waits for that. What can
 //! go wrong: the core is away (tried again), or renews it no more; then what the token opens is refused from some time on.
 
-use crate::class::Class;
 use crate::core::{CoreError, Open, Voicemail};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use voicemail_api::ErrorClass;
 
 /// How often a token is renewed, and when the core couldn't be asked.
 const EVERY: Duration = Duration::from_secs(300);
@@ -66,7 +66,7 @@ impl Session {
         match renewed {
             Ok(open) => self.begin(open),
             Err(error)
-                if error.class() == Class::Transient
+                if error.class() == ErrorClass::Transient
                     && !matches!(error, CoreError::Refused { status: 403 }) =>
             {
                 tracing::warn!(%error, "an owner's token couldn't be renewed yet");

@@ -3,7 +3,6 @@
 //! A call goes on with what it began with. Own prompts that can't be used are told in the log and by `/readyz`, and the built-in ones
 //! stand in.
 
-use crate::class::Class;
 use crate::config::DialogueConfig;
 use crate::dialogue::menu::CLASSIC;
 use crate::dialogue::{Menu, MenuError, Say};
@@ -18,6 +17,7 @@ use parking_lot::RwLock;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use voicemail_api::ErrorClass;
 use voicemail_api::telephony::Law;
 
 /// Why nothing can be said.
@@ -36,8 +36,8 @@ pub enum SpeechError {
 
 impl SpeechError {
     /// Something must be changed.
-    pub const fn class(&self) -> Class {
-        Class::Permanent
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Permanent
     }
 }
 

@@ -24,7 +24,11 @@ impl Config {
     /// # Errors
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), ConfigError> {
-        require(!self.advertised.is_unspecified(), "advertised", "write the address that trunks reach")?;
+        require(
+            self.advertised.all().all(|address| !address.is_unspecified()),
+            "advertised",
+            "write the address that trunks reach",
+        )?;
         self.check_core()?;
         self.check_ports()?;
         self.check_trunks()?;

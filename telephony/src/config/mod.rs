@@ -6,12 +6,14 @@
 //! What can go wrong: YAML that doesn't parse, an unknown field, or a rule broken. Each is a [`ConfigError`] that says what
 //! to write.
 
+mod advertised;
 mod check;
 mod notify;
 mod pod;
 mod proxy;
 mod trunk;
 
+pub use advertised::{Advertised, NotAdvertised};
 pub use notify::{Notify, Range};
 pub use pod::Pod;
 pub use proxy::Proxy;
@@ -19,11 +21,11 @@ pub use trunk::{
     Algorithm, ClientCertificates, DigestConfig, NumberRule, Transport, Trunk, TrunkLimits, Trust,
 };
 
-use crate::class::Class;
 use serde::{Deserialize, Deserializer};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use voicemail_api::ErrorClass;
 use voicemail_api::config::parse_duration;
 
 /// All that the program needs to know.
@@ -32,9 +34,9 @@ use voicemail_api::config::parse_duration;
 pub struct Config {
     /// Where to listen.
     pub listen: Listen,
-    /// The address in Contact, Via and SDP: the one at which trunks reach this process. In the file also a list with one for
-    /// each pod, or nothing, which is the pod's own ([`Pod`]).
-    pub advertised: IpAddr,
+    /// The address in Contact, Via and SDP: the one at which trunks reach this process; one of IPv4 and one of IPv6 with a comma
+    /// between where both do. In the file also a list with one for each pod, or nothing, which is the pod's own ([`Pod`]).
+    pub advertised: Advertised,
     /// The host behind a mailbox's name in the account that phones are told, such as pbx.example.com; the advertised address
     /// when absent.
     #[serde(default)]
@@ -218,8 +220,8 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// The file must be changed.
-    pub const fn class(&self) -> Class {
-        Class::Permanent
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Permanent
     }
 }
 
@@ -268,7 +270,7 @@ impl Config {
 
     /// The name by which the core knows this process's spool.
     pub fn front(&self) -> String {
-        self.front.clone().unwrap_or_else(|| self.advertised.to_string())
+        self.front.clone().unwrap_or_else(|| self.advertised.first().to_string())
     }
 
     /// The trunk that an address belongs to and that sends by that transport. One that is known by its certificates isn't known

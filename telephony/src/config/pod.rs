@@ -3,10 +3,10 @@
 //! `advertised` is one address, or a list with one for each pod by the number at the end of its name; without it the pod's
 //! own address is advertised.
 
-use super::ConfigError;
+use super::{Advertised, ConfigError};
 use clap::Args;
 use serde_yaml::Value;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 
 /// The pod that this process is in.
 #[derive(Args, Clone, Debug, Default)]
@@ -14,9 +14,9 @@ pub struct Pod {
     /// Name of this pod, which ends in its number: chooses from a list in `advertised`
     #[arg(long)]
     pub pod_name: Option<String>,
-    /// Address of this pod: advertised where the configuration names none
+    /// Address of this pod, or its addresses of both families with a comma between: advertised where the configuration names none
     #[arg(long)]
-    pub pod_address: Option<IpAddr>,
+    pub pod_address: Option<Advertised>,
 }
 
 impl Pod {
@@ -27,7 +27,7 @@ impl Pod {
     pub(super) fn complete(&self, config: &mut Value) -> Result<(), ConfigError> {
         let address = match config.get("advertised") {
             Some(Value::Sequence(addresses)) => Some(self.choose(addresses)?),
-            None => self.pod_address.map(|address| Value::String(address.to_string())),
+            None => self.pod_address.map(|own| Value::String(own.to_string())),
             Some(_) => None,
         };
         if let (Some(address), Value::Mapping(fields)) = (address, &mut *config) {
@@ -36,7 +36,7 @@ impl Pod {
         if let (Some(name), Value::Mapping(fields)) = (&self.pod_name, &mut *config) {
             fields.entry("front".into()).or_insert_with(|| name.clone().into());
         }
-        if self.pod_address.is_some_and(|address| address.is_ipv6()) {
+        if self.pod_address.is_some_and(|own| own.all().any(|address| address.is_ipv6())) {
             let fields: [&[&str]; 4] = [&["sip"], &["tcp"], &["tls", "address"], &["metrics"]];
             fields.into_iter().for_each(|path| listen_by_ipv6(config, path));
         }
@@ -51,7 +51,7 @@ impl Pod {
     }
 }
 
-/// `0.0.0.0` stands for every address, and a pod without IPv4 has none of those.
+/// `0.0.0.0` stands for every address, and those of IPv6 are none of its.
 fn listen_by_ipv6(config: &mut Value, path: &[&str]) {
     let listen = config.get_mut("listen");
     let found = path.iter().fold(listen, |value, field| value.and_then(|value| value.get_mut(*field)));
@@ -90,9 +90,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_without_ipv4_listens_by_ipv6() {
+    fn a_pod_with_ipv6_listens_by_both_families() {
         let config =
             "listen: {sip: '0.0.0.0:5060', tls: {address: '0.0.0.0:5061'}, metrics: '127.0.0.1:9090'}";
+        let both = complete(config, "sip-0", "10.0.0.1,fd00::1").unwrap();
+        assert_eq!(
+            (&both["listen"]["sip"], &both["advertised"]),
+            (&"[::]:5060".into(), &"10.0.0.1,fd00::1".into())
+        );
         let six = complete(config, "sip-0", "fd00::1").unwrap();
         assert_eq!(
             (&six["listen"]["sip"], &six["listen"]["metrics"]),

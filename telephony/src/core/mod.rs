@@ -7,10 +7,10 @@ mod https;
 pub use https::HttpsCore;
 pub use voicemail_client::MwiStep;
 
-use crate::class::Class;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::ops::Range;
+use voicemail_api::ErrorClass;
 use voicemail_api::telephony::{
     Counts, DepositFields, GreetingView, Law, ListedMessage, Mark, ReceptionView,
 };
@@ -38,10 +38,12 @@ pub enum CoreError {
 
 impl CoreError {
     /// Final for a deposit: what isn't understood, isn't there, or can't be accepted.
-    pub const fn class(&self) -> Class {
+    pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::Unknown | Self::Refused { status: 400 | 404 | 410 | 413 | 415 | 422 } => Class::Permanent,
-            Self::Refused { .. } | Self::Away(_) | Self::Files(_) => Class::Transient,
+            Self::Unknown | Self::Refused { status: 400 | 404 | 410 | 413 | 415 | 422 } => {
+                ErrorClass::Permanent
+            }
+            Self::Refused { .. } | Self::Away(_) | Self::Files(_) => ErrorClass::Transient,
         }
     }
 }
@@ -267,11 +269,11 @@ pub(crate) mod tests {
     #[test]
     fn only_what_the_same_deposit_meets_again_is_final() {
         for status in [400, 404, 410, 422] {
-            assert_eq!(CoreError::Refused { status }.class(), Class::Permanent);
+            assert_eq!(CoreError::Refused { status }.class(), ErrorClass::Permanent);
         }
         for status in [401, 403, 409, 423, 429, 500, 503, 507] {
-            assert_eq!(CoreError::Refused { status }.class(), Class::Transient);
+            assert_eq!(CoreError::Refused { status }.class(), ErrorClass::Transient);
         }
-        assert_eq!(CoreError::Away(String::new()).class(), Class::Transient);
+        assert_eq!(CoreError::Away(String::new()).class(), ErrorClass::Transient);
     }
 }

@@ -3,9 +3,9 @@
 //! A menu is YAML. [`Menu::parse`] proves that it can be used: each state is reached and left, each key leads somewhere,
 //! actions that walk through messages say where they go at the end, and each clip exists.
 
-use crate::class::Class;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use voicemail_api::ErrorClass;
 
 /// The map that comes with the program.
 pub const CLASSIC: &str = include_str!("../../maps/classic.yaml");
@@ -58,8 +58,8 @@ pub enum MenuError {
 
 impl MenuError {
     /// It must be changed.
-    pub const fn class(&self) -> Class {
-        Class::Permanent
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Permanent
     }
 }
 

@@ -1,7 +1,6 @@
 //! Pairs of UDP ports of the block: RTP on an even one, RTCP on the next. Taken at random, and left alone for a while after a
 //! call, so that packets of the last one don't get into the next.
 
-use crate::class::Class;
 use crate::config::PortBlock;
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -9,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
+use voicemail_api::ErrorClass;
+use voicemail_api::listen::as_sent_from;
 
 /// How long a pair rests.
 const REST: Duration = Duration::from_secs(10);
@@ -28,8 +29,8 @@ pub enum PortsError {
 
 impl PortsError {
     /// Calls end.
-    pub const fn class(self) -> Class {
-        Class::Transient
+    pub const fn class(self) -> ErrorClass {
+        ErrorClass::Transient
     }
 }
 
@@ -60,6 +61,11 @@ impl Pair {
     /// RTP's port.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// A peer's address as the sockets can send to it.
+    pub fn reach(&self, peer: SocketAddr) -> SocketAddr {
+        as_sent_from(SocketAddr::new(self.ports.address, self.port), peer)
     }
 }
 

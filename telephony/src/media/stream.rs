@@ -276,7 +276,7 @@ impl Stream {
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(u32::try_from(payload.len()).unwrap_or_default());
         // A port that nobody listens on is known by the silence that comes back; what the kernel has no room for is late anyway.
-        let _ = self.pair.rtp.send_to(&self.packet, SocketAddr::new(host, port));
+        let _ = self.pair.rtp.send_to(&self.packet, self.pair.reach(SocketAddr::new(host, port)));
     }
 }
 

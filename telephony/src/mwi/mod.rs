@@ -55,7 +55,7 @@ pub async fn take(
 
 /// The host that mailboxes are said to be at.
 fn host_of(config: &Config) -> String {
-    match (&config.domain, config.advertised) {
+    match (&config.domain, config.advertised.first()) {
         (Some(domain), _) => domain.clone(),
         (None, IpAddr::V6(address)) => format!("[{address}]"),
         (None, IpAddr::V4(address)) => address.to_string(),

@@ -25,8 +25,8 @@ pub use make::{Made, make};
 pub use own::{Own, Prompts, Seen, read_own, see};
 pub use pack::Pack;
 
-use crate::class::Class;
 use std::path::PathBuf;
+use voicemail_api::ErrorClass;
 
 /// Why there are no prompts.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ pub enum PromptsError {
 
 impl PromptsError {
     /// Something must be changed.
-    pub const fn class(&self) -> Class {
-        Class::Permanent
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Permanent
     }
 }

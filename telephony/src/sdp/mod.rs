@@ -9,9 +9,9 @@ mod write;
 
 pub use write::{Local, write_answer, write_offer};
 
-use crate::class::Class;
 use sdp_types::{Media, Session};
 use std::net::IpAddr;
+use voicemail_api::ErrorClass;
 use voicemail_api::telephony::Law;
 
 /// The longest description that is read, in bytes.
@@ -35,8 +35,8 @@ pub enum SdpError {
 
 impl SdpError {
     /// The same offer gets the same answer.
-    pub const fn class(self) -> Class {
-        Class::Permanent
+    pub const fn class(self) -> ErrorClass {
+        ErrorClass::Permanent
     }
 }
 

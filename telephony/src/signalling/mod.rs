@@ -13,14 +13,15 @@ pub mod evidence;
 pub mod identity;
 pub mod rsip;
 
-use crate::class::Class;
 use crate::media::telephone_event::Key;
 use crate::sdp::Offer;
 use async_trait::async_trait;
 use evidence::Evidence;
 use identity::Identity;
+use std::net::IpAddr;
 use std::time::Duration;
 use uuid::Uuid;
+use voicemail_api::ErrorClass;
 
 /// Why a request of ours came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,10 +45,10 @@ pub enum SipError {
 
 impl SipError {
     /// A call that is over stays so.
-    pub const fn class(self) -> Class {
+    pub const fn class(self) -> ErrorClass {
         match self {
-            Self::Over | Self::Description => Class::Permanent,
-            Self::NotSent | Self::Unreachable | Self::Refused(_) => Class::Transient,
+            Self::Over | Self::Description => ErrorClass::Permanent,
+            Self::NotSent | Self::Unreachable | Self::Refused(_) => ErrorClass::Transient,
         }
     }
 }
@@ -72,6 +73,8 @@ pub struct IncomingCall {
     pub identity: Identity,
     /// The caller's description; none if it comes with the ACK.
     pub offer: Option<Offer>,
+    /// The address that it came from.
+    pub peer: Option<IpAddr>,
     /// The call itself.
     pub leg: Box<dyn Leg>,
 }

@@ -9,7 +9,6 @@
 
 use super::seal::Recording;
 use super::{Spool, SpoolError};
-use crate::class::Class;
 use crate::core::{CoreError, Voicemail};
 use crate::g711::{RATE, write_wav};
 use jiff::Timestamp;
@@ -21,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use voicemail_api::ErrorClass;
 use voicemail_api::telephony::{Counts, DepositFields};
 
 /// How often the folder is looked through without being asked.
@@ -257,7 +257,7 @@ fn is_absence(error: &CoreError) -> bool {
 /// Refusals that the same deposit meets again. 400 isn't one: a clock that is ahead makes it, here or at the core, and time
 /// alone may cure that.
 fn is_final(error: &CoreError) -> bool {
-    error.class() == Class::Permanent && !matches!(error, CoreError::Refused { status: 400 })
+    error.class() == ErrorClass::Permanent && !matches!(error, CoreError::Refused { status: 400 })
 }
 
 fn age_of(left: &str) -> Duration {

@@ -17,7 +17,6 @@ pub use courier::{Courier, Deposited};
 pub use reporter::Reporter;
 pub use writer::Writer;
 
-use crate::class::Class;
 use crate::config::SpoolConfig;
 use seal::{Description, Recording, SALT, SealError, Sealer, SpoolKey};
 use std::fs::{File, OpenOptions};
@@ -27,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
+use voicemail_api::ErrorClass;
 
 const OPEN: &str = "open";
 const READY: &str = "ready";
@@ -46,9 +46,9 @@ pub enum SpoolError {
 
 impl SpoolError {
     /// Whether trying again may help.
-    pub const fn class(&self) -> Class {
+    pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::Disk(_) => Class::Transient,
+            Self::Disk(_) => ErrorClass::Transient,
             Self::Seal(error) => error.class(),
         }
     }

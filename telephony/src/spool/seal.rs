@@ -8,10 +8,10 @@
 //! number, so that records can't be left out, doubled or moved between files without being noticed. A file that ends
 //! within a record, or whose next record can't be opened, ends with the record before: it was torn there.
 
-use crate::class::Class;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use serde::{Deserialize, Serialize};
+use voicemail_api::ErrorClass;
 use voicemail_api::telephony::Law;
 
 const MAGIC: &[u8; 4] = b"VSP1";
@@ -43,8 +43,8 @@ pub enum SealError {
 
 impl SealError {
     /// The same bytes stay so.
-    pub const fn class(self) -> Class {
-        Class::Permanent
+    pub const fn class(self) -> ErrorClass {
+        ErrorClass::Permanent
     }
 }
 

@@ -1,21 +1,22 @@
-//! Where SIP is listened for, and the addresses by which peers reach it: one Contact and Via for each transport.
+//! Where SIP is listened for, and the addresses by which peers reach it: one for each transport.
 
+use super::contacts::SipPorts;
 use super::places::Places;
 use super::refused::Refused;
 use super::streams::{Peers, Streams};
 use super::tls::{Certificates, Connector, TlsError};
 use super::{tcp, tls};
-use crate::class::Class;
-use crate::config::{Config, Transport};
+use crate::config::Config;
 use rsipstack::platform::CancellationToken;
 use rsipstack::platform::mpsc::unbounded_channel;
-use rsipstack::sip::{Transport as StackTransport, Uri};
+use rsipstack::sip::Transport as StackTransport;
 use rsipstack::transport::channel::ChannelConnection;
 use rsipstack::transport::connection::TransportReceiver;
 use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use voicemail_api::ErrorClass;
 
 /// Why SIP can't be listened for.
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +34,10 @@ pub enum ListenError {
 
 impl ListenError {
     /// Who holds the port may let go of it, and certificates come.
-    pub const fn class(&self) -> Class {
+    pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::Bind(..) | Self::Tls(_) => Class::Transient,
-            Self::Stack => Class::Permanent,
+            Self::Bind(..) | Self::Tls(_) => ErrorClass::Transient,
+            Self::Stack => ErrorClass::Permanent,
         }
     }
 }
@@ -62,7 +63,7 @@ impl Listeners {
         let (door, messages) = unbounded_channel();
         let advertised = |transport, listener: &TcpListener, asked: SocketAddr| {
             let port = listener.local_addr().map_or(asked.port(), |local| local.port());
-            SipAddr { r#type: Some(transport), addr: SocketAddr::new(config.advertised, port).into() }
+            SipAddr { r#type: Some(transport), addr: SocketAddr::new(config.advertised.first(), port).into() }
         };
         let tcp = match config.listen.tcp {
             Some(address) => {
@@ -96,6 +97,16 @@ impl Listeners {
     pub fn addresses(&self) -> Vec<SipAddr> {
         let tcp = self.tcp.iter().map(|(_, own)| own.clone());
         tcp.chain(self.tls.iter().map(|(_, own, _)| own.clone())).collect()
+    }
+
+    /// Ports that are listened on, with the one for datagrams.
+    pub fn ports(&self, udp: u16) -> SipPorts {
+        let port = |own: &SipAddr| own.get_socketaddr().ok().map(|at| at.port());
+        SipPorts {
+            udp,
+            tcp: self.tcp.as_ref().and_then(|(_, own)| port(own)),
+            tls: self.tls.as_ref().and_then(|(_, own, _)| port(own)),
+        }
     }
 
     /// Serves them for that layer; gives the trunks of open connections.
@@ -132,39 +143,4 @@ async fn door(messages: TransportReceiver, own: SipAddr) -> Result<SipConnection
     let (nowhere, _) = unbounded_channel();
     let made = ChannelConnection::create_connection(messages, nowhere, own, None).await;
     made.map(SipConnection::Channel).map_err(|_| ListenError::Stack)
-}
-
-/// Contacts of ours, by what carries a dialogue.
-pub struct Contacts {
-    udp: Uri,
-    tcp: Option<Uri>,
-    tls: Option<Uri>,
-    sips: Option<Uri>,
-}
-
-impl Contacts {
-    /// Of the address for datagrams, and those for connections.
-    pub fn new(udp: SocketAddr, others: &[SipAddr]) -> Option<Self> {
-        let of = |scheme: &str, transport, suffix: &str| {
-            let own = others.iter().find(|own| own.r#type == Some(transport))?.get_socketaddr().ok()?;
-            Uri::try_from(format!("{scheme}:voicemail@{own}{suffix}").as_str()).ok()
-        };
-        Some(Self {
-            udp: Uri::try_from(format!("sip:voicemail@{udp}").as_str()).ok()?,
-            tcp: of("sip", StackTransport::Tcp, ";transport=tcp"),
-            tls: of("sip", StackTransport::Tls, ";transport=tls"),
-            sips: of("sips", StackTransport::Tls, ""),
-        })
-    }
-
-    /// The one for a request that came by that, and asked for security to the end or not (RFC 3261, 12.1.1).
-    pub fn of(&self, transport: Transport, secure: bool) -> &Uri {
-        let other = match (transport, secure) {
-            (Transport::Udp, _) => None,
-            (Transport::Tcp, _) => self.tcp.as_ref(),
-            (Transport::Tls, false) => self.tls.as_ref(),
-            (Transport::Tls, true) => self.sips.as_ref(),
-        };
-        other.unwrap_or(&self.udp)
-    }
 }

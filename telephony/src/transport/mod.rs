@@ -7,6 +7,7 @@
 //! ```
 
 mod bucket;
+mod contacts;
 pub mod frame;
 mod listeners;
 mod places;
@@ -18,7 +19,8 @@ mod tls;
 mod udp_gate;
 
 pub use bucket::{Bucket, Rate};
-pub use listeners::{Contacts, ListenError, Listeners};
+pub use contacts::{Contacts, SipPorts};
+pub use listeners::{ListenError, Listeners};
 pub use refused::{Refused, Why};
 pub use shares::{Share, Shares};
 pub use streams::Peers;

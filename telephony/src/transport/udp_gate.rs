@@ -3,7 +3,6 @@
 
 use super::bucket::{Rate, Sources};
 use super::refused::{Refused, Why};
-use crate::class::Class;
 use crate::config::{Config, Transport};
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -13,6 +12,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::UdpSocket;
+use voicemail_api::ErrorClass;
+use voicemail_api::listen::as_sent_from;
 
 /// Bytes that the kernel keeps for us while we are busy: bursts of calls overflow its default.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -30,8 +31,8 @@ pub enum UdpGateError {
 
 impl UdpGateError {
     /// Who holds the port may let go of it.
-    pub const fn class(&self) -> Class {
-        Class::Transient
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Transient
     }
 }
 
@@ -77,6 +78,8 @@ impl StackSocket for UdpGate {
         let mut datagram = vec![0; LARGEST];
         loop {
             let (length, from) = self.socket.recv_from(&mut datagram).await?;
+            // A socket of both families knows IPv4 by mapped addresses, which no peer writes into its messages.
+            let from = SocketAddr::new(from.ip().to_canonical(), from.port());
             if self.config.trunk_of(from.ip(), Transport::Udp).is_none() {
                 self.refused.count(Why::Stranger);
                 continue;
@@ -95,6 +98,7 @@ impl StackSocket for UdpGate {
     }
 
     async fn send_to(&self, message: &[u8], to: SocketAddr) -> rsipstack::Result<usize> {
+        let to = as_sent_from(self.socket.local_addr()?, to);
         Ok(self.socket.send_to(message, to).await?)
     }
 

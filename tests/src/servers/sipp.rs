@@ -1,7 +1,7 @@
 //! Calls by sipp, a telephone that follows a scenario: what it says is a file of µ-law samples, 20 ms a packet.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -145,7 +145,7 @@ impl Call {
         let headers: String = self.headers.iter().map(|line| format!("{line}\n")).collect();
         let port = self.listener.map_or("[rtpstream_audio_port]".into(), |port| port.to_string());
         let sdp = format!(
-            "v=0\no=user1 53655765 2353687637 IN IP4 [local_ip]\ns=-\nc=IN IP4 [media_ip]\nt=0 0\n\
+            "v=0\no=user1 53655765 2353687637 IN IP[media_ip_type] [media_ip]\ns=-\nc=IN IP[media_ip_type] [media_ip]\nt=0 0\n\
              m=audio {port} RTP/AVP 0\na=rtpmap:0 PCMU/8000\n"
         );
         format!(
@@ -162,7 +162,9 @@ impl Call {
 
 /// The address of this machine that those who answer from there are to send to.
 pub fn own_address(front: SocketAddr) -> Result<IpAddr> {
-    let socket = UdpSocket::bind((IpAddr::from(Ipv4Addr::UNSPECIFIED), 0))?;
+    let any: IpAddr =
+        if front.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0))?;
     socket.connect(front)?;
     Ok(socket.local_addr()?.ip())
 }

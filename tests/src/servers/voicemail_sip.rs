@@ -1,6 +1,6 @@
 //! The telephone side as a process of its own, before a `VoicemailCore`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct Setup {
     pub more: String,
     /// Calls at once, with ports for as many; 50 when absent.
     pub calls: Option<usize>,
+    /// Addresses of both families, which it says and listens on; 127.0.0.1 alone when absent.
+    pub advertised: Option<&'static str>,
     /// Files, by name.
     pub files: Vec<(&'static str, Vec<u8>)>,
 }
@@ -127,14 +129,18 @@ fn write_files(address: SocketAddr, folder: &Path, url: &str, setup: &Setup) -> 
         None => (33_000 + address.port() % 100 * 200, 200),
         Some(calls) => (33_000, u16::try_from(calls * 8)?.min(20_000)),
     };
+    let (sip, advertised) = match setup.advertised {
+        None => (address, "127.0.0.1"),
+        Some(both) => (SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port())), both),
+    };
     let config = format!(
-        "listen: {{sip: '{address}', metrics: '{address}'{listen}}}
-advertised: 127.0.0.1
+        "listen: {{sip: '{sip}', metrics: '{address}'{listen}}}
+advertised: '{advertised}'
 core: {{url: '{url}', passwordFile: {}}}
 rtp: {{from: {first}, to: {}}}
 trunks:
 - name: lab
-  addresses: [127.0.0.0/8]
+  addresses: [127.0.0.0/8, '::1/128']
   trust: {{identity: true, redirection: true}}
   limits: {{calls: {calls}}}
 {trunk}

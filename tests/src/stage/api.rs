@@ -16,7 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use voicemail_api::gdpr::{CaseView, GdprAnswer, GdprBody, Operation, Problem};
-use voicemail_engine::mailbox::{MailboxView, MessagePage, MessageView};
+use voicemail_api::mailboxes::MailboxView;
+use voicemail_engine::mailbox::{MessagePage, MessageView};
 use voicemail_model::{MessageId, Mwi};
 use voicemail_server::http::{DepositAnswer, GroupBody, OwnMailboxes, UserBody};
 

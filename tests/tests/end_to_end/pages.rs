@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's failure is a panic")]
 
+use std::net::IpAddr;
+
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -111,8 +113,11 @@ async fn visit(place: &TenantPlace, tenant: &VoicemailTenant, issuer: &Issuer, h
     trust(home.path(), &[own, issuer.authority.pem()]).unwrap();
     let base = format!("https://{host}");
     let run = move || {
-        let (name, address) = (way.host(), way.address().ip());
-        let rules = format!("MAP {name} {address}");
+        let address = match way.address().ip() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        let rules = format!("MAP {} {address}", way.host());
         let home = home.path().display().to_string();
         let variables = [("URL", base.as_str()), ("PEOPLE", "{}"), ("RESOLVE", &rules), ("HOME", &home)];
         Browser::install()?.run("tenant.test.mjs", &variables)

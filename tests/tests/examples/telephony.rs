@@ -65,7 +65,7 @@ async fn a_telephone_leaves_a_message_another_hears_it_and_the_phones_mwi_is_tol
     let mut tenant = on_volume(&mut place, "telephony-tenant.yaml").await;
     let telephony = tenant.spec.telephony.as_mut().unwrap();
     // The phones are this machine's.
-    telephony.trunks[0].addresses = vec!["10.0.0.0/8".to_owned()];
+    telephony.trunks[0].addresses = vec!["10.0.0.0/8".to_owned(), "fd00::/8".to_owned()];
     let clip = own_clip();
     let claim = Reference { name: claim_with(&mut place, "after-tone.wav", &wav_of(&clip)).await };
     telephony.dialogue.prompts = Some(OwnPrompts { config_map_ref: None, existing_claim_ref: Some(claim) });
@@ -141,7 +141,7 @@ async fn a_telephone_names_the_secret_that_keeps_calls_away_and_then_tells_phone
     // The proxy is on this machine.
     let proxy = find_free_port(HOST_IP.parse().unwrap()).unwrap();
     let pbx = &mut tenant.spec.telephony.as_mut().unwrap().trunks[1];
-    pbx.addresses = vec!["10.0.0.0/8".to_owned()];
+    pbx.addresses = vec!["10.0.0.0/8".to_owned(), "fd00::/8".to_owned()];
     pbx.notify.as_mut().unwrap().proxy = Some(proxy.to_string());
     let served = serve(&place, tenant).await.unwrap();
     let told = async |reason: &str| {

@@ -7,6 +7,7 @@ mod dashboard;
 mod email_pages;
 mod emails;
 mod english;
+mod families;
 mod faults;
 mod forged;
 mod hearing;

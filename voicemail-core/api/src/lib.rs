@@ -6,8 +6,10 @@
 //! | [`config`] | the configuration file of a core, and every default of it |
 //! | [`gdpr`] | data-subject requests, runs, the ledger's head |
 //! | [`telephony`] | what media servers are told and answered |
+//! | [`mailboxes`] | mailboxes as they are listed for administrators |
 //! | [`listen`] | listening on every address of a machine |
 //! | [`aws`] | the domain of a region's endpoints at AWS |
+//! | [`ErrorClass`] | the remedy for an error |
 //! | [`causes`], [`percent`] | words of an error's causes; percent-encoding |
 //! | [`readiness`] | how a replica is, as it answers probes and the operator |
 //! | [`reasons`] | stable names of what hinders a store |
@@ -18,11 +20,15 @@
 pub mod aws;
 pub mod causes;
 pub mod config;
+mod error_class;
 pub mod gdpr;
 pub mod listen;
+pub mod mailboxes;
 pub mod percent;
 #[cfg(feature = "proofs")]
 pub mod proofs;
 pub mod readiness;
 pub mod reasons;
 pub mod telephony;
+
+pub use error_class::ErrorClass;

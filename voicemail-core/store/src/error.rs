@@ -1,18 +1,8 @@
 //! The errors of store calls, and the remedy for each.
 
 use super::BodyError;
+use voicemail_api::ErrorClass;
 use voicemail_api::reasons::{ENCRYPTION_DEMANDED, STORAGE_LOCKED, WRITES_FORBIDDEN};
-
-/// The action that an error asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorClass {
-    /// Retrying can't help: something must be changed first.
-    Permanent,
-    /// Try again later.
-    Transient,
-    /// Somebody else was there first: look again and decide anew.
-    Conflict,
-}
 
 /// Why a store that answers and reads doesn't write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,13 +26,14 @@ pub mod retry;
 pub mod retry_until_known;
 pub mod volume;
 
-pub use error::{ErrorClass, StoreError, WriteRefusal};
+pub use error::{StoreError, WriteRefusal};
 pub use hindrance::Hindrance;
 pub use key::Key;
 pub use key::{parse_envelope, parse_index, parse_mailing};
 pub use layout::{Family, Kind, Scope};
 pub use machine::real_world;
 pub use make::make_store;
+pub use voicemail_api::ErrorClass;
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -21,7 +21,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::time::Duration;
-use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
+use voicemail_runtime::calls::{CallError, Classified, ErrorClass, within_deadline};
 
 const GROUP: &str = "voicemail.dev";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -144,7 +144,7 @@ async fn judge(client: &Client, kind: &Kind, said: &mut Vec<String>) -> Result<V
         let Ok(tried) = serde_json::from_value(tried) else { continue };
         match within_deadline("check an object", api.create(&dry, &tried)).await {
             Ok(_) => {}
-            Err(error) if error.class() == Class::Permanent => {
+            Err(error) if error.class() == ErrorClass::Permanent => {
                 faults.push(format!("{}: {error}", place(object)));
             }
             Err(error) => return Err(error.into()),

@@ -43,7 +43,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Servi
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::DynamicObject;
-use voicemail_runtime::calls::{Class, Classified};
+use voicemail_runtime::calls::{Classified, ErrorClass};
 
 /// Why the objects can't be built.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +58,8 @@ pub enum BuildError {
 }
 
 impl Classified for BuildError {
-    fn class(&self) -> Class {
-        Class::Permanent
+    fn class(&self) -> ErrorClass {
+        ErrorClass::Permanent
     }
 
     fn reason(&self) -> &'static str {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 use voicemail_cores::pods::observe_job;
 use voicemail_resources::VoicemailTenant;
-use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
+use voicemail_runtime::calls::{CallError, Classified, ErrorClass, within_deadline};
 
 /// How far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) async fn advance(
         return Ok(Step::NeverStored);
     }
     match Box::pin(step(tenant, ending, &plan, facts.now, context)).await {
-        Err(error) if error.class() == Class::Permanent => {
+        Err(error) if error.class() == ErrorClass::Permanent => {
             Ok(Step::Serving(Report::blocked(error.reason(), format!("{error}. {}", way_out(tenant)))))
         }
         done => done,

@@ -4,7 +4,7 @@
 //! or an error of the API server itself, is reported when it comes a second time in a row: else each restart of the API
 //! server would make every tenant unready for a second. A conflict is no failure.
 
-use voicemail_runtime::calls::{Class, Classified};
+use voicemail_runtime::calls::{Classified, ErrorClass};
 
 /// Reasons that an API server which is being restarted gives rise to.
 const PASSING: [&str; 2] = ["ApiServerUnreachable", "ApiServerError"];
@@ -16,7 +16,7 @@ pub struct FailureCount(u32);
 impl FailureCount {
     /// Whether a failure is to be told; it counts.
     pub fn is_to_tell(&mut self, error: &dyn Classified) -> bool {
-        if error.class() == Class::Conflict {
+        if error.class() == ErrorClass::Conflict {
             return false;
         }
         self.0 = self.0.saturating_add(1);

@@ -28,7 +28,7 @@ use applier::Applier;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use voicemail_runtime::calls::{CallError, Class, Classified};
+use voicemail_runtime::calls::{CallError, Classified, ErrorClass};
 
 pub use applier::{Child, remove_owned};
 pub use leaving::{let_children_go, sweep};
@@ -63,11 +63,11 @@ pub enum ApplyError {
 }
 
 impl Classified for ApplyError {
-    fn class(&self) -> Class {
+    fn class(&self) -> ErrorClass {
         match self {
             Self::Call(error) => error.class(),
-            Self::NameTaken { .. } => Class::Permanent,
-            Self::ClaimGone(_) | Self::Material(_) | Self::Encode(_) => Class::Transient,
+            Self::NameTaken { .. } => ErrorClass::Permanent,
+            Self::ClaimGone(_) | Self::Material(_) | Self::Encode(_) => ErrorClass::Transient,
         }
     }
 

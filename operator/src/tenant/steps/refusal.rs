@@ -6,7 +6,7 @@
 use voicemail_api::config::ConfigError;
 use voicemail_resources::TENANT_USABLE_LABEL;
 use voicemail_resources::pod_template::TemplateError;
-use voicemail_runtime::calls::{Class, Classified};
+use voicemail_runtime::calls::{Classified, ErrorClass};
 
 /// Reason of what a policy doesn't let be.
 pub const POLICY_VIOLATION: &str = "PolicyViolation";
@@ -111,13 +111,13 @@ impl From<ConfigError> for Refusal {
 }
 
 impl Classified for Refusal {
-    fn class(&self) -> Class {
+    fn class(&self) -> ErrorClass {
         match self {
             Self::ClaimNotFound(_)
             | Self::KeysSecretNotFound(_)
             | Self::CredentialsMissing { .. }
-            | Self::SecretProviderClassMissing { .. } => Class::Transient,
-            _ => Class::Permanent,
+            | Self::SecretProviderClassMissing { .. } => ErrorClass::Transient,
+            _ => ErrorClass::Permanent,
         }
     }
 

@@ -40,7 +40,7 @@ use voicemail_resources::voicemail_tenant::{
     Endpoint, MonitoringMode, VoicemailTenant, VoicemailTenantStatus,
 };
 use voicemail_resources::{MANAGER, PAUSED as PAUSED_ANNOTATION, RECONCILE_AT};
-use voicemail_runtime::calls::{CallError, Class, Classified, within_deadline};
+use voicemail_runtime::calls::{CallError, Classified, ErrorClass, within_deadline};
 
 /// Observations of a reconcile that applied everything.
 #[derive(Clone, Copy, Debug)]
@@ -317,7 +317,7 @@ fn progress_findings(obstacle: Option<&Obstacle>, ready: bool) -> Vec<Finding> {
 }
 
 fn find_from_refusal(refusal: &Refusal, previous: &VoicemailTenantStatus) -> Vec<Finding> {
-    let stalled = refusal.class() == Class::Permanent;
+    let stalled = refusal.class() == ErrorClass::Permanent;
     let obstacle = Obstacle::new(refusal.reason(), refusal.to_string(), stalled);
     let mut findings = progress_findings(Some(&obstacle), false);
     match refusal {

@@ -3,11 +3,13 @@
 use super::Shared;
 use crate::config::Transport;
 use crate::signalling::SipError;
+use rsipstack::sip::typed::Via;
 use rsipstack::sip::{Request, Response, SipMessage, StatusCodeKind};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::{SipAddr, SipConnection};
+use std::net::IpAddr;
 
 /// The connection that carries a dialogue, while it is open; another one is opened to the peer else.
 pub(super) fn open_connection(connection: &SipConnection) -> Option<SipConnection> {
@@ -16,14 +18,15 @@ pub(super) fn open_connection(connection: &SipConnection) -> Option<SipConnectio
     (!over).then(|| connection.clone())
 }
 
-/// Where we are reached by a transport; the first listener's for datagrams.
-pub(super) fn own_address(shared: &Shared, transport: Transport) -> Option<SipAddr> {
-    let listeners = shared.endpoint.transport_layer.get_listen_addrs();
-    listeners.into_iter().find(|own| match transport {
-        Transport::Udp => false,
-        Transport::Tcp => own.r#type == Some(rsipstack::sip::Transport::Tcp),
-        Transport::Tls => own.r#type == Some(rsipstack::sip::Transport::Tls),
-    })
+/// The Via of a request of ours to a peer.
+pub(super) fn via(shared: &Shared, transport: Transport, peer: IpAddr) -> Result<Via, SipError> {
+    let own = shared.contacts.via(transport, peer);
+    shared.endpoint.get_via(Some(own), None).map_err(|_| SipError::NotSent)
+}
+
+/// Who is at the other end of a connection.
+pub(super) fn peer_of(connection: Option<&SipConnection>) -> Option<IpAddr> {
+    Some(connection?.get_remote_addr()?.get_socketaddr().ok()?.ip())
 }
 
 /// Sends a request and waits for the status of its answer.

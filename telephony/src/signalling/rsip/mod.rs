@@ -27,7 +27,6 @@ use super::digest::NoRandomness;
 use super::evidence::Evidence;
 use super::identity::Identity;
 use super::{Incoming, IncomingCall, Notice, Signalling, SipError};
-use crate::class::Class;
 use crate::config::{Config, Transport, Trunk};
 use crate::sdp::Offer;
 use crate::transport::{Contacts, ListenError, Listeners, Peers, Refused, UdpGate, UdpGateError};
@@ -52,6 +51,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::DropGuard;
 use uuid::Uuid;
 use validate::Refusal;
+use voicemail_api::ErrorClass;
 
 /// A transaction's timers are over by then (64 × T1, RFC 3261).
 const TRANSACTION: Duration = Duration::from_secs(40);
@@ -77,11 +77,11 @@ pub enum RsipError {
 
 impl RsipError {
     /// Another process may let go of the port.
-    pub const fn class(&self) -> Class {
+    pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::Gate(_) => Class::Transient,
+            Self::Gate(_) => ErrorClass::Transient,
             Self::Listen(error) => error.class(),
-            Self::NoRandomness(_) | Self::Stack => Class::Permanent,
+            Self::NoRandomness(_) | Self::Stack => ErrorClass::Permanent,
         }
     }
 }
@@ -142,7 +142,8 @@ impl Shared {
     fn contact_for(&self, transaction: &Transaction) -> Uri {
         let transport = transport_by(transaction);
         let secure = transaction.original.uri.to_string().starts_with("sips:");
-        self.contacts.of(transport, secure).clone()
+        let peer = asking::peer_of(transaction.connection.as_ref());
+        self.contacts.of(transport, secure, peer.unwrap_or(self.config.advertised.first())).clone()
     }
 
     /// Whether a trunk's assertions of who calls are believed.
@@ -162,8 +163,9 @@ impl Rsip {
         let gate = Arc::new(UdpGate::bind(Arc::clone(&config), Arc::clone(&refused)).await?);
         let listeners = Listeners::bind(&config, &refused, &stop).await?;
         let local = gate.local()?;
-        let advertised = SocketAddr::new(config.advertised, local.port());
-        let contacts = Contacts::new(advertised, &listeners.addresses()).ok_or(RsipError::Stack)?;
+        let ports = listeners.ports(local.port());
+        let contacts = Contacts::new(config.advertised, ports).ok_or(RsipError::Stack)?;
+        let advertised = SocketAddr::new(config.advertised.first(), local.port());
         let transport = TransportLayer::new(stop.clone());
         let connection = UdpConnection::from_socket(gate, Some(advertised), Some(stop.child_token())).await;
         transport.add_transport(connection.map_err(|_| RsipError::Stack)?.into());
@@ -382,6 +384,7 @@ fn prepare(
         evidence: Evidence::read(&request.uri.to_string(), headers),
         identity,
         offer,
+        peer: asking::peer_of(transaction.connection.as_ref()),
         leg: Box::new(leg),
     };
     Ok((call, dialog))

@@ -4,12 +4,12 @@
 //! in what a trunk's addresses send: of several addresses of a name, one of the trunk is taken. A challenge (401, 407) is answered once, by
 //! the user whose password the trunk's `notify` names; another one after that is a refusal.
 
-use super::asking::{ask, own_address};
+use super::asking::{ask, via};
 use super::call::other;
 use super::party::{Names, Party};
 use super::subscription::PACKAGE;
 use super::validate::values;
-use super::{Contacts, Shared, headers_of};
+use super::{Shared, headers_of};
 use crate::config::{Notify, Proxy, Transport, Trunk};
 use crate::signalling::digest::Claim;
 use crate::signalling::{Notice, SipError};
@@ -33,11 +33,12 @@ pub(super) async fn notify(shared: &Shared, notice: &Notice) -> Result<(), SipEr
     let own = shared.config.listen.sip;
     let to = resolve(trunk, proxy, target.transport, own).await.ok_or(SipError::Unreachable)?;
     let names = (Uuid::new_v4().to_string(), Uuid::new_v4().simple().to_string());
-    let _question = Question::ask(shared, &names, Party::asked(trunk, address_at(&to)));
+    let peer = address_at(&to);
+    let _question = Question::ask(shared, &names, Party::asked(trunk, peer));
     let send = async |number, proof| {
-        let via = shared.endpoint.get_via(own_address(shared, target.transport), None);
-        let via = Header::Via(via.map_err(|_| SipError::NotSent)?.into());
-        let request = build(via, &shared.contacts, target.transport, notice, &names, number, proof)?;
+        let via = Header::Via(via(shared, target.transport, peer)?.into());
+        let contact = shared.contacts.of(target.transport, false, peer);
+        let request = build(via, contact, notice, &names, number, proof)?;
         ask(&shared.endpoint, None, Some(to.clone()), request).await
     };
     let mut response = send(1, None).await?;
@@ -104,8 +105,9 @@ async fn resolve(trunk: &Trunk, proxy: &Proxy, transport: Transport, own: Socket
     let mut found = tokio::net::lookup_host((host, port)).await.ok()?;
     match transport {
         Transport::Udp => {
+            // A socket of IPv6 on every address sends to both families.
             let fits =
-                |at: &SocketAddr| at.is_ipv6() == own.is_ipv6() && trunk.admits(at.ip(), Transport::Udp);
+                |at: &SocketAddr| (own.is_ipv6() || at.is_ipv4()) && trunk.admits(at.ip(), Transport::Udp);
             by(StackTransport::Udp, found.find(fits)?.into())
         }
         _ => by(StackTransport::Tcp, found.next()?.into()),
@@ -114,8 +116,7 @@ async fn resolve(trunk: &Trunk, proxy: &Proxy, transport: Transport, own: Socket
 
 fn build(
     via: Header,
-    contacts: &Contacts,
-    transport: Transport,
+    contact: &Uri,
     notice: &Notice,
     names: &Names,
     number: u32,
@@ -129,7 +130,7 @@ fn build(
         Header::CallId(names.0.clone().into()),
         Header::CSeq(format!("{number} NOTIFY").into()),
         Header::MaxForwards(70.into()),
-        other("Contact", format!("<{}>", contacts.of(transport, false))),
+        other("Contact", format!("<{}>", contact)),
         other("Event", PACKAGE),
         other("Subscription-State", STATE),
         Header::ContentType("application/simple-message-summary".into()),

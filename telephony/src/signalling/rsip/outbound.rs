@@ -3,7 +3,7 @@
 //! A request within a dialogue goes by the route that the dialogue has; proxies that want to stay between have written it by Record-Route. A
 //! dialogue without one gets a route of the outbound proxy alone. A connection that is open carries its dialogue's requests all the same.
 
-use super::asking::{ask, open_connection, own_address};
+use super::asking::{ask, open_connection, peer_of, via};
 use super::validate::values;
 use super::{Shared, transport_of};
 use crate::config::{Transport, Trunk};
@@ -44,8 +44,8 @@ impl Way {
     /// Hangs up; the stack's own BYE knows no proxy.
     pub(super) async fn bye(&self, shared: &Shared, dialog: &InviteDialog) -> Result<(), SipError> {
         let transport = transport_of(&self.connection);
-        let via = shared.endpoint.get_via(own_address(shared, transport), None);
-        let request = self.request(via.map_err(|_| SipError::NotSent)?.into(), dialog.snapshot());
+        let peer = peer_of(Some(&self.connection)).ok_or(SipError::NotSent)?;
+        let request = self.request(via(shared, transport, peer)?.into(), dialog.snapshot());
         let open = open_connection(&self.connection).filter(|it| it.is_reliable());
         ask(&shared.endpoint, open, None, request).await.map(drop)
     }

@@ -1,7 +1,7 @@
 //! Subscriptions over rsipstack's transactions. The stack's own dialog for them stops notifying after a renewal, so the
 //! dialog's state (tags, numbers, route) is ours here.
 
-use super::asking::{open_connection, own_address, send};
+use super::asking::{open_connection, peer_of, send, via};
 use super::call::other;
 use super::outbound::{goes_by_outbound, routes_of};
 use super::party::{Names, Party};
@@ -172,8 +172,9 @@ impl RsipSubscriber {
     fn request(&mut self, state: &str, body: &str) -> Result<Request, SipError> {
         let dialog = self.dialog.as_ref().ok_or(SipError::Over)?;
         self.number += 1;
-        let own = own_address(&self.shared, self.connection.as_ref().map_or(Transport::Udp, transport_of));
-        let via = self.shared.endpoint.get_via(own, None).map_err(|_| SipError::NotSent)?;
+        let transport = self.connection.as_ref().map_or(Transport::Udp, transport_of);
+        let peer = peer_of(self.connection.as_ref()).ok_or(SipError::NotSent)?;
+        let via = via(&self.shared, transport, peer)?;
         let mut headers = vec![Header::Via(via.into())];
         headers.extend(dialog.route.iter().map(|route| Header::Route(route.clone().into())));
         headers.extend([

@@ -3,7 +3,6 @@
 //! Contents are compared, so that every way of replacing files is noticed, a cluster's swap of links included. Files that
 //! can't be used are told once, and what was read before stays in force.
 
-use crate::class::Class;
 use crate::config::{ClientCertificates, Config, TlsListen, Transport};
 use parking_lot::RwLock;
 use rustls::client::verify_server_name;
@@ -18,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use voicemail_api::ErrorClass;
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -46,8 +46,8 @@ impl From<rustls::Error> for TlsError {
 
 impl TlsError {
     /// Another certificate may be there later.
-    pub const fn class(&self) -> Class {
-        Class::Transient
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Transient
     }
 }
 

@@ -9,9 +9,9 @@ use super::precondition::{Precondition, tag_of};
 use super::settings::{clear_settings, end_former, load_any_settings, next_generation};
 use super::{MailboxError, Remover};
 use crate::context::Context;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
+use voicemail_api::mailboxes::MailboxView;
 use voicemail_model::{Due, DueItem, Index, IndexOp, IndexOutcome, MailboxId, MailboxSettings, PurgeItem};
 use voicemail_store::codec::encode;
 use voicemail_store::documents::Decision;
@@ -47,24 +47,6 @@ enum Put {
     StillClosing,
     /// It was opened or closed meanwhile.
     Overtaken,
-}
-
-/// A mailbox as administrators see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MailboxView {
-    /// Its name.
-    #[schema(value_type = String)]
-    pub mailbox: MailboxId,
-    /// Its class of service.
-    pub class_of_service: String,
-    /// The mailbox's display name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// Messages that count against its quota.
-    pub messages: u32,
-    /// Its quota.
-    pub max_messages: u32,
 }
 
 impl Directory {
@@ -166,7 +148,7 @@ impl Directory {
             self.open_with_settings(mailbox).await?.ok_or(MailboxError::UnknownMailbox)?;
         let class = self.context.class_named(&settings.class_of_service);
         Ok(MailboxView {
-            mailbox: mailbox.clone(),
+            mailbox: mailbox.to_string(),
             class_of_service: settings.class_of_service,
             label: settings.label,
             messages: u32::try_from(index.listed()).unwrap_or(u32::MAX),

@@ -1,10 +1,11 @@
 //! Lists of what is provisioned, page by page in the order of the store's keys.
 
-use super::{Directory, MailboxError, MailboxView};
+use super::{Directory, MailboxError};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, future};
 use std::future::Future;
 use std::str::FromStr;
+use voicemail_api::mailboxes::MailboxView;
 use voicemail_model::{Group, GroupId, MailboxId, User, UserId};
 use voicemail_store::{Family, Key, StoreError, parse_index};
 

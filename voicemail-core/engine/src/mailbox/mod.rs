@@ -38,7 +38,7 @@ pub use access::Rights;
 pub use by_name::{FoundMailbox, Sought};
 pub use deposit::{Admitted, DepositRequest, Deposited};
 pub use deposit_key::KeyUse;
-pub use directory::{Directory, MailboxView};
+pub use directory::Directory;
 pub use error::MailboxError;
 pub use forward::ForwardRequest;
 pub use listing::Listed;

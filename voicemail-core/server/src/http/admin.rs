@@ -13,11 +13,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use voicemail_api::config::EmailContent;
+use voicemail_api::mailboxes::MailboxView;
 use voicemail_engine::door::Entry;
 use voicemail_engine::door::operations::{
     DeleteGroup, DeleteMailbox, DeleteUser, PutGroup, PutMailbox, PutUser, ReadGroup, ReadMailbox, ReadUser,
 };
-use voicemail_engine::mailbox::MailboxView;
 use voicemail_model::{
     AuditSubject, EmailAddress, EmailRefused, Group, GroupId, MailboxId, Time, User, UserId,
 };

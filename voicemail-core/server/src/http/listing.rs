@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use voicemail_api::mailboxes::MailboxList;
 use voicemail_engine::door::operations::ListProvisioning;
-use voicemail_engine::mailbox::{MailboxError, MailboxView};
+use voicemail_engine::mailbox::MailboxError;
 use voicemail_model::{AuditSubject, Group, GroupId, MailboxId, User, UserId};
 
 const LISTED: u16 = 50;
@@ -32,16 +33,6 @@ struct PageQuery {
     limit: Option<u16>,
     /// `next` of the page before.
     cursor: Option<String>,
-}
-
-/// A page of mailboxes.
-#[derive(Serialize, ToSchema)]
-struct MailboxList {
-    /// In an order of their own.
-    mailboxes: Vec<MailboxView>,
-    /// Gives the next page; absent on the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
 }
 
 /// A user with their name.

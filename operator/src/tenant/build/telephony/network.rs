@@ -52,6 +52,7 @@ pub(super) fn build_service(plan: &Plan, telephony: &TelephonyPlan) -> Service {
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".into()),
             cluster_ip: Some("None".into()),
+            ip_family_policy: Some("PreferDualStack".into()),
             selector: Some(sip_labels(&plan.name)),
             ports: Some(listening(telephony).iter().map(port).collect()),
             ..Default::default()

@@ -149,7 +149,7 @@ fn build_container(plan: &Plan, telephony: &TelephonyPlan) -> Container {
         image_pull_policy: Some(plan.image_pull_policy.name().into()),
         command: Some(vec!["voicemail-sip".into()]),
         args: Some(arguments.into()),
-        env: Some(vec![field("POD_NAME", "metadata.name"), field("POD_ADDRESS", "status.podIP")]),
+        env: Some(vec![field("POD_NAME", "metadata.name"), field("POD_ADDRESS", "status.podIPs")]),
         ports: Some(ports),
         startup_probe: Some(Probe { failure_threshold: Some(60), ..build_probe("/healthz", 1) }),
         readiness_probe: Some(Probe { failure_threshold: Some(2), ..build_probe("/readyz", 2) }),

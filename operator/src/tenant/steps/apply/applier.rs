@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use voicemail_cores::destinations::list_moved;
 use voicemail_resources::{MANAGER, TENANT_LABEL, VoicemailTenant};
-use voicemail_runtime::calls::{CallError, Class, Classified, merge_metadata, within_deadline};
+use voicemail_runtime::calls::{CallError, Classified, ErrorClass, merge_metadata, within_deadline};
 
 /// Bounds of every child's type.
 pub trait Live: Resource + Clone + Debug + Serialize + DeserializeOwned {}
@@ -120,7 +120,7 @@ impl Applier<'_> {
             Ok(applied) if foreign.is_empty() && is_current(&desired, &serde_json::to_value(&applied)?) => {
                 applied
             }
-            Err(error) if !(existed && error.class() == Class::Permanent) => return Err(error.into()),
+            Err(error) if !(existed && error.class() == ErrorClass::Permanent) => return Err(error.into()),
             _ => self.overwrite(api, kind, &name, &without_foreign(&desired, &foreign)).await?,
         };
         if !foreign.is_empty() {

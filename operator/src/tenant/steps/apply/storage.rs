@@ -11,7 +11,7 @@ use k8s_openapi::Resource;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{DeleteParams, DynamicObject};
 use kube::{Api, ResourceExt};
-use voicemail_runtime::calls::{Class, Classified, within_deadline};
+use voicemail_runtime::calls::{Classified, ErrorClass, within_deadline};
 
 impl Applier<'_> {
     /// Brings the claim, or the SecretProviderClasses, to what they should be.
@@ -40,7 +40,9 @@ impl Applier<'_> {
                 self.note_claim(&claim);
                 return Ok(AppliedStorage::Claim { claim: Box::new(claim), refused: None });
             }
-            Err(ApplyError::Call(error)) if error.is_forbidden() || error.class() == Class::Permanent => {
+            Err(ApplyError::Call(error))
+                if error.is_forbidden() || error.class() == ErrorClass::Permanent =>
+            {
                 error
             }
             Err(error) => return Err(error),

@@ -27,7 +27,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 use voicemail_cores::child_names::{sip_name, sip_selector_text};
 use voicemail_resources::MANAGER;
-use voicemail_runtime::calls::{Class, Classified, merge_metadata, within_deadline};
+use voicemail_runtime::calls::{Classified, ErrorClass, merge_metadata, within_deadline};
 
 /// How the telephone's objects are.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +52,7 @@ impl Applier<'_> {
         };
         match Box::pin(self.bring_telephony(built)).await {
             Ok(set) => Ok(TelephonyFact::Applied(Box::new(set))),
-            Err(error) if error.class() == Class::Permanent => {
+            Err(error) if error.class() == ErrorClass::Permanent => {
                 Ok(TelephonyFact::Refused(error.reason(), error.to_string()))
             }
             Err(error) => Err(error),

@@ -1,5 +1,5 @@
 use super::*;
-use voicemail_engine::mailbox::MailboxView;
+use voicemail_api::mailboxes::MailboxView;
 
 #[tokio::test]
 async fn mailboxes_are_made_changed_shown_and_closed() {
