@@ -107,7 +107,7 @@ mod tests {
             |transport, secure, peer: &str| contacts.of(transport, secure, peer.parse().unwrap()).to_string();
         assert_eq!(told(Transport::Udp, false, "198.51.100.1"), "sip:voicemail@192.0.2.1:5060");
         assert_eq!(told(Transport::Udp, false, "2001:db8::9"), "sip:voicemail@[2001:db8::1]:5060");
-        assert_eq!(told(Transport::Tcp, false, "198.51.100.1"), "sip:voicemail@192.0.2.1:5070;transport=tcp");
+        assert_eq!(told(Transport::Tcp, false, "198.51.100.1"), "sip:voicemail@192.0.2.1:5070;transport=TCP");
         assert_eq!(told(Transport::Tls, true, "2001:db8::9"), "sips:voicemail@[2001:db8::1]:5061");
         let via = |transport| contacts.via(transport, "198.51.100.1".parse().unwrap()).to_string();
         assert!(via(Transport::Tcp).contains("192.0.2.1:5070"), "{}", via(Transport::Tcp));
