@@ -174,7 +174,12 @@ exten => _X.,1,Answer()
  same => n,Record(FOLDER/${UNIQUEID}.ulaw,0,0,qk)
 ";
 
-const RECORDER: &str = "[udp]
+/// However long its queues are it takes each call: the telephones send nothing twice.
+const RECORDER: &str = "[global]
+type=global
+taskprocessor_overload_trigger=none
+
+[udp]
 type=transport
 protocol=udp
 bind=ADDRESS
