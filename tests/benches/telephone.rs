@@ -2,8 +2,8 @@
 //!
 //! The same telephones call `voicemail-sip`, before a real core on a volume, Asterisk, which records them, too, and sipp as a bare peer that
 //! answers and echoes, in turn and in one run, at rising numbers of calls at once: they set up a hundred calls a second, speak for ten
-//! seconds, and hang up as fast. Told are INVITE to 200, processor and memory of the process, and packets that are missing, each beside the others'. Before
-//! that messages are left one by one: BYE to NOTIFY, beside the same deposit by HTTP. Figures of a shared machine are compared, never judged: the
+//! seconds, and hang up as fast. Told are INVITE to 200, processor and memory of the process, and packets that are missing in what it recorded, each beside
+//! the others'. Before that messages are left one by one: BYE to NOTIFY, beside the same deposit by HTTP. Figures of a shared machine are compared, never judged: the
 //! bench fails only if a call of ours does, or a message is lost. Asterisk comes from Debian unstable, and takes root: where it can't be
 //! had, or fails, the bench says so, and goes on without it.
 
@@ -31,6 +31,8 @@ use voicemail_tests::stage::wav_of;
 const MAILBOXES: usize = 400;
 const ROUNDS: usize = 6;
 const BETWEEN_CALLS: Duration = Duration::from_millis(10);
+/// Of a packet.
+const SAMPLES: u64 = 160;
 const SPEAKS: Duration = Duration::from_secs(10);
 /// A message of this length is kept.
 const SHORT: Duration = Duration::from_millis(4_500);
@@ -49,19 +51,15 @@ async fn main() -> Result<()> {
     }
     let most = levels.iter().max().context("CALLS is empty")?;
     let sip = VoicemailSip::set_up(&core, Setup { calls: Some(*most), ..Setup::default() }).await?;
-    let (bare, _bare) = start_bare().await?;
-    let (asterisk, _asterisk) =
-        start_asterisk().await.inspect_err(|error| println!("without Asterisk: {error:#}")).ok().unzip();
+    let mut others = vec![start_bare().await?];
+    others.extend(start_asterisk().await.inspect_err(|error| println!("without Asterisk: {error:#}")));
     measure_notify(&core, &sip).await?;
-    let ours = Peer { name: "voicemail-sip", address: sip.sip(), pid: sip.pid().context("it has ended")? };
-    let mut others = vec![bare];
-    others.extend(asterisk);
+    let (address, pid) = (sip.sip(), sip.pid().context("it has ended")?);
+    let ours = Peer { name: "voicemail-sip", address, pid, server: Server::Telephone(&sip) };
     for calls in levels {
-        let lost = lost(&sip).await?;
         let bases = measure_others(&mut others, calls).await;
         let measured = measure(&ours, calls).await?;
         bases.iter().for_each(|(name, base)| measured.compare(calls, name, base));
-        println!("{calls:>5} calls: {} packets missing of {}", self::lost(&sip).await? - lost, measured.sent);
     }
     let began = Instant::now();
     let emptied = async || {
@@ -79,56 +77,88 @@ fn mailbox(number: usize) -> String {
 }
 
 /// sipp that answers each call at once and sends back what it hears.
-async fn start_bare() -> Result<(Peer, Child)> {
+async fn start_bare() -> Result<Peer<'static>> {
     let (sip, media) = (find_free_port(loopback())?, find_free_port(loopback())?);
     let mut command = Command::new(ensure_program("sip-tester", "sipp")?);
     command.args(["-sn", "uas", "-rtp_echo", "-nostdin", "-i", "127.0.0.1", "-mi", "127.0.0.1"]);
     command.args(["-p", &sip.port().to_string(), "-mp", &media.port().to_string()]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let child = command.spawn().context("cannot start sipp")?;
-    let peer = Peer { name: "sipp", address: sip, pid: child.id().context("sipp has ended")? };
-    peer.answers().await?;
-    Ok((peer, child))
+    let pid = child.id().context("sipp has ended")?;
+    answers(sip).await?;
+    Ok(Peer { name: "sipp", address: sip, pid, server: Server::Echo { _child: child } })
 }
 
 /// Asterisk that records each call.
-async fn start_asterisk() -> Result<(Peer, Asterisk)> {
+async fn start_asterisk() -> Result<Peer<'static>> {
     let root = ensure_root()?;
     let asterisk = Asterisk::record(&root, Asterisk::free_address()?).await?;
-    let pid = asterisk.pid().context("Asterisk has ended")?;
-    let peer = Peer { name: "Asterisk", address: asterisk.address(), pid };
-    peer.answers().await?;
+    let (address, pid) = (asterisk.address(), asterisk.pid().context("Asterisk has ended")?);
+    answers(address).await?;
     let recorded = async || {
         ensure!(asterisk.recorded()?.1 > 0, "it has recorded nothing: {}", asterisk.log());
         Ok(())
     };
     poll(STARTS_WITHIN, recorded).await?;
     println!("{}", version(&root)?);
-    Ok((peer, asterisk))
+    Ok(Peer { name: "Asterisk", address, pid, server: Server::Asterisk(asterisk) })
+}
+
+/// Waits until a call comes to its end.
+async fn answers(address: SocketAddr) -> Result<()> {
+    let caller = Caller::open(address).await?;
+    let call = async || {
+        let call = caller.call("1001").await?;
+        tokio::time::sleep(BETWEEN_CALLS * 20).await;
+        caller.hang_up(call).await
+    };
+    poll(STARTS_WITHIN, call).await.map(drop)
 }
 
 /// A program that the telephones call.
-struct Peer {
+struct Peer<'a> {
     name: &'static str,
     address: SocketAddr,
     pid: u32,
+    server: Server<'a>,
 }
 
-impl Peer {
-    /// Waits until a call comes to its end.
-    async fn answers(&self) -> Result<()> {
-        let caller = Caller::open(self.address).await?;
-        let call = async || {
-            let call = caller.call("1001").await?;
-            tokio::time::sleep(BETWEEN_CALLS * 20).await;
-            caller.hang_up(call).await
-        };
-        poll(STARTS_WITHIN, call).await.map(drop)
+/// What it is, and so how it tells of packets that are missing.
+enum Server<'a> {
+    /// It keeps nothing.
+    Echo { _child: Child },
+    /// Its recordings have a byte for each sample.
+    Asterisk(Asterisk),
+    /// It counts gaps in the numbers of packets.
+    Telephone(&'a VoicemailSip),
+}
+
+impl Server<'_> {
+    /// Packets that are in recordings or, with a telephone, that are missing in them: of all calls, once they have ended.
+    async fn count(&self) -> Result<u64> {
+        match self {
+            Self::Echo { .. } => Ok(0),
+            Self::Asterisk(asterisk) => {
+                poll(STARTS_WITHIN, async || asterisk.idle()).await?;
+                Ok(asterisk.recorded()?.1 / SAMPLES)
+            }
+            Self::Telephone(sip) => lost(sip).await,
+        }
+    }
+
+    /// Of packets that were sent since that count.
+    async fn missing(&self, counted: u64, sent: u64) -> Result<Option<u64>> {
+        let more = self.count().await?.saturating_sub(counted);
+        Ok(match self {
+            Self::Echo { .. } => None,
+            Self::Asterisk(_) => Some(sent.saturating_sub(more)),
+            Self::Telephone(_) => Some(more),
+        })
     }
 }
 
 /// Measures them one after the other; who fails is told, and left out from then on.
-async fn measure_others(others: &mut Vec<Peer>, calls: usize) -> Vec<(&'static str, Measured)> {
+async fn measure_others(others: &mut Vec<Peer<'static>>, calls: usize) -> Vec<(&'static str, Measured)> {
     let mut found = Vec::new();
     for peer in std::mem::take(others) {
         match measure(&peer, calls).await {
@@ -146,31 +176,41 @@ async fn measure_others(others: &mut Vec<Peer>, calls: usize) -> Vec<(&'static s
 }
 
 struct Measured {
-    /// The 99th of INVITE to 200, in milliseconds.
-    answered: f64,
+    /// The median and the 99th of INVITE to 200, in milliseconds.
+    answered: (f64, f64),
     /// Share of one processor.
     processor: f64,
     /// KiB a call.
     memory: u64,
-    sent: u64,
+    /// Packets that its recordings lack, and those that were sent.
+    missing: (Option<u64>, u64),
 }
 
 impl Measured {
     /// Prints how many times another one's it takes.
     fn compare(&self, calls: usize, name: &str, base: &Self) {
         println!(
-            "{calls:>5} calls, beside {name}: INVITE to 200 ×{:.2}, processor ×{:.2}, memory a call ×{:.2}",
-            self.answered / base.answered,
+            "{calls:>5} calls, beside {name}: INVITE to 200 median ×{:.2}, 99th ×{:.2}; processor ×{:.2}; memory a call ×{:.2}; packets \
+             missing {} beside {}",
+            self.answered.0 / base.answered.0,
+            self.answered.1 / base.answered.1,
             self.processor / base.processor,
             self.memory as f64 / base.memory.max(1) as f64,
+            self.missing(),
+            base.missing(),
         );
+    }
+
+    fn missing(&self) -> String {
+        let (missing, sent) = self.missing;
+        missing.map_or("(nothing is kept)".into(), |missing| format!("{missing} of {sent}"))
     }
 }
 
-async fn measure(peer: &Peer, calls: usize) -> Result<Measured> {
+async fn measure(peer: &Peer<'_>, calls: usize) -> Result<Measured> {
     let (name, pid) = (peer.name, peer.pid);
     let caller = Arc::new(Caller::open(peer.address).await?);
-    let idle = memory(pid)?;
+    let (idle, counted) = (memory(pid)?, peer.server.count().await?);
     let begun = paced((0..calls).map(|number| {
         let caller = caller.clone();
         async move { caller.call(&mailbox(number)).await }
@@ -189,21 +229,24 @@ async fn measure(peer: &Peer, calls: usize) -> Result<Measured> {
         async move { caller.hang_up(call).await }
     }))
     .await?;
+    let all = caller.voice.counts().0;
     let measured = Measured {
-        answered: quantile(&answered, 0.99),
+        answered: (quantile(&answered, 0.5), quantile(&answered, 0.99)),
         processor: busy,
         memory: each,
-        sent: caller.voice.counts().0,
+        missing: (peer.server.missing(counted, all).await?, all),
     };
     println!(
         "{calls:>5} calls, {name}: INVITE to 200 median {:.1} ms, 99th {:.1} ms; {:.1} % of a processor, {:.3} % a call; \
-         {each} KiB a call; {} packets out and {} in; a round of ours was {late:.1?} late at most",
-        quantile(&answered, 0.5),
-        measured.answered,
+         {each} KiB a call; {} packets out and {} in; a round of ours was {late:.1?} late at most; packets \
+         missing: {}",
+        measured.answered.0,
+        measured.answered.1,
         busy * 100.0,
         busy * 100.0 / calls as f64,
         now_sent - sent,
         now_heard - heard,
+        measured.missing(),
     );
     Ok(measured)
 }

@@ -4,12 +4,15 @@
 //! Debian's stable releases have no Asterisk, so it runs in a root of the unstable one, which `debian_root` makes once for each machine in the
 //! user's cache folder; that takes root. Unstable moves: what ran is printed with its version, and what can't be had is an error.
 
+use std::fs::Permissions;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::Child;
@@ -62,6 +65,7 @@ impl Asterisk {
     }
 
     async fn set_up(root: &Path, address: SocketAddr, extensions: &str, pjsip: &str) -> Result<Self> {
+        name_machine(root)?;
         let folder = tempfile::Builder::new().prefix("voicemail-").tempdir_in(root.join("var/tmp"))?;
         let inside = Path::new("/").join(folder.path().strip_prefix(root)?);
         for (name, content) in files(&inside, address, extensions, pjsip) {
@@ -90,6 +94,13 @@ impl Asterisk {
     /// Its process.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Whether the last call has come to its end, with its recording.
+    pub fn idle(&self) -> Result<()> {
+        let told = self.tell("core show channels count")?;
+        ensure!(told.lines().any(|line| line == "0 active channels"), "calls go on: {told}");
+        Ok(())
     }
 
     /// How many recordings it has, and their bytes.
@@ -125,6 +136,17 @@ impl Drop for Asterisk {
     }
 }
 
+/// Writes down this machine's name in the root: Asterisk looks it up for the SDP of each call, and would ask a name server, whose silence
+/// holds up all calls for five seconds.
+fn name_machine(root: &Path) -> Result<()> {
+    let own = std::fs::read_to_string("/proc/sys/kernel/hostname")?;
+    let mut hosts = tempfile::NamedTempFile::new_in(root.join("etc"))?;
+    writeln!(hosts, "127.0.0.1 localhost {}", own.trim())?;
+    hosts.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    hosts.persist(root.join("etc/hosts"))?;
+    Ok(())
+}
+
 /// Its configuration. Between the lines of `docs/telephony.md` stands what a PBX has anyway: two phones, and folders.
 fn files(inside: &Path, address: SocketAddr, extensions: &str, pjsip: &str) -> Vec<(&'static str, String)> {
     let own = inside.display();
@@ -152,7 +174,12 @@ exten => _X.,1,Answer()
  same => n,Record(FOLDER/${UNIQUEID}.ulaw,0,0,qk)
 ";
 
-const RECORDER: &str = "[udp]
+/// However long its queues are it takes each call: the telephones send nothing twice.
+const RECORDER: &str = "[global]
+type=global
+taskprocessor_overload_trigger=none
+
+[udp]
 type=transport
 protocol=udp
 bind=ADDRESS
