@@ -17,7 +17,6 @@ pub mod principal;
 pub mod search;
 pub mod subscription;
 pub mod sweep;
-pub mod turns;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -2,16 +2,20 @@
 //! in-memory store, of which every call takes 30 ms and no more than 64 are under way.
 //!
 //! A request that goes on after its answer has two due items, each of which makes half of the calls that there may be. They are never left
-//! without being polled while the sweeper waits for a place of its own. `BOXES=500` erases a hundred thousand, and prints how much memory the process took more.
+//! without being polled while the sweeper waits for a place of its own. They are made one after the other.
+//!
+//! Memory is what the process took more than before the request, when the store was full; the store gets smaller from then
+//! on, but for the flags in its indexes. `BOXES=500` measures with a hundred thousand messages.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
-use voicemail_api::gdpr::RunState;
+use voicemail_api::gdpr::{GdprBody, RunState};
 use voicemail_engine::sweep::Sweeper;
 use voicemail_engine::testing::{CALLER, Requests, START, Site, body, hash, mailbox};
 use voicemail_model::{AudioKey, Envelope, Index, Manifest, MessageId};
@@ -100,13 +104,25 @@ impl Seen {
     }
 }
 
-/// Forgets and erases all of them; gives what was seen meanwhile, and how much memory the process took more, at most.
-async fn erase(boxes: usize) -> (Seen, u64) {
+/// Measures from here on.
+fn begin_measuring() -> u64 {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    status("VmRSS:")
+}
+
+/// Says how much memory the process took more, at most.
+fn say_memory(before: u64) {
+    println!("{MORE}{}", status("VmHWM:").saturating_sub(before));
+}
+
+const MORE: &str = "MiB more: ";
+
+/// Forgets and erases all of them; gives what was seen meanwhile.
+async fn erase(boxes: usize) -> Seen {
     let (site, requests) = site_with(boxes).await;
     site.let_time_go();
     requests.switch(true);
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    let (before, mut seen) = (status("VmRSS:"), Seen::default());
+    let (before, mut seen) = (begin_measuring(), Seen::default());
     site.core.gdpr.forget(body("c", Some(CALLER), 0)).await.unwrap();
     let sweeper = Sweeper::new(site.core.context.clone(), site.core.gdpr.clone());
     let watching = async {
@@ -119,15 +135,93 @@ async fn erase(boxes: usize) -> (Seen, u64) {
         () = watching => {}
         () = tokio::time::sleep(Duration::from_secs(3_600)) => panic!("nothing goes on any more, or it takes longer than an hour"),
     }
-    (seen, status("VmHWM:").saturating_sub(before))
+    say_memory(before);
+    seen
+}
+
+/// Mailboxes that a test is about.
+fn boxes() -> usize {
+    std::env::var("MAILBOXES").map_or(50, |boxes| boxes.parse().unwrap())
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_messages_are_erased_in_parts_and_shown_meanwhile() {
-    let boxes = std::env::var("BOXES").map_or(50, |boxes| boxes.parse().unwrap());
-    let (seen, grown) = erase(boxes).await;
-    let messages = boxes * IN_EACH;
-    println!("{messages} messages: {grown} MiB more, {} states of the progress", seen.progress.len());
+    let (seen, messages) = (erase(boxes()).await, boxes() * IN_EACH);
     assert!(seen.largest_part <= PART, "a manifest names {} messages", seen.largest_part);
     assert!(seen.progress.len() > messages / PART / 2, "the progress was {:?}", seen.progress);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_messages_are_counted_by_a_dry_run() {
+    let (site, _) = site_with(boxes()).await;
+    let before = begin_measuring();
+    let dry = GdprBody { dry_run: true, ..body("c", Some(CALLER), 0) };
+    let answer = site.core.gdpr.forget(dry).await.unwrap();
+    say_memory(before);
+    // One was deposited for a pattern.
+    let messages = boxes() * IN_EACH + 1;
+    assert_eq!(answer.run.matched, messages as u64);
+    assert_eq!(answer.consumers[CALLER].as_array().unwrap().len(), messages);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_messages_are_hidden_and_shown_again() {
+    let (site, _) = site_with(boxes()).await;
+    let before = begin_measuring();
+    site.core.gdpr.forget(body("c", Some(CALLER), 3_600)).await.unwrap();
+    let last = name_of(boxes() - 1);
+    assert!(site.index(&last).await.entries.values().all(|entry| !entry.forget.is_empty()));
+    let undone = site.core.gdpr.undo(body("c", None, 0)).await.unwrap();
+    say_memory(before);
+    assert_eq!(undone.run.state, RunState::Undone);
+    assert!(site.index(&last).await.entries.values().all(|entry| entry.forget.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_messages_are_exported() {
+    let (site, _) = site_with(boxes()).await;
+    let before = begin_measuring();
+    let answer = site.core.gdpr.export(body("c", Some(CALLER), 0)).await.unwrap();
+    let messages = boxes() * IN_EACH + 1;
+    assert_eq!((answer.run.state, answer.run.exported), (RunState::Ready, messages as u64));
+    let archive = site.core.gdpr.export_archive(&"c".parse().unwrap()).await.unwrap();
+    let bytes = archive.try_fold(0, |sum, chunk| async move { Ok(sum + chunk.len()) }).await.unwrap();
+    say_memory(before);
+    assert!(bytes > messages * 1_024, "{bytes}");
+}
+
+/// What the process takes more for one of these tests, in MiB; in a process of its own, where nothing was freed before.
+fn measure(test: &str, boxes: usize) -> u64 {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env("MAILBOXES", boxes.to_string());
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{test}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    let line = text.lines().find_map(|line| line.split_once(MORE)).unwrap_or_else(|| panic!("{text}"));
+    line.1.trim().parse().unwrap()
+}
+
+/// Indexes that are kept decoded are as many as they ever are with the smaller number.
+#[test]
+fn memory_doesnt_grow_with_the_number_of_messages() {
+    const SMALL: usize = 100;
+    const MORE_AT_MOST: u64 = 24;
+    let large = std::env::var("BOXES").map_or(200, |boxes| boxes.parse().unwrap());
+    let mut grown = Vec::new();
+    for test in [
+        "ten_thousand_messages_are_erased_in_parts_and_shown_meanwhile",
+        "ten_thousand_messages_are_counted_by_a_dry_run",
+        "ten_thousand_messages_are_hidden_and_shown_again",
+        "ten_thousand_messages_are_exported",
+    ] {
+        let (few, many) = std::thread::scope(|scope| {
+            let few = scope.spawn(|| measure(test, SMALL));
+            let many = measure(test, large);
+            (few.join().unwrap(), many)
+        });
+        println!("{test}: {few} MiB of {}, {many} MiB of {}", SMALL * IN_EACH, large * IN_EACH);
+        grown.push((test, few, many));
+    }
+    let flat = |(_, few, many): &(&str, u64, u64)| *many <= few + MORE_AT_MOST;
+    assert!(grown.iter().all(flat), "MiB of {SMALL} and of {large} mailboxes: {grown:#?}");
 }

@@ -1,7 +1,6 @@
 //! The export's page for people, `index.html`: self-contained, without scripts, everything stored escaped.
 
 use crate::{escape_html as escape, minutes_and_seconds};
-use std::fmt::Write;
 
 /// A message as the page shows it; all text as stored.
 pub struct Row<'a> {
@@ -25,34 +24,32 @@ const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\
     table{border-collapse:collapse}th,td{border:1px solid #999;padding:.4em .8em;text-align:left}</style>\n\
     </head>\n<body>\n";
 
-/// The whole page.
-pub fn render(case: &str, created: &str, rows: &[Row<'_>]) -> String {
-    let mut page = HEAD.to_owned();
-    // Writing to a string can't fail.
-    let _ = write!(
-        page,
-        "<h1>Voicemail messages</h1>\n<p>Case {}, {}: {} messages. manifest.json describes each file.</p>\n",
+/// What stands before the rows.
+pub fn head(case: &str, created: &str, messages: usize) -> String {
+    format!(
+        "{HEAD}<h1>Voicemail messages</h1>\n<p>Case {}, {}: {messages} messages. manifest.json describes each file.</p>\n\
+         <table>\n<tr><th>Received</th><th>Mailbox</th><th>Caller</th><th>Name</th><th>Length</th><th>Audio</th></tr>\n",
         escape(case),
         escape(created),
-        rows.len()
-    );
-    page.push_str("<table>\n<tr><th>Received</th><th>Mailbox</th><th>Caller</th><th>Name</th><th>Length</th><th>Audio</th></tr>\n");
-    for row in rows {
-        let file = escape(row.file);
-        let _ = writeln!(
-            page,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><audio controls preload=\"none\" \
-             src=\"{file}\"></audio> <a href=\"{file}\">{file}</a></td></tr>",
-            escape(row.received),
-            escape(row.mailbox),
-            escape(row.caller.unwrap_or("withheld")),
-            escape(row.name.unwrap_or_default()),
-            minutes_and_seconds(row.duration_ms),
-        );
-    }
-    page.push_str("</table>\n</body>\n</html>\n");
-    page
+    )
 }
+
+/// A message.
+pub fn row(row: &Row<'_>) -> String {
+    let file = escape(row.file);
+    format!(
+        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><audio controls preload=\"none\" \
+         src=\"{file}\"></audio> <a href=\"{file}\">{file}</a></td></tr>\n",
+        escape(row.received),
+        escape(row.mailbox),
+        escape(row.caller.unwrap_or("withheld")),
+        escape(row.name.unwrap_or_default()),
+        minutes_and_seconds(row.duration_ms),
+    )
+}
+
+/// What stands after the rows.
+pub const TAIL: &str = "</table>\n</body>\n</html>\n";
 
 #[cfg(test)]
 mod tests {
@@ -69,7 +66,7 @@ mod tests {
             name: Some(name),
             duration_ms: 61_001,
         };
-        let page = render("<b>7</b>", "now", &[row]);
+        let page = format!("{}{}{TAIL}", head("<b>7</b>", "now", 1), super::row(&row));
         assert!(!page.contains("<script>") && !page.contains("<b>"), "{page}");
         assert!(page.contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;"), "{page}");
         assert!(page.contains("<td>withheld</td>") && page.contains("<td>1:02</td>"), "{page}");

@@ -14,6 +14,7 @@ mod deposit_key;
 mod due;
 mod email_address;
 mod entries;
+pub mod export_documents;
 pub mod export_page;
 pub mod fault_injection;
 mod fronts;
@@ -31,9 +32,11 @@ mod mwi;
 mod next_mail;
 mod numbers;
 mod own_box;
+pub mod packed_text;
 mod pin;
 mod precondition;
 mod provisioning;
+mod recent_acts;
 mod register;
 mod run;
 mod schedule;
@@ -71,11 +74,13 @@ pub use own_box::{MailboxLimits, MailboxUse, PinState};
 pub use pin::{Pin, PinAttempt, PinDigest, check_new_pin};
 pub use precondition::Precondition;
 pub use provisioning::{EmailChoice, EmailRefused, Group, MailboxSettings, Preferences, User};
+pub use recent_acts::RecentActs;
 pub use register::RegisterEntry;
 pub use run::CUTOFF_MARGIN;
 pub use run::{
-    Approval, ApprovalReason, Approver, CopyKeeper, DecisionError, Denial, Door, Extension, Handling,
-    Manifest, Receipt, RegionProgress, RequestName, Residual, Run, SignedReceipt, StartRun, Verified,
+    Advance, Approval, ApprovalReason, Approver, CopyKeeper, DecisionError, Denial, Door, Extension,
+    Handling, Manifest, Receipt, RegionProgress, RequestName, Residual, Run, SignedReceipt, StartRun,
+    Verified,
 };
 pub use schedule::{DateRange, Day, Schedule, WeeklyWindow};
 pub use seal::{Seal, SealError};

@@ -24,6 +24,7 @@ pub mod read_only;
 pub mod report;
 pub mod retry;
 pub mod retry_until_known;
+pub mod turns;
 pub mod volume;
 
 pub use error::{StoreError, WriteRefusal};

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,9 @@ use voicemail_model::clock::World;
 
 /// How long a superseded state stays, as on a volume.
 const HISTORY_LIFE: Duration = crate::volume::REVISION_LIFE;
+
+/// Keys that a page of a list holds, as those of object stores.
+const PAGE: usize = 1_000;
 
 /// Objects and documents in one map, as an object store has them.
 pub struct MemoryStore {
@@ -94,6 +97,13 @@ impl State {
         Revision(self.revision.to_string())
     }
 
+    /// The first keys below a prefix that come after one.
+    fn page(&self, prefix: &str, after: &str) -> Vec<String> {
+        let first = if after < prefix { Included(prefix) } else { Excluded(after) };
+        let from_there = self.items.range::<str, _>((first, Unbounded)).map(|(key, _)| key);
+        from_there.take_while(|key| key.starts_with(prefix)).take(PAGE).cloned().collect()
+    }
+
     fn find(&self, key: &Key) -> Option<Versioned> {
         let (revision, bytes) = self.items.get(key.as_str())?;
         Some(Versioned { bytes: bytes.clone(), revision: Revision(revision.to_string()) })
@@ -119,13 +129,15 @@ impl Store for MemoryStore {
         Ok(self.with(|state| state.find(key)))
     }
 
+    /// In pages, as an object store lists: a long list is no picture of one moment.
     fn list_after<'a>(&'a self, prefix: &'a str, after: &'a str) -> KeyStream<'a> {
-        let keys = self.with(|state| {
-            let from_there = state.items.range::<str, _>((Excluded(after), Unbounded));
-            let below = from_there.map(|(key, _)| key).filter(|key| key.starts_with(prefix));
-            below.cloned().map(Ok).collect::<Vec<_>>()
+        let pages = stream::unfold(Some(after.to_owned()), move |after| async move {
+            let after = after?;
+            let page = self.with(|state| state.page(prefix, &after));
+            let last = page.last().filter(|_| page.len() == PAGE).cloned();
+            Some((stream::iter(page).map(Ok), last))
         });
-        stream::iter(keys).boxed()
+        pages.flatten().boxed()
     }
 
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {

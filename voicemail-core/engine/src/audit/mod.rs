@@ -11,10 +11,8 @@
 //! written.
 
 mod pending;
-mod recent;
 
 use pending::Pending;
-use recent::Recent;
 use std::sync::Arc;
 use voicemail_store::Family;
 
@@ -23,7 +21,7 @@ use crate::principal::Principal;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use std::time::Duration;
-use voicemail_model::{AuditAction, AuditEvent, AuditSubject, Time};
+use voicemail_model::{AuditAction, AuditEvent, AuditSubject, RecentActs, Time};
 use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{Key, StoreError};
 
@@ -40,7 +38,7 @@ pub struct Audit<'a> {
 /// Acts that this process recorded lately, and those that the store couldn't take yet.
 #[derive(Default)]
 pub(crate) struct Acts {
-    recent: Recent,
+    recent: RecentActs,
     pub(crate) pending: Pending,
 }
 

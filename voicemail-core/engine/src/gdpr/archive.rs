@@ -2,13 +2,13 @@
 //! `output.json` in the vendor's shape, and `index.html` for people. Ids are unique in a mailbox alone: where two mailboxes hold
 //! one, the first file is named by the id and the further ones by id and mailbox, in all documents alike.
 //!
-//! Streamed from the live objects, a message at a time, the next ones opened while this one is read: 10 GB costs the
-//! same memory as 10 MB, and no archive of personal data is left behind. A message that is erased while the stream runs is left out
+//! Streamed from the live objects, a message at a time, the next ones opened while this one is read, and found part by part:
+//! 10 GB costs the same memory as 10 MB, and no archive of personal data is left behind. A message that is erased while the stream runs is left out
 //! of the manifest, which is written last.
 
 use super::export::keep_visible;
 use super::runs::list_runs;
-use super::search::{Found, find};
+use super::search::{Found, Walk, whole};
 use super::subject::{Subject, target_of_phone};
 use super::target::Target;
 use super::{Gdpr, GdprError};
@@ -16,12 +16,13 @@ use crate::context::Context;
 use crate::mailbox::as_played;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use serde_json::{Map, Value, json};
-use std::collections::{HashSet, VecDeque};
+use serde_json::json;
+use std::collections::VecDeque;
 use tokio_util::task::AbortOnDropHandle;
 use voicemail_api::gdpr::{Operation, RunState};
 use voicemail_audio::WavFormat;
-use voicemail_model::export_page::{self as page, Row};
+use voicemail_model::export_documents::{About, Documents, Names, Part};
+use voicemail_model::export_page::Row;
 use voicemail_model::{CallerId, CaseId, Run};
 use voicemail_store::{Key, StoreError};
 use voicemail_telemetry::carry;
@@ -49,26 +50,35 @@ pub(super) async fn stream(gdpr: &Gdpr, case: &CaseId) -> Result<BoxStream<'stat
     let run = runs.iter().rev().find(fetchable).cloned().ok_or(GdprError::NotExportable)?;
     let sealed = run.sealed.as_deref().unwrap_or_default();
     let subject = Subject::open(&context, &run.id, sealed).ok_or(GdprError::NotExportable)?;
-    let found = find(&context, &Target::of(&run), run.cutoff.unwrap_or(run.created_at)).await?;
-    let found = keep_visible(&context, found).await?;
-    Ok(write(Archive {
+    let walk = Walk::new(&Target::of(&run), run.cutoff.unwrap_or(run.created_at));
+    let mut archive = Archive {
+        documents: Documents::new(&subject.phones, run.by_message),
         context,
         run,
-        subject,
-        left: found.into(),
+        targets: Vec::new(),
+        walk,
+        left: VecDeque::new(),
         opening: VecDeque::new(),
-        done: Vec::new(),
         names: Names::default(),
-    }))
+    };
+    // An error of the first part is the answer; one of a later part ends the stream.
+    archive.find_more().await?;
+    let Archive { context, run, .. } = &archive;
+    let targets = subject.phones.iter().map(|phone| target_of_phone(context, phone, run));
+    archive.targets = targets.map(Result::unwrap_or_default).collect();
+    Ok(write(archive))
 }
 
 struct Archive {
     context: Context,
     run: Run,
-    subject: Subject,
+    /// The callers that each phone of the request means.
+    targets: Vec<Target>,
+    walk: Walk,
+    /// Messages that were found and aren't opened yet.
     left: VecDeque<Found>,
     opening: VecDeque<Opening>,
-    done: Vec<Packed>,
+    documents: Documents,
     names: Names,
 }
 
@@ -79,32 +89,31 @@ struct Opening {
     file: AbortOnDropHandle<Result<Option<File>, StoreError>>,
 }
 
-/// A message that is in the archive.
-struct Packed {
-    message: Found,
-    /// Its file, without the ending.
-    name: String,
-    format: Option<WavFormat>,
-}
-
 fn write(archive: Archive) -> BoxStream<'static, Chunk> {
     stream::unfold(Some(archive), |archive| async move { Some(next_part(archive?).await) }).flatten().boxed()
 }
 
-/// The next message, or the two documents and the end.
+/// The next message, or the documents and the end.
 async fn next_part(mut archive: Archive) -> (BoxStream<'static, Chunk>, Option<Archive>) {
+    if let Err(error) = archive.find_more().await {
+        let error = match error {
+            GdprError::Store(error) => error,
+            other => StoreError::Refused(other.to_string()),
+        };
+        return (stream::once(async move { Err(error) }).boxed(), None);
+    }
     archive.begin_next();
     let Some(Opening { message, name, file }) = archive.opening.pop_front() else {
-        return (stream::iter(archive.documents().into_iter().map(Ok)).boxed(), None);
+        return (archive.end(), None);
     };
     let opened =
         file.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a message wasn't opened".into())));
     archive.begin_next();
     match opened {
-        Ok(Some((file, format))) => {
-            archive.done.push(Packed { message, name, format });
-            (file, Some(archive))
-        }
+        Ok(Some((file, format))) => match archive.note(&message, &name, format) {
+            Ok(()) => (file, Some(archive)),
+            Err(error) => (stream::once(async move { Err(error) }).boxed(), None),
+        },
         Ok(None) => (stream::empty().boxed(), Some(archive)),
         Err(error) => (stream::once(async move { Err(error) }).boxed(), None),
     }
@@ -128,122 +137,83 @@ async fn open(context: Context, message: Found, name: String) -> Result<Option<F
 }
 
 impl Archive {
+    /// Finds the next messages, once all that were found are opened.
+    async fn find_more(&mut self) -> Result<(), GdprError> {
+        while self.left.is_empty()
+            && let Some(part) = self.walk.next(&self.context).await?
+        {
+            whole(part.unreadable.len())?;
+            self.left = keep_visible(&self.context, part.found).await?.into();
+        }
+        Ok(())
+    }
+
     /// Opens the next messages, each in a task of its own.
     fn begin_next(&mut self) {
         let most = OPEN_AT_A_TIME.min(self.context.abreast());
         while self.opening.len() < most
             && let Some(message) = self.left.pop_front()
         {
-            let name = self.names.of(&message);
+            let name = self.names.of(&message.mailbox, message.id);
             let opening = tokio::spawn(carry(open(self.context.clone(), message.clone(), name.clone())));
             self.opening.push_back(Opening { message, name, file: AbortOnDropHandle::new(opening) });
         }
     }
 
-    fn documents(&self) -> Vec<Bytes> {
-        let mut parts = Vec::new();
-        let files = [
-            ("manifest.json", format!("{:#}\n", self.manifest())),
-            ("output.json", format!("{:#}\n", self.output())),
-            ("index.html", self.page()),
-        ];
-        for (name, text) in files {
-            let text = Bytes::from(text);
-            let seconds = self.run.created_at.0.div_euclid(1_000);
-            if let Ok(header) = header(name, text.len() as u64, seconds) {
-                let after = padding(text.len() as u64);
-                parts.extend([header, text, after]);
-            }
-        }
-        parts.push(Bytes::from_static(&[0; 1024]));
-        parts
-    }
-
-    fn manifest(&self) -> Value {
-        let messages = self.done.iter().map(|Packed { message, name, format }| {
-            let Found { mailbox, id, envelope, .. } = message;
-            json!({
-                "id": id, "file": format!("{name}.wav"), "mailbox": mailbox, "region": envelope.region,
-                "received": envelope.received.rfc3339(), "caller": envelope.caller,
-                "callerName": envelope.caller_name, "durationMs": envelope.duration_ms,
-                "size": envelope.size, "sha256": envelope.digest, "codec": format.map(|format| format.codec.name()),
-                "sampleRate": format.map(|format| format.rate), "channels": format.map(|format| format.channels),
-            })
+    /// Writes a message into the documents.
+    fn note(&mut self, message: &Found, name: &str, format: Option<WavFormat>) -> Result<(), StoreError> {
+        let Found { mailbox, id, caller, envelope } = message;
+        let received = envelope.received.rfc3339();
+        let entry = json!({
+            "id": id, "file": format!("{name}.wav"), "mailbox": mailbox, "region": envelope.region,
+            "received": received, "caller": envelope.caller,
+            "callerName": envelope.caller_name, "durationMs": envelope.duration_ms,
+            "size": envelope.size, "sha256": envelope.digest, "codec": format.map(|format| format.codec.name()),
+            "sampleRate": format.map(|format| format.rate), "channels": format.map(|format| format.channels),
         });
-        json!({
-            "caseid": self.run.case, "run": self.run.id, "createdAt": self.run.created_at.rfc3339(),
-            "messages": messages.collect::<Vec<_>>(),
-        })
-    }
-
-    fn output(&self) -> Value {
-        let files = |phone: &String| {
-            let target = target_of_phone(&self.context, phone, &self.run).unwrap_or_default();
-            let given = |packed: &&Packed| packed.message.envelope.caller.clone();
-            let own = self
-                .done
-                .iter()
-                .filter(|packed| target.has(&self.context, &packed.message.caller, given(packed).as_ref()));
-            own.map(|packed| Value::String(packed.name.clone())).collect::<Vec<_>>()
-        };
-        let consumers: Map<String, Value> =
-            self.subject.phones.iter().map(|phone| (phone.clone(), files(phone).into())).collect();
-        let mut output = json!({ "caseid": self.run.case, "consumers": consumers });
-        if self.run.by_message {
-            let names = self.done.iter().map(|packed| packed.name.clone());
-            output["messages"] = names.collect::<Vec<_>>().into();
-        }
-        output
-    }
-
-    fn page(&self) -> String {
-        let texts: Vec<_> = self.done.iter().map(Texts::of).collect();
-        let rows: Vec<Row<'_>> =
-            self.done.iter().zip(&texts).map(|(packed, texts)| texts.row(packed)).collect();
-        page::render(self.run.case.as_str(), &self.run.created_at.rfc3339(), &rows)
-    }
-}
-
-/// Names of files that are given away.
-#[derive(Default)]
-struct Names(HashSet<String>);
-
-impl Names {
-    /// The file's name, without the ending: as long as every archiver takes it, and no other file's, whatever case counts.
-    fn of(&mut self, message: &Found) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.@+".contains(c) { c } else { '_' };
-        let mailbox: String = message.mailbox.as_str().chars().map(plain).take(40).collect();
-        let first = message.id.to_string();
-        let second = format!("{first}-{mailbox}");
-        let further = (2u32..).map(|number| format!("{second}-{number}"));
-        let mut names = [first, second.clone()].into_iter().chain(further);
-        names.find(|name| self.0.insert(name.to_ascii_lowercase())).unwrap_or(second)
-    }
-}
-
-/// The texts in a row of the page.
-struct Texts {
-    file: String,
-    received: String,
-}
-
-impl Texts {
-    fn of(packed: &Packed) -> Self {
-        let received = packed.message.envelope.received.rfc3339();
-        Self { file: format!("{}.wav", packed.name), received }
-    }
-
-    fn row<'a>(&'a self, packed: &'a Packed) -> Row<'a> {
-        let envelope = &packed.message.envelope;
-        Row {
-            file: &self.file,
-            mailbox: packed.message.mailbox.as_str(),
-            received: &self.received,
+        let row = Row {
+            file: &format!("{name}.wav"),
+            mailbox: mailbox.as_str(),
+            received: &received,
             caller: envelope.caller.as_ref().map(CallerId::reveal),
             name: envelope.caller_name.as_deref(),
             duration_ms: envelope.duration_ms,
-        }
+        };
+        let given = envelope.caller.as_ref();
+        let of_phones = self.targets.iter().map(|target| target.has(&self.context, caller, given));
+        self.documents.add(name, &entry, &row, of_phones).map_err(not_packed)
     }
+
+    /// The documents and the end of the archive.
+    fn end(self) -> BoxStream<'static, Chunk> {
+        let created = self.run.created_at;
+        let (case, run, written) = (self.run.case.as_str(), self.run.id.as_str(), created.rfc3339());
+        let documents = self.documents.finish(&About { case, run, created: &written });
+        let files = documents.into_iter().map(move |(name, parts)| {
+            let size = parts.iter().map(Part::length).sum();
+            let before = stream::iter([header(name, size, created.0.div_euclid(1_000))]);
+            before.chain(stream::iter(parts).flat_map(send)).chain(stream::iter([Ok(padding(size))]))
+        });
+        let end = Bytes::from_static(&[0; 1024]);
+        stream::iter(files).flatten().chain(stream::iter([Ok(end)])).boxed()
+    }
+}
+
+/// A part of a document, in pieces.
+fn send(part: Part) -> BoxStream<'static, Chunk> {
+    match part {
+        Part::Plain(text) => stream::iter([Ok(Bytes::from(text))]).boxed(),
+        Part::Packed(text) => match text.pieces() {
+            Ok(pieces) => {
+                stream::iter(pieces.map(|piece| piece.map(Bytes::from).map_err(not_packed))).boxed()
+            }
+            Err(error) => stream::iter([Err(not_packed(error))]).boxed(),
+        },
+    }
+}
+
+fn not_packed(error: std::io::Error) -> StoreError {
+    StoreError::Refused(format!("a document of the archive can't be packed: {error}"))
 }
 
 /// A tar header of a plain file.

@@ -8,6 +8,7 @@ use super::forget::{check_regions, proceed};
 use super::in_time::in_time;
 use super::intake::statement;
 use super::runs::{change, list_runs, load_run, schedule};
+use super::subject::Subject;
 use super::target::Target;
 use super::{Gdpr, GdprError, receipt, register};
 use crate::context::Context;
@@ -94,9 +95,10 @@ pub(super) async fn approve(
         asked_by: asked_by.as_deref(),
     };
     let run = decide(context, &run, |run, now| run.approve(approver, now)).await?;
+    let nobody = Subject::default();
     match run.operation {
-        Operation::ExportMe => drop(in_time(context, &run, Box::pin(collect(gdpr, &run))).await?),
-        _ => drop(in_time(context, &run, Box::pin(proceed(context, &run, &away))).await?),
+        Operation::ExportMe => drop(in_time(context, &run, Box::pin(collect(gdpr, &run, &nobody))).await?),
+        _ => drop(in_time(context, &run, Box::pin(proceed(context, &run, &nobody, &away))).await?),
     }
     let run = load_run(context, &run.id).await?.unwrap_or(run);
     register::note(context, &run).await?;

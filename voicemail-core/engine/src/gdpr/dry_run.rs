@@ -1,12 +1,12 @@
 //! A dry run: finds and counts, and changes nothing, because what it holds can't: every call that writes is refused
 //! by its store handles.
 
-use super::forget::answer;
 use super::intake::{Wanted, check_new_case};
 use super::runs::list_runs;
-use super::search::{by_region, find};
+use super::search::{Walk, whole};
 use super::subject::refresh_rules;
 use super::target::Target;
+use super::told::Told;
 use super::{Gdpr, GdprError, emailed, spooled};
 use crate::context::Context;
 use voicemail_api::gdpr::{GdprAnswer, RunState};
@@ -23,17 +23,25 @@ pub(super) async fn count(gdpr: &Gdpr, wanted: &Wanted) -> Result<GdprAnswer, Gd
     check_new_case(context, &wanted.case, &list_runs(context, &wanted.case).await?)?;
     ask_regions(context).await?;
     let run = imagine(context, wanted)?;
-    let found = find(context, &Target::of(&run), run.created_at).await?;
-    let mut answer = answer(context, wanted, &run, &found).await?;
+    let (mut told, mut mails, mut unreadable) = (Told::of(&wanted.subject), 0_u64, 0);
+    let mut walk = Walk::new(&Target::of(&run), run.created_at);
+    while let Some(part) = walk.next(context).await? {
+        unreadable += part.unreadable.len();
+        mails = mails.saturating_add(emailed::count(context, &part.found).await?);
+        told.take(context, &run, &part.found).await?;
+    }
+    whole(unreadable)?;
+    let mut counted = run.clone();
+    counted.note_matched(&told.regions);
+    let matched = told.matched;
+    let mut answer = told.answer(context, wanted, &run);
     answer.run.id = format!("{}/{}.dry-run", wanted.case.key(), wanted.operation.segment());
     answer.run.state = RunState::DryRun;
-    let mails = emailed::keeper(context, emailed::count(context, &found).await?);
+    let mails = emailed::keeper(context, mails);
     let copies = mails.into_iter().chain(spooled::keeper(context).await);
     answer.run.residual_copies = copies.map(|keeper| keeper.view()).collect();
-    answer.run.matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    answer.run.matched = matched;
     (answer.run.received_at, answer.run.expires_at) = (None, None);
-    let mut counted = run;
-    counted.note_matched(&by_region(&found));
     answer.run.regions = counted.region_views(&context.master());
     Ok(answer)
 }

@@ -8,14 +8,17 @@ use super::erase::{Scope, delete_manifests, erase, erase_rounds, prune};
 use super::narrow::narrow;
 use super::open_runs::find_open;
 use super::runs::{change, load_run, schedule};
+use super::subject::Subject;
 use super::target::Target;
 use super::{Gdpr, GdprError, export, forget, ledger, promise, register, undo};
-use crate::context::Context;
+use crate::context::{Context, Memory};
+use std::sync::Arc;
 use std::time::Duration;
 use voicemail_api::gdpr::{Operation, RunState};
 use voicemail_model::fault_injection::{self, Broken};
-use voicemail_model::{CUTOFF_MARGIN, Mark, MarkState, Run, RunStage, Time};
+use voicemail_model::{CUTOFF_MARGIN, Mark, MarkState, Run, RunId, RunStage, Time};
 use voicemail_store::documents::Decision;
+use voicemail_store::turns::Turns;
 use voicemail_store::{History, Key};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -23,12 +26,25 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Passes after the end: when each comes.
 const PASSES: [Duration; 3] = [undo::FIRST_PASS, DAY, Duration::from_secs(8 * 86_400)];
 
-/// Handles one due item of a run. On success the item can go.
+/// Runs that this process is moving on.
+#[derive(Default)]
+struct Moving(Turns<RunId>);
+
+impl Memory for Moving {
+    fn begin(_: &Context) -> Self {
+        Self::default()
+    }
+}
+
+/// Handles one due item of a run. On success the item can go. A run has several: a request that went on after its answer is
+/// looked at when it ought to be done, when it was to go on, and at its deadline. One does the work; the others wait, and see then what is left.
 pub(crate) async fn move_run_on(gdpr: &Gdpr, scope_of: &voicemail_model::Due) -> Result<(), GdprError> {
     let voicemail_model::Due::Run { run: id, stage, callers, messages, doubtful, cutoff } = scope_of else {
         return Ok(());
     };
     let context = &gdpr.context;
+    let moving: Arc<Moving> = context.memory();
+    let _turn = moving.0.take(id.clone()).await;
     let Some(run) = load_run(context, id).await? else { return Ok(()) };
     let run = narrow(context, run).await?;
     // Filed before the run was opened the item doesn't know the cutoff; the run does, once it is open.
@@ -73,7 +89,7 @@ async fn resume(gdpr: &Gdpr, run: Run, scope: Scope<'_>) -> Result<(), GdprError
         RunState::Opening | RunState::Marking | RunState::AwaitingApproval => {
             forget::open(context, &run.id).await?;
             let opened = load_run(context, &run.id).await?.unwrap_or(run);
-            forget::mark(context, &opened).await?;
+            forget::mark(context, &opened, &Subject::default()).await?;
             // The due item being processed may be the deadline's, and it is deleted on return: so a purge that is due
             // runs now.
             if opened.purge_at.is_none_or(|at| now < at) {
@@ -84,7 +100,7 @@ async fn resume(gdpr: &Gdpr, run: Run, scope: Scope<'_>) -> Result<(), GdprError
             erase(gdpr, Scope { target: &target, ..scope }).await
         }
         RunState::Marked if run.purge_at.is_some_and(|at| now < at) => {
-            forget::mark(context, &run).await.map(|_| ())
+            forget::mark(context, &run, &Subject::default()).await.map(drop)
         }
         RunState::Marked | RunState::Purging => erase(gdpr, scope).await,
         RunState::Undoing => undo::finish(gdpr, &run).await,
@@ -96,7 +112,7 @@ async fn resume(gdpr: &Gdpr, run: Run, scope: Scope<'_>) -> Result<(), GdprError
 
 async fn finish_export(gdpr: &Gdpr, run: &Run, now: Time) -> Result<(), GdprError> {
     let context = &gdpr.context;
-    export::collect(gdpr, run).await?;
+    export::collect(gdpr, run, &Subject::default()).await?;
     if run.expires_at.is_some_and(|until| now < until) {
         return Ok(());
     }
@@ -207,7 +223,9 @@ async fn mark_again(context: &Context, key: &Key) -> Result<(), GdprError> {
         let Some((_, only)) = target.marks().find(|(theirs, _)| theirs == key) else { continue };
         let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { continue };
         match run.state {
-            RunState::Marking | RunState::Marked => drop(forget::mark(context, &run).await?),
+            RunState::Marking | RunState::Marked => {
+                forget::mark(context, &run, &Subject::default()).await?;
+            }
             RunState::Purging => {
                 forget::add_mark(context, key, &run.id, (cutoff, purge_at), only.as_ref()).await?;
                 undo::set_mark(context, key, &run.id, MarkState::Purging, None).await?;

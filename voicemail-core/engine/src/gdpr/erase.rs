@@ -5,22 +5,26 @@
 //! the envelopes that led to the messages are gone. Identifiers leave the run before the wait for old
 //! revisions begins, so that nothing but the ledger holds the caller when the run ends.
 
-use super::round::{Advance, erase_round, legible};
+use super::named::exclude_copies;
+use super::round::erase_round;
 use super::runs::{change, list_runs, load_run, schedule};
-use super::search::{Boxes, Found, Position, exclude_copies, search_on, whole};
+use super::search::{Boxes, Found, Search, Walk, ask_indexes, whole};
 use super::target::Target;
-use super::undo::{FIRST_PASS, keep_mark_until, set_marks};
+use super::undo::{FIRST_PASS, keep_mark_until, known_marks, read_marks, set_marks};
 use super::{Gdpr, GdprError, copies, emailed, ledger, receipt, register};
 use crate::context::Context;
 use futures::TryStreamExt;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use voicemail_api::gdpr::{Operation, RunState};
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{
-    CUTOFF_MARGIN, IndexOp, MailboxId, Manifest, MarkState, MessageName, Run, RunId, RunStage, Time,
+    Advance, CUTOFF_MARGIN, CaseId, Index, IndexOp, MailboxId, Manifest, Mark, MarkState, MessageName, Run,
+    RunId, RunStage, Time,
 };
 use voicemail_store::Family;
 use voicemail_store::codec::{decode, encode};
+use voicemail_store::documents::Cache;
 use voicemail_store::retry_until_known::{Created, create_or_read, delete};
 use voicemail_store::{History, Key, StoreError};
 
@@ -38,13 +42,15 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
     context.guard_clock().await?;
     let begun = change(context, scope.run, |run, now| run.begin_purge(now)).await?;
     let Some((run, true)) = begun else { return Ok(()) };
-    // Before the first deletion: whatever is restored later, the erasure is known.
-    ledger::enter(context, &run, scope).await?;
-    set_marks(context, scope.target, scope.run, MarkState::Purging, None).await?;
-    let missing = run.missing.clone();
+    // Before the first deletion: whatever is restored later, the erasure is known. Marks are only read beside it.
+    let marks = known_marks();
+    let entered = ledger::enter(context, &run, scope);
+    tokio::join!(entered, read_marks(context, &marks, scope.target)).0?;
+    set_marks(context, &marks, scope.target, (scope.run, MarkState::Purging, None)).await?;
+    let (case, missing) = (run.case.clone(), run.missing.clone());
     erase_rounds(context, scope, run).await?;
     exclude_copies(context, &missing, scope.target).await?;
-    let Some((run, later)) = settle(context, scope).await? else { return Ok(()) };
+    let Some((run, later)) = settle(context, scope, &case).await? else { return Ok(()) };
     if let Some(later) = later {
         return look_again(context, scope, later).await;
     }
@@ -54,7 +60,7 @@ pub(super) async fn erase(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError
         change(context, scope.run, |run, _| (run.settled_at.take().is_some(), ())).await?;
         return look_again(context, scope, context.world().now()).await;
     }
-    conclude(gdpr, scope).await
+    conclude(gdpr, scope, &marks).await
 }
 
 /// Files another look. The due item being processed is deleted on return, so the next one has a name of its own.
@@ -74,10 +80,9 @@ pub(super) async fn erase_rounds(context: &Context, scope: Scope<'_>, run: Run) 
 /// number of matches.
 const A_ROUND: usize = 1_000;
 
-/// A walk over all of a subject's messages, part by part.
-#[derive(Default)]
-struct Walk {
-    position: Position,
+/// One pass over all of a subject's messages, part by part.
+struct Pass {
+    walk: Walk,
     /// A part of it went: what was found before must be looked for again.
     erases: bool,
     /// How many each legal hold keeps, by reason.
@@ -85,37 +90,59 @@ struct Walk {
     unreadable: usize,
 }
 
+impl Pass {
+    fn new(scope: Scope<'_>) -> Self {
+        let walk = Walk::new(scope.target, scope.cutoff).by(A_ROUND);
+        Self { walk, erases: false, kept: BTreeMap::new(), unreadable: 0 }
+    }
+
+    /// The next part; after the last it begins anew.
+    async fn next(&mut self, context: &Context, scope: Scope<'_>) -> Result<Search, StoreError> {
+        if self.walk.ended {
+            *self = Self::new(scope);
+        }
+        Ok(self.walk.next(context).await?.unwrap_or_default())
+    }
+}
+
 async fn erase_found(context: &Context, scope: Scope<'_>, mut run: Run) -> Result<u64, GdprError> {
-    let (mut erased, mut walk, mut manifest) = (0, Walk::default(), None);
+    let (mut erased, mut pass, mut manifest, mut next) = (0, Pass::new(scope), None, None);
     loop {
         if !matches!(run.state, RunState::Purging | RunState::Purged) {
             return Ok(erased);
         }
         if run.round > run.round_done {
-            let (gone, after) = erase_round(context, &run, manifest.take()).await?;
+            // The next part is looked for while the run notes that all of this one is gone.
+            let (gone, after, found) =
+                erase_round(context, &run, manifest.take(), pass.next(context, scope)).await?;
             erased += gone;
             let Some(after) = after else { return Ok(erased) };
+            match found {
+                Some(found) if after.round == run.round => next = Some(found),
+                // Another worker's round may have erased what was found, and would be counted again.
+                Some(_) => pass = Pass::new(scope),
+                None => {}
+            }
             run = after;
             continue;
         }
-        if walk.position.ended {
-            walk = Walk::default();
-        }
-        let part = (&mut walk.position, A_ROUND);
-        let search = search_on(context, scope.target, scope.cutoff, part).await?;
-        walk.unreadable += search.unreadable.len();
+        let search = match next.take() {
+            Some(found) => found,
+            None => pass.next(context, scope).await?,
+        };
+        pass.unreadable += search.unreadable.len();
         let Split { going, kept, shown } = split_held(context, &run, search.found).await?;
         for (reason, count) in kept {
-            *walk.kept.entry(reason).or_default() += count;
+            *pass.kept.entry(reason).or_default() += count;
         }
-        if walk.position.ended {
-            note_kept(context, &run, &walk.kept).await?;
+        if pass.walk.ended {
+            note_kept(context, &run, &pass.kept).await?;
         }
         hide(context, &run, shown).await?;
-        walk.erases |= !going.is_empty();
-        if going.is_empty() && walk.position.ended && !walk.erases {
+        pass.erases |= !going.is_empty();
+        if going.is_empty() && pass.walk.ended && !pass.erases {
             // All that can be erased has been; a run that leaves something unread must not end.
-            return whole(walk.unreadable).map(|()| erased);
+            return whole(pass.unreadable).map(|()| erased);
         }
         let now = match going.is_empty() {
             true => load_run(context, scope.run).await?.map(|run| (run, None)),
@@ -138,27 +165,25 @@ struct Split {
 }
 
 async fn split_held(context: &Context, run: &Run, found: Vec<Found>) -> Result<Split, StoreError> {
-    let boxes: BTreeSet<&MailboxId> = found.iter().map(|message| &message.mailbox).collect();
-    let read = |mailbox: &MailboxId| {
-        let mailbox = mailbox.clone();
-        async move {
-            // Of one that can't be read its round says so.
-            let index = legible(context.indexes().load(&mailbox).await)?.flatten();
-            Ok::<_, StoreError>((mailbox, index))
-        }
+    let ask = |_: &MailboxId, index: Result<Arc<Index>, StoreError>, found: Vec<Found>| {
+        // Of one that can't be read its round says so.
+        let index = index.ok();
+        let hold = |found: &Found| {
+            let entry = index.as_ref()?.entries.get(&found.id);
+            let entry = entry.filter(|entry| entry.caller_hash == found.caller)?;
+            Some((entry.legal_hold.as_ref()?.reason.clone(), entry.forget.contains_key(&run.id)))
+        };
+        Ok(found.into_iter().map(|found| (hold(&found), found)).collect())
     };
-    let indexes: BTreeMap<MailboxId, _> = context.all(boxes, read).await?.into_iter().collect();
+    let found = found.into_iter().map(|found| (found.mailbox.clone(), found));
     let mut split = Split::default();
-    for message in found {
-        let index = indexes.get(&message.mailbox).and_then(Option::as_ref);
-        let entry = index.and_then(|index| index.entries.get(&message.id));
-        let entry = entry.filter(|entry| entry.caller_hash == message.caller);
-        let Some((entry, hold)) = entry.and_then(|entry| Some((entry, entry.legal_hold.as_ref()?))) else {
+    for (hold, message) in ask_indexes(context, found, ask).await? {
+        let Some((reason, hidden)) = hold else {
             split.going.push(message);
             continue;
         };
-        *split.kept.entry(hold.reason.clone()).or_default() += 1;
-        if !entry.forget.contains_key(&run.id) {
+        *split.kept.entry(reason).or_default() += 1;
+        if !hidden {
             split.shown.entry(message.mailbox).or_default().insert(message.id, message.caller);
         }
     }
@@ -202,7 +227,8 @@ async fn begin_round(
     if fault_injection::is(Broken::NoManifest) {
         for (mailbox, items) in &manifest.items {
             let going = items.iter().map(|item| (mailbox.clone(), item.clone()));
-            super::round::erase_objects(context, run, going, &Advance::new(context)).await?;
+            super::round::erase_objects(context, run, going, &Advance::new(context.world().monotonic()))
+                .await?;
             context.indexes().try_apply(mailbox, IndexOp::BeginPurge(items.clone())).await?;
             context.indexes().try_apply(mailbox, IndexOp::FinishPurge(items.clone())).await?;
         }
@@ -266,23 +292,29 @@ pub(super) async fn delete_manifests(context: &Context, run: &Run, last: bool) -
 /// mailboxes that messages left long ago, too, and of writers that died before they pruned them. States that are
 /// superseded after that name nobody of the subject, so that a busy mailbox holds nothing up. Gives the run, and when the
 /// rest can go.
-async fn settle(context: &Context, scope: Scope<'_>) -> Result<Option<(Run, Option<Time>)>, GdprError> {
+async fn settle(
+    context: &Context,
+    scope: Scope<'_>,
+    case: &CaseId,
+) -> Result<Option<(Run, Option<Time>)>, GdprError> {
     let forget = |run: &mut Run, now| {
         let held = run.remembers() | run.settled_at.is_none();
         run.forget_subject();
         run.settled_at.get_or_insert(now);
         (held, ())
     };
-    let Some((run, ())) = change(context, scope.run, forget).await? else { return Ok(None) };
-    end_exports(context, &run, scope).await?;
+    let forgotten = change(context, scope.run, forget);
+    let (forgotten, runs) = tokio::try_join!(forgotten, list_runs(context, case))?;
+    let Some((run, ())) = forgotten else { return Ok(None) };
+    end_exports(context, runs, scope).await?;
     let settled = run.settled_at.unwrap_or_default().plus(CUTOFF_MARGIN);
     let later = context.store().prune_history(History::All, settled).await?;
     Ok(Some((run, later)))
 }
 
 /// Exports of the case that are about nobody else have nothing left to hand out, and forget their subject too.
-async fn end_exports(context: &Context, run: &Run, scope: Scope<'_>) -> Result<(), GdprError> {
-    for export in list_runs(context, &run.case).await? {
+async fn end_exports(context: &Context, runs: Vec<Run>, scope: Scope<'_>) -> Result<(), GdprError> {
+    for export in runs {
         let ours = scope.target.covers(&Target::of(&export));
         if export.operation == Operation::ExportMe && ours {
             change(context, &export.id, |export, now| (export.cut_short(now), ())).await?;
@@ -304,10 +336,11 @@ pub(super) async fn prune(
 }
 
 /// Concludes the erasure: ledger, receipt, end.
-async fn conclude(gdpr: &Gdpr, scope: Scope<'_>) -> Result<(), GdprError> {
+async fn conclude(gdpr: &Gdpr, scope: Scope<'_>, marks: &Cache<Mark>) -> Result<(), GdprError> {
     let context = &gdpr.context;
     let keep_until = keep_mark_until(context);
-    let marked = set_marks(context, scope.target, scope.run, MarkState::Purged, Some(keep_until));
+    let purged = (scope.run, MarkState::Purged, Some(keep_until));
+    let marked = set_marks(context, marks, scope.target, purged);
     let (marked, residual) = tokio::join!(marked, copies::find_residual(context));
     marked?;
     let note = |run: &mut Run, now| {

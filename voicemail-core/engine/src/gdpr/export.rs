@@ -3,16 +3,19 @@
 //! Nothing is copied: the archive is streamed from the live objects when it is fetched (see
 //! [`archive`](super::archive)). A forget goes before an export: what it hides or erases isn't exported.
 
-use super::forget::{answer, apply_to_all, look_tomorrow, prepare};
+use super::forget::{apply_to_all, look_tomorrow, prepare};
 use super::in_time::in_time;
 use super::intake::Wanted;
 use super::runs::{change, find_or_create, load_run, schedule};
-use super::search::{Boxes, Found, Indexes, by_mailbox, by_region, search, whole};
+use super::search::{Boxes, Found, Walk, ask_indexes, by_mailbox, whole};
+use super::subject::Subject;
 use super::target::Target;
+use super::told::Told;
 use super::{Gdpr, GdprError, dry_run, emailed, receipt, register, spooled};
 use crate::context::Context;
+use std::sync::Arc;
 use voicemail_api::gdpr::{GdprAnswer, GdprBody, Operation, RunState};
-use voicemail_model::{CopyKeeper, IndexOp, Residual, Run, RunStage, Time};
+use voicemail_model::{CopyKeeper, Index, IndexOp, MailboxId, Residual, Run, RunStage, Time};
 use voicemail_store::StoreError;
 
 pub(super) async fn export(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, GdprError> {
@@ -27,43 +30,39 @@ pub(super) async fn export(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
         return Err(GdprError::RegionDown { region });
     }
     let run = find_or_create(gdpr, &wanted, runs).await?;
-    let found = in_time(context, &run, collect(gdpr, &run)).await?.unwrap_or_default();
+    let told = in_time(context, &run, Box::pin(collect(gdpr, &run, &wanted.subject))).await?;
     let run = load_run(context, &run.id).await?.unwrap_or(run);
-    answer(context, &wanted, &run, &found).await
+    Ok(told.unwrap_or_else(|| Told::of(&wanted.subject)).answer(context, &wanted, &run))
 }
 
-/// Holds what is found; also resumed by the sweeper. An ended export collects nothing.
-pub(super) async fn collect(gdpr: &Gdpr, run: &Run) -> Result<Vec<Found>, GdprError> {
+/// Holds what is found; also resumed by the sweeper. An ended export collects nothing. Gives what an answer about that
+/// subject tells.
+pub(super) async fn collect(gdpr: &Gdpr, run: &Run, subject: &Subject) -> Result<Told, GdprError> {
     let context = &gdpr.context;
-    let (Some(cutoff), Some(until)) = (run.cutoff, run.expires_at) else { return Ok(Vec::new()) };
+    let (Some(cutoff), Some(until)) = (run.cutoff, run.expires_at) else { return Ok(Told::of(subject)) };
     if run.has_ended() {
-        return Ok(Vec::new());
+        return Ok(Told::of(subject));
     }
     let target = Target::of(run);
     schedule(context, &run.id, RunStage::Deadline, until, &target, cutoff).await?;
     // What waits at telephones meanwhile isn't in it.
-    let (search, waiting) = futures::join!(search(context, &target, cutoff), spooled::keeper(context));
-    let search = search?;
-    let mut unreadable = search.unreadable.len();
-    if matches!(run.state, RunState::Collecting | RunState::AwaitingApproval) {
-        unreadable += hold(context, run, by_mailbox(&search.found), until).await?;
-    }
+    let held = hold_all(context, (run, subject), Walk::new(&target, cutoff), until);
+    let (held, waiting) = futures::join!(held, spooled::keeper(context));
+    let Held { told, mails, unreadable } = held?;
     // Holds already placed stay; but an incomplete export must not be offered as the whole.
     whole(unreadable)?;
-    let found = keep_visible(context, search.found).await?;
-    if !run.handling.is_cleared() && await_second_person(context, run, &found).await? {
-        return Ok(found);
+    if !run.handling.is_cleared() && await_second_person(context, run, told.matched).await? {
+        return Ok(told);
     }
     // Whoever was sent a mail about them has a copy that the archive doesn't hold.
-    let mails = emailed::keeper(context, emailed::count(context, &found).await?);
+    let mails = emailed::keeper(context, mails);
     let copies: Vec<CopyKeeper> = waiting.into_iter().chain(mails).collect();
-    let (exported, regions) = (u64::try_from(found.len()).unwrap_or(u64::MAX), by_region(&found));
     let finish = |run: &mut Run, _| {
-        let finished = run.finish_collecting(exported);
+        let finished = run.finish_collecting(told.matched);
         if finished {
             let residual = Residual { copies: copies.clone(), ..Residual::default() };
             run.residual = (!copies.is_empty()).then_some(residual);
-            run.note_matched(&regions);
+            run.note_matched(&told.regions);
         }
         (finished, ())
     };
@@ -73,13 +72,43 @@ pub(super) async fn collect(gdpr: &Gdpr, run: &Run) -> Result<Vec<Found>, GdprEr
     {
         register::note(context, &run).await?;
     }
-    Ok(found)
+    Ok(told)
+}
+
+/// The messages of an export that are held.
+struct Held {
+    told: Told,
+    /// Mails that went out about them.
+    mails: u64,
+    unreadable: usize,
+}
+
+/// Holds a walk's messages as long as the export still collects, part by part.
+async fn hold_all(
+    context: &Context,
+    (run, subject): (&Run, &Subject),
+    mut walk: Walk,
+    until: Time,
+) -> Result<Held, GdprError> {
+    let mut held = Held { told: Told::of(subject), mails: 0, unreadable: 0 };
+    while let Some(part) = walk.next(context).await? {
+        held.unreadable += part.unreadable.len();
+        if matches!(run.state, RunState::Collecting | RunState::AwaitingApproval) {
+            held.unreadable += hold(context, run, by_mailbox(&part.found), until).await?;
+        }
+        // Such an export isn't offered.
+        if held.unreadable == 0 {
+            let found = keep_visible(context, part.found).await?;
+            held.mails = held.mails.saturating_add(emailed::count(context, &found).await?);
+            held.told.take(context, run, &found).await?;
+        }
+    }
+    Ok(held)
 }
 
 /// Whether it waits for a second person: what was found is held meanwhile, and nothing of it can be fetched. It is looked at
 /// daily, so that one that nobody approves isn't forgotten.
-async fn await_second_person(context: &Context, run: &Run, found: &[Found]) -> Result<bool, GdprError> {
-    let matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+async fn await_second_person(context: &Context, run: &Run, matched: u64) -> Result<bool, GdprError> {
     look_tomorrow(context, run).await?;
     let asked = change(context, &run.id, |run, _| (run.await_approval(matched), ())).await?;
     let Some((run, ())) = asked.filter(|(run, ())| run.state == RunState::AwaitingApproval) else {
@@ -94,8 +123,10 @@ async fn await_second_person(context: &Context, run: &Run, found: &[Found]) -> R
 pub(super) async fn let_go(context: &Context, run: &Run) -> Result<(), GdprError> {
     let Some(cutoff) = run.cutoff else { return Ok(()) };
     let now = context.world().now();
-    let search = search(context, &Target::of(run), cutoff).await?;
-    hold(context, run, by_mailbox(&search.found), now).await.map(drop)?;
+    let mut walk = Walk::new(&Target::of(run), cutoff);
+    while let Some(part) = walk.next(context).await? {
+        hold(context, run, by_mailbox(&part.found), now).await?;
+    }
     Ok(())
 }
 
@@ -106,14 +137,11 @@ async fn hold(context: &Context, run: &Run, boxes: Boxes, until: Time) -> Result
 
 /// Only what its owner could still listen to: what a forget hides is no longer ours to hand out.
 pub(super) async fn keep_visible(context: &Context, found: Vec<Found>) -> Result<Vec<Found>, StoreError> {
-    let mut indexes = Indexes::default();
-    indexes.load_all(context, found.iter().map(|message| &message.mailbox)).await?;
-    let mut visible = Vec::new();
-    for message in found {
-        let entry = indexes.load(context, &message.mailbox).await?.visible(message.id);
-        if entry.is_some_and(|entry| entry.caller_hash == message.caller) {
-            visible.push(message);
-        }
-    }
-    Ok(visible)
+    let ask = |_: &MailboxId, index: Result<Arc<Index>, StoreError>, found: Vec<Found>| {
+        let index = index?;
+        let entry = |found: &Found| index.visible(found.id);
+        let is_visible = |found: &Found| entry(found).is_some_and(|entry| entry.caller_hash == found.caller);
+        Ok(found.into_iter().filter(is_visible).collect())
+    };
+    ask_indexes(context, found.into_iter().map(|found| (found.mailbox.clone(), found)), ask).await
 }

@@ -8,22 +8,22 @@ use super::in_time::in_time;
 use super::intake::Wanted;
 use super::narrow::narrow;
 use super::runs::{change, find_or_create, list_runs, load_run, schedule};
-use super::search::{Boxes, Found, Hidden, Search, by_mailbox, by_region, find, search, search_again, whole};
-use super::subject::{Subject, refresh_rules, target_of_phone};
+use super::search::{Boxes, Hidden, Search, Walk, by_mailbox, whole};
+use super::subject::{Subject, refresh_rules};
 use super::target::Target;
+use super::told::{Told, tell_whole};
 use super::{Gdpr, GdprError, dry_run, promise, register};
 use crate::context::Context;
 use futures::future::join_all;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use voicemail_api::config::RegionDown;
-use voicemail_api::gdpr::{GdprAnswer, GdprBody, MessageRef, Operation, RunState};
+use voicemail_api::gdpr::{GdprAnswer, GdprBody, Operation, RunState};
 use voicemail_model::fault_injection::{self, Broken};
 use voicemail_model::{
-    ByRules, CallerHash, Entry, Index, IndexOp, MailboxId, Mark, MarkState, MessageId, Run, RunId, RunStage,
-    Time,
+    ByRules, CallerHash, Entry, Index, IndexOp, MailboxId, Mark, MarkState, MessageId, MessageName, Run,
+    RunId, RunStage, Time,
 };
 use voicemail_store::documents::Decision;
 use voicemail_store::{Key, Store, StoreError};
@@ -45,12 +45,12 @@ pub(super) async fn forget(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gd
         schedule(context, &id, RunStage::Resume, now.plus(RESUME_AFTER), &target, now).await?;
     }
     let run = find_or_create(gdpr, &wanted, runs).await?;
-    let found = match run.has_ended() {
-        true => Vec::new(),
-        false => in_time(context, &run, Box::pin(proceed(context, &run, &away))).await?.unwrap_or_default(),
+    let told = match run.has_ended() {
+        true => None,
+        false => in_time(context, &run, Box::pin(proceed(context, &run, &wanted.subject, &away))).await?,
     };
     let run = load_run(context, &run.id).await?.unwrap_or(run);
-    answer(context, &wanted, &run, &found).await
+    Ok(told.unwrap_or_else(|| Told::of(&wanted.subject)).answer(context, &wanted, &run))
 }
 
 /// What stands before a run, side by side: the regions are checked, the clock and the rules for numbers, and the case is
@@ -93,23 +93,29 @@ async fn answers(context: &Context, store: &Arc<dyn Store>) -> bool {
     written.is_ok() && removed.is_ok() && matches!(read, Ok(Some(_)))
 }
 
-/// As far as it goes now: a run that takes a second person is counted and waits for them.
-pub(super) async fn proceed(context: &Context, run: &Run, away: &[String]) -> Result<Vec<Found>, GdprError> {
+/// As far as it goes now: a run that takes a second person is counted and waits for them. Gives what an answer about that
+/// subject tells.
+pub(super) async fn proceed(
+    context: &Context,
+    run: &Run,
+    subject: &Subject,
+    away: &[String],
+) -> Result<Told, GdprError> {
     if run.state == RunState::Opening && !run.handling.is_cleared() {
-        let found = find(context, &Target::of(run), context.world().now()).await?;
-        let matched = u64::try_from(found.len()).unwrap_or(u64::MAX);
+        let told = tell_whole(context, (run, subject), context.world().now()).await?;
+        let matched = told.matched;
         // It is looked at daily, so that one that nobody approves isn't forgotten.
         look_tomorrow(context, run).await?;
         let asked = change(context, &run.id, |run, _| (run.await_approval(matched), ())).await?;
         if let Some((run, ())) = asked.filter(|(run, ())| run.state == RunState::AwaitingApproval) {
             promise::keep_run(context, &run).await?;
             register::note(context, &run).await?;
-            return Ok(found);
+            return Ok(told);
         }
     }
-    let found = start(context, run).await?;
-    note_away(context, &run.id, away, &found).await?;
-    Ok(found)
+    let told = start(context, run, subject).await?;
+    note_away(context, &run.id, away, &told.regions).await?;
+    Ok(told)
 }
 
 /// Files the next look at a run that waits for a person.
@@ -125,12 +131,11 @@ async fn note_away(
     context: &Context,
     run: &RunId,
     away: &[String],
-    found: &[Found],
+    matched: &BTreeMap<String, u64>,
 ) -> Result<(), StoreError> {
     if away.is_empty() {
         return Ok(());
     }
-    let matched = by_region(found);
     let waiting = |region: &String| (matched.get(region).copied().unwrap_or_default(), "RegionDown");
     let blocked: BTreeMap<String, (u64, &'static str)> =
         away.iter().map(|region| (region.clone(), waiting(region))).collect();
@@ -146,7 +151,7 @@ async fn note_away(
 
 /// Opens the run, marks its callers and hides their messages, in whatever state before `marked`; in a later state only
 /// searches.
-async fn start(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
+async fn start(context: &Context, run: &Run, subject: &Subject) -> Result<Told, GdprError> {
     if run.state == RunState::Opening && !fault_injection::is(Broken::DueBeforeRun) {
         let at = context.world().now().plus(RESUME_AFTER);
         schedule(context, &run.id, RunStage::Resume, at, &Target::of(run), run.created_at).await?;
@@ -156,8 +161,10 @@ async fn start(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
         _ => load_run(context, &run.id).await?,
     };
     match run {
-        Some(run) if matches!(run.state, RunState::Marking | RunState::Marked) => mark(context, &run).await,
-        Some(run) => Ok(find(context, &Target::of(&run), run.cutoff.unwrap_or(run.created_at)).await?),
+        Some(run) if matches!(run.state, RunState::Marking | RunState::Marked) => {
+            mark(context, &run, subject).await
+        }
+        Some(run) => tell_whole(context, (&run, subject), run.cutoff.unwrap_or(run.created_at)).await,
         None => Err(GdprError::UnknownCase),
     }
 }
@@ -170,34 +177,67 @@ pub(super) async fn open(context: &Context, run: &RunId) -> Result<Option<Run>, 
 
 /// Marks the callers, hides their messages and notes that the run is `marked`. Run once more a minute later, and
 /// whenever the run is resumed. What can't be decoded keeps nothing else from being hidden, and is reported at the end:
-/// the run may go on, but not end.
-pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, GdprError> {
+/// the run may go on, but not end. Gives what an answer about that subject tells.
+pub(super) async fn mark(context: &Context, run: &Run, subject: &Subject) -> Result<Told, GdprError> {
     let run = &widen(context, &narrow(context, run.clone()).await?).await?;
-    let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(Vec::new()) };
+    let mut told = Told::of(subject);
+    let (Some(cutoff), Some(purge_at)) = (run.cutoff, run.purge_at) else { return Ok(told) };
     let early = match fault_injection::is(Broken::MarkAfterList) {
-        true => Some(search(context, &Target::of(run), cutoff).await?),
+        true => Walk::new(&Target::of(run), cutoff).next(context).await?,
         false => None,
     };
     // Until the deadline is filed the item that resumes the run stands for it.
     let target = Target::of(run);
     let filed = schedule(context, &run.id, RunStage::Deadline, purge_at, &target, cutoff);
-    let (filed, marked) = tokio::join!(filed, mark_and_search(context, run, cutoff, purge_at));
-    let ((), (target, search, mut unreadable)) = (filed?, marked?);
-    let search = early.unwrap_or(search);
-    let boxes = choose_messages(context, &search, cutoff).await?;
-    unreadable += search.unreadable.len();
-    let flag = |messages| IndexOp::Flag { run: run.id.clone(), purge_at, messages };
-    unreadable += apply_to_all(context, boxes.clone(), flag).await?;
-    if !fault_injection::is(Broken::NoLookAfterFlagging) && is_undone(context, &run.id, &target).await? {
-        clear_flags(context, &run.id, boxes.keys()).await?;
+    let (filed, marked) = tokio::join!(filed, mark_and_search(context, run, (cutoff, purge_at)));
+    let ((), Marked { target, mut walk, first, mut unreadable }) = (filed?, marked?);
+    let missing: Vec<_> = first.missing.iter().cloned().collect();
+    let mut part = Some(early.unwrap_or(first));
+    while let Some(search) = part {
+        unreadable += search.unreadable.len();
+        let (failed, undone) = hide(context, (run, &target), &search, (cutoff, purge_at)).await?;
+        unreadable += failed;
+        told.take(context, run, &search.found).await?;
+        // Whoever took it back sees to what was hidden before.
+        part = if undone { None } else { walk.next(context).await? };
     }
-    let matched = u64::try_from(search.found.len()).unwrap_or(u64::MAX);
-    let regions = by_region(&search.found);
-    let missing: Vec<_> = search.missing.iter().cloned().collect();
+    finish_marking(context, &run.id, &told, missing).await?;
+    whole(unreadable)?;
+    context.memory::<Hidden>().note(&run.id);
+    Ok(told)
+}
+
+/// Hides a part of the messages, then looks whether the run was taken back meanwhile, and shows them again if it was. Gives
+/// how many mailboxes couldn't be read, and whether it was.
+async fn hide(
+    context: &Context,
+    (run, target): (&Run, &Target),
+    search: &Search,
+    (cutoff, purge_at): (Time, Time),
+) -> Result<(usize, bool), GdprError> {
+    let boxes = choose_messages(context, search, cutoff).await?;
+    let names: Vec<MailboxId> = boxes.keys().cloned().collect();
+    let flag = |messages| IndexOp::Flag { run: run.id.clone(), purge_at, messages };
+    let unreadable = apply_to_all(context, boxes, flag).await?;
+    let undone =
+        !fault_injection::is(Broken::NoLookAfterFlagging) && is_undone(context, &run.id, target).await?;
+    if undone {
+        whole(clear_flags(context, &run.id, &names).await?)?;
+    }
+    Ok((unreadable, undone))
+}
+
+/// Notes that the run is `marked`, and how many messages it hides.
+async fn finish_marking(
+    context: &Context,
+    run: &RunId,
+    told: &Told,
+    missing: Vec<MessageName>,
+) -> Result<(), GdprError> {
     let finish = |run: &mut Run, _| {
-        let changed = run.finish_marking(matched);
+        let changed = run.finish_marking(told.matched);
         if changed {
-            run.note_matched(&regions);
+            run.note_matched(&told.regions);
         }
         let differs = run.state == RunState::Marked && run.missing != missing;
         if differs {
@@ -205,24 +245,31 @@ pub(super) async fn mark(context: &Context, run: &Run) -> Result<Vec<Found>, Gdp
         }
         (changed || differs, ())
     };
-    if let Some((marked, _)) = change(context, &run.id, finish).await?
+    if let Some((marked, _)) = change(context, run, finish).await?
         && marked.state == RunState::Marked
     {
         promise::keep_run(context, &marked).await?;
     }
-    whole(unreadable)?;
-    context.memory::<Hidden>().note(&run.id);
-    Ok(search.found)
+    Ok(())
 }
 
-/// Writes the marks, then lists the messages. A copy that comes to light gets a mark of its own before it is flagged,
+/// A run whose marks stand, and the walk over its messages.
+struct Marked {
+    target: Target,
+    walk: Walk,
+    /// The walk's first part.
+    first: Search,
+    /// Marks that can't be read.
+    unreadable: usize,
+}
+
+/// Writes the marks, then lists the first messages. A copy that comes to light gets a mark of its own before it is flagged,
 /// so that what is forwarded of it meanwhile is covered too.
 async fn mark_and_search(
     context: &Context,
     run: &Run,
-    cutoff: Time,
-    purge_at: Time,
-) -> Result<(Target, Search, usize), GdprError> {
+    (cutoff, purge_at): (Time, Time),
+) -> Result<Marked, GdprError> {
     let mut target = Target::of(run);
     loop {
         // Without their mark a caller's deposits are refused; others' messages must not wait for it.
@@ -230,14 +277,16 @@ async fn mark_and_search(
             skip_one(add_mark(context, &key, &run.id, (cutoff, purge_at), only.as_ref()).await)
         };
         let marking = async { Ok::<usize, StoreError>(context.all(target.marks(), add).await?.iter().sum()) };
-        let (unreadable, search) = match fault_injection::is(Broken::MarkBesideList) {
-            true => tokio::try_join!(marking, search(context, &target, cutoff))?,
+        let mut walk = Walk::of_run(context, &run.id, &target, cutoff);
+        let (unreadable, first) = match fault_injection::is(Broken::MarkBesideList) {
+            true => tokio::try_join!(marking, walk.next(context))?,
             // All marks stand before the first list: whoever deposits is seen here, or sees the mark.
-            false => (marking.await?, search_again(context, &run.id, (&target, cutoff)).await?),
+            false => (marking.await?, walk.next(context).await?),
         };
-        let wider = Target::named(search.named.iter().cloned());
+        let first = first.unwrap_or_default();
+        let wider = Target::named(first.named.iter().cloned());
         if target.covers(&wider) {
-            return Ok((target, search, unreadable));
+            return Ok(Marked { target, walk, first, unreadable });
         }
         target = target.with(&wider);
         remember(context, &run.id, &target).await?;
@@ -352,60 +401,12 @@ async fn is_undone(context: &Context, run: &RunId, target: &Target) -> Result<bo
     Ok(false)
 }
 
+/// Shows a run's messages in these mailboxes again. Gives how many couldn't be read.
 pub(super) async fn clear_flags(
     context: &Context,
     run: &RunId,
     boxes: impl IntoIterator<Item = &MailboxId>,
-) -> Result<(), GdprError> {
+) -> Result<usize, StoreError> {
     let clear = |mailbox: &MailboxId| (mailbox.clone(), IndexOp::ClearFlags { run: run.clone() });
-    whole(apply_each(context, boxes.into_iter().map(clear)).await?)
-}
-
-/// The answer: each phone as given, with the ids of its messages.
-pub(super) async fn answer(
-    context: &Context,
-    wanted: &Wanted,
-    run: &Run,
-    found: &[Found],
-) -> Result<GdprAnswer, GdprError> {
-    let mut consumers = Map::new();
-    for phone in &wanted.subject.phones {
-        let ids = of_phone(context, phone, run, found).await?;
-        let ids = ids.iter().map(|found| Value::String(found.id.to_string())).collect();
-        consumers.insert(phone.clone(), Value::Array(ids));
-    }
-    let show = |name: &voicemail_model::MessageName| MessageRef {
-        mailbox: name.mailbox.to_string(),
-        id: name.id.to_string(),
-    };
-    let named =
-        found.iter().filter(|found| !wanted.subject.messages.is_empty() && !is_of_phone(found, &consumers));
-    Ok(GdprAnswer {
-        caseid: wanted.case.as_str().to_owned(),
-        messages: named.map(|found| show(&found.name())).collect(),
-        consumers,
-        not_applicable: wanted.subject.not_applicable,
-        run: run.view(context.world().now(), &context.master()),
-    })
-}
-
-/// The messages that a phone's owner left.
-pub(super) async fn of_phone<'a>(
-    context: &Context,
-    phone: &str,
-    run: &Run,
-    found: &'a [Found],
-) -> Result<Vec<&'a Found>, StoreError> {
-    let (target, mut theirs) = (target_of_phone(context, phone, run)?, Vec::new());
-    for one in found {
-        if target.admits(context, &one.caller, one.envelope.caller.as_ref()).await? {
-            theirs.push(one);
-        }
-    }
-    Ok(theirs)
-}
-
-fn is_of_phone(found: &Found, consumers: &Map<String, Value>) -> bool {
-    let id = Value::String(found.id.to_string());
-    consumers.values().any(|ids| ids.as_array().is_some_and(|ids| ids.contains(&id)))
+    apply_each(context, boxes.into_iter().map(clear)).await
 }

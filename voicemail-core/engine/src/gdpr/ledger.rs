@@ -10,12 +10,13 @@ use super::erase::Scope;
 use super::forget::apply_to_all;
 use super::promise::Promise;
 use super::runs::change;
-use super::search::{by_mailbox, search};
+use super::search::{Walk, by_mailbox};
 use super::target::Target;
-use crate::context::Context;
+use crate::context::{Context, Memory};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use voicemail_api::gdpr::{LedgerHead, LedgerText, LedgerView, ReceiptLink, ReceiptsHead};
 use voicemail_model::{
@@ -23,7 +24,7 @@ use voicemail_model::{
     TenantDocument, Time,
 };
 use voicemail_store::Family;
-use voicemail_store::documents::Decision;
+use voicemail_store::documents::{Cache, Decision};
 use voicemail_store::retry_until_known::{delete, ensure};
 use voicemail_store::{History, Key, StoreError};
 
@@ -161,15 +162,28 @@ pub(super) async fn hide(
     cutoff: Time,
     purge_at: Time,
 ) -> Result<(), GdprError> {
-    let search = search(context, target, cutoff).await?;
     let flag = |messages| IndexOp::Flag { run: run.clone(), purge_at, messages };
-    Ok(apply_to_all(context, by_mailbox(&search.found), flag).await.map(drop)?)
+    let mut walk = Walk::new(target, cutoff);
+    while let Some(part) = walk.next(context).await? {
+        apply_to_all(context, by_mailbox(&part.found), flag).await?;
+    }
+    Ok(())
 }
 
 /// The number that erasures of before the ledger reached.
 pub(super) async fn tenant_epoch(context: &Context) -> Result<u64, StoreError> {
-    let tenant: Option<TenantDocument> = context.documents().load(&Key::tenant()).await?;
-    Ok(tenant.map_or(0, |tenant| tenant.erasure_epoch))
+    let known: Arc<KnownTenant> = context.memory();
+    let tenant = context.documents().load_known(&known.0, &Key::tenant()).await?;
+    Ok(tenant.map_or(0, |(tenant, _)| tenant.erasure_epoch))
+}
+
+/// The tenant's document, which nothing removes: what raises its number read it a moment before.
+struct KnownTenant(Cache<TenantDocument>);
+
+impl Memory for KnownTenant {
+    fn begin(_: &Context) -> Self {
+        Self(Cache::new(1, |_| 1))
+    }
 }
 
 pub(super) async fn raise_epoch(context: &Context, epoch: u64) -> Result<(), StoreError> {
@@ -180,7 +194,8 @@ pub(super) async fn raise_epoch(context: &Context, epoch: u64) -> Result<(), Sto
         }
         _ => Decision::Keep(()),
     };
-    context.documents().update(&Key::tenant(), raise).await
+    let known: Arc<KnownTenant> = context.memory();
+    context.documents().update_known(&known.0, &Key::tenant(), raise).await
 }
 
 /// The newest erasure, and the newest receipt.

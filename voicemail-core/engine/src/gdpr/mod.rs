@@ -23,6 +23,7 @@ mod holds;
 mod in_time;
 mod intake;
 mod ledger;
+mod named;
 mod narrow;
 mod open_runs;
 mod promise;
@@ -36,6 +37,7 @@ mod search;
 mod spooled;
 mod subject;
 mod target;
+mod told;
 mod undo;
 
 use crate::principal::Principal;

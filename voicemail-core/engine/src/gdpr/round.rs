@@ -9,60 +9,13 @@ use super::GdprError;
 use super::runs::{change, load_run};
 use super::search::whole;
 use crate::context::Context;
-use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use voicemail_api::gdpr::RunState;
 use voicemail_model::fault_injection::{self, Broken};
-use voicemail_model::{IndexOp, IndexOutcome, MailboxId, Manifest, PurgeItem, Run};
+use voicemail_model::{Advance, IndexOp, IndexOutcome, MailboxId, Manifest, PurgeItem, Run};
 use voicemail_store::codec::decode;
 use voicemail_store::retry_until_known::delete;
 use voicemail_store::{ErrorClass, Key, StoreError};
-
-/// Regions that don't answer: how many messages wait there, and why.
-type Blocked = BTreeMap<String, (u64, &'static str)>;
-
-/// How often a round says how far it is, at most.
-const SAY_EVERY: Duration = Duration::from_secs(3);
-
-/// How far a round is, shared by all that it does at a time.
-pub(super) struct Advance {
-    /// Regions that were found away.
-    blocked: Mutex<Blocked>,
-    /// Messages that are gone, by region, and when that was said last.
-    gone: Mutex<(BTreeMap<String, u64>, Duration)>,
-}
-
-impl Advance {
-    /// Nothing yet, of a round that begins now.
-    pub(super) fn new(context: &Context) -> Self {
-        Self { blocked: Mutex::default(), gone: Mutex::new((BTreeMap::new(), context.world().monotonic())) }
-    }
-
-    /// Whether the region is away; then one message more waits for it.
-    fn counts_one_more(&self, region: &str) -> bool {
-        let mut blocked = self.blocked.lock();
-        let Some((waiting, _)) = blocked.get_mut(region) else { return false };
-        *waiting += 1;
-        true
-    }
-
-    fn note(&self, region: &str, reason: &'static str) {
-        self.blocked.lock().entry(region.to_owned()).or_insert((0, reason)).0 += 1;
-    }
-
-    /// Counts a message that is gone. Once in a while: all that are, to be said.
-    fn count(&self, region: &str, now: Duration) -> Option<BTreeMap<String, u64>> {
-        let mut guard = self.gone.lock();
-        let (gone, said) = &mut *guard;
-        *gone.entry(region.to_owned()).or_default() += 1;
-        if now.saturating_sub(*said) < SAY_EVERY {
-            return None;
-        }
-        *said = now;
-        Some(gone.clone())
-    }
-}
 
 /// The outcome of a round.
 #[derive(Default)]
@@ -73,16 +26,17 @@ struct Tally {
     gone: BTreeMap<String, u64>,
     /// Mailboxes that can't be read.
     unreadable: usize,
-    blocked: Blocked,
+    blocked: BTreeMap<String, (u64, &'static str)>,
 }
 
 /// Erases the messages of the round's manifest, which is read unless it is known. Returns how many entries went, and the
-/// run as it is then, if there is one.
-pub(super) async fn erase_round(
+/// run as it is then, if there is one. Once all has gone the run notes it, and `beside` is done, at the same time.
+pub(super) async fn erase_round<T>(
     context: &Context,
     run: &Run,
     known: Option<Manifest>,
-) -> Result<(u64, Option<Run>), GdprError> {
+    beside: impl Future<Output = Result<T, StoreError>>,
+) -> Result<(u64, Option<Run>, Option<T>), GdprError> {
     let manifest = match known {
         Some(manifest) => Some(manifest),
         None => read_manifest(context, run).await?,
@@ -93,17 +47,18 @@ pub(super) async fn erase_round(
             Some(now) if now.round_done < run.round => {
                 Err(StoreError::Refused(format!("the manifest of round {} is missing", run.round)).into())
             }
-            now => Ok((0, now)),
+            now => Ok((0, now, None)),
         };
     };
-    let advance = Advance::new(context);
+    let advance = Advance::new(context.world().monotonic());
     let mut tally = erase_all(context, run, &manifest, &advance).await?;
-    tally.blocked = advance.blocked.into_inner();
+    tally.blocked = advance.into_blocked();
     report_blocked(context, run, &tally).await?;
     // The manifest stays for the mailboxes that couldn't be read.
     whole(tally.unreadable)?;
-    let now = finish_round(context, run, &manifest, &tally).await?;
-    Ok((tally.touched, now))
+    let finished = finish_round(context, run, &manifest, &tally);
+    let (now, beside) = tokio::try_join!(finished, beside)?;
+    Ok((tally.touched, now, Some(beside)))
 }
 
 async fn read_manifest(context: &Context, run: &Run) -> Result<Option<Manifest>, StoreError> {

@@ -3,22 +3,24 @@
 //! Undo and purge contend on the run's document. The mark says `undone` before flags are cleared, so
 //! that whoever flags late finds out; late flags are cleared again by the passes after the end.
 
-use super::forget::{answer, clear_flags, mark};
+use super::forget::{clear_flags, mark};
 use super::in_time::in_time;
 use super::intake::{Wanted, check_request, read_name, read_subject};
 use super::runs::{change, list_runs, load_run, schedule};
-use super::search::{by_mailbox, search};
+use super::search::{Walk, whole};
 use super::subject::Subject;
 use super::target::Target;
+use super::told::{Told, tell};
 use super::{Gdpr, GdprError, promise, receipt, register};
 use crate::context::Context;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::time::Duration;
 use voicemail_api::gdpr::{GdprAnswer, GdprBody, Operation, RunState};
 use voicemail_model::{
     Handling, MARK_MINIMUM, MailboxId, Mark, MarkState, RequestName, Run, RunId, RunStage, Time,
 };
-use voicemail_store::documents::Decision;
+use voicemail_store::documents::{Cache, Decision};
 use voicemail_store::{Key, StoreError};
 
 /// When the first pass after the end comes.
@@ -30,20 +32,19 @@ pub(super) async fn undo(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gdpr
     let subject = read_subject(&body)?;
     let name = read_name(&body)?;
     let run = choose(context, &case, &body, &name, &subject).await?;
-    let target = Target::of(&run);
     let cutoff = run.cutoff.unwrap_or(run.created_at);
     let work = async {
         take_back(gdpr, run.clone(), &name).await?;
-        Ok(search(context, &target, cutoff).await?.found)
+        Ok(tell(context, (&run, &subject), cutoff).await?.0)
     };
-    let found = in_time(context, &run, Box::pin(work)).await?;
+    let told = in_time(context, &run, Box::pin(work)).await?;
     let run = load_run(context, &run.id).await?.unwrap_or(run);
-    if found.is_none() && !matches!(run.state, RunState::Undoing | RunState::Undone) {
+    if told.is_none() && !matches!(run.state, RunState::Undoing | RunState::Undone) {
         // Nothing remembers yet that it is to be taken back.
         let busy = "the request is still hiding messages: repeat the undo";
         return Err(StoreError::Unavailable(busy.into()).into());
     }
-    let found = found.unwrap_or_default();
+    let told = told.unwrap_or_else(|| Told::of(&subject));
     let wanted = Wanted {
         case,
         operation: Operation::ForgetMe,
@@ -52,7 +53,7 @@ pub(super) async fn undo(gdpr: &Gdpr, body: GdprBody) -> Result<GdprAnswer, Gdpr
         name: RequestName::default(),
         handling: Handling::default(),
     };
-    answer(context, &wanted, &run, &found).await
+    Ok(told.answer(context, &wanted, &run))
 }
 
 /// The run that this request undid before, the one named, or the case's latest that can be undone, or its latest of all.
@@ -98,7 +99,7 @@ async fn take_back(gdpr: &Gdpr, run: Run, name: &RequestName) -> Result<(), Gdpr
         schedule(context, &run.id, RunStage::Resume, at, &Target::of(&run), run.created_at).await?;
         super::forget::open(context, &run.id).await?;
         if let Some(opened) = load_run(context, &run.id).await? {
-            match mark(context, &opened).await {
+            match mark(context, &opened, &Subject::default()).await {
                 // It is marked nevertheless, and taking it back needs no envelope.
                 Ok(_) | Err(GdprError::Unreadable { .. }) => {}
                 Err(error) => return Err(error),
@@ -143,13 +144,17 @@ pub(super) async fn lift(
     cutoff: Time,
 ) -> Result<(), GdprError> {
     let keep_until = keep_mark_until(context);
-    set_marks(context, target, run, MarkState::Undone, Some(keep_until)).await?;
-    let search = search(context, target, cutoff).await?;
-    let boxes = by_mailbox(&search.found);
-    let others = search.unreadable.iter().map(|(mailbox, ..)| mailbox);
-    let named = search.named.iter().map(|name| &name.mailbox);
-    let all: BTreeSet<&MailboxId> = boxes.keys().chain(others).chain(named).collect();
-    clear_flags(context, run, all).await
+    set_marks(context, &known_marks(), target, (run, MarkState::Undone, Some(keep_until))).await?;
+    let mut walk = Walk::new(target, cutoff);
+    let mut unreadable = 0;
+    while let Some(part) = walk.next(context).await? {
+        let found = part.found.iter().map(|found| &found.mailbox);
+        let others = part.unreadable.iter().map(|(mailbox, ..)| mailbox);
+        let named = part.named.iter().map(|name| &name.mailbox);
+        let all: BTreeSet<&MailboxId> = found.chain(others).chain(named).collect();
+        unreadable += clear_flags(context, run, all).await?;
+    }
+    whole(unreadable)
 }
 
 /// How long a mark outlives its run: at least nine days, and as long as backups do.
@@ -158,15 +163,32 @@ pub(super) fn keep_mark_until(context: &Context) -> Time {
     context.world().now().plus(life)
 }
 
+/// Marks in the hands of one operation. None of them goes meanwhile: a mark stays as long as it holds a run that hasn't ended.
+pub(super) fn known_marks() -> Cache<Mark> {
+    Cache::new(10_000, |_| 1)
+}
+
+/// Reads the marks of a subject, so that the next change of each needs no read before it. One that can't be read says so then.
+pub(super) async fn read_marks(context: &Context, known: &Cache<Mark>, target: &Target) {
+    let read = |(key, _): (Key, _)| async move {
+        let read = context.documents().freshen(known, &key).await;
+        Ok::<bool, Infallible>(read.is_ok())
+    };
+    let read: Result<Vec<bool>, Infallible> = context.all(target.marks(), read).await;
+    drop(read);
+}
+
 /// Sets the state of a run in all marks of its subject, side by side.
 pub(super) async fn set_marks(
     context: &Context,
+    known: &Cache<Mark>,
     target: &Target,
-    run: &RunId,
-    state: MarkState,
-    keep_until: Option<Time>,
+    (run, state, keep_until): (&RunId, MarkState, Option<Time>),
 ) -> Result<(), StoreError> {
-    let set = |(key, _): (Key, _)| async move { set_mark(context, &key, run, state, keep_until).await };
+    let set = |(key, _): (Key, _)| async move {
+        let set = setting(run, state, keep_until);
+        context.documents().update_known(known, &key, set).await
+    };
     context.all(target.marks(), set).await.map(drop)
 }
 
@@ -177,9 +199,16 @@ pub(super) async fn set_mark(
     state: MarkState,
     keep_until: Option<Time>,
 ) -> Result<(), StoreError> {
-    let set = |mark: Option<Mark>, _| {
+    context.documents().update(key, setting(run, state, keep_until)).await
+}
+
+fn setting(
+    run: &RunId,
+    state: MarkState,
+    keep_until: Option<Time>,
+) -> impl FnMut(Option<Mark>, Time) -> Decision<Mark, ()> + Send {
+    move |mark, _| {
         let Some(mut mark) = mark else { return Decision::Keep(()) };
         if mark.set(run, state, keep_until) { Decision::Write(mark, ()) } else { Decision::Keep(()) }
-    };
-    context.documents().update(key, set).await
+    }
 }

@@ -12,13 +12,13 @@ use super::{Directory, MailboxError};
 use crate::context::{Context, Memory};
 use crate::digests;
 use crate::principal::{MailboxToken, OneMailbox, PinVersion};
-use crate::turns::Turns;
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use voicemail_model::{MailboxId, MailboxSettings, Pin, PinAttempt, PinDigest, Time, check_new_pin};
 use voicemail_store::StoreError;
+use voicemail_store::turns::Turns;
 
 /// The least that OWASP's password storage cheat sheet recommends for Argon2id.
 const MEMORY_KIB: u32 = 19 * 1024;

@@ -279,14 +279,18 @@ struct Found {
 
 /// Looks up the open requests, if that is wanted, and lists what is due; nothing of it while the clocks don't agree.
 async fn look(context: Context, gdpr: Gdpr, facts: bool) -> (Found, Result<Option<Listed>, StoreError>) {
-    let mut found = Found::default();
+    let (mut found, mut swept) = (Found::default(), Swept::default());
     // Deadlines are looked up whatever becomes of the rest: somebody must learn of one that isn't kept.
-    found.facts = facts && look_up_facts(&gdpr, &mut found.swept).await;
-    let listed = match may_destroy(&context, &mut found.swept).await {
-        Ok(true) => Ok(Some(lanes::list(&context).await)),
-        other => other.map(|_| None),
+    let looked_up = async { facts && look_up_facts(&gdpr, &mut found.swept).await };
+    let listing = async {
+        match may_destroy(&context, &mut swept).await {
+            Ok(true) => Ok(Some(lanes::list(&context).await)),
+            other => other.map(|_| None),
+        }
     };
-    (found, listed)
+    let (facts, listed) = tokio::join!(looked_up, listing);
+    found.swept.add(swept);
+    (Found { facts, ..found }, listed)
 }
 
 async fn look_up_facts(gdpr: &Gdpr, swept: &mut Swept) -> bool {

@@ -5,6 +5,7 @@
 //! purge contend on this one document, so exactly one wins. Identifiers are sealed while a run needs them and
 //! destroyed at its end.
 
+mod advance;
 mod decisions;
 mod handling;
 mod progress;
@@ -13,6 +14,7 @@ mod replay;
 mod request_name;
 mod view;
 
+pub use advance::Advance;
 pub use decisions::{Approver, DecisionError, Door};
 pub use handling::{Approval, ApprovalReason, Denial, Extension, Handling, Verified};
 pub use progress::{CopyKeeper, RegionProgress, Residual};

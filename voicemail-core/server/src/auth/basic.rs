@@ -26,8 +26,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use voicemail_api::config::{BASIC, BasicConfig};
 use voicemail_engine::principal::{Principal, audit_name};
-use voicemail_engine::turns::Turns;
 use voicemail_model::clock::World;
+use voicemail_store::turns::Turns;
 
 /// Hashes compared at a time.
 const TURNS: usize = 2;

@@ -1,11 +1,11 @@
 //! Turns by key: who is about to do something with one thing waits for whoever began before, in this process.
 //!
-//! For what counts an attempt before it is known to be right: of many at once each would count against the others.
+//! For what counts an attempt before it is known to be right: of many at once each would count against the others. And for work
+//! that two would do twice.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OwnedMutexGuard;
 
 type Gate = Arc<tokio::sync::Mutex<()>>;
@@ -21,9 +21,13 @@ impl<K: Clone + Eq + Hash> Default for Turns<K> {
 }
 
 impl<K: Clone + Eq + Hash> Turns<K> {
+    fn known(&self) -> MutexGuard<'_, HashMap<K, Gate>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits for the turn, which ends when it is dropped. Who stops waiting leaves nothing behind.
     pub async fn take(&self, key: K) -> Turn<'_, K> {
-        let gate = Gate::clone(self.0.lock().entry(key.clone()).or_default());
+        let gate = Gate::clone(self.known().entry(key.clone()).or_default());
         let mut turn = Turn { of: self, key, gate: Some(gate), held: None };
         if let Some(gate) = turn.gate.clone() {
             turn.held = Some(gate.lock_owned().await);
@@ -44,7 +48,7 @@ pub struct Turn<'a, K: Clone + Eq + Hash> {
 impl<K: Clone + Eq + Hash> Drop for Turn<'_, K> {
     fn drop(&mut self) {
         (self.held, self.gate) = (None, None);
-        let mut known = self.of.0.lock();
+        let mut known = self.of.known();
         if known.get(&self.key).is_some_and(|gate| Arc::strong_count(gate) == 1) {
             known.remove(&self.key);
         }
@@ -71,8 +75,8 @@ mod tests {
         // Whoever stops waiting holds nobody up.
         drop(third);
         drop(second);
-        assert!(turns.0.lock().is_empty());
+        assert!(turns.known().is_empty());
         drop(turns.take(1).await);
-        assert!(turns.0.lock().is_empty());
+        assert!(turns.known().is_empty());
     }
 }
