@@ -197,8 +197,9 @@ fn measure(test: &str, boxes: usize) -> u64 {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{test}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    let line = text.lines().find_map(|line| line.split_once(MORE)).unwrap_or_else(|| panic!("{text}"));
-    line.1.trim().parse().unwrap()
+    let said = text.lines().find_map(|line| line.split_once(MORE));
+    assert!(said.is_some(), "{test} said nothing of its memory: {text}");
+    said.unwrap().1.trim().parse().unwrap()
 }
 
 /// Indexes that are kept decoded are as many as they ever are with the smaller number.

@@ -312,6 +312,22 @@ async fn an_erasure() {
     assert_eq!(found, [45, 96]);
 }
 
+/// The item that resumes a request comes a minute after it, and so does the deadline of a window of a minute.
+#[tokio::test(start_paused = true)]
+async fn two_due_items_of_one_request_do_its_work_once() {
+    let mut made = Vec::new();
+    for window in [0, 60] {
+        let (site, requests) = site_with(600, 20).await;
+        site.core.gdpr.forget(body("c", Some(CALLER), window)).await.unwrap();
+        site.pass_time(Duration::from_secs(window + 1));
+        let (cost, ()) = requests.cost_of(site.sweep()).await;
+        let run = site.core.gdpr.case(&"c".parse().unwrap()).await.unwrap().runs[0].clone();
+        assert_eq!((run.state, run.erased), (RunState::Purged, 600));
+        made.push(cost.requests);
+    }
+    assert!(made[1] < made[0] + 100, "requests of one item and of two: {made:?}");
+}
+
 /// Exports of that many cases, each with a run and a receipt; one in twenty is received in the next month.
 async fn site_with_cases(cases: usize) -> (Site, Arc<Requests>) {
     let (site, requests) = Site::in_memory_and_slow().await;
