@@ -7,7 +7,12 @@
 //! Memory is what the process took more than before the request, when the store was full; the store gets smaller from then
 //! on, but for the flags in its indexes. `BOXES=500` measures with a hundred thousand messages.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
