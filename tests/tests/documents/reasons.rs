@@ -44,6 +44,7 @@ const OTHERS: [&str; 74] = [
     "PodInitializing",
     "PodMonitor",
     "PodScheduled",
+    "PreferDualStack",
     "PrometheusRule",
     "ReadWriteMany",
     "ReplicaFailure",
