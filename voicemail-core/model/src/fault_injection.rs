@@ -56,6 +56,8 @@ pub enum Broken {
     ProgressAdded,
     /// What a round has erased is noted whether or not the round is under way.
     ProgressOfAnyRound,
+    /// What was found beside the end of a round counts, though another worker's round came meanwhile.
+    SearchOfAnotherRound,
     /// A deposit's second look at the mark is made beside the insertion.
     LookBesideInsertion,
     /// The insertion doesn't ask whether there is room.

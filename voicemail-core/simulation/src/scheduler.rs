@@ -186,15 +186,17 @@ impl Scheduler {
     }
 }
 
-/// Lets a future make `calls` store calls, kindly, and gives back its answer if it ended by then.
+/// Lets a future make `calls` store calls, kindly, and gives back its answer if it ended by then. Of calls side by side the one
+/// that `draw` chooses among so many is made first.
 pub(super) fn advance<T>(
     world: &SimWorld,
     future: &mut LocalBoxFuture<'static, T>,
     calls: usize,
+    draw: fn(usize) -> usize,
 ) -> Option<T> {
     let (mut made, mut idle) = (0, 0);
     loop {
-        let (used, polled) = poll_one(future, (made < calls).then_some(Fate::Apply), |_| 0);
+        let (used, polled) = poll_one(future, (made < calls).then_some(Fate::Apply), draw);
         if let Poll::Ready(answer) = polled {
             return Some(answer);
         }
@@ -218,7 +220,7 @@ pub(super) fn complete_by<T>(
     let mut future: LocalBoxFuture<'static, T> = Box::pin(future);
     let (mut made, mut idle) = (0, 0);
     loop {
-        let (used, polled) = poll_one(&mut future, Some(fate(made)), |calls| calls - 1);
+        let (used, polled) = poll_one(&mut future, Some(fate(made)), newest);
         made += usize::from(used);
         if let Poll::Ready(answer) = polled {
             return (made, answer);
@@ -229,8 +231,18 @@ pub(super) fn complete_by<T>(
     }
 }
 
+/// The call that was begun first.
+pub(super) fn oldest(_: usize) -> usize {
+    0
+}
+
+/// The call that was begun last.
+pub(super) fn newest(calls: usize) -> usize {
+    calls - 1
+}
+
 /// Runs a future to its end, kindly.
 pub(super) fn complete<T>(world: &SimWorld, future: impl Future<Output = T> + 'static) -> T {
     let mut future: LocalBoxFuture<'static, T> = Box::pin(future);
-    advance(world, &mut future, usize::MAX).expect("ends")
+    advance(world, &mut future, usize::MAX, oldest).expect("ends")
 }

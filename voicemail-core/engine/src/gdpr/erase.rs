@@ -118,7 +118,11 @@ async fn erase_found(context: &Context, scope: Scope<'_>, mut run: Run) -> Resul
             erased += gone;
             let Some(after) = after else { return Ok(erased) };
             match found {
-                Some(found) if after.round == run.round => next = Some(found),
+                Some(found)
+                    if after.round == run.round || fault_injection::is(Broken::SearchOfAnotherRound) =>
+                {
+                    next = Some(found);
+                }
                 // Another worker's round may have erased what was found, and would be counted again.
                 Some(_) => pass = Pass::new(scope),
                 None => {}

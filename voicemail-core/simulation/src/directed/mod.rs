@@ -18,7 +18,7 @@ mod purges;
 mod rights;
 
 use super::check::{self, Ledger};
-use super::scheduler::{advance, complete};
+use super::scheduler::{advance, complete, newest, oldest};
 use super::tenant::{CALLERS, Replica, Tenant, body, mailbox};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -81,7 +81,12 @@ impl Case {
 
     /// Lets an operation make that many store calls.
     fn advance<T>(&self, future: &mut LocalBoxFuture<'static, T>, calls: usize) -> Option<T> {
-        advance(&self.tenant.world, future, calls)
+        advance(&self.tenant.world, future, calls, oldest)
+    }
+
+    /// The same, where of calls side by side the one that was begun last comes first.
+    fn advance_newest_first<T>(&self, future: &mut LocalBoxFuture<'static, T>, calls: usize) -> Option<T> {
+        advance(&self.tenant.world, future, calls, newest)
     }
 
     /// Lets an operation run to its end, which it reached already if there is an answer.

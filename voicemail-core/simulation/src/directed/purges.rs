@@ -125,6 +125,48 @@ fn late_progress_is_not_counted() -> Outcome {
     })
 }
 
+/// A worker looks for more while it notes that a round is done, and freezes. What it found, which had been out of sight, another
+/// one erases meanwhile in a round of its own, and freezes before the end.
+fn search_that_a_round_overtakes() -> Outcome {
+    at_every_step(|case, calls| {
+        case.deposit(A);
+        let envelope = |key: &String| key.starts_with("ca/");
+        let key = case.traces(A).into_iter().find(envelope).ok_or("no envelope")?;
+        let bytes = case.tenant.dump().remove(&key).ok_or("no envelope")?;
+        case.run(delete(case.tenant.clone(), key.clone()));
+        three_to_erase(case);
+        let mut worker = case.sweeping();
+        while case.has(A, "ca/") {
+            let ended = case.advance_newest_first(&mut worker, 1).is_some();
+            expect(!ended, "the worker left messages")?;
+        }
+        case.run(create(case.tenant.clone(), key, bytes));
+        let ended = case.advance_newest_first(&mut worker, calls).is_some();
+        let (mut other, mut other_ended) = (case.sweeping(), false);
+        while !other_ended && case.tenant.run("c1").is_some_and(|run| run.round_done < 2) {
+            other_ended = case.advance(&mut other, 1).is_some();
+        }
+        if !ended {
+            case.advance(&mut worker, usize::MAX);
+        }
+        if !other_ended {
+            case.advance(&mut other, usize::MAX);
+        }
+        case.sweep_after(60);
+        case.sweep_after(60);
+        let erased = case.tenant.run("c1").map(|run| run.erased);
+        expect(erased == Some(4), &format!("four were erased, and {erased:?} are counted"))?;
+        case.rest()?;
+        case.expect_no_traces(A)?;
+        Ok(ended)
+    })
+}
+
+#[test]
+fn a_search_that_another_workers_round_overtook_is_caught() {
+    catches(Broken::SearchOfAnotherRound, search_that_a_round_overtakes);
+}
+
 #[test]
 fn a_purge_that_adds_up_what_its_workers_say_is_caught() {
     catches(Broken::ProgressAdded, progress_is_counted_once);
