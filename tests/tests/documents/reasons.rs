@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("../../../docs/conditions.md");
 const CONDITIONS: &str = include_str!("../../../operator/api/src/conditions.rs");
 
 /// Words of the sources that look like reasons and are names of kinds, values of fields, or others' reasons.
-const OTHERS: [&str; 74] = [
+const OTHERS: [&str; 75] = [
     // Words of the cores about e-mails begin so.
     "Templates",
     "AlwaysAllow",
