@@ -29,7 +29,7 @@ const FLOORS: [(&str, &[&str]); 19] = [
     ("voicemail-gdpr", &["voicemail-api", "voicemail-client"]),
     ("voicemail-telephony", &["voicemail-api", "voicemail-client"]),
     ("voicemail-resources", &["voicemail-api"]),
-    ("voicemail-runtime", &["voicemail-resources"]),
+    ("voicemail-runtime", &["voicemail-api", "voicemail-resources"]),
     ("voicemail-migration", &["voicemail-api", "voicemail-resources", "voicemail-runtime"]),
     ("voicemail-cores", &["voicemail-api", "voicemail-client", "voicemail-resources", "voicemail-runtime"]),
     ("voicemail-operator", BELOW_OPERATOR),

@@ -44,7 +44,7 @@ impl Way {
     /// Hangs up; the stack's own BYE knows no proxy.
     pub(super) async fn bye(&self, shared: &Shared, dialog: &InviteDialog) -> Result<(), SipError> {
         let transport = transport_of(&self.connection);
-        let peer = peer_of(Some(&self.connection)).ok_or(SipError::NotSent)?;
+        let peer = peer_of(Some(&self.connection)).unwrap_or(shared.config.advertised.first());
         let request = self.request(via(shared, transport, peer)?.into(), dialog.snapshot());
         let open = open_connection(&self.connection).filter(|it| it.is_reliable());
         ask(&shared.endpoint, open, None, request).await.map(drop)

@@ -173,7 +173,7 @@ impl RsipSubscriber {
         let dialog = self.dialog.as_ref().ok_or(SipError::Over)?;
         self.number += 1;
         let transport = self.connection.as_ref().map_or(Transport::Udp, transport_of);
-        let peer = peer_of(self.connection.as_ref()).ok_or(SipError::NotSent)?;
+        let peer = peer_of(self.connection.as_ref()).unwrap_or(self.shared.config.advertised.first());
         let via = via(&self.shared, transport, peer)?;
         let mut headers = vec![Header::Via(via.into())];
         headers.extend(dialog.route.iter().map(|route| Header::Route(route.clone().into())));

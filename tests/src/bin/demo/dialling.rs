@@ -49,7 +49,7 @@ async fn give_telephone(scene: &Scene) -> Result<Telephone> {
     let example: Value = serde_yaml::from_str(&text)?;
     let mut telephony = example["spec"]["telephony"].clone();
     ensure!(telephony.is_object(), "the example has no telephone");
-    telephony["trunks"][0]["addresses"] = json!(["10.0.0.0/8"]);
+    telephony["trunks"][0]["addresses"] = json!(["10.0.0.0/8", "fd00::/8"]);
     let patch = json!({"spec": {"telephony": telephony}}).to_string();
     let name = scene.tenant.name();
     let arguments = ["patch", "vmt", name, "-n", NAMESPACE, "--type=merge", "-p", &patch];
