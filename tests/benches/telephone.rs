@@ -123,7 +123,7 @@ struct Peer<'a> {
     server: Server<'a>,
 }
 
-/// What it is, and so how it tells of packets that are missing.
+/// The kind of a peer, and so the way in which it tells of packets that are missing.
 enum Server<'a> {
     /// It keeps nothing.
     Echo { _child: Child },

@@ -42,16 +42,15 @@ impl Line {
         services: &Services,
         mut leg: Box<dyn Leg>,
         offer: Option<Offer>,
-        peer: Option<IpAddr>,
+        peer: IpAddr,
     ) -> Result<Self, LineError> {
         let Ok(pair) = services.ports.take().await else {
             leg.reject(503).await;
             return Err(LineError::NoPorts);
         };
-        let (advertised, port) = (services.config.advertised, pair.port());
         // Audio goes by the family of the offer (RFC 6157), which a proxy between may not have.
-        let hears = offer.as_ref().and_then(|offer| offer.audio.host).or(peer);
-        let address = hears.map_or(advertised.first(), |peer| advertised.to(peer));
+        let hears = offer.as_ref().and_then(|offer| offer.audio.host).unwrap_or(peer);
+        let (address, port) = (services.config.advertised.to(hears), pair.port());
         let session = u64::from(port) << 32 | u64::from(std::process::id());
         let local = Local { address, port, session, version: 1 };
         let media = Media::open(pair, services.counters.clone());

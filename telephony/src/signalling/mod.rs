@@ -74,7 +74,7 @@ pub struct IncomingCall {
     /// The caller's description; none if it comes with the ACK.
     pub offer: Option<Offer>,
     /// The address that it came from.
-    pub peer: Option<IpAddr>,
+    pub peer: IpAddr,
     /// The call itself.
     pub leg: Box<dyn Leg>,
 }

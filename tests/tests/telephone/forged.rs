@@ -10,55 +10,19 @@ use voicemail_tests::servers::find_free_port;
 use voicemail_tests::servers::voicemail_core::VoicemailCore;
 use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
 
+use crate::datagrams::{Phone, line_of};
 use crate::scene::{LOCAL, PATIENCE, Scene};
 
-/// A telephone of the trunk `lab`, which sends datagrams.
-struct Phone {
-    socket: UdpSocket,
-    own: SocketAddr,
-}
-
-impl Phone {
-    async fn new(front: SocketAddr) -> Self {
-        let socket = UdpSocket::bind((LOCAL, 0)).await.unwrap();
-        socket.connect(front).await.unwrap();
-        let own = socket.local_addr().unwrap();
-        Self { socket, own }
-    }
-
-    /// A request of that dialogue; `to` has our tag once there is one.
-    fn request(&self, method: &str, number: u32, to: &str, more: &str, body: &str) -> String {
-        let Self { own, .. } = self;
-        format!(
-            "{method} sip:1001@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{number}\r\n\
-             From: <sip:1001@127.0.0.1>;tag=phone\r\nTo: {to}\r\nCall-ID: {method}-dialogue@phone\r\n\
-             CSeq: {number} {method}\r\nContact: <sip:1001@{own}>\r\nMax-Forwards: 70\r\n{more}\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-    }
-
-    /// Sends it, and gives the final answer to it.
-    async fn ask(&self, request: &str) -> String {
-        let sequence = line_of(request, "CSeq: ");
-        self.socket.send(request.as_bytes()).await.unwrap();
-        let mut datagram = vec![0; 8_192];
-        let answered = async {
-            loop {
-                let length = self.socket.recv(&mut datagram).await.unwrap();
-                let text = String::from_utf8_lossy(&datagram[..length]).into_owned();
-                let is_final = text.starts_with("SIP/2.0 ") && !text.starts_with("SIP/2.0 1");
-                if is_final && line_of(&text, "CSeq: ") == sequence {
-                    return text;
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, answered).await.unwrap()
-    }
-}
-
-fn line_of<'a>(text: &'a str, name: &str) -> &'a str {
-    text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default()
+/// A request of that phone's dialogue; `to` has our tag once there is one.
+fn request(phone: &Phone, method: &str, number: u32, to: &str, more: &str, body: &str) -> String {
+    let own = phone.own;
+    format!(
+        "{method} sip:1001@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{number}\r\n\
+         From: <sip:1001@127.0.0.1>;tag=phone\r\nTo: {to}\r\nCall-ID: {method}-dialogue@phone\r\n\
+         CSeq: {number} {method}\r\nContact: <sip:1001@{own}>\r\nMax-Forwards: 70\r\n{more}\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// The same request by a connection, as another trunk's; the first line of the answer.
@@ -82,7 +46,7 @@ async fn another_trunk_that_knows_a_calls_tags_can_neither_end_nor_turn_it() {
     let core = VoicemailCore::start().await.unwrap();
     let sip = VoicemailSip::set_up(&core, Setup { listen, trunk, ..Setup::default() }).await.unwrap();
     let scene = Scene { core, sip };
-    let phone = Phone::new(scene.sip.sip()).await;
+    let phone = Phone::of(scene.sip.sip()).await;
     let active = async |count: u32| {
         let line = format!("voicemail_sip_calls_active{{kind=\"deposit\"}} {count}\n");
         let told = async || {
@@ -99,12 +63,12 @@ async fn another_trunk_that_knows_a_calls_tags_can_neither_end_nor_turn_it() {
         )
     };
     let (open, typed) = ("<sip:1001@127.0.0.1>", "Content-Type: application/sdp\r\n");
-    let answer = phone.ask(&phone.request("INVITE", 1, open, typed, &sdp(port))).await;
+    let answer = phone.ask(&request(&phone, "INVITE", 1, open, typed, &sdp(port))).await;
     assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
     let to = line_of(&answer, "To: ").to_owned();
     let of_call = |method: &str, number: u32, more: &str, body: &str| {
-        let request = phone.request(method, number, &to, more, body);
-        request.replace(&format!("{method}-dialogue@"), "INVITE-dialogue@")
+        let whole = request(&phone, method, number, &to, more, body);
+        whole.replace(&format!("{method}-dialogue@"), "INVITE-dialogue@")
     };
     phone.socket.send(of_call("ACK", 1, "", "").as_bytes()).await.unwrap();
     active(1).await;
@@ -116,10 +80,10 @@ async fn another_trunk_that_knows_a_calls_tags_can_neither_end_nor_turn_it() {
     assert!(forge(tcp, &key).await.starts_with("SIP/2.0 481"));
     // A subscription isn't ended by others either.
     let more = "Event: message-summary\r\nExpires: 600\r\n";
-    let taken = phone.ask(&phone.request("SUBSCRIBE", 1, open, more, "")).await;
+    let taken = phone.ask(&request(&phone, "SUBSCRIBE", 1, open, more, "")).await;
     assert!(taken.starts_with("SIP/2.0 200"), "{taken}");
     let over = "Event: message-summary\r\nExpires: 0\r\n";
-    let end = |number| phone.request("SUBSCRIBE", number, line_of(&taken, "To: "), over, "");
+    let end = |number| request(&phone, "SUBSCRIBE", number, line_of(&taken, "To: "), over, "");
     assert!(forge(tcp, &end(2)).await.starts_with("SIP/2.0 481"));
     assert!(phone.ask(&end(3)).await.starts_with("SIP/2.0 200"));
     // The call went on meanwhile, and is the phone's own to end.

@@ -4,6 +4,7 @@
 
 mod connections;
 mod dashboard;
+mod datagrams;
 mod email_pages;
 mod emails;
 mod english;

@@ -10,14 +10,3 @@ pub enum ErrorClass {
     /// Somebody else was there first: look again and decide anew.
     Conflict,
 }
-
-impl ErrorClass {
-    /// Label in metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Permanent => "permanent",
-            Self::Transient => "transient",
-            Self::Conflict => "conflict",
-        }
-    }
-}

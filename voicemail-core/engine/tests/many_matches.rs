@@ -195,7 +195,7 @@ async fn ten_thousand_messages_are_exported() {
     assert!(bytes > messages * 1_024, "{bytes}");
 }
 
-/// What the process takes more for one of these tests, in MiB; in a process of its own, where nothing was freed before.
+/// The memory that one of these tests takes more, in MiB; in a process of its own, where nothing was freed before.
 fn measure(test: &str, boxes: usize) -> u64 {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture"]).env("MAILBOXES", boxes.to_string());

@@ -24,7 +24,7 @@ const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\
     table{border-collapse:collapse}th,td{border:1px solid #999;padding:.4em .8em;text-align:left}</style>\n\
     </head>\n<body>\n";
 
-/// What stands before the rows.
+/// The page before its rows.
 pub fn head(case: &str, created: &str, messages: usize) -> String {
     format!(
         "{HEAD}<h1>Voicemail messages</h1>\n<p>Case {}, {}: {messages} messages. manifest.json describes each file.</p>\n\
@@ -48,7 +48,7 @@ pub fn row(row: &Row<'_>) -> String {
     )
 }
 
-/// What stands after the rows.
+/// The page after its rows.
 pub const TAIL: &str = "</table>\n</body>\n</html>\n";
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::{SipAddr, SipConnection};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The connection that carries a dialogue, while it is open; another one is opened to the peer else.
 pub(super) fn open_connection(connection: &SipConnection) -> Option<SipConnection> {
@@ -24,9 +24,9 @@ pub(super) fn via(shared: &Shared, transport: Transport, peer: IpAddr) -> Result
     shared.endpoint.get_via(Some(own), None).map_err(|_| SipError::NotSent)
 }
 
-/// Who is at the other end of a connection.
-pub(super) fn peer_of(connection: Option<&SipConnection>) -> Option<IpAddr> {
-    Some(connection?.get_remote_addr()?.get_socketaddr().ok()?.ip())
+/// The other end of a connection.
+pub(super) fn remote_of(connection: &SipConnection) -> Option<SocketAddr> {
+    connection.get_remote_addr()?.get_socketaddr().ok()
 }
 
 /// Sends a request and waits for the status of its answer.

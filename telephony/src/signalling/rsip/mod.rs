@@ -30,6 +30,7 @@ use super::{Incoming, IncomingCall, Notice, Signalling, SipError};
 use crate::config::{Config, Transport, Trunk};
 use crate::sdp::Offer;
 use crate::transport::{Contacts, ListenError, Listeners, Peers, Refused, UdpGate, UdpGateError};
+use asking::remote_of;
 use async_trait::async_trait;
 use call::{ALLOW, RsipLeg, other};
 use guard::Guard;
@@ -43,7 +44,7 @@ use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipConnection, TransportLayer};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -120,7 +121,7 @@ impl Shared {
     /// The trunk that a request came by.
     fn trunk_of(&self, connection: Option<&SipConnection>) -> Option<&Trunk> {
         let connection = connection?;
-        let source = connection.get_remote_addr()?.get_socketaddr().ok()?;
+        let source = remote_of(connection)?;
         match transport_of(connection) {
             Transport::Udp => self.config.trunk_of(source.ip(), Transport::Udp),
             // By what was known when it was opened. What comes by a connection of ours begins nothing.
@@ -138,12 +139,16 @@ impl Shared {
         call.or_else(phone).or_else(|| self.questions.lock().get(names).cloned())
     }
 
+    /// The address of a connection's other end; our own first one where none is known, which tells that one.
+    fn peer_of(&self, connection: Option<&SipConnection>) -> IpAddr {
+        connection.and_then(remote_of).map_or(self.config.advertised.first(), |remote| remote.ip())
+    }
+
     /// Our address in a dialogue that a request begins.
     fn contact_for(&self, transaction: &Transaction) -> Uri {
         let transport = transport_by(transaction);
         let secure = transaction.original.uri.to_string().starts_with("sips:");
-        let peer = asking::peer_of(transaction.connection.as_ref());
-        self.contacts.of(transport, secure, peer.unwrap_or(self.config.advertised.first())).clone()
+        self.contacts.of(transport, secure, self.peer_of(transaction.connection.as_ref())).clone()
     }
 
     /// Whether a trunk's assertions of who calls are believed.
@@ -384,7 +389,7 @@ fn prepare(
         evidence: Evidence::read(&request.uri.to_string(), headers),
         identity,
         offer,
-        peer: asking::peer_of(transaction.connection.as_ref()),
+        peer: shared.peer_of(transaction.connection.as_ref()),
         leg: Box::new(leg),
     };
     Ok((call, dialog))

@@ -130,7 +130,7 @@ fn build(
         Header::CallId(names.0.clone().into()),
         Header::CSeq(format!("{number} NOTIFY").into()),
         Header::MaxForwards(70.into()),
-        other("Contact", format!("<{}>", contact)),
+        other("Contact", format!("<{contact}>")),
         other("Event", PACKAGE),
         other("Subscription-State", STATE),
         Header::ContentType("application/simple-message-summary".into()),

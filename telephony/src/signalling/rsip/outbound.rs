@@ -3,7 +3,7 @@
 //! A request within a dialogue goes by the route that the dialogue has; proxies that want to stay between have written it by Record-Route. A
 //! dialogue without one gets a route of the outbound proxy alone. A connection that is open carries its dialogue's requests all the same.
 
-use super::asking::{ask, open_connection, peer_of, via};
+use super::asking::{ask, open_connection, via};
 use super::validate::values;
 use super::{Shared, transport_of};
 use crate::config::{Transport, Trunk};
@@ -44,7 +44,7 @@ impl Way {
     /// Hangs up; the stack's own BYE knows no proxy.
     pub(super) async fn bye(&self, shared: &Shared, dialog: &InviteDialog) -> Result<(), SipError> {
         let transport = transport_of(&self.connection);
-        let peer = peer_of(Some(&self.connection)).unwrap_or(shared.config.advertised.first());
+        let peer = shared.peer_of(Some(&self.connection));
         let request = self.request(via(shared, transport, peer)?.into(), dialog.snapshot());
         let open = open_connection(&self.connection).filter(|it| it.is_reliable());
         ask(&shared.endpoint, open, None, request).await.map(drop)

@@ -4,6 +4,7 @@
 //! trunk that began it alone: from any of the trunk's addresses, since SBCs come in pairs, and from the very address that began
 //! it where the trunk may be anywhere. By a connection that we opened to the peer's Contact, its requests come from that address.
 
+use super::asking::remote_of;
 use super::{Shared, headers_of, transport_of};
 use crate::config::{Transport, Trunk};
 use parking_lot::Mutex;
@@ -52,7 +53,7 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn of(shared: &'a Shared, connection: &SipConnection) -> Option<Self> {
-        let remote = connection.get_remote_addr()?.get_socketaddr().ok()?;
+        let remote = remote_of(connection)?;
         let transport = transport_of(connection);
         let by_ours = transport != Transport::Udp && !shared.peers.lock().contains_key(&(transport, remote));
         let trunk = shared.trunk_of(Some(connection)).map(|trunk| trunk.name.as_str());
@@ -63,7 +64,7 @@ impl<'a> Source<'a> {
 impl Party {
     /// Who sent a request that begins something.
     pub(super) fn of(connection: &SipConnection, request: &Request, trunk: Option<&Trunk>) -> Option<Self> {
-        let from = connection.get_remote_addr()?.get_socketaddr().ok()?.ip();
+        let from = remote_of(connection)?.ip();
         let headers = headers_of(&request.headers);
         let contact = super::validate::values(&headers, "Contact").next().and_then(address_of);
         Some(Self { trunk: trunk.map(|trunk| trunk.name.clone()), from, contact })

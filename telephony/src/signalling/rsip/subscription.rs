@@ -1,7 +1,7 @@
 //! Subscriptions over rsipstack's transactions. The stack's own dialog for them stops notifying after a renewal, so the
 //! dialog's state (tags, numbers, route) is ours here.
 
-use super::asking::{open_connection, peer_of, send, via};
+use super::asking::{open_connection, send, via};
 use super::call::other;
 use super::outbound::{goes_by_outbound, routes_of};
 use super::party::{Names, Party};
@@ -173,7 +173,7 @@ impl RsipSubscriber {
         let dialog = self.dialog.as_ref().ok_or(SipError::Over)?;
         self.number += 1;
         let transport = self.connection.as_ref().map_or(Transport::Udp, transport_of);
-        let peer = peer_of(self.connection.as_ref()).unwrap_or(self.shared.config.advertised.first());
+        let peer = self.shared.peer_of(self.connection.as_ref());
         let via = via(&self.shared, transport, peer)?;
         let mut headers = vec![Header::Via(via.into())];
         headers.extend(dialog.route.iter().map(|route| Header::Route(route.clone().into())));

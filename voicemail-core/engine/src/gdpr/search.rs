@@ -184,7 +184,8 @@ impl Walk {
     }
 }
 
-/// What mailboxes' indexes tell of some of their messages, mailboxes side by side. An index that can't be read is its error.
+/// Asks mailboxes' indexes about some of their messages, mailboxes side by side; gives all answers. `ask` gets an index that can't be read as
+/// its error.
 pub(super) async fn ask_indexes<I: Send, T: Send>(
     context: &Context,
     messages: impl IntoIterator<Item = (MailboxId, I)>,

@@ -73,7 +73,7 @@ impl Told {
     }
 }
 
-/// What an answer tells of a run's messages as they are now, and how many can't be read.
+/// A run's messages as they are now, told for an answer about that subject, and how many can't be read.
 pub(super) async fn tell(
     context: &Context,
     (run, subject): (&Run, &Subject),
