@@ -60,7 +60,9 @@ impl FromStr for Advertised {
 
 impl<'de> Deserialize<'de> for Advertised {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        // A YAML value's own error names no field.
+        let named = |error| serde::de::Error::custom(format!("advertised: {error}"));
+        String::deserialize(deserializer)?.parse().map_err(named)
     }
 }
 

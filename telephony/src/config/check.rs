@@ -189,6 +189,10 @@ spool: {folder: /spool, keyFile: /key}
     #[test]
     fn what_is_wrong_is_told_by_field_and_what_to_write() {
         assert!(refusal("192.0.2.10", "0.0.0.0").starts_with("advertised: "));
+        assert!(
+            refusal("192.0.2.10", "192.0.2.10,192.0.2.11")
+                .contains("advertised: write an IP address, or one of IPv4")
+        );
         assert!(refusal("https://core", "http://core").starts_with("core.url: "));
         assert!(refusal(", tokenFile: /token", "").starts_with("core: "));
         assert!(refusal("name: pbx", "name: P B X").starts_with("trunks[0].name: "));
