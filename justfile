@@ -15,14 +15,16 @@ check:
     cargo clippy --workspace --all-targets -- -D warnings
     packages=$(tools/packages); for package in $packages; do cargo check -p "$package"; done
 
-# `just test` is everything; `just test core --lib` a crate or folder; `just test end_to_end NAME` a suite of tests/tests.
+# `just test` is everything; `just test core --lib` a crate or folder; `just test end_to_end NAME` a suite below tests.
 test what="" *arguments:
     #!/usr/bin/env bash
     set -euo pipefail
     if [ -z "{{ what }}" ]; then exec cargo test --workspace; fi
-    if [ -e "tests/tests/{{ what }}.rs" ] || [ -e "tests/tests/{{ what }}/main.rs" ]; then
-      exec cargo test -p voicemail-tests --test "{{ what }}" {{ arguments }}
-    fi
+    for folder in tests tests/cluster tests/machine tests/stores; do
+      if [ -e "$folder/tests/{{ what }}.rs" ] || [ -e "$folder/tests/{{ what }}/main.rs" ]; then
+        exec cargo test --manifest-path "$folder/Cargo.toml" --test "{{ what }}" {{ arguments }}
+      fi
+    done
     found=$(tools/packages "{{ what }}")
     packages=()
     for package in $found; do packages+=(-p "$package"); done

@@ -17,8 +17,8 @@ use voicemail_engine::core::Core;
 use voicemail_model::MailboxId;
 use voicemail_store::volume::{LockProbe, VolumeStore};
 use voicemail_store::{Key, Store};
-use voicemail_tests::object_stores::ObjectPlace;
-use voicemail_tests::servers::{Minio, loopback};
+use voicemail_test_machine::servers::{Minio, loopback};
+use voicemail_test_stores::object_stores::ObjectPlace;
 
 const PAIRS: usize = 60;
 const WARM_UP: usize = 5;
@@ -26,7 +26,7 @@ const ENTRY: usize = 560;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let folder = tempfile::tempdir()?;
     let volume: Arc<dyn Store> = Arc::new(VolumeStore::new(folder.path(), "bench", LockProbe(Vec::new())));
     measure("volume", volume).await?;

@@ -20,8 +20,8 @@ use voicemail_engine::mailbox::MessageFilter;
 use voicemail_model::{MailboxId, MessageChange, MessageId, MessageState};
 use voicemail_store::volume::{LockProbe, VolumeStore};
 use voicemail_store::{Key, Store, StoreError};
-use voicemail_tests::object_stores::ObjectPlace;
-use voicemail_tests::servers::{Minio, loopback};
+use voicemail_test_machine::servers::{Minio, loopback};
+use voicemail_test_stores::object_stores::ObjectPlace;
 
 const SIZES: [usize; 3] = [10, 100, 1_000];
 const ROUNDS: usize = 60;
@@ -32,7 +32,7 @@ const OUR_UPDATES: usize = 40;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let folder = tempfile::tempdir()?;
     let volume: Arc<dyn Store> = Arc::new(VolumeStore::new(folder.path(), "bench", LockProbe(Vec::new())));
     measure("volume", volume).await?;

@@ -16,16 +16,16 @@ use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::json;
 use tokio::process::{Child, Command};
-use voicemail_tests::caller::{Call, Caller, wait};
-use voicemail_tests::debian::ensure_program;
-use voicemail_tests::image::build_optimised;
-use voicemail_tests::poll::poll;
-use voicemail_tests::process_facts::{memory, processor};
-use voicemail_tests::servers::asterisk::{Asterisk, ensure_root, version};
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
-use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
-use voicemail_tests::servers::{find_free_port, loopback};
-use voicemail_tests::stage::wav_of;
+use voicemail_test_machine::caller::{Call, Caller, wait};
+use voicemail_test_machine::cargo::build_optimised;
+use voicemail_test_machine::debian::ensure_program;
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::process_facts::{memory, processor};
+use voicemail_test_machine::servers::asterisk::{Asterisk, ensure_root, version};
+use voicemail_test_machine::servers::voicemail_core::VoicemailCore;
+use voicemail_test_machine::servers::voicemail_sip::{Setup, VoicemailSip};
+use voicemail_test_machine::servers::{find_free_port, loopback};
+use voicemail_test_machine::speech::wav_of;
 
 /// So many that none gets full: it holds thirty messages.
 const MAILBOXES: usize = 400;
@@ -41,7 +41,7 @@ const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let given = std::env::var("CALLS").unwrap_or_else(|_| "50,100,200,400".into());
     let levels: Vec<usize> = given.split(',').map(str::parse).collect::<Result<_, _>>().context("CALLS")?;
     build_optimised(&[("voicemail-server", "voicemail"), ("voicemail-telephony", "voicemail-sip")])?;

@@ -12,9 +12,9 @@ use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::cluster::Cluster;
-use crate::fault_proxy::{Dialect, FaultProxy};
 use crate::operator_process::OperatorIdentity;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_machine::fault_proxy::{Dialect, FaultProxy};
 
 /// The way of one operator to the API server; it ends with this value.
 pub struct ApiProxy {

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use crate::cluster::Cluster;
-use crate::command::{run, run_with_input};
-use crate::stage::workspace_path;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_machine::command::{run, run_with_input};
+use voicemail_test_machine::workspace_path;
 
 /// Objects of the chart, under the namespace's name as release; they go with this.
 #[derive(Debug)]

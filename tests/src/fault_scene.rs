@@ -8,18 +8,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::cluster::AuditLog;
-use crate::operator_audit::{mutations, settle};
 use crate::served_tenant::{MAILBOX, serve};
-use crate::stage::{Coding, Deposits, People, Promise, Studio, check_promises};
+use crate::stage::{Deposits, People, Promise, check_promises};
 use crate::tenant_manifest::tenant_on;
 use crate::tenant_place::TenantPlace;
-use crate::wait::wait_until;
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::ConditionStatus;
+use voicemail_test_cluster::AuditLog;
+use voicemail_test_cluster::operator_audit::{mutations, settle};
+use voicemail_test_cluster::wait::wait_until;
+use voicemail_test_machine::speech::{Coding, Studio};
 
 /// The child that is deleted to see the operator work.
 const BROKEN: &str = "acme-voicemail-headless";
@@ -54,7 +55,7 @@ pub struct Begun {
 impl Scene {
     /// A tenant on a volume with so many pods and one message.
     pub async fn on_volume(prefix: &str, replicas: i32) -> Result<Self> {
-        crate::install_crypto();
+        voicemail_test_machine::install_crypto();
         let mut place = TenantPlace::prepare(prefix).await?;
         let (volume, _) = place.create_volume().await?;
         Self::create(place, tenant_on("acme", &volume)?, replicas).await

@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::cluster::Cluster;
-use crate::command::run;
-use crate::image::ImageRef;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::image::ImageRef;
+use voicemail_test_machine::command::run;
 
 /// Name of the operator's service account.
 pub const ACCOUNT: &str = "voicemail-operator";

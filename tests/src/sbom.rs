@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::command::run;
+use voicemail_test_machine::command::run;
 
 /// The crates whose programs are shipped.
 pub const SHIPPED: [&str; 5] =

@@ -12,10 +12,11 @@ use tokio::task::JoinHandle;
 use voicemail_cores::child_names::sip_selector_text;
 use voicemail_operator::tenant::build::service::METRICS_PORT;
 
-use crate::poll::poll;
-use crate::servers::listener::Listener;
-use crate::servers::sipp::{Call, MwiPhone, Step, own_address};
-use crate::stage::{Api as CoreApi, Site, sound_of};
+use crate::stage::{Api as CoreApi, Site};
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::servers::listener::Listener;
+use voicemail_test_machine::servers::sipp::{Call, MwiPhone, Step, own_address};
+use voicemail_test_machine::speech::sound_of;
 
 const SIP: u16 = 5060;
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -11,7 +11,7 @@ use voicemail_resources::quantity::Amount;
 use voicemail_resources::references::Reference;
 use voicemail_resources::voicemail_tenant::{Claim, Volume};
 
-use crate::wait::wait_until;
+use voicemail_test_cluster::wait::wait_until;
 
 /// Capacity of the tests' volumes; nothing enforces it.
 pub const SIZE: &str = "16Mi";

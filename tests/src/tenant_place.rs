@@ -19,12 +19,13 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, READY};
 
-use crate::cluster::{Cluster, HostVolume};
-use crate::foreign_operators::{install_policy, keep_out};
-use crate::image::{ImageRef, Profile, build_image};
-use crate::namespace::TestNamespace;
 use crate::operator_process::{OperatorIdentity, OperatorProcess, install_crds};
 use crate::tenant_manifest::{SIZE, wait_condition};
+use voicemail_test_cluster::foreign_operators::{install_policy, keep_out};
+use voicemail_test_cluster::image::{ImageRef, build_image};
+use voicemail_test_cluster::namespace::TestNamespace;
+use voicemail_test_cluster::{Cluster, HostVolume};
+use voicemail_test_machine::cargo::Profile;
 
 /// How many places a process has at a time.
 pub const AT_ONCE: usize = 3;

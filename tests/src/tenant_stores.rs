@@ -7,12 +7,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 use voicemail_resources::VoicemailTenant;
 
-use crate::cluster::layout::HOST_IP;
-use crate::servers::azure_admin::{AzureAccount, AzureEndpoint};
-use crate::servers::azurite::Azurite;
-use crate::servers::minio::Minio;
-use crate::servers::s3_admin::REGION;
 use crate::tenant_manifest::named_example;
+use voicemail_test_cluster::layout::HOST_IP;
+use voicemail_test_machine::servers::azure_admin::{AzureAccount, AzureEndpoint};
+use voicemail_test_machine::servers::azurite::Azurite;
+use voicemail_test_machine::servers::minio::Minio;
+use voicemail_test_machine::servers::s3_admin::REGION;
 
 /// The bucket of `examples/s3-tenant.yaml`.
 pub const BUCKET: &str = "contact-centre";

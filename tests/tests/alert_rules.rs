@@ -11,8 +11,8 @@ use voicemail_telephony::config::{PortBlock, SpoolConfig};
 use voicemail_telephony::media::ports::Ports;
 use voicemail_telephony::spool::Spool;
 use voicemail_telephony::telemetry::Metrics as TelephoneMetrics;
-use voicemail_tests::command::run;
-use voicemail_tests::debian::ensure_program;
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::debian::ensure_program;
 
 /// Each has a file of rules, and one of the same name with what they must do.
 const FILES: [&str; 6] = [

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use voicemail_tests::command::run_with_input;
-use voicemail_tests::debian::ensure_packages;
+use voicemail_test_machine::command::run_with_input;
+use voicemail_test_machine::debian::ensure_packages;
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
 
@@ -87,7 +87,7 @@ fn the_config_map_holds_the_scripts_as_they_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_applied_twice_by_either_way_of_applying_shows_no_difference() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let mut place = TenantPlace::prepare("argo").await.unwrap();
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     let path = file.path().to_str().unwrap().to_owned();

@@ -14,16 +14,16 @@ use kube::Api;
 use kube::api::DeleteParams;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, READY, find_condition};
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::command::run;
-use voicemail_tests::foreign_operators::keep_out;
-use voicemail_tests::helm3::helm3;
-use voicemail_tests::image::ImageRef;
-use voicemail_tests::kubeconform::{VERSIONS, validate};
-use voicemail_tests::namespace::TestNamespace;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::foreign_operators::keep_out;
+use voicemail_test_cluster::helm3::helm3;
+use voicemail_test_cluster::image::ImageRef;
+use voicemail_test_cluster::kubeconform::{VERSIONS, validate};
+use voicemail_test_cluster::namespace::TestNamespace;
+use voicemail_test_cluster::wait::{wait_gone, wait_until};
+use voicemail_test_machine::command::run;
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::prepare_cluster;
-use voicemail_tests::wait::{wait_gone, wait_until};
 
 const RELEASE: &str = "vm";
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -55,7 +55,7 @@ fn render(cluster: &Cluster, values: Option<&Path>, kubernetes: &str) -> Command
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_profile_is_valid_for_every_supported_kubernetes() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     for (version, _) in VERSIONS {
@@ -74,7 +74,7 @@ async fn every_profile_is_valid_for_every_supported_kubernetes() {
 /// tainted it could run nowhere, and the removal would hang.
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_of_the_chart_run_where_the_operator_does_under_the_longest_name() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     let values = serde_json::json!({
         "priorityClassName": "system-cluster-critical", "nodeSelector": {"pool": "operators"},
@@ -120,7 +120,7 @@ async fn jobs_of_the_chart_run_where_the_operator_does_under_the_longest_name() 
 /// What a platform wants of every object of every chart.
 #[tokio::test(flavor = "multi_thread")]
 async fn names_registries_annotations_variables_and_users_follow_the_values() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     let values = serde_json::json!({
         "global": {"imageRegistry": "registry.example:5000/mirror"}, "coreImage": "ghcr.io/voicemail-dev/voicemail:9",
@@ -186,7 +186,7 @@ fn lint(mut helm: Command, values: Option<&Path>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_is_linted_without_a_warning_for_every_profile() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     for values in profiles() {
         lint(cluster.helm(), values.as_deref());
@@ -206,7 +206,7 @@ fn objects_of(rendered: &str) -> BTreeMap<String, serde_json::Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_3_gives_every_profile_the_objects_that_helm_4_gives() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     let helm3 = helm3().unwrap();
     for values in profiles() {
@@ -224,7 +224,7 @@ async fn helm_3_gives_every_profile_the_objects_that_helm_4_gives() {
 /// Browsers reach the pages by the same host as the API, whose cookie they share.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_way_in_leads_to_the_api_and_to_the_pages() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     for (profile, kind) in [("ingress", "Ingress"), ("gateway", "HTTPRoute")] {
         let values = chart().join(format!("profiles/{profile}.yaml"));
@@ -246,7 +246,7 @@ async fn a_way_in_leads_to_the_api_and_to_the_pages() {
 /// For those without Helm; docs/releasing.md says how it is written.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plain_manifests_are_what_the_chart_renders_and_are_accepted() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     let mut helm = cluster.helm();
     helm.args(["template", "voicemail-operator"]).arg(chart());
@@ -261,7 +261,7 @@ async fn the_plain_manifests_are_what_the_chart_renders_and_are_accepted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_and_impossible_values_are_refused_by_name() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     for (value, part) in [
         ("replica=2", "replica"),
@@ -279,7 +279,7 @@ async fn unknown_and_impossible_values_are_refused_by_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_cluster_wide_rights_nothing_cluster_wide_is_rendered() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     let values = chart().join("profiles/namespaced.yaml");
     let rendered = run(&mut render(&cluster, Some(&values), "v1.37.0")).unwrap();
@@ -309,7 +309,7 @@ struct Release {
 impl Release {
     /// And the second namespace, to be removed.
     async fn prepare() -> (Self, TestNamespace) {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         let (cluster, image) = prepare_cluster().await.unwrap();
         let namespace = TestNamespace::create(cluster.config().await.unwrap(), "chart").await.unwrap();
         keep_out(&cluster, namespace.name()).unwrap();

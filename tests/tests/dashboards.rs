@@ -11,13 +11,14 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use serde_json::Value;
 use voicemail_resources::Phase;
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::command::run;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::servers::{Prometheus, Target};
+use voicemail_test_machine::speech::{Coding, Studio};
+use voicemail_test_machine::workspace_path;
 use voicemail_tests::dashboards::{chart, metrics_of, queries, read};
-use voicemail_tests::servers::{Prometheus, Target};
 use voicemail_tests::stage::{
-    Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Studio, Tenant, apply_request,
-    follow_request, workspace_path,
+    Deposit, ExampleTenant, People, SharedOperator, Site, Tenant, apply_request, follow_request,
 };
 
 const NAMESPACE: &str = "dashboards";
@@ -174,7 +175,7 @@ fn every_metric_of_both_tables_is_on_a_dashboard() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_makes_config_maps_of_them_with_the_sidecars_label() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     let mut helm = cluster.helm();
     helm.arg("template").arg("vm").arg(chart()).args(["--show-only", "templates/dashboards.yaml"]);

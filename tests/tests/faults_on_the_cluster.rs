@@ -13,16 +13,16 @@ use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, EvictParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
 use voicemail_resources::conditions::{READY, STORAGE_READY};
+use voicemail_test_cluster::wait::{wait_gone, wait_until};
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::fault_proxy::{Fault, Rule};
 use voicemail_tests::api_proxy::ApiProxy;
-use voicemail_tests::command::run;
-use voicemail_tests::fault_proxy::{Fault, Rule};
 use voicemail_tests::fault_scene::{PATIENT, Scene};
 use voicemail_tests::operator_process::install_crds;
 use voicemail_tests::served_tenant::serve;
 use voicemail_tests::tenant_manifest::{condition, tenant_on};
 use voicemail_tests::tenant_place::TenantPlace;
 use voicemail_tests::tenant_stores::{S3_SECRET, minio_secret, start_minio, tenant_on_minio};
-use voicemail_tests::wait::{wait_gone, wait_until};
 
 const STORM: Duration = Duration::from_secs(5);
 
@@ -169,7 +169,7 @@ async fn a_namespace_that_is_deleted_with_a_serving_tenant_goes_as_a_whole() {
 }
 
 async fn prepare(prefix: &str) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     TenantPlace::prepare(prefix).await.unwrap()
 }
 

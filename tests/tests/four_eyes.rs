@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::command::{run, run_with_input};
-use voicemail_tests::foreign_operators::keep_out;
-use voicemail_tests::namespace::TestNamespace;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::foreign_operators::keep_out;
+use voicemail_test_cluster::namespace::TestNamespace;
+use voicemail_test_machine::command::{run, run_with_input};
 use voicemail_tests::tenant_place::prepare_cluster;
 
 /// The chart's cluster-wide objects, under the namespace's name; they go with this.
@@ -21,7 +21,7 @@ struct Policy {
 
 impl Policy {
     async fn install() -> Self {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         let (cluster, _) = prepare_cluster().await.unwrap();
         let namespace = TestNamespace::create(cluster.config().await.unwrap(), "eyes").await.unwrap();
         keep_out(&cluster, namespace.name()).unwrap();

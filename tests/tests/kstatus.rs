@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use voicemail_tests::command::{run, run_with_input};
+use voicemail_test_machine::command::{run, run_with_input};
 
 /// The case's file name, and what kstatus says.
 const REQUESTS: [(&str, &str); 20] = [

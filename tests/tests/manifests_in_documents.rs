@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use voicemail_api::config::TenantConfig;
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::command::{run, run_with_input};
-use voicemail_tests::foreign_operators::keep_out;
-use voicemail_tests::namespace::TestNamespace;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::foreign_operators::keep_out;
+use voicemail_test_cluster::namespace::TestNamespace;
+use voicemail_test_machine::command::{run, run_with_input};
+use voicemail_test_machine::workspace_path;
 use voicemail_tests::operator_process::install_crds;
-use voicemail_tests::stage::workspace_path;
 use voicemail_tests::tenant_manifest::example_tenant;
 
 const KINDS: &str = include_str!("manifests_in_documents.yaml");
@@ -160,7 +160,7 @@ fn every_part_of_a_cores_configuration_is_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_yaml_block_is_accepted_by_the_api_server() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     install_crds(&cluster).unwrap();
     cluster.kubectl().apply(KINDS).unwrap();

@@ -16,15 +16,15 @@ use voicemail_resources::conditions::ConditionStatus;
 use voicemail_resources::voicemail_tenant::DeletionPolicy;
 use voicemail_resources::{CONFIRM_DELETION, VoicemailPolicy};
 use voicemail_runtime::leader::LEASE;
+use voicemail_test_cluster::AuditLog;
+use voicemail_test_cluster::namespace::TestNamespace;
+use voicemail_test_cluster::operator_audit::settle;
+use voicemail_test_cluster::wait::wait_gone;
 use voicemail_tests::access_review::{Question, may, questions, unexpected};
 use voicemail_tests::chart_objects::ChartObjects;
-use voicemail_tests::cluster::AuditLog;
-use voicemail_tests::namespace::TestNamespace;
-use voicemail_tests::operator_audit::settle;
 use voicemail_tests::operator_process::ACCOUNT;
 use voicemail_tests::tenant_manifest::{example_tenant, tenant_on};
 use voicemail_tests::tenant_place::{TenantPlace, prepare_cluster};
-use voicemail_tests::wait::wait_gone;
 
 const SOON: Duration = Duration::from_secs(60);
 /// Neither scope may do any of these, in the namespace of a tenant or elsewhere: (verb, group, resource).
@@ -92,7 +92,7 @@ async fn rules_of(place: &TenantPlace, role: &str) -> Vec<PolicyRule> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_list_of_namespaces_the_operator_may_do_what_its_roles_say_there_and_nothing_elsewhere() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let place = TenantPlace::prepare("rights").await.unwrap();
     let (client, user) = (place.namespace.client(), place.identity.username());
     let rules = rules_of(&place, ACCOUNT).await;
@@ -122,7 +122,7 @@ async fn with_a_list_of_namespaces_the_operator_may_do_what_its_roles_say_there_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cluster_wide_the_operator_reads_secrets_by_name_everywhere_and_lists_them_nowhere() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let (cluster, _) = prepare_cluster().await.unwrap();
     let namespace = TestNamespace::create(cluster.config().await.unwrap(), "wide").await.unwrap();
     let _rendered = ChartObjects::apply(&cluster, namespace.name(), "templates/rbac.yaml").unwrap();
@@ -149,7 +149,7 @@ async fn cluster_wide_the_operator_reads_secrets_by_name_everywhere_and_lists_th
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cluster_wide_the_operator_keeps_tenants_to_policies_as_they_come_and_go() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let place = TenantPlace::prepare_for_all("policies").await.unwrap();
     let name = place.namespace.name().to_owned();
     let mut tenant = example_tenant().unwrap();
@@ -183,7 +183,7 @@ async fn cluster_wide_the_operator_keeps_tenants_to_policies_as_they_come_and_go
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_right_is_used_in_a_tenants_life_or_named_with_its_use_and_nothing_more_is_asked_for() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let mut place = TenantPlace::prepare("used").await.unwrap();
     for manifest in [
         include_str!("tenant_operation/pod_monitor.yaml"),
@@ -253,7 +253,7 @@ async fn live(place: &mut TenantPlace) {
     place.kubectl(&["annotate", "vmt", "acme", &format!("{CONFIRM_DELETION}=acme")]).unwrap();
     let jobs = place.namespace.api::<k8s_openapi::api::batch::v1::Job>();
     let check = "acme-voicemail-retire-check";
-    voicemail_tests::wait::wait_until(&jobs, check, "it is made", SOON, |_| true).await.unwrap();
+    voicemail_test_cluster::wait::wait_until(&jobs, check, "it is made", SOON, |_| true).await.unwrap();
     place.kubectl(&["annotate", "vmt", "acme", &format!("{CONFIRM_DELETION}-")]).unwrap();
     place.wait_condition("acme", "DeletionBlocked", blocked, "ConfirmationMissing").await.unwrap();
     wait_gone(&jobs, check, SOON).await.unwrap();

@@ -14,18 +14,18 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use voicemail_operator::tenant::build::pod_monitor::pod_monitor_resource;
 use voicemail_operator::tenant::build::prometheus_rule::prometheus_rule_resource;
-use voicemail_tests::command::run;
-use voicemail_tests::namespace::TestNamespace;
-use voicemail_tests::operator_audit::{mutations, settle};
+use voicemail_test_cluster::namespace::TestNamespace;
+use voicemail_test_cluster::operator_audit::{mutations, settle};
+use voicemail_test_cluster::wait::{wait_gone, wait_until};
+use voicemail_test_machine::command::run;
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
-use voicemail_tests::wait::{wait_gone, wait_until};
 
 const CHILD: &str = "acme-voicemail";
 const SOON: Duration = Duration::from_secs(60);
 
 async fn prepare_ready(prefix: &str) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let mut place = TenantPlace::prepare(prefix).await.unwrap();
     let (volume, _) = place.create_volume().await.unwrap();
     let mut tenant = tenant_on("acme", &volume).unwrap();
@@ -170,7 +170,7 @@ fn check_rules(place: &TenantPlace, rule: &DynamicObject) {
         .map(|rule| rule["expr"].as_str().unwrap())
         .collect();
     assert!(expressions.len() >= 4 && expressions.iter().all(|text| text.contains(&job)), "{expressions:?}");
-    voicemail_tests::debian::ensure_program("prometheus", "promtool").unwrap();
+    voicemail_test_machine::debian::ensure_program("prometheus", "promtool").unwrap();
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     std::fs::write(file.path(), rule.data["spec"].to_string()).unwrap();
     run(std::process::Command::new("promtool").args(["check", "rules"]).arg(file.path())).unwrap();

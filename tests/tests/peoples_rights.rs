@@ -5,9 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
 use kube::Client;
+use voicemail_test_cluster::namespace::TestNamespace;
 use voicemail_tests::access_review::{Question, may, wait_allowed};
 use voicemail_tests::chart_objects::ChartObjects;
-use voicemail_tests::namespace::TestNamespace;
 use voicemail_tests::tenant_place::prepare_cluster;
 
 /// A person with one role in a namespace, and what it lets them do and not: (verb, resource of voicemail.dev).
@@ -66,7 +66,7 @@ const TENANT_ADMIN: Person = (
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_clusters_own_roles_see_tenants_and_only_the_charts_change_them_or_handle_requests() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let (cluster, _) = prepare_cluster().await.unwrap();
     let namespace = TestNamespace::create(cluster.config().await.unwrap(), "people").await.unwrap();
     let release = namespace.name().to_owned();

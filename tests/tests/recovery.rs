@@ -11,13 +11,12 @@ use serde_json::{Value, json};
 use voicemail_model::MessageId;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, READY, RECONCILING, STORAGE_READY};
-use voicemail_tests::cluster::layout::HOST_IP;
-use voicemail_tests::command::run;
-use voicemail_tests::servers::minio::Minio;
-use voicemail_tests::servers::s3_admin::REGION;
-use voicemail_tests::stage::{
-    Api, ApiError, Coding, Deposit, People, SharedOperator, Site, Studio, Tenant, TenantManifest,
-};
+use voicemail_test_cluster::layout::HOST_IP;
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::servers::minio::Minio;
+use voicemail_test_machine::servers::s3_admin::REGION;
+use voicemail_test_machine::speech::{Coding, Studio};
+use voicemail_tests::stage::{Api, ApiError, Deposit, People, SharedOperator, Site, Tenant, TenantManifest};
 use voicemail_tests::tenant_manifest::wait_condition;
 use voicemail_tests::tenant_stores::{BUCKET, start_minio};
 

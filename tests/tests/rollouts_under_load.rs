@@ -11,12 +11,13 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{EvictParams, ListParams};
 use serde_json::json;
-use voicemail_tests::image::alias_image;
+use voicemail_test_cluster::image::alias_image;
+use voicemail_test_cluster::wait::{wait_gone, wait_until};
+use voicemail_test_machine::speech::{Coding, Studio};
 use voicemail_tests::served_tenant::{MAILBOX, serve};
-use voicemail_tests::stage::{Coding, Deposits, Studio, check_promises};
+use voicemail_tests::stage::{Deposits, check_promises};
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
-use voicemail_tests::wait::{wait_gone, wait_until};
 
 const CHILD: &str = "acme-voicemail";
 const CLIENTS: usize = 3;
@@ -46,7 +47,7 @@ async fn wait_rolled(place: &TenantPlace, image: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_was_acknowledged_is_lost_through_a_roll_out_evictions_and_an_operator_upgrade() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let mut place = TenantPlace::prepare("underload").await.unwrap();
     let (volume, _) = place.create_volume().await.unwrap();
     let served = serve(&place, tenant_on("acme", &volume).unwrap()).await.unwrap();

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use voicemail_test_machine::workspace_path;
 use voicemail_tests::sbom::describe_workspace;
-use voicemail_tests::stage::workspace_path;
 
 #[test]
 fn everything_that_is_shipped_is_named_with_licence_checksum_and_what_it_needs() {

@@ -17,11 +17,11 @@ use voicemail_resources::conditions::{
     ConditionStatus, DATA_KEPT, PAUSED, READY, STORAGE_READY, UPDATE_PENDING,
 };
 use voicemail_resources::voicemail_tenant::VoicemailTenant;
-use voicemail_tests::image::alias_image;
-use voicemail_tests::operator_audit::{mutations, settle};
+use voicemail_test_cluster::image::alias_image;
+use voicemail_test_cluster::operator_audit::{mutations, settle};
+use voicemail_test_cluster::wait::{wait_gone, wait_until};
 use voicemail_tests::tenant_manifest::{claim_mut, condition, tenant_on};
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
-use voicemail_tests::wait::{wait_gone, wait_until};
 
 use ConditionStatus::{False, True, Unknown};
 
@@ -30,7 +30,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// A place with the tenant `acme`, Ready with one pod.
 async fn prepare_ready(prefix: &str, change: impl FnOnce(&mut VoicemailTenant)) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let mut place = TenantPlace::prepare(prefix).await.unwrap();
     add_tenant(&mut place, "acme", change).await;
     place
@@ -144,7 +144,7 @@ async fn where_the_cluster_knows_pod_monitors_a_tenant_has_one() {
         "--timeout=30s",
         "crd/podmonitors.monitoring.coreos.com",
     ]);
-    voicemail_tests::command::run(&mut command).unwrap();
+    voicemail_test_machine::command::run(&mut command).unwrap();
     let mut place = place;
     place.operator.restart().await.unwrap();
     let monitor = wait_until(&monitors, CHILD, "it is made", SOON, |_| true).await.unwrap();
@@ -211,7 +211,7 @@ async fn a_claim_that_can_not_grow_says_so_while_the_tenant_serves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_grows_where_its_class_allows_it() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let mut place = TenantPlace::prepare("expand").await.unwrap();
     let class = format!("{}-growing", place.namespace.name());
     let manifest = json!({

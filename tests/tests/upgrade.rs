@@ -11,15 +11,16 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use voicemail_resources::{Phase, VoicemailTenant};
-use voicemail_tests::command::run;
-use voicemail_tests::foreign_operators::keep_out;
-use voicemail_tests::image::{ImageRef, alias_image};
+use voicemail_test_cluster::foreign_operators::keep_out;
+use voicemail_test_cluster::image::{ImageRef, alias_image};
+use voicemail_test_cluster::wait::wait_until;
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::speech::{Coding, Studio};
+use voicemail_test_machine::workspace_path;
 use voicemail_tests::stage::{
-    Api, Coding, Deposit, People, Site, Studio, Tenant, TenantManifest, apply_request, follow_request,
-    workspace_path,
+    Api, Deposit, People, Site, Tenant, TenantManifest, apply_request, follow_request,
 };
 use voicemail_tests::tenant_place::prepare_cluster;
-use voicemail_tests::wait::wait_until;
 
 const NAMESPACE: &str = "upgrade";
 const RELEASE: &str = "vm";
@@ -38,7 +39,7 @@ struct Scene {
 
 impl Scene {
     async fn open() -> Self {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         let (cluster, image) = prepare_cluster().await.unwrap();
         let site = Site::of_cluster(cluster).await.unwrap();
         Tenant::remove_leftovers(&site, NAMESPACE, &manifest()).await.unwrap();

@@ -42,7 +42,7 @@ impl Row {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let given = std::env::var("DELAYS").unwrap_or_else(|_| "0,10,30,100".into());
     let delays = read_numbers(&given).context("DELAYS")?;
     let erase = read_numbers(&std::env::var("ERASE").unwrap_or_default()).context("ERASE")?;

@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use reqwest::Method;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use voicemail_tests::servers::voicemail_core::PASSWORD;
+use voicemail_test_machine::servers::voicemail_core::PASSWORD;
 
 const PAIRS: usize = 15;
 const CALLERS: usize = 16;

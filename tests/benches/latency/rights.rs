@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use voicemail_tests::poll::poll;
-use voicemail_tests::servers::voicemail_core::PASSWORD;
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::servers::voicemail_core::PASSWORD;
 
 /// Of each caller's messages.
 const MAILBOXES: usize = 20;

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use voicemail_store::Store;
 use voicemail_store::volume::{LockProbe, VolumeStore};
-use voicemail_tests::distance::Distance;
-use voicemail_tests::image::build_optimised;
-use voicemail_tests::object_stores::{ObjectPlace, TENANT};
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
-use voicemail_tests::servers::{Minio, loopback};
-use voicemail_tests::slow_mount::SlowMount;
-use voicemail_tests::stage::wav_of;
+use voicemail_test_machine::cargo::build_optimised;
+use voicemail_test_machine::distance::Distance;
+use voicemail_test_machine::servers::voicemail_core::VoicemailCore;
+use voicemail_test_machine::servers::{Minio, loopback};
+use voicemail_test_machine::slow_mount::SlowMount;
+use voicemail_test_machine::speech::wav_of;
+use voicemail_test_stores::object_stores::{ObjectPlace, TENANT};
 
 const BUCKET: &str = "latency";
 /// As many deposits at a time as fill the store, for what is only prepared.

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use anyhow::Result;
+use voicemail_test_machine::workspace_path;
 use voicemail_tests::sbom::describe_workspace;
-use voicemail_tests::stage::workspace_path;
 
 fn main() -> Result<()> {
     let document = describe_workspace(&workspace_path(""))?;

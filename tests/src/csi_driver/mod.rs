@@ -25,11 +25,11 @@ use kube::Api;
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 
-use crate::cluster::Cluster;
-use crate::cluster::layout::NODE_NAME;
-use crate::wait::wait_until;
 use plugin::NodePlugin;
 use registration::Registration;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::layout::NODE_NAME;
+use voicemail_test_cluster::wait::wait_until;
 
 /// Name of the driver.
 pub const DRIVER: &str = "secrets-store.csi.k8s.io";

@@ -16,7 +16,7 @@ use voicemail_operator::tenant::build::secret_provider_class::provider_class_res
 use super::DRIVER;
 use super::grpc::{Failure, Service};
 use super::messages::{DriverInfo, NodeInfo, PublishRequest, UnpublishRequest};
-use crate::cluster::layout::NODE_NAME;
+use voicemail_test_cluster::layout::NODE_NAME;
 
 const CLASS: &str = "secretProviderClass";
 const NAMESPACE: &str = "csi.storage.k8s.io/pod.namespace";

@@ -22,7 +22,7 @@ use voicemail_model::{MessageId, Mwi};
 use voicemail_server::http::{DepositAnswer, GroupBody, OwnMailboxes, UserBody};
 
 use super::Endpoint;
-use crate::poll::poll;
+use voicemail_test_machine::poll::poll;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -11,9 +11,11 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 
 use super::site::run_aside;
-use super::{OperatorLock, Site, own_namespace, workspace_path};
-use crate::image::{ImageRef, Profile, build_image};
-use crate::wait::wait_until;
+use super::{OperatorLock, Site, own_namespace};
+use voicemail_test_cluster::image::{ImageRef, build_image};
+use voicemail_test_cluster::wait::wait_until;
+use voicemail_test_machine::cargo::Profile;
+use voicemail_test_machine::workspace_path;
 
 /// Namespace of the release, unless another is asked for.
 pub const NAMESPACE: &str = "voicemail-system";
@@ -158,7 +160,7 @@ pub struct SharedOperator {
 impl SharedOperator {
     /// The local cluster, with the operator of the image under test.
     pub async fn local() -> Result<(Site, Self)> {
-        crate::install_crypto();
+        voicemail_test_machine::install_crypto();
         let site = Site::local().await?;
         let image = build_image(site.cluster().context("no local cluster")?, Profile::current()).await?;
         let operator = Self::ensure(&site, &image).await?;

@@ -20,12 +20,8 @@ mod people;
 mod promises;
 mod requests;
 mod site;
-mod speech;
 mod steps;
 mod tenant;
-mod traces;
-
-use std::path::{Path, PathBuf};
 
 pub use accounts::{Accounts, request_token};
 pub use api::{Api, ApiError, Deposit};
@@ -37,13 +33,5 @@ pub use people::People;
 pub use promises::{Deposits, Promise, Report, check_promises, deposit_until_acknowledged};
 pub use requests::{apply_request, follow_request};
 pub use site::Site;
-pub use speech::{Coding, Studio, sound_of, wav_of};
 pub use steps::Steps;
 pub use tenant::{Tenant, TenantManifest};
-pub use traces::{Sought, Trace, Traces};
-
-/// A file or folder of the workspace.
-pub fn workspace_path(path: &str) -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).join(path)
-}

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::Site;
-use crate::progress::say;
+use voicemail_test_machine::progress::say;
 
 /// Held while alive. Clusters of the user's own have none: nobody else tests there.
 #[derive(Debug)]

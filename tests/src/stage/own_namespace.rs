@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::Site;
 use super::tenant::absent_is_none;
-use crate::wait::wait_gone;
+use voicemail_test_cluster::wait::wait_gone;
 
 const MARK: &str = "voicemail-tests/stage";
 const PATIENCE: Duration = Duration::from_secs(120);

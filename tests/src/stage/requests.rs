@@ -7,8 +7,9 @@ use kube::{Api, ResourceExt};
 use voicemail_resources::conditions::{READY, find_condition};
 use voicemail_resources::{GdprRequest, GdprRequestStatus, Phase};
 
-use super::{Site, workspace_path};
-use crate::wait::wait_until;
+use super::Site;
+use voicemail_test_cluster::wait::wait_until;
+use voicemail_test_machine::workspace_path;
 
 /// Applies one of `examples/gdpr` and returns the request's name.
 pub async fn apply_request(site: &Site, namespace: &str, file: &str) -> Result<String> {

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use kube::config::{Config, KubeConfigOptions};
 use kube::{Api, Client};
 
-use crate::cluster::Cluster;
-use crate::command::{find_program, run, run_with_input};
+use voicemail_test_cluster::Cluster;
+use voicemail_test_machine::command::{find_program, run, run_with_input};
 
 /// A cluster, and how to reach it.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::progress::say;
+use voicemail_test_machine::progress::say;
 
 const REMINDER: Duration = Duration::from_secs(10);
 

@@ -19,9 +19,10 @@ use voicemail_operator::tenant::build::names::{child_name, keys_name, ledger_nam
 use voicemail_resources::conditions::{ConditionStatus, READY, find_condition};
 use voicemail_resources::{GdprRequest, VoicemailTenant};
 
-use super::{Api as HttpApi, Endpoint, Site, own_namespace, workspace_path};
-use crate::cluster::HostVolume;
-use crate::wait::{wait_gone, wait_until};
+use super::{Api as HttpApi, Endpoint, Site, own_namespace};
+use voicemail_test_cluster::HostVolume;
+use voicemail_test_cluster::wait::{wait_gone, wait_until};
+use voicemail_test_machine::workspace_path;
 
 /// User of the core's pods.
 const USER: u32 = 10_001;

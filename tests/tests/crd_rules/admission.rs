@@ -9,8 +9,8 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use voicemail_resources::policy::bind;
 use voicemail_resources::{VoicemailPolicy, VoicemailTenant};
-use voicemail_tests::command::{run, run_with_input};
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::command::{run, run_with_input};
+use voicemail_test_machine::workspace_path;
 
 use crate::objects::{CLIENT, Edits, Kind, apply, azure, full_request, full_tenant, role, s3, vault};
 use crate::store_tables::secret;

@@ -25,9 +25,9 @@ use kube::api::{DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams}
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::foreign_operators::keep_out;
-use voicemail_tests::namespace::TestNamespace;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::foreign_operators::keep_out;
+use voicemail_test_cluster::namespace::TestNamespace;
 use voicemail_tests::operator_process::install_crds;
 use voicemail_tests::schema_bounds::{Bound, find_bounds};
 
@@ -48,7 +48,7 @@ struct Place {
 
 impl Place {
     async fn prepare() -> Self {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         let cluster = Cluster::ensure().await.unwrap();
         INSTALLED.get_or_init(|| async { install_crds(&cluster).unwrap() }).await;
         let namespace = TestNamespace::create(cluster.config().await.unwrap(), "rules").await.unwrap();

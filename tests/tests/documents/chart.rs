@@ -1,7 +1,7 @@
 //! The chart's README: every value with its type, default and meaning, from `values.yaml` and `values.schema.json`.
 
 use serde_json::Value;
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::workspace_path;
 
 use crate::pages::compare_or_write;
 

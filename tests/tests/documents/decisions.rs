@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::workspace_path;
 
 use crate::pages::{compare_or_write, pages_below};
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::workspace_path;
 
 use crate::pages::{pages, without_blocks};
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::workspace_path;
 
 /// Set to 1, the tests write what they would compare; `just generate` does so.
 const WRITE: &str = "WRITE_DOCUMENTS";

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::workspace_path;
 
 use crate::decisions::decisions;
 use crate::links::links;

@@ -9,16 +9,16 @@ use serde_json::json;
 use voicemail_resources::conditions::{ACCESS_READY, ConditionStatus, READY};
 use voicemail_resources::references::{CaKind, CaRef};
 use voicemail_resources::voicemail_tenant::{PodTemplate, Proxy};
-use voicemail_tests::cluster::layout::HOST_IP;
-use voicemail_tests::servers::tinyproxy::Tinyproxy;
-use voicemail_tests::servers::tls_tunnel::{Authority, serve_tls};
+use voicemail_test_cluster::layout::HOST_IP;
+use voicemail_test_cluster::wait::wait_until;
+use voicemail_test_machine::servers::tinyproxy::Tinyproxy;
+use voicemail_test_machine::servers::tls_tunnel::{Authority, serve_tls};
 use voicemail_tests::tenant_manifest::{condition, tenant_on};
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
 use voicemail_tests::tenant_stores::{minio_secret, start_minio, tenant_on_minio};
-use voicemail_tests::wait::wait_until;
 
 async fn prepare(prefix: &str) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     TenantPlace::prepare(prefix).await.unwrap()
 }
 

@@ -12,11 +12,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use voicemail_api::gdpr::{GdprBody, Operation, RunState};
 use voicemail_resources::{GdprRequest, Phase};
+use voicemail_test_cluster::wait::wait_gone;
+use voicemail_test_machine::speech::{Coding, Studio};
+use voicemail_test_machine::traces::{Sought, Traces};
+use voicemail_test_machine::workspace_path;
 use voicemail_tests::stage::{
-    Api, ApiError, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Sought, Studio, Tenant,
-    Traces, apply_request, follow_request, workspace_path,
+    Api, ApiError, Deposit, ExampleTenant, People, SharedOperator, Site, Tenant, apply_request,
+    follow_request,
 };
-use voicemail_tests::wait::wait_gone;
 
 /// The data subject of examples/gdpr/consumers.yaml, as three networks spell them.
 const SUBJECT: [&str; 3] = ["+441632960001", "01632 960001", "00441632960001"];

@@ -20,16 +20,17 @@ use voicemail_resources::conditions::{ConditionStatus, DELETION_BLOCKED};
 use voicemail_resources::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
 use voicemail_resources::{ABANDON_STORE, CONFIRM_DELETION, TENANT_UID_LABEL};
 use voicemail_telemetry::Metrics;
-use voicemail_tests::object_stores::write_s3_keys;
+use voicemail_test_cluster::wait::{wait_for, wait_gone, wait_until};
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::servers::minio::Minio;
+use voicemail_test_machine::speech::{Coding, Studio};
+use voicemail_test_stores::object_stores::write_s3_keys;
 use voicemail_tests::operator_process::CLUSTER_NAME;
-use voicemail_tests::poll::poll;
 use voicemail_tests::served_tenant::{MAILBOX, serve};
-use voicemail_tests::servers::minio::Minio;
-use voicemail_tests::stage::{Coding, Deposits, People, Studio};
+use voicemail_tests::stage::{Deposits, People};
 use voicemail_tests::tenant_manifest::{condition, store_id, tenant_on};
 use voicemail_tests::tenant_place::TenantPlace;
 use voicemail_tests::tenant_stores::{BUCKET, minio_secret, start_minio, tenant_on_minio};
-use voicemail_tests::wait::{wait_for, wait_gone, wait_until};
 
 use ConditionStatus::True;
 
@@ -42,7 +43,7 @@ const PATIENT: Duration = Duration::from_secs(240);
 const EVENTUALLY: Duration = Duration::from_secs(20);
 
 async fn prepare(prefix: &str) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     TenantPlace::prepare(prefix).await.unwrap()
 }
 

@@ -6,14 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use k8s_openapi::api::core::v1::{Secret, Service};
 use serde_json::json;
-use voicemail_tests::cluster::layout::has_ipv6;
+use voicemail_test_cluster::layout::has_ipv6;
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_answers_at_ipv6_first_and_at_ipv4() {
     assert!(has_ipv6(), "this machine has no IPv6: switch it on (sysctl net.ipv6.conf.all.disable_ipv6=0)");
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let mut place = TenantPlace::prepare("families").await.unwrap();
     let (volume, _) = place.create_volume().await.unwrap();
     let mut tenant = tenant_on("acme", &volume).unwrap();

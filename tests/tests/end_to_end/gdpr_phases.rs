@@ -14,10 +14,11 @@ use voicemail_resources::conditions::{
     MARKED, SUCCEEDED, VALIDATED, VERIFIED, find_condition,
 };
 use voicemail_resources::{GdprRequest, GdprRequestStatus, Phase};
+use voicemail_test_cluster::wait::{wait_for_any, wait_gone, wait_until};
+use voicemail_test_machine::speech::{Coding, Studio};
 use voicemail_tests::stage::{
-    Api, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Studio, Tenant, follow_request,
+    Api, Deposit, ExampleTenant, People, SharedOperator, Site, Tenant, follow_request,
 };
-use voicemail_tests::wait::{wait_for_any, wait_gone, wait_until};
 
 const NAMESPACE: &str = "gdpr-phases";
 const CALLER: &str = "+441632960001";

@@ -14,14 +14,15 @@ use voicemail_resources::conditions::{
 use voicemail_resources::references::SecretSource;
 use voicemail_resources::voicemail_tenant::RegionDown;
 use voicemail_resources::{GdprRequest, GdprRequestStatus, Phase, VoicemailTenant};
+use voicemail_test_cluster::wait::{wait_gone, wait_until};
+use voicemail_test_machine::servers::azure_admin::AzureEndpoint;
+use voicemail_test_machine::servers::azurite::Azurite;
+use voicemail_test_machine::speech::{Coding, Studio};
 use voicemail_tests::served_tenant::{MAILBOX, serve};
-use voicemail_tests::servers::azure_admin::AzureEndpoint;
-use voicemail_tests::servers::azurite::Azurite;
-use voicemail_tests::stage::{Api, Coding, Deposit, Site, Studio, follow_request};
+use voicemail_tests::stage::{Api, Deposit, Site, follow_request};
 use voicemail_tests::tenant_manifest::named_example;
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
 use voicemail_tests::tenant_stores::{secret, start_azurite};
-use voicemail_tests::wait::{wait_gone, wait_until};
 
 const CALLER: &str = "+441632960001";
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -38,7 +39,7 @@ struct Scene {
 
 impl Scene {
     async fn open() -> Self {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         let place = TenantPlace::prepare("away").await.unwrap();
         let mut elsewhere = TenantPlace::prepare("away-there").await.unwrap();
         elsewhere.operator.set_cluster("elsewhere").restart().await.unwrap();

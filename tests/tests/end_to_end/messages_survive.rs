@@ -19,11 +19,12 @@ use voicemail_model::{AudioKey, Index, MailboxId, MessageId, Time};
 use voicemail_store::documents::Documents;
 use voicemail_store::volume::{LockProbe, VolumeStore};
 use voicemail_store::{Key, Store};
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::speech::{Coding, Studio};
 use voicemail_tests::later::sweep_later;
-use voicemail_tests::poll::poll;
 use voicemail_tests::stage::{
-    Api, Coding, Deposit, ExampleTenant, People, Promise, Report, Site, Studio, Tenant, TenantManifest,
-    check_promises, deposit_until_acknowledged,
+    Api, Deposit, ExampleTenant, People, Promise, Report, Site, Tenant, TenantManifest, check_promises,
+    deposit_until_acknowledged,
 };
 
 const NAMESPACE: &str = "messages-survive";

@@ -17,14 +17,14 @@ use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, READY, STORAGE_READY};
 use voicemail_resources::voicemail_tenant::AzureBlob;
 use voicemail_resources::voicemail_tenant::RegionRole;
+use voicemail_test_cluster::wait::{wait_gone, wait_until};
+use voicemail_test_machine::servers::azure_admin::AzureEndpoint;
 use voicemail_tests::csi_driver::CsiDriver;
-use voicemail_tests::servers::azure_admin::AzureEndpoint;
 use voicemail_tests::tenant_manifest::{condition, named_example};
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
 use voicemail_tests::tenant_stores::{
     BUCKET, CONTAINER, secret, start_azurite, start_minio, tenant_on_minio,
 };
-use voicemail_tests::wait::{wait_gone, wait_until};
 
 use ConditionStatus::{False, True};
 
@@ -34,7 +34,7 @@ const NOTICED: Duration = Duration::from_secs(240);
 
 /// A place without a tenant, once the cluster's link to this machine is there.
 async fn prepare(prefix: &str) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     TenantPlace::prepare(prefix).await.unwrap()
 }
 

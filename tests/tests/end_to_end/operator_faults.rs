@@ -12,12 +12,12 @@ use kube::ResourceExt;
 use serde_json::Value;
 use voicemail_resources::conditions::{ConditionStatus, READY};
 use voicemail_runtime::leader::LEASE;
-use voicemail_tests::cluster::AuditLog;
-use voicemail_tests::operator_audit::{describe, is_mutation, mutations, settle};
+use voicemail_test_cluster::AuditLog;
+use voicemail_test_cluster::operator_audit::{describe, is_mutation, mutations, settle};
+use voicemail_test_cluster::wait::wait_until;
 use voicemail_tests::operator_process::OperatorProcess;
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
-use voicemail_tests::wait::wait_until;
 
 const MOMENTS: usize = 8;
 const SOON: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ const SOON: Duration = Duration::from_secs(30);
 const TAKEOVER: Duration = Duration::from_secs(25);
 
 async fn prepare(prefix: &str) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     TenantPlace::prepare(prefix).await.unwrap()
 }
 

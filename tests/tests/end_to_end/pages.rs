@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use voicemail_resources::conditions::{ConditionStatus, WEB_READY};
 use voicemail_resources::voicemail_tenant::VoicemailTenant;
-use voicemail_tests::cluster::layout::HOST_IP;
+use voicemail_test_cluster::layout::HOST_IP;
+use voicemail_test_machine::servers::OidcServer;
+use voicemail_test_machine::servers::browser::{Browser, trust};
+use voicemail_test_machine::servers::tls_tunnel::{Authority, serve_tls};
+use voicemail_test_machine::speech::{Coding, Studio};
 use voicemail_tests::served_tenant::{MAILBOX, serve};
-use voicemail_tests::servers::OidcServer;
-use voicemail_tests::servers::browser::{Browser, trust};
-use voicemail_tests::servers::tls_tunnel::{Authority, serve_tls};
-use voicemail_tests::stage::{Coding, Deposit, Site, Studio, Tenant};
+use voicemail_tests::stage::{Deposit, Site, Tenant};
 use voicemail_tests::tenant_manifest::{condition, tenant_on};
 use voicemail_tests::tenant_place::TenantPlace;
 use voicemail_tests::tenant_stores::secret;
@@ -73,7 +74,7 @@ async fn wait_web(place: &TenantPlace, status: ConditionStatus, reason: &str, na
 
 #[tokio::test(flavor = "multi_thread")]
 async fn agents_sign_in_at_the_issuer_that_the_tenant_names_and_web_ready_says_what_is_in_the_way() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let mut place = TenantPlace::prepare("pages").await.unwrap();
     let mut issuer = Issuer::prepare().await;
     let (volume, _) = place.create_volume().await.unwrap();

@@ -8,9 +8,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use voicemail_resources::Phase;
+use voicemail_test_machine::speech::{Coding, Studio};
+use voicemail_test_machine::workspace_path;
 use voicemail_tests::stage::{
-    Api, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Studio, Tenant, apply_request,
-    follow_request, workspace_path,
+    Api, Deposit, ExampleTenant, People, SharedOperator, Site, Tenant, apply_request, follow_request,
 };
 
 const NAMESPACE: &str = "plugin";

@@ -17,13 +17,16 @@ use voicemail_model::MessageId;
 use voicemail_operator::tenant::build::names::{child_name, ledger_name};
 use voicemail_resources::conditions::{ConditionStatus, STORAGE_READY};
 use voicemail_resources::{Phase, VoicemailTenant};
-use voicemail_tests::command::run;
+use voicemail_test_cluster::wait::wait_until;
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::speech::{Coding, Studio, sound_of};
+use voicemail_test_machine::traces::{Sought, Traces};
+use voicemail_test_machine::workspace_path;
 use voicemail_tests::stage::{
-    Api, Coding, Deposit, ExampleTenant, People, SharedOperator, Site, Sought, Studio, Tenant,
-    TenantManifest, Traces, apply_request, follow_request, sound_of, workspace_path,
+    Api, Deposit, ExampleTenant, People, SharedOperator, Site, Tenant, TenantManifest, apply_request,
+    follow_request,
 };
 use voicemail_tests::tenant_manifest::condition;
-use voicemail_tests::wait::wait_until;
 
 const NAMESPACE: &str = "restore-drill";
 const CASE: &str = "A-1042";

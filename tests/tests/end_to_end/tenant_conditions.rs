@@ -15,19 +15,19 @@ use voicemail_resources::conditions::{
 use voicemail_resources::quantity::Amount;
 use voicemail_resources::references::Reference;
 use voicemail_resources::voicemail_tenant::VoicemailTenant;
-use voicemail_tests::cluster::STORAGE_CLASS;
+use voicemail_test_cluster::STORAGE_CLASS;
+use voicemail_test_cluster::wait::{wait_for_any, wait_gone, wait_until};
 use voicemail_tests::tenant_manifest::{
     SIZE, condition, example_tenant, store_id, tenant_on, tenant_on_existing_claim,
 };
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace, USER};
-use voicemail_tests::wait::{wait_for_any, wait_gone, wait_until};
 
 use ConditionStatus::{False, True};
 
 const KEYS: &str = "acme-voicemail-keys";
 
 async fn prepare(prefix: &str) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     TenantPlace::prepare(prefix).await.unwrap()
 }
 

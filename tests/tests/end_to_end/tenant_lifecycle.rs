@@ -21,18 +21,18 @@ use voicemail_resources::conditions::{
 };
 use voicemail_resources::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
 use voicemail_resources::{CONFIRM_DELETION, FINALIZER, TENANT_LABEL, TENANT_UID_LABEL};
-use voicemail_tests::cluster::STORAGE_CLASS;
-use voicemail_tests::operator_audit::{mutations, settle};
+use voicemail_test_cluster::STORAGE_CLASS;
+use voicemail_test_cluster::operator_audit::{mutations, settle};
+use voicemail_test_cluster::wait::{wait_gone, wait_until};
 use voicemail_tests::tenant_manifest::{SIZE, condition, store_id, tenant_on};
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
-use voicemail_tests::wait::{wait_gone, wait_until};
 
 const CHILD: &str = "acme-voicemail";
 const KEYS: &str = "acme-voicemail-keys";
 const SOON: Duration = Duration::from_secs(30);
 
 async fn prepare(prefix: &str) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     TenantPlace::prepare(prefix).await.unwrap()
 }
 

@@ -13,9 +13,9 @@ use serde_json::json;
 use voicemail_resources::conditions::{ConditionStatus, DELETION_BLOCKED};
 use voicemail_resources::voicemail_tenant::{DeletionPolicy, VoicemailTenant};
 use voicemail_resources::{CONFIRM_DELETION, FINALIZER, GdprRequest, Phase};
+use voicemail_test_cluster::wait::{wait_for, wait_gone, wait_until};
 use voicemail_tests::tenant_manifest::tenant_on;
 use voicemail_tests::tenant_place::TenantPlace;
-use voicemail_tests::wait::{wait_for, wait_gone, wait_until};
 
 use ConditionStatus::True;
 
@@ -23,7 +23,7 @@ const CHILD: &str = "acme-voicemail";
 const PATIENT: Duration = Duration::from_secs(240);
 
 async fn serve(prefix: &str, scaled: bool) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let mut place = TenantPlace::prepare(prefix).await.unwrap();
     let (volume, _) = place.create_volume().await.unwrap();
     let mut tenant = tenant_on("acme", &volume).unwrap();

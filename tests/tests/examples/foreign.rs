@@ -1,9 +1,9 @@
 //! Manifests of others' kinds: the kinds are declared as far as the examples use them, and refuse what they don't know.
 
 use serde_json::Value;
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::command::run;
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::workspace_path;
 
 const KINDS: &str = include_str!("foreign.yaml");
 const NAMESPACES: [&str; 2] = ["argocd", "voice"];
@@ -15,7 +15,7 @@ struct Foreign {
 
 impl Foreign {
     async fn declare() -> Self {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         let cluster = Cluster::ensure().await.unwrap();
         cluster.kubectl().apply(KINDS).unwrap();
         let names = ["crd/applications.argoproj.io", "crd/certificates.cert-manager.io"];
@@ -37,7 +37,7 @@ impl Foreign {
             .replace(&format!("  namespace: {namespace}\n"), &format!("  namespace: {namespace}-examples\n"));
         let mut kubectl = self.cluster.kubectl().command();
         kubectl.args(["apply", "--validate=strict", "-n", &format!("{namespace}-examples"), "-f", "-"]);
-        voicemail_tests::command::run_with_input(&mut kubectl, &text).unwrap();
+        voicemail_test_machine::command::run_with_input(&mut kubectl, &text).unwrap();
     }
 }
 
@@ -67,7 +67,7 @@ async fn manifests_for_argo_cd_and_cert_manager_are_accepted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_storage_class_of_nfs_is_accepted_and_mounts_as_a_core_demands() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure().await.unwrap();
     let path = workspace_path("examples/nfs-storage-class.yaml");
     cluster.run_kubectl(&["apply", "--validate=strict", "-f", path.to_str().unwrap()]).unwrap();

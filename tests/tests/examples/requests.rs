@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use voicemail_resources::conditions::{READY, find_condition};
 use voicemail_resources::{GdprRequest, Phase};
-use voicemail_tests::stage::{
-    Api, Coding, Deposit, ExampleTenant, People, Studio, apply_request, follow_request, workspace_path,
-};
+use voicemail_test_machine::speech::{Coding, Studio};
+use voicemail_test_machine::workspace_path;
+use voicemail_tests::stage::{Api, Deposit, ExampleTenant, People, apply_request, follow_request};
 
 const NAMESPACE: &str = "examples-rights";
 const PATIENCE: Duration = Duration::from_secs(60);

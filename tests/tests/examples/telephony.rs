@@ -12,19 +12,20 @@ use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, TELEPHONY_READY};
 use voicemail_resources::references::Reference;
 use voicemail_resources::telephony::OwnPrompts;
-use voicemail_tests::cluster::STORAGE_CLASS;
-use voicemail_tests::cluster::layout::HOST_IP;
+use voicemail_test_cluster::STORAGE_CLASS;
+use voicemail_test_cluster::layout::HOST_IP;
+use voicemail_test_cluster::wait::{wait_gone, wait_until};
+use voicemail_test_machine::servers::find_free_port;
+use voicemail_test_machine::servers::sipp::Over;
+use voicemail_test_machine::servers::sipp_proxy::Proxy;
+use voicemail_test_machine::servers::tls_tunnel::Authority;
+use voicemail_test_machine::speech::{Coding, Studio, wav_of};
 use voicemail_tests::served_tenant::{MAILBOX, serve};
-use voicemail_tests::servers::find_free_port;
-use voicemail_tests::servers::sipp::Over;
-use voicemail_tests::servers::sipp_proxy::Proxy;
-use voicemail_tests::servers::tls_tunnel::Authority;
-use voicemail_tests::stage::{Coding, Deposit, Site, Studio, wav_of};
+use voicemail_tests::stage::{Deposit, Site};
 use voicemail_tests::telephone::{Own, Telephone};
 use voicemail_tests::tenant_manifest::SIZE;
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
 use voicemail_tests::tenant_stores::secret;
-use voicemail_tests::wait::{wait_gone, wait_until};
 
 use crate::tenants::{on_volume, prepare};
 

@@ -10,7 +10,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, STORAGE_READY};
-use voicemail_tests::cluster::STORAGE_CLASS;
+use voicemail_test_cluster::STORAGE_CLASS;
 use voicemail_tests::tenant_manifest::{SIZE, claim_mut, condition, named_example};
 use voicemail_tests::tenant_place::TenantPlace;
 use voicemail_tests::tenant_stores::{minio_secret, secret, start_minio};
@@ -18,7 +18,7 @@ use voicemail_tests::tenant_stores::{minio_secret, secret, start_minio};
 const CHILD: &str = "acme-voicemail";
 
 pub(crate) async fn prepare(prefix: &str) -> TenantPlace {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     TenantPlace::prepare(prefix).await.unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::workspace_path;
 
 use crate::sources::rust_files;
 
@@ -15,7 +15,7 @@ const MOST_LINES: usize = 20_000;
 const LONGER: [(&str, usize); 0] = [];
 
 /// The crates of the workspace that each crate may depend on, the lowest floor first.
-const FLOORS: [(&str, &[&str]); 19] = [
+const FLOORS: [(&str, &[&str]); 22] = [
     ("voicemail-api", &[]),
     ("voicemail-client", &["voicemail-api"]),
     ("voicemail-model", &["voicemail-api"]),
@@ -45,6 +45,13 @@ const FLOORS: [(&str, &[&str]); 19] = [
             "voicemail-operator",
         ],
     ),
+    // What tests stand on; a suite that needs no more compiles no more.
+    ("voicemail-test-machine", &[]),
+    (
+        "voicemail-test-stores",
+        &["voicemail-api", "voicemail-model", "voicemail-store", "voicemail-test-machine"],
+    ),
+    ("voicemail-test-cluster", &["voicemail-test-machine"]),
     // Plays the engine over the tests' stores.
     ("voicemail-simulation", BELOW_SIMULATION),
 ];
@@ -84,7 +91,8 @@ const BELOW_SIMULATION: &[&str] = &[
     "voicemail-engine",
     "voicemail-email",
     "voicemail-mailer",
-    "voicemail-tests",
+    "voicemail-test-machine",
+    "voicemail-test-stores",
 ];
 
 /// Libraries that a crate may not link, and those that would bring them.
@@ -110,9 +118,9 @@ impl Package {
         self.folder.join("src")
     }
 
-    /// Crates of tests stand on top and may know all.
-    fn is_of_tests(&self) -> bool {
-        self.folder.starts_with(workspace_path("tests").canonicalize().unwrap())
+    /// The end-to-end suites stand on top and may know all.
+    fn is_on_top(&self) -> bool {
+        self.name == "voicemail-tests"
     }
 }
 
@@ -148,7 +156,7 @@ fn cargo(arguments: &[&str]) -> String {
 #[test]
 fn a_crate_knows_only_the_floors_below_it() {
     let mut faults = Vec::new();
-    for package in workspace().into_iter().filter(|package| !package.is_of_tests()) {
+    for package in workspace().into_iter().filter(|package| !package.is_on_top()) {
         let Some((_, allowed)) = FLOORS.iter().find(|(name, _)| *name == package.name) else {
             faults
                 .push(format!("{} has no floor: add it to FLOORS and to docs/architecture.md", package.name));
@@ -176,6 +184,27 @@ fn a_crate_links_nothing_that_it_has_no_use_for() {
         );
     }
     assert!(seen > 50, "{seen}");
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// What whoever changes a store, a call or the engine has no use for, in tests either.
+#[test]
+fn tests_of_the_data_plane_compile_no_operator() {
+    let mut faults = Vec::new();
+    let of_data_plane = |package: &Package| {
+        ["voicemail-core", "telephony"]
+            .iter()
+            .any(|folder| package.folder.starts_with(workspace_path(folder).canonicalize().unwrap()))
+    };
+    for package in workspace().into_iter().filter(of_data_plane) {
+        let tree = cargo(&["tree", "--package", &package.name, "--edges", "all", "--prefix", "none"]);
+        let compiled: BTreeSet<&str> =
+            tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        assert!(compiled.contains(package.name.as_str()), "{tree}");
+        let of_others = ["voicemail-operator", "voicemail-resources", "voicemail-tests", "kube"];
+        let found = of_others.iter().filter(|name| compiled.contains(**name));
+        faults.extend(found.map(|name| format!("{} with its tests compiles {name}", package.name)));
+    }
     assert!(faults.is_empty(), "{faults:#?}");
 }
 

@@ -11,6 +11,7 @@ mod crates;
 mod cycles;
 mod paths;
 mod sources;
+mod suites;
 
 use std::collections::BTreeSet;
 

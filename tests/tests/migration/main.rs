@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 use voicemail_migration::migrate::{Arguments, convert_cluster};
 use voicemail_resources::conditions::{ConditionStatus, find_condition};
 use voicemail_resources::{GdprRequest, VoicemailTenant};
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::command::run;
-use voicemail_tests::foreign_operators::keep_out;
-use voicemail_tests::namespace::TestNamespace;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::foreign_operators::keep_out;
+use voicemail_test_cluster::namespace::TestNamespace;
+use voicemail_test_machine::command::run;
 use voicemail_tests::operator_process::install_crds;
 
 const FINALIZER: &str = "voicemail.dev/tenant";
@@ -47,7 +47,7 @@ impl Scene {
     /// The CRDs are the former ones. Those of other suites go, and with them what they left: what a failed one left has a
     /// finalizer that no operator takes any more.
     async fn open() -> Self {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         let cluster = Cluster::ensure().await.unwrap();
         release_leftovers::<VoicemailTenant>(&cluster).await;
         release_leftovers::<GdprRequest>(&cluster).await;

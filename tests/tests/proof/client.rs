@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::{RequestBuilder, StatusCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use voicemail_tests::servers::voicemail_core::PASSWORD;
+use voicemail_test_machine::servers::voicemail_core::PASSWORD;
 
 /// A request that isn't answered for so long is a finding.
 const PATIENCE: Duration = Duration::from_secs(120);

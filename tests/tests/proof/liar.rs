@@ -44,7 +44,7 @@ struct Shared {
 impl Liar {
     /// Listens before these replicas.
     pub(crate) async fn start(lie: Lie, urls: Vec<String>) -> Result<Self> {
-        let listener = TcpListener::bind((voicemail_tests::servers::loopback(), 0)).await?;
+        let listener = TcpListener::bind((voicemail_test_machine::servers::loopback(), 0)).await?;
         let http = reqwest::Client::builder().no_proxy().build()?;
         let shared = Arc::new(Shared { memory: Memory::new(lie), http, urls, next: AtomicUsize::new(0) });
         let (address, task) = (listener.local_addr()?, tokio::spawn(accept(listener, shared.clone())));

@@ -8,10 +8,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use voicemail_tests::distance::Distance;
-use voicemail_tests::object_stores::{FOLDER, ObjectPlace};
-use voicemail_tests::servers::voicemail_core::{VoicemailCore, user_line};
-use voicemail_tests::servers::{Minio, loopback};
+use voicemail_test_machine::distance::Distance;
+use voicemail_test_machine::servers::voicemail_core::{VoicemailCore, user_line};
+use voicemail_test_machine::servers::{Minio, loopback};
+use voicemail_test_stores::object_stores::{FOLDER, ObjectPlace};
 
 const REPLICAS: usize = 3;
 /// On one store, at most.
@@ -47,7 +47,7 @@ impl fmt::Display for Ground {
 impl Ground {
     /// Starts an object store, at no distance yet.
     pub(crate) async fn far_store() -> Result<Self> {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         let server = Minio::start(loopback()).await?;
         server.endpoint().admin()?.create_bucket(BUCKET).await?;
         let way = Distance::start(loopback(), server.address()).await?;
@@ -57,7 +57,7 @@ impl Ground {
 
     /// Makes a folder.
     pub(crate) fn volume() -> Result<Self> {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         Ok(Self::Volume(tempfile::Builder::new().prefix("voicemail-proof-").tempdir()?))
     }
 
@@ -141,12 +141,14 @@ impl Replicas {
         mut note: impl FnMut(Kill),
     ) -> Result<u32> {
         let mut kills = 0;
+        // How long a replica takes to start makes the kills no fewer.
+        let mut due = Instant::now();
         loop {
-            let wait = pause / 2 + pause.mul_f64(f64::from(u32::try_from(random.below(1_000))?) / 1_000.0);
-            if Instant::now() + wait > end {
+            due += pause / 2 + pause.mul_f64(f64::from(u32::try_from(random.below(1_000))?) / 1_000.0);
+            if due > end {
                 return Ok(kills);
             }
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(due.saturating_duration_since(Instant::now())).await;
             let (first, both) = (random.below(REPLICAS), random.below(4) == 0);
             let killed: Vec<usize> =
                 [first, (first + 1) % REPLICAS].into_iter().take(1 + usize::from(both)).collect();

@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use voicemail_tests::stage::wav_of;
+use voicemail_test_machine::speech::wav_of;
 
 const SAYS: &[u8; 8] = b"PROOFNO.";
 const BYTES: usize = 8_000;

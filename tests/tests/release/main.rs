@@ -20,18 +20,19 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, PULL_SECRETS_READY, READY};
-use voicemail_tests::cluster::volumes::HostVolume;
-use voicemail_tests::cluster::{Cluster, Families};
-use voicemail_tests::command::run;
-use voicemail_tests::foreign_operators::keep_out;
-use voicemail_tests::image::prompts::english_prompts;
-use voicemail_tests::image::{PROGRAMS, PROMPTS, Profile, Program, build_programs};
-use voicemail_tests::namespace::TestNamespace;
+use voicemail_test_cluster::foreign_operators::keep_out;
+use voicemail_test_cluster::image::{PROGRAMS, PROMPTS, Program, build_programs};
+use voicemail_test_cluster::namespace::TestNamespace;
+use voicemail_test_cluster::user_range::{FIRST_USER, give_range};
+use voicemail_test_cluster::volumes::HostVolume;
+use voicemail_test_cluster::wait::wait_gone;
+use voicemail_test_cluster::{Cluster, Families};
+use voicemail_test_machine::cargo::Profile;
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::prompts::english_prompts;
+use voicemail_test_machine::workspace_path;
 use voicemail_tests::operator_process::install_crds;
-use voicemail_tests::stage::workspace_path;
 use voicemail_tests::tenant_manifest::{SIZE, tenant_on, wait_condition};
-use voicemail_tests::user_range::{FIRST_USER, give_range};
-use voicemail_tests::wait::wait_gone;
 
 use private_registry::{PULL_SECRET, PrivateImage};
 
@@ -184,7 +185,7 @@ fn check_kustomization(artefacts: &Artefacts, cluster: &Cluster, namespace: &str
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_is_installed_from_the_folder_of_a_release_alone() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let cluster = Cluster::ensure_of(Some(Families::Ipv6First)).await.unwrap();
     let artefacts = Artefacts::make(&cluster);
     assert!(check_sums(artefacts.folder.path()) >= 7);

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::cluster::layout::HOST_IP;
-use voicemail_tests::command::run;
-use voicemail_tests::image::{ImageRef, Program, archive_of};
-use voicemail_tests::servers::registry::{FETCHES, Registry};
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::image::{ImageRef, Program, archive_of};
+use voicemail_test_cluster::layout::HOST_IP;
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::servers::registry::{FETCHES, Registry};
 
 /// The pull secret's name in the profile for private registries.
 pub(crate) const PULL_SECRET: &str = "registry";

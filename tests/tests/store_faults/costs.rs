@@ -2,7 +2,7 @@
 
 use http::Method;
 use voicemail_engine::mailbox::MessageFilter;
-use voicemail_tests::servers::{Oddity, S3sServer, loopback};
+use voicemail_test_machine::servers::{Oddity, S3sServer, loopback};
 
 use crate::life::{deposit, mailbox};
 use crate::site::{Ground, Site};

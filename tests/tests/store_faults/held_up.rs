@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt;
 use voicemail_engine::mailbox::MessageFilter;
 use voicemail_store::hedge::{Outcome, Watch};
-use voicemail_tests::fault_proxy::{Fault, Rule};
-use voicemail_tests::servers::{Minio, loopback};
+use voicemail_test_machine::fault_proxy::{Fault, Rule};
+use voicemail_test_machine::servers::{Minio, loopback};
 
 use crate::life::{deposit, mailbox};
 use crate::site::{Ground, Site};

@@ -18,9 +18,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use http::{Method, StatusCode};
 use life::live;
 use site::{Ground, Site};
-use voicemail_tests::fault_proxy::{Denial, Fault, Rule};
-use voicemail_tests::servers::s3s::{Oddity, S3sServer};
-use voicemail_tests::servers::{AzureAccount, Azurite, Minio, loopback};
+use voicemail_test_machine::fault_proxy::{Denial, Fault, Rule};
+use voicemail_test_machine::servers::s3s::{Oddity, S3sServer};
+use voicemail_test_machine::servers::{AzureAccount, Azurite, Minio, loopback};
 
 const ACCOUNT: &str = "faultyaccount";
 /// Lives beside each other: each waits for its store most of the time.

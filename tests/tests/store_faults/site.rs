@@ -19,10 +19,10 @@ use voicemail_store::hedge::{Hedges, Watch, places_for};
 use voicemail_store::object::{ObjectBackend, UploadBudget};
 use voicemail_store::retry::RetryStore;
 use voicemail_store::{Key, Store, make_store};
-use voicemail_tests::fault_proxy::{Dialect, FaultProxy};
-use voicemail_tests::object_stores::{ObjectPlace, TENANT};
-use voicemail_tests::servers::loopback;
-use voicemail_tests::servers::{AzureEndpoint, S3Endpoint};
+use voicemail_test_machine::fault_proxy::{Dialect, FaultProxy};
+use voicemail_test_machine::servers::loopback;
+use voicemail_test_machine::servers::{AzureEndpoint, S3Endpoint};
+use voicemail_test_stores::object_stores::{ObjectPlace, TENANT};
 
 const BUCKET: &str = "faulty";
 /// Waiting is played this much faster, the time limit of a call included: 5 s become 250 ms.
@@ -44,13 +44,13 @@ enum Kind {
 
 impl Ground {
     pub(crate) async fn s3(endpoint: S3Endpoint, address: SocketAddr) -> Self {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         endpoint.admin().unwrap().create_bucket(BUCKET).await.unwrap();
         Self { kind: Kind::S3(endpoint), address }
     }
 
     pub(crate) async fn azure(endpoint: AzureEndpoint, address: SocketAddr) -> Self {
-        voicemail_tests::install_crypto();
+        voicemail_test_machine::install_crypto();
         endpoint.admin().unwrap().create_container(BUCKET).await.unwrap();
         Self { kind: Kind::Azure(endpoint), address }
     }

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::ensure;
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::servers::sipp::Call;
+use voicemail_test_machine::servers::{Prometheus, Target};
 use voicemail_tests::dashboards::{metrics_of, queries};
-use voicemail_tests::poll::poll;
-use voicemail_tests::servers::sipp::Call;
-use voicemail_tests::servers::{Prometheus, Target};
 
 use crate::scene::{PATIENCE, Scene, sound};
 

@@ -4,10 +4,10 @@
 use mail_parser::MessageParser;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use voicemail_tests::servers::browser::Browser;
-use voicemail_tests::servers::exim::Exim;
-use voicemail_tests::servers::voicemail_core::{PASSWORD, VoicemailCore};
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::servers::browser::Browser;
+use voicemail_test_machine::servers::exim::Exim;
+use voicemail_test_machine::servers::voicemail_core::{PASSWORD, VoicemailCore};
+use voicemail_test_machine::workspace_path;
 
 use crate::emails::{CALLER, LONGER, core, put_alice};
 use crate::scene::spoken;

@@ -9,9 +9,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use voicemail_api::config::{SmtpConfig, SmtpTls};
 use voicemail_email::{Server, SmtpError, Step};
-use voicemail_tests::poll::poll;
-use voicemail_tests::servers::exim::{Ask, Exim};
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::servers::exim::{Ask, Exim};
+use voicemail_test_machine::servers::voicemail_core::VoicemailCore;
 
 use crate::scene::{PATIENCE, spoken};
 

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::UdpSocket;
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
-use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
+use voicemail_test_machine::servers::voicemail_core::VoicemailCore;
+use voicemail_test_machine::servers::voicemail_sip::{Setup, VoicemailSip};
 
 use crate::datagrams::{Phone, line_of};
 use crate::scene::PATIENCE;

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use anyhow::{Context, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
-use voicemail_tests::poll::poll;
-use voicemail_tests::servers::find_free_port;
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
-use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::servers::find_free_port;
+use voicemail_test_machine::servers::voicemail_core::VoicemailCore;
+use voicemail_test_machine::servers::voicemail_sip::{Setup, VoicemailSip};
 
 use crate::datagrams::{Phone, line_of};
 use crate::scene::{LOCAL, PATIENCE, Scene};

@@ -11,10 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use voicemail_api::config::{SmtpConfig, SmtpTls};
 use voicemail_email::{Mail, Server, SmtpError, Step as At};
-use voicemail_tests::poll::poll;
-use voicemail_tests::servers::dovecot::Dovecot;
-use voicemail_tests::servers::exim::{Ask, Exim, Fault, Step};
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::servers::dovecot::Dovecot;
+use voicemail_test_machine::servers::exim::{Ask, Exim, Fault, Step};
+use voicemail_test_machine::servers::voicemail_core::VoicemailCore;
 
 use crate::emails::{CALLER, LONGER, core, email_lines, put_alice};
 use crate::scene::spoken;

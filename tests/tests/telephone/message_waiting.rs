@@ -3,10 +3,10 @@
 use anyhow::Context;
 use reqwest::Method;
 use serde_json::json;
-use voicemail_tests::poll::poll;
-use voicemail_tests::secrecy::is_told;
-use voicemail_tests::servers::listener::Listener;
-use voicemail_tests::servers::sipp::{Call, MwiPhone};
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::secrecy::is_told;
+use voicemail_test_machine::servers::listener::Listener;
+use voicemail_test_machine::servers::sipp::{Call, MwiPhone};
 
 use crate::owners::{owner, wait};
 use crate::scene::{LOCAL, PATIENCE, Scene, sound, spoken};

@@ -2,10 +2,10 @@
 
 use anyhow::Context;
 use reqwest::Method;
-use voicemail_tests::poll::poll;
-use voicemail_tests::secrecy::is_told;
-use voicemail_tests::servers::sipp::Call;
-use voicemail_tests::stage::sound_of;
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::secrecy::is_told;
+use voicemail_test_machine::servers::sipp::Call;
+use voicemail_test_machine::speech::sound_of;
 
 use crate::scene::{PATIENCE, Scene, sound, spoken};
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use voicemail_tests::caller::{Caller, wait};
-use voicemail_tests::servers::find_free_port;
-use voicemail_tests::servers::kamailio::Kamailio;
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
-use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
-use voicemail_tests::stage::wav_of;
+use voicemail_test_machine::caller::{Caller, wait};
+use voicemail_test_machine::servers::find_free_port;
+use voicemail_test_machine::servers::kamailio::Kamailio;
+use voicemail_test_machine::servers::voicemail_core::VoicemailCore;
+use voicemail_test_machine::servers::voicemail_sip::{Setup, VoicemailSip};
+use voicemail_test_machine::speech::wav_of;
 
 use crate::scene::{LOCAL, PATIENCE, sound};
 

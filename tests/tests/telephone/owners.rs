@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use voicemail_tests::poll::poll;
-use voicemail_tests::secrecy::is_told;
-use voicemail_tests::servers::listener::Listener;
-use voicemail_tests::servers::sipp::{Call, Step};
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::secrecy::is_told;
+use voicemail_test_machine::servers::listener::Listener;
+use voicemail_test_machine::servers::sipp::{Call, Step};
 
 use crate::scene::{LOCAL, PATIENCE, PIN, Scene, sound};
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use audio_codec_algorithms::decode_ulaw;
-use voicemail_tests::poll::poll;
-use voicemail_tests::secrecy::is_told;
-use voicemail_tests::servers::baresip::Baresip;
-use voicemail_tests::servers::kamailio::Kamailio;
-use voicemail_tests::stage::sound_of;
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::secrecy::is_told;
+use voicemail_test_machine::servers::baresip::Baresip;
+use voicemail_test_machine::servers::kamailio::Kamailio;
+use voicemail_test_machine::speech::sound_of;
 
 use crate::scene::{PATIENCE, PIN, Scene};
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 use voicemail_telephony::prompts::Pack;
-use voicemail_tests::image::build_program;
-use voicemail_tests::image::prompts::english_prompts;
-use voicemail_tests::poll::poll;
-use voicemail_tests::servers::listener::Listener;
-use voicemail_tests::servers::sipp::{Call, Step};
-use voicemail_tests::stage::wav_of;
+use voicemail_test_machine::cargo::build_program;
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::prompts::english_prompts;
+use voicemail_test_machine::servers::listener::Listener;
+use voicemail_test_machine::servers::sipp::{Call, Step};
+use voicemail_test_machine::speech::wav_of;
 
 use crate::owners::{owner, wait};
 use crate::scene::{LOCAL, PATIENCE, Scene, sound};

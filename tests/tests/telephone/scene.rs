@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use voicemail_tests::image::prompts::english_prompts;
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
-use voicemail_tests::servers::voicemail_sip::VoicemailSip;
-use voicemail_tests::stage::wav_of;
+use voicemail_test_machine::prompts::english_prompts;
+use voicemail_test_machine::servers::voicemail_core::VoicemailCore;
+use voicemail_test_machine::servers::voicemail_sip::VoicemailSip;
+use voicemail_test_machine::speech::wav_of;
 
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(crate) const PIN: &str = "739154";

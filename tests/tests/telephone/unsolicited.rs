@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use tokio::net::TcpListener;
-use voicemail_tests::poll::poll;
-use voicemail_tests::secrecy::is_told;
-use voicemail_tests::servers::find_free_port;
-use voicemail_tests::servers::sipp::{Call, Over};
-use voicemail_tests::servers::sipp_proxy::{Proxy, Taken};
-use voicemail_tests::servers::tls_tunnel::Authority;
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
-use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::secrecy::is_told;
+use voicemail_test_machine::servers::find_free_port;
+use voicemail_test_machine::servers::sipp::{Call, Over};
+use voicemail_test_machine::servers::sipp_proxy::{Proxy, Taken};
+use voicemail_test_machine::servers::tls_tunnel::Authority;
+use voicemail_test_machine::servers::voicemail_core::VoicemailCore;
+use voicemail_test_machine::servers::voicemail_sip::{Setup, VoicemailSip};
 
 use crate::connections::{answer_to, read_until};
 use crate::scene::{LOCAL, PATIENCE, sound, spoken};

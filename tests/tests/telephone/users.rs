@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio::net::UdpSocket;
-use voicemail_tests::poll::poll;
-use voicemail_tests::secrecy::is_told;
-use voicemail_tests::servers::sipp::Call;
-use voicemail_tests::servers::voicemail_core::VoicemailCore;
-use voicemail_tests::servers::voicemail_sip::{Setup, VoicemailSip};
-use voicemail_tests::stage::sound_of;
+use voicemail_test_machine::poll::poll;
+use voicemail_test_machine::secrecy::is_told;
+use voicemail_test_machine::servers::sipp::Call;
+use voicemail_test_machine::servers::voicemail_core::VoicemailCore;
+use voicemail_test_machine::servers::voicemail_sip::{Setup, VoicemailSip};
+use voicemail_test_machine::speech::sound_of;
 
 use crate::scene::{LOCAL, PATIENCE, Scene, sound};
 

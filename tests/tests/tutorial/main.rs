@@ -18,10 +18,11 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use voicemail_resources::VoicemailTenant;
-use voicemail_tests::cluster::{Cluster, HostVolume, STORAGE_CLASS};
-use voicemail_tests::foreign_operators::keep_out;
-use voicemail_tests::image::ImageRef;
-use voicemail_tests::stage::{Site, Tenant, TenantManifest, workspace_path};
+use voicemail_test_cluster::foreign_operators::keep_out;
+use voicemail_test_cluster::image::ImageRef;
+use voicemail_test_cluster::{Cluster, HostVolume, STORAGE_CLASS};
+use voicemail_test_machine::workspace_path;
+use voicemail_tests::stage::{Site, Tenant, TenantManifest};
 use voicemail_tests::tenant_place::{USER, prepare_cluster};
 
 use page::{Step, read_steps};
@@ -50,7 +51,7 @@ fn manifest() -> TenantManifest {
 }
 
 async fn prepare() -> (Cluster, ImageRef) {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let (cluster, image) = prepare_cluster().await.unwrap();
     let site = Site::of_cluster(cluster.clone()).await.unwrap();
     Tenant::remove_leftovers(&site, NAMESPACE, &manifest()).await.unwrap();

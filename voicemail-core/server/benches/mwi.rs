@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
-use voicemail_tests::process_facts;
+use voicemail_test_machine::process_facts;
 
 const GROUP: &str = "5000";
 /// What a page asks for, before it follows its MWI.

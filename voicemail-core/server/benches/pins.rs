@@ -19,7 +19,7 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use served::{Process, Setup};
 use std::time::{Duration, Instant};
-use voicemail_tests::process_facts::{memory, peak_memory};
+use voicemail_test_machine::process_facts::{memory, peak_memory};
 
 const PINS: usize = 600;
 const AT_ONCE: usize = 16;

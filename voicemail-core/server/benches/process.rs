@@ -26,9 +26,9 @@ use served::{Process, Setup, wav_header};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use voicemail_tests::object_stores::ObjectPlace;
-use voicemail_tests::process_facts::{memory, peak_memory};
-use voicemail_tests::servers::{Minio, loopback};
+use voicemail_test_machine::process_facts::{memory, peak_memory};
+use voicemail_test_machine::servers::{Minio, loopback};
+use voicemail_test_stores::object_stores::ObjectPlace;
 
 const CLIENTS: usize = 200;
 const SECONDS: usize = 180;

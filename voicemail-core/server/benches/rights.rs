@@ -41,7 +41,7 @@ use voicemail_store::volume::{LockProbe, VolumeStore};
 use voicemail_store::{
     BodyStream, History, Keeper, Key, KeyStream, Loaded, ObjectBody, Revision, Store, StoreError, Versioned,
 };
-use voicemail_tests::process_facts::memory;
+use voicemail_test_machine::process_facts::memory;
 
 const FIRST: u32 = 100_000;
 const PER_MAILBOX: usize = 200;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
-use voicemail_tests::process_facts::peak_memory;
+use voicemail_test_machine::process_facts::peak_memory;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// The time that the test's configuration grants for a header.

@@ -13,8 +13,8 @@ use voicemail_store::Store;
 use voicemail_store::object::{ObjectBackend, UploadBudget};
 use voicemail_store::retry::RetryStore;
 use voicemail_store::volume::{LockProbe, VolumeStore};
-use voicemail_tests::object_stores::{FOLDER, ObjectPlace};
-use voicemail_tests::servers::{AzureAccount, Azurite, Minio, S3Endpoint, loopback};
+use voicemail_test_machine::servers::{AzureAccount, Azurite, Minio, S3Endpoint, loopback};
+use voicemail_test_stores::object_stores::{FOLDER, ObjectPlace};
 
 const SEEDS: u64 = 3;
 

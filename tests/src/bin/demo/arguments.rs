@@ -4,8 +4,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
-use voicemail_tests::command::run;
-use voicemail_tests::image::{ImageRef, Profile, build_archive, build_image};
+use voicemail_test_cluster::image::{ImageRef, build_archive, build_image};
+use voicemail_test_machine::cargo::Profile;
+use voicemail_test_machine::command::run;
 use voicemail_tests::stage::Site;
 
 /// Shows the main job on a real Kubernetes: the local one, which is started if need be, or one of yours.

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::Value;
-use voicemail_tests::stage::{Coding, Deposit, Studio, workspace_path};
+use voicemail_test_machine::speech::{Coding, Studio};
+use voicemail_test_machine::workspace_path;
+use voicemail_tests::stage::Deposit;
 
 /// Alice's mailbox.
 pub(super) const ALICE: &str = "1001";

@@ -7,7 +7,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, TELEPHONY_READY};
-use voicemail_tests::stage::{Coding, Steps, Studio, sound_of, workspace_path};
+use voicemail_test_machine::speech::{Coding, Studio, sound_of};
+use voicemail_test_machine::workspace_path;
+use voicemail_tests::stage::Steps;
 use voicemail_tests::telephone::{Own, Telephone};
 use voicemail_tests::tenant_manifest::wait_condition;
 

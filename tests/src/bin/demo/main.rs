@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use voicemail_tests::progress::say;
+use voicemail_test_machine::progress::say;
 use voicemail_tests::stage::Steps;
 
 use arguments::Arguments;
@@ -29,7 +29,7 @@ use setup::Scene;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let arguments = Arguments::parse();
     match play(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,

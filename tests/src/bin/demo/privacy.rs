@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use voicemail_engine::mailbox::MessageView;
 use voicemail_resources::{GdprRequestStatus, Phase};
-use voicemail_tests::stage::{
-    ApiError, Sought, Steps, Trace, Traces, apply_request, follow_request, sound_of, workspace_path,
-};
+use voicemail_test_machine::speech::sound_of;
+use voicemail_test_machine::traces::{Sought, Trace, Traces};
+use voicemail_test_machine::workspace_path;
+use voicemail_tests::stage::{ApiError, Steps, apply_request, follow_request};
 
 use crate::cast::{CASE, HOME, read_subject};
 use crate::rooms::{Left, Rooms, Sight, check_sight};

@@ -1,7 +1,7 @@
 //! The scene: cluster, image, operator and tenant; and how it is struck again.
 
 use anyhow::Result;
-use voicemail_tests::cluster::STORAGE_CLASS;
+use voicemail_test_cluster::STORAGE_CLASS;
 use voicemail_tests::stage::{
     Accounts, Api, Installation, OperatorLock, Site, Steps, Tenant, TenantManifest, Watch,
 };
@@ -68,7 +68,7 @@ async fn remove_leftovers(site: &Site, installation: &Installation, manifest: &T
 async fn raise(
     site: &Site,
     installation: &Installation,
-    image: &voicemail_tests::image::ImageRef,
+    image: &voicemail_test_cluster::image::ImageRef,
     (manifest, people): (&TenantManifest, &People),
     steps: &mut Steps,
 ) -> Result<Tenant> {

@@ -1,7 +1,7 @@
 //! A list of everything that can be looked at after the demo, with the commands.
 
 use anyhow::Result;
-use voicemail_tests::progress::say;
+use voicemail_test_machine::progress::say;
 use voicemail_tests::stage::Steps;
 
 use crate::cast::ALICE;

@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use serde_json::json;
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::command::run;
-use voicemail_tests::fake_kubelet;
-use voicemail_tests::wait::wait_until;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::fake_kubelet;
+use voicemail_test_cluster::wait::wait_until;
+use voicemail_test_machine::command::run;
 
 const NODES: usize = 2;
 const STAGES: &str = include_str!("stages.yaml");

@@ -22,12 +22,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::image::{ImageRef, Profile, build_programs};
-use voicemail_tests::namespace::TestNamespace;
-use voicemail_tests::operator_audit::{mutations, settle};
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::image::{ImageRef, build_programs};
+use voicemail_test_cluster::namespace::TestNamespace;
+use voicemail_test_cluster::operator_audit::{mutations, settle};
+use voicemail_test_machine::cargo::Profile;
+use voicemail_test_machine::progress::say;
 use voicemail_tests::operator_process::{OperatorIdentity, OperatorProcess, install_crds};
-use voicemail_tests::progress::say;
 use voicemail_tests::stage::{Installation, OperatorLock, Site};
 
 use fake_nodes::FakeNodes;
@@ -61,7 +62,7 @@ fn parse_count(text: &str) -> Result<usize, String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let arguments = Arguments::parse();
     let mut figures = Figures { tenants: arguments.tenants, ..Figures::default() };
     let measured = measure(&arguments, &mut figures).await;
@@ -86,7 +87,7 @@ struct Stage {
 
 impl Stage {
     /// Mutating requests of the operator so far.
-    async fn writes(&self, log: &voicemail_tests::cluster::AuditLog) -> Result<Vec<String>> {
+    async fn writes(&self, log: &voicemail_test_cluster::AuditLog) -> Result<Vec<String>> {
         settle(&self.cluster, log, self.namespace.name()).await?;
         mutations(log, &self.identity.username())
     }

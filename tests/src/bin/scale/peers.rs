@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use voicemail_resources::{MANAGED_BY_LABEL, MANAGER};
-use voicemail_tests::command::run;
-use voicemail_tests::progress::say;
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::progress::say;
 
 use crate::figures::Figures;
 use crate::idle::await_idle;

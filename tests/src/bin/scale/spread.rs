@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
-use voicemail_tests::cluster::Cluster;
-use voicemail_tests::namespace::TestNamespace;
-use voicemail_tests::wait::wait_gone;
+use voicemail_test_cluster::Cluster;
+use voicemail_test_cluster::namespace::TestNamespace;
+use voicemail_test_cluster::wait::wait_gone;
 
 const TENANTS_EACH: usize = 20;
 const AT_A_TIME: usize = 8;

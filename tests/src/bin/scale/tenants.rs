@@ -14,8 +14,8 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 use voicemail_resources::VoicemailTenant;
 use voicemail_resources::conditions::{ConditionStatus, READY};
+use voicemail_test_cluster::wait::wait_for_any;
 use voicemail_tests::tenant_manifest::{condition, named_example};
-use voicemail_tests::wait::wait_for_any;
 
 use crate::fake_nodes::KEY;
 use crate::spread::Spread;

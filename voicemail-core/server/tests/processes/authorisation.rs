@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use served::{Process, Setup};
 use std::time::Duration;
 use tokio::time::Instant;
-use voicemail_tests::servers::{OidcServer, TokenKind, loopback};
+use voicemail_test_machine::servers::{OidcServer, TokenKind, loopback};
 
 const DEADLINE: Duration = Duration::from_secs(40);
 const SCOPES: &str = "voicemail:agent voicemail:privacy";

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
-use voicemail_tests::debian::ensure_program;
+use voicemail_test_machine::debian::ensure_program;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 

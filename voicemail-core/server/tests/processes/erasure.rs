@@ -18,9 +18,9 @@ use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use voicemail_model::TenantKey;
-use voicemail_tests::object_stores::ObjectPlace;
-use voicemail_tests::servers::{AzureAccount, Azurite, Minio, loopback};
-use voicemail_tests::stage::{Sought, Traces};
+use voicemail_test_machine::servers::{AzureAccount, Azurite, Minio, loopback};
+use voicemail_test_machine::traces::{Sought, Traces};
+use voicemail_test_stores::object_stores::ObjectPlace;
 
 const CALLER: &str = "+442079460123";
 const OTHER: &str = "+442079460999";
@@ -167,7 +167,7 @@ fn configure(setup: &Setup, place: &ObjectPlace) {
 
 #[tokio::test]
 async fn a_bucket_with_versions_keeps_no_byte_on_the_servers_disk() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let server = Minio::start(loopback()).await.unwrap();
     let place = ObjectPlace::in_new_bucket(&server.endpoint(), "erased").await.unwrap();
     server.endpoint().admin().unwrap().set_versioning("erased", true).await.unwrap();
@@ -194,7 +194,7 @@ async fn a_bucket_with_versions_keeps_no_byte_on_the_servers_disk() {
 
 #[tokio::test]
 async fn a_container_keeps_no_byte() {
-    voicemail_tests::install_crypto();
+    voicemail_test_machine::install_crypto();
     let account = "erasures";
     let server = Azurite::start(loopback(), &[AzureAccount::random(account)]).await.unwrap();
     let endpoint = server.endpoint(account).unwrap();

@@ -13,8 +13,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
-use voicemail_tests::image::build_program;
-use voicemail_tests::servers::{OidcServer, loopback};
+use voicemail_test_machine::cargo::build_program;
+use voicemail_test_machine::servers::{OidcServer, loopback};
 
 /// The command, built once for all tests of this file.
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| build_program("gdpr").unwrap());

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use served::{Process, Setup, speech_of};
 use std::fs::{self, File};
 use std::path::Path;
-use voicemail_tests::stage::{Sought, Traces};
+use voicemail_test_machine::traces::{Sought, Traces};
 
 const CALLER: &str = "+442079460737";
 const NAME: &str = "Ottoline Zwetschgenbaum";

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use served::{Process, Setup, speech};
 use std::path::{Path, PathBuf};
 use tokio::sync::Mutex;
-use voicemail_tests::servers::schemathesis::{Questions, ask};
+use voicemail_test_machine::servers::schemathesis::{Questions, ask};
 
 const CALLER: &str = "+442079460123";
 const ROLES: [&str; 4] = ["telephony", "agent", "admin", "privacy"];

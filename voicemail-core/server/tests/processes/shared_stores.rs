@@ -11,8 +11,8 @@ use served::{Process, Setup, speech};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
-use voicemail_tests::object_stores::{FOLDER, ObjectPlace, write_s3_keys};
-use voicemail_tests::servers::{AzureAccount, Azurite, Minio, S3Keys, loopback};
+use voicemail_test_machine::servers::{AzureAccount, Azurite, Minio, S3Keys, loopback};
+use voicemail_test_stores::object_stores::{FOLDER, ObjectPlace, write_s3_keys};
 
 /// A region that answers again is looked at every ten seconds.
 const DEADLINE: Duration = Duration::from_secs(45);

@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use voicemail_tests::servers::browser::Browser;
-use voicemail_tests::servers::firefox::Firefox;
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::servers::browser::Browser;
+use voicemail_test_machine::servers::firefox::Firefox;
+use voicemail_test_machine::workspace_path;
 
 /// Writes the documentation's pictures.
 const WRITE_PICTURES: &str = "WRITE_PICTURES";

@@ -8,9 +8,9 @@ use std::process::Command;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
-use voicemail_tests::command::run;
-use voicemail_tests::servers::browser::install_builder;
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::command::run;
+use voicemail_test_machine::servers::browser::install_builder;
+use voicemail_test_machine::workspace_path;
 
 /// Licences of packages, as `deny.toml` has them of crates.
 const LICENCES: [&str; 8] =

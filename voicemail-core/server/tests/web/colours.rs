@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::workspace_path;
 
 /// Least contrast of text, and of lines and what has the focus.
 const TEXT: f64 = 4.5;

@@ -3,9 +3,9 @@
 use crate::login::Site;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use voicemail_tests::servers::browser::Browser;
-use voicemail_tests::servers::oidc::TokenKind;
-use voicemail_tests::servers::{find_free_port, loopback};
+use voicemail_test_machine::servers::browser::Browser;
+use voicemail_test_machine::servers::oidc::TokenKind;
+use voicemail_test_machine::servers::{find_free_port, loopback};
 
 /// Who has a password: those who provision and leave messages, and the agent where the page isn't in a frame.
 const PEOPLE: [(&str, &str); 3] = [("admin", "admin"), ("media", "telephony"), ("alice", "agent:alice")];

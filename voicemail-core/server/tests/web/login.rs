@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use voicemail_tests::servers::browser::Browser;
-use voicemail_tests::servers::{Keycloak, OidcServer, find_free_port, loopback};
+use voicemail_test_machine::servers::browser::Browser;
+use voicemail_test_machine::servers::{Keycloak, OidcServer, find_free_port, loopback};
 
 /// A core with pages, whose people sign in at two issuers.
 pub(crate) struct Site {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use voicemail_tests::stage::workspace_path;
+use voicemail_test_machine::workspace_path;
 
 type Words = BTreeMap<String, String>;
 

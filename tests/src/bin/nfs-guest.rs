@@ -1,5 +1,0 @@
-//! `cargo nfs-guest`: two replicas on two NFS clients of one server, in a kernel of their own.
-
-fn main() -> anyhow::Result<()> {
-    voicemail_tests::nfs_guest::run_tests()
-}
