@@ -10,8 +10,10 @@
 //! each time, with jitter, up to five minutes.
 
 pub mod backoff;
+pub mod failures;
 pub mod queue;
 pub mod requests;
+pub mod status_messages;
 pub mod streams;
 pub mod turns;
 pub mod unreadable;

@@ -43,6 +43,7 @@ use deletion::progress::Report;
 use facts::certificate::{CertificateSeen, Meanwhile};
 use facts::policies::{bind_tenant, find_refusal};
 use facts::storage;
+use facts::user_range::has_user_range;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 use memory::TenantKey;
@@ -114,7 +115,8 @@ impl Classified for TenantError {
     }
 }
 
-/// Brings one tenant to what its spec says. The object is read afresh: a cached status would be written twice.
+/// Brings one tenant to what its spec says. The object is read afresh, as a cached status would be written twice; one that has
+/// none isn't: its finalizer is written for the version that the watch showed, and that write gives it as it is.
 ///
 /// # Errors
 /// [`TenantError`]; repeating helps.
@@ -125,15 +127,24 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     let api: Api<VoicemailTenant> =
         Api::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
     let begun = context.memories.begin(cached);
-    let read = within_deadline("read the tenant", api.get_opt(&cached.name_any())).await?;
+    let is_new = cached.status.is_none() && cached.finalizers().is_empty();
+    let read = match is_new && cached.metadata.deletion_timestamp.is_none() {
+        true => Some(cached.clone()),
+        false => within_deadline("read the tenant", api.get_opt(&cached.name_any())).await?,
+    };
     let Some(tenant) = read else { return Ok(Action::await_change()) };
     let ours = tenant.finalizers().iter().any(|name| name == FINALIZER);
-    if tenant.metadata.deletion_timestamp.is_none()
-        && deletion::let_go_with_namespace(&context.client, &tenant).await?
-    {
+    let namespace = match tenant.metadata.deletion_timestamp {
+        None => deletion::stay_in_namespace(&context.client, &tenant).await?,
+        Some(_) => None,
+    };
+    if namespace.is_none() && tenant.metadata.deletion_timestamp.is_none() {
         return Ok(Action::await_change());
     }
     context.memories.meet(&TenantKey::of(&tenant), is_paused(&tenant));
+    if let Some(namespace) = namespace {
+        context.memories.note_user_range(&tenant, has_user_range(&namespace));
+    }
     if tenant.metadata.deletion_timestamp.is_some() && !ours {
         return Ok(Action::await_change());
     }
@@ -264,7 +275,7 @@ async fn converge(
     let image = context.choose_image(tenant).await?;
     let plan = Plan { image: image.present().to_owned(), ..plan };
     let built = build::build(&plan)?;
-    let applied = match Box::pin(apply::apply(context, &plan, built, facts.now)).await {
+    let applied = match Box::pin(apply::apply(context, &plan, built, &facts)).await {
         Ok(applied) => applied,
         Err(error) if error.class() == ErrorClass::Permanent => {
             context.give_place_back(tenant);

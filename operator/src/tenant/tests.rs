@@ -55,6 +55,8 @@ pub(crate) fn facts() -> Facts {
         brought: None,
         authority: None,
         unmarked_secrets: Vec::new(),
+        made_secrets: Default::default(),
+        live_claim: None,
         reclaim: None,
         access: Vec::new(),
         pull_secrets: Default::default(),

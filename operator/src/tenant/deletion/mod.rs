@@ -15,7 +15,7 @@
 //!
 //! What can go wrong: the store is gone for good, or the Job can't start. Then a condition and an event say so, with
 //! the annotation that lets the tenant go all the same. A terminating namespace takes everything anyway, so there the
-//! finalizer never holds it up. It is let go as soon as the namespace ends ([`let_go_with_namespace`]), when the pods
+//! finalizer never holds it up. It is let go as soon as the namespace ends ([`stay_in_namespace`]), when the pods
 //! go: the operator's own rights in that namespace may go at the same time as the tenant, and then nobody could remove
 //! the finalizer.
 
@@ -70,7 +70,7 @@ pub enum Course {
 /// The API server refuses or doesn't answer; the finalizer stays and the step is repeated.
 pub async fn advance(tenant: &VoicemailTenant, context: &Context) -> Result<Course, TenantError> {
     let (client, namespace) = (&context.client, tenant.namespace().unwrap_or_default());
-    let ends = namespace_ends(client, &namespace).await?;
+    let ends = find_lasting_namespace(client, &namespace).await?.is_none();
     let open = if ends { Vec::new() } else { open_requests(client, &namespace, &tenant.name_any()).await? };
     match decide(tenant, ends, &open) {
         Decision::Wait(reason, message) => {
@@ -131,22 +131,25 @@ async fn conclude(
     Ok(true)
 }
 
-/// Removes the finalizer of a tenant whose namespace is being deleted. Returns whether it is.
+/// The tenant's namespace; none if it is being deleted, and then the tenant's finalizer is removed.
 ///
 /// # Errors
 /// The API server refuses or doesn't answer.
-pub async fn let_go_with_namespace(client: &Client, tenant: &VoicemailTenant) -> Result<bool, CallError> {
-    let ends = namespace_ends(client, &tenant.namespace().unwrap_or_default()).await?;
-    if ends && tenant.finalizers().iter().any(|name| name == FINALIZER) {
+pub async fn stay_in_namespace(
+    client: &Client,
+    tenant: &VoicemailTenant,
+) -> Result<Option<Namespace>, CallError> {
+    let lasting = find_lasting_namespace(client, &tenant.namespace().unwrap_or_default()).await?;
+    if lasting.is_none() && tenant.finalizers().iter().any(|name| name == FINALIZER) {
         remove_finalizer(client, tenant).await?;
     }
-    Ok(ends)
+    Ok(lasting)
 }
 
-async fn namespace_ends(client: &Client, name: &str) -> Result<bool, CallError> {
+async fn find_lasting_namespace(client: &Client, name: &str) -> Result<Option<Namespace>, CallError> {
     let api: Api<Namespace> = Api::all(client.clone());
     let namespace = within_deadline("read the namespace", api.get_opt(name)).await?;
-    Ok(namespace.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some()))
+    Ok(namespace.filter(|namespace| namespace.metadata.deletion_timestamp.is_none()))
 }
 
 /// The requests are taken as they are stored: one that can't be read is open, and hides no other.

@@ -12,7 +12,12 @@ use voicemail_runtime::calls::{CallError, within_deadline};
 /// Annotation of such a namespace.
 pub const USER_RANGE: &str = "openshift.io/sa.scc.uid-range";
 
-/// Reads it.
+/// Whether this is one.
+pub fn has_user_range(namespace: &Namespace) -> bool {
+    namespace.annotations().contains_key(USER_RANGE)
+}
+
+/// Reads it, unless it is known.
 ///
 /// # Errors
 /// The API server doesn't answer. Not being allowed to look means that there is none.
@@ -27,7 +32,7 @@ pub async fn read_user_range(
     let api: Api<Namespace> = Api::all(client.clone());
     let name = tenant.namespace().unwrap_or_default();
     let found = match within_deadline("read the namespace's range of users", api.get_opt(&name)).await {
-        Ok(found) => found.is_some_and(|namespace| namespace.annotations().contains_key(USER_RANGE)),
+        Ok(found) => found.is_some_and(|namespace| has_user_range(&namespace)),
         Err(error) if error.is_forbidden() => false,
         Err(error) => return Err(error),
     };

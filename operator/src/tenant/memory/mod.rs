@@ -17,7 +17,6 @@ pub mod child_versions;
 #[cfg(test)]
 mod child_versions_tests;
 pub mod core_probes;
-pub mod failures;
 pub mod kinds;
 pub mod ledger_schedule;
 #[cfg(test)]
@@ -30,7 +29,6 @@ pub mod status_messages;
 
 use child_versions::{Begun, ChildVersions, TenantChildren, Version, fingerprint};
 use core_probes::CoreProbeSchedule;
-use failures::FailureCount;
 use k8s_openapi::Resource as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -39,7 +37,6 @@ use orphan_candidates::{OrphanCandidates, OrphanKind};
 use refused_volume::RefusedVolume;
 use rollout::RolloutBudget;
 use shown_runs::ShownRuns;
-use status_messages::StatusMessageLimiter;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +44,8 @@ use std::time::{Duration, Instant};
 use voicemail_cores::pods::PodNote;
 use voicemail_resources::VoicemailTenant;
 use voicemail_runtime::metrics::Metrics;
+use voicemail_runtime::reconciling::failures::FailureCount;
+use voicemail_runtime::reconciling::status_messages::StatusMessageLimiter;
 
 /// Which tenant is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,10 +22,10 @@ use crate::tenant::build::pod_monitor::pod_monitor_resource;
 use crate::tenant::build::prometheus_rule::prometheus_rule_resource;
 use crate::tenant::context::Context;
 use crate::tenant::facts::credentials::RegionPlan;
+use crate::tenant::steps::dereference::Facts;
 use crate::tenant::steps::status::{has_pods, is_settled};
-use crate::tenant::steps::validate::Plan;
+use crate::tenant::steps::validate::{Plan, TlsPlan};
 use applier::Applier;
-use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use voicemail_runtime::calls::{CallError, Classified, ErrorClass};
@@ -155,17 +155,20 @@ pub async fn apply(
     context: &Context,
     plan: &Plan,
     built: Built,
-    now: Timestamp,
+    facts: &Facts,
 ) -> Result<Applied, ApplyError> {
     let applier = Applier { context, plan };
     applier.keep(built.service_account).await?;
     applier.keep(built.config).await?;
     applier.ensure_keys().await?;
     applier.mark_secrets().await?;
-    applier.ensure_certificate(now).await?;
-    applier.keep(built.authority).await?;
-    applier.keep(built.binding).await?;
-    let storage = applier.ensure_storage(built.storage).await?;
+    applier.ensure_certificate(facts.now).await?;
+    // Of an authority that was made just now, the next look tells.
+    if !matches!(plan.tls, TlsPlan::Start) {
+        applier.keep(built.authority).await?;
+        applier.keep(built.binding).await?;
+    }
+    let storage = applier.ensure_storage(built.storage, facts.live_claim.as_deref()).await?;
     for service in built.services {
         applier.keep(service).await?;
     }

@@ -27,6 +27,7 @@ use k8s_openapi::Resource as _;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::{DynamicObject, ListParams};
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -50,6 +51,10 @@ pub struct Facts {
     pub brought: Option<BroughtFact>,
     /// The authority that the operator made.
     pub authority: Option<Authority>,
+    /// The Secrets that the operator makes, as they were just read; none for one that isn't there.
+    pub made_secrets: BTreeMap<String, Option<PartialObjectMeta<Secret>>>,
+    /// The claim that the operator makes, as it was just read.
+    pub live_claim: Option<Box<PersistentVolumeClaim>>,
     /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
     pub unmarked_secrets: Vec<String>,
     /// Whether the claim's volume outlives it.
@@ -189,17 +194,27 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     let namespace = tenant.namespace().unwrap_or_default();
     let name = tenant.name_any();
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
-    let (keys, tls) = (keys_secret(tenant), serving_secret(tenant));
-    let authority = ca_name(&name);
+    let (keys_name, tls_name) = (keys_secret(tenant), serving_secret(tenant));
+    let authority_name = ca_name(&name);
     let (now, reached_by) = (Timestamp::now(), api_host(&name, &namespace));
     let pull_secrets = plan_pull_secrets(tenant, &context.settings);
-    let (storage, access, pull_secrets, keys, tls, authority, brought, telephone_leaves, has_user_range) = tokio::try_join!(
+    let (
+        (storage, live_claim),
+        access,
+        pull_secrets,
+        keys,
+        tls,
+        authority,
+        brought,
+        telephone_leaves,
+        has_user_range,
+    ) = tokio::try_join!(
         dereference_storage(client, tenant),
         read_secrets(client, tenant, now),
         read_pull_secrets(client, &namespace, pull_secrets),
-        within_deadline("read the keys' Secret", secrets.get_opt(&keys)),
-        within_deadline("read the certificate's Secret", secrets.get_opt(&tls)),
-        within_deadline("read the authority's Secret", secrets.get_opt(&authority)),
+        within_deadline("read the keys' Secret", secrets.get_opt(&keys_name)),
+        within_deadline("read the certificate's Secret", secrets.get_opt(&tls_name)),
+        within_deadline("read the authority's Secret", secrets.get_opt(&authority_name)),
         read_brought(&secrets, tenant, &reached_by, now),
         is_telephone_leaving(context, tenant),
         read_user_range(client, &context.memories, tenant),
@@ -214,6 +229,10 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     Ok(Facts {
         now,
         unmarked_secrets: made.map(ResourceExt::name_any).collect(),
+        made_secrets: [(tls_name, &tls), (authority_name, &authority)]
+            .map(|(name, read)| (name, read.as_ref().map(metadata_of)))
+            .into(),
+        live_claim,
         storage,
         reclaim,
         access,
@@ -242,16 +261,25 @@ async fn is_telephone_leaving(context: &Context, tenant: &VoicemailTenant) -> Re
     Ok(found.is_some_and(|set| is_owned(&set, &tenant.name_any(), &tenant.uid().unwrap_or_default())))
 }
 
-async fn dereference_storage(client: &Client, tenant: &VoicemailTenant) -> Result<StorageFacts, CallError> {
+/// All of it but its content.
+fn metadata_of(secret: &Secret) -> PartialObjectMeta<Secret> {
+    PartialObjectMeta { metadata: secret.metadata.clone(), ..Default::default() }
+}
+
+/// The facts, and the claim itself.
+async fn dereference_storage(
+    client: &Client,
+    tenant: &VoicemailTenant,
+) -> Result<(StorageFacts, Option<Box<PersistentVolumeClaim>>), CallError> {
     let namespace = tenant.namespace().unwrap_or_default();
     let Some(name) = claim_name(tenant) else {
         let (secrets, provider_classes) =
             tokio::try_join!(read_credentials(client, tenant), list_provider_classes(client, tenant))?;
-        return Ok(StorageFacts::ObjectStores { secrets, provider_classes });
+        return Ok((StorageFacts::ObjectStores { secrets, provider_classes }, None));
     };
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
     let claim = within_deadline("read the data claim", claims.get_opt(&name)).await?;
-    Ok(StorageFacts::Volume { claim: claim.as_ref().map(read_claim) })
+    Ok((StorageFacts::Volume { claim: claim.as_ref().map(read_claim) }, claim.map(Box::new)))
 }
 
 /// Reads each Secret that a region names, once, and keeps which keys it has.

@@ -2,7 +2,7 @@
 //!
 //! What can go wrong: only words differ again and again. Then the write is put off ([`StatusMessageLimiter`]).
 //!
-//! [`StatusMessageLimiter`]: crate::tenant::memory::status_messages::StatusMessageLimiter
+//! [`StatusMessageLimiter`]: voicemail_runtime::reconciling::status_messages::StatusMessageLimiter
 
 use crate::tenant::context::Context;
 use crate::tenant::deletion;

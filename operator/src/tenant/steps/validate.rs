@@ -15,7 +15,10 @@ use crate::tenant::facts::storage::{StoragePlan, plan_storage};
 use crate::tenant::memory::TenantKey;
 use crate::tenant::steps::dereference::{BroughtFact, Facts, TlsFact};
 use crate::tenant::steps::refusal::Refusal;
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use kube::core::PartialObjectMeta;
+use std::collections::BTreeMap;
 use voicemail_api::config::TenantConfig;
 use voicemail_resources::pod_template::{Additions, read};
 use voicemail_resources::voicemail_tenant::{
@@ -86,6 +89,8 @@ pub struct Plan {
     pub brought_tls_secret: Option<String>,
     /// A brought certificate is served, and what the one before was made by is still there.
     pub has_unused_certificate: bool,
+    /// The Secrets with authority and certificate, as they were just read.
+    pub made_secrets: BTreeMap<String, Option<PartialObjectMeta<Secret>>>,
     /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
     pub unmarked_secrets: Vec<String>,
     /// The telephone; none where the tenant has none.
@@ -183,6 +188,7 @@ pub fn validate(
         tls,
         tls_secret: serving_secret(tenant),
         brought_tls_secret: brought_tls_secret(tenant),
+        made_secrets: facts.made_secrets.clone(),
         unmarked_secrets: facts.unmarked_secrets.clone(),
         config,
         telephony,

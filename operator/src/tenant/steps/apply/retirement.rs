@@ -58,7 +58,7 @@ impl<'a> Retirement<'a> {
             self.applier.converge(service).await?;
         }
         if matches!(built.storage, BuiltStorage::ObjectStores(_)) {
-            self.applier.ensure_storage(built.storage).await?;
+            self.applier.ensure_storage(built.storage, None).await?;
         }
         Ok(())
     }

@@ -78,12 +78,17 @@ impl Applier<'_> {
 
     pub(super) async fn apply_secret(&self, mut secret: Secret) -> Result<(), ApplyError> {
         let name = secret.name_any();
-        if let Some(live) = within_deadline("read a Secret", self.secrets().get_opt(&name)).await? {
-            self.check_ours(&live, "Secret")?;
+        let live = match self.plan.made_secrets.get(&name) {
+            Some(read) => read.clone(),
+            None => within_deadline("read a Secret", self.secrets().get_metadata_opt(&name)).await?,
+        };
+        if let Some(live) = &live {
+            self.check_ours(live, "Secret")?;
             secret.metadata.uid = live.uid();
         }
         tracing::info!(kind = "Secret", namespace = self.plan.namespace, name, "applying");
-        let parameters = PatchParams::apply(MANAGER).force();
+        // What wasn't there when it was looked for has no fields of others; if it has, somebody made it meanwhile.
+        let parameters = PatchParams { force: live.is_some(), ..PatchParams::apply(MANAGER) };
         within_deadline("apply a Secret", self.secrets().patch(&name, &parameters, &Patch::Apply(&secret)))
             .await?;
         Ok(())

@@ -14,10 +14,14 @@ use kube::{Api, ResourceExt};
 use voicemail_runtime::calls::{Classified, ErrorClass, within_deadline};
 
 impl Applier<'_> {
-    /// Brings the claim, or the SecretProviderClasses, to what they should be.
-    pub(super) async fn ensure_storage(&self, storage: BuiltStorage) -> Result<AppliedStorage, ApplyError> {
+    /// Brings the claim, which was just read, or the SecretProviderClasses, to what they should be.
+    pub(super) async fn ensure_storage(
+        &self,
+        storage: BuiltStorage,
+        live: Option<&PersistentVolumeClaim>,
+    ) -> Result<AppliedStorage, ApplyError> {
         match storage {
-            BuiltStorage::Claim(claim) => self.ensure_claim(*claim).await,
+            BuiltStorage::Claim(claim) => self.ensure_claim(*claim, live).await,
             BuiltStorage::ExistingClaim => Ok(AppliedStorage::ExistingClaim),
             BuiltStorage::ObjectStores(classes) => {
                 let (api, kind) = (self.provider_classes(), provider_class_resource());
@@ -34,8 +38,9 @@ impl Applier<'_> {
     pub(super) async fn ensure_claim(
         &self,
         claim: PersistentVolumeClaim,
+        live: Option<&PersistentVolumeClaim>,
     ) -> Result<AppliedStorage, ApplyError> {
-        let refused = match self.converge_claim(claim).await {
+        let refused = match self.converge_claim(claim, live).await {
             Ok(claim) => {
                 self.note_claim(&claim);
                 return Ok(AppliedStorage::Claim { claim: Box::new(claim), refused: None });
@@ -63,16 +68,16 @@ impl Applier<'_> {
     async fn converge_claim(
         &self,
         claim: PersistentVolumeClaim,
+        live: Option<&PersistentVolumeClaim>,
     ) -> Result<PersistentVolumeClaim, ApplyError> {
         let client = self.context.client.clone();
         let api: Api<PersistentVolumeClaim> = Api::namespaced(client, &self.plan.namespace);
-        let live = within_deadline("read the data claim", api.get_opt(&claim.name_any())).await?;
         if live.is_none() && self.plan.is_store_known {
             return Err(ApplyError::ClaimGone(claim.name_any()));
         }
         let kind = PersistentVolumeClaim::KIND;
         let desired = stamp(&claim, PersistentVolumeClaim::API_VERSION, kind)?;
-        Box::pin(self.converge_from(&api, kind, live, desired)).await
+        Box::pin(self.converge_from(&api, kind, live.cloned(), desired)).await
     }
 
     /// It is read each time; what is remembered is that it has been seen like this.

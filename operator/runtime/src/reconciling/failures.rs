@@ -1,15 +1,15 @@
-//! Which failures of reconciles are told in a tenant's status.
+//! Which failures of reconciles are told in an object's status.
 //!
 //! A decision of the API server is reported at once: a right that is lacking, a quota, an admission webhook. No answer,
 //! or an error of the API server itself, is reported when it comes a second time in a row: else each restart of the API
-//! server would make every tenant unready for a second. A conflict is no failure.
+//! server would make every object unready for a second. A conflict is no failure.
 
-use voicemail_runtime::calls::{Classified, ErrorClass};
+use crate::calls::{Classified, ErrorClass};
 
 /// Reasons that an API server which is being restarted gives rise to.
 const PASSING: [&str; 2] = ["ApiServerUnreachable", "ApiServerError"];
 
-/// How often a tenant has failed in a row.
+/// How often an object has failed in a row.
 #[derive(Debug, Default)]
 pub struct FailureCount(u32);
 
@@ -23,7 +23,7 @@ impl FailureCount {
         self.0 > 1 || !PASSING.contains(&error.reason())
     }
 
-    /// The tenant's reconcile succeeded.
+    /// The object's reconcile succeeded.
     pub fn settle(&mut self) {
         self.0 = 0;
     }
@@ -32,7 +32,7 @@ impl FailureCount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use voicemail_runtime::calls::CallError;
+    use crate::calls::CallError;
 
     fn refused(reason: &str, code: u16) -> CallError {
         let status = kube::core::Status::failure("no", reason).with_code(code).boxed();
