@@ -18,7 +18,7 @@ use voicemail_resources::conditions::{
 };
 use voicemail_resources::voicemail_tenant::VoicemailTenant;
 use voicemail_test_cluster::image::alias_image;
-use voicemail_test_cluster::operator_audit::{mutations, settle};
+use voicemail_test_cluster::operator_audit::{mutations, requests, settle};
 use voicemail_test_cluster::wait::{wait_gone, wait_until};
 use voicemail_tests::tenant_manifest::{claim_mut, condition, tenant_on};
 use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
@@ -27,6 +27,8 @@ use ConditionStatus::{False, True, Unknown};
 
 const CHILD: &str = "acme-voicemail";
 const SOON: Duration = Duration::from_secs(30);
+/// Of the operator for a new tenant on a volume, with a telephone and monitoring left out.
+const MOST_REQUESTS: usize = 60;
 
 /// A place with the tenant `acme`, Ready with one pod.
 async fn prepare_ready(prefix: &str, change: impl FnOnce(&mut VoicemailTenant)) -> TenantPlace {
@@ -92,6 +94,24 @@ async fn an_autoscaler_takes_the_replicas_over_without_a_pod_less_and_gives_them
     let writes = mutations(&log, &place.identity.username()).unwrap();
     let handed = writes.iter().filter(|write| write.starts_with("patch deployments/")).count();
     assert!(handed <= 4, "{writes:?}");
+}
+
+/// A thousand new tenants are a thousand times this many requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_tenant_is_made_by_few_requests() {
+    voicemail_test_machine::install_crypto();
+    let mut place = TenantPlace::prepare("few").await.unwrap();
+    let log = place.cluster.audit_log().unwrap();
+    add_tenant(&mut place, "acme", |_| {}).await;
+    look_again(&place, "first").await;
+    settle(&place.cluster, &log, place.namespace.name()).await.unwrap();
+    let made = requests(&log, &place.identity.username()).unwrap();
+    let of = |verb: &str, resource: &str| {
+        made.iter().filter(|request| request.starts_with(&format!("{verb} {resource}/"))).count()
+    };
+    println!("{} requests\n{}", made.len(), made.join("\n"));
+    assert!(made.len() <= MOST_REQUESTS, "{} requests:\n{}", made.len(), made.join("\n"));
+    assert_eq!(of("patch", "configmaps"), 2, "{made:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@
 
 use crate::tenant::context::Context;
 use crate::tenant::memory::{TenantKey, TenantMemory};
-use crate::tenant::steps::status::serves;
+use crate::tenant::steps::readiness::serves;
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt;
 use jiff::{Timestamp, ToSpan};

@@ -31,6 +31,19 @@ pub fn mutations(log: &AuditLog, username: &str) -> Result<Vec<String>> {
     Ok(log.records()?.iter().filter(|record| is_mutation(record, username)).map(describe).collect())
 }
 
+/// All of the user's requests so far, in short; without those by which it watches and holds its lease, and reviews of tokens and rights.
+pub fn requests(log: &AuditLog, username: &str) -> Result<Vec<String>> {
+    let of_work = |record: &&Value| {
+        let resource = record["objectRef"]["resource"].as_str().unwrap_or_default();
+        let standing = ["leases", "tokenreviews", "subjectaccessreviews"].contains(&resource);
+        record["user"]["username"] == username
+            && record["verb"] != "watch"
+            && !resource.is_empty()
+            && !standing
+    };
+    Ok(log.records()?.iter().filter(of_work).map(describe).collect())
+}
+
 /// Waits until everything that was answered before now is in the log.
 pub async fn settle(cluster: &Cluster, log: &AuditLog, namespace: &str) -> Result<()> {
     let marker = format!("marker-{}", uuid::Uuid::new_v4().simple());

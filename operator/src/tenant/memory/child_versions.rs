@@ -9,7 +9,7 @@
 //! news, or nothing yet, and the child is read as if nothing were known. While a watch lists anew, nothing is known of
 //! its kind.
 
-use crate::tenant::steps::status::has_settled;
+use crate::tenant::steps::readiness::has_settled;
 use crate::tenant::steps::telephony_status;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;

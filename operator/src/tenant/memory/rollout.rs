@@ -12,7 +12,7 @@
 //! serve anyway needs no place: it has nothing to lose, and must hold up nobody.
 
 use crate::tenant::is_paused;
-use crate::tenant::steps::status::serves;
+use crate::tenant::steps::readiness::serves;
 use kube::ResourceExt;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

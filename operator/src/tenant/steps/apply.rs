@@ -18,13 +18,14 @@ mod storage;
 mod telephony;
 
 use crate::tenant::build::Built;
+use crate::tenant::build::binding::{build_authority_map, build_binding};
 use crate::tenant::build::pod_monitor::pod_monitor_resource;
 use crate::tenant::build::prometheus_rule::prometheus_rule_resource;
 use crate::tenant::context::Context;
 use crate::tenant::facts::credentials::RegionPlan;
 use crate::tenant::steps::dereference::Facts;
-use crate::tenant::steps::status::{has_pods, is_settled};
-use crate::tenant::steps::validate::{Plan, TlsPlan};
+use crate::tenant::steps::readiness::{has_pods, is_settled};
+use crate::tenant::steps::validate::Plan;
 use applier::Applier;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -162,12 +163,15 @@ pub async fn apply(
     applier.keep(built.config).await?;
     applier.ensure_keys().await?;
     applier.mark_secrets().await?;
-    applier.ensure_certificate(facts.now).await?;
-    // Of an authority that was made just now, the next look tells.
-    if !matches!(plan.tls, TlsPlan::Start) {
-        applier.keep(built.authority).await?;
-        applier.keep(built.binding).await?;
-    }
+    let made = applier.ensure_certificate(facts.now).await?;
+    let has_authority = made.is_some() || plan.authority.is_some();
+    // Of an authority that was made just now, what is built by the plan knows nothing.
+    let (authority, binding) = match made.map(|pem| Plan { authority: Some(pem), ..plan.clone() }) {
+        Some(plan) => (build_authority_map(&plan), build_binding(&plan)),
+        None => (built.authority, built.binding),
+    };
+    applier.keep(authority).await?;
+    applier.keep(binding).await?;
     let storage = applier.ensure_storage(built.storage, facts.live_claim.as_deref()).await?;
     for service in built.services {
         applier.keep(service).await?;
@@ -183,7 +187,6 @@ pub async fn apply(
     let rules = applier.ensure_known(prometheus_rule_resource(), built.prometheus_rule).await;
     applier.delete_unused_classes().await?;
     let telephony = Box::pin(applier.ensure_telephony(built.telephony)).await?;
-    let has_authority = plan.authority.is_some();
     let applied = Applied { deployment, storage, monitoring: monitor.and(rules), telephony, has_authority };
     if is_settled(&applied) {
         applier.remove_unused_certificate().await?;

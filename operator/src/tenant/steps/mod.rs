@@ -3,7 +3,7 @@
 //! ```text
 //!  dereference ─▶ validate ─▶ (build) ─▶ apply ─▶ observe ─▶ status
 //!   reads          pure: a plan   pure      writes    reads      pure, and one write
-//!                  or a refusal                                  ├─ storage_status: what is said of the store
+//!                  or a refusal                                  ├─ readiness, storage_status: what is said of pods and store
 //!                                                                ├─ report: the write, and the events
 //!                                                                └─ then orphans and ledger: what is done beside
 //! ```
@@ -14,6 +14,7 @@ pub mod email_status;
 pub mod ledger;
 pub mod narrow;
 pub mod orphans;
+pub mod readiness;
 pub mod refusal;
 pub mod report;
 pub mod status;

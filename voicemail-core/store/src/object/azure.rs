@@ -5,12 +5,12 @@
 
 use super::super::probe::Finding;
 use super::super::{Keeper, StoreError};
+use super::client::{Clients, Patience, client_options};
 use super::credentials::{FileCredentials, read_azure};
 use super::observe::{Observed, ObservingConnector};
 use super::scope::ScopedConnector;
 use super::service::Service;
 use super::signed::{Answer, build_request, send};
-use super::{Clients, Patience, client_options};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

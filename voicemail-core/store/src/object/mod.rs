@@ -16,8 +16,10 @@
 
 mod azure;
 mod budget;
+mod client;
 mod credentials;
 mod errors;
+mod findings;
 mod lifecycle;
 mod observe;
 mod partition;
@@ -26,6 +28,7 @@ mod scope;
 mod service;
 mod signed;
 mod upload;
+mod writes;
 
 pub use budget::UploadBudget;
 
@@ -38,12 +41,12 @@ use crate::Family;
 use crate::hedge::Hedges;
 use async_trait::async_trait;
 use bytes::Bytes;
+use client::Clients;
 use errors::{contended, reading, writing};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{
-    Certificate, ClientOptions, Error, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, PutResult, RetryConfig, TagSet, UpdateVersion,
+    Error, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt, PutOptions, PutResult, TagSet,
 };
 use observe::Observed;
 use service::Service;
@@ -80,66 +83,6 @@ pub struct ObjectBackend {
     tags: AtomicBool,
     examined: AtomicBool,
     hindrance: Mutex<Option<Hindrance>>,
-}
-
-/// The clients of one store.
-struct Clients {
-    /// For calls that the caller repeats.
-    small: Arc<dyn ObjectStore>,
-    /// For bodies and listings; repeats by itself.
-    bulk: Arc<dyn ObjectStore>,
-    service: Arc<dyn Service>,
-}
-
-/// How long a client waits, and how often it repeats.
-#[derive(Clone, Copy)]
-enum Patience {
-    /// 5 s, once.
-    Call,
-    /// 60 s a request, three retries.
-    Transfer,
-}
-
-impl Patience {
-    fn timeout(self) -> Duration {
-        match self {
-            Self::Call => Duration::from_secs(5),
-            Self::Transfer => Duration::from_secs(60),
-        }
-    }
-
-    fn retries(self) -> RetryConfig {
-        let max_retries = match self {
-            Self::Call => 0,
-            Self::Transfer => 3,
-        };
-        RetryConfig { max_retries, retry_timeout: self.timeout(), ..RetryConfig::default() }
-    }
-}
-
-fn client_options(
-    folder: Option<&std::path::Path>,
-    endpoint: &str,
-    patience: Patience,
-) -> Result<ClientOptions, StoreError> {
-    let mut options = ClientOptions::new()
-        .with_timeout(patience.timeout())
-        .with_connect_timeout(Duration::from_secs(2))
-        .with_pool_max_idle_per_host(32)
-        .with_allow_http(endpoint.starts_with("http://"));
-    if let Some(folder) = folder {
-        let pem = credentials::read_entry(folder, "ca.crt").map_err(StoreError::Credentials)?;
-        for certificate in read_authorities(pem)? {
-            options = options.with_root_certificate(certificate);
-        }
-    }
-    Ok(options)
-}
-
-fn read_authorities(pem: Option<String>) -> Result<Vec<Certificate>, StoreError> {
-    let Some(pem) = pem else { return Ok(Vec::new()) };
-    let unreadable = |_| StoreError::Credentials("ca.crt holds no PEM certificates".into());
-    Certificate::from_pem_bundle(pem.as_bytes()).map_err(unreadable)
 }
 
 impl ObjectBackend {
@@ -224,41 +167,6 @@ impl ObjectBackend {
         self.root.parts().chain(Path::from(family).parts()).collect()
     }
 
-    async fn write(&self, key: &Key, bytes: Bytes, options: PutOptions) -> object_store::Result<PutResult> {
-        let written = self.small.put_opts(&self.path(key), bytes.into(), options).await?;
-        if written.version.is_some() {
-            self.service.note_version();
-        }
-        Ok(written)
-    }
-
-    /// Remembers what a write tells about the next ones. A write that failed for another reason tells nothing.
-    fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        let seen = match &outcome {
-            Ok(_) => Some(None),
-            Err(error) => Hindrance::of(error).map(Some),
-        };
-        if let Some(seen) = seen {
-            *self.hindrance.lock().unwrap_or_else(PoisonError::into_inner) = seen;
-        }
-        outcome
-    }
-
-    async fn create_with(&self, key: &Key, bytes: Bytes, tags: TagSet) -> Result<(), StoreError> {
-        self.note(self.try_create(key, bytes, tags).await)
-    }
-
-    async fn try_create(&self, key: &Key, bytes: Bytes, tags: TagSet) -> Result<(), StoreError> {
-        let options = PutOptions { mode: PutMode::Create, tags, ..PutOptions::default() };
-        match self.write(key, bytes, options).await {
-            Ok(_) => Ok(()),
-            Err(error @ (Error::AlreadyExists { .. } | Error::Precondition { .. })) => {
-                Err(contended(error, StoreError::Exists))
-            }
-            Err(error) => Err(writing(error)),
-        }
-    }
-
     /// An archived object is asked back where the configuration wants that; the error says so.
     async fn restoring(&self, path: &Path, error: StoreError) -> StoreError {
         let StoreError::Archived(text) = &error else { return error };
@@ -267,89 +175,6 @@ impl ObjectBackend {
             Ok(true) => StoreError::Restoring(text.clone()),
             Err(refused) => StoreError::Archived(format!("{text}; it can't be asked back: {refused}")),
         }
-    }
-
-    fn tag_set(&self, tag: &CallerTag) -> TagSet {
-        let mut tags = TagSet::default();
-        if self.tags.load(Ordering::Relaxed) {
-            tags.push(CallerTag::NAME, tag.reveal());
-        }
-        tags
-    }
-
-    fn mode(&self, basis: Option<&Revision>) -> PutMode {
-        match basis {
-            None => PutMode::Create,
-            Some(Revision(etag)) => {
-                let bare = etag.trim_matches('"');
-                let etag = if self.bare_etags.load(Ordering::Relaxed) {
-                    bare.to_owned()
-                } else {
-                    format!("\"{bare}\"")
-                };
-                PutMode::Update(UpdateVersion { e_tag: Some(etag), version: None })
-            }
-        }
-    }
-
-    /// A server for development that says so itself, such as moto's: it looks at a condition first and writes
-    /// afterwards, in one interpreter's thread at a time, so that races hardly ever show it.
-    fn find_simulator(&self) -> Option<Finding> {
-        let is_one = self.observed.server().is_some_and(|name| name.starts_with("Werkzeug/"));
-        is_one.then(|| {
-            let words = "the server is a simulator for tests (Werkzeug's development server): it looks at a condition \
-                         first and writes afterwards, and two replicas would lose messages; use another";
-            Finding::fails("no-simulator", words.into())
-        })
-    }
-
-    /// Ceph-style servers want ETags back without quotes: found by trying, on a throw-away name.
-    async fn find_quoting(&self) -> Result<Option<Finding>, StoreError> {
-        if self.quoting.is_some() {
-            return Ok(None);
-        }
-        let key = Key::probe(self.world.now(), &self.world.random_hex());
-        let first = self.replace(&key, None, Bytes::from_static(b"1")).await?;
-        let quoted = self.replace(&key, Some(&first), Bytes::from_static(b"2")).await;
-        let mut finding = None;
-        if quoted == Err(StoreError::Conflict) {
-            self.bare_etags.store(true, Ordering::Relaxed);
-            let bare = self.replace(&key, Some(&first), Bytes::from_static(b"3")).await;
-            self.bare_etags.store(bare.is_ok(), Ordering::Relaxed);
-            finding = bare.is_ok().then(|| {
-                Finding::note(
-                    "etag-quoting",
-                    "the server wants ETags without quotes, and gets them so".into(),
-                )
-            });
-        }
-        self.delete(&key).await?;
-        Ok(finding)
-    }
-
-    /// Tags are a help for operators: our own index finds a caller's messages without them.
-    async fn find_tags(&self) -> Result<Vec<Finding>, StoreError> {
-        const PROPERTY: &str = "index-tags";
-        let key = Key::probe(self.world.now(), &self.world.random_hex());
-        let mut tags = TagSet::default();
-        tags.push(CallerTag::NAME, "probe");
-        let read = match self.create_with(&key, Bytes::from_static(b"tagged"), tags).await {
-            Ok(()) => self.service.read_tag(&self.path(&key)).await,
-            Err(error) => Err(error),
-        };
-        let encrypted = self.service.find_encryption(&self.path(&key)).await;
-        self.delete(&key).await?;
-        let works = read.as_ref().is_ok_and(|tag| tag.as_deref() == Some("probe"));
-        self.tags.store(works, Ordering::Relaxed);
-        let without = |why: String| {
-            format!("aren't used ({why}): messages carry no caller_id tag, and are found by our own index")
-        };
-        let tagged = match read {
-            Ok(_) if works => Finding::holds(PROPERTY),
-            Ok(_) => Finding::note(PROPERTY, without("they aren't read back".into())),
-            Err(error) => Finding::note(PROPERTY, without(error.to_string())),
-        };
-        Ok(encrypted.into_iter().chain([tagged]).collect())
     }
 }
 

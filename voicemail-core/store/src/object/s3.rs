@@ -4,27 +4,30 @@
 //! versions and delete markers of the name, data first and markers last, so that a crash in between never
 //! lets an older version come to light.
 
+mod answers;
+mod client;
+mod versions;
+
 use super::super::probe::Finding;
 use super::super::{Keeper, StoreError};
-use super::credentials::{FileCredentials, read_aws};
+use super::client::{Clients, Patience, client_options};
 use super::lifecycle;
 use super::observe::{Observed, ObservingConnector};
-use super::partition::{endpoint_of, sts_endpoint_of};
+use super::partition::endpoint_of;
 use super::service::{ENCRYPTION, Service};
 use super::signed::{Answer, build_request, send};
-use super::{Clients, Patience, client_options};
+use answers::{LockRetention, ObjectLock, Tagging, Versioning, parse};
 use async_trait::async_trait;
+use client::{build_client, find_credentials, folder_of};
 use http::Method;
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer, AwsCredentialProvider};
+use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::HttpClient;
 use object_store::client::HttpConnector;
 use object_store::path::Path;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use voicemail_api::config::{S3Algorithm, S3Config, S3Credentials};
-use voicemail_api::percent::encode_segment;
+use voicemail_api::config::{S3Algorithm, S3Config};
 use voicemail_model::CallerTag;
 use voicemail_model::clock::World;
 
@@ -53,68 +56,6 @@ pub(super) fn connect(
     Ok(Clients { small: Arc::new(small), bulk: Arc::new(bulk), service: Arc::new(service) })
 }
 
-fn find_credentials(config: &S3Config, world: &World) -> Result<Option<AwsCredentialProvider>, StoreError> {
-    match &config.credentials {
-        S3Credentials::Files { dir } => Ok(Some(FileCredentials::open(dir, read_aws, world)?)),
-        S3Credentials::WebIdentity {} => {
-            let given = |name: &str| std::env::var_os(name).is_some();
-            let irsa = given("AWS_WEB_IDENTITY_TOKEN_FILE") && given("AWS_ROLE_ARN");
-            if irsa || given("AWS_CONTAINER_CREDENTIALS_FULL_URI") {
-                return Ok(None);
-            }
-            Err(StoreError::Credentials(
-                "the pod has no web identity: AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN aren't set; \
-                 is the identity webhook installed, and the service account annotated?"
-                    .into(),
-            ))
-        }
-    }
-}
-
-fn build_client(
-    config: &S3Config,
-    credentials: Option<&AwsCredentialProvider>,
-    observed: &Arc<Observed>,
-    patience: Patience,
-) -> Result<AmazonS3, StoreError> {
-    let endpoint = endpoint_of(config);
-    let mut builder = match credentials {
-        Some(credentials) => AmazonS3Builder::new().with_credentials(Arc::clone(credentials)),
-        None => AmazonS3Builder::from_env(),
-    };
-    for (key, value) in encryption_of(config) {
-        builder = builder.with_config(key, value);
-    }
-    if let Some(endpoint) = sts_endpoint_of(config) {
-        builder = builder.with_config(AmazonS3ConfigKey::StsEndpoint, endpoint);
-    }
-    builder = builder
-        .with_bucket_name(&config.bucket)
-        .with_region(&config.region)
-        .with_virtual_hosted_style_request(false)
-        .with_endpoint(&endpoint)
-        .with_retry(patience.retries())
-        .with_client_options(client_options(folder_of(config), &endpoint, patience)?)
-        .with_http_connector(ObservingConnector(Arc::clone(observed)));
-    builder.build().map_err(super::errors::reading)
-}
-
-/// The headers of every write, as the library's settings.
-fn encryption_of(config: &S3Config) -> Vec<(AmazonS3ConfigKey, String)> {
-    let Some(asked) = &config.encryption else { return Vec::new() };
-    let key = |name: &str| name.parse::<AmazonS3ConfigKey>().ok();
-    let algorithm = key("aws_server_side_encryption").map(|key| (key, asked.algorithm.header().to_owned()));
-    let id = asked.kms_key_id.clone().and_then(|id| Some((key("aws_sse_kms_key_id")?, id)));
-    algorithm.into_iter().chain(id).collect()
-}
-
-fn folder_of(config: &S3Config) -> Option<&std::path::Path> {
-    match &config.credentials {
-        S3Credentials::Files { dir } => Some(dir),
-        S3Credentials::WebIdentity {} => None,
-    }
-}
-
 struct S3Service {
     bucket_url: String,
     region: String,
@@ -126,59 +67,6 @@ struct S3Service {
     encryption: Option<S3Algorithm>,
     /// Days for which a copy of what was archived is asked for.
     restored_for: Option<u32>,
-}
-
-/// One version of a name, or the mark of its deletion.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Version {
-    key: String,
-    version_id: String,
-    is_latest: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct VersionList {
-    #[serde(default)]
-    version: Vec<Version>,
-    #[serde(default)]
-    delete_marker: Vec<Version>,
-    #[serde(default)]
-    is_truncated: bool,
-    next_key_marker: Option<String>,
-    next_version_id_marker: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Versioning {
-    status: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Tagging {
-    tag_set: TagSet,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct TagSet {
-    #[serde(default)]
-    tag: Vec<Tag>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Tag {
-    key: String,
-    value: String,
-}
-
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, StoreError> {
-    let unreadable = |_| StoreError::Unavailable("the server's answer isn't the XML that S3 answers".into());
-    quick_xml::de::from_reader(body).map_err(unreadable)
 }
 
 impl S3Service {
@@ -197,77 +85,6 @@ impl S3Service {
         let authorizer = AwsAuthorizer::new(&credential, "s3", &self.region);
         authorizer.try_authorize(&mut request, None).map_err(super::errors::reading)?;
         send(&self.client, request).await
-    }
-
-    /// All versions and delete markers of exactly that name.
-    async fn list_versions(&self, path: &Path) -> Result<(Vec<Version>, Vec<Version>), StoreError> {
-        let (mut versions, mut markers) = (Vec::new(), Vec::new());
-        let mut from = String::new();
-        loop {
-            let query = format!("/?prefix={}&versions{from}", encode_segment(path.as_ref()));
-            let body = self.send(Method::GET, &query).await?.found()?.unwrap_or_default();
-            let page: VersionList = parse(&body)?;
-            versions.extend(page.version.into_iter().filter(|found| found.key == path.as_ref()));
-            markers.extend(page.delete_marker.into_iter().filter(|found| found.key == path.as_ref()));
-            match (page.is_truncated, page.next_key_marker) {
-                // Names that only begin with ours come after all of ours.
-                (true, Some(key)) if key == path.as_ref() => {
-                    let version = page.next_version_id_marker.unwrap_or_default();
-                    from = format!(
-                        "&key-marker={}&version-id-marker={}",
-                        encode_segment(&key),
-                        encode_segment(&version)
-                    );
-                }
-                _ => return Ok((versions, markers)),
-            }
-        }
-    }
-
-    /// A page of all versions and delete markers below a folder, and where the next one begins.
-    async fn list_below(
-        &self,
-        folder: &Path,
-        from: &str,
-    ) -> Result<(Vec<Version>, Option<String>), StoreError> {
-        let query = format!("/?prefix={}&versions{from}", encode_segment(&format!("{folder}/")));
-        let body = self.send(Method::GET, &query).await?.found()?.unwrap_or_default();
-        let page: VersionList = parse(&body)?;
-        let next = page.next_key_marker.filter(|_| page.is_truncated).map(|key| {
-            let version = page.next_version_id_marker.unwrap_or_default();
-            format!("&key-marker={}&version-id-marker={}", encode_segment(&key), encode_segment(&version))
-        });
-        let mut found = page.version;
-        found.extend(page.delete_marker);
-        Ok((found, next))
-    }
-
-    /// Deletes a version; false if a lock holds it.
-    async fn delete_version(&self, path: &Path, version: &Version) -> Result<bool, StoreError> {
-        let query = format!("/{}?versionId={}", path.as_ref(), encode_segment(&version.version_id));
-        match self.send(Method::DELETE, &query).await?.found() {
-            Err(error @ (StoreError::Credentials(_) | StoreError::Refused(_))) => {
-                if !self.is_held(path, version).await? {
-                    return Err(error);
-                }
-                self.held.store(true, Ordering::Relaxed);
-                Ok(false)
-            }
-            answer => answer.map(|_| true),
-        }
-    }
-
-    /// Whether a retention or a legal hold of its own keeps a version.
-    async fn is_held(&self, path: &Path, version: &Version) -> Result<bool, StoreError> {
-        for (setting, held) in [("retention", "<Mode>"), ("legal-hold", "<Status>ON<")] {
-            let query =
-                format!("/{}?{setting}&versionId={}", path.as_ref(), encode_segment(&version.version_id));
-            let answer = self.send(Method::GET, &query).await?;
-            if answer.status.is_success() && String::from_utf8_lossy(&answer.body).contains(held) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     async fn find_versioning(&self) -> Finding {
@@ -305,25 +122,6 @@ impl S3Service {
             Err(error) => lifecycle::unreadable(&error),
         }
     }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ObjectLock {
-    rule: Option<LockRule>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct LockRule {
-    default_retention: Option<LockRetention>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct LockRetention {
-    days: Option<u32>,
-    years: Option<u32>,
 }
 
 impl S3Service {

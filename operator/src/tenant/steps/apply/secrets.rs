@@ -32,15 +32,17 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Makes what is due of authority and serving certificate, or copies the one that is brought.
-    pub(super) async fn ensure_certificate(&self, now: Timestamp) -> Result<(), ApplyError> {
+    /// Makes what is due of authority and serving certificate, or copies the one that is brought. Returns the authority of a
+    /// certificate that was made, as PEM.
+    pub(super) async fn ensure_certificate(&self, now: Timestamp) -> Result<Option<String>, ApplyError> {
         let material = |error: crate::tenant::build::certificate::CertificateError| {
             ApplyError::Material(error.to_string())
         };
         let authority = match &self.plan.tls {
-            TlsPlan::Keep => return Ok(()),
+            TlsPlan::Keep => return Ok(None),
             TlsPlan::Copy(source, parts) => {
-                return self.apply_secret(build_copy_secret(self.plan, source, parts)).await;
+                self.apply_secret(build_copy_secret(self.plan, source, parts)).await?;
+                return Ok(None);
             }
             TlsPlan::Renew(authority) => authority.clone(),
             // One whose key somebody broke can't be renewed.
@@ -54,7 +56,8 @@ impl Applier<'_> {
                 self.apply_authority(make_authority(self.plan, now).map_err(material)?).await?
             }
         };
-        self.apply_secret(make_serving_secret(self.plan, &authority, now).map_err(material)?).await
+        self.apply_secret(make_serving_secret(self.plan, &authority, now).map_err(material)?).await?;
+        Ok(Some(authority.certificate))
     }
 
     async fn apply_authority(&self, authority: Authority) -> Result<Authority, ApplyError> {
