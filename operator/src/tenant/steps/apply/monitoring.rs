@@ -59,7 +59,8 @@ impl Applier<'_> {
             true => MonitoringFact::Unknown(vec![kind.kind.clone()]),
             false => MonitoringFact::Unwanted,
         };
-        if self.context.kinds.is_missing(&kind.kind, now) {
+        // A tenant that is being made has had none; once it serves, one that isn't wanted any more is looked for.
+        if self.context.kinds.is_missing(&kind.kind, now) || !(wanted || self.plan.is_store_known) {
             return unknown();
         }
         match self.bring(&kind, name, desired).await {
