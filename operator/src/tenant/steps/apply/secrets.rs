@@ -104,8 +104,7 @@ impl Applier<'_> {
     /// A copy under a name of its own is left over once no certificate is brought any more.
     async fn remove_copy(&self) -> Result<(), ApplyError> {
         let name = tls_copy_name(&self.plan.name);
-        // A tenant that is being made has had none.
-        match name == self.plan.tls_secret || !self.plan.is_store_known {
+        match name == self.plan.tls_secret {
             true => Ok(()),
             false => self.remove_named(&self.secrets(), "Secret", &name).await,
         }
