@@ -1,4 +1,4 @@
-//! What the end-to-end suites, the benches and the demo share: a whole system as users have it, on the cluster of
+//! Shared parts of the end-to-end suites, the benches and the demo: a whole system as users have it, on the cluster of
 //! `voicemail_test_cluster` and the servers of `voicemail_test_machine`.
 //!
 //! Flow of a test: `install_crypto`, then `Cluster::ensure` finds or starts the cluster, `build_image` puts the image under test on

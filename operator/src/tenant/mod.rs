@@ -128,25 +128,22 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     let api: Api<VoicemailTenant> =
         Api::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
     let begun = context.memories.begin(cached);
-    let is_new = cached.status.is_none() && cached.finalizers().is_empty();
-    let read = match is_new && cached.metadata.deletion_timestamp.is_none() {
+    let read = match cached.status.is_none() && cached.finalizers().is_empty() {
         true => Some(cached.clone()),
         false => within_deadline("read the tenant", api.get_opt(&cached.name_any())).await?,
     };
     let Some(tenant) = read else { return Ok(Action::await_change()) };
     let ours = tenant.finalizers().iter().any(|name| name == FINALIZER);
-    let namespace = match tenant.metadata.deletion_timestamp {
-        None => deletion::stay_in_namespace(&context.client, &tenant).await?,
-        Some(_) => None,
-    };
-    if namespace.is_none() && tenant.metadata.deletion_timestamp.is_none() {
+    let leaves = tenant.metadata.deletion_timestamp.is_some();
+    let namespace = if leaves { None } else { deletion::stay_in_namespace(&context.client, &tenant).await? };
+    if !leaves && namespace.is_none() {
         return Ok(Action::await_change());
     }
     context.memories.meet(&TenantKey::of(&tenant), is_paused(&tenant));
     if let Some(namespace) = namespace {
         context.memories.note_user_range(&tenant, has_user_range(&namespace));
     }
-    if tenant.metadata.deletion_timestamp.is_some() && !ours {
+    if leaves && !ours {
         return Ok(Action::await_change());
     }
     // Boxed, as all that is large below: a worker's stack holds every future that it polls.

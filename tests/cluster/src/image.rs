@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Cluster;
 use voicemail_test_machine::cargo::{Profile, build_bins, find_artifact};
-use voicemail_test_machine::command::{find_program, write_whole};
+use voicemail_test_machine::command::{find_program, run, write_whole};
 use voicemail_test_machine::digest::{Digest, sha256_hex};
 use voicemail_test_machine::progress::step;
 use voicemail_test_machine::prompts::make_prompts;
@@ -193,9 +193,7 @@ fn is_program(file: &Path) -> Result<bool> {
 /// Copies a file; a program without its debug information, which would only make the image big.
 fn copy_stripped(from: &Path, to: &Path) -> Result<()> {
     match find_program("strip").filter(|_| is_program(from).unwrap_or(false)) {
-        Some(strip) => {
-            voicemail_test_machine::command::run(Command::new(strip).arg("-o").arg(to).arg(from)).map(drop)
-        }
+        Some(strip) => run(Command::new(strip).arg("-o").arg(to).arg(from)).map(drop),
         None => std::fs::copy(from, to).map(drop).context("copying a program"),
     }
 }

@@ -22,6 +22,7 @@ use crate::programs::Programs;
 use crate::recipe::Recipe;
 use crate::state::{State, find_owner, record_owner};
 use crate::{addons, network, pki, prerequisites, sysctls, teardown};
+use voicemail_test_machine::command::write_whole;
 use voicemail_test_machine::log_end::read_last_lines;
 use voicemail_test_machine::progress::{say, step};
 
@@ -164,7 +165,7 @@ impl<'a> Start<'a> {
         sysctls::record()?;
         self.state.save(self.layout)?;
         for (name, content) in &self.recipe.files {
-            voicemail_test_machine::command::write_whole(&self.layout.path(name), content)?;
+            write_whole(&self.layout.path(name), content)?;
         }
         pki::create(self.layout)?;
         network::create().context("making the cluster's network namespace")

@@ -1,12 +1,10 @@
 //! Builds the cluster's programs from pinned Go modules, once for each machine.
 //!
-//! Each folder of `tests/programs` is a Go module whose `tool` lines name programs and whose go.sum pins every
-//! source. A module is built into a temporary folder that is then renamed to one named by a digest of go.mod,
-//! go.sum and the build flags, so that a fresh clone finds it and half a build is never seen. A cold build of
-//! all takes about 10 minutes on 2 cores, a found one nothing.
+//! How a module is built and found again: `voicemail_test_machine::go_module`. A cold build of all takes about 10 minutes on
+//! 2 cores, a found one nothing.
 //!
-//! What can go wrong: the Go module proxy is out of reach (the build's own message is shown); the C compiler or
-//! libseccomp's headers are missing, which only runc needs and `prerequisites` checks first.
+//! What can go wrong, beyond what is said there: libseccomp's headers are missing, which only runc needs and `prerequisites`
+//! checks first.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -26,7 +26,7 @@ impl Profile {
     }
 }
 
-/// What cargo said when it built the programs: once a process, since tests that run side by side would wait for each other's cargo.
+/// The messages of cargo from building the programs: asked for once a process, since tests that run side by side would wait for each other's cargo.
 static BUILT: Mutex<Option<String>> = Mutex::new(None);
 
 /// Builds these programs of packages as users run them, whatever the running one is: [`build_program`] gives them, and no others. For
@@ -52,7 +52,7 @@ pub fn build_program(name: &str) -> Result<PathBuf> {
     found
 }
 
-/// Builds all programs of the workspace; the result is what cargo said, for [`find_artifact`].
+/// Builds all programs of the workspace; the result is cargo's messages, for [`find_artifact`].
 pub fn build_bins(profile: Profile) -> Result<String> {
     let mut arguments = vec!["build", "--workspace", "--bins"];
     if profile == Profile::Release {
@@ -78,7 +78,7 @@ fn run_cargo(arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Where cargo put a program or a test, by what it said when it built it.
+/// The file of a program or a test, by cargo's messages from building it.
 pub fn find_artifact(messages: &str, program: &str) -> Result<PathBuf> {
     let parsed = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let mut built =

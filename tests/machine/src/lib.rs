@@ -1,4 +1,4 @@
-//! What tests need of this machine: programs of other projects (object-store servers, browsers, telephones, mail servers), ports,
+//! This machine as tests need it: programs of other projects (object-store servers, browsers, telephones, mail servers), ports,
 //! processes, faults between a client and a server, and the programs of this workspace as processes.
 //!
 //! It links no crate of the workspace, so that whoever changes one compiles nothing here, and a suite that needs servers alone

@@ -187,7 +187,7 @@ fn a_crate_links_nothing_that_it_has_no_use_for() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// What whoever changes a store, a call or the engine has no use for, in tests either.
+/// A change of a store, of a call or of the engine is tested without the operator being compiled.
 #[test]
 fn tests_of_the_data_plane_compile_no_operator() {
     let mut faults = Vec::new();

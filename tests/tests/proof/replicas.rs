@@ -148,7 +148,7 @@ impl Replicas {
             if due > end {
                 return Ok(kills);
             }
-            tokio::time::sleep(due.saturating_duration_since(Instant::now())).await;
+            tokio::time::sleep_until(due.into()).await;
             let (first, both) = (random.below(REPLICAS), random.below(4) == 0);
             let killed: Vec<usize> =
                 [first, (first + 1) % REPLICAS].into_iter().take(1 + usize::from(both)).collect();

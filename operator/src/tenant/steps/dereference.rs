@@ -27,7 +27,7 @@ use k8s_openapi::Resource as _;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::{DynamicObject, ListParams};
-use kube::core::PartialObjectMeta;
+use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -230,7 +230,9 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         now,
         unmarked_secrets: made.map(ResourceExt::name_any).collect(),
         made_secrets: [(tls_name, &tls), (authority_name, &authority)]
-            .map(|(name, read)| (name, read.as_ref().map(metadata_of)))
+            .map(|(name, read)| {
+                (name, read.as_ref().map(|secret| secret.metadata.clone().into_response_partial()))
+            })
             .into(),
         live_claim,
         storage,
@@ -259,11 +261,6 @@ async fn is_telephone_leaving(context: &Context, tenant: &VoicemailTenant) -> Re
         Api::namespaced(context.client.clone(), &tenant.namespace().unwrap_or_default());
     let found = find_telephones(&sets, &name).await?;
     Ok(found.is_some_and(|set| is_owned(&set, &tenant.name_any(), &tenant.uid().unwrap_or_default())))
-}
-
-/// All of it but its content.
-fn metadata_of(secret: &Secret) -> PartialObjectMeta<Secret> {
-    PartialObjectMeta { metadata: secret.metadata.clone(), ..Default::default() }
 }
 
 /// The facts, and the claim itself.
