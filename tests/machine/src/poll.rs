@@ -1,6 +1,6 @@
 //! Waits for a state that nobody announces, such as a file's length or another process's counter, always with a deadline.
 //!
-//! Whatever can be watched is waited for by its changes instead ([`voicemail_test_cluster::wait`]).
+//! What Kubernetes announces is waited for by its watch instead (`voicemail_test_cluster::wait`, one floor up).
 
 use std::time::Duration;
 

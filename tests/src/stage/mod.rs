@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Nothing here reaches around the product: objects go through the API server, messages through the
-//! tenant's Service. Only [`traces`] looks at the volume itself, from outside. Files of the workspace
+//! tenant's Service. Only `traces` (of the machine crate) looks at the volume itself, from outside. Files of the workspace
 //! (chart, examples) are read where the workspace was when this was built.
 
 mod accounts;
