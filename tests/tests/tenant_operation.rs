@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::ResourceExt;
-use kube::api::DynamicObject;
+use kube::api::{DeleteParams, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use voicemail_resources::conditions::{
@@ -30,7 +30,7 @@ const CHILD: &str = "acme-voicemail";
 const SOON: Duration = Duration::from_secs(30);
 /// Of the first look at a tenant on a volume, without a telephone or monitoring; two are of the first tenant alone, which finds out
 /// that the cluster knows no monitors.
-const MOST_REQUESTS: usize = 30 + 2;
+const MOST_REQUESTS: usize = 20 + 2;
 
 /// A place with the tenant `acme`, Ready with one pod.
 async fn prepare_ready(prefix: &str, change: impl FnOnce(&mut VoicemailTenant)) -> TenantPlace {
@@ -114,6 +114,22 @@ async fn the_first_look_at_a_new_tenant_reads_nothing_twice() {
     assert_eq!(once.len(), look.len(), "something is asked for twice: {look:#?}");
     assert!(look.len() <= MOST_REQUESTS, "{} requests: {look:#?}", look.len());
     assert!(look.contains(&&"patch secrets/acme-voicemail-binding 201".to_owned()), "{look:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_somebody_else_has_under_a_childs_name_is_never_touched() {
+    voicemail_test_machine::install_crypto();
+    let mut place = TenantPlace::prepare("taken").await.unwrap();
+    place.kubectl(&["create", "service", "clusterip", CHILD, "--tcp=80:8080"]).unwrap();
+    let services = place.namespace.api::<Service>();
+    let theirs = services.get(CHILD).await.unwrap();
+    let (volume, _) = place.create_volume().await.unwrap();
+    place.create(&tenant_on("acme", &volume).unwrap()).await.unwrap();
+    place.wait_condition("acme", READY, False, "NameTaken").await.unwrap();
+    assert_eq!(services.get(CHILD).await.unwrap(), theirs);
+
+    services.delete(CHILD, &DeleteParams::default()).await.unwrap();
+    place.wait_ready("acme").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

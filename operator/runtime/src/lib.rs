@@ -11,6 +11,7 @@
 //! No rule about tenants or requests is here. What can go wrong is told by the modules; none of them ends the process.
 
 pub mod calls;
+pub mod drift;
 pub mod fence;
 pub mod leader;
 pub mod metrics;

@@ -12,6 +12,7 @@
 pub mod backoff;
 pub mod failures;
 pub mod queue;
+pub mod recent;
 pub mod requests;
 pub mod status_messages;
 pub mod streams;

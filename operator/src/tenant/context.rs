@@ -2,7 +2,6 @@
 
 use crate::settings::Settings;
 use crate::tenant::facts::policies::Policies;
-use crate::tenant::memory::kinds::MissingKinds;
 use crate::tenant::memory::rollout::Image;
 use crate::tenant::memory::{Memories, TenantKey};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -11,12 +10,19 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::events::Event;
 use std::sync::Arc;
+use std::time::Duration;
 use voicemail_cores::core_client::Cores;
 use voicemail_resources::{VoicemailPolicy, VoicemailTenant};
 use voicemail_runtime::calls::{CallError, within_deadline};
 use voicemail_runtime::fence::Fence;
 use voicemail_runtime::metrics::Metrics;
 use voicemail_runtime::reconciling::Services;
+use voicemail_runtime::reconciling::recent::Recent;
+
+/// How long a missing kind isn't asked for again.
+const MISSING: Duration = Duration::from_secs(300);
+/// How long a namespace isn't asked for again.
+const LASTING: Duration = Duration::from_secs(60);
 
 /// State that the reconcilers share.
 pub struct Context {
@@ -34,8 +40,10 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Clients and tokens for the tenants' cores.
     pub cores: Cores,
-    /// Kinds that this cluster doesn't know.
-    pub kinds: MissingKinds,
+    /// Kinds that this cluster didn't know a short while ago.
+    pub missing_kinds: Recent<()>,
+    /// Namespaces that were not being deleted a short while ago, and whether each has a range of users.
+    pub namespaces: Recent<bool>,
     /// The memories of tenants.
     pub memories: Memories,
     /// What the platform team lets tenants be.
@@ -56,7 +64,8 @@ impl Context {
         Self {
             services: Services::new(client.clone(), metrics.clone(), settings.replica()),
             cores: Cores::new(settings.account(), fence),
-            kinds: MissingKinds::default(),
+            missing_kinds: Recent::new(MISSING),
+            namespaces: Recent::new(LASTING),
             memories: Memories::new(metrics.clone(), settings.max_concurrent_rollouts),
             policies: Policies::new(settings.watch_namespaces.0.is_empty()),
             client,

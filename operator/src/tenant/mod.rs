@@ -43,7 +43,6 @@ use deletion::progress::Report;
 use facts::certificate::{CertificateSeen, Meanwhile};
 use facts::policies::{bind_tenant, find_refusal};
 use facts::storage;
-use facts::user_range::has_user_range;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 use memory::TenantKey;
@@ -116,8 +115,8 @@ impl Classified for TenantError {
     }
 }
 
-/// Brings one tenant to what its spec says. The object is read afresh, as a cached status would be written twice; one that has
-/// none isn't: its finalizer is written for the version that the watch showed, and that write gives it as it is.
+/// Brings one tenant to what its spec says. The object is read afresh, as a cached status would be written twice, unless it is
+/// known to be as the watch shows it ([`is_as_known`]).
 ///
 /// # Errors
 /// [`TenantError`]; repeating helps.
@@ -128,20 +127,20 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
     let api: Api<VoicemailTenant> =
         Api::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
     let begun = context.memories.begin(cached);
-    let read = match cached.status.is_none() && cached.finalizers().is_empty() {
+    let read = match is_as_known(cached, context) {
         true => Some(cached.clone()),
         false => within_deadline("read the tenant", api.get_opt(&cached.name_any())).await?,
     };
     let Some(tenant) = read else { return Ok(Action::await_change()) };
     let ours = tenant.finalizers().iter().any(|name| name == FINALIZER);
     let leaves = tenant.metadata.deletion_timestamp.is_some();
-    let namespace = if leaves { None } else { deletion::stay_in_namespace(&context.client, &tenant).await? };
+    let namespace = if leaves { None } else { deletion::stay_in_namespace(context, &tenant).await? };
     if !leaves && namespace.is_none() {
         return Ok(Action::await_change());
     }
     context.memories.meet(&TenantKey::of(&tenant), is_paused(&tenant));
-    if let Some(namespace) = namespace {
-        context.memories.note_user_range(&tenant, has_user_range(&namespace));
+    if let Some(has_range) = namespace {
+        context.memories.note_user_range(&tenant, has_range);
     }
     if leaves && !ours {
         return Ok(Action::await_change());
@@ -153,6 +152,15 @@ pub async fn reconcile(cached: &VoicemailTenant, context: &Context) -> Result<Ac
         Err(error) => Box::pin(tell_failure(&tenant, error, context)).await,
     }
     done
+}
+
+/// Whether nothing newer of the tenant is to be expected than what the watch shows. One without a status has never been written
+/// by us: its finalizer is written for that very version, and that write gives it as it is. Another one is what the
+/// last look wrote, or found. One that leaves is read for who wrote its annotations, which no watch keeps.
+fn is_as_known(cached: &VoicemailTenant, context: &Context) -> bool {
+    let is_new = cached.status.is_none() && cached.finalizers().is_empty();
+    let leaves = cached.metadata.deletion_timestamp.is_some();
+    is_new || (!leaves && context.memories.is_as_left(cached))
 }
 
 /// Does what the tenant's life is at.
@@ -283,6 +291,9 @@ async fn converge(
         }
         Err(error) => return Err(error.into()),
     };
+    if let Some(made) = facts.recent.is_none().then(|| applied.made_secrets(&facts, &plan)).flatten() {
+        context.memories.note_made_secrets(tenant, Instant::now(), made);
+    }
     let pods = look_at_pods(tenant, &plan, &applied, context).await?;
     let telephones = observe_telephony(&context.client, &context.http, &plan, applied.telephony()).await?;
     let claim = storage::claim_name(tenant);
@@ -325,6 +336,9 @@ fn describe_certificate<'a>(facts: &'a Facts, plan: &'a Plan) -> Option<Certific
     let served = facts.tls.as_ref();
     let Some(brought) = &facts.brought else {
         let (secret, meanwhile) = (plan.tls_secret.as_str(), Meanwhile::ServeIt);
+        if facts.recent.is_some() {
+            return Some(CertificateSeen { secret, fault: None, ends_soon: false, meanwhile });
+        }
         return served.map(|tls| CertificateSeen {
             secret,
             fault: tls.fault.as_ref(),

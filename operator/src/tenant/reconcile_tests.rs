@@ -149,3 +149,27 @@ async fn another_mail_server_and_another_endpoint_are_told_of_once() {
     }
     assert_eq!(told(&cluster), 1);
 }
+
+#[tokio::test]
+async fn an_object_that_somebody_else_has_under_a_childs_name_is_never_touched() {
+    let (cluster, context) = Cluster::start(&tenant(|_| {}));
+    let path = core("services", "acme-voicemail");
+    cluster.put(&path, json!({"metadata": {"name": "acme-voicemail"}, "spec": {"ports": []}}));
+    let theirs = cluster.get(&path);
+    cluster.reconcile(&context).await.unwrap();
+    assert_eq!(cluster.condition("Ready").unwrap().1, "NameTaken");
+    assert_eq!(cluster.get(&path), theirs);
+}
+
+#[tokio::test]
+async fn secrets_that_were_just_made_are_not_looked_for_again_until_the_tenant_changes() {
+    let (cluster, context) = Cluster::start(&tenant(|_| {}));
+    cluster.reconcile(&context).await.unwrap();
+    let keys = core("secrets", "acme-voicemail-keys");
+    cluster.lock().objects.remove(&keys).unwrap();
+    cluster.reconcile(&context).await.unwrap();
+    assert_eq!(cluster.get(&keys), None, "they were made a moment ago");
+    cluster.change_tenant(|tenant| tenant["metadata"]["labels"] = json!({"look": "again"}));
+    cluster.reconcile(&context).await.unwrap();
+    assert!(cluster.get(&keys).is_some());
+}

@@ -50,6 +50,7 @@ pub(crate) fn facts() -> Facts {
     Facts {
         now: now(),
         storage,
+        recent: None,
         keys: None,
         tls: None,
         brought: None,

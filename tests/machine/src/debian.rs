@@ -1,30 +1,52 @@
 //! Debian packages that tests need: installed as root on Debian, named elsewhere, never skipped.
+//!
+//! Suites run side by side, and apt-get gives up when another one is at work: ours wait for one another by a lock of their own,
+//! and for somebody else's as long as apt-get is told to.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::cache::cache_folder;
 use crate::command::{find_program, run};
+use crate::install::lock;
 use crate::progress::step;
+
+/// Seconds that apt-get waits for another program's lock.
+const WAITING: [&str; 2] = ["-o", "DPkg::Lock::Timeout=600"];
 
 /// A Debian package, and a program or (beginning with `/`) a file that it brings.
 pub type Package = (&'static str, &'static str);
 
 /// Installs what isn't there.
 pub fn ensure_packages(packages: &[Package]) -> Result<()> {
+    let cache = cache_folder()?;
+    std::fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
+    let place = cache.join(".debian-packages.lock");
+    // Not while another one unpacks: a program is there before all that it needs is.
+    let looking = File::create(&place).with_context(|| format!("cannot open {}", place.display()))?;
+    looking.lock_shared()?;
     let missing = missing_packages(packages);
+    drop(looking);
     if missing.is_empty() {
         return Ok(());
     }
     if !can_install() {
         bail!("these Debian packages (or their like elsewhere) are missing: {}", missing.join(" "));
     }
+    let _lock = lock(&place, "Debian packages")?;
+    // Another one may have brought them meanwhile.
+    let missing = missing_packages(packages);
+    if missing.is_empty() {
+        return Ok(());
+    }
     step(&format!("installing Debian packages: {}", missing.join(" ")), || {
         if install_once(&missing).is_ok() {
             return Ok(());
         }
-        run(Command::new("apt-get").args(["update", "-q"]))?;
+        run(Command::new("apt-get").args(WAITING).args(["update", "-q"]))?;
         install_once(&missing)
     })
 }
@@ -53,6 +75,6 @@ fn is_there(brings: &str) -> bool {
 
 fn install_once(packages: &[&str]) -> Result<()> {
     let mut command = Command::new("apt-get");
-    command.args(["install", "-y", "-q", "--no-install-recommends"]).args(packages);
+    command.args(WAITING).args(["install", "-y", "-q", "--no-install-recommends"]).args(packages);
     run(command.env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
 }

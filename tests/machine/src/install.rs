@@ -53,7 +53,8 @@ fn under_lock(cache: &Path, name: &str, folder: &Path, make: impl FnOnce() -> Re
     if folder.is_dir() { Ok(()) } else { make() }
 }
 
-fn lock(path: &Path, name: &str) -> Result<File> {
+/// Waits for other processes that install the same, as long as the file is held.
+pub(crate) fn lock(path: &Path, name: &str) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot open {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => {}

@@ -6,13 +6,13 @@
 
 use crate::tenant::build::names::{child, child_name};
 use crate::tenant::facts::credentials::Source;
-use crate::tenant::steps::apply::drift::hash;
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use voicemail_api::config::{RegionConfig, StorageConfig, TenantConfig};
 use voicemail_resources::voicemail_tenant::KeyVault;
+use voicemail_runtime::drift::hash;
 
 const AZURE_CLIENT: &str = "azure.workload.identity/client-id";
 const AZURE_TENANT: &str = "azure.workload.identity/tenant-id";

@@ -35,6 +35,7 @@ pub use finalizer::add_finalizer;
 use crate::tenant::TenantError;
 use crate::tenant::build::retire_job::Ending;
 use crate::tenant::context::Context;
+use crate::tenant::facts::user_range::has_user_range;
 use crate::tenant::steps::apply::{Retirement, let_children_go};
 use crate::tenant::steps::status::write_status;
 use decide::{Decision, decide};
@@ -47,6 +48,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use progress::Report;
 use retire::Step;
 use serde_json::Value;
+use std::time::Instant;
 use voicemail_resources::conditions::{
     DELETION_BLOCKED, Finding, READY, RECONCILING, STALLED, STORAGE_READY, find_condition, merge_conditions,
 };
@@ -131,17 +133,27 @@ async fn conclude(
     Ok(true)
 }
 
-/// The tenant's namespace; none if it is being deleted, and then the tenant's finalizer is removed.
+/// Whether the tenant's namespace has a range of users; none if it is being deleted, and then the tenant's finalizer is removed.
 ///
 /// # Errors
 /// The API server refuses or doesn't answer.
 pub async fn stay_in_namespace(
-    client: &Client,
+    context: &Context,
     tenant: &VoicemailTenant,
-) -> Result<Option<Namespace>, CallError> {
-    let lasting = find_lasting_namespace(client, &tenant.namespace().unwrap_or_default()).await?;
-    if lasting.is_none() && tenant.finalizers().iter().any(|name| name == FINALIZER) {
-        remove_finalizer(client, tenant).await?;
+) -> Result<Option<bool>, CallError> {
+    let (client, name, now) = (&context.client, tenant.namespace().unwrap_or_default(), Instant::now());
+    // Where the operator's rights may go with the namespace, it is asked for each time.
+    let rights_stay = context.settings.watch_namespaces.0.is_empty();
+    if let Some(known) = context.namespaces.find(&name, now).filter(|_| rights_stay) {
+        return Ok(Some(known));
+    }
+    let lasting = find_lasting_namespace(client, &name).await?.map(|namespace| has_user_range(&namespace));
+    match lasting {
+        Some(has_range) => context.namespaces.note(&name, now, has_range),
+        None if tenant.finalizers().iter().any(|name| name == FINALIZER) => {
+            remove_finalizer(client, tenant).await?;
+        }
+        None => {}
     }
     Ok(lasting)
 }
@@ -185,7 +197,7 @@ async fn report(tenant: &VoicemailTenant, report: &Report, context: &Context) ->
     conditions.extend(storage);
     status.conditions = conditions;
     status.observed_generation = generation;
-    if write_status(&context.client, tenant, &status).await? {
+    if write_status(&context.client, tenant, &status).await?.is_some() {
         announce(tenant, report, context).await;
     }
     Ok(())

@@ -17,15 +17,14 @@ pub mod child_versions;
 #[cfg(test)]
 mod child_versions_tests;
 pub mod core_probes;
-pub mod kinds;
 pub mod ledger_schedule;
 #[cfg(test)]
 mod memory_tests;
 pub mod orphan_candidates;
-pub mod refused_volume;
 pub mod rollout;
 pub mod shown_runs;
 pub mod status_messages;
+pub mod unwatched;
 
 use child_versions::{Begun, ChildVersions, TenantChildren, Version, fingerprint};
 use core_probes::CoreProbeSchedule;
@@ -34,18 +33,23 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use ledger_schedule::LedgerSchedule;
 use orphan_candidates::{OrphanCandidates, OrphanKind};
-use refused_volume::RefusedVolume;
 use rollout::RolloutBudget;
 use shown_runs::ShownRuns;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use unwatched::MadeSecrets;
 use voicemail_cores::pods::PodNote;
 use voicemail_resources::VoicemailTenant;
 use voicemail_runtime::metrics::Metrics;
 use voicemail_runtime::reconciling::failures::FailureCount;
+use voicemail_runtime::reconciling::recent::Held;
 use voicemail_runtime::reconciling::status_messages::StatusMessageLimiter;
+
+/// How long a volume isn't asked for again that may not be read: rights change seldom, and each refusal is a line in the
+/// cluster's audit log. After any change of the tenant, such as of a label, it is: somebody may have given the right.
+const REFUSED: Duration = Duration::from_secs(12 * 3600);
 
 /// Which tenant is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,10 +93,14 @@ pub struct TenantMemory {
     pub messages: StatusMessageLimiter,
     /// Which runs of its cores objects show.
     pub runs: ShownRuns,
-    /// Whether its volume may be read.
-    pub volume: RefusedVolume,
+    /// Its volume may not be read.
+    pub refused_volume: Held<()>,
     /// Whether its namespace has a range of users, once that is known.
     pub user_range: Option<bool>,
+    /// The Secrets that it was found to have.
+    pub made: Held<MadeSecrets>,
+    /// The tenant's version as it was written or found last.
+    pub version: Option<String>,
     /// An event has said that its claim has been pending for long.
     pub claim_told: bool,
 }
@@ -344,12 +352,14 @@ impl Memories {
 
     /// Whether the tenant's volume was refused a while ago, and the tenant hasn't changed since.
     pub fn is_volume_refused(&self, tenant: &VoicemailTenant, now: Instant) -> bool {
-        self.of(&TenantKey::of(tenant), |memory| memory.volume.holds(fingerprint(tenant), now))
+        self.of(&TenantKey::of(tenant), |memory| {
+            memory.refused_volume.find(fingerprint(tenant), now, REFUSED).is_some()
+        })
     }
 
     /// The tenant's volume was refused.
     pub fn note_volume_refused(&self, tenant: &VoicemailTenant, now: Instant) {
-        self.of(&TenantKey::of(tenant), |memory| memory.volume.note(fingerprint(tenant), now));
+        self.of(&TenantKey::of(tenant), |memory| memory.refused_volume.note(fingerprint(tenant), now, ()));
     }
 
     /// Whether the tenant's namespace has a range of users, if that is known.
@@ -360,6 +370,22 @@ impl Memories {
     /// It is known.
     pub fn note_user_range(&self, tenant: &VoicemailTenant, found: bool) {
         self.of(&TenantKey::of(tenant), |memory| memory.user_range = Some(found));
+    }
+
+    /// The Secrets that a look found right or made a short while ago.
+    pub fn find_made_secrets(&self, tenant: &VoicemailTenant, now: Instant) -> Option<MadeSecrets> {
+        self.of(&TenantKey::of(tenant), |memory| memory.made.find(fingerprint(tenant), now, unwatched::HOLDS))
+    }
+
+    /// They are right now.
+    pub fn note_made_secrets(&self, tenant: &VoicemailTenant, now: Instant, made: MadeSecrets) {
+        self.of(&TenantKey::of(tenant), |memory| memory.made.note(fingerprint(tenant), now, made));
+    }
+
+    /// Whether the tenant is as the last look left it.
+    pub fn is_as_left(&self, tenant: &VoicemailTenant) -> bool {
+        let version = tenant.resource_version();
+        version.is_some() && self.of(&TenantKey::of(tenant), |memory| memory.version == version)
     }
 
     /// The next look at the tenant in this place is due now.

@@ -7,7 +7,6 @@
 //! isn't ours, which is never overwritten.
 
 mod applier;
-pub mod drift;
 mod foreign;
 mod leaving;
 mod monitoring;
@@ -23,9 +22,10 @@ use crate::tenant::build::pod_monitor::pod_monitor_resource;
 use crate::tenant::build::prometheus_rule::prometheus_rule_resource;
 use crate::tenant::context::Context;
 use crate::tenant::facts::credentials::RegionPlan;
+use crate::tenant::memory::unwatched::MadeSecrets;
 use crate::tenant::steps::dereference::Facts;
 use crate::tenant::steps::readiness::{has_pods, is_settled};
-use crate::tenant::steps::validate::Plan;
+use crate::tenant::steps::validate::{Plan, TlsPlan};
 use applier::Applier;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -90,8 +90,10 @@ pub struct Applied {
     storage: AppliedStorage,
     monitoring: MonitoringFact,
     telephony: TelephonyFact,
-    /// The certificate comes with its authority.
-    has_authority: bool,
+    /// The authority that the certificate comes with, as PEM.
+    authority: Option<String>,
+    /// The hash of the Service Binding's Secret.
+    binding: String,
 }
 
 /// The storage's objects in the cluster.
@@ -133,7 +135,15 @@ impl Applied {
 
     /// Whether clients find the authority of the API's certificate in the ConfigMap.
     pub fn has_authority(&self) -> bool {
-        self.has_authority
+        self.authority.is_some()
+    }
+
+    /// What needn't be read again for a while; none where a certificate is brought, or isn't right.
+    pub fn made_secrets(&self, facts: &Facts, plan: &Plan) -> Option<MadeSecrets> {
+        let kept = facts.tls.as_ref().filter(|_| plan.tls == TlsPlan::Keep);
+        let right = kept.is_none_or(|tls| tls.fault.is_none() && !tls.ends_soon);
+        let (authority, binding) = (self.authority.clone()?, self.binding.clone());
+        (right && facts.brought.is_none()).then_some(MadeSecrets { authority, binding })
     }
 
     #[cfg(test)]
@@ -143,7 +153,8 @@ impl Applied {
             storage,
             monitoring: MonitoringFact::default(),
             telephony: TelephonyFact::default(),
-            has_authority: true,
+            authority: Some(String::new()),
+            binding: String::new(),
         }
     }
 }
@@ -164,14 +175,15 @@ pub async fn apply(
     applier.ensure_keys().await?;
     applier.mark_secrets().await?;
     let made = applier.ensure_certificate(facts.now).await?;
-    let has_authority = made.is_some() || plan.authority.is_some();
+    let pem = made.clone().or_else(|| plan.authority.clone());
     // Of an authority that was made just now, what is built by the plan knows nothing.
     let (authority, binding) = match made.map(|pem| Plan { authority: Some(pem), ..plan.clone() }) {
         Some(plan) => (build_authority_map(&plan), build_binding(&plan)),
         None => (built.authority, built.binding),
     };
     applier.keep(authority).await?;
-    applier.keep(binding).await?;
+    let known = facts.recent.as_ref().map(|recent| recent.binding.as_str());
+    let binding = applier.keep_unwatched(binding, known).await?;
     let storage = applier.ensure_storage(built.storage, facts.live_claim.as_deref()).await?;
     for service in built.services {
         applier.keep(service).await?;
@@ -187,7 +199,8 @@ pub async fn apply(
     let rules = applier.ensure_known(prometheus_rule_resource(), built.prometheus_rule).await;
     applier.delete_unused_classes().await?;
     let telephony = Box::pin(applier.ensure_telephony(built.telephony)).await?;
-    let applied = Applied { deployment, storage, monitoring: monitor.and(rules), telephony, has_authority };
+    let applied =
+        Applied { deployment, storage, monitoring: monitor.and(rules), telephony, authority: pem, binding };
     if is_settled(&applied) {
         applier.remove_unused_certificate().await?;
     }

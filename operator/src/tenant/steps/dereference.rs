@@ -21,6 +21,7 @@ use crate::tenant::facts::storage::claim_name;
 use crate::tenant::facts::telephones::find_telephones;
 use crate::tenant::facts::user_range::read_user_range;
 use crate::tenant::memory::TenantKey;
+use crate::tenant::memory::unwatched::MadeSecrets;
 use crate::tenant::steps::validate::plan_pull_secrets;
 use jiff::Timestamp;
 use k8s_openapi::Resource as _;
@@ -30,7 +31,7 @@ use kube::api::{DynamicObject, ListParams};
 use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use voicemail_cores::child_names::sip_name;
 use voicemail_resources::voicemail_tenant::Region;
 use voicemail_resources::{TENANT_LABEL, VoicemailTenant};
@@ -43,6 +44,8 @@ pub struct Facts {
     pub now: Timestamp,
     /// The objects that the storage depends on.
     pub storage: StorageFacts,
+    /// The Secrets that the operator makes, when they were found right a short while ago: they aren't read again.
+    pub recent: Option<MadeSecrets>,
     /// The keys' Secret.
     pub keys: Option<KeysFact>,
     /// The Secret with the certificate that the pods serve.
@@ -194,17 +197,15 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     let namespace = tenant.namespace().unwrap_or_default();
     let name = tenant.name_any();
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
-    let (keys_name, tls_name) = (keys_secret(tenant), serving_secret(tenant));
-    let authority_name = ca_name(&name);
+    let names = [keys_secret(tenant), serving_secret(tenant), ca_name(&name)];
+    let recent = context.memories.find_made_secrets(tenant, Instant::now());
     let (now, reached_by) = (Timestamp::now(), api_host(&name, &namespace));
     let pull_secrets = plan_pull_secrets(tenant, &context.settings);
     let (
         (storage, live_claim),
         access,
         pull_secrets,
-        keys,
-        tls,
-        authority,
+        [keys, tls, authority],
         brought,
         telephone_leaves,
         has_user_range,
@@ -212,9 +213,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         dereference_storage(client, tenant),
         read_secrets(client, tenant, now),
         read_pull_secrets(client, &namespace, pull_secrets),
-        within_deadline("read the keys' Secret", secrets.get_opt(&keys_name)),
-        within_deadline("read the certificate's Secret", secrets.get_opt(&tls_name)),
-        within_deadline("read the authority's Secret", secrets.get_opt(&authority_name)),
+        read_made(&secrets, &names, recent.is_some()),
         read_brought(&secrets, tenant, &reached_by, now),
         is_telephone_leaving(context, tenant),
         read_user_range(client, &context.memories, tenant),
@@ -226,8 +225,10 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         _ => None,
     };
     let made = [&keys, &tls, &authority].into_iter().flatten().filter(|secret| is_unmarked(*secret, tenant));
+    let [_, tls_name, authority_name] = names;
     Ok(Facts {
         now,
+        recent,
         unmarked_secrets: made.map(ResourceExt::name_any).collect(),
         made_secrets: [(tls_name, &tls), (authority_name, &authority)]
             .map(|(name, read)| {
@@ -247,6 +248,24 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         brought,
         authority: authority.as_ref().and_then(read_authority),
     })
+}
+
+/// The Secrets with the keys, the certificate and its authority.
+async fn read_made(
+    secrets: &Api<Secret>,
+    names: &[String; 3],
+    are_known: bool,
+) -> Result<[Option<Secret>; 3], CallError> {
+    if are_known {
+        return Ok([None, None, None]);
+    }
+    let [keys, tls, authority] = names;
+    let (keys, tls, authority) = tokio::try_join!(
+        within_deadline("read the keys' Secret", secrets.get_opt(keys)),
+        within_deadline("read the certificate's Secret", secrets.get_opt(tls)),
+        within_deadline("read the authority's Secret", secrets.get_opt(authority)),
+    )?;
+    Ok([keys, tls, authority])
 }
 
 /// Whether pods that took calls still let them end: their set is deleted in the foreground, so it is there as long as they

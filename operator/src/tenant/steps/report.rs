@@ -12,8 +12,8 @@ use crate::tenant::memory::status_messages::differ_in_words_alone;
 use crate::tenant::steps::status::{Outcome, compute_status, write_status};
 use crate::tenant::steps::storage_status::CLAIM_PENDING;
 use jiff::Timestamp;
-use kube::Resource;
 use kube::runtime::events::{Event, EventType};
+use kube::{Resource, ResourceExt};
 use std::time::{Duration, Instant};
 use voicemail_resources::conditions::{CONFIRMED_EARLY, Condition, ConditionStatus, READY, find_condition};
 use voicemail_resources::{VoicemailTenant, VoicemailTenantStatus};
@@ -48,7 +48,10 @@ pub async fn report(
         return Ok(Reported { status, put_off: true });
     }
     Box::pin(announce_late(tenant, &status, context)).await;
-    if write_status(&context.client, tenant, &status).await? {
+    let written = write_status(&context.client, tenant, &status).await?;
+    let is_written = written.is_some();
+    context.memories.of(&key, |memory| memory.version = written.or_else(|| tenant.resource_version()));
+    if is_written {
         if !only_words {
             context.memories.of(&key, |memory| memory.messages.note_write(now));
         }

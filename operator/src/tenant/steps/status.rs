@@ -351,7 +351,7 @@ fn find_update(image: &Image) -> Option<Finding> {
     Some(Finding::new(UPDATE_PENDING, true, "WaitsForOtherTenants", message))
 }
 
-/// Writes the status, if it differs. Returns whether it was written.
+/// Writes the status, if it differs. Returns the tenant's version then; none if nothing was written.
 ///
 /// # Errors
 /// The API server refuses or doesn't answer.
@@ -359,9 +359,9 @@ pub async fn write_status(
     client: &Client,
     tenant: &VoicemailTenant,
     status: &VoicemailTenantStatus,
-) -> Result<bool, CallError> {
+) -> Result<Option<String>, CallError> {
     if tenant.status.as_ref() == Some(status) {
-        return Ok(false);
+        return Ok(None);
     }
     let api: Api<VoicemailTenant> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
     // Of this tenant, and of no other one that has got its name meanwhile.
@@ -374,7 +374,7 @@ pub async fn write_status(
     let patch = Patch::Apply(&body);
     match within_deadline("write the tenant's status", api.patch_status(&name, &parameters, &patch)).await {
         // Deleted meanwhile: there is nobody left to tell.
-        Err(error) if error.is_not_found() => Ok(false),
-        result => result.map(|_| true),
+        Err(error) if error.is_not_found() => Ok(None),
+        result => result.map(|written| written.resource_version()),
     }
 }

@@ -73,6 +73,8 @@ pub struct Plan {
     pub resources: Option<Resources>,
     /// Where the messages are.
     pub storage: StoragePlan,
+    /// Nothing was ever made for this tenant, as far as it says itself.
+    pub is_new: bool,
     /// The tenant's store is known: nothing of it is made anew.
     pub is_store_known: bool,
     /// The keys.
@@ -178,6 +180,7 @@ pub fn validate(
         runbooks: settings.runbooks.clone(),
         resources: tenant.spec.resources.clone(),
         storage: storage?,
+        is_new: tenant.status.is_none(),
         is_store_known: tenant.has_known_store(),
         keys: plan_keys(tenant, facts)?,
         access: plan_access(tenant),
@@ -216,6 +219,7 @@ fn plan_uid(tenant: &VoicemailTenant) -> Result<String, Refusal> {
 fn plan_keys(tenant: &VoicemailTenant, facts: &Facts) -> Result<KeysPlan, Refusal> {
     let secret = keys_secret(tenant);
     match &facts.keys {
+        None if facts.recent.is_some() => Ok(KeysPlan { secret, make: false }),
         Some(fact) => match fact.missing() {
             Some(missing) => Err(Refusal::KeysSecretInvalid { name: secret, missing }),
             None => Ok(KeysPlan { secret, make: false }),
@@ -227,6 +231,9 @@ fn plan_keys(tenant: &VoicemailTenant, facts: &Facts) -> Result<KeysPlan, Refusa
 }
 
 fn plan_tls(tenant: &VoicemailTenant, facts: &Facts) -> Result<TlsPlan, Refusal> {
+    if facts.recent.is_some() {
+        return Ok(TlsPlan::Keep);
+    }
     let Some(brought) = &facts.brought else { return Ok(plan_made(facts)) };
     let served = facts.tls.as_ref().filter(|tls| tls.parts.is_some());
     if let Some(parts) = brought.parts.as_ref().filter(|_| is_better(brought, served)) {
@@ -273,6 +280,9 @@ fn serves_copy(facts: &Facts, tls: &TlsPlan) -> bool {
 /// The authority of the certificate that the pods serve, once the plan is carried out; of one that is made then, the next time.
 fn find_authority<'a>(facts: &'a Facts, tls: &'a TlsPlan) -> Option<&'a [u8]> {
     let served = facts.tls.as_ref().and_then(|tls| tls.parts.as_ref());
+    if let Some(recent) = &facts.recent {
+        return Some(recent.authority.as_bytes());
+    }
     match tls {
         TlsPlan::Copy(_, parts) => parts.authority.as_deref(),
         TlsPlan::Renew(authority) => Some(authority.certificate.as_bytes()),

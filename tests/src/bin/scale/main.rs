@@ -25,7 +25,7 @@ use clap::Parser;
 use voicemail_test_cluster::Cluster;
 use voicemail_test_cluster::image::{ImageRef, build_programs};
 use voicemail_test_cluster::namespace::TestNamespace;
-use voicemail_test_cluster::operator_audit::{mutations, settle};
+use voicemail_test_cluster::operator_audit::{mutations, requests, settle};
 use voicemail_test_machine::cargo::Profile;
 use voicemail_test_machine::progress::say;
 use voicemail_tests::operator_process::{OperatorIdentity, OperatorProcess, install_crds};
@@ -152,6 +152,8 @@ async fn create_all(
     let objects = writes.iter().filter(|write| is_creation(write)).count();
     figures.objects_each = objects as f64 / arguments.tenants as f64;
     figures.writes_above = (writes.len() - objects) as f64 / arguments.tenants as f64;
+    let asked = requests(&log, &stage.identity.username())?.len();
+    figures.requests_each = asked as f64 / arguments.tenants as f64;
     let resident = resident_kib(pid)?;
     figures.resident_mib = resident as f64 / 1024.0;
     figures.kib_each = resident.saturating_sub(idle) as f64 / arguments.tenants as f64;

@@ -14,7 +14,6 @@ use crate::tenant::build::deployment::{
 use crate::tenant::build::metadata::add;
 use crate::tenant::build::service::METRICS_PORT;
 use crate::tenant::build::volumes::{build_folders, build_secret, build_trust, mount, named};
-use crate::tenant::steps::apply::drift::hash;
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::apps::v1::{
     StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
@@ -33,6 +32,7 @@ use voicemail_cores::child_names::{sip_labels, sip_name, sip_selector, telephone
 use voicemail_resources::TENANT_UID_LABEL;
 use voicemail_resources::references::Reference;
 use voicemail_resources::voicemail_tenant::{OwnPrompts, SpoolClaim};
+use voicemail_runtime::drift::hash;
 
 /// Name of the container.
 pub use voicemail_cores::child_names::TELEPHONE as CONTAINER;

@@ -6,7 +6,6 @@ use crate::tenant::context::Context;
 use crate::tenant::facts::belonging::{is_collectable, is_owned, other_owners};
 use crate::tenant::memory::child_versions::Version;
 use crate::tenant::steps::apply::ApplyError;
-use crate::tenant::steps::apply::drift::{APPLIED_HASH, hash, is_current};
 use crate::tenant::steps::apply::foreign::{find_foreign, without_foreign};
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::NamespaceResourceScope;
@@ -21,6 +20,10 @@ use std::fmt::Debug;
 use voicemail_cores::destinations::list_moved;
 use voicemail_resources::{MANAGER, TENANT_LABEL, VoicemailTenant};
 use voicemail_runtime::calls::{CallError, Classified, ErrorClass, merge_metadata, within_deadline};
+use voicemail_runtime::drift::{APPLIED_HASH, hash, is_current};
+
+/// A version that no object has: they count from one, by one for each write of the cluster.
+const NO_VERSION: &str = "9223372036854775807";
 
 /// Bounds of every child's type.
 pub trait Live: Resource + Clone + Debug + Serialize + DeserializeOwned {}
@@ -62,10 +65,60 @@ impl Applier<'_> {
         if self.context.memories.is_right(K::KIND, &self.plan.key(), &name, &wanted) {
             return Ok(());
         }
-        let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.plan.namespace);
-        let live = Box::pin(self.converge_in(&api, K::KIND, desired)).await?;
+        let live = Box::pin(self.make_or_converge(desired)).await?;
         self.remember(K::KIND, &name, version(&live), wanted);
         Ok(())
+    }
+
+    /// As [`Self::converge_in`]; a child that seems not to be there is made without a look.
+    pub(super) async fn make_or_converge<K: Child>(&self, desired: Value) -> Result<K, ApplyError> {
+        let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.plan.namespace);
+        let name = desired["metadata"]["name"].as_str().unwrap_or_default();
+        let absent = self.plan.is_new || self.context.memories.is_absent(K::KIND, &self.plan.key(), name);
+        let made = if absent { self.make(&api, K::KIND, &desired).await? } else { None };
+        match made {
+            Some(made) => Ok(made),
+            None => Box::pin(self.converge_in(&api, K::KIND, desired)).await,
+        }
+    }
+
+    /// Makes a child unless an object of its name is there, which is never touched: none has the version that this asks for,
+    /// and the API server refuses to apply to another version (optimistic concurrency). None when it refuses, for
+    /// whatever reason, or when what it made isn't all that was wanted: that is for a closer look.
+    async fn make<K: Live>(
+        &self,
+        api: &Api<K>,
+        kind: &str,
+        desired: &Value,
+    ) -> Result<Option<K>, ApplyError> {
+        let name = desired["metadata"]["name"].as_str().unwrap_or_default();
+        tracing::info!(kind, namespace = self.plan.namespace, name, "making");
+        let mut new = desired.clone();
+        new["metadata"]["resourceVersion"] = json!(NO_VERSION);
+        let (parameters, patch) = (PatchParams::apply(MANAGER), Patch::Apply(&new));
+        let made = match within_deadline("make a child", api.patch(name, &parameters, &patch)).await {
+            Ok(made) => made,
+            Err(error) if error.class() == ErrorClass::Transient => return Err(error.into()),
+            Err(_) => return Ok(None),
+        };
+        let found = serde_json::to_value(&made)?;
+        let as_wanted = is_current(desired, &found) && find_foreign(desired, &found).is_empty();
+        Ok(as_wanted.then_some(made))
+    }
+
+    /// As [`Self::keep`], for a kind that isn't watched: `known` is the hash of what it was a short while ago. Returns the hash
+    /// of what it is.
+    pub(super) async fn keep_unwatched<K: Child>(
+        &self,
+        desired: K,
+        known: Option<&str>,
+    ) -> Result<String, ApplyError> {
+        let desired = stamp(&desired, K::API_VERSION, K::KIND)?;
+        let wanted = applied_hash(&desired);
+        if known != Some(wanted.as_str()) {
+            Box::pin(self.make_or_converge::<K>(desired)).await?;
+        }
+        Ok(wanted)
     }
 
     /// The child was found or made right; `wanted` is the hash of what it should be.

@@ -60,7 +60,8 @@ impl Applier<'_> {
             false => MonitoringFact::Unwanted,
         };
         // A tenant that is being made has had none; once it serves, one that isn't wanted any more is looked for.
-        if self.context.kinds.is_missing(&kind.kind, now) || !(wanted || self.plan.is_store_known) {
+        if self.context.missing_kinds.find(&kind.kind, now).is_some() || !(wanted || self.plan.is_store_known)
+        {
             return unknown();
         }
         match self.bring(&kind, name, desired).await {
@@ -68,7 +69,7 @@ impl Applier<'_> {
             Ok(()) => MonitoringFact::Unwanted,
             // A kind that isn't there answers as a missing page, one that just came as a missing object.
             Err(ApplyError::Call(error)) if error.is_unknown_kind() || error.is_not_found() => {
-                self.context.kinds.note(&kind.kind, now);
+                self.context.missing_kinds.note(&kind.kind, now, ());
                 unknown()
             }
             Err(error) => MonitoringFact::Refused(format!("{}: {error}", kind.kind)),

@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use voicemail_resources::MANAGER;
 use voicemail_runtime::calls::within_deadline;
 
@@ -21,20 +21,27 @@ impl Applier<'_> {
     /// The Deployment. Where an autoscaler takes the replicas over, their number is first handed over to nobody in
     /// particular: a field that its only applier leaves out would fall back to one pod.
     pub(super) async fn ensure_deployment(&self, desired: Deployment) -> Result<Deployment, ApplyError> {
+        let (name, handed) =
+            (desired.name_any(), desired.spec.as_ref().is_some_and(|spec| spec.replicas.is_none()));
+        let desired = stamp(&desired, Deployment::API_VERSION, Deployment::KIND)?;
+        let wanted = applied_hash(&desired);
+        let live = match handed {
+            true => Box::pin(self.converge_scaled(&name, desired)).await?,
+            false => Box::pin(self.make_or_converge(desired)).await?,
+        };
+        self.remember(Deployment::KIND, &name, Version::of_deployment(&live), wanted);
+        Ok(live)
+    }
+
+    async fn converge_scaled(&self, name: &str, desired: Value) -> Result<Deployment, ApplyError> {
         let api: Api<Deployment> = Api::namespaced(self.context.client.clone(), &self.plan.namespace);
-        let name = desired.name_any();
-        let live = within_deadline("read a child", api.get_opt(&name)).await?;
-        let scaled = desired.spec.as_ref().is_some_and(|spec| spec.replicas.is_none());
-        let (mut live, least) = (live, self.plan.autoscaling.as_ref().map(|scaling| scaling.min_replicas));
-        if let Some(found) = live.as_ref().filter(|live| scaled && is_to_hand_over(live)) {
+        let mut live = within_deadline("read a child", api.get_opt(name)).await?;
+        let least = self.plan.autoscaling.as_ref().map(|scaling| scaling.min_replicas);
+        if let Some(found) = live.as_ref().filter(|live| is_to_hand_over(live)) {
             self.check_ours(found, Deployment::KIND)?;
             live = Some(self.hand_replicas_over(&api, found, least.unwrap_or(1)).await?);
         }
-        let desired = stamp(&desired, Deployment::API_VERSION, Deployment::KIND)?;
-        let wanted = applied_hash(&desired);
-        let live = Box::pin(self.converge_from(&api, Deployment::KIND, live, desired)).await?;
-        self.remember(Deployment::KIND, &name, Version::of_deployment(&live), wanted);
-        Ok(live)
+        Box::pin(self.converge_from(&api, Deployment::KIND, live, desired)).await
     }
 
     async fn hand_replicas_over(

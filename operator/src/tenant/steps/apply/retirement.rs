@@ -8,7 +8,6 @@ use crate::tenant::build::{Built, BuiltStorage};
 use crate::tenant::context::Context;
 use crate::tenant::facts::belonging::is_owned;
 use crate::tenant::steps::apply::applier::{Applier, stamp};
-use crate::tenant::steps::apply::drift::APPLIED_HASH;
 use crate::tenant::steps::apply::{ApplyError, remove_owned};
 use crate::tenant::steps::validate::Plan;
 use jiff::Timestamp;
@@ -22,6 +21,7 @@ use serde_json::{Value, json};
 use voicemail_resources::MANAGER;
 use voicemail_resources::voicemail_tenant::VoicemailTenant;
 use voicemail_runtime::calls::{CallError, within_deadline};
+use voicemail_runtime::drift::APPLIED_HASH;
 
 /// Annotation of a Job: what becomes of the store.
 const ENDING: &str = "voicemail.dev/ending";

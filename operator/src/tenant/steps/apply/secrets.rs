@@ -101,10 +101,10 @@ impl Applier<'_> {
         Api::namespaced(self.context.client.clone(), &self.plan.namespace)
     }
 
-    /// A copy under a name of its own is left over once no certificate is brought any more.
+    /// A copy under a name of its own is left over once no certificate is brought any more. A new tenant never had one.
     async fn remove_copy(&self) -> Result<(), ApplyError> {
         let name = tls_copy_name(&self.plan.name);
-        match name == self.plan.tls_secret {
+        match name == self.plan.tls_secret || self.plan.is_new {
             true => Ok(()),
             false => self.remove_named(&self.secrets(), "Secret", &name).await,
         }
