@@ -13,7 +13,6 @@
 #[cfg(test)]
 mod admitted_tests;
 pub mod controllers;
-pub mod crd_files;
 #[cfg(test)]
 mod frozen_tests;
 pub mod gdpr;

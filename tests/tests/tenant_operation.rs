@@ -30,7 +30,7 @@ const CHILD: &str = "acme-voicemail";
 const SOON: Duration = Duration::from_secs(30);
 /// Of the first look at a tenant on a volume, without a telephone or monitoring; two are of the first tenant alone, which finds out
 /// that the cluster knows no monitors.
-const MOST_REQUESTS: usize = 20 + 2;
+const MOST_REQUESTS: usize = 17 + 2;
 
 /// A place with the tenant `acme`, Ready with one pod.
 async fn prepare_ready(prefix: &str, change: impl FnOnce(&mut VoicemailTenant)) -> TenantPlace {

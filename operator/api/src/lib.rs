@@ -1,4 +1,4 @@
-//! The resources of `voicemail.dev/v1beta1`: their types and CEL rules, nothing else.
+//! The resources of `voicemail.dev/v1beta1`: their types, CEL rules and the files that are generated from them.
 //!
 //! Flow: [`crds`] derives the CustomResourceDefinitions from the types; `voicemail-operator crds` writes
 //! them to `crds/` and to the chart, and a test fails when a checked-in file differs. The API server
@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod conditions;
+pub mod crd_files;
 pub mod crd_reference;
 pub mod data_subject_rights;
 mod email;

@@ -68,6 +68,7 @@ use voicemail_resources::policy::Bound;
 use voicemail_resources::{FINALIZER, PAUSED, VoicemailTenant, VoicemailTenantStatus};
 use voicemail_runtime::calls::{CallError, Classified, ErrorClass, within_deadline};
 use voicemail_runtime::reconciling::jittered;
+use voicemail_runtime::reconciling::recent::Held;
 
 /// A quiet tenant is looked at again that often: certificates fall due, brought Secrets change unwatched.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
@@ -291,7 +292,11 @@ async fn converge(
         }
         Err(error) => return Err(error.into()),
     };
-    if let Some(made) = facts.recent.is_none().then(|| applied.made_secrets(&facts, &plan)).flatten() {
+    // One that serves is left alone for longer than that would hold.
+    let made = || applied.made_secrets(&facts, &plan);
+    if is_settled(&applied) {
+        context.memories.of(&TenantKey::of(tenant), |memory| memory.made = Held::default());
+    } else if let Some(made) = facts.recent.is_none().then(made).flatten() {
         context.memories.note_made_secrets(tenant, Instant::now(), made);
     }
     let pods = look_at_pods(tenant, &plan, &applied, context).await?;

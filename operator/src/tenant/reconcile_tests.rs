@@ -1,6 +1,6 @@
 //! A reconcile as a whole, on an API server of its own that refuses or takes everything: what is remembered and how large it is.
 
-use super::fake_cluster::{Cluster, core};
+use super::fake_cluster::{Cluster, core, deployment};
 use super::memory::TenantKey;
 use super::reconcile;
 use super::tests::{settings, tenant};
@@ -10,6 +10,7 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use voicemail_runtime::calls::{Classified, ErrorClass};
 use voicemail_runtime::fence::Fence;
 use voicemail_runtime::metrics::Metrics;
 
@@ -172,4 +173,25 @@ async fn secrets_that_were_just_made_are_not_looked_for_again_until_the_tenant_c
     cluster.change_tenant(|tenant| tenant["metadata"]["labels"] = json!({"look": "again"}));
     cluster.reconcile(&context).await.unwrap();
     assert!(cluster.get(&keys).is_some());
+}
+
+#[tokio::test]
+async fn keys_and_an_authority_that_a_former_tenant_of_the_name_has_left_are_found_though_the_first_look_reads_none()
+ {
+    for left in ["acme-voicemail-keys", "acme-voicemail-ca", "acme-voicemail-tls"] {
+        let (former, context) = Cluster::start(&tenant(|_| {}));
+        former.reconcile(&context).await.unwrap();
+        let kept = former.get(&core("secrets", left)).unwrap();
+        let (cluster, context) = Cluster::start(&tenant(|_| {}));
+        cluster.put(&core("secrets", left), kept.clone());
+        let first = cluster.reconcile(&context).await;
+        assert_eq!(first.unwrap_err().class(), ErrorClass::Conflict, "{left}");
+        assert_eq!(cluster.get(&core("secrets", left)).unwrap()["data"], kept["data"], "{left}");
+        cluster.reconcile(&context).await.unwrap();
+        let now = cluster.get(&core("secrets", left)).unwrap();
+        let is_kept = now["data"] == kept["data"];
+        // A certificate that is by no authority of this tenant is made anew, once it was looked at.
+        assert_eq!(is_kept, left != "acme-voicemail-tls", "{left}");
+        assert!(cluster.get(&deployment()).is_some(), "{left}");
+    }
 }

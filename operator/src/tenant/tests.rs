@@ -57,6 +57,7 @@ pub(crate) fn facts() -> Facts {
         authority: None,
         unmarked_secrets: Vec::new(),
         made_secrets: Default::default(),
+        are_absent: false,
         live_claim: None,
         reclaim: None,
         access: Vec::new(),

@@ -97,6 +97,8 @@ pub struct TenantMemory {
     pub refused_volume: Held<()>,
     /// Whether its namespace has a range of users, once that is known.
     pub user_range: Option<bool>,
+    /// It has been looked at before.
+    pub looked: bool,
     /// The Secrets that it was found to have.
     pub made: Held<MadeSecrets>,
     /// The tenant's version as it was written or found last.

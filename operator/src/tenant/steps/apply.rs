@@ -23,12 +23,13 @@ use crate::tenant::build::prometheus_rule::prometheus_rule_resource;
 use crate::tenant::context::Context;
 use crate::tenant::facts::credentials::RegionPlan;
 use crate::tenant::memory::unwatched::MadeSecrets;
-use crate::tenant::steps::dereference::Facts;
+use crate::tenant::steps::dereference::{Facts, StorageFacts};
 use crate::tenant::steps::readiness::{has_pods, is_settled};
 use crate::tenant::steps::validate::{Plan, TlsPlan};
 use applier::Applier;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use std::collections::BTreeMap;
 use voicemail_runtime::calls::{CallError, Classified, ErrorClass};
 
 pub use applier::{Child, remove_owned};
@@ -143,7 +144,11 @@ impl Applied {
         let kept = facts.tls.as_ref().filter(|_| plan.tls == TlsPlan::Keep);
         let right = kept.is_none_or(|tls| tls.fault.is_none() && !tls.ends_soon);
         let (authority, binding) = (self.authority.clone()?, self.binding.clone());
-        (right && facts.brought.is_none()).then_some(MadeSecrets { authority, binding })
+        let credentials = match &facts.storage {
+            StorageFacts::ObjectStores { secrets, .. } => secrets.clone(),
+            StorageFacts::Volume { .. } => BTreeMap::new(),
+        };
+        (right && facts.brought.is_none()).then_some(MadeSecrets { authority, binding, credentials })
     }
 
     #[cfg(test)]

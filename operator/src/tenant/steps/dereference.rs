@@ -56,6 +56,8 @@ pub struct Facts {
     pub authority: Option<Authority>,
     /// The Secrets that the operator makes, as they were just read; none for one that isn't there.
     pub made_secrets: BTreeMap<String, Option<PartialObjectMeta<Secret>>>,
+    /// Those Secrets weren't read: this is the first look at a new tenant. One that is there all the same is never changed.
+    pub are_absent: bool,
     /// The claim that the operator makes, as it was just read.
     pub live_claim: Option<Box<PersistentVolumeClaim>>,
     /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
@@ -199,6 +201,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let names = [keys_secret(tenant), serving_secret(tenant), ca_name(&name)];
     let recent = context.memories.find_made_secrets(tenant, Instant::now());
+    let are_absent = is_nothing_made(context, tenant);
     let (now, reached_by) = (Timestamp::now(), api_host(&name, &namespace));
     let pull_secrets = plan_pull_secrets(tenant, &context.settings);
     let (
@@ -210,10 +213,10 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         telephone_leaves,
         has_user_range,
     ) = tokio::try_join!(
-        dereference_storage(client, tenant),
+        dereference_storage(client, tenant, recent.as_ref()),
         read_secrets(client, tenant, now),
         read_pull_secrets(client, &namespace, pull_secrets),
-        read_made(&secrets, &names, recent.is_some()),
+        read_made(&secrets, &names, recent.is_some() || are_absent),
         read_brought(&secrets, tenant, &reached_by, now),
         is_telephone_leaving(context, tenant),
         read_user_range(client, &context.memories, tenant),
@@ -235,6 +238,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
                 (name, read.as_ref().map(|secret| secret.metadata.clone().into_response_partial()))
             })
             .into(),
+        are_absent,
         live_claim,
         storage,
         reclaim,
@@ -250,13 +254,22 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     })
 }
 
+/// Whether the tenant is met for the first time, and neither it nor anybody else has said that there is something of it. If
+/// there is, as where a former tenant of that name has left its keys, making it fails, and the next look reads all.
+fn is_nothing_made(context: &Context, tenant: &VoicemailTenant) -> bool {
+    let is_first =
+        context.memories.of(&TenantKey::of(tenant), |memory| !std::mem::replace(&mut memory.looked, true));
+    let brings = tenant.spec.keys.is_some() || tenant.spec.tls.is_some();
+    is_first && tenant.status.is_none() && !brings
+}
+
 /// The Secrets with the keys, the certificate and its authority.
 async fn read_made(
     secrets: &Api<Secret>,
     names: &[String; 3],
-    are_known: bool,
+    need_no_look: bool,
 ) -> Result<[Option<Secret>; 3], CallError> {
-    if are_known {
+    if need_no_look {
         return Ok([None, None, None]);
     }
     let [keys, tls, authority] = names;
@@ -286,11 +299,14 @@ async fn is_telephone_leaving(context: &Context, tenant: &VoicemailTenant) -> Re
 async fn dereference_storage(
     client: &Client,
     tenant: &VoicemailTenant,
+    recent: Option<&MadeSecrets>,
 ) -> Result<(StorageFacts, Option<Box<PersistentVolumeClaim>>), CallError> {
     let namespace = tenant.namespace().unwrap_or_default();
     let Some(name) = claim_name(tenant) else {
-        let (secrets, provider_classes) =
-            tokio::try_join!(read_credentials(client, tenant), list_provider_classes(client, tenant))?;
+        let (secrets, provider_classes) = tokio::try_join!(
+            read_credentials(client, tenant, recent),
+            list_provider_classes(client, tenant)
+        )?;
         return Ok((StorageFacts::ObjectStores { secrets, provider_classes }, None));
     };
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
@@ -302,7 +318,11 @@ async fn dereference_storage(
 async fn read_credentials(
     client: &Client,
     tenant: &VoicemailTenant,
+    recent: Option<&MadeSecrets>,
 ) -> Result<BTreeMap<String, Vec<&'static str>>, CallError> {
+    if let Some(recent) = recent {
+        return Ok(recent.credentials.clone());
+    }
     let api: Api<Secret> = Api::namespaced(client.clone(), &tenant.namespace().unwrap_or_default());
     let sources = tenant.spec.regions.iter().filter_map(|region| plan_source(tenant, region));
     let mut found: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();

@@ -93,6 +93,8 @@ pub struct Plan {
     pub has_unused_certificate: bool,
     /// The Secrets with authority and certificate, as they were just read.
     pub made_secrets: BTreeMap<String, Option<PartialObjectMeta<Secret>>>,
+    /// They weren't read, as nothing was ever made for this tenant.
+    pub are_absent: bool,
     /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
     pub unmarked_secrets: Vec<String>,
     /// The telephone; none where the tenant has none.
@@ -192,6 +194,7 @@ pub fn validate(
         tls_secret: serving_secret(tenant),
         brought_tls_secret: brought_tls_secret(tenant),
         made_secrets: facts.made_secrets.clone(),
+        are_absent: facts.are_absent,
         unmarked_secrets: facts.unmarked_secrets.clone(),
         config,
         telephony,

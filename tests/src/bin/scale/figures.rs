@@ -21,6 +21,8 @@ pub(crate) struct Figures {
     pub(crate) kib_each: f64,
     pub(crate) kubectl: Duration,
     pub(crate) kubectl_tenants: usize,
+    /// CPU time of all programs of the machine while kubectl applied.
+    pub(crate) kubectl_cpu: Duration,
     pub(crate) helm: Duration,
     pub(crate) helm_tenants: usize,
     pub(crate) helm_ready: Duration,
@@ -52,6 +54,11 @@ impl Figures {
         each(self.helm, self.helm_tenants)
     }
 
+    /// Until its pods serve, as ours do.
+    fn helm_ready_each(&self) -> f64 {
+        each(self.helm_ready, self.helm_ready_tenants)
+    }
+
     /// How much longer one of the later tenants took than one of the first tenth.
     fn growth(&self) -> f64 {
         let (tenth, rest) = self.split();
@@ -68,7 +75,10 @@ impl Figures {
         let allowed_mib = (20e6 + 35_000.0 * self.tenants as f64) / MIB;
         let bounds = [
             ("kubectl apply takes no longer", self.kubectl_each() >= self.ours()),
-            ("helm install takes at least 3.5 times as long", self.helm_each() >= 3.5 * self.ours()),
+            (
+                "helm install --wait takes at least 3.5 times as long",
+                self.helm_ready_each() >= 3.5 * self.ours(),
+            ),
             ("at most 25 requests a tenant", self.requests_each <= 25.0),
             ("at most 180 ms of CPU a tenant", each(self.machine_cpu, self.tenants) <= 180.0),
             ("at most 3 writes a tenant above its objects", self.writes_above <= 3.0),
@@ -90,7 +100,7 @@ impl Figures {
         let ours = self.ours();
         let ratio = |other: f64| other / ours;
         let (kubectl, helm) = (self.kubectl_each(), self.helm_each());
-        let helm_ready = each(self.helm_ready, self.helm_ready_tenants);
+        let helm_ready = self.helm_ready_each();
         let lines = [
             format!(
                 "{} tenants from nothing to Ready: {:.1} s, {ours:.0} ms each",
@@ -124,6 +134,10 @@ impl Figures {
                 "CPU of all programs while tenants were made: {:.0} ms each, {:.0} ms of them the operator's",
                 each(self.machine_cpu, self.tenants),
                 each(self.operator_cpu, self.tenants)
+            ),
+            format!(
+                "CPU of all programs while kubectl applied: {:.0} ms each",
+                each(self.kubectl_cpu, self.kubectl_tenants)
             ),
             format!("resident: {:.1} MiB, {:.1} KiB a tenant above idle", self.resident_mib, self.kib_each),
             format!(

@@ -14,7 +14,7 @@ use voicemail_resources::{MANAGED_BY_LABEL, MANAGER};
 use voicemail_test_machine::command::run;
 use voicemail_test_machine::progress::say;
 
-use crate::figures::Figures;
+use crate::figures::{Figures, machine_cpu_time};
 use crate::idle::await_idle;
 use crate::spread::Spread;
 use crate::tenants::{Tenants, name};
@@ -34,13 +34,13 @@ pub(crate) async fn compare(
 ) -> Result<()> {
     let objects = read_objects(stage, tenants)?;
     say("the same objects by kubectl");
-    figures.kubectl = apply_by_kubectl(stage, arguments.tenants, &objects).await?;
+    (figures.kubectl, figures.kubectl_cpu) = apply_by_kubectl(stage, arguments.tenants, &objects).await?;
     figures.kubectl_tenants = arguments.tenants;
     say("the same objects by helm");
     install_by_helm(stage, arguments.helm, &objects, figures).await
 }
 
-async fn apply_by_kubectl(stage: &Stage, tenants: usize, objects: &[Value]) -> Result<Duration> {
+async fn apply_by_kubectl(stage: &Stage, tenants: usize, objects: &[Value]) -> Result<(Duration, Duration)> {
     let spread = Spread::create(&stage.cluster, "scale-kubectl", tenants).await?;
     let folder = tempfile::tempdir()?;
     let numbers: Vec<usize> = (0..tenants).collect();
@@ -54,12 +54,15 @@ async fn apply_by_kubectl(stage: &Stage, tenants: usize, objects: &[Value]) -> R
         std::fs::write(folder.path().join(format!("{index:03}.json")), list.to_string())?;
     }
     await_idle().await?;
-    let begin = Instant::now();
+    let (begin, before) = (Instant::now(), machine_cpu_time()?);
     let path = folder.path().display().to_string();
     stage.cluster.run_kubectl(&["apply", "--server-side", "-f", &path])?;
     let time = begin.elapsed();
+    // Pods and endpoints follow the objects.
+    await_idle().await?;
+    let cpu = machine_cpu_time()?.saturating_sub(before);
     spread.remove().await?;
-    Ok(time)
+    Ok((time, cpu))
 }
 
 fn place(object: &Value, namespace: &str) -> Value {

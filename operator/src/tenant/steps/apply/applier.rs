@@ -23,7 +23,7 @@ use voicemail_runtime::calls::{CallError, Classified, ErrorClass, merge_metadata
 use voicemail_runtime::drift::{APPLIED_HASH, hash, is_current};
 
 /// A version that no object has: they count from one, by one for each write of the cluster.
-const NO_VERSION: &str = "9223372036854775807";
+pub(super) const NO_VERSION: &str = "9223372036854775807";
 
 /// Bounds of every child's type.
 pub trait Live: Resource + Clone + Debug + Serialize + DeserializeOwned {}

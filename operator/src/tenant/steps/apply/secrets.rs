@@ -9,7 +9,7 @@ use crate::tenant::build::keys::{build_keys_secret, generate_keys};
 use crate::tenant::build::names::{ca_name, tls_copy_name, tls_name};
 use crate::tenant::facts::belonging::other_owners;
 use crate::tenant::steps::apply::ApplyError;
-use crate::tenant::steps::apply::applier::Applier;
+use crate::tenant::steps::apply::applier::{Applier, NO_VERSION};
 use crate::tenant::steps::validate::TlsPlan;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -88,6 +88,9 @@ impl Applier<'_> {
         if let Some(live) = &live {
             self.check_ours(live, "Secret")?;
             secret.metadata.uid = live.uid();
+        }
+        if self.plan.are_absent {
+            secret.metadata.resource_version = Some(NO_VERSION.into());
         }
         tracing::info!(kind = "Secret", namespace = self.plan.namespace, name, "applying");
         // What wasn't there when it was looked for has no fields of others; if it has, somebody made it meanwhile.

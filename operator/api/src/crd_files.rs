@@ -5,9 +5,9 @@
 //!
 //! Run by `cargo crds [--check]` from the top of the repository, and by a unit test.
 
+use crate::crd_reference::write_reference;
+use crate::crds;
 use std::path::{Path, PathBuf};
-use voicemail_resources::crd_reference::write_reference;
-use voicemail_resources::crds;
 
 const PLAIN: &str = "crds";
 const CHART: &str = "charts/voicemail-operator/templates/crds";
@@ -96,13 +96,13 @@ mod tests {
 
     #[test]
     fn checked_in_files_are_what_the_types_give() {
-        check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap();
+        check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).unwrap();
     }
 
     /// The whole file is compared with what Helm renders by a test of the chart, which takes a cluster's programs and comes late.
     #[test]
     fn the_plain_manifests_have_these_crds() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/voicemail-operator.yaml");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/voicemail-operator.yaml");
         let manifests = std::fs::read_to_string(path).unwrap();
         for (name, crd) in crds() {
             let text = serde_yaml::to_string(&crd).unwrap();
