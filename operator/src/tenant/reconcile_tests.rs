@@ -195,3 +195,23 @@ async fn keys_and_an_authority_that_a_former_tenant_of_the_name_has_left_are_fou
         assert!(cluster.get(&deployment()).is_some(), "{left}");
     }
 }
+
+#[tokio::test]
+async fn a_range_of_users_that_a_new_namespace_gets_late_is_seen() {
+    let namespace = "/api/v1/namespaces/voice";
+    for (made, seen) in [(jiff::Timestamp::now().to_string(), true), ("2026-01-31T10:00:00Z".into(), false)] {
+        let (cluster, context) = Cluster::start(&tenant(|_| {}));
+        cluster.change(namespace, |namespace| namespace["metadata"]["creationTimestamp"] = json!(made));
+        cluster.reconcile(&context).await.unwrap();
+        cluster.change(namespace, |namespace| {
+            namespace["metadata"]["annotations"] = json!({"openshift.io/sa.scc.uid-range": "1000/10000"});
+        });
+        cluster.reconcile(&context).await.unwrap();
+        let known = context.memories.user_range(&cluster.tenant().unwrap());
+        assert_eq!(
+            known,
+            Some(seen),
+            "of one that is old enough it would have been there; asked again in a minute"
+        );
+    }
+}

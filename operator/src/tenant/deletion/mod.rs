@@ -40,7 +40,7 @@ use crate::tenant::steps::apply::{Retirement, let_children_go};
 use crate::tenant::steps::status::write_status;
 use decide::{Decision, decide};
 use finalizer::remove_finalizer;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::runtime::events::{Event, EventType};
@@ -54,6 +54,9 @@ use voicemail_resources::conditions::{
 };
 use voicemail_resources::{FINALIZER, GdprRequest, Phase, VoicemailTenant};
 use voicemail_runtime::calls::{CallError, within_deadline};
+
+/// A namespace is new for so long.
+const NEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// How far a deletion is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,15 +150,24 @@ pub async fn stay_in_namespace(
     if let Some(known) = context.namespaces.find(&name, now).filter(|_| rights_stay) {
         return Ok(Some(known));
     }
-    let lasting = find_lasting_namespace(client, &name).await?.map(|namespace| has_user_range(&namespace));
-    match lasting {
-        Some(has_range) => context.namespaces.note(&name, now, has_range),
+    let lasting = find_lasting_namespace(client, &name).await?;
+    match &lasting {
+        Some(namespace) if is_complete(namespace, Timestamp::now()) => {
+            context.namespaces.note(&name, now, has_user_range(namespace));
+        }
+        Some(_) => {}
         None if tenant.finalizers().iter().any(|name| name == FINALIZER) => {
             remove_finalizer(client, tenant).await?;
         }
         None => {}
     }
-    Ok(lasting)
+    Ok(lasting.as_ref().map(has_user_range))
+}
+
+/// Whether controllers have had the time to write a new namespace's annotations, such as its range of users.
+fn is_complete(namespace: &Namespace, now: Timestamp) -> bool {
+    let made = namespace.creation_timestamp();
+    made.is_none_or(|made| now.duration_since(made.0) >= NEW)
 }
 
 async fn find_lasting_namespace(client: &Client, name: &str) -> Result<Option<Namespace>, CallError> {

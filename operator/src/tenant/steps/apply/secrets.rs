@@ -89,7 +89,7 @@ impl Applier<'_> {
             self.check_ours(live, "Secret")?;
             secret.metadata.uid = live.uid();
         }
-        if self.plan.are_absent {
+        if self.plan.are_absent && live.is_none() {
             secret.metadata.resource_version = Some(NO_VERSION.into());
         }
         tracing::info!(kind = "Secret", namespace = self.plan.namespace, name, "applying");
