@@ -178,6 +178,7 @@ async fn go_on(
         return settle(tenant, begun, context).await;
     }
     let tenant = deletion::add_finalizer(&context.client, tenant).await?;
+    context.memories.of(&TenantKey::of(&tenant), |memory| memory.begins = true);
     settle(&tenant, begun, context).await
 }
 

@@ -254,11 +254,10 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
     })
 }
 
-/// Whether the tenant is met for the first time, and neither it nor anybody else has said that there is something of it. If
-/// there is, as where a former tenant of that name has left its keys, making it fails, and the next look reads all.
+/// Whether this look has given the tenant its finalizer, before which nothing is made. If there is something all the same, as
+/// where a former tenant of that name has left its keys, making it fails, and the next look reads all.
 fn is_nothing_made(context: &Context, tenant: &VoicemailTenant) -> bool {
-    let is_first =
-        context.memories.of(&TenantKey::of(tenant), |memory| !std::mem::replace(&mut memory.looked, true));
+    let is_first = context.memories.of(&TenantKey::of(tenant), |memory| std::mem::take(&mut memory.begins));
     let brings = tenant.spec.keys.is_some() || tenant.spec.tls.is_some();
     is_first && tenant.status.is_none() && !brings
 }
