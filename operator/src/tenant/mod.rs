@@ -50,7 +50,7 @@ use memory::child_versions::Begun;
 use memory::rollout::Image;
 use std::time::{Duration, Instant};
 use steps::apply::{Applied, ApplyError};
-use steps::dereference::Facts;
+use steps::dereference::{Facts, Look};
 use steps::narrow::narrow_running;
 use steps::readiness::{has_pods, is_settled};
 use steps::refusal::Refusal;
@@ -175,11 +175,12 @@ async fn go_on(
         return Box::pin(go_on_deleting(tenant, context)).await;
     }
     if has_finalizer {
-        return settle(tenant, begun, context).await;
+        return settle(tenant, begun, Look::Further, context).await;
     }
     let tenant = deletion::add_finalizer(&context.client, tenant).await?;
-    context.memories.of(&TenantKey::of(&tenant), |memory| memory.begins = true);
-    settle(&tenant, begun, context).await
+    // One that lost its finalizer, or came from a backup with its status, has had looks before.
+    let look = if tenant.status.is_none() { Look::First } else { Look::Further };
+    settle(&tenant, begun, look, context).await
 }
 
 /// A deletion that waits leaves the tenant to serve, and so to be maintained as any other.
@@ -195,7 +196,7 @@ async fn go_on_deleting(tenant: &VoicemailTenant, context: &Context) -> Result<A
             report(tenant, &Outcome::Paused, Some(&course), context).await?;
         }
         Course::Serving(course) => {
-            Box::pin(converge(tenant, bound, Some(&course), context)).await?;
+            Box::pin(converge(tenant, bound, Look::Further, Some(&course), context)).await?;
         }
     }
     Ok(Action::requeue(jittered(PROGRESS)))
@@ -227,14 +228,19 @@ async fn tell_failure(tenant: &VoicemailTenant, error: &TenantError, context: &C
 }
 
 /// Brings a tenant that has our finalizer to what its spec says, and leaves it alone then until there is news.
-async fn settle(tenant: &VoicemailTenant, begun: Begun, context: &Context) -> Result<Action, TenantError> {
+async fn settle(
+    tenant: &VoicemailTenant,
+    begun: Begun,
+    look: Look,
+    context: &Context,
+) -> Result<Action, TenantError> {
     if is_paused(tenant) {
         context.give_place_back(tenant);
         report(tenant, &Outcome::Paused, None, context).await?;
         return Ok(Action::await_change());
     }
     let (held, bound) = bind_tenant(context, tenant).await?;
-    match Box::pin(converge(&held, &bound, None, context)).await? {
+    match Box::pin(converge(&held, &bound, look, None, context)).await? {
         Next::Soon(pause) => Ok(Action::requeue(jittered(pause))),
         Next::Rest(pause) => {
             let pause = jittered(pause);
@@ -262,10 +268,11 @@ pub fn is_paused(tenant: &VoicemailTenant) -> bool {
 async fn converge(
     tenant: &VoicemailTenant,
     bound: &Bound,
+    look: Look,
     deletion: Option<&Report>,
     context: &Context,
 ) -> Result<Next, TenantError> {
-    let facts = Box::pin(dereference::dereference(context, tenant)).await?;
+    let facts = Box::pin(dereference::dereference(context, tenant, look)).await?;
     let facts = Facts { least_undo_window: bound.least_undo_window, ..facts };
     let valid = validate::validate(tenant, &facts, &context.settings, &context.cluster);
     let plan = match allow(valid, tenant, bound, context).await? {

@@ -5,7 +5,9 @@ use crate::tenant::build::certificate::{Authority, make_authority, make_serving_
 use crate::tenant::build::names::serving_secret;
 use crate::tenant::facts::certificate::{CertificateParts, Fault};
 use crate::tenant::facts::storage::{ClaimPlan, StoragePlan};
-use crate::tenant::steps::dereference::{BroughtFact, ClaimFact, Facts, KeysFact, StorageFacts, TlsFact};
+use crate::tenant::steps::dereference::{
+    BroughtFact, ClaimFact, Facts, KeysFact, Look, StorageFacts, TlsFact,
+};
 use crate::tenant::steps::refusal::Refusal;
 use crate::tenant::steps::validate::{Plan, TlsPlan, validate};
 use clap::Parser;
@@ -57,7 +59,7 @@ pub(crate) fn facts() -> Facts {
         authority: None,
         unmarked_secrets: Vec::new(),
         made_secrets: Default::default(),
-        are_absent: false,
+        look: Look::Further,
         live_claim: None,
         reclaim: None,
         access: Vec::new(),

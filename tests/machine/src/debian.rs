@@ -3,7 +3,6 @@
 //! Suites run side by side, and apt-get gives up when another one is at work: ours wait for one another by a lock of their own,
 //! and for somebody else's as long as apt-get is told to.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,23 +23,14 @@ pub type Package = (&'static str, &'static str);
 pub fn ensure_packages(packages: &[Package]) -> Result<()> {
     let cache = cache_folder()?;
     std::fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
-    let place = cache.join(".debian-packages.lock");
-    // Not while another one unpacks: a program is there before all that it needs is.
-    let looking = File::create(&place).with_context(|| format!("cannot open {}", place.display()))?;
-    looking.lock_shared()?;
+    // A program is there before all that it needs is, while another process unpacks it.
+    let _lock = lock(&cache.join(".debian-packages.lock"), "Debian packages")?;
     let missing = missing_packages(packages);
-    drop(looking);
     if missing.is_empty() {
         return Ok(());
     }
     if !can_install() {
         bail!("these Debian packages (or their like elsewhere) are missing: {}", missing.join(" "));
-    }
-    let _lock = lock(&place, "Debian packages")?;
-    // Another one may have brought them meanwhile.
-    let missing = missing_packages(packages);
-    if missing.is_empty() {
-        return Ok(());
     }
     step(&format!("installing Debian packages: {}", missing.join(" ")), || {
         if install_once(&missing).is_ok() {

@@ -1,6 +1,6 @@
 //! Waits for a state that nobody announces, such as a file's length or another process's counter, always with a deadline.
 //!
-//! What Kubernetes announces is waited for by its watch instead (`voicemail_test_cluster::wait`, one floor up).
+//! A change that Kubernetes announces is waited for by its watch instead (`voicemail_test_cluster::wait`, one floor up).
 
 use std::time::Duration;
 

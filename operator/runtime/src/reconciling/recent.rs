@@ -1,4 +1,4 @@
-//! What was found a short while ago and needn't be asked for again, such as kinds that the cluster doesn't know.
+//! Answers of a short while ago, which needn't be asked for again, such as that the cluster doesn't know a kind.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -50,7 +50,7 @@ impl<T: Clone> Held<T> {
         self.0 = Some((of, now, found));
     }
 
-    /// What was found, if it was of the object as it is and not longer ago than that.
+    /// The answer, if it is about the object as it is and came not longer ago than that.
     pub fn find(&self, of: u64, now: Instant, holds: Duration) -> Option<T> {
         let (known, since, found) = self.0.as_ref()?;
         (*known == of && now.duration_since(*since) < holds).then(|| found.clone())

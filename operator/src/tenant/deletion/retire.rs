@@ -7,7 +7,7 @@ use crate::tenant::deletion::decide::way_out;
 use crate::tenant::deletion::progress::{JobSeen, Next, Report, Seen, describe_job, find_next};
 use crate::tenant::facts::policies::bind_tenant;
 use crate::tenant::steps::apply::Retirement;
-use crate::tenant::steps::dereference::{ClaimFact, Facts, StorageFacts, dereference};
+use crate::tenant::steps::dereference::{ClaimFact, Facts, Look, StorageFacts, dereference};
 use crate::tenant::steps::validate::{Plan, validate};
 use crate::tenant::{TenantError, allow};
 use jiff::Timestamp;
@@ -42,7 +42,7 @@ pub(super) async fn advance(
     if Retirement::is_done(&context.client, tenant, ending).await? {
         return Ok(Step::Done);
     }
-    let facts = Box::pin(dereference(context, tenant)).await?;
+    let facts = Box::pin(dereference(context, tenant, Look::Further)).await?;
     let (_, bound) = bind_tenant(context, tenant).await?;
     let valid = validate(tenant, &facts, &context.settings, &context.cluster);
     let plan = match allow(valid, tenant, &bound, context).await? {

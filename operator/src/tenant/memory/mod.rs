@@ -97,8 +97,6 @@ pub struct TenantMemory {
     pub refused_volume: Held<()>,
     /// Whether its namespace has a range of users, once that is known.
     pub user_range: Option<bool>,
-    /// It has just got its finalizer, and was looked at no further.
-    pub begins: bool,
     /// The Secrets that it was found to have.
     pub made: Held<MadeSecrets>,
     /// The tenant's version as it was written or found last.

@@ -1,4 +1,4 @@
-//! What no watch tells of, as the last look found or made it: the tenant's Secrets. For a minute they aren't read
+//! The tenant's Secrets as the last look found or made them: no watch tells of them. For a minute they aren't read
 //! again, so that a tenant on its way, which is looked at for each pod that comes, costs no reads for what it has.
 //!
 //! Nothing secret is held: the authority's certificate is public, of the Secrets themselves it is known that they were

@@ -139,7 +139,7 @@ impl Applied {
         self.authority.is_some()
     }
 
-    /// What needn't be read again for a while; none where a certificate is brought, or isn't right.
+    /// The Secrets, which needn't be read again for a while; none where a certificate is brought, or isn't right.
     pub fn made_secrets(&self, facts: &Facts, plan: &Plan) -> Option<MadeSecrets> {
         let kept = facts.tls.as_ref().filter(|_| plan.tls == TlsPlan::Keep);
         let right = kept.is_none_or(|tls| tls.fault.is_none() && !tls.ends_soon);

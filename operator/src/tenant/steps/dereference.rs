@@ -37,6 +37,17 @@ use voicemail_resources::voicemail_tenant::Region;
 use voicemail_resources::{TENANT_LABEL, VoicemailTenant};
 use voicemail_runtime::calls::{CallError, within_deadline};
 
+/// Which look at the tenant it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The one that has given the tenant its finalizer, before which nothing is made: the Secrets that the operator makes are taken
+    /// for absent. Where one is there all the same, such as the keys that a former tenant of that name has left, making it fails, and
+    /// the next look reads all.
+    First,
+    /// Any other.
+    Further,
+}
+
 /// Everything that was read for a reconcile.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -56,8 +67,8 @@ pub struct Facts {
     pub authority: Option<Authority>,
     /// The Secrets that the operator makes, as they were just read; none for one that isn't there.
     pub made_secrets: BTreeMap<String, Option<PartialObjectMeta<Secret>>>,
-    /// Those Secrets weren't read: this is the first look at a new tenant. One that is there all the same is never changed.
-    pub are_absent: bool,
+    /// Which look it was read for.
+    pub look: Look,
     /// The claim that the operator makes, as it was just read.
     pub live_claim: Option<Box<PersistentVolumeClaim>>,
     /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
@@ -194,14 +205,19 @@ pub struct BroughtFact {
 ///
 /// # Errors
 /// The API server refuses or doesn't answer. A missing object is a fact, not an error.
-pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<Facts, CallError> {
+pub async fn dereference(
+    context: &Context,
+    tenant: &VoicemailTenant,
+    look: Look,
+) -> Result<Facts, CallError> {
     let client = &context.client;
     let namespace = tenant.namespace().unwrap_or_default();
     let name = tenant.name_any();
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let names = [keys_secret(tenant), serving_secret(tenant), ca_name(&name)];
     let recent = context.memories.find_made_secrets(tenant, Instant::now());
-    let are_absent = is_nothing_made(context, tenant);
+    let brings = tenant.spec.keys.is_some() || tenant.spec.tls.is_some();
+    let need_no_look = recent.is_some() || (look == Look::First && !brings);
     let (now, reached_by) = (Timestamp::now(), api_host(&name, &namespace));
     let pull_secrets = plan_pull_secrets(tenant, &context.settings);
     let (
@@ -216,7 +232,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         dereference_storage(client, tenant, recent.as_ref()),
         read_secrets(client, tenant, now),
         read_pull_secrets(client, &namespace, pull_secrets),
-        read_made(&secrets, &names, recent.is_some() || are_absent),
+        read_made(&secrets, &names, need_no_look),
         read_brought(&secrets, tenant, &reached_by, now),
         is_telephone_leaving(context, tenant),
         read_user_range(client, &context.memories, tenant),
@@ -238,7 +254,7 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
                 (name, read.as_ref().map(|secret| secret.metadata.clone().into_response_partial()))
             })
             .into(),
-        are_absent,
+        look,
         live_claim,
         storage,
         reclaim,
@@ -252,14 +268,6 @@ pub async fn dereference(context: &Context, tenant: &VoicemailTenant) -> Result<
         brought,
         authority: authority.as_ref().and_then(read_authority),
     })
-}
-
-/// Whether this look has given the tenant its finalizer, before which nothing is made. If there is something all the same, as
-/// where a former tenant of that name has left its keys, making it fails, and the next look reads all.
-fn is_nothing_made(context: &Context, tenant: &VoicemailTenant) -> bool {
-    let is_first = context.memories.of(&TenantKey::of(tenant), |memory| std::mem::take(&mut memory.begins));
-    let brings = tenant.spec.keys.is_some() || tenant.spec.tls.is_some();
-    is_first && tenant.status.is_none() && !brings
 }
 
 /// The Secrets with the keys, the certificate and its authority.

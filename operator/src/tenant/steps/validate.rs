@@ -13,7 +13,7 @@ use crate::tenant::build::telephony::{TelephonyPlan, plan_telephony};
 use crate::tenant::facts::certificate::{CertificateParts, Fault, Grade};
 use crate::tenant::facts::storage::{StoragePlan, plan_storage};
 use crate::tenant::memory::TenantKey;
-use crate::tenant::steps::dereference::{BroughtFact, Facts, TlsFact};
+use crate::tenant::steps::dereference::{BroughtFact, Facts, Look, TlsFact};
 use crate::tenant::steps::refusal::Refusal;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -73,8 +73,8 @@ pub struct Plan {
     pub resources: Option<Resources>,
     /// Where the messages are.
     pub storage: StoragePlan,
-    /// Nothing was ever made for this tenant, as far as it says itself.
-    pub is_new: bool,
+    /// Which look at the tenant it is made for.
+    pub look: Look,
     /// The tenant's store is known: nothing of it is made anew.
     pub is_store_known: bool,
     /// The keys.
@@ -93,8 +93,6 @@ pub struct Plan {
     pub has_unused_certificate: bool,
     /// The Secrets with authority and certificate, as they were just read.
     pub made_secrets: BTreeMap<String, Option<PartialObjectMeta<Secret>>>,
-    /// They weren't read, as nothing was ever made for this tenant.
-    pub are_absent: bool,
     /// Secrets that the operator made and that don't bear the tenant's UID yet, or still name it as their owner.
     pub unmarked_secrets: Vec<String>,
     /// The telephone; none where the tenant has none.
@@ -182,7 +180,7 @@ pub fn validate(
         runbooks: settings.runbooks.clone(),
         resources: tenant.spec.resources.clone(),
         storage: storage?,
-        is_new: tenant.status.is_none(),
+        look: facts.look,
         is_store_known: tenant.has_known_store(),
         keys: plan_keys(tenant, facts)?,
         access: plan_access(tenant),
@@ -194,7 +192,6 @@ pub fn validate(
         tls_secret: serving_secret(tenant),
         brought_tls_secret: brought_tls_secret(tenant),
         made_secrets: facts.made_secrets.clone(),
-        are_absent: facts.are_absent,
         unmarked_secrets: facts.unmarked_secrets.clone(),
         config,
         telephony,

@@ -7,6 +7,7 @@ use crate::tenant::facts::belonging::{is_collectable, is_owned, other_owners};
 use crate::tenant::memory::child_versions::Version;
 use crate::tenant::steps::apply::ApplyError;
 use crate::tenant::steps::apply::foreign::{find_foreign, without_foreign};
+use crate::tenant::steps::dereference::Look;
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -60,8 +61,7 @@ impl Applier<'_> {
         version: impl Fn(&K) -> Version,
     ) -> Result<(), ApplyError> {
         let desired = stamp(&desired, K::API_VERSION, K::KIND)?;
-        let text = |field: &str| desired["metadata"][field].as_str().unwrap_or_default().to_owned();
-        let (name, wanted) = (text("name"), applied_hash(&desired));
+        let (name, wanted) = (name_of(&desired).to_owned(), applied_hash(&desired));
         if self.context.memories.is_right(K::KIND, &self.plan.key(), &name, &wanted) {
             return Ok(());
         }
@@ -73,8 +73,9 @@ impl Applier<'_> {
     /// As [`Self::converge_in`]; a child that seems not to be there is made without a look.
     pub(super) async fn make_or_converge<K: Child>(&self, desired: Value) -> Result<K, ApplyError> {
         let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.plan.namespace);
-        let name = desired["metadata"]["name"].as_str().unwrap_or_default();
-        let absent = self.plan.is_new || self.context.memories.is_absent(K::KIND, &self.plan.key(), name);
+        let name = name_of(&desired);
+        let absent =
+            self.plan.look == Look::First || self.context.memories.is_absent(K::KIND, &self.plan.key(), name);
         let made = if absent { self.make(&api, K::KIND, &desired).await? } else { None };
         match made {
             Some(made) => Ok(made),
@@ -91,7 +92,7 @@ impl Applier<'_> {
         kind: &str,
         desired: &Value,
     ) -> Result<Option<K>, ApplyError> {
-        let name = desired["metadata"]["name"].as_str().unwrap_or_default();
+        let name = name_of(desired);
         tracing::info!(kind, namespace = self.plan.namespace, name, "making");
         let mut new = desired.clone();
         new["metadata"]["resourceVersion"] = json!(NO_VERSION);
@@ -139,7 +140,7 @@ impl Applier<'_> {
         kind: &str,
         desired: Value,
     ) -> Result<K, ApplyError> {
-        let name = desired["metadata"]["name"].as_str().unwrap_or_default();
+        let name = name_of(&desired);
         let live = within_deadline("read a child", api.get_opt(name)).await?;
         Box::pin(self.converge_from(api, kind, live, desired)).await
     }
@@ -152,7 +153,7 @@ impl Applier<'_> {
         live: Option<K>,
         desired: Value,
     ) -> Result<K, ApplyError> {
-        let name = desired["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let name = name_of(&desired).to_owned();
         let existed = live.is_some();
         let (mut desired, mut foreign, mut moved) = (desired, Vec::new(), Vec::new());
         if let Some(live) = live {
@@ -281,6 +282,11 @@ pub async fn remove_owned<K: Live>(
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }
+}
+
+/// The name of an object as JSON.
+fn name_of(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
 /// The hash that [`stamp`] wrote.

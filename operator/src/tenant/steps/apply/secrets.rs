@@ -10,6 +10,7 @@ use crate::tenant::build::names::{ca_name, tls_copy_name, tls_name};
 use crate::tenant::facts::belonging::other_owners;
 use crate::tenant::steps::apply::ApplyError;
 use crate::tenant::steps::apply::applier::{Applier, NO_VERSION};
+use crate::tenant::steps::dereference::Look;
 use crate::tenant::steps::validate::TlsPlan;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -89,7 +90,7 @@ impl Applier<'_> {
             self.check_ours(live, "Secret")?;
             secret.metadata.uid = live.uid();
         }
-        if self.plan.are_absent && live.is_none() {
+        if self.plan.look == Look::First && live.is_none() {
             secret.metadata.resource_version = Some(NO_VERSION.into());
         }
         tracing::info!(kind = "Secret", namespace = self.plan.namespace, name, "applying");
@@ -107,7 +108,7 @@ impl Applier<'_> {
     /// A copy under a name of its own is left over once no certificate is brought any more. A new tenant never had one.
     async fn remove_copy(&self) -> Result<(), ApplyError> {
         let name = tls_copy_name(&self.plan.name);
-        match name == self.plan.tls_secret || self.plan.is_new {
+        match name == self.plan.tls_secret || self.plan.look == Look::First {
             true => Ok(()),
             false => self.remove_named(&self.secrets(), "Secret", &name).await,
         }
