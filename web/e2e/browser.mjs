@@ -1,16 +1,20 @@
 // What the tests share: one Chromium, violations of the pages' policy, axe, and the API for what others do.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-// RESOLVE: where a name leads that no name server knows, as the browser's rules have it.
-const { CHROMIUM, MODULES, PEOPLE, RESOLVE, URL: base } = process.env;
+// RESOLVE: where a name leads that no name server knows, as the browser's rules have it. SLOW: up to how many milliseconds later than it
+// would the page's part of each answer of the API comes, which finds what looks at a page that is still on its way.
+const { CHROMIUM, MODULES, PEOPLE, RESOLVE, SLOW, URL: base } = process.env;
 const load = createRequire(join(MODULES, 'package.json'));
 const { chromium } = load('playwright-core');
 const AXE = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
+const MESSAGES = join(import.meta.dirname, '../src/messages');
+/** What a part says in each language until it has what it shows. */
+const LOADING = readdirSync(MESSAGES).map((file) => JSON.parse(readFileSync(join(MESSAGES, file), 'utf8'))['app.loading']);
 
 export { base };
 /** Passwords by name. */
@@ -54,7 +58,24 @@ export async function newPage(context, violations) {
     document.addEventListener('securitypolicyviolation', (event) => window.noteViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`));
   });
   page.on('pageerror', (error) => violations.push(`${error}`));
+  if (SLOW) await page.addInitScript(answerLate, Number(SLOW));
   return page;
+}
+
+/** In a page: its requests of the API are answered up to so many milliseconds later. */
+function answerLate(most) {
+  const { fetch } = window;
+  window.fetch = async (...asked) => {
+    const answer = await fetch(...asked);
+    if (answer.url.includes('/api/v1/')) await new Promise((done) => setTimeout(done, Math.random() * most));
+    return answer;
+  };
+}
+
+/** Waits until all parts of a page, or of a frame, have what they show. */
+export async function settled(page) {
+  const loading = () => page.getByRole('status').allTextContents().then((all) => all.filter((text) => LOADING.includes(text.trim())));
+  await until(async () => (await loading()).length === 0, 'no part says that it is loading');
 }
 
 export async function signIn(page, name = 'alice') {
@@ -104,6 +125,7 @@ export function steps() {
 
 /** Findings of axe, none of which there may be; it looks at the size of targets, too (24 px), which it wouldn't by itself. */
 export async function check(page, what) {
+  await settled(page);
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } }));
   const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' | ')}`);
