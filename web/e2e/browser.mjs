@@ -68,6 +68,7 @@ function answerLate(most) {
   window.fetch = async (...asked) => {
     const answer = await fetch(...asked);
     if (answer.url.includes('/api/v1/')) await new Promise((done) => setTimeout(done, Math.random() * most));
+    asked[1]?.signal?.throwIfAborted();
     return answer;
   };
 }
@@ -101,12 +102,16 @@ export async function intercept(page, pattern, handler) {
   };
 }
 
+/** The core's answer to a request that is intercepted. Who asks for the page must say, as the browser does, that it is the page's own request. */
+export async function answerOf(route) {
+  const headers = { ...(await route.request().allHeaders()), 'sec-fetch-site': 'same-origin' };
+  return route.fetch({ headers });
+}
+
 /** Answers what the page asks of its session with the core's answer, changed by `change`. */
 export async function changeSession(page, change) {
   await page.route('**/ui/session', async (route) => {
-    // Who fetches for the page must say, as the browser does, that it is the page's own request.
-    const headers = { ...(await route.request().allHeaders()), 'sec-fetch-site': 'same-origin' };
-    const response = await route.fetch({ headers });
+    const response = await answerOf(route);
     await route.fulfill({ response, json: change(await response.json()) });
   });
 }

@@ -69,7 +69,8 @@ export async function read<T>(path: string, options: Ask = {}): Promise<T> {
 export async function request(url: string, options: Ask = {}): Promise<Response> {
   const headers = new Headers(options.headers);
   headers.set('X-Voicemail-Page', '1');
-  if (bearer) headers.set('Authorization', `Bearer ${bearer}`);
+  const by = bearer;
+  if (by) headers.set('Authorization', `Bearer ${by}`);
   let body = options.body;
   if (options.json !== undefined) {
     headers.set('Content-Type', 'application/json');
@@ -78,19 +79,20 @@ export async function request(url: string, options: Ask = {}): Promise<Response>
   const { method = 'GET', signal } = options;
   let answer: Response;
   try {
-    answer = await fetch(url, { method, headers, body, signal, cache: 'no-store', credentials: bearer ? 'omit' : 'same-origin', redirect: 'error' });
+    answer = await fetch(url, { method, headers, body, signal, cache: 'no-store', credentials: by ? 'omit' : 'same-origin', redirect: 'error' });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem('network', 0);
   }
   if (answer.ok || answer.status === 304) return answer;
+  // What is said of a token that another one has replaced meanwhile says nothing of that.
+  if (answer.status === 401 && by === bearer && !answer.url.includes('/ui/session')) signedOut();
   throw await problemOf(answer);
 }
 
 async function problemOf(answer: Response): Promise<Problem> {
   const { type } = (await answer.json().catch(() => ({}))) as { type?: string };
   const wait = Number(answer.headers.get('Retry-After')) * 1_000;
-  if (answer.status === 401 && !answer.url.includes('/ui/session')) signedOut();
   return new Problem(type?.split('/').pop() ?? 'internal', answer.status, wait > 0 ? wait : undefined);
 }
 

@@ -1,6 +1,7 @@
 // The messages of one mailbox as shown: asked for with the tag of what is known, changed at once on a click, and taken back
 // when the server refuses. Changes of one message are asked for one after the other, as they were made: two that are under
-// way together may arrive in any order.
+// way together may arrive in any order. So may a list and a change: which of them the server answered last isn't known, and
+// the list is asked for again.
 import { Problem, ask, boxPath, messagePath, read, type Message, type MessagePage } from './api.ts';
 
 export type Filter = 'all' | 'new' | 'saved' | 'trashed';
@@ -18,28 +19,26 @@ export class BoxList {
   #kept: Message | undefined;
   #tag: string | undefined;
   #asking: AbortController | undefined;
+  /** How many pages are shown. */
+  #pages = 1;
   /** The last change under way of each message. */
   #changing = new Map<string, Promise<void>>();
+  /** How many changes have ended. */
+  #changed = 0;
+  /** Whether a list came while a message was being changed, which is shown as it will be. */
+  #isPassedOver = false;
 
   constructor(
     readonly mailbox: string,
     readonly filter: Filter,
   ) {}
 
-  /** Asks for the first page, unless it is as known. */
+  /** Asks for the pages that are shown, unless there is one and it is as known. */
   async load() {
     this.#asking?.abort();
     const asking = (this.#asking = new AbortController());
     try {
-      const headers: Record<string, string> = this.#tag ? { 'If-None-Match': this.#tag } : {};
-      const answer = await ask(this.#path(), { headers, signal: asking.signal });
-      if (answer.status !== 304) {
-        const page = (await answer.json()) as MessagePage;
-        this.#tag = answer.headers.get('ETag') ?? undefined;
-        this.#take(page.messages);
-        this.next = page.next ?? undefined;
-      }
-      await this.#lookAtKept(asking.signal);
+      while (!(await this.#loadOnce(asking.signal)));
       [this.state, this.problem] = ['fresh', undefined];
     } catch (error) {
       if (asking.signal.aborted) return;
@@ -48,18 +47,39 @@ export class BoxList {
     }
   }
 
-  /** Asks for the next page. */
+  /** False if a change ended meanwhile: the list may be from before it. */
+  async #loadOnce(signal: AbortSignal): Promise<boolean> {
+    const before = this.#changed;
+    const page = await this.#ask(signal);
+    signal.throwIfAborted();
+    if (before !== this.#changed) return false;
+    if (page) this.#take(page);
+    await this.#lookAtKept(signal);
+    this.#isPassedOver ||= this.#changing.size > 0;
+    return before === this.#changed;
+  }
+
+  /** All pages that are shown as one, with the tag of the first if it is alone; undefined if that is as known. */
+  async #ask(signal: AbortSignal): Promise<(MessagePage & { tag?: string }) | undefined> {
+    const headers: Record<string, string> = this.#tag ? { 'If-None-Match': this.#tag } : {};
+    const answer = await ask(this.#path(), { headers, signal });
+    if (answer.status === 304) return undefined;
+    const all = (await answer.json()) as MessagePage;
+    if (this.#pages === 1) return { ...all, tag: answer.headers.get('ETag') ?? undefined };
+    for (let pages = 1; all.next && pages < this.#pages; pages++) {
+      const { messages, next } = await read<MessagePage>(this.#path(all.next), { signal });
+      all.messages.push(...messages);
+      all.next = next;
+    }
+    return all;
+  }
+
+  /** Shows one page more. */
   async more() {
     if (!this.next) return;
-    try {
-      const page = await read<MessagePage>(`${this.#path()}&cursor=${encodeURIComponent(this.next)}`);
-      const known = new Set(this.messages.map(({ id }) => id));
-      this.messages.push(...page.messages.filter(({ id }) => !known.has(id)));
-      // What was known by its tag was the first page alone.
-      [this.#tag, this.next] = [undefined, page.next ?? undefined];
-    } catch (error) {
-      this.problem = kindOf(error);
-    }
+    this.#pages += 1;
+    this.#tag = undefined;
+    await this.load();
   }
 
   stop() {
@@ -95,7 +115,9 @@ export class BoxList {
         if (before && isLast()) this.#put(before);
         throw error;
       } finally {
+        this.#changed += 1;
         if (isLast()) this.#changing.delete(id);
+        if (this.#isPassedOver && this.#changing.size === 0) this.#lookAgain();
       }
     };
     const turn: Promise<void> = (this.#changing.get(id) ?? Promise.resolve()).then(run, run);
@@ -103,7 +125,14 @@ export class BoxList {
     return turn;
   }
 
-  #take(messages: Message[]) {
+  #lookAgain() {
+    if (this.#asking?.signal.aborted) return; // Nobody looks any more.
+    [this.#isPassedOver, this.#tag] = [false, undefined];
+    void this.load();
+  }
+
+  #take({ messages, next, tag }: MessagePage & { tag?: string }) {
+    [this.#tag, this.next] = [tag, next ?? undefined];
     const at = this.messages.findIndex(({ id }) => id === this.open);
     const open = this.messages[at];
     // What is being changed is shown as it will be, and not as it was when the list was made.
@@ -115,11 +144,11 @@ export class BoxList {
 
   /** Why the open message isn't listed: it is in another state now, or somebody deleted it, and it was erased perhaps. */
   async #lookAtKept(signal: AbortSignal) {
-    const kept = this.#kept;
+    const [kept, before] = [this.#kept, this.#changed];
     if (!kept || this.#changing.has(kept.id)) return;
     try {
       const message = await read<Message>(messagePath(kept), { signal });
-      if (!this.#changing.has(kept.id)) this.#put(message);
+      if (!this.#changing.has(kept.id) && before === this.#changed) this.#put(message);
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 404) throw error;
       this.messages = this.messages.filter(({ id }) => id !== kept.id);
@@ -144,9 +173,10 @@ export class BoxList {
     return this.filter === 'all' || state === this.filter || id === this.open;
   }
 
-  #path(): string {
+  #path(cursor?: string): string {
     const state = this.filter === 'all' ? '' : `&state=${this.filter}`;
-    return `${boxPath(this.mailbox)}/messages?limit=${MOST}${state}`;
+    const from = cursor ? `&cursor=${encodeURIComponent(cursor)}` : '';
+    return `${boxPath(this.mailbox)}/messages?limit=${MOST}${state}${from}`;
   }
 }
 

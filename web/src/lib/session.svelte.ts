@@ -46,8 +46,8 @@ class Session {
   demonstration = $state(false);
   problem: Problem | undefined = $state();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Whether a token of the desktop says who it is, and no session. */
-  #handed = false;
+  /** The token of the desktop that says who it is, if one does in place of a session. */
+  #handed: string | undefined;
   /** Whether the session was renewed while nobody used the page. */
   #isIdle = false;
 
@@ -60,9 +60,11 @@ class Session {
   /** Takes the token that the desktop hands over. */
   async take({ token, expiresAt }: Handed) {
     askAs(token);
-    this.#handed = true;
+    this.#handed = token;
     try {
       const { user, subject, roles, endsAt } = await read<Me>('/me');
+      // The desktop may have handed over another one meanwhile, perhaps of somebody else.
+      if (this.#handed !== token) return;
       const ends = Math.min(Date.parse(endsAt), Date.parse(expiresAt ?? '') || Infinity);
       const secondsLeft = (ends - Date.now()) / 1_000;
       this.who = { user, subject, roles, secondsLeft };
@@ -73,13 +75,13 @@ class Session {
       this.#timer = setTimeout(() => embed.needToken(), Math.min(wait * 1_000, LONGEST_TIMER));
     } catch (error) {
       // Without an answer nothing is known of the token: who looks at the page can try again.
-      if (!(error instanceof Problem && error.status === 401)) this.#fail(error);
+      if (this.#handed === token && !(error instanceof Problem && error.status === 401)) this.#fail(error);
     }
   }
 
   #needToken() {
     askAs(undefined);
-    this.#handed = false;
+    this.#handed = undefined;
     this.#end();
     embed.needToken();
   }
