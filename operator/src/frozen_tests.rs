@@ -1,6 +1,6 @@
 //! Tenants of the former version, and digests of the children that the operator of that version built of each. Both are
 //! frozen: 150 specs made at random within that version's schema, and its examples. A converted tenant has the same children,
-//! byte for byte, so that no pod starts anew.
+//! byte for byte, so that no pod starts anew. What differs from then is put back here by name, where no running pod heeds it.
 
 use crate::tenant::build::retire_job::{Ending, Stage, build_retire_job};
 use crate::tenant::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
@@ -11,6 +11,7 @@ use crate::tenant::tests::{facts, now, plan_with};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use voicemail_cores::child_names::former_peers_name;
 use voicemail_migration::migrate::convert::{UNRECORDED, convert, is_present};
 use voicemail_resources::conditions::{ConditionStatus, find_condition};
 use voicemail_resources::{GdprRequest, VoicemailTenant};
@@ -51,7 +52,7 @@ fn children(tenant: &VoicemailTenant) -> BTreeMap<&'static str, Value> {
     BTreeMap::from([
         ("serviceAccount", json!(built.service_account)),
         ("config", json!(built.config)),
-        ("services", json!(built.services)),
+        ("services", with_former_peers(&plan.name, json!(built.services))),
         ("disruptionBudget", json!(built.disruption_budget)),
         ("networkPolicy", json!(built.network_policy)),
         ("autoscaler", json!(built.autoscaler)),
@@ -64,11 +65,23 @@ fn children(tenant: &VoicemailTenant) -> BTreeMap<&'static str, Value> {
     ])
 }
 
-/// A core listened by IPv4 alone then; a running one goes on so until it is replaced.
+/// Replicas found one another by a Service of their own then, which stays for those that run.
+fn with_former_peers(tenant: &str, services: Value) -> Value {
+    let mut services = services.as_array().unwrap().clone();
+    let mut peers = services[1].clone();
+    peers["metadata"]["name"] = json!(former_peers_name(tenant));
+    peers["spec"]["ports"] =
+        json!([{"name": "hints", "port": HINTS_PORT, "protocol": "UDP", "targetPort": HINTS_PORT}]);
+    services.push(peers);
+    json!(services)
+}
+
+/// A core listened by IPv4 alone then, and knew the others by that Service; a running one goes on so until it is replaced.
 fn short_digest(value: &Value) -> String {
     let as_it_was = [API_PORT, METRICS_PORT, HINTS_PORT].iter().fold(value.to_string(), |text, port| {
         text.replace(&format!("'[::]:{port}'"), &format!("0.0.0.0:{port}"))
     });
+    let as_it_was = as_it_was.replace(&format!("-headless:{HINTS_PORT}"), &format!("-peers:{HINTS_PORT}"));
     hex::encode(&digest(&SHA256, as_it_was.as_bytes()).as_ref()[..8])
 }
 

@@ -29,7 +29,7 @@ use ConditionStatus::{False, True, Unknown};
 const CHILD: &str = "acme-voicemail";
 const SOON: Duration = Duration::from_secs(30);
 /// Of the first look at a tenant on a volume, without a telephone or monitoring.
-const MOST_REQUESTS: usize = 17;
+const MOST_REQUESTS: usize = 16;
 
 /// A place with the tenant `acme`, Ready with one pod.
 async fn prepare_ready(prefix: &str, change: impl FnOnce(&mut VoicemailTenant)) -> TenantPlace {

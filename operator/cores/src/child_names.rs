@@ -55,13 +55,13 @@ pub fn binding_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-binding")
 }
 
-/// Name of the Service that gives each pod a name.
+/// Name of the Service that gives each pod a name, and by which replicas find one another.
 pub fn headless_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-headless")
 }
 
-/// Name of the Service by which replicas find one another.
-pub fn peers_name(tenant: &str) -> String {
+/// Name of the Service by which replicas of former versions find one another. It stays for them, and goes with the tenant.
+pub fn former_peers_name(tenant: &str) -> String {
     format!("{tenant}-voicemail-peers")
 }
 

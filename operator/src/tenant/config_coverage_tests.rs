@@ -16,7 +16,7 @@ const EXCEPTIONS: [(&str, &str); 17] = [
     ("cluster", "the operator's own cluster, by the UID of its namespace"),
     ("keysDir", "where the operator mounts the keys"),
     ("listen", "the ports of the pods are fixed: Services and policies name them"),
-    ("peers", "the Service that the operator makes for it"),
+    ("peers", "the headless Service"),
     ("auth.kubernetes.apiServer", "the cluster's own"),
     ("auth.kubernetes.caFile", "the pod's own"),
     ("auth.kubernetes.tokenFile", "the pod's own"),

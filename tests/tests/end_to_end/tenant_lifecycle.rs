@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{
     ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
 };
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +29,7 @@ use voicemail_tests::tenant_place::{DEADLINE, TenantPlace};
 
 const CHILD: &str = "acme-voicemail";
 const KEYS: &str = "acme-voicemail-keys";
+const FORMER_PEERS: &str = "acme-voicemail-peers";
 const SOON: Duration = Duration::from_secs(30);
 
 async fn prepare(prefix: &str) -> TenantPlace {
@@ -238,15 +239,26 @@ async fn what_somebody_changed_or_deleted_is_put_right_and_the_tenant_is_scaled(
     wait_until(&place.tenants(), "acme", "no pod is left", DEADLINE, gone).await.unwrap();
 }
 
+/// The Service by which replicas of former versions found one another, as an operator of then made it.
+async fn leave_former_peers(services: &kube::Api<Service>) {
+    let mut former = services.get("acme-voicemail-headless").await.unwrap();
+    let labels = former.metadata.labels.take();
+    former.metadata = ObjectMeta { name: Some(FORMER_PEERS.into()), labels, ..ObjectMeta::default() };
+    services.create(&PostParams::default(), &former).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn under_retain_claim_and_keys_stay_and_a_new_tenant_takes_them_over() {
     let place = prepare_ready("retain", |tenant| tenant.spec.replicas = 1).await;
     let first = place.wait_ready("acme").await.unwrap();
     let (claim, keys) = identities(&place).await;
+    let services = place.namespace.api::<Service>();
+    leave_former_peers(&services).await;
     place.tenants().delete("acme", &DeleteParams::default()).await.unwrap();
     wait_gone(&place.tenants(), "acme", DEADLINE).await.unwrap();
     wait_gone(&place.namespace.api::<Deployment>(), CHILD, DEADLINE).await.unwrap();
-    wait_gone(&place.namespace.api::<Service>(), CHILD, DEADLINE).await.unwrap();
+    wait_gone(&services, CHILD, DEADLINE).await.unwrap();
+    wait_gone(&services, FORMER_PEERS, DEADLINE).await.unwrap();
     assert_eq!(identities(&place).await, (claim.clone(), keys.clone()));
 
     let mut again = first.clone();

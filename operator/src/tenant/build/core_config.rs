@@ -7,7 +7,7 @@ use crate::tenant::build::access::{
     CUSTOMER_KEY, CUSTOMER_KEYS_DIR, ca_file, days, plan_audit, plan_auth, plan_email, plan_limits, plan_mwi,
     read_wait,
 };
-use crate::tenant::build::names::peers_name;
+use crate::tenant::build::names::headless_name;
 use crate::tenant::build::service::{API_PORT, HINTS_PORT, METRICS_PORT};
 use crate::tenant::build::volumes::{DATA_DIR, KEYS_DIR, LEDGER_DIR, TLS_DIR};
 use crate::tenant::build::web::plan_web;
@@ -78,7 +78,7 @@ pub fn plan_config(
         reception: spec.reception.as_ref().map(plan_reception).unwrap_or_default(),
         peers: Some(PeersConfig {
             listen: everywhere(HINTS_PORT),
-            service: format!("{}:{HINTS_PORT}", peers_name(&tenant.name_any())),
+            service: format!("{}:{HINTS_PORT}", headless_name(&tenant.name_any())),
         }),
         browser_origins: spec.cors.iter().flat_map(|cors| cors.allowed_origins.clone()).collect(),
         limits: plan_limits(tenant)?,

@@ -83,8 +83,8 @@ pub struct Built {
     pub binding: Secret,
     /// The storage's objects.
     pub storage: BuiltStorage,
-    /// The API, the pods' own names, and where replicas find one another.
-    pub services: [Service; 3],
+    /// The API, and the pods' own names.
+    pub services: [Service; 2],
     /// Keeps a drain from taking all pods at once.
     pub disruption_budget: PodDisruptionBudget,
     /// The traffic that may reach the pods.
@@ -141,11 +141,7 @@ pub fn build(plan: &Plan) -> Result<Built, BuildError> {
         authority: binding::build_authority_map(plan),
         binding: binding::build_binding(plan),
         storage: build_storage(plan),
-        services: [
-            service::build_service(plan),
-            service::build_headless_service(plan),
-            service::build_peers_service(plan),
-        ],
+        services: [service::build_service(plan), service::build_headless_service(plan)],
         disruption_budget: disruption_budget::build_disruption_budget(plan),
         network_policy: network_policy::build_network_policy(plan),
         autoscaler: autoscaler::build_autoscaler(plan),

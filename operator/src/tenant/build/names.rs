@@ -8,8 +8,8 @@ use voicemail_resources::voicemail_tenant::Metadata;
 
 pub use voicemail_cores::child_names::{
     NAME_LABEL, api_host, binding_name, brought_tls_secret, ca_name, check_job_name, child_name,
-    headless_name, keys_name, keys_secret, labels, ledger_name, peers_name, provider_class_name,
-    retire_job_name, selector, selector_labels, selector_text, serving_secret, tls_copy_name, tls_name,
+    headless_name, keys_name, keys_secret, labels, ledger_name, provider_class_name, retire_job_name,
+    selector, selector_labels, selector_text, serving_secret, tls_copy_name, tls_name,
 };
 
 /// Metadata of a child. No child names its tenant as its owner: the garbage collector would take it at the beginning of

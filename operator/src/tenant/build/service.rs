@@ -1,9 +1,7 @@
-//! The Services: one address for the API, a headless one by which monitors find each pod, and one by which
-//! replicas do, to tell one another which mailboxes changed.
+//! The Services: one address for the API, and a headless one by which monitors find each pod, and replicas do, to tell
+//! one another which mailboxes changed.
 
-use crate::tenant::build::names::{
-    child, child_name, child_with, headless_name, peers_name, selector_labels,
-};
+use crate::tenant::build::names::{child, child_name, child_with, headless_name, selector_labels};
 use crate::tenant::steps::validate::Plan;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -37,26 +35,12 @@ pub fn build_service(plan: &Plan) -> Service {
     }
 }
 
-/// Builds the headless Service. Pods that aren't ready are in it too: a monitor wants to see them.
+/// Builds the headless Service. Pods that aren't ready are in it too: a monitor wants to see them, and they may still
+/// hold event streams. Replicas ask for its addresses alone, so that the port of hints needn't be one of its ports.
 pub fn build_headless_service(plan: &Plan) -> Service {
     let ports = vec![build_port("https", API_PORT, "api"), build_port("metrics", METRICS_PORT, "metrics")];
-    build_headless(plan, headless_name(&plan.name), ports)
-}
-
-/// Builds the replicas' own Service. A pod that isn't ready may still hold event streams.
-pub fn build_peers_service(plan: &Plan) -> Service {
-    // By number: a name would have to be a port of the pod's template, and changing that restarts every pod.
-    let hints = ServicePort {
-        protocol: Some("UDP".into()),
-        target_port: Some(IntOrString::Int(HINTS_PORT.into())),
-        ..build_port("hints", HINTS_PORT, "hints")
-    };
-    build_headless(plan, peers_name(&plan.name), vec![hints])
-}
-
-fn build_headless(plan: &Plan, name: String, ports: Vec<ServicePort>) -> Service {
     Service {
-        metadata: child(plan, name),
+        metadata: child(plan, headless_name(&plan.name)),
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".into()),
             cluster_ip: Some("None".into()),

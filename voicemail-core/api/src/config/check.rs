@@ -180,7 +180,7 @@ fn check_peers(peers: &PeersConfig) -> Result<(), ConfigError> {
     let parts = peers.service.rsplit_once(':');
     let good =
         parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
-    rule(good, "peers.service", || "write a host and a port, such as acme-voicemail-peers:9091".into())
+    rule(good, "peers.service", || "write a host and a port, such as acme-voicemail-headless:9091".into())
 }
 
 fn check_prefix(given: &NumberPrefix) -> Result<(), ConfigError> {

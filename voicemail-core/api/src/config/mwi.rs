@@ -59,6 +59,6 @@ impl Default for MwiConfig {
 pub struct PeersConfig {
     /// UDP address, port 9091 in a cluster; never exposed outside it.
     pub listen: SocketAddr,
-    /// Host and port whose addresses are all replicas', such as `acme-voicemail-peers:9091`.
+    /// Host and port whose addresses are all replicas', such as `acme-voicemail-headless:9091`.
     pub service: String,
 }

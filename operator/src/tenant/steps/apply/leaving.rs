@@ -9,7 +9,7 @@
 //! finds them without their tenant ([`sweep`]).
 
 use crate::tenant::build::names::{
-    binding_name, ca_name, child_name, headless_name, peers_name, tls_copy_name, tls_name,
+    binding_name, ca_name, child_name, headless_name, tls_copy_name, tls_name,
 };
 use crate::tenant::build::pod_monitor::pod_monitor_resource;
 use crate::tenant::build::prometheus_rule::prometheus_rule_resource;
@@ -26,7 +26,7 @@ use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
-use voicemail_cores::child_names::{sip_name, sip_selector_text};
+use voicemail_cores::child_names::{former_peers_name, sip_name, sip_selector_text};
 use voicemail_resources::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL, TENANT_UID_LABEL, VoicemailTenant};
 use voicemail_runtime::calls::{CallError, merge_metadata, within_deadline};
 
@@ -75,8 +75,9 @@ impl Leaving<'_> {
             self.give::<PodDisruptionBudget>(name).await?;
             self.give::<NetworkPolicy>(name).await?;
         }
-        for service in [name.clone(), headless_name(self.tenant), peers_name(self.tenant), telephone.clone()]
-        {
+        let services =
+            [name.clone(), headless_name(self.tenant), former_peers_name(self.tenant), telephone.clone()];
+        for service in services {
             self.give::<Service>(&service).await?;
         }
         let authority = ca_name(self.tenant);
