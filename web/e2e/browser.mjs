@@ -8,7 +8,8 @@ import { after, before, test } from 'node:test';
 
 // RESOLVE: where a name leads that no name server knows, as the browser's rules have it. SLOW: up to how many milliseconds later than it
 // would the page's part of each answer of the API comes, which finds what looks at a page that is still on its way.
-const { CHROMIUM, MODULES, PEOPLE, RESOLVE, SLOW, URL: base } = process.env;
+const { CHROMIUM, MODULES, PEOPLE, RESOLVE, URL: base } = process.env;
+export const slow = Number(process.env.SLOW) || 0;
 const load = createRequire(join(MODULES, 'package.json'));
 const { chromium } = load('playwright-core');
 const AXE = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
@@ -58,12 +59,12 @@ export async function newPage(context, violations) {
     document.addEventListener('securitypolicyviolation', (event) => window.noteViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`));
   });
   page.on('pageerror', (error) => violations.push(`${error}`));
-  if (SLOW) await page.addInitScript(answerLate, Number(SLOW));
+  if (slow) await page.addInitScript(answerLate, slow);
   return page;
 }
 
 /** In a page: its requests of the API are answered up to so many milliseconds later. */
-function answerLate(most) {
+export function answerLate(most) {
   const { fetch } = window;
   window.fetch = async (...asked) => {
     const answer = await fetch(...asked);

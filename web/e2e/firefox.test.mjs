@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { api, base, people, refusesMarkup, steps, until } from './browser.mjs';
+import { answerLate, api, base, people, refusesMarkup, slow, steps, until } from './browser.mjs';
 
 const { FIREFOX, FIREFOX_MODULES } = process.env;
 const { default: puppeteer } = await import(pathToFileURL(createRequire(join(FIREFOX_MODULES, 'package.json')).resolve('puppeteer-core')));
@@ -30,6 +30,7 @@ before(async () => {
   console.log(`Firefox ${await browser.version()}`);
   page = await browser.newPage();
   page.setDefaultTimeout(30_000);
+  if (slow) await page.evaluateOnNewDocument(answerLate, slow);
   await page.setViewport({ width: 1280, height: 800 });
   page.on('pageerror', (error) => problems.push(`${error}`));
   page.on('console', (line) => line.type() === 'error' && problems.push(line.text()));

@@ -170,6 +170,25 @@ test('a list that was asked for before a change takes nothing back', async () =>
   await api('alice', `/mailboxes/2000/messages/${id}`, { method: 'DELETE' });
 });
 
+test('a page of messages that was opened stays when one comes and when one goes', async () => {
+  const other = await newPage(context, violations);
+  // One message a page: no mailbox here holds a hundred.
+  await other.route('**/api/v1/mailboxes/2000/messages?*', (route) => route.continue({ url: route.request().url().replace('limit=100', 'limit=1') }));
+  await other.goto(`${base}/ui/inbox/2000`);
+  const rows = other.locator('[data-row]');
+  const shown = () => until(async () => (await rows.count()) === 2, async () => `two pages of one message, and not ${await rows.count()}`);
+  await other.getByRole('button', { name: 'Show more' }).click();
+  await shown();
+  const { id } = await leave('2000', { name: 'Comes meanwhile' });
+  const came = rows.filter({ hasText: 'Comes meanwhile' });
+  await came.waitFor();
+  await shown();
+  await api('alice', `/mailboxes/2000/messages/${id}`, { method: 'DELETE' });
+  await until(async () => (await came.count()) === 0, 'it goes');
+  await shown();
+  await other.close();
+});
+
 test('saved, deleted and undone by mouse', async () => {
   await box('1001').click();
   await row('Ada Lovelace').click();
