@@ -48,6 +48,8 @@ pub struct Context {
     pub memories: Memories,
     /// What the platform team lets tenants be.
     pub policies: Policies,
+    /// Whoever lists all tenants; the others wait for what it finds.
+    learning: tokio::sync::Mutex<()>,
 }
 
 impl Context {
@@ -68,6 +70,7 @@ impl Context {
             namespaces: Recent::new(LASTING),
             memories: Memories::new(metrics.clone(), settings.max_concurrent_rollouts),
             policies: Policies::new(settings.watch_namespaces.0.is_empty()),
+            learning: Default::default(),
             client,
             http,
             settings,
@@ -86,18 +89,25 @@ impl Context {
     /// # Errors
     /// The tenants can't be listed.
     pub async fn choose_image(&self, tenant: &VoicemailTenant) -> Result<Image, CallError> {
-        let rollouts = &self.memories.rollouts;
-        if !rollouts.is_known() {
-            let mut all = Vec::new();
-            for api in self.settings.watch_namespaces.apis::<DeserializeGuard<VoicemailTenant>>(&self.client)
-            {
-                let list = within_deadline("list the tenants", api.list(&ListParams::default())).await?;
-                // One that can't be read moves to no image.
-                all.extend(list.items.into_iter().filter_map(|tenant| tenant.0.ok()));
-            }
-            rollouts.learn(&all, &self.settings.image);
+        if !self.memories.rollouts.is_known() {
+            self.learn_rollouts().await?;
         }
-        Ok(rollouts.choose(tenant, &self.settings.image))
+        Ok(self.memories.rollouts.choose(tenant, &self.settings.image))
+    }
+
+    async fn learn_rollouts(&self) -> Result<(), CallError> {
+        let _turn = self.learning.lock().await;
+        if self.memories.rollouts.is_known() {
+            return Ok(());
+        }
+        let mut all = Vec::new();
+        for api in self.settings.watch_namespaces.apis::<DeserializeGuard<VoicemailTenant>>(&self.client) {
+            let list = within_deadline("list the tenants", api.list(&ListParams::default())).await?;
+            // One that can't be read moves to no image.
+            all.extend(list.items.into_iter().filter_map(|tenant| tenant.0.ok()));
+        }
+        self.memories.rollouts.learn(&all, &self.settings.image);
+        Ok(())
     }
 
     /// The tenant isn't moved to a newer image now: others may be.

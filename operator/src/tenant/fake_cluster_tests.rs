@@ -32,6 +32,8 @@ pub(crate) struct Stored {
     pub(crate) events: Vec<String>,
     /// How often something was asked for that the operator may not read.
     pub(crate) forbidden: usize,
+    /// Lists of all namespaces.
+    pub(crate) lists_of_all: usize,
     version: u64,
 }
 
@@ -191,12 +193,16 @@ impl Stored {
                 None if path.rsplit('/').nth(1) == Some(NAMESPACE) => (200, self.list(path, query)),
                 // All namespaces: there is one.
                 None if path.ends_with("/voicemailtenants") => {
+                    self.lists_of_all += 1;
                     let within = path
                         .rsplit_once('/')
                         .map(|(group, plural)| format!("{group}/namespaces/{NAMESPACE}/{plural}"));
                     (200, self.list(&within.unwrap_or_default(), query))
                 }
-                None if path.ends_with("/voicemailpolicies") => (200, self.list(path, query)),
+                None if path.ends_with("/voicemailpolicies") => {
+                    self.lists_of_all += 1;
+                    (200, self.list(path, query))
+                }
                 None if path.contains("/persistentvolumes/") => {
                     self.forbidden += 1;
                     refuse(403, "Forbidden")

@@ -5,6 +5,7 @@ use super::memory::TenantKey;
 use super::reconcile;
 use super::tests::{settings, tenant};
 use crate::tenant::context::Context;
+use futures::future::try_join_all;
 use http::Method;
 use kube::Client;
 use kube::client::Body;
@@ -149,6 +150,16 @@ async fn another_mail_server_and_another_endpoint_are_told_of_once() {
         cluster.reconcile(&context).await.unwrap();
     }
     assert_eq!(told(&cluster), 1);
+}
+
+#[tokio::test]
+async fn looks_at_the_same_time_list_all_tenants_and_all_policies_once() {
+    let one = tenant(|_| {});
+    let (cluster, context) = Cluster::start(&one);
+    try_join_all((0..8).map(|_| context.choose_image(&one))).await.unwrap();
+    assert_eq!(cluster.lock().lists_of_all, 1);
+    try_join_all((0..8).map(|_| context.policies.bind(&context.client, &one))).await.unwrap();
+    assert_eq!(cluster.lock().lists_of_all, 2);
 }
 
 #[tokio::test]

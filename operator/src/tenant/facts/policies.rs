@@ -43,12 +43,14 @@ pub struct Policies {
     of_file: Vec<VoicemailPolicy>,
     /// None where cluster-wide objects can't be read.
     known: Option<Mutex<Known>>,
+    /// Whoever lists them; the others wait for what it finds.
+    listing: tokio::sync::Mutex<()>,
 }
 
 impl Policies {
     /// The cluster's, if they can be read.
     pub fn new(cluster_wide: bool) -> Self {
-        Self { of_file: Vec::new(), known: cluster_wide.then(Mutex::default) }
+        Self { known: cluster_wide.then(Mutex::default), ..Self::default() }
     }
 
     /// The same beside those of a file.
@@ -79,6 +81,10 @@ impl Policies {
 
     /// What is listed while something changes isn't kept.
     async fn list(&self, client: &Client) -> Result<Arc<Vec<VoicemailPolicy>>, CallError> {
+        if let Some(objects) = self.lock().and_then(|known| known.objects.clone()) {
+            return Ok(objects);
+        }
+        let _turn = self.listing.lock().await;
         let (changes, objects) = match self.lock() {
             Some(known) => (known.changes, known.objects.clone()),
             None => return Ok(Arc::default()),
