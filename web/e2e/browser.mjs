@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-// RESOLVE: where a name leads that no name server knows, as the browser's rules have it. SLOW: up to how many milliseconds later than it
-// would the page's part of each answer of the API comes, which finds what looks at a page that is still on its way.
+// RESOLVE: where a name leads that no name server knows, as the browser's rules have it. SLOW: each answer of the API comes up to so many
+// milliseconds late, so that a test fails which looks at a page before its parts are there.
 const { CHROMIUM, MODULES, PEOPLE, RESOLVE, URL: base } = process.env;
 export const slow = Number(process.env.SLOW) || 0;
 const load = createRequire(join(MODULES, 'package.json'));

@@ -23,6 +23,12 @@ const stateOf = async (caller, mailbox = '1001') => (await states(mailbox)).find
 const picture = async (name) => process.env.PICTURES && page.screenshot({ path: join(process.env.PICTURES, `${name}.png`), animations: 'disabled' });
 
 const checkAll = (what) => checkEverywhere(page, what);
+/** What waits for `end` goes on once it is released. */
+function hold() {
+  let release;
+  const end = new Promise((done) => (release = done));
+  return { end, release };
+}
 
 test('a wrong password says so, and a right one opens the mailboxes', async () => {
   await page.goto(`${base}/ui`);
@@ -122,12 +128,11 @@ test('the late answer to a change brings back nothing that is gone', async () =>
   const { id } = await leave('2000', { name: 'Changed late' });
   await row('Changed late').click();
   await button('Play').waitFor();
-  let answerLate;
-  const late = new Promise((done) => (answerLate = done));
+  const late = hold();
   let listed = false;
   const letPass = await intercept(page, /\/mailboxes\/2000\/messages/, async (route) => {
     const response = await answerOf(route);
-    if (route.request().method() === 'PATCH') await late;
+    if (route.request().method() === 'PATCH') await late.end;
     await route.fulfill({ response }).catch(() => {}); // A list isn't waited for once there is reason to ask again.
     listed ||= route.request().url().includes('/messages?') && response.status() === 200 && !(await response.text()).includes(id);
   });
@@ -135,7 +140,7 @@ test('the late answer to a change brings back nothing that is gone', async () =>
   await until(async () => (await states('2000')).find((message) => message.id === id)?.state === 'saved', 'it is saved');
   await api('alice', `/mailboxes/2000/messages/${id}`, { method: 'DELETE' });
   await until(() => listed, 'a list comes without it');
-  answerLate();
+  late.release();
   await until(async () => (await row('Changed late').count()) === 0, 'it is gone');
   await letPass();
 });
@@ -149,12 +154,11 @@ test('a list that was asked for before a change takes nothing back', async () =>
   await other.goto(`${base}/ui/inbox/2000/${id}`);
   const action = (name) => other.getByRole('button', { name, exact: true });
   await action('Save').waitFor();
-  let answerLate;
-  const late = new Promise((done) => (answerLate = done));
+  const late = hold();
   let lists = 0;
   await intercept(other, '**/api/v1/mailboxes/2000/messages?*', async (route) => {
     const response = await answerOf(route);
-    if (lists++ === 0) await late;
+    if (lists++ === 0) await late.end;
     await route.fulfill({ response });
   });
   await other.evaluate(() => dispatchEvent(new Event('online')));
@@ -162,7 +166,7 @@ test('a list that was asked for before a change takes nothing back', async () =>
   const saved = other.waitForResponse((answer) => answer.request().method() === 'PATCH');
   await action('Save').click();
   await (await saved).finished();
-  answerLate();
+  late.release();
   await until(() => lists === 2, 'it is asked for again');
   await action('Don’t keep').waitFor();
   assert.equal(await action('Save').count(), 0);

@@ -48,7 +48,7 @@ pub struct Context {
     pub memories: Memories,
     /// What the platform team lets tenants be.
     pub policies: Policies,
-    /// Whoever lists all tenants; the others wait for what it finds.
+    /// Held by the look that lists all tenants, once: other looks wait for what it learns.
     learning: tokio::sync::Mutex<()>,
 }
 
@@ -89,9 +89,7 @@ impl Context {
     /// # Errors
     /// The tenants can't be listed.
     pub async fn choose_image(&self, tenant: &VoicemailTenant) -> Result<Image, CallError> {
-        if !self.memories.rollouts.is_known() {
-            self.learn_rollouts().await?;
-        }
+        self.learn_rollouts().await?;
         Ok(self.memories.rollouts.choose(tenant, &self.settings.image))
     }
 

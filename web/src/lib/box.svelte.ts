@@ -50,7 +50,7 @@ export class BoxList {
   /** False if a change ended meanwhile: the list may be from before it. */
   async #loadOnce(signal: AbortSignal): Promise<boolean> {
     const before = this.#changed;
-    const page = await this.#ask(signal);
+    const page = await this.#readPages(signal);
     signal.throwIfAborted();
     if (before !== this.#changed) return false;
     if (page) this.#take(page);
@@ -60,18 +60,18 @@ export class BoxList {
   }
 
   /** All pages that are shown as one, with the tag of the first if it is alone; undefined if that is as known. */
-  async #ask(signal: AbortSignal): Promise<(MessagePage & { tag?: string }) | undefined> {
+  async #readPages(signal: AbortSignal): Promise<(MessagePage & { tag?: string }) | undefined> {
     const headers: Record<string, string> = this.#tag ? { 'If-None-Match': this.#tag } : {};
     const answer = await ask(this.#path(), { headers, signal });
     if (answer.status === 304) return undefined;
     const all = (await answer.json()) as MessagePage;
-    if (this.#pages === 1) return { ...all, tag: answer.headers.get('ETag') ?? undefined };
+    const tag = this.#pages === 1 ? (answer.headers.get('ETag') ?? undefined) : undefined;
     for (let pages = 1; all.next && pages < this.#pages; pages++) {
       const { messages, next } = await read<MessagePage>(this.#path(all.next), { signal });
       all.messages.push(...messages);
       all.next = next;
     }
-    return all;
+    return { ...all, tag };
   }
 
   /** Shows one page more. */

@@ -43,7 +43,7 @@ pub struct Policies {
     of_file: Vec<VoicemailPolicy>,
     /// None where cluster-wide objects can't be read.
     known: Option<Mutex<Known>>,
-    /// Whoever lists them; the others wait for what it finds.
+    /// Held by the look that lists the policies: other looks wait for what it finds.
     listing: tokio::sync::Mutex<()>,
 }
 
@@ -81,9 +81,6 @@ impl Policies {
 
     /// What is listed while something changes isn't kept.
     async fn list(&self, client: &Client) -> Result<Arc<Vec<VoicemailPolicy>>, CallError> {
-        if let Some(objects) = self.lock().and_then(|known| known.objects.clone()) {
-            return Ok(objects);
-        }
         let _turn = self.listing.lock().await;
         let (changes, objects) = match self.lock() {
             Some(known) => (known.changes, known.objects.clone()),
